@@ -1,0 +1,141 @@
+//! The control API: what `Server` does, over HTTP, under `/__dev/`.
+
+use std::time::Duration;
+
+use hyper::{Method, StatusCode};
+use serde_json::json;
+
+use crate::answer::Answer;
+use crate::connection::Connection;
+use crate::faults::Fault;
+use crate::handlers::{Call, wrong_method};
+
+/// How long `requests?at_least=n` waits unless told.
+const WAIT_MS: u64 = 5_000;
+
+pub(crate) async fn answer(connection: &Connection, call: &Call) -> Answer {
+    match call.path.strip_prefix("/__dev/").unwrap_or_default() {
+        "health" => health(connection, call).await,
+        "requests" => requests(connection, call).await,
+        "definitions" => definitions(connection, call),
+        "faults" => faults(connection, call),
+        "stop" => stop(connection, call).await,
+        "restart" => restart(connection, call).await,
+        _ => Answer::error(
+            StatusCode::NOT_FOUND,
+            "No such control call; there are health, requests, definitions, faults, stop, restart",
+        ),
+    }
+}
+
+fn done() -> Answer {
+    Answer::json(StatusCode::OK, &json!({ "status": "ok" }))
+}
+
+/// A number of the query. A misspelt one is an error, not a default.
+fn number(call: &Call, name: &str, default: u64) -> Result<u64, String> {
+    match call.query.get(name) {
+        Some(text) => text.parse().map_err(|_| format!("`{name}` must be a whole number, not {text:?}")),
+        None => Ok(default),
+    }
+}
+
+fn only(call: &Call, names: &[&str]) -> Result<(), String> {
+    match call.query.keys().find(|name| !names.contains(&name.as_str())) {
+        Some(name) => Err(format!("unknown parameter `{name}`")),
+        None => Ok(()),
+    }
+}
+
+async fn health(connection: &Connection, call: &Call) -> Answer {
+    if call.method != Method::GET {
+        return wrong_method("GET");
+    }
+    let listening = connection.state.is_listening().await;
+    let addrs: Vec<String> = connection.state.addrs.iter().map(ToString::to_string).collect();
+    Answer::json(StatusCode::OK, &json!({ "status": "ok", "listening": listening, "addresses": addrs }))
+}
+
+async fn requests(connection: &Connection, call: &Call) -> Answer {
+    let log = &connection.state.log;
+    match call.method {
+        Method::GET => {
+            let wait = only(call, &["at_least", "within_ms"])
+                .and_then(|()| Ok((number(call, "at_least", 0)?, number(call, "within_ms", WAIT_MS)?)));
+            let (at_least, within_ms) = match wait {
+                Ok(wait) => wait,
+                Err(why) => return Answer::error(StatusCode::BAD_REQUEST, &why),
+            };
+            let enough = log.at_least(usize::try_from(at_least).unwrap_or(usize::MAX));
+            // Too few are an answer too: the caller counts.
+            let _ = tokio::time::timeout(Duration::from_millis(within_ms), enough).await;
+            Answer::json(StatusCode::OK, &log.snapshot().to_json())
+        }
+        Method::DELETE => {
+            log.clear();
+            done()
+        }
+        _ => wrong_method("GET, DELETE"),
+    }
+}
+
+fn definitions(connection: &Connection, call: &Call) -> Answer {
+    let definitions = &connection.state.definitions;
+    match call.method {
+        Method::GET => match definitions.current() {
+            Ok(document) => Answer::new(StatusCode::OK, document),
+            Err(error) => Answer::error(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+        },
+        Method::PUT => {
+            definitions.set(Some(call.body.clone()));
+            done()
+        }
+        Method::DELETE => {
+            definitions.set(None);
+            done()
+        }
+        _ => wrong_method("GET, PUT, DELETE"),
+    }
+}
+
+fn faults(connection: &Connection, call: &Call) -> Answer {
+    let faults = &connection.state.faults;
+    match call.method {
+        Method::GET => Answer::json(StatusCode::OK, &json!(faults.current())),
+        Method::PUT => match Fault::list_from_json(&call.body).and_then(|list| faults.set(list)) {
+            Ok(()) => done(),
+            Err(error) => Answer::error(StatusCode::BAD_REQUEST, &error.to_string()),
+        },
+        Method::DELETE => match faults.set(Vec::new()) {
+            Ok(()) => done(),
+            Err(error) => Answer::error(StatusCode::BAD_REQUEST, &error.to_string()),
+        },
+        _ => wrong_method("GET, PUT, DELETE"),
+    }
+}
+
+async fn stop(connection: &Connection, call: &Call) -> Answer {
+    if call.method != Method::POST {
+        return wrong_method("POST");
+    }
+    end(connection, None).await
+}
+
+async fn restart(connection: &Connection, call: &Call) -> Answer {
+    if call.method != Method::POST {
+        return wrong_method("POST");
+    }
+    match only(call, &["after_ms"]).and_then(|()| number(call, "after_ms", 0)) {
+        Ok(after_ms) => end(connection, Some(Duration::from_millis(after_ms))).await,
+        Err(why) => Answer::error(StatusCode::BAD_REQUEST, &why),
+    }
+}
+
+/// The call's own connection stays for the answer, and for nothing after it.
+async fn end(connection: &Connection, back_after: Option<Duration>) -> Answer {
+    let answer = match connection.state.stop(Some(connection.id), back_after).await {
+        Ok(()) => done(),
+        Err(error) => Answer::error(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+    };
+    connection.last(answer)
+}

@@ -1,0 +1,38 @@
+//! An embedded Mixpanel stand-in, for the tests and demos of mpflags in every language.
+//!
+//! [`Server`] serves `GET /flags/definitions` from a file or from memory, checks credentials, records what it is
+//! asked, and misbehaves on demand: see [`Fault`]. The same controls are HTTP under `/__dev/`, for tests in other
+//! languages; `dev/README.md` lists them.
+//!
+//! ```
+//! use mpflags_dev::{Fault, Kind, Options, Server};
+//!
+//! # fn main() -> std::io::Result<()> {
+//! let server = Server::start(Options::default())?;
+//! server.set_faults(vec![Fault { status: Some(503), times: Some(1), ..Fault::new("/flags/definitions", Kind::Status) }])?;
+//! println!("{}", server.url());
+//! # Ok(())
+//! # }
+//! ```
+#![forbid(unsafe_code)]
+
+mod answer;
+mod connection;
+mod control;
+
+mod credentials;
+mod definitions;
+mod faults;
+mod handlers;
+mod listener;
+mod log;
+mod raw;
+mod server;
+mod socket;
+mod state;
+
+pub use crate::credentials::ServiceAccount;
+pub use crate::faults::{Fault, InvalidFault, Kind, Part, RetryAfter};
+pub use crate::log::{Request, Requests};
+pub use crate::server::Server;
+pub use crate::state::Options;

@@ -1,0 +1,153 @@
+//! A port that can be closed and opened again, and the connections that came by it.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::task::JoinHandle;
+
+use crate::connection::{Connection, Port};
+use crate::log::Seat;
+use crate::socket::Socket;
+use crate::state::State;
+
+const BACKLOG: u32 = 1024;
+/// With IPv6 a free port has to be free on both addresses.
+const TRIES: usize = 16;
+
+/// The sockets of one port.
+pub(crate) enum Listener {
+    Open(Vec<JoinHandle<()>>),
+    /// Bound and not listening: clients are refused, and nobody else, not even a client's own end, takes the port.
+    Closed(Vec<TcpSocket>),
+}
+
+/// Binds the loopback addresses to one port. A tokio runtime must be entered.
+pub(crate) fn bind(port: u16, ipv6: bool) -> io::Result<(Vec<SocketAddr>, Listener)> {
+    let mut tries = TRIES;
+    loop {
+        let first = hold(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port))?;
+        let mut addrs = vec![first.local_addr()?];
+        let mut sockets = vec![first];
+        if ipv6 {
+            let bound = addrs.first().map_or(port, SocketAddr::port);
+            match hold(SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), bound)) {
+                Ok(socket) => {
+                    addrs.push(socket.local_addr()?);
+                    sockets.push(socket);
+                }
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse && port == 0 && tries > 1 => {
+                    tries -= 1;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        return Ok((addrs, Listener::Closed(sockets)));
+    }
+}
+
+fn hold(addr: SocketAddr) -> io::Result<TcpSocket> {
+    let name = |error: io::Error| io::Error::new(error.kind(), format!("{addr}: {error}"));
+    let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // Connections of the last run may still be in TIME_WAIT.
+    socket.set_reuseaddr(true)?;
+    socket.bind(addr).map_err(name)?;
+    Ok(socket)
+}
+
+impl Listener {
+    /// Listens, or goes on listening. A failure leaves the port closed.
+    pub(crate) fn open(&mut self, state: &Arc<State>, port: Port, addrs: &[SocketAddr]) -> io::Result<()> {
+        let Self::Closed(sockets) = self else { return Ok(()) };
+        if sockets.is_empty() {
+            // Holding or listening failed the last time.
+            *sockets = addrs.iter().copied().map(hold).collect::<io::Result<_>>()?;
+        }
+        let mut listeners = Vec::new();
+        for socket in std::mem::take(sockets) {
+            listeners.push(socket.listen(BACKLOG)?);
+        }
+        let spawn = |listener| tokio::spawn(accept(Arc::downgrade(state), listener, port));
+        *self = Self::Open(listeners.into_iter().map(spawn).collect());
+        Ok(())
+    }
+
+    /// Returns when the port refuses.
+    pub(crate) async fn close(&mut self, addrs: &[SocketAddr]) -> io::Result<()> {
+        let Self::Open(tasks) = self else { return Ok(()) };
+        for task in std::mem::take(tasks) {
+            task.abort();
+            // Aborted is what it shall be; its socket is closed now.
+            let _ = task.await;
+        }
+        *self = Self::Closed(Vec::new());
+        let held: io::Result<Vec<_>> = addrs.iter().copied().map(hold).collect();
+        *self = Self::Closed(held?);
+        Ok(())
+    }
+}
+
+async fn accept(state: Weak<State>, listener: TcpListener, port: Port) {
+    loop {
+        // Only a lack of descriptors gets here; it passes.
+        let Ok((stream, _)) = listener.accept().await else {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            continue;
+        };
+        let Some(state) = state.upgrade() else { return };
+        let socket = Arc::new(Socket::new(stream, Seat::new(&state.log)));
+        let connections = Arc::clone(&state.connections);
+        connections.spawn(|id| Connection { state, socket, id, port });
+    }
+}
+
+/// The connections that are open, so that stopping can end them.
+#[derive(Default)]
+pub(crate) struct Connections(Mutex<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    next: u64,
+    tasks: HashMap<u64, (Port, JoinHandle<()>)>,
+}
+
+impl Connections {
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn spawn(self: &Arc<Self>, make: impl FnOnce(u64) -> Connection) {
+        // Held until the task is in the map, so that its end finds itself there.
+        let mut inner = self.inner();
+        inner.next += 1;
+        let id = inner.next;
+        let connection = make(id);
+        let port = connection.port;
+        let all = Arc::downgrade(self);
+        let task = tokio::spawn(async move {
+            connection.run().await;
+            if let Some(all) = all.upgrade() {
+                all.inner().tasks.remove(&id);
+            }
+        });
+        inner.tasks.insert(id, (port, task));
+    }
+
+    /// Ends the connections of the main port, but for the one that asked for it.
+    pub(crate) async fn close(&self, keep: Option<u64>) {
+        let closing: Vec<_> = {
+            let mut inner = self.inner();
+            let chosen =
+                |&(id, (port, _)): &(&u64, &(Port, JoinHandle<()>))| *port == Port::Main && Some(*id) != keep;
+            let ids: Vec<u64> = inner.tasks.iter().filter(chosen).map(|(id, _)| *id).collect();
+            ids.into_iter().filter_map(|id| inner.tasks.remove(&id)).collect()
+        };
+        for (_, task) in closing {
+            task.abort();
+            let _ = task.await;
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Answers that no server crate sends: written to the socket past hyper, after which the connection ends.
+
+use std::io::{self, Write as _};
+use std::time::Duration;
+
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
+use tokio::time::{Instant, sleep_until};
+
+use crate::answer::{Answer, JSON};
+use crate::faults::{Fault, Kind, Part};
+use crate::log::InFlight;
+use crate::socket::Socket;
+
+const BOMB_BYTES: u64 = 200 << 20;
+
+/// Bytes, the pace at which they go, and how the connection ends behind them.
+pub(crate) struct Script {
+    bytes: Bytes,
+    /// Where the pace begins, and its bytes per second.
+    pace: Option<(usize, u32)>,
+    reset: bool,
+}
+
+impl Script {
+    /// `None` for the kinds that hyper can send.
+    pub(crate) fn new(fault: &Fault, answer: &Answer) -> Option<Self> {
+        let length = answer.body.len() as u64;
+        let announced = match fault.kind {
+            Kind::WrongLength => fault.content_length.unwrap_or(length + 10),
+            _ => length,
+        };
+        let head = answer.raw_head(Some(announced));
+        let body_at = head.len();
+        let mut bytes = head;
+        bytes.extend_from_slice(&answer.body);
+        let plain = |bytes: Vec<u8>| Self { bytes: Bytes::from(bytes), pace: None, reset: false };
+        match fault.kind {
+            Kind::Raw => Some(plain(fault.body.clone().unwrap_or_default().into_bytes())),
+            Kind::WrongLength => Some(plain(bytes)),
+            Kind::Cut => {
+                let at = fault.at_byte.or(fault.at_body_byte.map(|byte| byte.saturating_add(body_at)));
+                bytes.truncate(at.unwrap_or(0));
+                Some(plain(bytes))
+            }
+            Kind::SlowLoris => {
+                let from = if fault.part == Some(Part::Body) { body_at } else { 0 };
+                let pace = fault.bytes_per_second.map(|bytes_per_second| (from, bytes_per_second));
+                Some(Self { pace, ..plain(bytes) })
+            }
+            Kind::Reset => {
+                bytes.truncate(fault.at_byte.unwrap_or(0));
+                Some(Self { reset: true, ..plain(bytes) })
+            }
+            Kind::Refuse => Some(Self { reset: true, ..plain(Vec::new()) }),
+            Kind::Pass | Kind::Status | Kind::Delay | Kind::Hang | Kind::Garbage | Kind::GzipBomb => None,
+        }
+    }
+
+    /// Whether a status line begins to leave.
+    pub(crate) fn sends(&self) -> bool {
+        !self.bytes.is_empty()
+    }
+
+    /// `in_flight` ends before the last bytes leave, so that a client that has them is not counted twice when it
+    /// asks again.
+    pub(crate) async fn play(&self, socket: &Socket, in_flight: InFlight) -> io::Result<()> {
+        let (at_once, paced) = match self.pace {
+            Some((from, bytes_per_second)) => {
+                let (at_once, paced) = self.bytes.split_at(from.min(self.bytes.len()));
+                (at_once, Some((paced, bytes_per_second)))
+            }
+            None => (self.bytes.as_ref(), None),
+        };
+        if let Some((paced, bytes_per_second)) = paced {
+            socket.write_all(at_once).await?;
+            dribble(socket, paced, bytes_per_second).await?;
+            drop(in_flight);
+        } else {
+            drop(in_flight);
+            socket.write_all(at_once).await?;
+        }
+        if self.reset {
+            socket.reset_on_close();
+        } else {
+            socket.finish();
+        }
+        Ok(())
+    }
+}
+
+/// Byte n leaves no earlier than n / `bytes_per_second` after the first; a fast pace goes in lots of 10 ms.
+async fn dribble(socket: &Socket, bytes: &[u8], bytes_per_second: u32) -> io::Result<()> {
+    let lot = (bytes_per_second as usize / 100).max(1);
+    let start = Instant::now();
+    let mut last = 0;
+    for chunk in bytes.chunks(lot) {
+        last += chunk.len();
+        let due = Duration::from_secs_f64((last - 1) as f64 / f64::from(bytes_per_second));
+        sleep_until(start + due).await;
+        socket.write_all(chunk).await?;
+    }
+    Ok(())
+}
+
+/// What the bomb is announced with.
+pub(crate) fn bomb_answer(mut answer: Answer) -> Answer {
+    answer.replace_body(Bytes::new());
+    answer.with(CONTENT_TYPE, JSON).with(CONTENT_ENCODING, HeaderValue::from_static("gzip"))
+}
+
+/// Sends `{"flags":[` and spaces, compressed as they go: neither end of it is ever held in memory.
+pub(crate) async fn bomb(
+    socket: &Socket,
+    answer: &Answer,
+    decoded_bytes: Option<u64>,
+    in_flight: InFlight,
+) -> io::Result<()> {
+    static SPACES: [u8; 64 * 1024] = [b' '; 64 * 1024];
+    socket.write_all(&answer.raw_head(None)).await?;
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    let opening = b"{\"flags\":[";
+    let mut left = decoded_bytes.unwrap_or(BOMB_BYTES);
+    let first = usize::try_from(left).unwrap_or(usize::MAX).min(opening.len());
+    encoder.write_all(opening.get(..first).unwrap_or_default())?;
+    left -= first as u64;
+    while left > 0 {
+        let next = usize::try_from(left).unwrap_or(usize::MAX).min(SPACES.len());
+        encoder.write_all(SPACES.get(..next).unwrap_or_default())?;
+        left -= next as u64;
+        if encoder.get_ref().len() >= 4096 {
+            send_chunk(socket, &std::mem::take(encoder.get_mut())).await?;
+        }
+        // Compressing takes the processor for a while, and others are waiting.
+        tokio::task::yield_now().await;
+    }
+    let rest = encoder.finish()?;
+    drop(in_flight);
+    send_chunk(socket, &rest).await?;
+    socket.write_all(b"0\r\n\r\n").await?;
+    socket.finish();
+    Ok(())
+}
+
+async fn send_chunk(socket: &Socket, bytes: &[u8]) -> io::Result<()> {
+    let mut chunk = format!("{:x}\r\n", bytes.len()).into_bytes();
+    chunk.extend_from_slice(bytes);
+    chunk.extend_from_slice(b"\r\n");
+    socket.write_all(&chunk).await
+}

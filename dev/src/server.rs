@@ -1,0 +1,156 @@
+//! The server in process: its own threads, a blocking API.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::oneshot;
+
+use crate::faults::{Fault, InvalidFault};
+use crate::log::Requests;
+use crate::state::{Options, State};
+
+/// A running stand-in. Dropping it closes its ports and connections and ends its threads.
+///
+/// Every call blocks until it has taken effect; none needs an async runtime, and none minds one.
+pub struct Server {
+    state: Arc<State>,
+    runtime: Handle,
+    end: Option<oneshot::Sender<()>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Server {
+    /// Returns when the server answers. Fails when a port is taken, and when the definitions file is missing or
+    /// holds no definitions; the error names it.
+    pub fn start(options: Options) -> io::Result<Self> {
+        let (send, receive) = mpsc::channel();
+        let (end, ended) = oneshot::channel::<()>();
+        let run = move || {
+            let built = Builder::new_multi_thread()
+                .worker_threads(2)
+                .thread_name("mpflags-dev-io")
+                .enable_io()
+                .enable_time()
+                .build();
+            let runtime = match built {
+                Ok(runtime) => runtime,
+                Err(error) => return drop(send.send(Err(error))),
+            };
+            let started = runtime.block_on(State::start(options));
+            let go = started.is_ok();
+            // Nobody listens only when the starting thread is gone.
+            let _ = send.send(started.map(|state| (state, runtime.handle().clone())));
+            if go {
+                // An error means that the server was dropped: an end as well.
+                let _ = runtime.block_on(ended);
+            }
+            // Dropping the runtime drops every socket, here and not in the caller's thread, which may be async.
+        };
+        let thread = thread::Builder::new().name("mpflags-dev".to_owned()).spawn(run)?;
+        let gone = |_| Err(io::Error::other("the server's thread ended"));
+        let (state, runtime) = receive.recv().unwrap_or_else(gone)?;
+        Ok(Self { state, runtime, end: Some(end), thread: Some(thread) })
+    }
+
+    /// Runs a future on the server's runtime and waits for it.
+    fn run<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> io::Result<T> {
+        let (send, receive) = mpsc::channel();
+        self.runtime.spawn(async move {
+            let _ = send.send(work.await);
+        });
+        receive.recv().map_err(|_| io::Error::other("the server's runtime ended"))
+    }
+
+    /// The address on 127.0.0.1; it stays the same across stops.
+    pub fn addr(&self) -> SocketAddr {
+        self.state.addrs.first().copied().unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)))
+    }
+
+    /// `http://127.0.0.1:port`, without a slash at the end.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.addr())
+    }
+
+    /// The same of the control port, if there is one.
+    pub fn control_url(&self) -> Option<String> {
+        self.state.control_addr.map(|addr| format!("http://{addr}"))
+    }
+
+    /// What came so far.
+    pub fn requests(&self) -> Requests {
+        self.state.log.snapshot()
+    }
+
+    /// Waits until `count` requests have come since the last clearing, at most `timeout`, and returns what came.
+    pub fn wait_requests(&self, count: usize, timeout: Duration) -> Requests {
+        let state = Arc::clone(&self.state);
+        // A timeout is seen in the number of requests.
+        let _ = self.run(async move { tokio::time::timeout(timeout, state.log.at_least(count)).await });
+        self.requests()
+    }
+
+    /// Forgets the requests and begins the high-water marks anew, at what is open and in flight now.
+    pub fn clear_requests(&self) {
+        self.state.log.clear();
+    }
+
+    /// Serves these bytes instead of the file, whatever they are.
+    pub fn set_definitions(&self, document: impl Into<Vec<u8>>) {
+        self.state.definitions.set(Some(Bytes::from(document.into())));
+    }
+
+    /// Serves the file again.
+    pub fn reset_definitions(&self) {
+        self.state.definitions.set(None);
+    }
+
+    /// Replaces the faults; on an error the old ones stay.
+    pub fn set_faults(&self, faults: Vec<Fault>) -> Result<(), InvalidFault> {
+        self.state.faults.set(faults)
+    }
+
+    /// The same from the JSON that the control API takes.
+    pub fn set_faults_json(&self, json: &str) -> Result<(), InvalidFault> {
+        self.state.faults.set(Fault::list_from_json(json.as_bytes())?)
+    }
+
+    /// The faults that are left.
+    pub fn faults(&self) -> Vec<Fault> {
+        self.state.faults.current()
+    }
+
+    /// Ends all faults.
+    pub fn clear_faults(&self) {
+        // An empty list has no fault that could be wrong.
+        let _ = self.state.faults.set(Vec::new());
+    }
+
+    /// Closes the port and all its connections; clients are refused when this returns. Stopped twice is stopped.
+    pub fn stop(&self) -> io::Result<()> {
+        let state = Arc::clone(&self.state);
+        self.run(async move { state.stop(None, None).await })?
+    }
+
+    /// Stops, and listens on the same port again after `after`. Returns when it is stopped; with zero, when it
+    /// listens again.
+    pub fn restart_after(&self, after: Duration) -> io::Result<()> {
+        let state = Arc::clone(&self.state);
+        self.run(async move { state.stop(None, Some(after)).await })?
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.end.take());
+        if let Some(thread) = self.thread.take() {
+            // It panicked, then it has ended too.
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! The program: its lines, its arguments, its ends.
+#![allow(clippy::unwrap_used, reason = "clippy takes only the test functions themselves for tests")]
+
+mod raw_client;
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+
+use raw_client::{address, ask, get};
+
+fn program() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_mpflags-dev"))
+}
+
+fn output(arguments: &[&str]) -> Output {
+    program().args(arguments).stdin(Stdio::null()).output().unwrap()
+}
+
+/// The two addresses, once it says them.
+fn lines(child: &mut Child) -> (String, String) {
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let main = lines.next().unwrap().unwrap();
+    let control = lines.next().unwrap().unwrap();
+    let url = |line: &str, start: &str| line.strip_prefix(start).unwrap().to_owned();
+    (url(&main, "mpflags-dev listening on "), url(&control, "mpflags-dev control on "))
+}
+
+#[test]
+fn it_prints_its_addresses_writes_its_port_and_ends_with_its_input() {
+    let port_file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("port-{}", std::process::id()));
+    let sample = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("samples/definitions.json");
+    let mut child = program()
+        .args(["--port", "0", "--stop-with-stdin", "--token=tok", "--port-file"])
+        .args([&port_file, &PathBuf::from("--definitions"), &sample])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (main, control) = lines(&mut child);
+    let port: u16 = fs::read_to_string(&port_file).unwrap().trim().parse().unwrap();
+    assert_eq!(main, format!("http://127.0.0.1:{port}"));
+    assert_eq!(get(address(&main)).status, 401);
+    assert_eq!(ask(address(&control), "POST /__dev/stop HTTP/1.1", b"").status, 200);
+    assert!(std::net::TcpStream::connect(address(&main)).is_err());
+    assert_eq!(ask(address(&control), "POST /__dev/restart HTTP/1.1", b"").status, 200);
+    assert_eq!(get(address(&main)).status, 401);
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn signals_end_it_cleanly() {
+    for name in ["TERM", "INT"] {
+        let mut child = program().stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+        lines(&mut child);
+        let killed =
+            Command::new("sh").args(["-c", &format!("kill -{name} {}", child.id())]).status().unwrap();
+        assert!(killed.success());
+        assert_eq!(child.wait().unwrap().code(), Some(0), "SIG{name}");
+    }
+}
+
+#[test]
+fn wrong_arguments_are_named() {
+    for (arguments, why) in [
+        (&["--prot", "1"][..], "unknown argument --prot"),
+        (&["extra"], "unknown argument extra"),
+        (&["--port"], "--port needs a value"),
+        (&["--port", "70000"], "--port: no port: 70000"),
+        (&["--ipv6=1"], "--ipv6 takes no value"),
+        (&["--service-account", "secret"], "--service-account: no USER:SECRET"),
+    ] {
+        let output = output(arguments);
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{error}");
+        assert!(error.starts_with(&format!("mpflags-dev: {why}\n")), "{error}");
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn files_and_ports_that_cannot_be_had_are_named() {
+    let missing = output(&["--definitions", "/nowhere/flags.json"]);
+    assert_eq!(missing.status.code(), Some(1));
+    let error = String::from_utf8(missing.stderr).unwrap();
+    assert!(error.starts_with("mpflags-dev: definitions file /nowhere/flags.json: "), "{error}");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = taken.local_addr().unwrap();
+    let output = output(&["--port", &addr.port().to_string()]);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(error.contains(&addr.to_string()), "{error}");
+}
+
+#[test]
+fn help_is_no_error() {
+    let output = output(&["--help"]);
+    assert!(output.status.success());
+    let mut text = String::new();
+    output.stdout.as_slice().read_to_string(&mut text).unwrap();
+    assert!(text.contains("--stop-with-stdin"));
+}

@@ -1,0 +1,75 @@
+//! The configuration: one type, every option with its default, its range and its reason in one place.
+
+mod options;
+mod read;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use options::{OPTIONS, OptionSpec};
+
+use crate::endpoint::Endpoint;
+use crate::error::Error;
+use crate::variant::FlagValue;
+
+/// How a [`Client`](crate::Client) behaves.
+///
+/// Made from JSON, strictly: an unknown key, a wrong type or a value out of range is an error that names the key and
+/// says what is allowed. [`OPTIONS`] lists every key with its default. Printing a `Config` never shows a secret.
+///
+/// ```
+/// let config = mpflags::Config::from_json(r#"{"token": "…", "polling_interval_ms": 30000}"#)?;
+/// # Ok::<(), mpflags::Error>(())
+/// ```
+#[must_use]
+pub struct Config {
+    pub(crate) credentials: Credentials,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) polling_interval: Duration,
+    pub(crate) enable_polling: bool,
+    pub(crate) request_timeout: Duration,
+    pub(crate) retry_base: Duration,
+    pub(crate) init_timeout: Duration,
+    pub(crate) shutdown_timeout: Duration,
+    pub(crate) definitions: Option<Box<str>>,
+    pub(crate) definitions_path: Option<PathBuf>,
+    pub(crate) definitions_cache_dir: Option<PathBuf>,
+    pub(crate) overrides: HashMap<Box<str>, FlagValue>,
+    pub(crate) proxy: Option<Box<str>>,
+    pub(crate) ca_file: Option<PathBuf>,
+    pub(crate) wrapper: Option<Box<str>>,
+}
+
+/// What proves to Mixpanel who asks.
+pub(crate) struct Credentials {
+    pub(crate) token: Box<str>,
+    pub(crate) service_account: Option<ServiceAccount>,
+}
+
+pub(crate) struct ServiceAccount {
+    pub(crate) username: Box<str>,
+    pub(crate) secret: Box<str>,
+    pub(crate) project_id: Box<str>,
+}
+
+impl Config {
+    /// Reads a configuration.
+    ///
+    /// Fails with [`ErrorKind::InvalidConfig`](crate::ErrorKind::InvalidConfig); the message begins with the key at
+    /// fault. A token or secret never stands in it.
+    pub fn from_json(json: &str) -> Result<Self, Error> {
+        read::config(json)
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("endpoint", &self.endpoint)
+            .field("polling_interval", &self.polling_interval)
+            .field("enable_polling", &self.enable_polling)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,388 @@
+//! The evaluation context: a JSON object, parsed once, folded once, read by any number of evaluations.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+
+use crate::error::{Error, ErrorKind};
+use crate::rules::{Properties, number_text};
+use crate::value::{Folded, Object, Text, fold};
+use crate::variant::Checked;
+
+/// What an evaluation asks of a context.
+pub(crate) trait Facts {
+    /// The text of `context[key]` as a subject; nothing where it is unusable.
+    fn subject(&self, key: &str) -> Option<&str>;
+    /// The text of `context["distinct_id"]`, unless it is one that never names a tester.
+    fn tester(&self) -> Option<&str>;
+    /// `context["custom_properties"]`, folded, if it is an object.
+    fn properties(&self) -> Option<&Object<'_>>;
+}
+
+const DISTINCT_ID: &str = "distinct_id";
+const CUSTOM_PROPERTIES: &str = "custom_properties";
+
+/// An evaluation context. Immutable; share it between threads freely.
+///
+/// Made from a JSON object. `distinct_id` names the user, `custom_properties` is what rules see, and a flag may be
+/// bucketed by any other top-level key.
+///
+/// ```
+/// let context = mpflags::Context::from_json(r#"{"distinct_id": "user-1", "custom_properties": {"plan": "pro"}}"#)?;
+/// # Ok::<(), mpflags::Error>(())
+/// ```
+#[derive(Debug, Default)]
+pub struct Context {
+    /// Sorted; the texts of the keys that can be subjects.
+    subjects: Box<[(Box<str>, Box<str>)]>,
+    tester: Option<Box<str>>,
+    properties: Option<Object<'static>>,
+}
+
+impl Context {
+    /// Parses a context.
+    ///
+    /// Fails with [`ErrorKind::InvalidContext`] when `json` is not a JSON object: broken syntax, a lone surrogate, a
+    /// number beyond a double, nesting beyond 128 levels. The error says where. Of two equal keys the later one counts.
+    pub fn from_json(json: &str) -> Result<Self, Error> {
+        let parsed: Parsed<'_> = serde_json::from_str(json).map_err(|e| invalid(json, &e))?;
+        let tester = parsed.subjects.iter().rev().find(|(key, _)| key == DISTINCT_ID).and_then(|(_, s)| s.tester());
+        let mut subjects = parsed.subjects;
+        // Stable, so the later of two equal keys is the one that a search from the end finds first.
+        subjects.sort_by(|a, b| a.0.cmp(&b.0));
+        subjects.dedup_by(|later, kept| {
+            let same = later.0 == kept.0;
+            if same {
+                std::mem::swap(&mut later.1, &mut kept.1);
+            }
+            same
+        });
+        let texts = subjects.iter().filter_map(|(key, s)| Some((key.as_ref().into(), s.text()?.as_ref().into())));
+        Ok(Context {
+            tester: tester.map(|text| text.as_ref().into()),
+            subjects: texts.collect(),
+            properties: parsed.properties.map(Object::into_owned),
+        })
+    }
+}
+
+impl Facts for Context {
+    fn subject(&self, key: &str) -> Option<&str> {
+        let at = self.subjects.binary_search_by(|(k, _)| k.as_ref().cmp(key)).ok()?;
+        self.subjects.get(at).map(|(_, text)| text.as_ref())
+    }
+
+    fn tester(&self) -> Option<&str> {
+        self.tester.as_deref()
+    }
+
+    fn properties(&self) -> Option<&Object<'_>> {
+        self.properties.as_ref()
+    }
+}
+
+/// A context read for one flag: the whole text is checked, and only what this flag reads is kept.
+#[derive(Default)]
+pub(crate) struct Glance<'a> {
+    subject: Option<Cow<'a, str>>,
+    targeting_key: Option<Cow<'a, str>>,
+    tester: Option<Cow<'a, str>>,
+    properties: Option<Object<'a>>,
+}
+
+/// What a flag reads.
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted<'f> {
+    pub(crate) subject: &'f str,
+    pub(crate) properties: &'f Properties,
+}
+
+impl<'a> Glance<'a> {
+    pub(crate) fn parse(json: &'a str, wanted: Option<Wanted<'_>>) -> Result<Self, Error> {
+        let mut deserializer = serde_json::Deserializer::from_str(json);
+        GlanceSeed(wanted)
+            .deserialize(&mut deserializer)
+            .and_then(|glance| deserializer.end().map(|()| glance))
+            .map_err(|e| invalid(json, &e))
+    }
+}
+
+/// The subject asked for is the flag's own: a glance holds no other, `targetingKey` aside.
+impl Facts for Glance<'_> {
+    fn subject(&self, key: &str) -> Option<&str> {
+        if key == "targetingKey" && self.targeting_key.is_some() {
+            return self.targeting_key.as_deref();
+        }
+        self.subject.as_deref()
+    }
+
+    fn tester(&self) -> Option<&str> {
+        self.tester.as_deref()
+    }
+
+    fn properties(&self) -> Option<&Object<'_>> {
+        self.properties.as_ref()
+    }
+}
+
+/// Says where the context is broken, by the path of its keys. Reads it once more, which a good context never costs.
+fn invalid(json: &str, first: &serde_json::Error) -> Error {
+    let mut deserializer = serde_json::Deserializer::from_str(json);
+    let path = serde_path_to_error::deserialize::<_, Parsed<'_>>(&mut deserializer)
+        .err()
+        .map(|e| e.path().to_string())
+        .filter(|path| path != ".");
+    let message = match path {
+        Some(path) => format!("context: {path}: {first}"),
+        None => format!("context: {first}"),
+    };
+    Error::new(ErrorKind::InvalidContext, message)
+}
+
+/// A scalar as the context holds it; everything else is no subject.
+#[derive(Debug)]
+enum Scalar<'a> {
+    Bool(bool),
+    Signed(i64),
+    Unsigned(u64),
+    Double(f64),
+    String(Cow<'a, str>),
+    Unusable,
+}
+
+impl<'a> Scalar<'a> {
+    fn text(&self) -> Option<Cow<'a, str>> {
+        match self {
+            Scalar::Bool(b) => Some(if *b { "true".into() } else { "false".into() }),
+            Scalar::Signed(n) => Some(n.to_string().into()),
+            Scalar::Unsigned(n) => Some(n.to_string().into()),
+            Scalar::Double(n) => Some(number_text(*n).as_ref().to_owned().into()),
+            Scalar::String(s) if s.is_empty() => None,
+            Scalar::String(s) => Some(s.clone()),
+            Scalar::Unusable => None,
+        }
+    }
+
+    /// 0, false and the empty string are falsy where the official SDKs look the tester up.
+    fn tester(&self) -> Option<Cow<'a, str>> {
+        match self {
+            Scalar::Bool(false) | Scalar::Signed(0) | Scalar::Unsigned(0) => None,
+            Scalar::Double(n) if *n == 0.0 => None,
+            other => other.text(),
+        }
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Scalar<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ScalarVisitor)
+    }
+}
+
+struct ScalarVisitor;
+
+impl<'de> Visitor<'de> for ScalarVisitor {
+    type Value = Scalar<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Unusable)
+    }
+
+    fn visit_bool<E>(self, v: bool) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Bool(v))
+    }
+
+    fn visit_i64<E>(self, v: i64) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Signed(v))
+    }
+
+    fn visit_u64<E>(self, v: u64) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Unsigned(v))
+    }
+
+    fn visit_f64<E>(self, v: f64) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Double(v))
+    }
+
+    fn visit_borrowed_str<E>(self, v: &'de str) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::String(Cow::Borrowed(v)))
+    }
+
+    fn visit_str<E>(self, v: &str) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::String(Cow::Owned(v.to_owned())))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Scalar<'de>, A::Error> {
+        while seq.next_element::<Checked>()?.is_some() {}
+        Ok(Scalar::Unusable)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Scalar<'de>, A::Error> {
+        while map.next_entry::<Text<'de>, Checked>()?.is_some() {}
+        Ok(Scalar::Unusable)
+    }
+}
+
+/// A whole context, as read.
+struct Parsed<'a> {
+    /// In document order.
+    subjects: Vec<(Cow<'a, str>, Scalar<'a>)>,
+    properties: Option<Object<'a>>,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Parsed<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ParsedVisitor;
+        impl<'de> Visitor<'de> for ParsedVisitor {
+            type Value = Parsed<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut parsed = Parsed { subjects: Vec::new(), properties: None };
+                while let Some(Text(key)) = map.next_key()? {
+                    if key != CUSTOM_PROPERTIES {
+                        parsed.subjects.push((key, map.next_value()?));
+                        continue;
+                    }
+                    let custom = map.next_value_seed(CustomSeed(None))?;
+                    parsed.subjects.push((key, custom.scalar));
+                    parsed.properties = custom.properties;
+                }
+                Ok(parsed)
+            }
+        }
+        deserializer.deserialize_map(ParsedVisitor)
+    }
+}
+
+struct GlanceSeed<'f>(Option<Wanted<'f>>);
+
+impl<'de> DeserializeSeed<'de> for GlanceSeed<'_> {
+    type Value = Glance<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Glance<'de>, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for GlanceSeed<'_> {
+    type Value = Glance<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Glance<'de>, A::Error> {
+        let mut glance = Glance::default();
+        while let Some(Text(key)) = map.next_key()? {
+            let Some(wanted) = self.0 else {
+                map.next_value::<Checked>()?;
+                continue;
+            };
+            if key == CUSTOM_PROPERTIES {
+                let custom = map.next_value_seed(CustomSeed(Some(wanted.properties)))?;
+                glance.properties = custom.properties;
+                if key == wanted.subject {
+                    glance.subject = custom.scalar.text();
+                }
+            } else if key == wanted.subject || key == DISTINCT_ID || key == "targetingKey" {
+                let scalar: Scalar<'de> = map.next_value()?;
+                if key == DISTINCT_ID {
+                    glance.tester = scalar.tester();
+                }
+                if key == "targetingKey" {
+                    glance.targeting_key = scalar.text();
+                }
+                if key == wanted.subject {
+                    glance.subject = scalar.text();
+                }
+            } else {
+                map.next_value::<Checked>()?;
+            }
+        }
+        Ok(glance)
+    }
+}
+
+/// `custom_properties`: an object for rules, or a scalar that a flag may be bucketed by as by any other key's.
+struct Custom<'a> {
+    scalar: Scalar<'a>,
+    properties: Option<Object<'a>>,
+}
+
+/// Reads `custom_properties`, keeping what the rules of one flag read, or everything.
+struct CustomSeed<'f>(Option<&'f Properties>);
+
+impl<'de> DeserializeSeed<'de> for CustomSeed<'_> {
+    type Value = Custom<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> From<Scalar<'de>> for Custom<'de> {
+    fn from(scalar: Scalar<'de>) -> Self {
+        Custom { scalar, properties: None }
+    }
+}
+
+impl<'de> Visitor<'de> for CustomSeed<'_> {
+    type Value = Custom<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        ScalarVisitor.expecting(f)
+    }
+
+    fn visit_unit<E: serde::de::Error>(self) -> Result<Self::Value, E> {
+        ScalarVisitor.visit_unit().map(Custom::from)
+    }
+
+    fn visit_bool<E: serde::de::Error>(self, v: bool) -> Result<Self::Value, E> {
+        ScalarVisitor.visit_bool(v).map(Custom::from)
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, v: i64) -> Result<Self::Value, E> {
+        ScalarVisitor.visit_i64(v).map(Custom::from)
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, v: u64) -> Result<Self::Value, E> {
+        ScalarVisitor.visit_u64(v).map(Custom::from)
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, v: f64) -> Result<Self::Value, E> {
+        ScalarVisitor.visit_f64(v).map(Custom::from)
+    }
+
+    fn visit_borrowed_str<E: serde::de::Error>(self, v: &'de str) -> Result<Self::Value, E> {
+        ScalarVisitor.visit_borrowed_str(v).map(Custom::from)
+    }
+
+    fn visit_str<E: serde::de::Error>(self, v: &str) -> Result<Self::Value, E> {
+        ScalarVisitor.visit_str(v).map(Custom::from)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
+        ScalarVisitor.visit_seq(seq).map(Custom::from)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut pairs = Vec::new();
+        while let Some(Text(key)) = map.next_key()? {
+            let key = fold(key);
+            if self.0.is_none_or(|wanted| wanted.includes(&key)) {
+                let Folded(value) = map.next_value()?;
+                pairs.push((key, value));
+            } else {
+                map.next_value::<Checked>()?;
+            }
+        }
+        Ok(Custom { scalar: Scalar::Unusable, properties: Some(Object::from_pairs(pairs)) })
+    }
+}

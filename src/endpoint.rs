@@ -1,0 +1,87 @@
+//! Where requests go: `api_host` as a base URL.
+
+use std::net::IpAddr;
+
+/// A base URL without a trailing slash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Endpoint {
+    base: Box<str>,
+    secure: bool,
+    loopback: bool,
+}
+
+impl Endpoint {
+    /// Reads a host or a base URL. No scheme means https; http is for this machine, unless `insecure` allows more.
+    pub(crate) fn parse(text: &str, insecure: bool) -> Result<Self, String> {
+        let text = text.trim();
+        let (secure, rest) = match text.split_once("://") {
+            None => (true, text),
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => (true, rest),
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => (false, rest),
+            Some(_) => return Err("expected https:// or http://, or a host alone".to_owned()),
+        };
+        let rest = rest.trim_end_matches('/');
+        if rest.bytes().any(|b| !b.is_ascii_graphic()) {
+            return Err("a host holds no white space and nothing but ASCII; write it in punycode".to_owned());
+        }
+        if rest.contains(['?', '#', '@', '\\', '"', '<', '>']) {
+            return Err("expected a host or a base URL, without credentials, query or fragment".to_owned());
+        }
+        let authority = rest.split('/').next().unwrap_or_default();
+        let host = host(authority)?;
+        let loopback = is_loopback(host);
+        if !secure && !loopback && !insecure {
+            return Err(
+                "http:// is for hosts on this machine, since the credentials travel in every request; \
+                 allow_insecure_http allows it elsewhere"
+                    .to_owned(),
+            );
+        }
+        let scheme = if secure { "https" } else { "http" };
+        Ok(Endpoint { base: format!("{scheme}://{rest}").into_boxed_str(), secure, loopback })
+    }
+
+    /// The URL without a slash at its end.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
+    pub(crate) fn is_secure(&self) -> bool {
+        self.secure
+    }
+
+    /// Whether the host is this machine: then no proxy of the environment applies.
+    pub(crate) fn is_loopback(&self) -> bool {
+        self.loopback
+    }
+}
+
+/// The host of `host`, `host:port`, `[v6]` or `[v6]:port`.
+fn host(authority: &str) -> Result<&str, String> {
+    let (host, port) = match authority.strip_prefix('[') {
+        Some(rest) => {
+            let (host, after) = rest.split_once(']').ok_or("expected `]` after an IPv6 address")?;
+            if host.parse::<std::net::Ipv6Addr>().is_err() {
+                return Err("expected an IPv6 address between `[` and `]`".to_owned());
+            }
+            (host, after.strip_prefix(':').or((!after.is_empty()).then_some("")))
+        }
+        None => match authority.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (authority, None),
+        },
+    };
+    if host.is_empty() {
+        return Err("expected a host".to_owned());
+    }
+    match port {
+        Some(port) if !port.bytes().all(|b| b.is_ascii_digit()) || port.parse::<u16>().is_err() => {
+            Err("expected a port from 0 to 65535 after the host".to_owned())
+        }
+        _ => Ok(host),
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}

@@ -1,0 +1,269 @@
+//! An evaluation: an outcome made to keep, owning everything it tells.
+
+use std::fmt::Write;
+use std::ops::Range;
+
+use crate::outcome::{Assignment, ErrorCode, Outcome, Reason};
+use crate::variant::{FlagValue, ValueType, Variant};
+
+/// What a flag gave for one context: value, variant, reason, and what was wrong.
+///
+/// Owns its strings, in one allocation, and so outlives the client and the definitions that it came from. Immutable;
+/// share it between threads freely.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evaluation {
+    /// Every string, each followed by a NUL, for C.
+    text: Box<str>,
+    key: Span,
+    value: Held,
+    variant: Option<Span>,
+    message: Option<Span>,
+    experiment_id: Option<Span>,
+    metadata: Span,
+    is_experiment_active: Option<bool>,
+    is_qa_tester: bool,
+    reason: Reason,
+    error: Option<ErrorCode>,
+}
+
+type Span = Range<usize>;
+
+/// The value by type; `json` beside it.
+#[derive(Clone, Debug, PartialEq)]
+enum Held {
+    None,
+    Null(Span),
+    Bool(bool, Span),
+    String(Span, Span),
+    Integer(i64, Span),
+    Double { number: f64, integer: Option<i64>, json: Span },
+    Object(Span),
+    Array(Span),
+}
+
+/// What kind of JSON an evaluation's value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ValueKind {
+    /// null.
+    Null,
+    /// true or false.
+    Boolean,
+    /// A string.
+    String,
+    /// A number that is an `i64`.
+    Integer,
+    /// Any other number.
+    Double,
+    /// An object.
+    Object,
+    /// An array.
+    Array,
+}
+
+impl Evaluation {
+    pub(crate) fn new(key: &str, outcome: &Outcome<'_>, wanted: ValueType) -> Self {
+        let mut text = Text::default();
+        let (reason, error) = outcome.verdict(wanted);
+        let value = outcome.value(wanted).map_or(Held::None, |value| text.value(value));
+        let (variant, assignment) = match outcome {
+            Outcome::Variant(Assignment { variant: Variant { key, .. }, .. }) => {
+                (Some(key.as_ref()), outcome_assignment(outcome))
+            }
+            Outcome::Override(_) => (Some("override"), None),
+            _ => (None, None),
+        };
+        // A type mismatch tells neither variant nor metadata: the caller got the default.
+        let told = error.is_none();
+        let assignment = assignment.filter(|_| told);
+        let experiment_id = assignment.and_then(|a| a.flag.experiment_id.as_deref());
+        let is_experiment_active = assignment.and_then(|a| a.flag.is_experiment_active);
+        let is_qa_tester = assignment.is_some_and(|a| a.is_qa_tester);
+        Evaluation {
+            key: text.push(key),
+            value,
+            variant: variant.filter(|_| told).map(|name| text.push(name)),
+            message: outcome.message(key, wanted).map(|message| text.push(&message)),
+            experiment_id: experiment_id.map(|id| text.push(id)),
+            metadata: text.push(&metadata(experiment_id, is_experiment_active, is_qa_tester)),
+            is_experiment_active,
+            is_qa_tester,
+            reason,
+            error,
+            text: text.0.into_boxed_str(),
+        }
+    }
+
+    /// The flag's key.
+    pub fn key(&self) -> &str {
+        self.at(&self.key)
+    }
+
+    /// Whether there is a value; otherwise the caller's default applies.
+    pub fn has_value(&self) -> bool {
+        self.value != Held::None
+    }
+
+    /// What kind of JSON the value is.
+    pub fn kind(&self) -> Option<ValueKind> {
+        match self.value {
+            Held::None => None,
+            Held::Null(_) => Some(ValueKind::Null),
+            Held::Bool(..) => Some(ValueKind::Boolean),
+            Held::String(..) => Some(ValueKind::String),
+            Held::Integer(..) => Some(ValueKind::Integer),
+            Held::Double { .. } => Some(ValueKind::Double),
+            Held::Object(_) => Some(ValueKind::Object),
+            Held::Array(_) => Some(ValueKind::Array),
+        }
+    }
+
+    /// The value, if it is true or false.
+    pub fn boolean(&self) -> Option<bool> {
+        match self.value {
+            Held::Bool(b, _) => Some(b),
+            _ => None,
+        }
+    }
+
+    /// The value, if it is a string.
+    pub fn string(&self) -> Option<&str> {
+        match &self.value {
+            Held::String(span, _) => Some(self.at(span)),
+            _ => None,
+        }
+    }
+
+    /// The value, if it is an integer, or a whole number, within `i64`.
+    pub fn integer(&self) -> Option<i64> {
+        match self.value {
+            Held::Integer(i, _) => Some(i),
+            Held::Double { integer, .. } => integer,
+            _ => None,
+        }
+    }
+
+    /// The value, if it is a number.
+    pub fn double(&self) -> Option<f64> {
+        match self.value {
+            Held::Integer(i, _) => Some(i as f64),
+            Held::Double { number, .. } => Some(number),
+            _ => None,
+        }
+    }
+
+    /// The value as compact JSON.
+    pub fn json(&self) -> Option<&str> {
+        match &self.value {
+            Held::None => None,
+            Held::Null(json)
+            | Held::Bool(_, json)
+            | Held::String(_, json)
+            | Held::Integer(_, json)
+            | Held::Double { json, .. }
+            | Held::Object(json)
+            | Held::Array(json) => Some(self.at(json)),
+        }
+    }
+
+    /// The variant's key; `override` for an override. Nothing when there is no variant or its value has another type.
+    pub fn variant(&self) -> Option<&str> {
+        self.variant.as_ref().map(|span| self.at(span))
+    }
+
+    /// Why the evaluation gave what it gave.
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// What is wrong, if something is.
+    pub fn error_code(&self) -> Option<ErrorCode> {
+        self.error
+    }
+
+    /// What is wrong, for people.
+    pub fn message(&self) -> Option<&str> {
+        self.message.as_ref().map(|span| self.at(span))
+    }
+
+    /// The experiment that the flag belongs to.
+    pub fn experiment_id(&self) -> Option<&str> {
+        self.experiment_id.as_ref().map(|span| self.at(span))
+    }
+
+    /// Whether that experiment is active.
+    pub fn is_experiment_active(&self) -> Option<bool> {
+        self.is_experiment_active
+    }
+
+    /// Whether the user got the variant as a QA tester.
+    pub fn is_qa_tester(&self) -> bool {
+        self.is_qa_tester
+    }
+
+    /// The flag's metadata as a JSON object: `experiment_id` and `is_experiment_active` where the flag has them,
+    /// `is_qa_tester` where it is true.
+    pub fn metadata_json(&self) -> &str {
+        self.at(&self.metadata)
+    }
+
+    fn at(&self, span: &Span) -> &str {
+        self.text.get(span.clone()).unwrap_or_default()
+    }
+}
+
+fn outcome_assignment<'a>(outcome: &Outcome<'a>) -> Option<Assignment<'a>> {
+    match outcome {
+        Outcome::Variant(assignment) => Some(*assignment),
+        _ => None,
+    }
+}
+
+fn metadata(experiment_id: Option<&str>, is_active: Option<bool>, is_qa_tester: bool) -> String {
+    let mut fields = Vec::new();
+    if let Some(id) = experiment_id {
+        fields.push(format!("\"experiment_id\":{}", serde_json::Value::from(id)));
+    }
+    if let Some(active) = is_active {
+        fields.push(format!("\"is_experiment_active\":{active}"));
+    }
+    if is_qa_tester {
+        fields.push("\"is_qa_tester\":true".to_owned());
+    }
+    format!("{{{}}}", fields.join(","))
+}
+
+/// The strings of one evaluation, laid end to end.
+#[derive(Default)]
+struct Text(String);
+
+impl Text {
+    fn push(&mut self, part: &str) -> Span {
+        let start = self.0.len();
+        self.0.push_str(part);
+        let span = start..self.0.len();
+        self.0.push('\0');
+        span
+    }
+
+    fn value(&mut self, value: &FlagValue) -> Held {
+        match value {
+            FlagValue::Null => Held::Null(self.push("null")),
+            FlagValue::Bool(b) => Held::Bool(*b, self.push(if *b { "true" } else { "false" })),
+            FlagValue::String(s) => Held::String(self.push(s), self.push(&value.json())),
+            FlagValue::Integer(i) => {
+                let start = self.0.len();
+                // Writing to a String cannot fail.
+                let _ = write!(self.0, "{i}");
+                let span = start..self.0.len();
+                self.0.push('\0');
+                Held::Integer(*i, span)
+            }
+            FlagValue::Double { number, text } => {
+                Held::Double { number: *number, integer: value.integer(), json: self.push(text) }
+            }
+            FlagValue::Object(json) => Held::Object(self.push(json)),
+            FlagValue::Array(json) => Held::Array(self.push(json)),
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! mpflags evaluates Mixpanel feature flags in process: definitions are polled in the background, an evaluation reads
+//! what is there and never waits.
+//!
+//! ```
+//! use mpflags::{Client, Config, Context};
+//!
+//! let client = Client::new(Config::from_json(
+//!     r#"{
+//!         "token": "project-token",
+//!         "enable_polling": false,
+//!         "definitions": {"flags": [{
+//!             "key": "new-checkout", "context": "distinct_id",
+//!             "ruleset": {"variants": [{"key": "on", "value": true, "split": 1.0}], "rollout": [{"rollout_percentage": 1.0}]}
+//!         }]}
+//!     }"#,
+//! )?)?;
+//! let context = Context::from_json(r#"{"distinct_id": "user-1"}"#)?;
+//! assert!(client.boolean("new-checkout", &context, false));
+//! # Ok::<(), mpflags::Error>(())
+//! ```
+#![forbid(unsafe_code)]
+
+// pure: no clock, thread, socket, log
+mod bucket;
+mod config;
+mod context;
+mod definitions;
+mod endpoint;
+mod error;
+mod evaluate;
+mod evaluation;
+mod outcome;
+mod rules;
+mod value;
+mod variant;
+
+// runtime: threads, time, HTTP, files
+mod cache;
+mod client;
+mod clock;
+mod fork;
+mod poller;
+mod snapshot;
+mod status;
+mod stream;
+mod transport;
+mod worker;
+
+pub use bucket::bucket;
+pub use client::Client;
+pub use config::{Config, OPTIONS, OptionSpec};
+pub use context::Context;
+pub use error::{Error, ErrorKind};
+pub use evaluation::{Evaluation, ValueKind};
+pub use fork::after_fork_in_child;
+pub use outcome::{ErrorCode, Reason};
+pub use stream::{Item, Level, State};
+pub use variant::ValueType;

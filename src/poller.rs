@@ -1,0 +1,240 @@
+//! The poller: fetch → FlagSet → snapshot, again and again, and what to do when that fails.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant, UNIX_EPOCH};
+
+use crate::cache::Cache;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::definitions::{FlagSet, Report};
+use crate::snapshot::{Retired, Snapshot};
+use crate::status::{Failed, Source, Status};
+use crate::stream::{Item, Level, Stream};
+use crate::transport::{Answer, Get, Transport};
+use crate::worker::Signal;
+
+/// Decoded bytes of a definitions document beyond which it is refused.
+pub(crate) const DEFINITIONS_LIMIT: u64 = 64 * 1024 * 1024;
+
+/// Retry-After is honoured up to here.
+const RETRY_AFTER_LIMIT: Duration = Duration::from_secs(600);
+
+/// What the poller works with.
+pub(crate) struct Poller {
+    pub(crate) config: Arc<Config>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) status: Arc<Status>,
+    pub(crate) stream: Arc<Stream>,
+    pub(crate) cache: Option<Cache>,
+}
+
+/// What the poller remembers between fetches.
+#[derive(Default)]
+struct Memory {
+    etag: Option<String>,
+    retired: Retired,
+    /// Flags whose unchecked parts were told.
+    told: HashSet<Arc<str>>,
+    /// Faults told last time: one line per problem, not per poll.
+    rejected: Vec<String>,
+}
+
+/// What one fetch came to.
+enum Fetched {
+    Done,
+    /// Try again soon, not before the time the server asked for.
+    Retry(Failed, Option<Duration>),
+    /// Leave it to the next poll.
+    Failed(Failed),
+}
+
+impl Poller {
+    /// Fetches until stopped; without polling, until definitions have been fetched once.
+    pub(crate) fn run(self, signal: &Signal) {
+        let mut memory = Memory::default();
+        let started = self.clock.now();
+        let mut retries = 0;
+        let mut cache = self.cache.as_ref();
+        while !signal.stopped() {
+            let fetched = self.fetch(&mut memory);
+            if signal.stopped() {
+                return;
+            }
+            let pause = match fetched {
+                Fetched::Done => {
+                    retries = 0;
+                    if !self.config.enable_polling {
+                        // Readers of the replaced set finish within microseconds; whoever is later frees it at the end.
+                        memory.retired.sweep();
+                        return;
+                    }
+                    self.interval()
+                }
+                Fetched::Retry(failed, at_least) => {
+                    self.failed(&failed, cache.take(), &mut memory);
+                    let pause = self.backoff(retries).max(at_least.unwrap_or_default());
+                    retries = retries.saturating_add(1);
+                    pause
+                }
+                Fetched::Failed(failed) => {
+                    self.failed(&failed, cache.take(), &mut memory);
+                    retries = 0;
+                    self.interval()
+                }
+            };
+            memory.retired.sweep();
+            if self.pause(signal, pause, started) {
+                return;
+            }
+        }
+    }
+
+    /// Waits for the next fetch. True: stop.
+    fn pause(&self, signal: &Signal, pause: Duration, started: Instant) -> bool {
+        let init_left = self.config.init_timeout.saturating_sub(self.clock.now() - started);
+        if self.status.held() || init_left >= pause {
+            return signal.wait(&*self.clock, pause);
+        }
+        if signal.wait(&*self.clock, init_left) {
+            return true;
+        }
+        self.status.late(&self.stream);
+        signal.wait(&*self.clock, pause.saturating_sub(init_left))
+    }
+
+    fn fetch(&self, memory: &mut Memory) -> Fetched {
+        let answer = self.transport.get(&Get {
+            path: "/flags/definitions",
+            etag: memory.etag.as_deref(),
+            timeout: self.config.request_timeout,
+            limit: DEFINITIONS_LIMIT,
+        });
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(failure) if failure.transient => return Fetched::Retry(Failed::Other(failure.message), None),
+            Err(failure) => return Fetched::Failed(Failed::Other(failure.message)),
+        };
+        match answer.status {
+            200 => self.accept(answer, memory),
+            304 if memory.etag.is_some() => {
+                self.status.succeeded(Source::Fetch, &self.stream);
+                Fetched::Done
+            }
+            401 | 403 => Fetched::Failed(Failed::Credentials(answer.status)),
+            408 | 429 | 500..=599 => {
+                let after = answer.retry_after.as_deref().and_then(|text| self.retry_after(text));
+                Fetched::Retry(Failed::Other(format!("HTTP {}", answer.status)), after)
+            }
+            300..=399 => Fetched::Failed(Failed::Other(format!(
+                "HTTP {}: a redirect is not followed, since it would carry the credentials elsewhere; check api_host",
+                answer.status
+            ))),
+            status => Fetched::Failed(Failed::Other(format!("HTTP {status}"))),
+        }
+    }
+
+    fn accept(&self, answer: Answer, memory: &mut Memory) -> Fetched {
+        let previous = self.snapshot.flags();
+        match FlagSet::parse(&answer.body, previous.as_deref()) {
+            Err(error) => Fetched::Failed(Failed::Other(error.to_string())),
+            Ok((set, report)) => {
+                if let Some(cache) = &self.cache
+                    && let Err(error) = cache.write(answer.etag.as_deref(), &answer.body)
+                {
+                    let path = cache.path().display();
+                    self.stream.log(Level::Warning, format!("definitions_cache_dir: {path}: {error}"));
+                }
+                memory.etag = answer.etag;
+                self.serve(set, report, Source::Fetch, memory);
+                Fetched::Done
+            }
+        }
+    }
+
+    fn serve(&self, set: FlagSet, report: Report, source: Source, memory: &mut Memory) {
+        self.snapshot.replace(Arc::new(set), &mut memory.retired);
+        self.status.succeeded(source, &self.stream);
+        tell(&self.stream, &report, memory);
+        if !report.changed.is_empty() {
+            self.stream.push(Item::Change { keys: report.changed });
+        }
+    }
+
+    /// After the first failure the cache is tried, if there is nothing better.
+    fn failed(&self, failed: &Failed, cache: Option<&Cache>, memory: &mut Memory) {
+        if !self.status.held() {
+            if let Some(cache) = cache {
+                self.warm_start(cache, memory);
+            }
+            self.snapshot.set_unavailable(&failed.unavailable());
+        }
+        self.status.failed(failed, &self.stream);
+    }
+
+    fn warm_start(&self, cache: &Cache, memory: &mut Memory) {
+        match cache.read(DEFINITIONS_LIMIT) {
+            Ok(None) => {}
+            Err(why) => self.stream.log(Level::Warning, format!("definitions_cache_dir: {why}")),
+            Ok(Some(cached)) => match FlagSet::parse(&cached.body, None) {
+                Err(error) => self.stream.log(Level::Warning, format!("definitions_cache_dir: {error}")),
+                Ok((set, report)) => {
+                    memory.etag = cached.etag;
+                    self.serve(set, report, Source::Cache, memory);
+                    self.stream.log(Level::Info, "serving the definitions of the cache until Mixpanel answers");
+                }
+            },
+        }
+    }
+
+    /// The time to the next poll: the interval ± 10 %, so that a fleet started at once does not stay in step.
+    fn interval(&self) -> Duration {
+        self.config.polling_interval.mul_f64(0.9 + 0.2 * random_fraction())
+    }
+
+    /// Full jitter: anything up to the bound, which doubles until it is the interval.
+    fn backoff(&self, retries: u32) -> Duration {
+        let bound = self.config.retry_base.saturating_mul(1_u32.checked_shl(retries).unwrap_or(u32::MAX));
+        bound.min(self.config.polling_interval).mul_f64(random_fraction())
+    }
+
+    /// Seconds, or a date.
+    fn retry_after(&self, text: &str) -> Option<Duration> {
+        let wait = match text.trim().parse::<u64>() {
+            Ok(seconds) => Duration::from_secs(seconds),
+            Err(_) => {
+                let date = httpdate::parse_http_date(text.trim()).ok()?;
+                date.duration_since(self.clock.wall()).unwrap_or_default()
+            }
+        };
+        Some(wait.min(RETRY_AFTER_LIMIT))
+    }
+}
+
+/// Tells what a document brought besides flags.
+fn tell(stream: &Stream, report: &Report, memory: &mut Memory) {
+    for line in &report.rejected {
+        if !memory.rejected.contains(line) {
+            stream.log(Level::Warning, line.as_str());
+        }
+    }
+    memory.rejected.clone_from(&report.rejected);
+    for (key, line) in &report.unchecked {
+        if memory.told.insert(key.clone()) {
+            stream.log(Level::Warning, line.as_str());
+        }
+    }
+}
+
+/// Tells what definitions given by the configuration brought.
+pub(crate) fn tell_bootstrap(stream: &Stream, report: &Report) {
+    tell(stream, report, &mut Memory::default());
+}
+
+/// From 0 to 1. Without random bytes, the clock's: jitter need not be unpredictable.
+fn random_fraction() -> f64 {
+    let random = getrandom::u32().unwrap_or_else(|_| UNIX_EPOCH.elapsed().map_or(0, |d| d.subsec_nanos()));
+    f64::from(random) / f64::from(u32::MAX)
+}

@@ -1,0 +1,106 @@
+//! Rules: JSON Logic as json-logic-js runs it, over folded data. The only place that knows JSON Logic.
+//!
+//! [`parse`] reads a rule within bounds, [`compile`] turns it into a tree, [`evaluate`] walks the tree, [`operators`] holds
+//! what takes its operands evaluated, [`operand`] the language's values and [`ecma`] their conversions.
+
+mod compile;
+mod datetime;
+mod ecma;
+mod evaluate;
+mod legacy;
+mod operand;
+mod operators;
+mod parse;
+mod path;
+mod semver;
+#[cfg(test)]
+pub(crate) mod tests;
+
+pub(crate) use ecma::number_text;
+pub(crate) use legacy::Legacy;
+pub(crate) use parse::RuleError;
+
+use crate::value::{Object, Value};
+use compile::{Compiler, Node};
+use evaluate::Evaluator;
+use operand::Operand;
+
+/// A compiled rule: evaluated often, by many threads at once.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Rule {
+    root: Node,
+    properties: Properties,
+}
+
+/// Which properties a rule reads, at the top level of the data.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Properties {
+    All,
+    /// Folded names, sorted.
+    Only(Box<[Box<str>]>),
+}
+
+impl Rule {
+    /// Compiles a rule; none for `null`, `{}`, `[]`, `false`, `0` and `""`, which are no rule.
+    ///
+    /// # Errors
+    /// More than 64 nested operators, 10,000 values or 200 levels of nesting, and text that is no JSON: numbers beyond a
+    /// double and lone surrogates are none.
+    pub(crate) fn compile(json: &str) -> Result<Option<Rule>, RuleError> {
+        let json = parse::parse(json)?;
+        let absent = match &json {
+            Value::Null => true,
+            Value::Bool(b) => !b,
+            Value::Number(n) => *n == 0.0,
+            Value::String(s) => s.is_empty(),
+            Value::Array(items) => items.is_empty(),
+            Value::Object(object) => object.is_empty(),
+        };
+        if absent {
+            return Ok(None);
+        }
+        let mut compiler = Compiler::default();
+        let root = compiler.rule(json)?;
+        Ok(Some(Rule { root, properties: compiler.properties() }))
+    }
+
+    /// Whether the result is truthy by JSON Logic. An error, an exhausted budget included, is no match.
+    pub(crate) fn matches(&self, data: &Object<'_>) -> bool {
+        let evaluator = Evaluator::default();
+        evaluator.eval(&self.root, &Operand::Object(data)).is_ok_and(|result| result.truthy())
+    }
+
+    /// Without the properties that this leaves out, the rule comes out the same.
+    pub(crate) fn properties(&self) -> &Properties {
+        &self.properties
+    }
+
+    #[cfg(test)]
+    pub(crate) fn evaluate<'v>(&'v self, data: &'v Value<'v>) -> Result<Operand<'v>, evaluate::Failure> {
+        Evaluator::default().eval(&self.root, &Operand::from(data))
+    }
+}
+
+impl Properties {
+    pub(crate) fn none() -> Self {
+        Properties::Only(Box::default())
+    }
+
+    /// Widens this to what `other` reads too.
+    pub(crate) fn include(&mut self, other: &Properties) {
+        let (Properties::Only(own), Properties::Only(more)) = (&*self, other) else {
+            *self = Properties::All;
+            return;
+        };
+        let all: std::collections::BTreeSet<Box<str>> = own.iter().chain(more).cloned().collect();
+        *self = Properties::Only(all.into_iter().collect());
+    }
+
+    /// Whether the folded `name` is read.
+    pub(crate) fn includes(&self, name: &str) -> bool {
+        match self {
+            Properties::All => true,
+            Properties::Only(names) => names.binary_search_by(|known| known.as_ref().cmp(name)).is_ok(),
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! The item stream: what a client has to tell, pulled by one consumer.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::fmt;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Something that a client tells its host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Item {
+    /// A line for the host's log.
+    Log {
+        /// How much it matters.
+        level: Level,
+        /// The line, without a newline, token or secret.
+        message: String,
+    },
+    /// The client's state has changed.
+    State {
+        /// The new state.
+        state: State,
+        /// What led there, where something failed.
+        message: Option<String>,
+    },
+    /// The definitions of these flags have changed. Changes that nobody pulled yet are told as one.
+    Change {
+        /// The flags' keys, in order.
+        keys: Vec<String>,
+    },
+}
+
+/// How much a log line matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Level {
+    /// For following what the client does.
+    Debug,
+    /// Worth knowing.
+    Info,
+    /// Something is wrong, and evaluation goes on.
+    Warning,
+    /// Evaluations give defaults because of it.
+    Error,
+}
+
+/// Whether a client can evaluate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum State {
+    /// There is nothing to evaluate yet.
+    NotReady,
+    /// Definitions were fetched, or given in the configuration.
+    Ready,
+    /// Definitions are held, but three fetches in a row failed, or the credentials were refused, or they come from
+    /// the cache.
+    Stale,
+    /// There is nothing to evaluate, and the credentials were refused or the initialisation time has passed.
+    Error,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            State::NotReady => "NOT_READY",
+            State::Ready => "READY",
+            State::Stale => "STALE",
+            State::Error => "ERROR",
+        })
+    }
+}
+
+/// Waiting items beyond which the oldest log lines go; no consumer, no growth.
+const LOGS: usize = 256;
+/// The same for states.
+const STATES: usize = 64;
+
+#[derive(Debug, Default)]
+pub(crate) struct Stream {
+    queue: Mutex<Queue>,
+    filled: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    items: VecDeque<Item>,
+    logs: usize,
+    states: usize,
+    dropped: u64,
+    closed: bool,
+}
+
+/// What a pull came to.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    Item(Item),
+    TimedOut,
+    Closed,
+}
+
+impl Stream {
+    pub(crate) fn log(&self, level: Level, message: impl Into<String>) {
+        self.push(Item::Log { level, message: message.into() });
+    }
+
+    pub(crate) fn push(&self, item: Item) {
+        {
+            let mut queue = self.lock();
+            if queue.closed {
+                return;
+            }
+            queue.push(item);
+        }
+        self.filled.notify_one();
+    }
+
+    /// Waits until an item is there, `deadline` passes or the stream is closed.
+    pub(crate) fn next(&self, deadline: Instant) -> Next {
+        let mut queue = self.lock();
+        loop {
+            if queue.closed {
+                return Next::Closed;
+            }
+            if let Some(item) = queue.pop() {
+                return Next::Item(item);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left == Duration::ZERO {
+                return Next::TimedOut;
+            }
+            queue = self.filled.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Ends every pull, now and later.
+    pub(crate) fn close(&self) {
+        {
+            self.lock().closed = true;
+        }
+        self.filled.notify_all();
+    }
+
+    /// Lets `next` work again after a restart.
+    pub(crate) fn open(&self) {
+        self.lock().closed = false;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Queue {
+    fn push(&mut self, item: Item) {
+        match &item {
+            Item::Log { .. } => {
+                self.logs += 1;
+                if self.logs > LOGS {
+                    self.dropped += 1;
+                    self.logs -= 1;
+                    self.drop_first(|item| matches!(item, Item::Log { .. }));
+                }
+            }
+            Item::State { .. } => {
+                self.states += 1;
+                if self.states > STATES {
+                    self.states -= 1;
+                    self.drop_first(|item| matches!(item, Item::State { .. }));
+                }
+            }
+            Item::Change { keys } => {
+                let waiting = self.items.iter_mut().find_map(|item| match item {
+                    Item::Change { keys } => Some(keys),
+                    _ => None,
+                });
+                if let Some(waiting) = waiting {
+                    let merged: BTreeSet<String> = waiting.drain(..).chain(keys.iter().cloned()).collect();
+                    waiting.extend(merged);
+                    return;
+                }
+            }
+        }
+        self.items.push_back(item);
+    }
+
+    fn drop_first(&mut self, kind: impl Fn(&Item) -> bool) {
+        if let Some(at) = self.items.iter().position(kind) {
+            self.items.remove(at);
+        }
+    }
+
+    fn pop(&mut self) -> Option<Item> {
+        if self.dropped > 0 {
+            let message = format!("{} log lines were dropped: nobody pulled them", self.dropped);
+            self.dropped = 0;
+            return Some(Item::Log { level: Level::Warning, message });
+        }
+        let item = self.items.pop_front()?;
+        match &item {
+            Item::Log { .. } => self.logs -= 1,
+            Item::State { .. } => self.states -= 1,
+            Item::Change { .. } => {}
+        }
+        Some(item)
+    }
+}

@@ -1,0 +1,49 @@
+//! HTTP, as an argument: requests and answers in the terms of this library.
+
+pub(crate) mod http;
+mod resolver;
+
+use std::fmt;
+use std::time::Duration;
+
+/// Sends requests. One per start of a client: after [`Transport::shutdown`] every request fails.
+pub(crate) trait Transport: Send + Sync {
+    /// Fetches `path` with the query and headers that every request carries.
+    fn get(&self, request: &Get<'_>) -> Result<Answer, Failure>;
+    /// Ends the requests under way, and every later one, at once.
+    fn shutdown(&self);
+}
+
+/// A GET request.
+#[derive(Debug)]
+pub(crate) struct Get<'a> {
+    pub(crate) path: &'a str,
+    pub(crate) etag: Option<&'a str>,
+    /// For the whole request, from the look-up of the name to the last byte of the answer.
+    pub(crate) timeout: Duration,
+    /// Decoded bytes of the body beyond which the answer is refused.
+    pub(crate) limit: u64,
+}
+
+/// An answer, whatever its status.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) etag: Option<String>,
+    pub(crate) retry_after: Option<String>,
+    pub(crate) body: Vec<u8>,
+}
+
+/// Why there is no answer. The text holds no URL, token or secret.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) message: String,
+    /// Whether the same request may succeed in a moment.
+    pub(crate) transient: bool,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}

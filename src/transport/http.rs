@@ -1,0 +1,261 @@
+//! HTTP over ureq: the only file, with its resolver, that names it.
+
+use std::env;
+use std::fmt::Write;
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use ureq::http::{Response, header};
+use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
+use ureq::unversioned::transport::DefaultConnector;
+use ureq::{Agent, Body, Proxy};
+
+use super::resolver::OneLookup;
+use super::{Answer, Failure, Get, Transport};
+use crate::config::{Config, Credentials};
+use crate::error::Error;
+
+/// Look-up and connect get this long each, within the request's own limit.
+const CONNECT: Duration = Duration::from_secs(3);
+
+/// What requests need that is decided once, when the client is made: the environment is read here and never again.
+pub(crate) struct Settings {
+    base: String,
+    authorization: String,
+    query: String,
+    user_agent: String,
+    proxy: Option<Proxy>,
+    roots: Option<RootCerts>,
+}
+
+impl Settings {
+    pub(crate) fn new(config: &Config) -> Result<Self, Error> {
+        let mut user_agent = concat!("mpflags/", env!("CARGO_PKG_VERSION")).to_owned();
+        if let Some(wrapper) = &config.wrapper {
+            let _ = write!(user_agent, " {wrapper}");
+        }
+        let roots = if config.endpoint.is_secure() { Some(roots(config.ca_file.as_deref())?) } else { None };
+        Ok(Settings {
+            base: config.endpoint.base().to_owned(),
+            authorization: authorization(&config.credentials),
+            query: query(&config.credentials),
+            user_agent,
+            proxy: proxy(config)?,
+            roots,
+        })
+    }
+
+    /// An agent of its own, with connections of its own.
+    pub(crate) fn connect(self: &Arc<Self>) -> Http {
+        let mut config = Agent::config_builder()
+            .http_status_as_error(false)
+            // A redirect would carry the credentials to wherever it points.
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .user_agent(self.user_agent.as_str())
+            .accept_encoding("gzip")
+            .proxy(self.proxy.clone())
+            .timeout_resolve(Some(CONNECT))
+            .timeout_connect(Some(CONNECT))
+            .max_idle_connections(64)
+            .max_idle_connections_per_host(64);
+        if let Some(roots) = &self.roots {
+            let tls = TlsConfig::builder()
+                .provider(TlsProvider::Rustls)
+                .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
+                .root_certs(roots.clone());
+            config = config.tls_config(tls.build());
+        }
+        let agent = Agent::with_parts(config.build(), DefaultConnector::new(), OneLookup::default());
+        Http { settings: self.clone(), agent }
+    }
+}
+
+pub(crate) struct Http {
+    settings: Arc<Settings>,
+    agent: Agent,
+}
+
+impl Transport for Http {
+    fn get(&self, request: &Get<'_>) -> Result<Answer, Failure> {
+        let url = format!("{}{}?{}", self.settings.base, request.path, self.settings.query);
+        let mut call = self
+            .agent
+            .get(url)
+            .header(header::AUTHORIZATION, &self.settings.authorization)
+            .header("traceparent", traceparent()?);
+        if let Some(etag) = request.etag {
+            call = call.header(header::IF_NONE_MATCH, etag);
+        }
+        let response =
+            call.config().timeout_global(Some(request.timeout)).build().call().map_err(|e| failure(&e))?;
+        answer(response, request.limit)
+    }
+
+    fn shutdown(&self) {
+        self.agent.clone().shutdown();
+    }
+}
+
+fn answer(mut response: Response<Body>, limit: u64) -> Result<Answer, Failure> {
+    let text = |name| {
+        let value = response.headers().get(name)?;
+        value.to_str().ok().map(str::to_owned)
+    };
+    let status = response.status().as_u16();
+    let (etag, retry_after) = (text(header::ETAG), text(header::RETRY_AFTER));
+    let gzip = text(header::CONTENT_ENCODING).is_some_and(|coding| coding.eq_ignore_ascii_case("gzip"));
+    let raw = response.body_mut().as_reader();
+    let mut body = Vec::new();
+    // One byte more than allowed tells a body that ends there from one that goes on.
+    let read = if gzip {
+        flate2::read::MultiGzDecoder::new(raw).take(limit + 1).read_to_end(&mut body)
+    } else {
+        raw.take(limit + 1).read_to_end(&mut body)
+    };
+    match read {
+        Err(error) => Err(read_failure(error, gzip)),
+        Ok(_) if body.len() as u64 > limit => Err(Failure {
+            message: format!("the answer is larger than {limit} bytes"),
+            transient: false,
+        }),
+        Ok(_) => Ok(Answer { status, etag, retry_after, body }),
+    }
+}
+
+fn read_failure(error: io::Error, gzip: bool) -> Failure {
+    if gzip && matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) {
+        return Failure { message: "the answer is no gzip".to_owned(), transient: false };
+    }
+    // ureq hides its own errors in io errors while a body is read.
+    failure(&ureq::Error::from(error))
+}
+
+fn failure(error: &ureq::Error) -> Failure {
+    let transient = |message: String| Failure { message, transient: true };
+    match error {
+        ureq::Error::Timeout(ureq::Timeout::Resolve) => transient("name look-up timed out".to_owned()),
+        ureq::Error::Timeout(ureq::Timeout::Connect) => transient("connect timed out".to_owned()),
+        ureq::Error::Timeout(_) => transient("timed out".to_owned()),
+        ureq::Error::HostNotFound => transient("host not found".to_owned()),
+        ureq::Error::Io(error) => transient(match error.kind() {
+            io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+            io::ErrorKind::ConnectionReset => "connection reset".to_owned(),
+            io::ErrorKind::UnexpectedEof => "the connection ended within the answer".to_owned(),
+            _ => error.to_string(),
+        }),
+        ureq::Error::ConnectionFailed => transient("connection failed".to_owned()),
+        ureq::Error::Rustls(error) => Failure { message: format!("TLS: {error}"), transient: true },
+        ureq::Error::Protocol(error) => transient(format!("not HTTP: {error}")),
+        // The rest may quote a URL.
+        ureq::Error::BadUri(_) | ureq::Error::RequireHttpsOnly(_) | ureq::Error::Http(_) => {
+            Failure { message: "the request could not be formed".to_owned(), transient: false }
+        }
+        other => transient(other.to_string()),
+    }
+}
+
+fn authorization(credentials: &Credentials) -> String {
+    let pair = match &credentials.service_account {
+        Some(account) => format!("{}:{}", account.username, account.secret),
+        None => format!("{}:", credentials.token),
+    };
+    format!("Basic {}", BASE64_STANDARD.encode(pair))
+}
+
+fn query(credentials: &Credentials) -> String {
+    let mut query = format!(
+        "mp_lib=mpflags&lib_version={}&token={}",
+        env!("CARGO_PKG_VERSION"),
+        percent_encoded(&credentials.token)
+    );
+    if let Some(account) = &credentials.service_account {
+        let _ = write!(query, "&project_id={}", percent_encoded(&account.project_id));
+    }
+    query
+}
+
+/// RFC 3986: everything but the unreserved characters.
+fn percent_encoded(text: &str) -> String {
+    text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            let _ = write!(out, "%{byte:02X}");
+        }
+        out
+    })
+}
+
+/// W3C trace context: version, trace, parent, sampled.
+fn traceparent() -> Result<String, Failure> {
+    let mut random = [0_u8; 24];
+    getrandom::fill(&mut random)
+        .map_err(|e| Failure { message: format!("no random bytes: {e}"), transient: false })?;
+    let mut text = "00-".to_owned();
+    for (i, byte) in random.iter().enumerate() {
+        if i == 16 {
+            text.push('-');
+        }
+        let _ = write!(text, "{byte:02x}");
+    }
+    text.push_str("-01");
+    Ok(text)
+}
+
+/// The system's roots and the bundled ones together: a bare image has no system roots, and a company's proxy signs
+/// with a root that only the system knows.
+fn roots(ca_file: Option<&Path>) -> Result<RootCerts, Error> {
+    let mut certificates: Vec<Certificate<'static>> =
+        webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().map(|der| Certificate::from_der(der)).collect();
+    // An unreadable system store leaves the bundled roots.
+    for der in rustls_native_certs::load_native_certs().certs {
+        certificates.push(Certificate::from_der(&der).to_owned());
+    }
+    if let Some(path) = ca_file {
+        let broken = |e: &dyn std::fmt::Display| Error::config(format!("config: ca_file: {}: {e}", path.display()));
+        let own: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).map_err(|e| broken(&e))?.collect();
+        let own = own.map_err(|e| broken(&e))?;
+        if own.is_empty() {
+            return Err(broken(&"no certificate in it"));
+        }
+        certificates.extend(own.iter().map(|der| Certificate::from_der(der).to_owned()));
+    }
+    Ok(RootCerts::new_with_certs(&certificates))
+}
+
+/// The proxy of the configuration, or else of the environment, which never applies to this machine.
+fn proxy(config: &Config) -> Result<Option<Proxy>, Error> {
+    let variable = |names: [&str; 2]| names.into_iter().find_map(|name| env::var(name).ok().filter(|v| !v.is_empty()));
+    let text = match config.proxy.as_deref() {
+        Some("") => return Ok(None),
+        Some(text) => text.to_owned(),
+        None if config.endpoint.is_loopback() => return Ok(None),
+        None => match variable(["HTTPS_PROXY", "https_proxy"]).or_else(|| variable(["ALL_PROXY", "all_proxy"])) {
+            Some(text) => text,
+            None => return Ok(None),
+        },
+    };
+    // The URL may hold a password: it is not quoted.
+    let broken = |_| Error::config("config: proxy: expected a URL such as http://proxy.example:3128");
+    let parsed = Proxy::new(&text).map_err(broken)?;
+    let mut proxy = Proxy::builder(parsed.protocol()).host(parsed.host()).port(parsed.port());
+    if let Some(username) = parsed.username() {
+        proxy = proxy.username(username);
+    }
+    if let Some(password) = parsed.password() {
+        proxy = proxy.password(password);
+    }
+    for host in variable(["NO_PROXY", "no_proxy"]).unwrap_or_default().split(',') {
+        if !host.trim().is_empty() {
+            proxy = proxy.no_proxy(host.trim());
+        }
+    }
+    proxy.build().map(Some).map_err(broken)
+}

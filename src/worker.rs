@@ -1,0 +1,117 @@
+//! A named thread that can be woken, told to stop, and joined within a bound.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle, ThreadId};
+use std::time::{Duration, Instant};
+
+use crate::clock::Clock;
+
+/// A running thread. Dropping it does not stop it: [`Worker::stop`] does.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    signal: Arc<Signal>,
+    thread: ThreadId,
+    handle: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What the thread and its owner tell each other.
+#[derive(Debug, Default)]
+pub(crate) struct Signal {
+    state: Mutex<SignalState>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct SignalState {
+    stop: bool,
+    wake: bool,
+    done: bool,
+}
+
+impl Worker {
+    /// Starts `run` on a thread called `name`. A panic in it ends the thread and reaches `panicked` as text.
+    pub(crate) fn spawn(
+        name: &str,
+        run: impl FnOnce(&Signal) + Send + 'static,
+        panicked: impl FnOnce(String) + Send + 'static,
+    ) -> io::Result<Self> {
+        let signal = Arc::new(Signal::default());
+        let theirs = signal.clone();
+        let handle = thread::Builder::new().name(name.to_owned()).spawn(move || {
+            // Unwind safe: after a panic only the signal is used again.
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| run(&theirs))) {
+                panicked(panic_text(payload.as_ref()));
+            }
+            theirs.lock().done = true;
+            theirs.changed.notify_all();
+        })?;
+        Ok(Worker { signal, thread: handle.thread().id(), handle: Mutex::new(Some(handle)) })
+    }
+
+    /// Whether the caller is the worker's own thread, which cannot wait for itself.
+    pub(crate) fn is_current(&self) -> bool {
+        thread::current().id() == self.thread
+    }
+
+    pub(crate) fn wake(&self) {
+        self.signal.lock().wake = true;
+        self.signal.changed.notify_all();
+    }
+
+    /// Asks the thread to end.
+    pub(crate) fn stop(&self) {
+        self.signal.lock().stop = true;
+        self.signal.changed.notify_all();
+    }
+
+    /// Waits for the thread to end, at most until `deadline`. False: it is left behind.
+    pub(crate) fn join(&self, deadline: Instant) -> bool {
+        {
+            let mut state = self.signal.lock();
+            while !state.done {
+                let left = deadline.saturating_duration_since(Instant::now());
+                if left == Duration::ZERO {
+                    return false;
+                }
+                state = self.signal.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            }
+        }
+        let handle = { self.handle.lock().unwrap_or_else(PoisonError::into_inner).take() };
+        // The thread has nothing left to do, so this returns at once. A panic was told already.
+        handle.is_none_or(|handle| handle.join().is_ok())
+    }
+}
+
+impl Signal {
+    /// Waits for `span` on `clock`, or until woken or stopped. True: stop.
+    pub(crate) fn wait(&self, clock: &dyn Clock, span: Duration) -> bool {
+        let deadline = Instant::now() + clock.wait_for(span);
+        let mut state = self.lock();
+        loop {
+            if state.stop {
+                return true;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if std::mem::take(&mut state.wake) || left == Duration::ZERO {
+                return false;
+            }
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    pub(crate) fn stopped(&self) -> bool {
+        self.lock().stop
+    }
+
+    fn lock(&self) -> MutexGuard<'_, SignalState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The text that a panic was raised with.
+pub(crate) fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().map(|s| (*s).to_owned());
+    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "panic without a text".to_owned())
+}
