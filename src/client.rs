@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use once_cell::sync::OnceCell;
 
 use crate::cache::Cache;
@@ -22,7 +22,7 @@ use crate::outcome::Outcome;
 use crate::poller::{DEFINITIONS_LIMIT, Poller, tell_bootstrap};
 use crate::snapshot::{Current, Overrides, Snapshot};
 use crate::status::Status;
-use crate::stream::{Item, Level, Next, State, Stream};
+use crate::stream::{Callback, Item, Level, Next, State, Stream};
 use crate::transport::Transport;
 use crate::transport::http::Settings;
 use crate::variant::{FlagValue, ValueType};
@@ -51,6 +51,8 @@ pub struct Client {
     generation: AtomicU64,
     started: AtomicBool,
     closed: AtomicBool,
+    /// Takes the items instead of [`Client::next`]. Lives as long as the client or until it is shut down.
+    callback: ArcSwapOption<Box<Callback>>,
 }
 
 /// Whatever has a lock or a thread.
@@ -99,6 +101,7 @@ impl Client {
             generation: AtomicU64::new(fork::generation()),
             started: AtomicBool::new(false),
             closed: AtomicBool::new(false),
+            callback: ArcSwapOption::empty(),
         })
     }
 
@@ -118,7 +121,7 @@ impl Client {
     }
 
     fn poll(&self, runtime: &Runtime) -> Result<(), Error> {
-        if !self.config.enable_polling && runtime.status.held() {
+        if !self.config.enable_polling && runtime.status.held() && self.callback.load().is_none() {
             return Ok(());
         }
         runtime.poller.get_or_try_init(|| self.start_poller(runtime)).map(|_| ())
@@ -134,11 +137,16 @@ impl Client {
             status: runtime.status.clone(),
             stream: runtime.stream.clone(),
             cache: Cache::new(&self.config),
+            callback: self.callback.load_full().map(|callback| -> Arc<Callback> { Arc::new(move |item| callback(item)) }),
         };
+        let delivers = poller.callback.is_some();
         let stream = runtime.stream.clone();
         let panicked = move |text| stream.log(Level::Error, format!("polling ended by a panic: {text}"));
         let worker = Worker::spawn("mpflags-poll", move |signal| poller.run(signal), panicked)
             .map_err(|e| Error::new(ErrorKind::System, format!("cannot start a thread: {e}")))?;
+        if delivers {
+            runtime.stream.wake_on_push(worker.signal());
+        }
         Ok(Polling { worker, transport })
     }
 
@@ -165,15 +173,43 @@ impl Client {
 
     /// Pulls the next item: a log line, a state, a change. `Ok(None)`: none came within `timeout`. One consumer.
     ///
-    /// Fails with [`ErrorKind::Closed`], at once, when the client is shut down.
+    /// Fails with [`ErrorKind::Closed`], at once, when the client is shut down, and with
+    /// [`ErrorKind::InvalidArgument`] when the items go to a callback.
     pub fn next(&self, timeout: Duration) -> Result<Option<Item>, Error> {
         self.after_fork();
+        if self.callback.load().is_some() {
+            return Err(Error::new(ErrorKind::InvalidArgument, "the items go to the callback"));
+        }
         let stream = self.runtime.load().stream.clone();
         match stream.next(deadline(timeout)) {
             Next::Item(item) => Ok(Some(item)),
             Next::TimedOut => Ok(None),
             Next::Closed => Err(Error::new(ErrorKind::Closed, "the client is shut down")),
         }
+    }
+
+    /// Hands every item to `callback` instead of [`Client::next`]: one at a time, on the thread `mpflags-poll`, which
+    /// [`Client::start`] then starts in any case. It may call any method but [`Client::shutdown`], and must not drop the
+    /// client. A slow one delays the next poll. It is dropped at shutdown.
+    ///
+    /// Fails with [`ErrorKind::InvalidArgument`] when the client is started or has a callback.
+    pub fn deliver(&self, callback: Box<dyn Fn(Item) + Send + Sync>) -> Result<(), Error> {
+        self.after_fork();
+        if self.started.load(Ordering::Acquire) || self.callback.load().is_some() {
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                "a callback is set once, before the client is started",
+            ));
+        }
+        self.callback.store(Some(Arc::new(callback)));
+        Ok(())
+    }
+
+    /// Puts the text of a panic that was caught at the C boundary into the stream.
+    #[doc(hidden)]
+    pub fn log_panic(&self, text: &str) {
+        self.after_fork();
+        self.runtime.load().stream.log(Level::Error, format!("a panic was caught: {text}"));
     }
 
     /// Ends polling: interrupts a request under way and waits for the thread, at most `timeout`. Evaluations go on with
@@ -189,10 +225,12 @@ impl Client {
         let runtime = self.runtime.load_full();
         runtime.status.close();
         runtime.stream.close();
-        match runtime.poller.get() {
+        let ended = match runtime.poller.get() {
             None => Ok(()),
             Some(polling) => polling.end(deadline),
-        }
+        };
+        self.callback.store(None);
+        ended
     }
 
     /// The boolean that flag `key` gives, or `default`, whatever happens.

@@ -271,5 +271,11 @@ impl<'de> Visitor<'de> for FlagsSeed<'_, '_> {
 /// Why a flag does not fit the model: the field's path, and what is wrong with it.
 fn fault(path: impl fmt::Display, problem: &impl fmt::Display) -> String {
     let (path, problem) = (path.to_string(), without_position(problem));
-    if path == "." { problem } else { format!("{path}: {problem}") }
+    let within = if path == "." { String::new() } else { path };
+    // serde tells a missing field as a fault of the object around it.
+    if let Some(field) = problem.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
+        let dot = if within.is_empty() { "" } else { "." };
+        return format!("{within}{dot}{field}: required");
+    }
+    if within.is_empty() { problem } else { format!("{within}: {problem}") }
 }

@@ -56,3 +56,5 @@ pub use fork::after_fork_in_child;
 pub use outcome::{ErrorCode, Reason};
 pub use stream::{Item, Level, State};
 pub use variant::ValueType;
+#[doc(hidden)]
+pub use worker::set_spawn_guard;

@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::definitions::{FlagSet, Report};
 use crate::snapshot::{Retired, Snapshot};
 use crate::status::{Failed, Source, Status};
-use crate::stream::{Item, Level, Stream};
+use crate::stream::{Callback, Item, Level, Stream};
 use crate::transport::{Answer, Get, Transport};
 use crate::worker::Signal;
 
@@ -29,6 +29,7 @@ pub(crate) struct Poller {
     pub(crate) status: Arc<Status>,
     pub(crate) stream: Arc<Stream>,
     pub(crate) cache: Option<Cache>,
+    pub(crate) callback: Option<Arc<Callback>>,
 }
 
 /// What the poller remembers between fetches.
@@ -52,14 +53,24 @@ enum Fetched {
 }
 
 impl Poller {
-    /// Fetches until stopped; without polling, until definitions have been fetched once.
+    /// Fetches until stopped; without polling, until definitions are held that a fetch brought or the configuration
+    /// did. With a callback the thread stays, to call it.
     pub(crate) fn run(self, signal: &Signal) {
         let mut memory = Memory::default();
+        if self.config.enable_polling || !self.status.held() {
+            self.poll(signal, &mut memory);
+        }
+        // Readers of a replaced set finish within microseconds; whoever is later frees it at the end.
+        memory.retired.sweep();
+        while self.callback.is_some() && !self.wait(signal, Duration::from_secs(3600)) {}
+    }
+
+    fn poll(&self, signal: &Signal, memory: &mut Memory) {
         let started = self.clock.now();
         let mut retries = 0;
         let mut cache = self.cache.as_ref();
         while !signal.stopped() {
-            let fetched = self.fetch(&mut memory);
+            let fetched = self.fetch(memory);
             if signal.stopped() {
                 return;
             }
@@ -67,20 +78,18 @@ impl Poller {
                 Fetched::Done => {
                     retries = 0;
                     if !self.config.enable_polling {
-                        // Readers of the replaced set finish within microseconds; whoever is later frees it at the end.
-                        memory.retired.sweep();
                         return;
                     }
                     self.interval()
                 }
                 Fetched::Retry(failed, at_least) => {
-                    self.failed(&failed, cache.take(), &mut memory);
+                    self.failed(&failed, cache.take(), memory);
                     let pause = self.backoff(retries).max(at_least.unwrap_or_default());
                     retries = retries.saturating_add(1);
                     pause
                 }
                 Fetched::Failed(failed) => {
-                    self.failed(&failed, cache.take(), &mut memory);
+                    self.failed(&failed, cache.take(), memory);
                     retries = 0;
                     self.interval()
                 }
@@ -96,13 +105,25 @@ impl Poller {
     fn pause(&self, signal: &Signal, pause: Duration, started: Instant) -> bool {
         let init_left = self.config.init_timeout.saturating_sub(self.clock.now() - started);
         if self.status.held() || init_left >= pause {
-            return signal.wait(&*self.clock, pause);
+            return self.wait(signal, pause);
         }
-        if signal.wait(&*self.clock, init_left) {
+        if self.wait(signal, init_left) {
             return true;
         }
         self.status.late(&self.stream);
-        signal.wait(&*self.clock, pause.saturating_sub(init_left))
+        self.wait(signal, pause.saturating_sub(init_left))
+    }
+
+    /// Waits, and hands items to the callback, if there is one, as they come. True: stop.
+    fn wait(&self, signal: &Signal, span: Duration) -> bool {
+        self.deliver();
+        signal.wait(&*self.clock, span, || self.deliver())
+    }
+
+    fn deliver(&self) {
+        if let Some(callback) = &self.callback {
+            self.stream.deliver(&**callback);
+        }
     }
 
     fn fetch(&self, memory: &mut Memory) -> Fetched {

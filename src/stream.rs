@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
+
+use crate::worker::Signal;
 
 /// Something that a client tells its host.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,10 +77,15 @@ const LOGS: usize = 256;
 /// The same for states.
 const STATES: usize = 64;
 
+/// Takes the items of a client, one at a time.
+pub(crate) type Callback = dyn Fn(Item) + Send + Sync;
+
 #[derive(Debug, Default)]
 pub(crate) struct Stream {
     queue: Mutex<Queue>,
     filled: Condvar,
+    /// The thread that hands items to a callback, if there is one.
+    deliverer: OnceLock<Weak<Signal>>,
 }
 
 #[derive(Debug, Default)]
@@ -112,6 +119,29 @@ impl Stream {
             queue.push(item);
         }
         self.filled.notify_one();
+        if let Some(deliverer) = self.deliverer.get().and_then(Weak::upgrade) {
+            deliverer.wake();
+        }
+    }
+
+    /// From now on `signal` is woken when there are items.
+    pub(crate) fn wake_on_push(&self, signal: &Arc<Signal>) {
+        let _ = self.deliverer.set(Arc::downgrade(signal));
+        signal.wake();
+    }
+
+    /// Hands everything that waits to `callback`.
+    pub(crate) fn deliver(&self, callback: &Callback) {
+        loop {
+            let item = {
+                let mut queue = self.lock();
+                if queue.closed { None } else { queue.pop() }
+            };
+            match item {
+                Some(item) => callback(item),
+                None => return,
+            }
+        }
     }
 
     /// Waits until an item is there, `deadline` passes or the stream is closed.
@@ -138,11 +168,6 @@ impl Stream {
             self.lock().closed = true;
         }
         self.filled.notify_all();
-    }
-
-    /// Lets `next` work again after a restart.
-    pub(crate) fn open(&self) {
-        self.lock().closed = false;
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {

@@ -68,7 +68,8 @@ impl<'a> Object<'a> {
     }
 
     pub(crate) fn into_owned(self) -> Object<'static> {
-        let owned = |(key, value): (Cow<'a, str>, Value<'a>)| (Cow::Owned(key.into_owned()), value.into_owned());
+        let owned =
+            |(key, value): (Cow<'a, str>, Value<'a>)| (Cow::Owned(key.into_owned()), value.into_owned());
         Object { entries: self.entries.into_iter().map(owned).collect() }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle, ThreadId};
 use std::time::{Duration, Instant};
 
@@ -30,6 +30,34 @@ struct SignalState {
     done: bool,
 }
 
+/// Runs every thread start of the process; see [`set_spawn_guard`].
+static SPAWN_GUARD: OnceLock<fn(&mut dyn FnMut())> = OnceLock::new();
+
+/// Runs every later thread start of this library inside `guard`, which must call what it is given once.
+///
+/// A new thread inherits the signal mask of its starter. The C library passes a function that blocks all signals around
+/// the start, so that none of the host's signals is ever handled on a thread of ours. The first call counts.
+#[doc(hidden)]
+pub fn set_spawn_guard(guard: fn(&mut dyn FnMut())) {
+    let _ = SPAWN_GUARD.set(guard);
+}
+
+/// Starts a thread called `name`.
+pub(crate) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    let mut run = Some(run);
+    let mut started = Err(io::Error::other("the spawn guard did not start the thread"));
+    let mut start = || {
+        if let Some(run) = run.take() {
+            started = thread::Builder::new().name(name.to_owned()).spawn(run);
+        }
+    };
+    match SPAWN_GUARD.get() {
+        Some(guard) => guard(&mut start),
+        None => start(),
+    }
+    started
+}
+
 impl Worker {
     /// Starts `run` on a thread called `name`. A panic in it ends the thread and reaches `panicked` as text.
     pub(crate) fn spawn(
@@ -39,7 +67,7 @@ impl Worker {
     ) -> io::Result<Self> {
         let signal = Arc::new(Signal::default());
         let theirs = signal.clone();
-        let handle = thread::Builder::new().name(name.to_owned()).spawn(move || {
+        let handle = spawn(name, move || {
             // Unwind safe: after a panic only the signal is used again.
             if let Err(payload) = catch_unwind(AssertUnwindSafe(|| run(&theirs))) {
                 panicked(panic_text(payload.as_ref()));
@@ -55,9 +83,9 @@ impl Worker {
         thread::current().id() == self.thread
     }
 
-    pub(crate) fn wake(&self) {
-        self.signal.lock().wake = true;
-        self.signal.changed.notify_all();
+    /// What others wake the thread with.
+    pub(crate) fn signal(&self) -> &Arc<Signal> {
+        &self.signal
     }
 
     /// Asks the thread to end.
@@ -85,16 +113,27 @@ impl Worker {
 }
 
 impl Signal {
-    /// Waits for `span` on `clock`, or until woken or stopped. True: stop.
-    pub(crate) fn wait(&self, clock: &dyn Clock, span: Duration) -> bool {
+    pub(crate) fn wake(&self) {
+        self.lock().wake = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits for `span` on `clock`, or until stopped, and calls `woken` whenever [`Signal::wake`] was called. True: stop.
+    pub(crate) fn wait(&self, clock: &dyn Clock, span: Duration, woken: impl Fn()) -> bool {
         let deadline = Instant::now() + clock.wait_for(span);
         let mut state = self.lock();
         loop {
             if state.stop {
                 return true;
             }
+            if std::mem::take(&mut state.wake) {
+                drop(state);
+                woken();
+                state = self.lock();
+                continue;
+            }
             let left = deadline.saturating_duration_since(Instant::now());
-            if std::mem::take(&mut state.wake) || left == Duration::ZERO {
+            if left == Duration::ZERO {
                 return false;
             }
             state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;

@@ -94,6 +94,8 @@ fn testers(
 ) -> Box<[(Box<str>, usize)]> {
     let mut testers: Vec<(Box<str>, Option<usize>)> = Vec::new();
     for (user, name) in users.map_or_else(Vec::new, |pairs| pairs.0) {
+        // An empty name means no tester, even where a variant has the empty key.
+        let name = name.filter(|name| !name.0.is_empty());
         testers.push((user.into(), name.and_then(|name| named(variants, &name.0))));
     }
     // Stable: of a user named twice, the later entry counts, even one that names nothing.

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::value::Value;
 
-use super::operators::{Operator, Symbol};
+use super::custom::Symbol;
+use super::operators::Operator;
 use super::parse::{MAX_OPERATORS, RuleError};
 use super::path::Path;
 use super::semver::Version;

@@ -139,7 +139,8 @@ mod tests {
 
     #[test]
     fn milliseconds_go_toward_zero() {
-        let rows = [(1999.9, Some(1)), (-1999.9, Some(-1)), (-1.0, Some(0)), (9.3e18, None), (f64::NAN, None)];
+        let rows =
+            [(1999.9, Some(1)), (-1999.9, Some(-1)), (-1.0, Some(0)), (9.3e18, None), (f64::NAN, None)];
         for (milliseconds, want) in rows {
             assert_eq!(number_seconds(milliseconds), want);
         }

@@ -49,7 +49,10 @@ fn is_white_space(c: char) -> bool {
 
 /// `String.prototype.trim`.
 pub(super) fn trim(text: &str) -> &str {
-    text.trim_matches(is_white_space)
+    match text.as_bytes() {
+        [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => text,
+        _ => text.trim_matches(is_white_space),
+    }
 }
 
 /// `Number(text)`: NaN for what is no number.
@@ -186,7 +189,9 @@ mod tests {
         for (text, want) in rows {
             assert_eq!(number(text), want, "{text:?}");
         }
-        for text in ["infinity", "nan", "inf", ".", "+", "1e", "e5", "0x", "-0x1", "1_0", "5\u{85}", "1 2", "５"] {
+        for text in
+            ["infinity", "nan", "inf", ".", "+", "1e", "e5", "0x", "-0x1", "1_0", "5\u{85}", "1 2", "５"]
+        {
             assert!(number(text).is_nan(), "{text:?}");
         }
         assert!(number("-0").is_sign_negative());
@@ -215,7 +220,8 @@ mod tests {
 
     #[test]
     fn text_orders_by_utf16_code_unit() {
-        let mut texts = ["\u{ffff}", "\u{10000}", "\u{e000}", "\u{d7ff}", "a", "", "aa", "\u{10ffff}", "é", "a\u{10000}"];
+        let mut texts =
+            ["\u{ffff}", "\u{10000}", "\u{e000}", "\u{d7ff}", "a", "", "aa", "\u{10ffff}", "é", "a\u{10000}"];
         texts.sort_by(|a, b| compare(a, b));
         let mut want = texts;
         want.sort_by_key(|t| t.encode_utf16().collect::<Vec<_>>());

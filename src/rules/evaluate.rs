@@ -7,6 +7,7 @@ use crate::value::Value;
 use super::compile::Node;
 use super::operand::{Items, Operand};
 use super::operators::Operator;
+use super::path::Borrowed;
 
 /// Why a rule has no result.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -17,6 +18,8 @@ pub(crate) enum Failure {
     /// The budget is spent.
     Exhausted,
 }
+
+pub(super) type Evaluated<'v> = Result<Operand<'v>, Failure>;
 
 /// What one evaluation may cost. A rule of a few lines can double its accumulator with every element of the data, so steps
 /// and made bytes are counted; whichever runs out first ends the evaluation as an error. Real rules spend thousandths of it.
@@ -29,7 +32,7 @@ pub(crate) struct Budget {
 const MAX_STEPS: u32 = 1_000_000;
 const MAX_BYTES: usize = 16 << 20;
 /// Text up to this length is part of the step that looks at it; a longer one costs a step for each so many bytes.
-const FREE_BYTES: usize = 256;
+pub(super) const FREE_BYTES: usize = 256;
 
 impl Budget {
     #[inline]
@@ -67,7 +70,7 @@ impl Default for Evaluator {
 }
 
 impl Evaluator {
-    pub(super) fn eval<'v>(&self, node: &'v Node, data: &Operand<'v>) -> Result<Operand<'v>, Failure> {
+    pub(super) fn eval<'v>(&self, node: &'v Node, data: &Operand<'v>) -> Evaluated<'v> {
         self.budget.spend(1)?;
         match node {
             Node::Literal(value) => Ok(Operand::from(value)),
@@ -93,7 +96,7 @@ impl Evaluator {
     /// An operand that is looked at and let go. A constant array is borrowed here, not made anew: only who keeps one can
     /// tell, by comparing it with one made later.
     #[inline]
-    pub(super) fn look<'v>(&self, node: &'v Node, data: &Operand<'v>) -> Result<Operand<'v>, Failure> {
+    pub(super) fn look<'v>(&self, node: &'v Node, data: &Operand<'v>) -> Evaluated<'v> {
         match node {
             Node::Literals(array) => {
                 self.budget.spend(1)?;
@@ -103,20 +106,35 @@ impl Evaluator {
         }
     }
 
+    /// An operand that is there already, in the rule or the data. Most are, and a pointer is cheaper than an operand.
+    #[inline]
+    pub(super) fn borrow<'v>(&self, node: &'v Node, data: &Operand<'v>) -> Option<&'v Value<'v>> {
+        match node {
+            Node::Literal(value) | Node::Literals(value) => Some(value),
+            Node::Var(var) => match var.path.borrow(data) {
+                Borrowed::Found(value) => Some(value),
+                Borrowed::Nothing => Some(&var.default),
+                Borrowed::Unknown => None,
+            },
+            _ => None,
+        }
+    }
+
     pub(super) fn look_at<'v>(
-        &self, operands: &'v [Node], index: usize, data: &Operand<'v>,
-    ) -> Result<Operand<'v>, Failure> {
+        &self,
+        operands: &'v [Node],
+        index: usize,
+        data: &Operand<'v>,
+    ) -> Evaluated<'v> {
         operands.get(index).map_or(Ok(Operand::Undefined), |node| self.look(node, data))
     }
 
-    fn eval_at<'v>(
-        &self, operands: &'v [Node], index: usize, data: &Operand<'v>,
-    ) -> Result<Operand<'v>, Failure> {
+    fn eval_at<'v>(&self, operands: &'v [Node], index: usize, data: &Operand<'v>) -> Evaluated<'v> {
         operands.get(index).map_or(Ok(Operand::Undefined), |node| self.eval(node, data))
     }
 
     /// `if`: condition, consequence, condition, consequence, …, otherwise.
-    pub(super) fn choose<'v>(&self, operands: &'v [Node], data: &Operand<'v>) -> Result<Operand<'v>, Failure> {
+    pub(super) fn choose<'v>(&self, operands: &'v [Node], data: &Operand<'v>) -> Evaluated<'v> {
         let mut pairs = operands.chunks_exact(2);
         for pair in pairs.by_ref() {
             if let [condition, consequence] = pair
@@ -129,9 +147,7 @@ impl Evaluator {
     }
 
     /// `and`, `or`: the first operand that is `until`, or the last.
-    pub(super) fn first<'v>(
-        &self, until: bool, operands: &'v [Node], data: &Operand<'v>,
-    ) -> Result<Operand<'v>, Failure> {
+    pub(super) fn first<'v>(&self, until: bool, operands: &'v [Node], data: &Operand<'v>) -> Evaluated<'v> {
         let mut current = Operand::Undefined;
         for node in operands {
             current = self.eval(node, data)?;
@@ -144,8 +160,11 @@ impl Evaluator {
 
     /// `some`, `all`, `none`: whether the search for an element whose truth is `wanted` succeeds, or what holds of no array.
     pub(super) fn search<'v>(
-        &self, operator: Operator, operands: &'v [Node], data: &Operand<'v>,
-    ) -> Result<Operand<'v>, Failure> {
+        &self,
+        operator: Operator,
+        operands: &'v [Node],
+        data: &Operand<'v>,
+    ) -> Evaluated<'v> {
         let array = self.look_at(operands, 0, data)?;
         // What a found element means, and what finding none means; an empty array satisfies `none` only.
         let (wanted, found, exhausted) = match operator {
@@ -166,7 +185,7 @@ impl Evaluator {
         Ok(Operand::Bool(exhausted))
     }
 
-    pub(super) fn filter<'v>(&self, operands: &'v [Node], data: &Operand<'v>) -> Result<Operand<'v>, Failure> {
+    pub(super) fn filter<'v>(&self, operands: &'v [Node], data: &Operand<'v>) -> Evaluated<'v> {
         let array = self.look_at(operands, 0, data)?;
         let mut kept = Vec::new();
         for item in array.items().iter().flat_map(Items::iter) {
@@ -178,7 +197,7 @@ impl Evaluator {
         Operand::list(kept, &self.budget)
     }
 
-    pub(super) fn map<'v>(&self, operands: &'v [Node], data: &Operand<'v>) -> Result<Operand<'v>, Failure> {
+    pub(super) fn map<'v>(&self, operands: &'v [Node], data: &Operand<'v>) -> Evaluated<'v> {
         let array = self.look_at(operands, 0, data)?;
         let mut made = Vec::new();
         for item in array.items().iter().flat_map(Items::iter) {
@@ -188,7 +207,7 @@ impl Evaluator {
         Operand::list(made, &self.budget)
     }
 
-    pub(super) fn reduce<'v>(&self, operands: &'v [Node], data: &Operand<'v>) -> Result<Operand<'v>, Failure> {
+    pub(super) fn reduce<'v>(&self, operands: &'v [Node], data: &Operand<'v>) -> Evaluated<'v> {
         let array = self.look_at(operands, 0, data)?;
         let mut accumulator = match operands.get(2) {
             Some(initial) => self.eval(initial, data)?,

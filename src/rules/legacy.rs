@@ -1,7 +1,7 @@
 //! The legacy definition: properties and what they must be.
 
-use std::collections::BTreeSet;
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use crate::value::{Object, Value, fold};
 
@@ -58,7 +58,9 @@ impl Legacy {
 
 impl Pair {
     fn holds(&self, data: &Object<'_>) -> bool {
-        let (Some(actual), Some(expected)) = (data.get(&self.name), self.expected.as_deref()) else { return false };
+        let (Some(actual), Some(expected)) = (data.get(&self.name), self.expected.as_deref()) else {
+            return false;
+        };
         match actual {
             // Data are folded already.
             Value::String(text) => text == expected,

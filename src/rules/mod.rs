@@ -1,9 +1,12 @@
 //! Rules: JSON Logic as json-logic-js runs it, over folded data. The only place that knows JSON Logic.
 //!
 //! [`parse`] reads a rule within bounds, [`compile`] turns it into a tree, [`evaluate`] walks the tree, [`operators`] holds
-//! what takes its operands evaluated, [`operand`] the language's values and [`ecma`] their conversions.
+//! the names of all and, with [`access`], [`text`] and [`custom`], what takes its operands evaluated; [`operand`] has the
+//! language's values and [`ecma`] their conversions.
 
+mod access;
 mod compile;
+mod custom;
 mod datetime;
 mod ecma;
 mod evaluate;
@@ -15,6 +18,7 @@ mod path;
 mod semver;
 #[cfg(test)]
 pub(crate) mod tests;
+mod text;
 
 pub(crate) use ecma::number_text;
 pub(crate) use legacy::Legacy;

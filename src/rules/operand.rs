@@ -91,7 +91,11 @@ impl<'v> Operand<'v> {
         Ok(Operand::List(Rc::new(List { items: items.into_boxed_slice(), depth })))
     }
 
-    pub(super) fn scope(current: Operand<'v>, accumulator: Operand<'v>, budget: &Budget) -> Result<Self, Failure> {
+    pub(super) fn scope(
+        current: Operand<'v>,
+        accumulator: Operand<'v>,
+        budget: &Budget,
+    ) -> Result<Self, Failure> {
         budget.make(size_of::<Scope<'_>>())?;
         let depth = deeper([&current, &accumulator].into_iter())?;
         Ok(Operand::Scope(Rc::new(Scope { current, accumulator, depth })))
@@ -169,7 +173,9 @@ impl<'v> Operand<'v> {
             }
             Operand::Array(_) | Operand::List(_) => return self.join(to, budget, depth),
             // An own property of that name hides the method, and a value is not callable.
-            Operand::Object(object) if object.get("toString").is_some() => return Err(Failure::NotConvertible),
+            Operand::Object(object) if object.get("toString").is_some() => {
+                return Err(Failure::NotConvertible);
+            }
             Operand::Object(_) | Operand::Scope(_) => "[object Object]",
         };
         budget.make(text.len().saturating_mul(2))?;

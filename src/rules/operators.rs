@@ -2,13 +2,11 @@
 
 use std::cmp::Ordering;
 
-use super::compile::{Datetime, Node, Semver};
-use super::ecma::integer;
-use super::evaluate::{Evaluator, Failure};
-use super::operand::{Items, Operand};
-use super::path::Path;
-use super::semver::Version;
-use super::datetime;
+use crate::value::Value;
+
+use super::compile::Node;
+use super::evaluate::{Evaluated, Evaluator, FREE_BYTES, Failure};
+use super::operand::Operand;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Operator {
@@ -97,52 +95,27 @@ impl Operator {
     pub(super) fn has_body(self) -> bool {
         matches!(
             self,
-            Operator::Map | Operator::Reduce | Operator::Filter | Operator::All | Operator::None | Operator::Some
+            Operator::Map
+                | Operator::Reduce
+                | Operator::Filter
+                | Operator::All
+                | Operator::None
+                | Operator::Some
         )
     }
 }
 
-/// The middle operand of `semver_compare` and `datetime_compare`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Symbol {
-    Equal,
-    NotEqual,
-    Less,
-    LessOrEqual,
-    Greater,
-    GreaterOrEqual,
-}
-
-impl Symbol {
-    pub(super) fn named(name: &str) -> Option<Symbol> {
-        Some(match name {
-            "===" => Symbol::Equal,
-            "!==" => Symbol::NotEqual,
-            "<" => Symbol::Less,
-            "<=" => Symbol::LessOrEqual,
-            ">" => Symbol::Greater,
-            ">=" => Symbol::GreaterOrEqual,
-            _ => return None,
-        })
-    }
-
-    fn holds(self, order: Ordering) -> bool {
-        match self {
-            Symbol::Equal => order.is_eq(),
-            Symbol::NotEqual => order.is_ne(),
-            Symbol::Less => order.is_lt(),
-            Symbol::LessOrEqual => order.is_le(),
-            Symbol::Greater => order.is_gt(),
-            Symbol::GreaterOrEqual => order.is_ge(),
-        }
-    }
-}
-
-type Evaluated<'v> = Result<Operand<'v>, Failure>;
+/// A search among so many elements is part of its step; a longer one costs a step for each.
+const FREE_ITEMS: usize = 32;
 
 impl Evaluator {
     #[inline]
-    pub(super) fn apply<'v>(&self, operator: Operator, operands: &'v [Node], data: &Operand<'v>) -> Evaluated<'v> {
+    pub(super) fn apply<'v>(
+        &self,
+        operator: Operator,
+        operands: &'v [Node],
+        data: &Operand<'v>,
+    ) -> Evaluated<'v> {
         match operator {
             Operator::If => self.choose(operands, data),
             Operator::And => self.first(false, operands, data),
@@ -151,10 +124,15 @@ impl Evaluator {
             Operator::Filter => self.filter(operands, data),
             Operator::Map => self.map(operands, data),
             Operator::Reduce => self.reduce(operands, data),
-            Operator::Less | Operator::LessOrEqual => self.between(operator, operands, data),
+            Operator::Less | Operator::LessOrEqual => match self.quick(operator, operands, data) {
+                Some(holds) => Ok(Operand::Bool(holds)),
+                None => self.between(operator, operands, data),
+            },
             Operator::Add | Operator::Multiply => self.fold(operator, operands, data),
             Operator::Min | Operator::Max => self.extreme(operator, operands, data),
-            Operator::Subtract | Operator::Divide | Operator::Remainder => self.arithmetic(operator, operands, data),
+            Operator::Subtract | Operator::Divide | Operator::Remainder => {
+                self.arithmetic(operator, operands, data)
+            }
             Operator::Var => self.var(operands, data),
             Operator::Missing => self.missing(operands, data),
             Operator::MissingSome => self.missing_some(operands, data),
@@ -166,13 +144,55 @@ impl Evaluator {
                 Ok(operand)
             }
             Operator::SemverCompare | Operator::DatetimeCompare => self.custom(operator, operands, data),
-            _ => self.test(operator, operands, data),
+            _ => match self.quick(operator, operands, data) {
+                Some(holds) => Ok(Operand::Bool(holds)),
+                None => self.test(operator, operands, data),
+            },
+        }
+    }
+
+    /// The tests of two scalars of one type that are there already, which is what most rules consist of. None where
+    /// [`Self::test`] has to convert, compute or count.
+    #[inline]
+    fn quick<'v>(&self, operator: Operator, operands: &'v [Node], data: &Operand<'v>) -> Option<bool> {
+        let [a, b] = operands else { return None };
+        let (a, b) = (self.borrow(a, data)?, self.borrow(b, data)?);
+        match (a, b) {
+            (Value::String(a), Value::String(b)) if b.len() <= FREE_BYTES => match operator {
+                Operator::Equal | Operator::StrictEqual => Some(a == b),
+                Operator::NotEqual | Operator::StrictNotEqual => Some(a != b),
+                Operator::In => Some(!b.is_empty() && b.contains(a.as_ref())),
+                _ => None,
+            },
+            (Value::Number(a), Value::Number(b)) => match operator {
+                Operator::Equal | Operator::StrictEqual => Some(a == b),
+                Operator::NotEqual | Operator::StrictNotEqual => Some(a != b),
+                Operator::Greater => Some(a > b),
+                Operator::GreaterOrEqual => Some(a >= b),
+                Operator::Less => Some(a < b),
+                Operator::LessOrEqual => Some(a <= b),
+                _ => None,
+            },
+            (Value::Bool(a), Value::Bool(b)) => match operator {
+                Operator::Equal | Operator::StrictEqual => Some(a == b),
+                Operator::NotEqual | Operator::StrictNotEqual => Some(a != b),
+                _ => None,
+            },
+            (Value::String(a), Value::Array(items)) if items.len() <= FREE_ITEMS && a.len() <= FREE_BYTES => {
+                let equal = |item: &Value<'_>| matches!(item, Value::String(text) if text == a);
+                (operator == Operator::In).then(|| items.iter().any(equal))
+            }
+            _ => None,
         }
     }
 
     /// The first `N` operands, undefined where there are fewer. The others are evaluated too: they may be errors.
     #[inline]
-    fn seen<'v, const N: usize>(&self, operands: &'v [Node], data: &Operand<'v>) -> Result<[Operand<'v>; N], Failure> {
+    pub(super) fn seen<'v, const N: usize>(
+        &self,
+        operands: &'v [Node],
+        data: &Operand<'v>,
+    ) -> Result<[Operand<'v>; N], Failure> {
         let mut seen = [const { Operand::Undefined }; N];
         for (index, node) in operands.iter().enumerate() {
             let operand = self.look(node, data)?;
@@ -184,7 +204,11 @@ impl Evaluator {
     }
 
     /// The same for operands that the result may hold.
-    fn kept<'v, const N: usize>(&self, operands: &'v [Node], data: &Operand<'v>) -> Result<[Operand<'v>; N], Failure> {
+    pub(super) fn kept<'v, const N: usize>(
+        &self,
+        operands: &'v [Node],
+        data: &Operand<'v>,
+    ) -> Result<[Operand<'v>; N], Failure> {
         let mut kept = [const { Operand::Undefined }; N];
         for (index, node) in operands.iter().enumerate() {
             let operand = self.eval(node, data)?;
@@ -195,12 +219,15 @@ impl Evaluator {
         Ok(kept)
     }
 
-    fn all<'v>(&self, operands: &'v [Node], data: &Operand<'v>) -> Result<Vec<Operand<'v>>, Failure> {
+    pub(super) fn all<'v>(
+        &self,
+        operands: &'v [Node],
+        data: &Operand<'v>,
+    ) -> Result<Vec<Operand<'v>>, Failure> {
         self.budget.make(size_of_val(operands))?;
         operands.iter().map(|node| self.eval(node, data)).collect()
     }
 
-    #[inline]
     fn test<'v>(&self, operator: Operator, operands: &'v [Node], data: &Operand<'v>) -> Evaluated<'v> {
         let [a, b] = self.seen(operands, data)?;
         let budget = &self.budget;
@@ -226,39 +253,6 @@ impl Evaluator {
         };
         let alone = matches!(c, Operand::Undefined);
         Ok(Operand::Bool(holds(&a, &b)? && (alone || holds(&b, &c)?)))
-    }
-
-    fn contains<'v>(&self, whole: &Operand<'v>, part: &Operand<'v>) -> Result<bool, Failure> {
-        if let Some(items) = whole.items() {
-            for item in items.iter() {
-                self.budget.spend(1)?;
-                if item.strict_equals(part, &self.budget)? {
-                    return Ok(true);
-                }
-            }
-            return Ok(false);
-        }
-        match (whole, part) {
-            (Operand::Str(""), _) => Ok(false),
-            (Operand::Str(whole), Operand::Str(part)) => {
-                self.budget.scan(whole.len())?;
-                Ok(whole.contains(*part))
-            }
-            (Operand::Str(_) | Operand::Text(_), _) if whole.truthy() => self.contains_units(whole, part),
-            // An own property of that name is found in place of the method, and a value is not callable.
-            (Operand::Object(object), _) if object.get("indexOf").is_some() => Err(Failure::NotConvertible),
-            _ => Ok(false),
-        }
-    }
-
-    fn contains_units(&self, whole: &Operand<'_>, part: &Operand<'_>) -> Result<bool, Failure> {
-        let (whole, part) = (whole.units(&self.budget)?, part.units(&self.budget)?);
-        if let (Ok(whole), Ok(part)) = (String::from_utf16(&whole), String::from_utf16(&part)) {
-            return Ok(whole.contains(&part));
-        }
-        // Half a pair of surrogates may be found within a pair, which text in UTF-8 does not have.
-        self.budget.scan(whole.len().saturating_mul(part.len()))?;
-        Ok(part.is_empty() || whole.windows(part.len()).any(|window| window == part))
     }
 
     /// `+` and `*`. They read numbers as `parseFloat` does, from text; `+` begins with 0, `*` with its first operand.
@@ -302,212 +296,5 @@ impl Evaluator {
             Operator::Divide => left / right,
             _ => left % right,
         }))
-    }
-
-    fn var<'v>(&self, operands: &'v [Node], data: &Operand<'v>) -> Evaluated<'v> {
-        let [key, default] = self.kept(operands, data)?;
-        let found = self.follow(&key, data)?;
-        Ok(found.unwrap_or_else(|| or_null(Some(default))))
-    }
-
-    /// What a computed path leads to.
-    fn follow<'v>(&self, key: &Operand<'v>, data: &Operand<'v>) -> Result<Option<Operand<'v>>, Failure> {
-        match key {
-            Operand::Undefined | Operand::Null => Ok(Some(data.clone())),
-            Operand::Str(text) => {
-                self.budget.make(text.len())?;
-                Path::new(text).follow(data, &self.budget)
-            }
-            // No property has a lone surrogate in its name: data that hold one are refused when they are read.
-            _ => match key.text(&self.budget)? {
-                Some(text) if key.is_text() => Path::new(&text).follow(data, &self.budget),
-                Some(text) => Path::converted(&text).follow(data, &self.budget),
-                None => Ok(None),
-            },
-        }
-    }
-
-    fn missing<'v>(&self, operands: &'v [Node], data: &Operand<'v>) -> Evaluated<'v> {
-        let keys = self.all(operands, data)?;
-        self.missing_of(keys, data)
-    }
-
-    /// The keys, or those that the first of them lists, whose value is null or "".
-    fn missing_of<'v>(&self, keys: Vec<Operand<'v>>, data: &Operand<'v>) -> Evaluated<'v> {
-        let listed = keys.first().and_then(Operand::items).map(|items| items.iter().collect());
-        let mut missing: Vec<Operand<'v>> = listed.unwrap_or(keys);
-        let mut failure = Ok(());
-        missing.retain(|key| {
-            let is_missing = self.is_missing(key, data);
-            is_missing.unwrap_or_else(|error| {
-                failure = Err(error);
-                false
-            })
-        });
-        failure?;
-        Operand::list(missing, &self.budget)
-    }
-
-    /// json-logic-js makes a rule of each key here, `{"var": key}`, so that a listed array is a path and a default.
-    fn is_missing<'v>(&self, key: &Operand<'v>, data: &Operand<'v>) -> Result<bool, Failure> {
-        self.inert(key)?;
-        let (path, default) = match key.items() {
-            Some(items) => (items.get(0).unwrap_or(Operand::Undefined), items.get(1)),
-            None => (key.clone(), None),
-        };
-        let found = self.follow(&path, data)?.unwrap_or_else(|| or_null(default));
-        Ok(matches!(found, Operand::Null) || (found.is_text() && !found.truthy()))
-    }
-
-    /// Refuses what json-logic-js would now run as a rule: data are never one.
-    fn inert(&self, operand: &Operand<'_>) -> Result<(), Failure> {
-        self.inert_within(operand, 0)
-    }
-
-    fn inert_within(&self, operand: &Operand<'_>, depth: u32) -> Result<(), Failure> {
-        self.budget.spend(1)?;
-        match operand {
-            Operand::Object(object) if object.len() == 1 => Err(Failure::UnknownOperator),
-            _ if depth > 400 => Err(Failure::Exhausted),
-            _ => operand
-                .items()
-                .iter()
-                .flat_map(Items::iter)
-                .try_for_each(|item| self.inert_within(&item, depth + 1)),
-        }
-    }
-
-    fn missing_some<'v>(&self, operands: &'v [Node], data: &Operand<'v>) -> Evaluated<'v> {
-        let [needed, options] = self.kept(operands, data)?;
-        self.inert(&options)?;
-        let keys = match options.items() {
-            Some(items) => items.iter().collect(),
-            None => vec![options.clone()],
-        };
-        let missing = self.missing_of(keys, data)?;
-        if matches!(options, Operand::Undefined | Operand::Null) {
-            return Err(Failure::NotConvertible);
-        }
-        let length = Path::new("length").follow(&options, &self.budget)?.unwrap_or(Operand::Undefined);
-        let count = missing.items().map_or(0, |items| items.len()) as f64;
-        let present = Operand::Number(length.number(&self.budget)? - count);
-        if present.compare(&needed, &self.budget)?.is_some_and(Ordering::is_ge) {
-            return Operand::list(Vec::new(), &self.budget);
-        }
-        Ok(missing)
-    }
-
-    fn merge<'v>(&self, operands: &'v [Node], data: &Operand<'v>) -> Evaluated<'v> {
-        let mut merged = Vec::new();
-        for node in operands {
-            let operand = self.look(node, data)?;
-            match operand.items() {
-                Some(items) => {
-                    self.budget.make(items.len().saturating_mul(size_of::<Operand<'_>>()))?;
-                    merged.extend(items.iter());
-                }
-                None => merged.push(operand),
-            }
-        }
-        Operand::list(merged, &self.budget)
-    }
-
-    fn cat<'v>(&self, operands: &'v [Node], data: &Operand<'v>) -> Evaluated<'v> {
-        let mut text = Vec::new();
-        for node in operands {
-            match self.look(node, data)? {
-                Operand::Undefined | Operand::Null => {}
-                operand => operand.write(&mut text, &self.budget, 0)?,
-            }
-        }
-        Ok(Operand::Text(text.into()))
-    }
-
-    fn substr<'v>(&self, operands: &'v [Node], data: &Operand<'v>) -> Evaluated<'v> {
-        let [source, start, end] = self.seen(operands, data)?;
-        let budget = &self.budget;
-        let text = source.units(budget)?;
-        let (start, length) = (integer(start.number(budget)?), end.number(budget)?);
-        let size = text.len() as f64;
-        let start = if start < 0.0 { (size + start).max(0.0) } else { start.min(size) };
-        let rest = size - start;
-        let length = match end {
-            Operand::Undefined => rest,
-            Operand::Number(_) if length < 0.0 => integer(rest + length),
-            // There json-logic-js adds the end to a length, which appends it if it is text.
-            _ if length < 0.0 => 0.0,
-            _ => integer(length),
-        };
-        let length = length.clamp(0.0, rest);
-        let units = text.iter().skip(start as usize).take(length as usize).copied().collect();
-        budget.make((length as usize).saturating_mul(2))?;
-        Ok(Operand::Text(units))
-    }
-
-    pub(super) fn semver<'v>(&self, compare: &'v Semver, data: &Operand<'v>) -> Evaluated<'v> {
-        let actual = self.look(&compare.actual, data)?;
-        let holds = |text: &str| {
-            let order = Version::parse(text)?.compare(compare.target.as_ref()?);
-            Some(compare.symbol.holds(order))
-        };
-        self.on_text(&actual, |text| holds(text).unwrap_or(false))
-    }
-
-    pub(super) fn datetime<'v>(&self, compare: &'v Datetime, data: &Operand<'v>) -> Evaluated<'v> {
-        let actual = self.look(&compare.actual, data)?;
-        let holds = |text: &str| {
-            let order = datetime::text_seconds(text)?.cmp(&compare.target?);
-            Some(compare.symbol.holds(order))
-        };
-        self.on_text(&actual, |text| holds(text).unwrap_or(false))
-    }
-
-    /// Both comparisons where an operand beside the first is computed, and where the count is wrong.
-    fn custom<'v>(&self, operator: Operator, operands: &'v [Node], data: &Operand<'v>) -> Evaluated<'v> {
-        let [actual, symbol, target] = self.seen(operands, data)?;
-        let Some(symbol) = self.text_of(&symbol)?.as_deref().and_then(Symbol::named) else {
-            return Ok(Operand::Bool(false));
-        };
-        if operands.len() != 3 {
-            return Ok(Operand::Bool(false));
-        }
-        let order = if operator == Operator::SemverCompare {
-            let target = self.text_of(&target)?;
-            let target = target.as_deref().and_then(Version::parse);
-            let actual = self.text_of(&actual)?;
-            let actual = actual.as_deref().and_then(Version::parse);
-            actual.zip(target).map(|(actual, target)| actual.compare(&target))
-        } else {
-            let actual = self.text_of(&actual)?.as_deref().and_then(datetime::text_seconds);
-            let target = match target {
-                Operand::Number(milliseconds) => datetime::number_seconds(milliseconds),
-                _ => None,
-            };
-            actual.zip(target).map(|(actual, target)| actual.cmp(&target))
-        };
-        Ok(Operand::Bool(order.is_some_and(|order| symbol.holds(order))))
-    }
-
-    fn on_text<'v>(&self, operand: &Operand<'v>, holds: impl Fn(&str) -> bool) -> Evaluated<'v> {
-        Ok(Operand::Bool(match operand {
-            Operand::Str(text) => {
-                self.budget.scan(text.len())?;
-                holds(text)
-            }
-            other => self.text_of(other)?.is_some_and(|text| holds(&text)),
-        }))
-    }
-
-    /// The text of a string; lone surrogates are in none that the comparisons accept.
-    fn text_of(&self, operand: &Operand<'_>) -> Result<Option<String>, Failure> {
-        if operand.is_text() { operand.text(&self.budget) } else { Ok(None) }
-    }
-}
-
-/// The default of `var`.
-fn or_null(default: Option<Operand<'_>>) -> Operand<'_> {
-    match default {
-        None | Some(Operand::Undefined) => Operand::Null,
-        Some(default) => default,
     }
 }

@@ -12,6 +12,14 @@ pub(super) struct Path {
     segments: Box<[Segment]>,
 }
 
+/// What a path leads to through objects of the data.
+pub(super) enum Borrowed<'v> {
+    Found(&'v Value<'v>),
+    Nothing,
+    /// It leads elsewhere.
+    Unknown,
+}
+
 #[derive(Debug, PartialEq)]
 struct Segment {
     name: Box<str>,
@@ -45,8 +53,27 @@ impl Path {
         self.segments.first().map(|segment| segment.name.as_ref())
     }
 
+    /// What is there, if nothing has to be made on the way: the common case, which a pointer answers.
+    #[inline]
+    pub(super) fn borrow<'v>(&self, data: &Operand<'v>) -> Borrowed<'v> {
+        let (Operand::Object(object), Some((first, rest))) = (data, self.segments.split_first()) else {
+            return Borrowed::Unknown;
+        };
+        let Some(mut found) = object.get(&first.name) else { return Borrowed::Nothing };
+        for segment in rest {
+            let Value::Object(object) = found else { return Borrowed::Unknown };
+            let Some(inner) = object.get(&segment.name) else { return Borrowed::Nothing };
+            found = inner;
+        }
+        Borrowed::Found(found)
+    }
+
     /// What is there; none where the path leads to nothing.
-    pub(super) fn follow<'v>(&self, data: &Operand<'v>, budget: &Budget) -> Result<Option<Operand<'v>>, Failure> {
+    pub(super) fn follow<'v>(
+        &self,
+        data: &Operand<'v>,
+        budget: &Budget,
+    ) -> Result<Option<Operand<'v>>, Failure> {
         let mut segments = self.segments.iter();
         // The first step borrows the data: cloning them may count a reference.
         let Some(first) = segments.next() else { return Ok(Some(data.clone())) };
@@ -56,7 +83,8 @@ impl Path {
             budget.spend(1)?;
             found = segment.of(&inner, budget)?;
         }
-        Ok(found)
+        // A made array may hold undefined, which is nothing.
+        Ok(found.filter(|found| !matches!(found, Operand::Undefined)))
     }
 }
 
@@ -68,9 +96,16 @@ impl Segment {
         Segment { name: name.into(), index: canonical.then(|| name.parse().ok()).flatten() }
     }
 
+    #[inline]
     fn of<'v>(&self, data: &Operand<'v>, budget: &Budget) -> Result<Option<Operand<'v>>, Failure> {
+        match data {
+            Operand::Object(object) => Ok(object.get(&self.name).map(Operand::from)),
+            other => self.of_other(other, budget),
+        }
+    }
+
+    fn of_other<'v>(&self, data: &Operand<'v>, budget: &Budget) -> Result<Option<Operand<'v>>, Failure> {
         Ok(match data {
-            Operand::Object(object) => object.get(&self.name).map(Operand::from),
             Operand::Scope(scope) => match &*self.name {
                 "current" => Some(scope.current.clone()),
                 "accumulator" => Some(scope.accumulator.clone()),
@@ -85,7 +120,9 @@ impl Segment {
                 budget.scan(text.len())?;
                 match self.index {
                     Some(index) => text.encode_utf16().nth(index).map(|unit| Operand::Text([unit].into())),
-                    None if &*self.name == "length" => Some(Operand::Number(text.encode_utf16().count() as f64)),
+                    None if &*self.name == "length" => {
+                        Some(Operand::Number(text.encode_utf16().count() as f64))
+                    }
                     None => None,
                 }
             }
@@ -94,7 +131,7 @@ impl Segment {
                 None if &*self.name == "length" => Some(Operand::Number(units.len() as f64)),
                 None => None,
             },
-            Operand::Undefined | Operand::Null | Operand::Bool(_) | Operand::Number(_) => None,
+            _ => None,
         })
     }
 }

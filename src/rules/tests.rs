@@ -1,6 +1,6 @@
 //! The engine against the official suite, the golden vectors, and every sentence of semantics.md's *Rules*.
 
-use std::path::PathBuf;
+mod suites;
 
 use super::operand::Operand;
 use super::{Legacy, Properties, Rule, RuleError, evaluate};
@@ -22,7 +22,9 @@ pub(crate) fn text(operand: &Operand<'_>) -> String {
         }
         Operand::Object(object) => {
             let pairs = object.iter().map(|(key, value)| (key, Operand::from(value)));
-            let pairs: Vec<_> = pairs.map(|(key, value)| format!("{}:{}", quoted(key.encode_utf16()), text(&value))).collect();
+            let pairs: Vec<_> = pairs
+                .map(|(key, value)| format!("{}:{}", quoted(key.encode_utf16()), text(&value)))
+                .collect();
             format!("{{{}}}", pairs.join(","))
         }
         Operand::Scope(scope) => {
@@ -84,73 +86,6 @@ fn check_matches(rows: &[(&str, &str, bool)]) {
     for (json, data, want) in rows {
         assert_eq!(matches(json, data), *want, "{json} over {data}");
     }
-}
-
-/// A folder named by the environment or, without that, found beside the sources; none is said so in one line.
-fn folder(variable: &str, otherwise: &str) -> Option<PathBuf> {
-    let path = std::env::var_os(variable)
-        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(otherwise), PathBuf::from);
-    if path.is_dir() {
-        return Some(path);
-    }
-    println!("skipped: no folder {} ({variable} names another)", path.display());
-    None
-}
-
-#[test]
-fn the_official_suite_passes() {
-    let Some(folder) = folder("MPFLAGS_SHARED_DATA", "../shared/data") else { return };
-    let suite = std::fs::read_to_string(folder.join("jsonlogic/tests.json")).unwrap();
-    let rows: Vec<&serde_json::value::RawValue> = serde_json::from_str(&suite).unwrap();
-    let mut passed = 0;
-    let mut cases = 0;
-    for row in rows.iter().filter(|row| row.get().starts_with('[')) {
-        let [json, data, want]: [&serde_json::value::RawValue; 3] = serde_json::from_str(row.get()).unwrap();
-        let (data, want) = (folded(data.get()), folded(want.get()));
-        let want = text(&Operand::from(&want));
-        cases += 1;
-        let got = match Rule::compile(json.get()).unwrap() {
-            Some(rule) => rule.evaluate(&data).map(|operand| text(&operand)),
-            // What is no rule here is a literal there.
-            None => Ok(text(&Operand::from(&folded(json.get())))),
-        };
-        assert_eq!(got, Ok(want), "{}", row.get());
-        passed += 1;
-    }
-    println!("{passed} of {cases}");
-    assert_eq!((passed, cases), (278, 278));
-}
-
-#[test]
-fn the_golden_vectors_pass() {
-    let Some(folder) = folder("MPFLAGS_GOLDEN", "build/golden/mixpanel/flags/test-data") else { return };
-    let mut passed = 0;
-    for (operator, file) in
-        [("semver_compare", "semver_compare_tests.json"), ("datetime_compare", "datetime_compare_tests.json")]
-    {
-        let rows: Vec<serde_json::Value> =
-            serde_json::from_str(&std::fs::read_to_string(folder.join(file)).unwrap()).unwrap();
-        for row in rows.iter().filter_map(|row| row.as_array()) {
-            let (operands, want) = row.split_at(row.len() - 1);
-            let want = want[0].as_bool().unwrap();
-            // Once with literals, once with every operand from the data, so that both paths are walked.
-            let literal = serde_json::json!({ operator: operands });
-            assert_eq!(matches(&literal.to_string(), "{}"), want, "{literal}");
-            let names = ["a", "b", "c", "d", "e"];
-            let vars: Vec<_> = names.iter().take(operands.len()).map(|n| serde_json::json!({ "var": n })).collect();
-            let data: serde_json::Map<_, _> =
-                names.iter().zip(operands).map(|(name, operand)| ((*name).to_owned(), operand.clone())).collect();
-            let data = serde_json::Value::Object(data).to_string();
-            assert_eq!(matches(&serde_json::json!({ operator: vars }).to_string(), &data), want, "{literal}");
-            if let [_, symbol, target] = operands {
-                let mixed = serde_json::json!({ operator: [{ "var": "a" }, symbol, target] });
-                assert_eq!(matches(&mixed.to_string(), &data), want, "{literal}");
-            }
-            passed += 1;
-        }
-    }
-    println!("{passed} of 203");
-    assert_eq!(passed, 203);
 }
 
 #[test]
@@ -228,7 +163,11 @@ fn custom_comparisons_are_false_under_every_symbol_when_invalid() {
             format!(r#""1970-01-01T00:00:00Z","{symbol}",9223372036854775808"#),
             format!(r#""1970-01-01T00:00:00Z","{symbol}""#),
         ] {
-            assert_eq!(result(&format!(r#"{{"datetime_compare":[{operands}]}}"#), "{}"), "false", "{operands}");
+            assert_eq!(
+                result(&format!(r#"{{"datetime_compare":[{operands}]}}"#), "{}"),
+                "false",
+                "{operands}"
+            );
         }
     }
     for symbol in ["==", "=", "", "<>"] {
@@ -240,13 +179,18 @@ fn custom_comparisons_are_false_under_every_symbol_when_invalid() {
         (r#"{"semver_compare":[{"cat":["1.","2"]},{"cat":["<","="]},{"cat":["1.2.","0"]}]}"#, "{}", "true"),
         (r#"{"semver_compare":[{"cat":["V1.","2"]},"===","1.2+Build"]}"#, "{}", "true"),
         (r#"{"datetime_compare":[{"var":"d"},"<",1000]}"#, r#"{"d":"1970-01-01T00:00:00.999Z"}"#, "true"),
-        (r#"{"datetime_compare":[{"var":"d"},"===",{"+":[500,499]}]}"#, r#"{"d":"1970-01-01T00:00:00Z"}"#, "true"),
+        (
+            r#"{"datetime_compare":[{"var":"d"},"===",{"+":[500,499]}]}"#,
+            r#"{"d":"1970-01-01T00:00:00Z"}"#,
+            "true",
+        ),
     ]);
 }
 
 #[test]
 fn var_reaches_own_properties_indexes_and_length() {
-    let data = r#"{"a":{"b":{"c":1}},"l":[5,[6]],"s":"x😀","n":null,"length":7,"":{"":8},"1":9,"o":{"length":3}}"#;
+    let data =
+        r#"{"a":{"b":{"c":1}},"l":[5,[6]],"s":"x😀","n":null,"length":7,"":{"":8},"1":9,"o":{"length":3}}"#;
     check(&[
         (r#"{"var":"a.b.c"}"#, data, "1"),
         (r#"{"var":["a.x","d"]}"#, data, "\"d\""),
@@ -326,7 +270,8 @@ fn rules_over_their_limits_do_not_compile() {
     let flat = |n: usize| format!("[{}1]", "1,".repeat(n - 2));
     assert!(Rule::compile(&flat(10_000)).is_ok());
     assert_eq!(Rule::compile(&flat(10_001)), Err(RuleError::Values));
-    let texts = ["more than 64 nested operators", "more than 10,000 values", "more than 200 levels of nesting"];
+    let texts =
+        ["more than 64 nested operators", "more than 10,000 values", "more than 200 levels of nesting"];
     for (error, text) in [RuleError::Operators, RuleError::Values, RuleError::Levels].iter().zip(texts) {
         assert_eq!(error.to_string(), text);
     }
@@ -406,7 +351,8 @@ fn rules_with_one_meaning_are_equal() {
 
 #[test]
 fn legacy_definitions_compare_texts() {
-    let holds = |definition: &str, data: &str| Legacy::compile(definition).unwrap().unwrap().matches(&object(data));
+    let holds =
+        |definition: &str, data: &str| Legacy::compile(definition).unwrap().unwrap().matches(&object(data));
     let rows = [
         (r#"{"plan":"Premium"}"#, r#"{"PLAN":"pREMIUM"}"#, true),
         (r#"{"Plan":"x"}"#, r#"{"plan":"x"}"#, true),

@@ -3,13 +3,14 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::thread;
 
 use ureq::Error;
 use ureq::config::Config;
 use ureq::http::Uri;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
+
+use crate::worker::spawn;
 
 /// getaddrinfo cannot be interrupted, so it runs on a thread of its own that is left behind when time runs out. ureq's
 /// own resolver starts one per request; here a name server that hangs costs one thread, not one per poll.
@@ -49,7 +50,7 @@ impl OneLookup {
     fn look_up(&self, target: String, timeout: NextTimeout) -> Result<Vec<SocketAddr>, Error> {
         let (sender, receiver) = mpsc::sync_channel(1);
         let under_way = self.under_way.clone();
-        thread::Builder::new().name("mpflags-dns".to_owned()).spawn(move || {
+        spawn("mpflags-dns", move || {
             // A caller whose time ran out while it waited here has hung up, and its look-up is skipped.
             let found = {
                 let _one = under_way.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,1 +1,25 @@
-//! The C ABI of mpflags.
+//! The C ABI of mpflags: pointers in, statuses out, and nothing else. What it does is the core's doing.
+//!
+//! All unsafe code of the project is in this crate. Handles cross as references, so that the types say what may be NULL
+//! and what is only read; strings and callbacks cross as C has them. Every entry point runs inside [`guard`].
+#![allow(non_camel_case_types, reason = "types have the names that C knows them by")]
+#![allow(
+    clippy::missing_safety_doc,
+    reason = "the documentation becomes the header, whose first page is the safety contract"
+)]
+
+mod abi;
+mod callback;
+mod client;
+mod context;
+mod encoded;
+mod error;
+mod evaluate;
+mod evaluation;
+mod fork;
+mod guard;
+mod handle;
+mod item;
+mod signals;
+mod status;
+mod strings;

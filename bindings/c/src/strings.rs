@@ -1,0 +1,76 @@
+//! Strings in, and strings out.
+
+use std::ffi::c_char;
+use std::ptr;
+use std::slice;
+use std::str;
+
+use crate::error::Failure;
+use crate::status::{MPFLAGS_INVALID_ARGUMENT, MPFLAGS_INVALID_UTF8, MPFLAGS_NULL_ARGUMENT};
+
+/// A string that a function returns: UTF-8, borrowed from the handle that it was asked of until that is freed.
+///
+/// A NUL follows `ptr[len - 1]`. The string may hold U+0000 itself, so `len` is the truth. Where there is no string,
+/// `ptr` is NULL and `len` is 0.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct mpflags_str {
+    /// The first byte, or NULL.
+    pub ptr: *const c_char,
+    /// The number of bytes, the NUL not counted.
+    pub len: usize,
+}
+
+impl mpflags_str {
+    /// No string.
+    pub(crate) const NONE: Self = mpflags_str { ptr: ptr::null(), len: 0 };
+
+    /// `text` ends with the NUL, which is not counted.
+    pub(crate) const fn of_terminated(text: &str) -> Self {
+        mpflags_str { ptr: text.as_ptr().cast(), len: text.len() - 1 }
+    }
+
+    /// A string of an evaluation; the core has put a NUL behind each.
+    pub(crate) fn of_evaluation(text: Option<&str>) -> Self {
+        text.map_or(Self::NONE, |text| mpflags_str { ptr: text.as_ptr().cast(), len: text.len() })
+    }
+}
+
+/// A string kept for C.
+pub(crate) struct Text(Box<str>);
+
+impl Text {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        let mut text: String = text.into();
+        text.reserve_exact(1);
+        text.push('\0');
+        Text(text.into_boxed_str())
+    }
+
+    pub(crate) fn view(&self) -> mpflags_str {
+        mpflags_str::of_terminated(&self.0)
+    }
+}
+
+/// Reads the argument `name`. NULL with length 0 is the empty string.
+///
+/// # Safety
+///
+/// `ptr` is NULL, or `len` bytes from it on are readable and stay as they are for `'a`.
+pub(crate) unsafe fn text<'a>(name: &'static str, ptr: *const c_char, len: usize) -> Result<&'a str, Failure> {
+    let bytes: &[u8] = if len == 0 {
+        &[]
+    } else if ptr.is_null() {
+        return Err(Failure::new(MPFLAGS_NULL_ARGUMENT, format!("{name} is NULL, and its length is {len}")));
+    } else if isize::try_from(len).is_err() {
+        return Err(Failure::new(MPFLAGS_INVALID_ARGUMENT, format!("{name} is longer than any string: {len} bytes")));
+    } else {
+        // SAFETY: the pointer is not NULL, the length is one that a slice may have, and the caller vouches for the rest.
+        unsafe { slice::from_raw_parts(ptr.cast(), len) }
+    };
+    let text = str::from_utf8(bytes)
+        .map_err(|e| Failure::new(MPFLAGS_INVALID_UTF8, format!("{name} is not UTF-8 at byte {}", e.valid_up_to())))?;
+    #[cfg(mpflags_panic)]
+    crate::guard::arm_if(text);
+    Ok(text)
+}

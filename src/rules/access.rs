@@ -1,0 +1,111 @@
+//! `var`, `missing` and `missing_some`: what is in the data.
+
+use std::cmp::Ordering;
+
+use super::compile::Node;
+use super::evaluate::{Evaluated, Evaluator, Failure};
+use super::operand::{Items, Operand};
+use super::path::Path;
+
+impl Evaluator {
+    pub(super) fn var<'v>(&self, operands: &'v [Node], data: &Operand<'v>) -> Evaluated<'v> {
+        let [key, default] = self.kept(operands, data)?;
+        let found = self.follow(&key, data)?;
+        Ok(found.unwrap_or_else(|| or_null(Some(default))))
+    }
+
+    /// What a computed path leads to.
+    fn follow<'v>(&self, key: &Operand<'v>, data: &Operand<'v>) -> Result<Option<Operand<'v>>, Failure> {
+        match key {
+            Operand::Undefined | Operand::Null => Ok(Some(data.clone())),
+            Operand::Str(text) => {
+                self.budget.make(text.len())?;
+                Path::new(text).follow(data, &self.budget)
+            }
+            // No property has a lone surrogate in its name: data that hold one are refused when they are read.
+            _ => match key.text(&self.budget)? {
+                Some(text) if key.is_text() => Path::new(&text).follow(data, &self.budget),
+                Some(text) => Path::converted(&text).follow(data, &self.budget),
+                None => Ok(None),
+            },
+        }
+    }
+
+    pub(super) fn missing<'v>(&self, operands: &'v [Node], data: &Operand<'v>) -> Evaluated<'v> {
+        let keys = self.all(operands, data)?;
+        self.missing_of(keys, data)
+    }
+
+    /// The keys, or those that the first of them lists, whose value is null or "".
+    fn missing_of<'v>(&self, keys: Vec<Operand<'v>>, data: &Operand<'v>) -> Evaluated<'v> {
+        let listed = keys.first().and_then(Operand::items).map(|items| items.iter().collect());
+        let mut missing: Vec<Operand<'v>> = listed.unwrap_or(keys);
+        let mut failure = Ok(());
+        missing.retain(|key| {
+            let is_missing = self.is_missing(key, data);
+            is_missing.unwrap_or_else(|error| {
+                failure = Err(error);
+                false
+            })
+        });
+        failure?;
+        Operand::list(missing, &self.budget)
+    }
+
+    /// json-logic-js makes a rule of each key here, `{"var": key}`, so that a listed array is a path and a default.
+    fn is_missing<'v>(&self, key: &Operand<'v>, data: &Operand<'v>) -> Result<bool, Failure> {
+        self.inert(key)?;
+        let (path, default) = match key.items() {
+            Some(items) => (items.get(0).unwrap_or(Operand::Undefined), items.get(1)),
+            None => (key.clone(), None),
+        };
+        let found = self.follow(&path, data)?.unwrap_or_else(|| or_null(default));
+        Ok(matches!(found, Operand::Null) || (found.is_text() && !found.truthy()))
+    }
+
+    /// Refuses what json-logic-js would now run as a rule: data are never one.
+    fn inert(&self, operand: &Operand<'_>) -> Result<(), Failure> {
+        self.inert_within(operand, 0)
+    }
+
+    fn inert_within(&self, operand: &Operand<'_>, depth: u32) -> Result<(), Failure> {
+        self.budget.spend(1)?;
+        match operand {
+            Operand::Object(object) if object.len() == 1 => Err(Failure::UnknownOperator),
+            _ if depth > 400 => Err(Failure::Exhausted),
+            _ => operand
+                .items()
+                .iter()
+                .flat_map(Items::iter)
+                .try_for_each(|item| self.inert_within(&item, depth + 1)),
+        }
+    }
+
+    pub(super) fn missing_some<'v>(&self, operands: &'v [Node], data: &Operand<'v>) -> Evaluated<'v> {
+        let [needed, options] = self.kept(operands, data)?;
+        self.inert(&options)?;
+        let keys = match options.items() {
+            Some(items) => items.iter().collect(),
+            None => vec![options.clone()],
+        };
+        let missing = self.missing_of(keys, data)?;
+        if matches!(options, Operand::Undefined | Operand::Null) {
+            return Err(Failure::NotConvertible);
+        }
+        let length = Path::new("length").follow(&options, &self.budget)?.unwrap_or(Operand::Undefined);
+        let count = missing.items().map_or(0, |items| items.len()) as f64;
+        let present = Operand::Number(length.number(&self.budget)? - count);
+        if present.compare(&needed, &self.budget)?.is_some_and(Ordering::is_ge) {
+            return Operand::list(Vec::new(), &self.budget);
+        }
+        Ok(missing)
+    }
+}
+
+/// The default of `var`.
+fn or_null(default: Option<Operand<'_>>) -> Operand<'_> {
+    match default {
+        None | Some(Operand::Undefined) => Operand::Null,
+        Some(default) => default,
+    }
+}

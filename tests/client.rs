@@ -1,0 +1,769 @@
+//! The client against a real server that fails in every way a server can: after each fault, what still evaluates, in
+//! which state, which items tell of it, and how it heals.
+
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use mpflags::{Client, Config, Context, ErrorCode, ErrorKind, Item, Level, State, ValueType};
+use mpflags_dev::{Fault, Kind, Options, RetryAfter, Server};
+
+const PATH: &str = "/flags/definitions";
+const LONG: Duration = Duration::from_secs(10);
+
+fn flag(key: &str, value: &str) -> String {
+    format!(
+        r#"{{"key": "{key}", "context": "distinct_id", "ruleset": {{"variants": [{{"key": "v", "value": {value}}}],
+            "rollout": [{{"rollout_percentage": 1.0}}]}}}}"#
+    )
+}
+
+fn document(flags: &[String]) -> String {
+    format!("{{\"flags\": [{}]}}", flags.join(","))
+}
+
+fn one(value: &str) -> String {
+    document(&[flag("f", value)])
+}
+
+fn serve(document: &str) -> Server {
+    let server = Server::start(Options::default()).unwrap();
+    server.set_definitions(document);
+    server
+}
+
+/// A client with polls and retries of 50 ms at most; `more` adds to its configuration.
+fn client(server: &Server, more: &str) -> Client {
+    let comma = if more.is_empty() { "" } else { "," };
+    let config = format!(
+        r#"{{"token": "T0KEN", "api_host": "{}", "polling_interval_ms": 50, "retry_base_ms": 10 {comma} {more}}}"#,
+        server.url()
+    );
+    Client::new(Config::from_json(&config).unwrap()).unwrap()
+}
+
+fn started(server: &Server, more: &str) -> Client {
+    let client = client(server, more);
+    client.start().unwrap();
+    client
+}
+
+fn ready(server: &Server, more: &str) -> Client {
+    let client = started(server, more);
+    client.wait_ready(LONG).unwrap();
+    client
+}
+
+fn user() -> Context {
+    Context::from_json(r#"{"distinct_id": "u1"}"#).unwrap()
+}
+
+fn value(client: &Client) -> i64 {
+    client.integer("f", &user(), -1)
+}
+
+/// Waits for what comes by itself; the deadline only ends a broken test.
+#[track_caller]
+fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + LONG;
+    while !holds() {
+        assert!(Instant::now() < deadline, "{what}: not within {LONG:?}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Pulls items until the wanted state; gives back all of them.
+#[track_caller]
+fn items_until(client: &Client, state: State) -> Vec<Item> {
+    let mut items = Vec::new();
+    loop {
+        let item = client.next(LONG).unwrap().unwrap_or_else(|| panic!("no {state} among {items:?}"));
+        items.push(item);
+        if matches!(items.last(), Some(Item::State { state: seen, .. }) if *seen == state) {
+            return items;
+        }
+    }
+}
+
+fn logs(items: &[Item]) -> Vec<&str> {
+    items
+        .iter()
+        .filter_map(|item| match item {
+            Item::Log { message, .. } => Some(message.as_str()),
+            _ => None,
+        })
+        .collect()
+}
+
+fn message_of(items: &[Item]) -> &str {
+    match items.last() {
+        Some(Item::State { message, .. }) => message.as_deref().unwrap_or(""),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn folder(name: &str) -> PathBuf {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let n = NEXT.fetch_add(1, Ordering::Relaxed);
+    let path = std::env::temp_dir().join(format!("mpflags-{}-{n}-{name}", std::process::id()));
+    fs::create_dir_all(&path).unwrap();
+    path
+}
+
+#[test]
+fn fetch_and_poll() {
+    let server = serve(&one("1"));
+    let client = ready(&server, "");
+    assert_eq!((client.state(), value(&client)), (State::Ready, 1));
+    let items = items_until(&client, State::Ready);
+    assert_eq!(items.len(), 1, "{items:?}");
+
+    server.set_definitions(document(&[flag("f", "2"), flag("g", "1")]));
+    assert_eq!(client.next(LONG).unwrap(), Some(Item::Change { keys: vec!["f".to_owned(), "g".to_owned()] }));
+    assert_eq!(value(&client), 2);
+
+    server.set_definitions(document(&[flag("g", "1")]));
+    assert_eq!(client.next(LONG).unwrap(), Some(Item::Change { keys: vec!["f".to_owned()] }));
+    assert_eq!(client.evaluate("f", &user(), ValueType::Any).error_code(), Some(ErrorCode::FlagNotFound));
+    client.shutdown(LONG).unwrap();
+}
+
+#[test]
+fn the_request() {
+    let server = serve(&one("1"));
+    let client = ready(&server, r#""wrapper": "python/0.1""#);
+    let seen = server.wait_requests(2, LONG);
+    let (first, second) = (&seen.requests[0], &seen.requests[1]);
+    assert_eq!((first.method.as_str(), first.path.as_str()), ("GET", PATH));
+    let query: Vec<(&str, &str)> = first.query.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+    assert_eq!(query, [("lib_version", env!("CARGO_PKG_VERSION")), ("mp_lib", "mpflags"), ("token", "T0KEN")]);
+    assert_eq!(first.headers["authorization"], "Basic VDBLRU46");
+    assert_eq!(first.headers["accept-encoding"], "gzip");
+    assert_eq!(first.headers["user-agent"], concat!("mpflags/", env!("CARGO_PKG_VERSION"), " python/0.1"));
+    let trace = &first.headers["traceparent"];
+    assert!(trace.len() == 55 && trace.starts_with("00-") && trace.ends_with("-01"), "{trace}");
+    assert_ne!(*trace, second.headers["traceparent"]);
+    assert!(!first.headers.contains_key("if-none-match"));
+    assert_eq!(second.status, Some(304));
+    assert_eq!(seen.connections_opened, 1, "the connection is kept");
+    client.shutdown(LONG).unwrap();
+}
+
+#[test]
+fn service_account() {
+    let options = Options {
+        token: Some("T0KEN".to_owned()),
+        service_account: Some(mpflags_dev::ServiceAccount { username: "user".into(), secret: "S3CRET".into() }),
+        project_id: Some("77".to_owned()),
+        ..Options::default()
+    };
+    let server = Server::start(options).unwrap();
+    server.set_definitions(one("1"));
+    let account = r#""service_account": {"username": "user", "secret": "S3CRET", "project_id": "77"}"#;
+    let client = ready(&server, account);
+    assert_eq!(value(&client), 1);
+    let request = &server.requests().requests[0];
+    assert_eq!(request.headers["authorization"], "Basic dXNlcjpTM0NSRVQ=");
+    assert_eq!(request.query["project_id"], "77");
+}
+
+#[test]
+fn not_modified_keeps_the_set_and_tells_nothing() {
+    let server = serve(&one("1"));
+    let client = ready(&server, "");
+    server.wait_requests(5, LONG);
+    client.next(LONG).unwrap();
+    assert_eq!(client.next(Duration::ZERO).unwrap(), None);
+    let statuses: Vec<_> = server.requests().requests.iter().filter_map(|r| r.status).collect();
+    assert_eq!(statuses.iter().filter(|s| **s == 200).count(), 1, "{statuses:?}");
+    assert_eq!((client.state(), value(&client)), (State::Ready, 1));
+}
+
+#[test]
+fn the_same_content_is_no_change() {
+    let server = serve(&one("1"));
+    let client = ready(&server, "");
+    client.next(LONG).unwrap();
+    // Other bytes and another ETag, the same flags.
+    server.set_definitions(one("1").replace("\"key\": \"f\"", "\"name\": \"renamed\", \"key\": \"f\""));
+    server.clear_requests();
+    server.wait_requests(3, LONG);
+    assert_eq!(client.next(Duration::ZERO).unwrap(), None);
+}
+
+/// What a fault does to a client that holds nothing, and to one that holds definitions.
+struct Case {
+    name: &'static str,
+    fault: fn() -> Fault,
+    /// Part of the message that evaluations and the stale state carry.
+    says: &'static str,
+}
+
+fn status(status: u16) -> Fault {
+    Fault { status: Some(status), ..Fault::new(PATH, Kind::Status) }
+}
+
+const CASES: &[Case] = &[
+    Case { name: "500", fault: || status(500), says: "HTTP 500" },
+    Case { name: "503", fault: || status(503), says: "HTTP 503" },
+    Case { name: "408", fault: || status(408), says: "HTTP 408" },
+    Case { name: "404", fault: || status(404), says: "HTTP 404" },
+    Case { name: "204", fault: || status(204), says: "HTTP 204" },
+    Case { name: "302", fault: || status(302), says: "HTTP 302: a redirect is not followed" },
+    Case {
+        name: "garbage",
+        fault: || Fault::new(PATH, Kind::Garbage),
+        says: "",
+    },
+    Case {
+        name: "html",
+        fault: || Fault { status: Some(200), body: Some("<html>Sign in</html>".into()), ..Fault::new(PATH, Kind::Status) },
+        says: "not a definitions document",
+    },
+    Case {
+        name: "no flags",
+        fault: || Fault { status: Some(200), body: Some("{}".into()), ..Fault::new(PATH, Kind::Status) },
+        says: "not a definitions document: missing field `flags`",
+    },
+    Case {
+        name: "null flags",
+        fault: || Fault { status: Some(200), body: Some("{\"flags\": null}".into()), ..Fault::new(PATH, Kind::Status) },
+        says: "not a definitions document: invalid type: null, expected an array of flags",
+    },
+    Case {
+        name: "empty body",
+        fault: || Fault { status: Some(200), body: Some("".into()), ..Fault::new(PATH, Kind::Status) },
+        says: "not a definitions document: EOF",
+    },
+    Case {
+        name: "cut in the head",
+        fault: || Fault { at_byte: Some(20), ..Fault::new(PATH, Kind::Cut) },
+        says: "",
+    },
+    Case {
+        name: "cut in the body",
+        fault: || Fault { at_body_byte: Some(10), ..Fault::new(PATH, Kind::Cut) },
+        says: "",
+    },
+    Case { name: "reset", fault: || Fault::new(PATH, Kind::Reset), says: "" },
+    Case { name: "hang", fault: || Fault::new(PATH, Kind::Hang), says: "timed out" },
+    Case {
+        name: "slow loris",
+        fault: || Fault { bytes_per_second: Some(20), ..Fault::new(PATH, Kind::SlowLoris) },
+        says: "timed out",
+    },
+    Case {
+        name: "gzip bomb",
+        fault: || Fault { decoded_bytes: Some(200 << 20), ..Fault::new(PATH, Kind::GzipBomb) },
+        says: "larger than 67108864 bytes",
+    },
+];
+
+#[test]
+fn faults_with_nothing_held() {
+    for case in CASES {
+        let server = serve(&one("1"));
+        server.set_faults(vec![(case.fault)()]).unwrap();
+        let client = started(&server, r#""request_timeout_ms": 300"#);
+        until(case.name, || {
+            let evaluation = client.evaluate("f", &user(), ValueType::Any);
+            assert_eq!(evaluation.error_code(), Some(ErrorCode::ProviderNotReady), "{}", case.name);
+            let message = evaluation.message().unwrap();
+            message != "no definitions have been fetched yet" && message.contains(case.says)
+        });
+        let error = client.wait_ready(Duration::ZERO).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Timeout, "{}", case.name);
+        assert_eq!((value(&client), client.state()), (-1, State::NotReady), "{}", case.name);
+        server.clear_faults();
+        client.wait_ready(LONG).unwrap();
+        let items = items_until(&client, State::Ready);
+        let told = logs(&items);
+        assert!(told.iter().any(|line| line.contains(case.says)), "{}: {told:?}", case.name);
+        assert!(told.iter().all(|line| !line.contains("T0KEN")), "{}: {told:?}", case.name);
+        assert_eq!(value(&client), 1, "{}", case.name);
+        client.shutdown(LONG).unwrap();
+    }
+}
+
+#[test]
+fn faults_with_definitions_held() {
+    for case in CASES {
+        let server = serve(&one("1"));
+        let client = ready(&server, r#""request_timeout_ms": 300"#);
+        items_until(&client, State::Ready);
+        server.set_faults(vec![(case.fault)()]).unwrap();
+        let items = items_until(&client, State::Stale);
+        assert!(message_of(&items).contains(case.says), "{}: {items:?}", case.name);
+        assert_eq!((value(&client), client.state()), (1, State::Stale), "{}", case.name);
+        client.wait_ready(Duration::ZERO).unwrap();
+        server.set_definitions(one("2"));
+        server.clear_faults();
+        items_until(&client, State::Ready);
+        until(case.name, || value(&client) == 2);
+        client.shutdown(LONG).unwrap();
+    }
+}
+
+#[test]
+fn stale_takes_three_failures_in_a_row() {
+    let server = serve(&one("1"));
+    let client = ready(&server, "");
+    items_until(&client, State::Ready);
+    server.set_faults(vec![Fault { times: Some(2), ..status(500) }]).unwrap();
+    server.clear_requests();
+    server.wait_requests(4, LONG);
+    let items: Vec<Item> = std::iter::from_fn(|| client.next(Duration::ZERO).unwrap()).collect();
+    assert_eq!(logs(&items), ["fetching definitions failed: HTTP 500"], "told once");
+    assert_eq!(client.state(), State::Ready);
+}
+
+#[test]
+fn refused() {
+    let server = serve(&one("1"));
+    let client = ready(&server, "");
+    items_until(&client, State::Ready);
+    server.stop().unwrap();
+    let items = items_until(&client, State::Stale);
+    assert_eq!(message_of(&items), "connection refused");
+    assert_eq!(value(&client), 1);
+    server.restart_after(Duration::ZERO).unwrap();
+    items_until(&client, State::Ready);
+}
+
+#[test]
+fn credentials_refused_with_nothing_held() {
+    for code in [401, 403] {
+        let server = serve(&one("1"));
+        server.set_faults(vec![status(code)]).unwrap();
+        let client = started(&server, "");
+        let told = format!("Mixpanel refused the credentials: HTTP {code}");
+        let error = client.wait_ready(LONG).unwrap_err();
+        assert_eq!((error.kind(), error.to_string()), (ErrorKind::CredentialsRefused, told.clone()));
+        let items = items_until(&client, State::Error);
+        assert_eq!(message_of(&items), told);
+        let evaluation = client.evaluate("f", &user(), ValueType::Any);
+        assert_eq!(evaluation.error_code(), Some(ErrorCode::ProviderFatal));
+        assert_eq!(evaluation.message(), Some(told.as_str()));
+        assert_eq!(client.state(), State::Error);
+        // A repaired credential heals without a restart.
+        server.clear_faults();
+        items_until(&client, State::Ready);
+        assert_eq!(value(&client), 1);
+    }
+}
+
+#[test]
+fn credentials_refused_with_definitions_held() {
+    for code in [401, 403] {
+        let server = serve(&one("1"));
+        let client = ready(&server, "");
+        items_until(&client, State::Ready);
+        server.set_faults(vec![Fault { times: Some(1), ..status(code) }]).unwrap();
+        let items = items_until(&client, State::Stale);
+        assert_eq!(message_of(&items), format!("Mixpanel refused the credentials: HTTP {code}"));
+        assert_eq!(value(&client), 1);
+        items_until(&client, State::Ready);
+    }
+}
+
+#[test]
+fn refused_credentials_are_tried_at_the_plain_interval() {
+    let server = serve(&one("1"));
+    server.set_faults(vec![status(401)]).unwrap();
+    let config = format!(
+        r#"{{"token": "T0KEN", "api_host": "{}", "polling_interval_ms": 400, "retry_base_ms": 10}}"#,
+        server.url()
+    );
+    let client = Client::new(Config::from_json(&config).unwrap()).unwrap();
+    client.start().unwrap();
+    let seen = server.wait_requests(3, LONG);
+    let gap = seen.requests[2].at - seen.requests[1].at;
+    // The interval less a tenth of jitter, and a little for the server's clock.
+    assert!(gap >= Duration::from_millis(350), "{gap:?}");
+    drop(client);
+}
+
+#[test]
+fn retry_after() {
+    let server = serve(&one("1"));
+    let seconds = Fault { retry_after: Some(RetryAfter::Seconds(1)), times: Some(1), ..status(429) };
+    server.set_faults(vec![seconds]).unwrap();
+    let client = started(&server, "");
+    let seen = server.wait_requests(2, LONG);
+    let gap = seen.requests[1].at - seen.requests[0].at;
+    assert!(gap >= Duration::from_millis(995), "{gap:?}");
+    client.wait_ready(LONG).unwrap();
+    client.shutdown(LONG).unwrap();
+
+    let date = httpdate::fmt_http_date(std::time::SystemTime::now() + Duration::from_secs(3));
+    let dated = Fault { retry_after: Some(RetryAfter::Text(date)), times: Some(1), ..status(503) };
+    server.set_faults(vec![dated]).unwrap();
+    server.clear_requests();
+    let client = started(&server, "");
+    let seen = server.wait_requests(2, LONG);
+    let gap = seen.requests[1].at - seen.requests[0].at;
+    // Dates have whole seconds.
+    assert!(gap >= Duration::from_millis(1500), "{gap:?}");
+    drop(client);
+}
+
+#[test]
+fn shutdown_interrupts_a_wait_and_a_request() {
+    let server = serve(&one("1"));
+    let after = Fault { retry_after: Some(RetryAfter::Seconds(500)), ..status(429) };
+    for fault in [after, Fault::new(PATH, Kind::Hang)] {
+        server.set_faults(vec![fault]).unwrap();
+        server.clear_requests();
+        let client = started(&server, "");
+        server.wait_requests(1, LONG);
+        let before = Instant::now();
+        client.shutdown(LONG).unwrap();
+        assert!(before.elapsed() < Duration::from_secs(2), "{:?}", before.elapsed());
+    }
+}
+
+#[test]
+fn the_initialisation_time() {
+    let server = serve(&one("1"));
+    server.set_faults(vec![status(500)]).unwrap();
+    let client = started(&server, r#""init_timeout_ms": 100"#);
+    let items = items_until(&client, State::Error);
+    assert_eq!(message_of(&items), "HTTP 500");
+    let evaluation = client.evaluate("f", &user(), ValueType::Any);
+    assert_eq!(evaluation.error_code(), Some(ErrorCode::ProviderNotReady));
+    assert_eq!(evaluation.message(), Some("no definitions have been fetched yet: HTTP 500"));
+    server.clear_faults();
+    items_until(&client, State::Ready);
+    assert_eq!(value(&client), 1);
+}
+
+#[test]
+fn one_bad_flag_among_good_ones() {
+    let nested = "{\"!\":".repeat(200) + "1" + &"}".repeat(200);
+    let deep = "[".repeat(100_000) + &"]".repeat(100_000);
+    let rule = |rule: &str| {
+        flag("bad", "1").replace("\"rollout_percentage\": 1.0", &format!("\"rollout_percentage\": 1.0, \"runtime_evaluation_rule\": {rule}"))
+    };
+    for (bad, why) in [
+        (flag("bad", "1e400"), "flag `bad`: ruleset.variants[0].value: number out of range"),
+        (flag("bad", r#""\ud800""#), "flag `bad`: ruleset.variants[0].value: unexpected end of hex escape"),
+        (rule(&nested), "flag `bad`: ruleset.rollout[0].runtime_evaluation_rule: more than 64 nested operators"),
+        (rule(&deep), "flag `bad`: ruleset.rollout[0].runtime_evaluation_rule: more than"),
+        (flag("bad", "1").replace("1.0", "true"), "flag `bad`: ruleset.rollout[0].rollout_percentage: invalid type: boolean `true`, expected a number"),
+        (r#"{"key": "bad"}"#.to_owned(), "flag `bad`: context: required"),
+        ("5".to_owned(), "flags[1]: invalid type: integer `5`, expected an object"),
+    ] {
+        let server = serve(&document(&[flag("f", "1"), bad, flag("g", "2")]));
+        let client = ready(&server, "");
+        let items = items_until(&client, State::Ready);
+        assert_eq!(client.state(), State::Ready);
+        let item = client.next(LONG).unwrap();
+        let Some(Item::Log { level: Level::Warning, message }) = &item else { panic!("{items:?} {item:?}") };
+        assert!(message.starts_with(why), "want {why}\n got {message}");
+        assert!(message.ends_with("; it is kept out"), "{message}");
+        assert_eq!((value(&client), client.integer("g", &user(), 0)), (1, 2), "{why}");
+        let evaluation = client.evaluate("bad", &user(), ValueType::Any);
+        if why.starts_with("flag ") {
+            assert_eq!(evaluation.error_code(), Some(ErrorCode::ParseError));
+            assert!(evaluation.message().unwrap().starts_with(why));
+        } else {
+            assert_eq!(evaluation.error_code(), Some(ErrorCode::FlagNotFound));
+        }
+    }
+}
+
+#[test]
+fn a_byte_that_is_no_utf8_spoils_one_flag() {
+    let server = serve("");
+    let mut bytes = document(&[flag("bad", "\"?\""), flag("f", "1")]).into_bytes();
+    let at = bytes.iter().position(|b| *b == b'?').unwrap();
+    bytes[at] = 0xff;
+    server.set_definitions(bytes);
+    let client = ready(&server, "");
+    assert_eq!(value(&client), 1);
+    assert_eq!(client.evaluate("bad", &user(), ValueType::Any).error_code(), Some(ErrorCode::ParseError));
+}
+
+#[test]
+fn the_last_good_version_stays() {
+    let server = serve(&document(&[flag("f", "1"), flag("g", "1")]));
+    let client = ready(&server, "");
+    items_until(&client, State::Ready);
+    server.set_definitions(document(&[flag("f", "2").replace("1.0", "\"all\""), flag("g", "2")]));
+    let items: Vec<Item> = (0..2).map(|_| client.next(LONG).unwrap().unwrap()).collect();
+    assert_eq!(logs(&items).len(), 1, "{items:?}");
+    assert!(logs(&items)[0].ends_with("; its last good version stays in service"), "{items:?}");
+    assert_eq!(items[1], Item::Change { keys: vec!["g".to_owned()] });
+    assert_eq!((value(&client), client.integer("g", &user(), 0)), (1, 2));
+    // The same fault is not told again, and the repaired flag is served.
+    server.set_definitions(one("3"));
+    until("repaired", || value(&client) == 3);
+}
+
+#[test]
+fn an_empty_document_is_a_document() {
+    let server = serve(&one("1"));
+    let client = ready(&server, "");
+    items_until(&client, State::Ready);
+    server.set_definitions("{\"flags\": []}");
+    assert_eq!(client.next(LONG).unwrap(), Some(Item::Change { keys: vec!["f".to_owned()] }));
+    assert_eq!(client.evaluate("f", &user(), ValueType::Any).error_code(), Some(ErrorCode::FlagNotFound));
+    assert_eq!(client.state(), State::Ready);
+}
+
+#[test]
+fn what_cannot_be_checked_locally_is_told_once() {
+    let cohort = one("1").replace("\"rollout_percentage\"", "\"cohort_hash\": \"abc\", \"rollout_percentage\"");
+    let server = serve(&cohort);
+    let client = ready(&server, "");
+    items_until(&client, State::Ready);
+    let item = client.next(LONG).unwrap();
+    let Some(Item::Log { message, .. }) = &item else { panic!("{item:?}") };
+    assert_eq!(
+        message,
+        "flag `f`: ruleset.rollout[0].cohort_hash cannot be checked locally and does not restrict; remote evaluation honours it"
+    );
+    server.set_definitions(cohort.replace("\"value\": 1", "\"value\": 2"));
+    assert_eq!(client.next(LONG).unwrap(), Some(Item::Change { keys: vec!["f".to_owned()] }));
+    assert_eq!(client.next(Duration::from_millis(150)).unwrap(), None);
+}
+
+#[test]
+fn bootstrap() {
+    let server = serve(&one("2"));
+    let bootstrap = format!("\"definitions\": {}", one("1"));
+    let early = client(&server, &bootstrap);
+    assert_eq!((early.state(), value(&early)), (State::Ready, 1));
+    early.wait_ready(Duration::ZERO).unwrap();
+    early.start().unwrap();
+    until("fetched", || value(&early) == 2);
+    assert_eq!(early.next(LONG).unwrap(), Some(Item::Change { keys: vec!["f".to_owned()] }));
+
+    server.clear_requests();
+    let offline = client(&server, &format!("{bootstrap}, \"enable_polling\": false"));
+    offline.start().unwrap();
+    assert_eq!(value(&offline), 1);
+    offline.shutdown(LONG).unwrap();
+    drop(early);
+
+    let path = folder("bootstrap").join("definitions.json");
+    fs::write(&path, one("7")).unwrap();
+    let from_file = client(&server, &format!("\"definitions_path\": \"{}\", \"enable_polling\": false", path.display()));
+    assert_eq!(value(&from_file), 7);
+}
+
+#[test]
+fn without_polling_one_successful_fetch() {
+    let server = serve(&one("1"));
+    server.set_faults(vec![Fault { times: Some(2), ..status(500) }]).unwrap();
+    let client = ready(&server, "\"enable_polling\": false");
+    assert_eq!(value(&client), 1);
+    std::thread::sleep(Duration::from_millis(200));
+    assert_eq!(server.requests().requests.len(), 3);
+    client.shutdown(LONG).unwrap();
+}
+
+#[test]
+fn overrides() {
+    let server = serve(&one("1"));
+    let client = client(&server, r#""overrides": {"f": 9, "other": "x"}"#);
+    // Before anything is ready.
+    assert_eq!((value(&client), client.string("other", &user(), "")), (9, "x".to_owned()));
+    client.start().unwrap();
+    client.wait_ready(LONG).unwrap();
+    assert_eq!(value(&client), 9);
+    let evaluation = client.evaluate("f", &user(), ValueType::Boolean);
+    assert_eq!(evaluation.message(), Some("expected boolean, the variant holds an integer"));
+    client.clear_override("f");
+    assert_eq!(value(&client), 1);
+    client.set_override("f", "10").unwrap();
+    assert_eq!(value(&client), 10);
+    let error = client.set_override("f", "{").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+    assert!(error.to_string().starts_with("override of `f`: "), "{error}");
+    assert_eq!(value(&client), 10);
+}
+
+#[test]
+fn warm_start() {
+    let server = serve(&one("1"));
+    let directory = folder("cache");
+    let cached = format!("\"definitions_cache_dir\": \"{}\"", directory.display());
+    drop(ready(&server, &cached));
+    let file = fs::read_dir(&directory).unwrap().next().unwrap().unwrap().path();
+    assert_eq!(fs::read_dir(&directory).unwrap().count(), 1);
+    let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&file).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    let name = file.file_name().unwrap().to_str().unwrap();
+    assert!(!name.contains("T0KEN") && !name.contains("127"), "{name}");
+
+    server.set_faults(vec![status(500)]).unwrap();
+    let client = ready(&server, &cached);
+    assert_eq!((client.state(), value(&client)), (State::Stale, 1));
+    let items = items_until(&client, State::Stale);
+    assert!(logs(&items).is_empty(), "{items:?}");
+    server.clear_faults();
+    items_until(&client, State::Ready);
+    // The cached ETag is asked with: nothing changed, so nothing was sent.
+    let last = server.requests().requests.into_iter().rfind(|r| r.status == Some(304));
+    assert!(last.is_some());
+    drop(client);
+
+    for torn in ["cut", "flipped", "old", "empty"] {
+        let whole = {
+            drop(ready(&server, &cached));
+            fs::read(&file).unwrap()
+        };
+        let bytes = match torn {
+            "cut" => whole[..whole.len() - 5].to_vec(),
+            "flipped" => whole.iter().enumerate().map(|(i, b)| if i + 9 == whole.len() { b ^ 1 } else { *b }).collect(),
+            "old" => b"mpflags definitions 0\n".to_vec(),
+            _ => Vec::new(),
+        };
+        fs::OpenOptions::new().write(true).truncate(true).open(&file).unwrap().write_all(&bytes).unwrap();
+        server.set_faults(vec![status(500)]).unwrap();
+        let client = started(&server, &cached);
+        let line = loop {
+            match client.next(LONG).unwrap() {
+                Some(Item::Log { message, .. }) if message.contains("definitions_cache_dir") => break message,
+                Some(_) => {}
+                None => panic!("{torn}: no line"),
+            }
+        };
+        assert!(line.ends_with("it is torn or of another format; it is ignored"), "{torn}: {line}");
+        assert_eq!((client.state(), value(&client)), (State::NotReady, -1), "{torn}");
+        server.clear_faults();
+        client.wait_ready(LONG).unwrap();
+        assert_eq!((client.state(), value(&client)), (State::Ready, 1), "{torn}");
+    }
+}
+
+#[test]
+fn a_cache_that_cannot_be_written_is_told() {
+    let server = serve(&one("1"));
+    let file = folder("nowrite").join("file");
+    fs::write(&file, "").unwrap();
+    let client = ready(&server, &format!("\"definitions_cache_dir\": \"{}\"", file.join("below").display()));
+    let item = client.next(LONG).unwrap();
+    assert!(matches!(&item, Some(Item::Log { message, .. }) if message.starts_with("definitions_cache_dir: ")), "{item:?}");
+    assert_eq!(value(&client), 1);
+}
+
+#[test]
+fn lifetimes() {
+    let server = serve(&one("1"));
+    let client = client(&server, "");
+    let error = client.wait_ready(Duration::ZERO).unwrap_err();
+    assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::InvalidArgument, "the client is not started"));
+    assert_eq!(client.state(), State::NotReady);
+    client.shutdown(LONG).unwrap();
+    client.shutdown(LONG).unwrap();
+    assert_eq!(client.next(LONG).unwrap_err().kind(), ErrorKind::Closed);
+    assert_eq!(client.wait_ready(LONG).unwrap_err().kind(), ErrorKind::InvalidArgument);
+    client.start().unwrap();
+    client.start().unwrap();
+    client.wait_ready(LONG).unwrap();
+    assert_eq!(value(&client), 1);
+    client.shutdown(LONG).unwrap();
+    // What is held is still served.
+    assert_eq!(value(&client), 1);
+    server.set_definitions(one("2"));
+    client.start().unwrap();
+    until("restarted", || value(&client) == 2);
+}
+
+#[test]
+fn shutdown_ends_waits_in_other_threads() {
+    let server = serve(&one("1"));
+    server.set_faults(vec![Fault::new(PATH, Kind::Hang)]).unwrap();
+    let client = Arc::new(started(&server, ""));
+    server.wait_requests(1, LONG);
+    let waits: Vec<_> = [true, false]
+        .into_iter()
+        .map(|ready| {
+            let client = client.clone();
+            std::thread::spawn(move || loop {
+                let ended = if ready { client.wait_ready(LONG).err() } else { client.next(LONG).err() };
+                if let Some(error) = ended {
+                    return error.kind();
+                }
+            })
+        })
+        .collect();
+    std::thread::sleep(Duration::from_millis(50));
+    let before = Instant::now();
+    client.shutdown(LONG).unwrap();
+    for wait in waits {
+        assert_eq!(wait.join().unwrap(), ErrorKind::Closed);
+    }
+    assert!(before.elapsed() < Duration::from_secs(2));
+}
+
+#[test]
+fn a_callback_takes_the_items() {
+    let server = serve(&one("1"));
+    let client = client(&server, "");
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let theirs = seen.clone();
+    client
+        .deliver(Box::new(move |item| {
+            assert_eq!(std::thread::current().name(), Some("mpflags-poll"));
+            theirs.lock().unwrap().push(item);
+        }))
+        .unwrap();
+    assert_eq!(client.deliver(Box::new(|_| {})).unwrap_err().kind(), ErrorKind::InvalidArgument);
+    client.start().unwrap();
+    assert_eq!(client.next(LONG).unwrap_err().kind(), ErrorKind::InvalidArgument);
+    client.wait_ready(LONG).unwrap();
+    server.set_definitions(one("2"));
+    let change = Item::Change { keys: vec!["f".to_owned()] };
+    until("the change", || seen.lock().unwrap().contains(&change));
+    client.shutdown(LONG).unwrap();
+    assert_eq!(Arc::strong_count(&seen), 1, "the callback is dropped");
+    assert_eq!(*seen.lock().unwrap(), [Item::State { state: State::Ready, message: None }, change]);
+}
+
+#[test]
+fn nobody_pulls() {
+    let server = serve(&one("1"));
+    let client = ready(&server, "");
+    for n in 0..50 {
+        server.set_definitions(document(&[flag("f", "1"), flag(&format!("g{n}"), "1")]));
+        until("the flag", || client.integer(&format!("g{n}"), &user(), 0) == 1);
+    }
+    items_until(&client, State::Ready);
+    let Some(Item::Change { keys }) = client.next(LONG).unwrap() else { panic!("no change") };
+    assert_eq!(keys.len(), 50, "changes are told as one");
+    assert!(keys.is_sorted());
+    assert_eq!(client.next(Duration::ZERO).unwrap(), None);
+}
+
+#[test]
+fn evaluation_goes_on_while_definitions_are_swapped() {
+    let server = serve(&one("1"));
+    let client = Arc::new(ready(&server, ""));
+    let stop = Arc::new(AtomicU32::new(0));
+    let readers: Vec<_> = (0..2)
+        .map(|_| {
+            let (client, stop) = (client.clone(), stop.clone());
+            std::thread::spawn(move || {
+                let user = user();
+                let mut last = 0;
+                while stop.load(Ordering::Relaxed) == 0 {
+                    let value = client.integer("f", &user, -1);
+                    assert!(value >= last, "{value} after {last}");
+                    last = value;
+                }
+            })
+        })
+        .collect();
+    for n in 2..20 {
+        server.set_definitions(one(&n.to_string()));
+        until("swapped", || value(&client) == n);
+    }
+    stop.store(1, Ordering::Relaxed);
+    readers.into_iter().for_each(|reader| reader.join().unwrap());
+}

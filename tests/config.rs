@@ -1,0 +1,201 @@
+//! Every option: what is taken, and what a wrong value is told. Messages are tested verbatim.
+
+use mpflags::{Client, Config, ErrorKind, OPTIONS};
+
+#[track_caller]
+fn refused(json: &str, message: &str) {
+    let error = Config::from_json(json).and_then(Client::new).expect_err(json);
+    assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+    assert_eq!(error.to_string(), message);
+}
+
+#[track_caller]
+fn with(field: &str, message: &str) {
+    refused(&format!(r#"{{"token": "T0KEN", {field}}}"#), message);
+}
+
+#[track_caller]
+fn taken(field: &str) {
+    let json = format!(r#"{{"token": "T0KEN", {field}}}"#);
+    Config::from_json(&json).and_then(Client::new).unwrap_or_else(|e| panic!("{field}: {e}"));
+}
+
+#[test]
+fn not_an_object() {
+    refused("", "config: expected a JSON object, found nothing");
+    refused("\"T0KEN\"", "config: expected a JSON object, found a string");
+    refused("[1]", "config: expected a JSON object, found an array");
+    refused("T0KEN", "config: expected a JSON object, found something that is no JSON");
+    refused(r#"{"token": "T0KEN""#, "config: EOF while parsing an object at line 1 column 17");
+    refused(r#"{"token": "T0KEN"} x"#, "config: trailing characters at line 1 column 20");
+}
+
+#[test]
+fn token() {
+    refused("{}", "config: token: required");
+    refused(r#"{"token": null}"#, "config: token: required");
+    refused(r#"{"token": 5}"#, "config: token: expected a string, found a number");
+    refused(r#"{"token": " "}"#, "config: token: expected a non-empty string, found an empty one");
+    refused(r#"{"token": "a", "token": "b"}"#, "config: token: given twice");
+}
+
+#[test]
+fn unknown_key() {
+    let known: Vec<&str> = OPTIONS.iter().map(|option| option.key).collect();
+    with("\"poll_interval\": 5", &format!("config: unknown key `poll_interval`; known are {}", known.join(", ")));
+}
+
+#[test]
+fn durations() {
+    for (key, low, high) in [
+        ("polling_interval_ms", 50, 86_400_000),
+        ("request_timeout_ms", 50, 600_000),
+        ("retry_base_ms", 10, 60_000),
+        ("init_timeout_ms", 50, 600_000),
+        ("shutdown_timeout_ms", 0, 600_000),
+    ] {
+        let wrong = |found: &str| format!("config: {key}: expected an integer from {low} to {high}, found {found}");
+        taken(&format!("\"{key}\": {low}"));
+        taken(&format!("\"{key}\": {high}"));
+        taken(&format!("\"{key}\": null"));
+        with(&format!("\"{key}\": {}", high + 1), &wrong(&(high + 1).to_string()));
+        with(&format!("\"{key}\": -1"), &wrong("-1"));
+        with(&format!("\"{key}\": 60.5"), &wrong("60.5"));
+        with(&format!("\"{key}\": \"60\""), &wrong("a string"));
+        if low > 0 {
+            with(&format!("\"{key}\": {}", low - 1), &wrong(&(low - 1).to_string()));
+        }
+    }
+}
+
+#[test]
+fn switches() {
+    for key in ["enable_polling", "allow_insecure_http"] {
+        taken(&format!("\"{key}\": true"));
+        with(&format!("\"{key}\": 1"), &format!("config: {key}: expected true or false, found a number"));
+    }
+}
+
+#[test]
+fn api_host() {
+    for host in [
+        "api-eu.mixpanel.com",
+        "https://api-in.mixpanel.com/",
+        "https://api.example.com:8443/mixpanel//",
+        "HTTPS://api.example.com",
+        "localhost:8080",
+        "http://localhost:8080",
+        "http://127.0.0.1:8080",
+        "http://[::1]:8080",
+        "[2001:db8::1]:443",
+    ] {
+        taken(&format!("\"api_host\": \"{host}\""));
+    }
+    taken(r#""api_host": "http://api.example.com", "allow_insecure_http": true"#);
+    for (host, why) in [
+        ("", "expected a host"),
+        ("https://", "expected a host"),
+        ("ftp://a.example", "expected https:// or http://, or a host alone"),
+        ("a.example:99999", "expected a port from 0 to 65535 after the host"),
+        ("a b", "a host holds no white space and nothing but ASCII; write it in punycode"),
+        ("bücher.example", "a host holds no white space and nothing but ASCII; write it in punycode"),
+        ("https://user:pass@a.example", "expected a host or a base URL, without credentials, query or fragment"),
+        ("a.example?x=1", "expected a host or a base URL, without credentials, query or fragment"),
+        ("[::1", "expected `]` after an IPv6 address"),
+        ("[a.example]", "expected an IPv6 address between `[` and `]`"),
+        (
+            "http://api.mixpanel.com",
+            "http:// is for hosts on this machine, since the credentials travel in every request; \
+             allow_insecure_http allows it elsewhere",
+        ),
+    ] {
+        with(&format!("\"api_host\": \"{host}\""), &format!("config: api_host: {why}"));
+    }
+    with("\"api_host\": 5", "config: api_host: expected a string, found a number");
+}
+
+#[test]
+fn service_account() {
+    taken(r#""service_account": {"username": " u ", "secret": "S3CRET", "project_id": "7"}"#);
+    for missing in ["username", "secret", "project_id"] {
+        let rest: Vec<String> = ["username", "secret", "project_id"]
+            .iter()
+            .filter(|key| **key != missing)
+            .map(|key| format!("\"{key}\": \"x\""))
+            .collect();
+        with(
+            &format!("\"service_account\": {{{}}}", rest.join(",")),
+            &format!("config: service_account.{missing}: required beside the other two"),
+        );
+    }
+    with(
+        r#""service_account": {"username": "u", "secret": " ", "project_id": "7"}"#,
+        "config: service_account.secret: expected a non-empty string, found an empty one",
+    );
+    with(
+        r#""service_account": {"username": "u", "secret": "s", "project_id": "7", "x": 1}"#,
+        "config: unknown key `service_account.x`; known are username, secret, project_id",
+    );
+    with(r#""service_account": "u:s""#, "config: service_account: expected a JSON object, found a string");
+}
+
+#[test]
+fn definitions() {
+    taken(r#""definitions": {"flags": []}"#);
+    with(r#""definitions": []"#, "config: definitions: expected an object, found an array");
+    with(
+        r#""definitions": {"flag": []}"#,
+        "config: definitions: not a definitions document: missing field `flags` at line 1 column 12",
+    );
+    with(
+        r#""definitions": {"flags": []}, "definitions_path": "x""#,
+        "config: definitions_path: not allowed beside definitions",
+    );
+    with(
+        r#""definitions_path": "/nowhere/at/all.json""#,
+        "config: definitions_path: /nowhere/at/all.json: No such file or directory (os error 2)",
+    );
+}
+
+#[test]
+fn overrides() {
+    taken(r#""overrides": {"a": null, "b": {"x": [1]}}"#);
+    with(r#""overrides": [1]"#, "config: overrides: expected an object, found an array");
+    with(r#""overrides": {"a": 1e400}"#, "config: overrides.a: number out of range");
+    with(r#""overrides": {"a": 1, "a": 2}"#, "config: overrides.a: given twice");
+}
+
+#[test]
+fn transport() {
+    taken(r#""proxy": """#);
+    taken(r#""proxy": "http://user:pass@proxy.example:3128""#);
+    let expected = "config: proxy: expected a URL such as http://proxy.example:3128";
+    with(r#""proxy": "http://""#, expected);
+    with(r#""proxy": "gopher://x:1""#, expected);
+    with(
+        r#""ca_file": "/nowhere/ca.pem""#,
+        "config: ca_file: /nowhere/ca.pem: I/O error: No such file or directory (os error 2)",
+    );
+    with(r#""wrapper": "a b""#, "config: wrapper: expected a string of at most 64 visible ASCII characters");
+    taken(r#""wrapper": "python/0.1""#);
+}
+
+#[test]
+fn nothing_secret_is_printed() {
+    let config = Config::from_json(
+        r#"{"token": "T0KEN", "service_account": {"username": "u", "secret": "S3CRET", "project_id": "7"}}"#,
+    )
+    .unwrap();
+    let printed = format!("{config:?} {:?}", Client::new(Config::from_json(r#"{"token": "T0KEN"}"#).unwrap()));
+    assert!(!printed.contains("T0KEN") && !printed.contains("S3CRET"), "{printed}");
+}
+
+/// The README's options table says what [`OPTIONS`] says.
+#[test]
+fn readme() {
+    let readme = include_str!("../README.md");
+    for option in OPTIONS {
+        let row = format!("| `{}` | {} | {} | {} |", option.key, option.allowed, option.default, option.effect);
+        assert!(readme.contains(&row), "the README lacks this row:\n{row}");
+    }
+}
