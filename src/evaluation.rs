@@ -3,8 +3,8 @@
 use std::fmt::Write;
 use std::ops::Range;
 
-use crate::outcome::{Assignment, ErrorCode, Outcome, Reason};
-use crate::variant::{FlagValue, ValueType, Variant};
+use crate::outcome::{ErrorCode, Outcome, Reason};
+use crate::variant::{FlagValue, ValueType};
 
 /// What a flag gave for one context: value, variant, reason, and what was wrong.
 ///
@@ -13,7 +13,7 @@ use crate::variant::{FlagValue, ValueType, Variant};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Evaluation {
     /// Every string, each followed by a NUL, for C.
-    text: Box<str>,
+    text: String,
     key: Span,
     value: Held,
     variant: Option<Span>,
@@ -63,34 +63,33 @@ pub enum ValueKind {
 
 impl Evaluation {
     pub(crate) fn new(key: &str, outcome: &Outcome<'_>, wanted: ValueType) -> Self {
-        let mut text = Text::default();
         let (reason, error) = outcome.verdict(wanted);
-        let value = outcome.value(wanted).map_or(Held::None, |value| text.value(value));
+        // A type mismatch tells neither variant nor metadata: the caller got the default.
         let (variant, assignment) = match outcome {
-            Outcome::Variant(Assignment { variant: Variant { key, .. }, .. }) => {
-                (Some(key.as_ref()), outcome_assignment(outcome))
-            }
+            _ if error.is_some() => (None, None),
+            Outcome::Variant(assignment) => (Some(assignment.variant.key.as_ref()), Some(assignment)),
             Outcome::Override(_) => (Some("override"), None),
             _ => (None, None),
         };
-        // A type mismatch tells neither variant nor metadata: the caller got the default.
-        let told = error.is_none();
-        let assignment = assignment.filter(|_| told);
         let experiment_id = assignment.and_then(|a| a.flag.experiment_id.as_deref());
         let is_experiment_active = assignment.and_then(|a| a.flag.is_experiment_active);
         let is_qa_tester = assignment.is_some_and(|a| a.is_qa_tester);
+        let value = outcome.value(wanted);
+        let message = outcome.message(key, wanted);
+
+        let mut text = Text::with_room_for(key, value, variant, message.as_deref(), experiment_id);
         Evaluation {
             key: text.push(key),
-            value,
-            variant: variant.filter(|_| told).map(|name| text.push(name)),
-            message: outcome.message(key, wanted).map(|message| text.push(&message)),
+            value: value.map_or(Held::None, |value| text.value(value)),
+            variant: variant.map(|name| text.push(name)),
+            message: message.map(|message| text.push(&message)),
             experiment_id: experiment_id.map(|id| text.push(id)),
-            metadata: text.push(&metadata(experiment_id, is_experiment_active, is_qa_tester)),
+            metadata: text.metadata(experiment_id, is_experiment_active, is_qa_tester),
             is_experiment_active,
             is_qa_tester,
             reason,
             error,
-            text: text.0.into_boxed_str(),
+            text: text.0,
         }
     }
 
@@ -212,52 +211,74 @@ impl Evaluation {
     }
 }
 
-fn outcome_assignment<'a>(outcome: &Outcome<'a>) -> Option<Assignment<'a>> {
-    match outcome {
-        Outcome::Variant(assignment) => Some(*assignment),
-        _ => None,
-    }
-}
-
-fn metadata(experiment_id: Option<&str>, is_active: Option<bool>, is_qa_tester: bool) -> String {
-    let mut fields = Vec::new();
-    if let Some(id) = experiment_id {
-        fields.push(format!("\"experiment_id\":{}", serde_json::Value::from(id)));
-    }
-    if let Some(active) = is_active {
-        fields.push(format!("\"is_experiment_active\":{active}"));
-    }
-    if is_qa_tester {
-        fields.push("\"is_qa_tester\":true".to_owned());
-    }
-    format!("{{{}}}", fields.join(","))
-}
-
 /// The strings of one evaluation, laid end to end.
-#[derive(Default)]
 struct Text(String);
 
 impl Text {
+    /// Room for everything, so that there is one allocation.
+    fn with_room_for(
+        key: &str,
+        value: Option<&FlagValue>,
+        variant: Option<&str>,
+        message: Option<&str>,
+        experiment_id: Option<&str>,
+    ) -> Self {
+        // The names and punctuation of the metadata, the digits of an integer, and a NUL behind each string.
+        const REST: usize = 128;
+        let value = match value {
+            // Once as it is, once as JSON.
+            Some(FlagValue::String(s)) => 2 * s.len(),
+            Some(FlagValue::Double { text, .. } | FlagValue::Object(text) | FlagValue::Array(text)) => text.len(),
+            _ => 0,
+        };
+        let length = |part: Option<&str>| part.map_or(0, str::len);
+        let room = key.len() + value + length(variant) + length(message) + 2 * length(experiment_id) + REST;
+        Text(String::with_capacity(room))
+    }
+
     fn push(&mut self, part: &str) -> Span {
+        self.write(|text| text.push_str(part))
+    }
+
+    fn write(&mut self, write: impl FnOnce(&mut String)) -> Span {
         let start = self.0.len();
-        self.0.push_str(part);
+        write(&mut self.0);
         let span = start..self.0.len();
         self.0.push('\0');
         span
+    }
+
+    fn metadata(&mut self, experiment_id: Option<&str>, is_active: Option<bool>, is_qa_tester: bool) -> Span {
+        self.write(|text| {
+            let start = text.len();
+            if let Some(id) = experiment_id {
+                text.push_str(",\"experiment_id\":");
+                push_json_string(text, id);
+            }
+            if let Some(active) = is_active {
+                text.push_str(if active { ",\"is_experiment_active\":true" } else { ",\"is_experiment_active\":false" });
+            }
+            if is_qa_tester {
+                text.push_str(",\"is_qa_tester\":true");
+            }
+            // The first comma, where there is one, becomes the brace.
+            if text.len() > start {
+                text.replace_range(start..=start, "{");
+            } else {
+                text.push('{');
+            }
+            text.push('}');
+        })
     }
 
     fn value(&mut self, value: &FlagValue) -> Held {
         match value {
             FlagValue::Null => Held::Null(self.push("null")),
             FlagValue::Bool(b) => Held::Bool(*b, self.push(if *b { "true" } else { "false" })),
-            FlagValue::String(s) => Held::String(self.push(s), self.push(&value.json())),
+            FlagValue::String(s) => Held::String(self.push(s), self.write(|text| push_json_string(text, s))),
             FlagValue::Integer(i) => {
-                let start = self.0.len();
                 // Writing to a String cannot fail.
-                let _ = write!(self.0, "{i}");
-                let span = start..self.0.len();
-                self.0.push('\0');
-                Held::Integer(*i, span)
+                Held::Integer(*i, self.write(|text| _ = write!(text, "{i}")))
             }
             FlagValue::Double { number, text } => {
                 Held::Double { number: *number, integer: value.integer(), json: self.push(text) }
@@ -265,5 +286,15 @@ impl Text {
             FlagValue::Object(json) => Held::Object(self.push(json)),
             FlagValue::Array(json) => Held::Array(self.push(json)),
         }
+    }
+}
+
+fn push_json_string(text: &mut String, string: &str) {
+    if string.bytes().any(|b| b < b' ' || b == b'"' || b == b'\\') {
+        text.push_str(&serde_json::Value::from(string).to_string());
+    } else {
+        text.push('"');
+        text.push_str(string);
+        text.push('"');
     }
 }

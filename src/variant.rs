@@ -1,6 +1,5 @@
 //! A variant and its value: any JSON, decoded once when it is loaded, read by type afterwards.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -73,20 +72,6 @@ impl FlagValue {
             Decoded::Array => FlagValue::Array(compact(json)),
         };
         Ok(scalar)
-    }
-
-    /// The value as JSON, compact.
-    pub(crate) fn json(&self) -> Cow<'_, str> {
-        match self {
-            FlagValue::Null => Cow::Borrowed("null"),
-            FlagValue::Bool(true) => Cow::Borrowed("true"),
-            FlagValue::Bool(false) => Cow::Borrowed("false"),
-            FlagValue::String(s) => Cow::Owned(serde_json::Value::from(s.as_ref()).to_string()),
-            FlagValue::Integer(i) => Cow::Owned(i.to_string()),
-            FlagValue::Double { text, .. } | FlagValue::Object(text) | FlagValue::Array(text) => {
-                Cow::Borrowed(text)
-            }
-        }
     }
 
     pub(crate) fn boolean(&self) -> Option<bool> {

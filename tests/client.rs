@@ -216,7 +216,7 @@ const CASES: &[Case] = &[
     Case {
         name: "garbage",
         fault: || Fault::new(PATH, Kind::Garbage),
-        says: "",
+        says: "not a definitions document: expected value",
     },
     Case {
         name: "html",
@@ -241,14 +241,14 @@ const CASES: &[Case] = &[
     Case {
         name: "cut in the head",
         fault: || Fault { at_byte: Some(20), ..Fault::new(PATH, Kind::Cut) },
-        says: "",
+        says: "the connection ended within the answer",
     },
     Case {
         name: "cut in the body",
         fault: || Fault { at_body_byte: Some(10), ..Fault::new(PATH, Kind::Cut) },
-        says: "",
+        says: "the connection ended within the answer",
     },
-    Case { name: "reset", fault: || Fault::new(PATH, Kind::Reset), says: "" },
+    Case { name: "reset", fault: || Fault::new(PATH, Kind::Reset), says: "connection reset" },
     Case { name: "hang", fault: || Fault::new(PATH, Kind::Hang), says: "timed out" },
     Case {
         name: "slow loris",

@@ -4,8 +4,8 @@ use std::cmp::Ordering;
 
 use super::compile::Node;
 use super::evaluate::{Evaluated, Evaluator, Failure};
-use super::operand::{Items, Operand};
-use super::path::Path;
+use super::operand::{Items, MAX_WALK_DEPTH, Operand};
+use super::path::{Path, Segment};
 
 impl Evaluator {
     pub(super) fn var<'v>(&self, operands: &'v [Node], data: &Operand<'v>) -> Evaluated<'v> {
@@ -18,17 +18,25 @@ impl Evaluator {
     fn follow<'v>(&self, key: &Operand<'v>, data: &Operand<'v>) -> Result<Option<Operand<'v>>, Failure> {
         match key {
             Operand::Undefined | Operand::Null => Ok(Some(data.clone())),
-            Operand::Str(text) => {
-                self.budget.make(text.len())?;
-                Path::new(text).follow(data, &self.budget)
-            }
+            Operand::Str(text) => self.follow_text(text, Path::new, data),
             // No property has a lone surrogate in its name: data that hold one are refused when they are read.
             _ => match key.text(&self.budget)? {
-                Some(text) if key.is_text() => Path::new(&text).follow(data, &self.budget),
-                Some(text) => Path::converted(&text).follow(data, &self.budget),
+                Some(text) if key.is_text() => self.follow_text(&text, Path::new, data),
+                Some(text) => self.follow_text(&text, Path::converted, data),
                 None => Ok(None),
             },
         }
+    }
+
+    fn follow_text<'v>(
+        &self,
+        text: &str,
+        path: fn(&str) -> Path,
+        data: &Operand<'v>,
+    ) -> Result<Option<Operand<'v>>, Failure> {
+        // A segment may be a single byte of the text.
+        self.budget.make(text.len().saturating_mul(size_of::<Segment>()))?;
+        path(text).follow(data, &self.budget)
     }
 
     pub(super) fn missing<'v>(&self, operands: &'v [Node], data: &Operand<'v>) -> Evaluated<'v> {
@@ -72,7 +80,7 @@ impl Evaluator {
         self.budget.spend(1)?;
         match operand {
             Operand::Object(object) if object.len() == 1 => Err(Failure::UnknownOperator),
-            _ if depth > 400 => Err(Failure::Exhausted),
+            _ if depth == MAX_WALK_DEPTH => Err(Failure::Exhausted),
             _ => operand
                 .items()
                 .iter()

@@ -48,7 +48,7 @@ impl Rule {
     /// Compiles a rule; none for `null`, `{}`, `[]`, `false`, `0` and `""`, which are no rule.
     ///
     /// # Errors
-    /// More than 64 nested operators, 10,000 values or 200 levels of nesting, and text that is no JSON: numbers beyond a
+    /// More than 64 nested operators, 10,000 values or 512 levels of nesting, and text that is no JSON: numbers beyond a
     /// double and lone surrogates are none.
     pub(crate) fn compile(json: &str) -> Result<Option<Rule>, RuleError> {
         let json = parse::parse(json)?;

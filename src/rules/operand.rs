@@ -41,9 +41,9 @@ pub(crate) struct Scope<'v> {
 }
 
 /// Made arrays within each other. A rule can nest them once per element of the data, and dropping them recurses.
-const MAX_DEPTH: u32 = 200;
-/// The same for arrays that are turned into text, those of the data included.
-const MAX_JOIN_DEPTH: u32 = 500;
+const MAX_DEPTH: u32 = 512;
+/// The same for arrays that are walked, to make text of them for one, those of the data included.
+pub(super) const MAX_WALK_DEPTH: u32 = 600;
 
 impl<'v> From<&'v Value<'v>> for Operand<'v> {
     fn from(value: &'v Value<'v>) -> Self {
@@ -185,7 +185,7 @@ impl<'v> Operand<'v> {
 
     /// Elements parted by commas; null and undefined leave nothing.
     fn join(&self, to: &mut Vec<u16>, budget: &Budget, depth: u32) -> Result<(), Failure> {
-        if depth == MAX_JOIN_DEPTH {
+        if depth == MAX_WALK_DEPTH {
             return Err(Failure::Exhausted);
         }
         for (index, item) in self.items().iter().flat_map(Items::iter).enumerate() {

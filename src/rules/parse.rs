@@ -13,7 +13,7 @@ pub(super) const MAX_OPERATORS: u32 = 64;
 /// Scalars, arrays and objects together.
 const MAX_VALUES: u32 = 10_000;
 /// Arrays and objects within each other. It bounds the stack of everything that walks a rule.
-const MAX_LEVELS: u32 = 200;
+const MAX_LEVELS: u32 = 512;
 
 /// Why a rule cannot be compiled.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,7 +30,7 @@ impl fmt::Display for RuleError {
         f.write_str(match self {
             RuleError::Operators => "more than 64 nested operators",
             RuleError::Values => "more than 10,000 values",
-            RuleError::Levels => "more than 200 levels of nesting",
+            RuleError::Levels => "more than 512 levels of nesting",
             RuleError::NotAnObject => "not an object",
             RuleError::Json(message) => message,
         })

@@ -21,7 +21,7 @@ pub(super) enum Borrowed<'v> {
 }
 
 #[derive(Debug, PartialEq)]
-struct Segment {
+pub(super) struct Segment {
     name: Box<str>,
     /// The name as an index: decimal digits as ECMAScript prints them.
     index: Option<usize>,

@@ -23,3 +23,16 @@ mod item;
 mod signals;
 mod status;
 mod strings;
+
+// What is `pub` in them is exactly what stands in the header.
+pub use abi::*;
+pub use callback::*;
+pub use client::*;
+pub use context::*;
+pub use encoded::*;
+pub use error::*;
+pub use evaluate::*;
+pub use evaluation::*;
+pub use item::*;
+pub use status::*;
+pub use strings::*;

@@ -1,0 +1,145 @@
+//! The client's life.
+
+use std::ffi::c_char;
+use std::mem::MaybeUninit;
+use std::time::Duration;
+
+use mpflags_core::{Client, Config, State};
+
+use crate::error::mpflags_error;
+use crate::fork;
+use crate::guard;
+use crate::handle;
+use crate::status::mpflags_status;
+use crate::strings;
+
+/// Evaluates the flags of one Mixpanel project. Any thread may call any function with it, any number at once.
+pub struct mpflags_client(Client);
+
+const _: () = handle::shared::<mpflags_client>();
+
+impl mpflags_client {
+    pub(crate) fn core(&self) -> &Client {
+        &self.0
+    }
+}
+
+/// No state: the client is NULL, or the item tells of something else.
+pub const MPFLAGS_STATE_NONE: i32 = 0;
+/// There is nothing to evaluate yet.
+pub const MPFLAGS_STATE_NOT_READY: i32 = 1;
+/// Definitions were fetched, or stand in the configuration.
+pub const MPFLAGS_STATE_READY: i32 = 2;
+/// Definitions are held and evaluated, but Mixpanel cannot be reached or refuses the credentials, or they come from
+/// the cache.
+pub const MPFLAGS_STATE_STALE: i32 = 3;
+/// There is nothing to evaluate, and the credentials were refused or the initialisation time has passed. Polling goes
+/// on: the client heals by itself.
+pub const MPFLAGS_STATE_ERROR: i32 = 4;
+
+pub(crate) fn state_of(state: State) -> i32 {
+    match state {
+        State::NotReady => MPFLAGS_STATE_NOT_READY,
+        State::Ready => MPFLAGS_STATE_READY,
+        State::Stale => MPFLAGS_STATE_STALE,
+        State::Error => MPFLAGS_STATE_ERROR,
+        // A state that the core learns before this file does.
+        _ => MPFLAGS_STATE_NONE,
+    }
+}
+
+pub(crate) fn milliseconds(timeout_ms: u32) -> Duration {
+    Duration::from_millis(timeout_ms.into())
+}
+
+/// Makes a client of a configuration: a JSON object whose keys the README lists, `token` among them. It can evaluate
+/// what the configuration brings (`definitions`, `definitions_path`, `overrides`) and opens no connection before
+/// `mpflags_client_start`. The first client of a process registers the fork handler and the panic hook.
+///
+/// The caller frees `*out` with `mpflags_client_free`. On failure `*out` is as it was: `MPFLAGS_INVALID_CONFIG` for an
+/// unknown key, a wrong type, a value out of range or a file that cannot be read, with a message that names the key.
+/// Any thread. Reads the files that the configuration names and parses the definitions: 10 ms for 1,000 flags.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mpflags_client_new(
+    config: *const c_char,
+    config_len: usize,
+    out: Option<&mut MaybeUninit<*mut mpflags_client>>,
+    err: Option<&mut MaybeUninit<*mut mpflags_error>>,
+) -> mpflags_status {
+    guard::status(None, err, || {
+        let out = handle::required_out("out", out)?;
+        // SAFETY: the caller lends `config_len` bytes at `config` for the call, or passes NULL.
+        let config = unsafe { strings::text("config", config, config_len) }?;
+        fork::prepare_process()?;
+        handle::give(out, mpflags_client(Client::new(Config::from_json(config)?)?));
+        Ok(())
+    })
+}
+
+/// Starts polling, and returns at once. Starting a started client does nothing; one that was shut down starts anew.
+/// With definitions in the configuration and `enable_polling` off nothing is fetched.
+///
+/// Nothing to free. On failure nothing is started: `MPFLAGS_SYSTEM` when there is no thread to be had. Any thread.
+/// Costs the start of a thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn mpflags_client_start(
+    client: Option<&mpflags_client>,
+    err: Option<&mut MaybeUninit<*mut mpflags_error>>,
+) -> mpflags_status {
+    guard::status(client, err, || Ok(handle::required("client", client)?.core().start()?))
+}
+
+/// Waits until there is something to evaluate. The time covers all retries; 0 only looks.
+///
+/// Nothing to free. On failure polling goes on, and the message tells the last fetch's error: `MPFLAGS_TIMEOUT` when the
+/// time has passed, `MPFLAGS_CREDENTIALS_REFUSED` as soon as Mixpanel answers 401 or 403, `MPFLAGS_CLOSED` when the
+/// client is shut down, `MPFLAGS_INVALID_ARGUMENT` when it was never started. Any thread. Sleeps, at most `timeout_ms`.
+#[unsafe(no_mangle)]
+pub extern "C" fn mpflags_client_wait_ready(
+    client: Option<&mpflags_client>,
+    timeout_ms: u32,
+    err: Option<&mut MaybeUninit<*mut mpflags_error>>,
+) -> mpflags_status {
+    guard::status(client, err, || {
+        Ok(handle::required("client", client)?.core().wait_ready(milliseconds(timeout_ms))?)
+    })
+}
+
+/// Tells whether the client can evaluate: one of `MPFLAGS_STATE_*`.
+///
+/// Nothing to free. Cannot fail. Any thread. Takes one short lock.
+#[unsafe(no_mangle)]
+pub extern "C" fn mpflags_client_state(client: Option<&mpflags_client>) -> i32 {
+    guard::value(client, MPFLAGS_STATE_NONE, || Some(state_of(client?.core().state())))
+}
+
+/// Ends polling, interrupts a request under way, and ends `mpflags_client_next` and `mpflags_client_wait_ready` with
+/// `MPFLAGS_CLOSED`. Evaluations go on with the definitions held. Shutting down twice is fine.
+///
+/// Nothing to free; the client is still to be freed. `MPFLAGS_TIMEOUT`: the thread is inside a name look-up or a
+/// connect for longer than that; it is left behind, and ends when that does. Any thread but a callback's; from `atexit`
+/// and static destructors too. Sleeps until the thread has ended, at most `timeout_ms`.
+#[unsafe(no_mangle)]
+pub extern "C" fn mpflags_client_shutdown(
+    client: Option<&mpflags_client>,
+    timeout_ms: u32,
+    err: Option<&mut MaybeUninit<*mut mpflags_error>>,
+) -> mpflags_status {
+    guard::status(client, err, || {
+        Ok(handle::required("client", client)?.core().shutdown(milliseconds(timeout_ms))?)
+    })
+}
+
+/// Frees a client; NULL does nothing. One that is not shut down is shut down first, within `shutdown_timeout_ms` of its
+/// configuration.
+///
+/// Contexts, evaluations, items and errors made with it stay valid. Cannot fail. No other call with this client may be
+/// running, or come later; a callback counts as a call, so a client with a callback is shut down before. Sleeps as
+/// `mpflags_client_shutdown` does; frees the definitions.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mpflags_client_free(client: *mut mpflags_client) {
+    guard::nothing(|| {
+        // SAFETY: the header demands a handle of this type that nobody uses or has freed, or NULL.
+        unsafe { handle::free(client) };
+    });
+}
