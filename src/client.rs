@@ -1,50 +1,47 @@
-//! The client: where configuration, snapshot, poller and stream come together.
+//! The client: where configuration, snapshot, poller, reporter and stream come together.
+
+mod evaluate;
+mod runtime;
 
 use std::fmt;
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use once_cell::sync::OnceCell;
 
-use crate::cache::Cache;
 use crate::clock::{Clock, SystemClock, deadline};
 use crate::config::Config;
-use crate::context::{Context, Facts, Glance, Wanted};
-use crate::definitions::{Entry, FlagSet, Report};
+use crate::definitions::{FlagSet, Report};
 use crate::error::{Error, ErrorKind};
-use crate::evaluate::{evaluate, evaluate_entry};
-use crate::evaluation::Evaluation;
+use crate::events::Events;
 use crate::fork;
-use crate::outcome::Outcome;
-use crate::poller::{DEFINITIONS_LIMIT, Poller, tell_bootstrap};
-use crate::snapshot::{Current, Overrides, Snapshot};
-use crate::status::Status;
-use crate::stream::{Callback, Item, Level, Next, State, Stream};
-use crate::transport::Transport;
+use crate::outbox::End;
+use crate::poller::{DEFINITIONS_LIMIT, tell_bootstrap};
+use crate::snapshot::Snapshot;
+use crate::stream::{Callback, Item, Level, Next, State};
 use crate::transport::http::Settings;
-use crate::variant::{FlagValue, ValueType};
-use crate::worker::Worker;
+use crate::variant::FlagValue;
+use runtime::{Parts, Runtime};
 
-/// Evaluates the flags of one Mixpanel project.
+/// Evaluates the flags of one Mixpanel project, and reports who was shown what.
 ///
-/// [`Client::new`] opens nothing; [`Client::start`] starts a thread, `mpflags-poll`, that keeps the definitions fresh;
-/// an evaluation reads what is there and never waits. [`Client::shutdown`] ends the thread, and so does dropping the client.
+/// [`Client::new`] opens nothing. [`Client::start`] starts two threads: `mpflags-poll` keeps the definitions fresh,
+/// `mpflags-send` sends events. An evaluation reads what is there and never waits. [`Client::shutdown`] delivers what
+/// waits and ends the threads; so does dropping the client, for at most `shutdown_timeout_ms`.
 ///
 /// # Threads
 ///
-/// Any thread may call any method, and any number may evaluate at once: an evaluation is one atomic load and pure code.
+/// Any thread may call any method, and any number may evaluate at once: an evaluation is one atomic load and pure code,
+/// and waits for nothing. A thread's first evaluation allocates a few bytes for itself; after that, typed reads of
+/// numbers and booleans allocate nothing, unless there is a first exposure to report.
 ///
 /// # Forks
 ///
 /// See [`after_fork_in_child`](crate::after_fork_in_child).
 pub struct Client {
-    config: Arc<Config>,
-    clock: Arc<dyn Clock>,
-    settings: Arc<Settings>,
-    snapshot: Arc<Snapshot>,
+    parts: Parts,
     /// Replaced in the child of a fork, where the threads and locks of the old one are dead.
     runtime: ArcSwap<Runtime>,
     /// The fork generation that `runtime` belongs to; [`REBUILDING`] while one is made.
@@ -55,25 +52,15 @@ pub struct Client {
     callback: ArcSwapOption<Box<Callback>>,
 }
 
-/// Whatever has a lock or a thread.
-struct Runtime {
-    status: Arc<Status>,
-    stream: Arc<Stream>,
-    poller: OnceCell<Polling>,
-}
-
-struct Polling {
-    worker: Worker,
-    transport: Arc<dyn Transport>,
-}
-
 const REBUILDING: u64 = u64::MAX;
 
 impl Client {
     /// Makes a client that can evaluate what the configuration brings, and nothing else yet. Reads the files that it
     /// names and the proxy variables of the environment; opens no connection and starts no thread.
     ///
-    /// Fails with [`ErrorKind::InvalidConfig`] when a file cannot be read, or its content is not what it should be.
+    /// Fails with [`ErrorKind::InvalidConfig`] when a file cannot be read or is not what it should be, and when the
+    /// proxy, of the configuration or the environment, is no URL. Parses the definitions given, which takes longer the
+    /// more flags there are.
     pub fn new(config: Config) -> Result<Self, Error> {
         Client::with_clock(config, Arc::new(SystemClock))
     }
@@ -81,23 +68,18 @@ impl Client {
     pub(crate) fn with_clock(mut config: Config, clock: Arc<dyn Clock>) -> Result<Self, Error> {
         let settings = Arc::new(Settings::new(&config)?);
         let overrides = std::mem::take(&mut config.overrides);
-        let stream = Arc::new(Stream::default());
-        let flags = match bootstrap(&mut config)? {
-            None => None,
-            Some((set, report)) => {
-                tell_bootstrap(&stream, &report);
-                Some(Arc::new(set))
-            }
-        };
+        let (flags, report) = bootstrap(&mut config)?.unzip();
+        let flags = flags.map(Arc::new);
         let held = flags.is_some();
-        let state = if held { State::Ready } else { State::NotReady };
-        let status = Arc::new(Status::new(state, held));
+        let snapshot = Arc::new(Snapshot::new(flags, overrides));
+        let parts = Parts { config: Arc::new(config), clock, settings, snapshot };
+        let runtime = Runtime::new(&parts, held);
+        if let Some(report) = report {
+            tell_bootstrap(&runtime.stream, &report);
+        }
         Ok(Client {
-            config: Arc::new(config),
-            clock,
-            settings,
-            snapshot: Arc::new(Snapshot::new(flags, overrides)),
-            runtime: ArcSwap::from_pointee(Runtime { status, stream, poller: OnceCell::new() }),
+            parts,
+            runtime: ArcSwap::from_pointee(runtime),
             generation: AtomicU64::new(fork::generation()),
             started: AtomicBool::new(false),
             closed: AtomicBool::new(false),
@@ -105,73 +87,53 @@ impl Client {
         })
     }
 
-    /// Starts polling, and returns at once. Starting a started client does nothing; one that was shut down starts anew.
+    /// Starts polling and sending, and returns at once. Starting a started client does nothing; one that was shut down
+    /// starts anew, without the callback it had and the items that waited.
     ///
-    /// With definitions in the configuration and `enable_polling` off there is nothing to fetch, and no thread starts.
+    /// With definitions in the configuration and `enable_polling` off there is nothing to fetch, and nothing polls.
     ///
     /// Fails with [`ErrorKind::System`] when no thread can be started.
     pub fn start(&self) -> Result<(), Error> {
         self.after_fork();
         if self.closed.swap(false, Ordering::AcqRel) {
-            let held = self.snapshot.load().flags.is_some();
-            self.replace_runtime(held);
+            self.replace_runtime();
         }
         self.started.store(true, Ordering::Release);
-        self.poll(&self.runtime.load())
+        self.start_runtime()
     }
 
-    fn poll(&self, runtime: &Runtime) -> Result<(), Error> {
-        if !self.config.enable_polling && runtime.status.held() && self.callback.load().is_none() {
-            return Ok(());
-        }
-        runtime.poller.get_or_try_init(|| self.start_poller(runtime)).map(|_| ())
-    }
-
-    fn start_poller(&self, runtime: &Runtime) -> Result<Polling, Error> {
-        let transport: Arc<dyn Transport> = Arc::new(self.settings.connect());
-        let poller = Poller {
-            config: self.config.clone(),
-            clock: self.clock.clone(),
-            transport: transport.clone(),
-            snapshot: self.snapshot.clone(),
-            status: runtime.status.clone(),
-            stream: runtime.stream.clone(),
-            cache: Cache::new(&self.config),
-            callback: self.callback.load_full().map(|callback| -> Arc<Callback> { Arc::new(move |item| callback(item)) }),
-        };
-        let delivers = poller.callback.is_some();
-        let stream = runtime.stream.clone();
-        let panicked = move |text| stream.log(Level::Error, format!("polling ended by a panic: {text}"));
-        let worker = Worker::spawn("mpflags-poll", move |signal| poller.run(signal), panicked)
-            .map_err(|e| Error::new(ErrorKind::System, format!("cannot start a thread: {e}")))?;
-        if delivers {
-            runtime.stream.wake_on_push(worker.signal());
-        }
-        Ok(Polling { worker, transport })
+    fn start_runtime(&self) -> Result<(), Error> {
+        let callback = self.callback.load_full();
+        let callback = callback.map(|callback| -> Arc<Callback> { Arc::new(move |item| callback(item)) });
+        self.runtime.load_full().start(&self.parts, callback)
     }
 
     /// Waits until there is something to evaluate: a fetch, definitions in the configuration, or, after the first
-    /// failed fetch, the cache. `timeout` covers all retries.
+    /// failed fetch, the cache. `timeout` covers all retries; zero only looks. Overrides alone make no client ready.
     ///
     /// Fails with [`ErrorKind::Timeout`] when it passes, with [`ErrorKind::CredentialsRefused`] as soon as Mixpanel
-    /// answers 401 or 403, with [`ErrorKind::InvalidArgument`] when the client was never started, and with
-    /// [`ErrorKind::Closed`] when it was shut down. The message tells the last fetch's error. Polling goes on in any case.
+    /// answers 401 or 403, with [`ErrorKind::Closed`] when the client was shut down, and with
+    /// [`ErrorKind::InvalidArgument`] when it was never started and holds nothing. The message tells the last fetch's
+    /// error. Polling goes on in any case.
     pub fn wait_ready(&self, timeout: Duration) -> Result<(), Error> {
         self.after_fork();
         let runtime = self.runtime.load_full();
-        if !runtime.status.held() && !self.started.load(Ordering::Acquire) {
+        let idle = !self.started.load(Ordering::Acquire) && !self.closed.load(Ordering::Acquire);
+        if idle && !runtime.status.held() {
             return Err(Error::new(ErrorKind::InvalidArgument, "the client is not started"));
         }
         runtime.status.wait_ready(deadline(timeout))
     }
 
-    /// Whether the client can evaluate.
+    /// Whether the client can evaluate. Takes a short lock.
     pub fn state(&self) -> State {
         self.after_fork();
         self.runtime.load().status.state()
     }
 
-    /// Pulls the next item: a log line, a state, a change. `Ok(None)`: none came within `timeout`. One consumer.
+    /// Pulls the next item: a log line, a state, a change, with `event_sink` an event. `Ok(None)`: none came within
+    /// `timeout`; zero only looks. One consumer. What nobody pulls is bounded: the oldest of 256 log lines and of 64
+    /// states go, and changes are merged.
     ///
     /// Fails with [`ErrorKind::Closed`], at once, when the client is shut down, and with
     /// [`ErrorKind::InvalidArgument`] when the items go to a callback.
@@ -180,17 +142,22 @@ impl Client {
         if self.callback.load().is_some() {
             return Err(Error::new(ErrorKind::InvalidArgument, "the items go to the callback"));
         }
-        let stream = self.runtime.load().stream.clone();
-        match stream.next(deadline(timeout)) {
-            Next::Item(item) => Ok(Some(item)),
+        let runtime = self.runtime.load_full();
+        match runtime.stream.next(deadline(timeout)) {
+            Next::Item(item) => {
+                if matches!(item, Item::Event { .. }) {
+                    runtime.events.outbox.settle(1, End::Sent);
+                }
+                Ok(Some(item))
+            }
             Next::TimedOut => Ok(None),
-            Next::Closed => Err(Error::new(ErrorKind::Closed, "the client is shut down")),
+            Next::Closed => Err(closed()),
         }
     }
 
     /// Hands every item to `callback` instead of [`Client::next`]: one at a time, on the thread `mpflags-poll`, which
     /// [`Client::start`] then starts in any case. It may call any method but [`Client::shutdown`], and must not drop the
-    /// client. A slow one delays the next poll. It is dropped at shutdown.
+    /// client. A slow one delays the next poll; a panic in it ends polling. It is dropped at shutdown.
     ///
     /// Fails with [`ErrorKind::InvalidArgument`] when the client is started or has a callback.
     pub fn deliver(&self, callback: Box<dyn Fn(Item) + Send + Sync>) -> Result<(), Error> {
@@ -212,112 +179,94 @@ impl Client {
         self.runtime.load().stream.log(Level::Error, format!("a panic was caught: {text}"));
     }
 
-    /// Ends polling: interrupts a request under way and waits for the thread, at most `timeout`. Evaluations go on with
-    /// the definitions held. Shutting down twice is fine.
+    /// Sends event `name` of user `distinct_id` with the members of `properties`, a JSON object or an empty string.
+    /// Only enqueues: it waits for nothing. `time` and `$insert_id` among the properties replace ours.
     ///
-    /// Fails with [`ErrorKind::Timeout`] when the thread is inside a name look-up or a connect for longer: it is left
+    /// Fails with [`ErrorKind::InvalidArgument`] when something is empty or no such JSON, with
+    /// [`ErrorKind::QueueFull`] when the queue is, and with [`ErrorKind::Closed`] after shutdown.
+    pub fn track(&self, name: &str, distinct_id: &str, properties: &str) -> Result<(), Error> {
+        self.reporting(|events| events.track(name, distinct_id, properties))
+    }
+
+    /// Changes the profile of user `distinct_id`: `operation` is one of `$set`, `$set_once`, `$add`, `$append`,
+    /// `$union`, `$remove` (with an object), `$unset` (with an array of names) and `$delete` (with null). Only enqueues.
+    ///
+    /// Fails as [`Client::track`] does.
+    pub fn people_update(&self, operation: &str, distinct_id: &str, value: &str) -> Result<(), Error> {
+        self.reporting(|events| events.update(operation, distinct_id, value))
+    }
+
+    /// Sends what is enqueued, and waits until Mixpanel has it, at most `timeout`. Gives how many events were not
+    /// delivered by then: they stay enqueued. A pause between retries is cut short: it tries at once, then every second.
+    ///
+    /// Fails with [`ErrorKind::Closed`] after shutdown.
+    pub fn flush(&self, timeout: Duration) -> Result<u64, Error> {
+        self.after_fork();
+        if self.closed.load(Ordering::Acquire) {
+            return Err(closed());
+        }
+        Ok(self.runtime.load_full().flush(deadline(timeout)))
+    }
+
+    /// What became of events, as a JSON object: `enqueued`, `sent`, `deduplicated`, `dropped` by cause (`queue_full`,
+    /// `rejected`, `shutdown`), `without_distinct_id`, `queue_length`, and `last_error` with its `message` and `time`
+    /// (ms since 1970), or null.
+    pub fn statistics(&self) -> String {
+        self.after_fork();
+        self.runtime.load().events.outbox.statistics()
+    }
+
+    /// Delivers what is enqueued and ends the threads: polling at once, sending when all is delivered or, requests
+    /// interrupted, when `timeout` is over. Gives how many events were not delivered; they are lost. Evaluations go on
+    /// with the definitions held, without exposures. Shutting down twice is fine.
+    ///
+    /// Fails with [`ErrorKind::Timeout`] when a thread is inside a name look-up or a connect for longer: it is left
     /// behind, and ends when that ends.
-    pub fn shutdown(&self, timeout: Duration) -> Result<(), Error> {
+    pub fn shutdown(&self, timeout: Duration) -> Result<u64, Error> {
         let deadline = deadline(timeout);
         self.after_fork();
         self.closed.store(true, Ordering::Release);
         self.started.store(false, Ordering::Release);
-        let runtime = self.runtime.load_full();
-        runtime.status.close();
-        runtime.stream.close();
-        let ended = match runtime.poller.get() {
-            None => Ok(()),
-            Some(polling) => polling.end(deadline),
-        };
+        let (undelivered, left_behind) = self.runtime.load_full().end(deadline, self.parts.config.event_sink);
         self.callback.store(None);
-        ended
-    }
-
-    /// The boolean that flag `key` gives, or `default`, whatever happens.
-    pub fn boolean(&self, key: &str, context: &Context, default: bool) -> bool {
-        self.read(key, context, |outcome| outcome.value(ValueType::Boolean)?.boolean()).unwrap_or(default)
-    }
-
-    /// The integer that flag `key` gives, or `default`, whatever happens.
-    pub fn integer(&self, key: &str, context: &Context, default: i64) -> i64 {
-        self.read(key, context, |outcome| outcome.value(ValueType::Integer)?.integer()).unwrap_or(default)
-    }
-
-    /// The number that flag `key` gives, or `default`, whatever happens.
-    pub fn double(&self, key: &str, context: &Context, default: f64) -> f64 {
-        self.read(key, context, |outcome| outcome.value(ValueType::Double)?.double()).unwrap_or(default)
-    }
-
-    /// The string that flag `key` gives, or `default`, whatever happens.
-    pub fn string(&self, key: &str, context: &Context, default: &str) -> String {
-        let read = |outcome: &Outcome<'_>| Some(outcome.value(ValueType::String)?.string()?.to_owned());
-        self.read(key, context, read).unwrap_or_else(|| default.to_owned())
-    }
-
-    /// Evaluates flag `key` and tells everything about it. `wanted` is the type that the value shall have.
-    pub fn evaluate(&self, key: &str, context: &Context, wanted: ValueType) -> Evaluation {
-        self.read(key, context, |outcome| Evaluation::new(key, outcome, wanted))
-    }
-
-    /// The same for a context that is used once: it is read from `context` and not kept. A context that cannot be
-    /// read gives an evaluation with INVALID_CONTEXT.
-    pub fn evaluate_json(&self, key: &str, context: &str, wanted: ValueType) -> Evaluation {
-        self.after_fork();
-        let current = self.snapshot.load();
-        let outcome = glance(&current, key, context);
-        Evaluation::new(key, &outcome, wanted)
-    }
-
-    /// Evaluates every flag, in order of key: those that are kept out as malformed, and overrides, too.
-    pub fn evaluate_all(&self, context: &Context) -> Vec<Evaluation> {
-        self.after_fork();
-        let current = self.snapshot.load();
-        let mut keys: Vec<&str> = current.overrides.keys().map(AsRef::as_ref).collect();
-        keys.sort_unstable();
-        let mut overrides = keys.into_iter().peekable();
-        let mut all = Vec::with_capacity(current.flags.as_ref().map_or(0, |set| set.iter().len()));
-        let over = |key: &str| match current.overrides.get(key) {
-            Some(value) => Evaluation::new(key, &Outcome::Override(value), ValueType::Any),
-            None => Evaluation::new(key, &Outcome::FlagNotFound, ValueType::Any),
-        };
-        for (key, entry) in current.flags.iter().flat_map(|set| set.iter()) {
-            while let Some(earlier) = overrides.next_if(|over| *over < key) {
-                all.push(over(earlier));
-            }
-            if overrides.next_if_eq(&key).is_some() {
-                all.push(over(key));
-            } else {
-                all.push(Evaluation::new(key, &evaluate_entry(entry, context), ValueType::Any));
-            }
+        if left_behind {
+            return Err(Error::new(
+                ErrorKind::Timeout,
+                format!(
+                    "a thread did not end in time: it is left behind, inside a name look-up or a connect; \
+                     {undelivered} events were not delivered"
+                ),
+            ));
         }
-        all.extend(overrides.map(over));
-        all
+        Ok(undelivered)
     }
 
-    /// Gives flag `key` the value `json` from now on, whatever Mixpanel says.
+    /// Gives flag `key` the value `json` from now on, whatever Mixpanel says, in place of an earlier override. Copies
+    /// all overrides: for tests and tools.
     ///
     /// Fails with [`ErrorKind::InvalidArgument`] when `json` is no JSON value.
     pub fn set_override(&self, key: &str, json: &str) -> Result<(), Error> {
         let value = FlagValue::parse(json)
             .map_err(|e| Error::new(ErrorKind::InvalidArgument, format!("override of `{key}`: {e}")))?;
-        self.snapshot.change_overrides(|overrides| {
+        self.parts.snapshot.change_overrides(|overrides| {
             overrides.insert(key.into(), value.clone());
         });
         Ok(())
     }
 
-    /// Takes back the override of flag `key`, one of the configuration included.
+    /// Takes back the override of flag `key`, one of the configuration included. Without one it does nothing.
     pub fn clear_override(&self, key: &str) {
-        self.snapshot.change_overrides(|overrides| {
+        self.parts.snapshot.change_overrides(|overrides| {
             overrides.remove(key);
         });
     }
 
-    /// The one way to an outcome with a context at hand: one load of the snapshot, then pure code.
-    fn read<R>(&self, key: &str, context: &Context, read: impl FnOnce(&Outcome<'_>) -> R) -> R {
+    fn reporting(&self, report: impl FnOnce(&Events) -> Result<(), Error>) -> Result<(), Error> {
         self.after_fork();
-        let current = self.snapshot.load();
-        read(&outcome(&current, key, context))
+        if self.closed.load(Ordering::Acquire) {
+            return Err(closed());
+        }
+        report(&self.runtime.load().events)
     }
 
     /// In the child of a fork: a runtime of its own. One relaxed load otherwise.
@@ -340,16 +289,14 @@ impl Client {
             match self.generation.compare_exchange(seen, REBUILDING, Ordering::AcqRel, Ordering::Acquire) {
                 Err(other) => seen = other,
                 Ok(_) => {
-                    let held = self.snapshot.load().flags.is_some();
-                    // The old runtime's locks may be held by threads that do not exist here, and its thread cannot
+                    // The old runtime's locks may be held by threads that do not exist here, and its threads cannot
                     // be joined: it is forgotten, not dropped.
-                    std::mem::forget(self.replace_runtime(held));
+                    std::mem::forget(self.replace_runtime());
                     self.generation.store(now, Ordering::Release);
-                    if self.started.load(Ordering::Acquire) {
-                        let runtime = self.runtime.load_full();
-                        if let Err(error) = self.poll(&runtime) {
-                            runtime.stream.log(Level::Error, format!("after a fork: {error}"));
-                        }
+                    if self.started.load(Ordering::Acquire)
+                        && let Err(error) = self.start_runtime()
+                    {
+                        self.runtime.load().stream.log(Level::Error, format!("after a fork: {error}"));
                     }
                     return;
                 }
@@ -357,45 +304,33 @@ impl Client {
         }
     }
 
-    fn replace_runtime(&self, held: bool) -> Arc<Runtime> {
-        let state = if held { State::Ready } else { State::NotReady };
-        let status = Arc::new(Status::new(state, held));
-        let stream = Arc::new(Stream::default());
-        self.runtime.swap(Arc::new(Runtime { status, stream, poller: OnceCell::new() }))
+    fn replace_runtime(&self) -> Arc<Runtime> {
+        let held = self.parts.snapshot.load().flags.is_some();
+        self.runtime.swap(Arc::new(Runtime::new(&self.parts, held)))
     }
 }
 
 impl Drop for Client {
-    /// Stops the thread, waiting at most `shutdown_timeout_ms`.
+    /// Shuts down, waiting at most `shutdown_timeout_ms`.
     fn drop(&mut self) {
         if self.generation.load(Ordering::Acquire) != fork::generation() {
             // A child that never used the client: what it inherited is not its to touch.
-            let runtime = self.runtime.load_full();
-            std::mem::forget(runtime);
+            std::mem::forget(self.runtime.load_full());
             return;
         }
-        let _ = self.shutdown(self.config.shutdown_timeout);
+        // Nobody is left to tell; the counts stood in the statistics.
+        let _ = self.shutdown(self.parts.config.shutdown_timeout);
     }
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("config", &self.config).finish_non_exhaustive()
+        f.debug_struct("Client").field("config", &self.parts.config).finish_non_exhaustive()
     }
 }
 
-impl Polling {
-    fn end(&self, deadline: Instant) -> Result<(), Error> {
-        self.worker.stop();
-        self.transport.shutdown();
-        if self.worker.is_current() || self.worker.join(deadline) {
-            return Ok(());
-        }
-        Err(Error::new(
-            ErrorKind::Timeout,
-            "the thread mpflags-poll did not end in time: it is left behind, inside a name look-up or a connect",
-        ))
-    }
+fn closed() -> Error {
+    Error::new(ErrorKind::Closed, "the client is shut down")
 }
 
 /// The definitions that the configuration brings.
@@ -416,40 +351,4 @@ fn bootstrap(config: &mut Config) -> Result<Option<(FlagSet, Report)>, Error> {
         }
     };
     FlagSet::parse(&body, None).map(Some).map_err(|e| Error::config(format!("config: {place}: {e}")))
-}
-
-fn outcome<'a>(current: &'a Current, key: &str, facts: &impl Facts) -> Outcome<'a> {
-    if let Some(value) = current.over(key) {
-        return Outcome::Override(value);
-    }
-    match &current.flags {
-        None => Outcome::Unavailable(&current.unavailable),
-        Some(set) => evaluate(set, key, facts),
-    }
-}
-
-/// The outcome for a context that is still JSON: only what the flag reads is kept of it.
-fn glance<'a>(current: &'a Current, key: &str, json: &str) -> Outcome<'a> {
-    if let Some(value) = current.over(key) {
-        return Outcome::Override(value);
-    }
-    let entry = current.flags.as_ref().and_then(|set| set.get(key));
-    let wanted = match entry {
-        Some(Entry::Flag(flag)) => Some(Wanted { subject: &flag.context, properties: &flag.properties }),
-        _ => None,
-    };
-    match (Glance::parse(json, wanted), entry) {
-        (Err(error), _) => Outcome::InvalidContext(error.to_string()),
-        (Ok(glance), Some(entry)) => evaluate_entry(entry, &glance),
-        (Ok(_), None) if current.flags.is_some() => Outcome::FlagNotFound,
-        (Ok(_), None) => Outcome::Unavailable(&current.unavailable),
-    }
-}
-
-impl Current {
-    fn over(&self, key: &str) -> Option<&FlagValue> {
-        let overrides: &Overrides = &self.overrides;
-        // Most programs have none, and hashing the key costs more than asking.
-        if overrides.is_empty() { None } else { overrides.get(key) }
-    }
 }

@@ -1,7 +1,7 @@
 //! Time, as an argument.
 
 use std::fmt::Debug;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Where the runtime takes time from.
 pub(crate) trait Clock: Debug + Send + Sync {
@@ -35,4 +35,16 @@ impl Clock for SystemClock {
 pub(crate) fn deadline(timeout: Duration) -> Instant {
     const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
     Instant::now().checked_add(timeout).unwrap_or_else(|| Instant::now() + CENTURY)
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn unix_ms(clock: &dyn Clock) -> u64 {
+    clock.wall().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// From 0 to 1, to spread a fleet that does the same at the same time. Without random bytes, the clock's: jitter need
+/// not be unpredictable.
+pub(crate) fn random_fraction() -> f64 {
+    let random = getrandom::u32().unwrap_or_else(|_| UNIX_EPOCH.elapsed().map_or(0, |since| since.subsec_nanos()));
+    f64::from(random) / f64::from(u32::MAX)
 }

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use crate::error::{Error, ErrorKind};
+use crate::identity::Identity;
 use crate::rules::{Properties, number_text};
 use crate::value::{Folded, Object, Text, fold};
 use crate::variant::Checked;
@@ -14,8 +15,8 @@ use crate::variant::Checked;
 pub(crate) trait Facts {
     /// The text of `context[key]` as a subject; nothing where it is unusable.
     fn subject(&self, key: &str) -> Option<&str>;
-    /// The text of `context["distinct_id"]`, unless it is one that never names a tester.
-    fn tester(&self) -> Option<&str>;
+    /// `context["distinct_id"]`, where it can be a subject.
+    fn user(&self) -> Option<&Identity<'_>>;
     /// `context["custom_properties"]`, folded, if it is an object.
     fn properties(&self) -> Option<&Object<'_>>;
 }
@@ -36,7 +37,7 @@ const CUSTOM_PROPERTIES: &str = "custom_properties";
 pub struct Context {
     /// Sorted; the texts of the keys that can be subjects.
     subjects: Box<[(Box<str>, Box<str>)]>,
-    tester: Option<Box<str>>,
+    user: Option<Identity<'static>>,
     properties: Option<Object<'static>>,
 }
 
@@ -47,7 +48,7 @@ impl Context {
     /// number beyond a double, nesting beyond 128 levels. The error says where. Of two equal keys the later one counts.
     pub fn from_json(json: &str) -> Result<Self, Error> {
         let parsed: Parsed<'_> = serde_json::from_str(json).map_err(|e| invalid(json, &e))?;
-        let tester = parsed.subjects.iter().rev().find(|(key, _)| key == DISTINCT_ID).and_then(|(_, s)| s.tester());
+        let user = parsed.subjects.iter().rev().find(|(key, _)| key == DISTINCT_ID).and_then(|(_, s)| s.identity());
         let mut subjects = parsed.subjects;
         // Stable, so the later of two equal keys is the one that a search from the end finds first.
         subjects.sort_by(|a, b| a.0.cmp(&b.0));
@@ -60,7 +61,7 @@ impl Context {
         });
         let texts = subjects.iter().filter_map(|(key, s)| Some((key.as_ref().into(), s.text()?.as_ref().into())));
         Ok(Context {
-            tester: tester.map(|text| text.as_ref().into()),
+            user: user.map(Identity::into_owned),
             subjects: texts.collect(),
             properties: parsed.properties.map(Object::into_owned),
         })
@@ -73,8 +74,8 @@ impl Facts for Context {
         self.subjects.get(at).map(|(_, text)| text.as_ref())
     }
 
-    fn tester(&self) -> Option<&str> {
-        self.tester.as_deref()
+    fn user(&self) -> Option<&Identity<'_>> {
+        self.user.as_ref()
     }
 
     fn properties(&self) -> Option<&Object<'_>> {
@@ -87,7 +88,7 @@ impl Facts for Context {
 pub(crate) struct Glance<'a> {
     subject: Option<Cow<'a, str>>,
     targeting_key: Option<Cow<'a, str>>,
-    tester: Option<Cow<'a, str>>,
+    user: Option<Identity<'a>>,
     properties: Option<Object<'a>>,
 }
 
@@ -117,8 +118,8 @@ impl Facts for Glance<'_> {
         self.subject.as_deref()
     }
 
-    fn tester(&self) -> Option<&str> {
-        self.tester.as_deref()
+    fn user(&self) -> Option<&Identity<'_>> {
+        self.user.as_ref()
     }
 
     fn properties(&self) -> Option<&Object<'_>> {
@@ -164,13 +165,16 @@ impl<'a> Scalar<'a> {
         }
     }
 
-    /// 0, false and the empty string are falsy where the official SDKs look the tester up.
-    fn tester(&self) -> Option<Cow<'a, str>> {
-        match self {
-            Scalar::Bool(false) | Scalar::Signed(0) | Scalar::Unsigned(0) => None,
-            Scalar::Double(n) if *n == 0.0 => None,
-            other => other.text(),
-        }
+    fn identity(&self) -> Option<Identity<'a>> {
+        let text = self.text()?;
+        // 0 and false are falsy where the official SDKs look a tester up.
+        let names_tester = match self {
+            Scalar::Bool(b) => *b,
+            Scalar::Signed(0) | Scalar::Unsigned(0) => false,
+            Scalar::Double(n) => *n != 0.0,
+            _ => true,
+        };
+        Some(Identity { text, quoted: matches!(self, Scalar::String(_)), names_tester })
     }
 }
 
@@ -294,7 +298,7 @@ impl<'de> Visitor<'de> for GlanceSeed<'_> {
             } else if key == wanted.subject || key == DISTINCT_ID || key == "targetingKey" {
                 let scalar: Scalar<'de> = map.next_value()?;
                 if key == DISTINCT_ID {
-                    glance.tester = scalar.tester();
+                    glance.user = scalar.identity();
                 }
                 if key == "targetingKey" {
                     glance.targeting_key = scalar.text();

@@ -25,6 +25,8 @@ pub enum ErrorKind {
     CredentialsRefused,
     /// Mixpanel could not be reached, or its answer was of no use.
     Backend,
+    /// The event queue is full; the event was dropped and counted.
+    QueueFull,
     /// The time given to the call ran out.
     Timeout,
     /// The client was shut down.

@@ -1,5 +1,7 @@
 //! `evaluate`: a pure function of a flag set, a flag key and a context.
 
+use std::sync::Arc;
+
 use crate::bucket::Hash;
 use crate::context::Facts;
 use crate::definitions::{Choice, Condition, Entry, Flag, FlagSet, Rollout, chosen};
@@ -15,7 +17,7 @@ pub(crate) fn evaluate<'a>(set: &'a FlagSet, key: &str, facts: &impl Facts) -> O
 
 /// The same for an entry already at hand.
 pub(crate) fn evaluate_entry<'a>(entry: &'a Entry, facts: &impl Facts) -> Outcome<'a> {
-    let flag: &'a Flag = match entry {
+    let flag = match entry {
         Entry::Malformed(why) => return Outcome::Malformed(why),
         Entry::Flag(flag) => flag,
     };
@@ -31,10 +33,10 @@ pub(crate) fn evaluate_entry<'a>(entry: &'a Entry, facts: &impl Facts) -> Outcom
     assign(flag, subject, facts).map_or(Outcome::NoRolloutMatch, Outcome::Variant)
 }
 
-fn assign<'a>(flag: &'a Flag, subject: &str, facts: &impl Facts) -> Option<Assignment<'a>> {
+fn assign<'a>(flag: &'a Arc<Flag>, subject: &str, facts: &impl Facts) -> Option<Assignment<'a>> {
     if let Some(index) = tester(flag, facts) {
         let variant = flag.variants.get(index)?;
-        return Some(Assignment { flag, variant, reason: Reason::TargetingMatch, is_qa_tester: true });
+        return Some(Assignment { flag, variant, index, reason: Reason::TargetingMatch, is_qa_tester: true });
     }
     let mut hash = Keyed::new(subject, &flag.key);
     let group = flag.groups.iter().find(|group| {
@@ -50,15 +52,15 @@ fn assign<'a>(flag: &'a Flag, subject: &str, facts: &impl Facts) -> Option<Assig
         Choice::Split(sums) => chosen(sums, hash.get().with(&flag.variant_salt).hundredth()),
     };
     let variant = flag.variants.get(index)?;
-    Some(Assignment { flag, variant, reason: group.reason, is_qa_tester: false })
+    Some(Assignment { flag, variant, index, reason: group.reason, is_qa_tester: false })
 }
 
 fn tester(flag: &Flag, facts: &impl Facts) -> Option<usize> {
     if flag.testers.is_empty() {
         return None;
     }
-    let id = facts.tester()?;
-    let at = flag.testers.binary_search_by(|(user, _)| user.as_ref().cmp(id)).ok()?;
+    let user = facts.user().filter(|user| user.names_tester)?;
+    let at = flag.testers.binary_search_by(|(name, _)| name.as_ref().cmp(&*user.text)).ok()?;
     flag.testers.get(at).map(|(_, index)| *index)
 }
 

@@ -3,6 +3,8 @@
 use std::fmt::Write;
 use std::ops::Range;
 
+use crate::event::Kept;
+use crate::identity::{Identity, push_json_string};
 use crate::outcome::{ErrorCode, Outcome, Reason};
 use crate::variant::{FlagValue, ValueType};
 
@@ -24,9 +26,20 @@ pub struct Evaluation {
     is_qa_tester: bool,
     reason: Reason,
     error: Option<ErrorCode>,
+    exposure: Option<Exposure>,
 }
 
 type Span = Range<usize>;
+
+/// What an exposure tells, apart from what the evaluation tells: a type mismatch exposes a variant too.
+#[derive(Clone, Debug, PartialEq)]
+struct Exposure {
+    variant: Span,
+    user: Option<(Span, bool)>,
+    experiment_id: Option<Span>,
+    is_experiment_active: Option<bool>,
+    is_qa_tester: bool,
+}
 
 /// The value by type; `json` beside it.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,7 +75,7 @@ pub enum ValueKind {
 }
 
 impl Evaluation {
-    pub(crate) fn new(key: &str, outcome: &Outcome<'_>, wanted: ValueType) -> Self {
+    pub(crate) fn new(key: &str, outcome: &Outcome<'_>, wanted: ValueType, user: Option<&Identity<'_>>) -> Self {
         let (reason, error) = outcome.verdict(wanted);
         // A type mismatch tells neither variant nor metadata: the caller got the default.
         let (variant, assignment) = match outcome {
@@ -78,6 +91,17 @@ impl Evaluation {
         let message = outcome.message(key, wanted);
 
         let mut text = Text::with_room_for(key, value, variant, message.as_deref(), experiment_id);
+        text.0.reserve(user.map_or(0, |user| user.text.len() + 64));
+        let exposure = match outcome {
+            Outcome::Variant(a) => Some(Exposure {
+                variant: text.push(&a.variant.key),
+                user: user.map(|user| (text.push(&user.text), user.quoted)),
+                experiment_id: a.flag.experiment_id.as_deref().map(|id| text.push(id)),
+                is_experiment_active: a.flag.is_experiment_active,
+                is_qa_tester: a.is_qa_tester,
+            }),
+            _ => None,
+        };
         Evaluation {
             key: text.push(key),
             value: value.map_or(Held::None, |value| text.value(value)),
@@ -89,6 +113,7 @@ impl Evaluation {
             is_qa_tester,
             reason,
             error,
+            exposure,
             text: text.0,
         }
     }
@@ -206,6 +231,24 @@ impl Evaluation {
         self.at(&self.metadata)
     }
 
+    /// The exposure that showing this evaluation's variant is, and whom to. Nothing where there is no variant to
+    /// show, or an override.
+    pub(crate) fn exposure(&self) -> Option<(Kept, Option<Identity<'static>>)> {
+        let exposure = self.exposure.as_ref()?;
+        let kept = Kept {
+            flag: self.key().into(),
+            variant: self.at(&exposure.variant).into(),
+            experiment_id: exposure.experiment_id.as_ref().map(|span| self.at(span).into()),
+            is_experiment_active: exposure.is_experiment_active,
+            is_qa_tester: exposure.is_qa_tester,
+        };
+        let user = exposure.user.as_ref().map(|(span, quoted)| {
+            let text = self.at(span).to_owned();
+            Identity { text: text.into(), quoted: *quoted, names_tester: true }
+        });
+        Some((kept, user))
+    }
+
     fn at(&self, span: &Span) -> &str {
         self.text.get(span.clone()).unwrap_or_default()
     }
@@ -286,15 +329,5 @@ impl Text {
             FlagValue::Object(json) => Held::Object(self.push(json)),
             FlagValue::Array(json) => Held::Array(self.push(json)),
         }
-    }
-}
-
-fn push_json_string(text: &mut String, string: &str) {
-    if string.bytes().any(|b| b < b' ' || b == b'"' || b == b'\\') {
-        text.push_str(&serde_json::Value::from(string).to_string());
-    } else {
-        text.push('"');
-        text.push_str(string);
-        text.push('"');
     }
 }

@@ -1,6 +1,7 @@
 //! Outcomes: the closed list of what an evaluation can come to, which every provider maps.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::definitions::Flag;
 use crate::variant::{FlagValue, ValueType, Variant};
@@ -94,8 +95,10 @@ pub(crate) enum Outcome<'a> {
 /// A user's variant, and how they came to it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Assignment<'a> {
-    pub(crate) flag: &'a Flag,
+    pub(crate) flag: &'a Arc<Flag>,
     pub(crate) variant: &'a Variant,
+    /// Where the variant stands among the flag's.
+    pub(crate) index: usize,
     pub(crate) reason: Reason,
     pub(crate) is_qa_tester: bool,
 }

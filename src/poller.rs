@@ -2,23 +2,21 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use crate::cache::Cache;
-use crate::clock::Clock;
+use crate::clock::{Clock, random_fraction};
 use crate::config::Config;
 use crate::definitions::{FlagSet, Report};
+use crate::outbox::{End, Outbox};
 use crate::snapshot::{Retired, Snapshot};
 use crate::status::{Failed, Source, Status};
 use crate::stream::{Callback, Item, Level, Stream};
 use crate::transport::{Answer, Get, Transport};
-use crate::worker::Signal;
+use crate::worker::{Pause, Signal};
 
 /// Decoded bytes of a definitions document beyond which it is refused.
 pub(crate) const DEFINITIONS_LIMIT: u64 = 64 * 1024 * 1024;
-
-/// Retry-After is honoured up to here.
-const RETRY_AFTER_LIMIT: Duration = Duration::from_secs(600);
 
 /// What the poller works with.
 pub(crate) struct Poller {
@@ -30,6 +28,8 @@ pub(crate) struct Poller {
     pub(crate) stream: Arc<Stream>,
     pub(crate) cache: Option<Cache>,
     pub(crate) callback: Option<Arc<Callback>>,
+    /// Told of the events that the callback took.
+    pub(crate) outbox: Arc<Outbox>,
 }
 
 /// What the poller remembers between fetches.
@@ -116,13 +116,26 @@ impl Poller {
 
     /// Waits, and hands items to the callback, if there is one, as they come. True: stop.
     fn wait(&self, signal: &Signal, span: Duration) -> bool {
-        self.deliver();
-        signal.wait(&*self.clock, span, || self.deliver())
+        let begun = self.clock.now();
+        loop {
+            self.deliver();
+            let left = span.saturating_sub(self.clock.now().saturating_duration_since(begun));
+            match signal.pause(&*self.clock, left) {
+                Pause::Stopped => return true,
+                Pause::Elapsed => return false,
+                Pause::Woken => {}
+            }
+        }
     }
 
     fn deliver(&self) {
-        if let Some(callback) = &self.callback {
-            self.stream.deliver(&**callback);
+        let Some(callback) = &self.callback else { return };
+        while let Some(item) = self.stream.take() {
+            let is_event = matches!(item, Item::Event { .. });
+            callback(item);
+            if is_event {
+                self.outbox.settle(1, End::Sent);
+            }
         }
     }
 
@@ -146,7 +159,7 @@ impl Poller {
             }
             401 | 403 => Fetched::Failed(Failed::Credentials(answer.status)),
             408 | 429 | 500..=599 => {
-                let after = answer.retry_after.as_deref().and_then(|text| self.retry_after(text));
+                let after = answer.retry_after(self.clock.wall());
                 Fetched::Retry(Failed::Other(format!("HTTP {}", answer.status)), after)
             }
             300..=399 => Fetched::Failed(Failed::Other(format!(
@@ -220,18 +233,6 @@ impl Poller {
         let bound = self.config.retry_base.saturating_mul(1_u32.checked_shl(retries).unwrap_or(u32::MAX));
         bound.min(self.config.polling_interval).mul_f64(random_fraction())
     }
-
-    /// Seconds, or a date.
-    fn retry_after(&self, text: &str) -> Option<Duration> {
-        let wait = match text.trim().parse::<u64>() {
-            Ok(seconds) => Duration::from_secs(seconds),
-            Err(_) => {
-                let date = httpdate::parse_http_date(text.trim()).ok()?;
-                date.duration_since(self.clock.wall()).unwrap_or_default()
-            }
-        };
-        Some(wait.min(RETRY_AFTER_LIMIT))
-    }
 }
 
 /// Tells what a document brought besides flags.
@@ -252,10 +253,4 @@ fn tell(stream: &Stream, report: &Report, memory: &mut Memory) {
 /// Tells what definitions given by the configuration brought.
 pub(crate) fn tell_bootstrap(stream: &Stream, report: &Report) {
     tell(stream, report, &mut Memory::default());
-}
-
-/// From 0 to 1. Without random bytes, the clock's: jitter need not be unpredictable.
-fn random_fraction() -> f64 {
-    let random = getrandom::u32().unwrap_or_else(|_| UNIX_EPOCH.elapsed().map_or(0, |d| d.subsec_nanos()));
-    f64::from(random) / f64::from(u32::MAX)
 }

@@ -30,6 +30,11 @@ pub enum Item {
         /// The flags' keys, in order.
         keys: Vec<String>,
     },
+    /// With `event_sink`: an event that would have been sent, for the host's own pipeline.
+    Event {
+        /// The event as Mixpanel takes it, a JSON object.
+        json: String,
+    },
 }
 
 /// How much a log line matters.
@@ -93,6 +98,7 @@ struct Queue {
     items: VecDeque<Item>,
     logs: usize,
     states: usize,
+    events: usize,
     dropped: u64,
     closed: bool,
 }
@@ -130,18 +136,22 @@ impl Stream {
         signal.wake();
     }
 
-    /// Hands everything that waits to `callback`.
-    pub(crate) fn deliver(&self, callback: &Callback) {
-        loop {
-            let item = {
-                let mut queue = self.lock();
-                if queue.closed { None } else { queue.pop() }
-            };
-            match item {
-                Some(item) => callback(item),
-                None => return,
+    /// The next item, if one waits.
+    pub(crate) fn take(&self) -> Option<Item> {
+        let mut queue = self.lock();
+        if queue.closed { None } else { queue.pop() }
+    }
+
+    /// An event for the host's own pipeline. False: as many wait already as `capacity` allows, or nobody will pull it.
+    pub(crate) fn push_event(&self, json: &str, capacity: usize) -> bool {
+        {
+            let queue = self.lock();
+            if queue.closed || queue.events >= capacity {
+                return false;
             }
         }
+        self.push(Item::Event { json: json.to_owned() });
+        true
     }
 
     /// Waits until an item is there, `deadline` passes or the stream is closed.
@@ -193,6 +203,7 @@ impl Queue {
                     self.drop_first(|item| matches!(item, Item::State { .. }));
                 }
             }
+            Item::Event { .. } => self.events += 1,
             Item::Change { keys } => {
                 let waiting = self.items.iter_mut().find_map(|item| match item {
                     Item::Change { keys } => Some(keys),
@@ -224,6 +235,7 @@ impl Queue {
         match &item {
             Item::Log { .. } => self.logs -= 1,
             Item::State { .. } => self.states -= 1,
+            Item::Event { .. } => self.events -= 1,
             Item::Change { .. } => {}
         }
         Some(item)

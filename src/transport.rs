@@ -4,12 +4,14 @@ pub(crate) mod http;
 mod resolver;
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// Sends requests. One per start of a client: after [`Transport::shutdown`] every request fails.
 pub(crate) trait Transport: Send + Sync {
     /// Fetches `path` with the query and headers that every request carries.
     fn get(&self, request: &Get<'_>) -> Result<Answer, Failure>;
+    /// Sends `body` to `path`, with the credentials and without the query that other requests carry.
+    fn post(&self, request: &Post<'_>) -> Result<Answer, Failure>;
     /// Ends the requests under way, and every later one, at once.
     fn shutdown(&self);
 }
@@ -25,11 +27,23 @@ pub(crate) struct Get<'a> {
     pub(crate) limit: u64,
 }
 
+/// A POST request of JSON.
+#[derive(Debug)]
+pub(crate) struct Post<'a> {
+    pub(crate) path: &'a str,
+    pub(crate) query: &'a str,
+    pub(crate) body: &'a [u8],
+    /// Whether to send it gzipped.
+    pub(crate) compressed: bool,
+    pub(crate) timeout: Duration,
+}
+
 /// An answer, whatever its status.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) etag: Option<String>,
+    /// The header, as it came.
     pub(crate) retry_after: Option<String>,
     pub(crate) body: Vec<u8>,
 }
@@ -45,5 +59,18 @@ pub(crate) struct Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
+    }
+}
+
+impl Answer {
+    /// How long the server asks to be left alone, from `now` on; up to ten minutes are honoured.
+    pub(crate) fn retry_after(&self, now: SystemTime) -> Option<Duration> {
+        const LIMIT: Duration = Duration::from_secs(600);
+        let text = self.retry_after.as_deref()?.trim();
+        let wait = match text.parse::<u64>() {
+            Ok(seconds) => Duration::from_secs(seconds),
+            Err(_) => httpdate::parse_http_date(text).ok()?.duration_since(now).unwrap_or_default(),
+        };
+        Some(wait.min(LIMIT))
     }
 }

@@ -58,6 +58,14 @@ pub(crate) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Resu
     started
 }
 
+/// How a pause ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pause {
+    Stopped,
+    Woken,
+    Elapsed,
+}
+
 impl Worker {
     /// Starts `run` on a thread called `name`. A panic in it ends the thread and reaches `panicked` as text.
     pub(crate) fn spawn(
@@ -118,23 +126,20 @@ impl Signal {
         self.changed.notify_all();
     }
 
-    /// Waits for `span` on `clock`, or until stopped, and calls `woken` whenever [`Signal::wake`] was called. True: stop.
-    pub(crate) fn wait(&self, clock: &dyn Clock, span: Duration, woken: impl Fn()) -> bool {
+    /// Waits for `span` on `clock`, or until stopped or woken.
+    pub(crate) fn pause(&self, clock: &dyn Clock, span: Duration) -> Pause {
         let deadline = Instant::now() + clock.wait_for(span);
         let mut state = self.lock();
         loop {
             if state.stop {
-                return true;
+                return Pause::Stopped;
             }
             if std::mem::take(&mut state.wake) {
-                drop(state);
-                woken();
-                state = self.lock();
-                continue;
+                return Pause::Woken;
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left == Duration::ZERO {
-                return false;
+                return Pause::Elapsed;
             }
             state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }

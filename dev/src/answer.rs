@@ -4,7 +4,8 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 
 pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
@@ -13,15 +14,18 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    /// What is told of it, below the line of its request.
+    pub(crate) lines: Vec<String>,
 }
 
 impl Answer {
     pub(crate) fn new(status: StatusCode, body: impl Into<Bytes>) -> Self {
-        Self { status, headers: HeaderMap::new(), body: body.into() }
+        Self { status, headers: HeaderMap::new(), body: body.into(), lines: Vec::new() }
     }
 
-    pub(crate) fn json(status: StatusCode, value: &Value) -> Self {
-        let mut body = value.to_string().into_bytes();
+    pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Self {
+        // It fails on maps with keys that are no strings; there are none.
+        let mut body = serde_json::to_vec(value).unwrap_or_default();
         body.push(b'\n');
         Self::new(status, body).with(CONTENT_TYPE, JSON)
     }

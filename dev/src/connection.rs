@@ -3,13 +3,17 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fmt;
+use std::io::Read as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use flate2::read::MultiGzDecoder;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, IF_NONE_MATCH, RETRY_AFTER};
+use hyper::header::{
+    CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, IF_NONE_MATCH, RETRY_AFTER,
+};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Response, StatusCode};
@@ -17,7 +21,7 @@ use hyper::{Response, StatusCode};
 use crate::answer::{Answer, JSON};
 use crate::control;
 use crate::faults::{Fault, Kind, RetryAfter};
-use crate::handlers::{self, Call};
+use crate::handlers::{self, Call, Coding};
 use crate::log::InFlight;
 use crate::raw::{self, Script};
 use crate::socket::{Socket, SocketIo};
@@ -79,24 +83,39 @@ impl Connection {
         self.socket.seat.take();
         let in_flight = InFlight::new(&self.state.log);
         let Ok(call) = read(request).await? else { return Ok(too_large().into_response()) };
-        let number = self.state.log.record(&call, self.id);
+        let Ok(mut call) = decoded(call) else { return Ok(too_large().into_response()) };
+        let keep_body = self.state.events.keeps() || !handlers::takes_events(&call.path);
+        self.state.log.record(&mut call, self.id, keep_body);
         let answer = match self.state.faults.take(&call.path) {
-            Some(fault) if fault.kind != Kind::Pass => self.fail(fault, call, number, in_flight).await?,
-            _ => handlers::answer(&self.state, &call),
+            Some(fault) if fault.kind != Kind::Pass => self.fail(fault, &mut call, in_flight).await?,
+            _ => handlers::answer(&self.state, &call, None),
         };
-        self.state.log.answered(number, answer.status);
+        self.answered(&call, &answer);
         Ok(answer.into_response())
     }
 
+    /// Notes an answer that begins to leave.
+    fn answered(&self, call: &Call, answer: &Answer) {
+        self.state.log.answered(call.number, answer.status);
+        self.tell(call, answer.status.as_str(), &answer.lines);
+    }
+
+    fn tell(&self, call: &Call, status: &str, lines: &[String]) {
+        if let Some(told) = &self.state.lines {
+            let mut text = format!("{} {} {status}\n", call.method, call.path);
+            for line in lines {
+                text.push_str(line);
+                text.push('\n');
+            }
+            // Nobody listens any more.
+            let _ = told.send(text);
+        }
+    }
+
     /// The answer for hyper to send, or `Gone` when it was sent here.
-    async fn fail(
-        &self,
-        fault: Fault,
-        mut call: Call,
-        number: u64,
-        in_flight: InFlight,
-    ) -> Result<Answer, Gone> {
+    async fn fail(&self, fault: Fault, call: &mut Call, in_flight: InFlight) -> Result<Answer, Gone> {
         if fault.kind == Kind::Hang {
+            self.tell(call, "-", &[]);
             // hyper drops this future when the client goes.
             match std::future::pending::<Infallible>().await {}
         }
@@ -107,17 +126,19 @@ impl Connection {
             // A 304 has no body to spoil.
             call.headers.remove(IF_NONE_MATCH);
         }
-        let answer = altered(&fault, handlers::answer(&self.state, &call));
+        let answer = altered(&fault, handlers::answer(&self.state, call, Some(&fault)));
         if fault.kind == Kind::GzipBomb {
             let answer = raw::bomb_answer(answer);
-            self.state.log.answered(number, answer.status);
+            self.answered(call, &answer);
             // A client that has had enough is the purpose.
             let _ = raw::bomb(&self.socket, &answer, fault.decoded_bytes, in_flight).await;
             return Err(Gone);
         }
         let Some(script) = Script::new(&fault, &answer) else { return Ok(answer) };
         if script.sends() && fault.kind != Kind::Raw {
-            self.state.log.answered(number, answer.status);
+            self.answered(call, &answer);
+        } else {
+            self.tell(call, "-", &answer.lines);
         }
         if fault.kind == Kind::Refuse {
             let down = fault.down_ms.map(Duration::from_millis);
@@ -139,8 +160,13 @@ impl Connection {
 /// The healthy answer with what the fault puts in its place.
 fn altered(fault: &Fault, healthy: Answer) -> Answer {
     let mut answer = match (fault.kind, fault.status_code()) {
-        (Kind::Status, Some(status)) => Answer::error(status, "Injected fault"),
-        (Kind::Garbage, _) => Answer::new(StatusCode::OK, GARBAGE).with(CONTENT_TYPE, JSON),
+        (Kind::Status, Some(status)) => {
+            Answer { lines: healthy.lines, ..Answer::error(status, "Injected fault") }
+        }
+        (Kind::Garbage, _) => {
+            let garbage = Answer::new(StatusCode::OK, GARBAGE).with(CONTENT_TYPE, JSON);
+            Answer { lines: healthy.lines, ..garbage }
+        }
         _ => healthy,
     };
     if let Some(status) = fault.status_code() {
@@ -183,5 +209,32 @@ async fn read(request: hyper::Request<Incoming>) -> Result<Result<Call, TooLarge
     let query = form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes());
     let query: BTreeMap<String, String> =
         query.map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
-    Ok(Ok(Call { method: head.method, path: head.uri.path().to_owned(), query, headers: head.headers, body }))
+    Ok(Ok(Call {
+        method: head.method,
+        path: head.uri.path().to_owned(),
+        query,
+        headers: head.headers,
+        body_length: body.len(),
+        body,
+        coding: Coding::Readable,
+        number: 0,
+        at: Duration::ZERO,
+    }))
+}
+
+/// Decodes the body, or leaves it as it is and says why.
+fn decoded(mut call: Call) -> Result<Call, TooLarge> {
+    let coding = call.headers.get(CONTENT_ENCODING).map(HeaderValue::as_bytes).unwrap_or_default();
+    if coding.eq_ignore_ascii_case(b"gzip") {
+        let mut body = Vec::with_capacity(call.body.len().saturating_mul(4));
+        let mut decoder = MultiGzDecoder::new(call.body.as_ref()).take(BODY_LIMIT as u64 + 1);
+        match decoder.read_to_end(&mut body) {
+            Ok(length) if length > BODY_LIMIT => return Err(TooLarge),
+            Ok(_) => call.body = Bytes::from(body),
+            Err(_) => call.coding = Coding::Broken,
+        }
+    } else if !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity") {
+        call.coding = Coding::Unknown;
+    }
+    Ok(call)
 }

@@ -17,13 +17,14 @@ pub(crate) async fn answer(connection: &Connection, call: &Call) -> Answer {
     match call.path.strip_prefix("/__dev/").unwrap_or_default() {
         "health" => health(connection, call).await,
         "requests" => requests(connection, call).await,
+        "events" => events(connection, call).await,
         "definitions" => definitions(connection, call),
         "faults" => faults(connection, call),
         "stop" => stop(connection, call).await,
         "restart" => restart(connection, call).await,
         _ => Answer::error(
             StatusCode::NOT_FOUND,
-            "No such control call; there are health, requests, definitions, faults, stop, restart",
+            "No such control call; there are health, requests, events, definitions, faults, stop, restart",
         ),
     }
 }
@@ -73,6 +74,31 @@ async fn requests(connection: &Connection, call: &Call) -> Answer {
         }
         Method::DELETE => {
             log.clear();
+            done()
+        }
+        _ => wrong_method("GET, DELETE"),
+    }
+}
+
+async fn events(connection: &Connection, call: &Call) -> Answer {
+    let events = &connection.state.events;
+    match call.method {
+        Method::GET => {
+            let parameters = only(call, &["at_least", "within_ms", "limit"]).and_then(|()| {
+                let limit = number(call, "limit", u64::MAX)?;
+                Ok((number(call, "at_least", 0)?, number(call, "within_ms", WAIT_MS)?, limit))
+            });
+            let (at_least, within_ms, limit) = match parameters {
+                Ok(parameters) => parameters,
+                Err(why) => return Answer::error(StatusCode::BAD_REQUEST, &why),
+            };
+            let enough = events.at_least(at_least);
+            // Too few are an answer too: the caller counts.
+            let _ = tokio::time::timeout(Duration::from_millis(within_ms), enough).await;
+            Answer::json(StatusCode::OK, &events.to_json(usize::try_from(limit).unwrap_or(usize::MAX)))
+        }
+        Method::DELETE => {
+            events.clear();
             done()
         }
         _ => wrong_method("GET, DELETE"),

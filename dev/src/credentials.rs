@@ -49,25 +49,39 @@ impl Credentials {
         }
     }
 
-    /// The refusal, if there is one. The texts never repeat what was sent.
+    pub(crate) fn token(&self) -> Option<&str> {
+        self.token.as_deref()
+    }
+
+    /// The refusal of a request for flags, if there is one.
     pub(crate) fn refuse(&self, call: &Call) -> Option<Answer> {
-        let refusal = |message| Some(Answer::error(StatusCode::UNAUTHORIZED, message));
+        let why = self.fault(call, true)?;
+        Some(Answer::error(StatusCode::UNAUTHORIZED, why))
+    }
+
+    /// The refusal of `/import`, which asks for no token in the query.
+    pub(crate) fn refuse_import(&self, call: &Call) -> Option<&'static str> {
+        self.fault(call, false)
+    }
+
+    /// What is wrong. The texts never repeat what was sent.
+    fn fault(&self, call: &Call, token_in_query: bool) -> Option<&'static str> {
         let sent = call.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let is = |wanted: &Option<String>| wanted.is_some() && wanted.as_deref() == sent;
         if (self.by_token.is_some() || self.by_account.is_some())
             && !is(&self.by_token)
             && !is(&self.by_account)
         {
-            return refusal(if sent.is_some() { "Invalid credentials" } else { "Missing credentials" });
+            return Some(if sent.is_some() { "Invalid credentials" } else { "Missing credentials" });
         }
-        if self.token.is_some() && self.token.as_ref() != call.query.get("token") {
-            return refusal("Invalid token");
+        if token_in_query && self.token.is_some() && self.token.as_ref() != call.query.get("token") {
+            return Some("Invalid token");
         }
         // A token names its project by itself.
         let by_account = is(&self.by_account) || self.by_token.is_none();
         if by_account && self.project_id.is_some() && self.project_id.as_ref() != call.query.get("project_id")
         {
-            return refusal("Invalid project_id");
+            return Some("Invalid project_id");
         }
         None
     }

@@ -10,6 +10,8 @@ use hyper::header::{HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::ingestion::Rejection;
+
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -39,6 +41,8 @@ pub enum Kind {
     Reset,
     /// Resets the connection and stops the server: refused from then, for `down_ms` or until it is restarted.
     Refuse,
+    /// Takes a batch of events but for the records that are named, and answers as `/import?strict=1` does then.
+    RejectRecords,
 }
 
 /// What a slow loris is slow with.
@@ -110,6 +114,18 @@ pub struct Fault {
     /// How long the server is down.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub down_ms: Option<u64>,
+    /// The records' places in their batch, from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub indexes: Option<Vec<usize>>,
+    /// Properties that a record has, all of them and equal; of a profile update, its own fields.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub properties: Option<BTreeMap<String, Value>>,
+    /// The field that is said to be wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// What is said of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
 }
 
 /// A fault that makes no sense. The text names the fault's place in the list and the field.
@@ -151,6 +167,10 @@ impl Fault {
             part: None,
             decoded_bytes: None,
             down_ms: None,
+            indexes: None,
+            properties: None,
+            field: None,
+            message: None,
         }
     }
 
@@ -181,6 +201,9 @@ impl Fault {
             Kind::GzipBomb => (&["decoded_bytes", "status", "delay_ms", "headers"], &[]),
             Kind::Reset => (&["at_byte"], &ANSWER),
             Kind::Refuse => (&["down_ms"], &[]),
+            Kind::RejectRecords => {
+                (&["indexes", "properties", "field", "message", "delay_ms", "retry_after", "headers"], &[])
+            }
         };
         let set = self.set_fields();
         if let Some(field) = set.iter().find(|field| !own.contains(*field) && !plain.contains(*field)) {
@@ -192,6 +215,9 @@ impl Fault {
             Kind::Raw if self.body.is_none() => "body",
             Kind::Cut if self.at_byte.is_some() == self.at_body_byte.is_some() => "at_byte` or `at_body_byte",
             Kind::SlowLoris if self.bytes_per_second.unwrap_or(0) == 0 => "bytes_per_second",
+            Kind::RejectRecords if self.indexes.is_none() && self.properties.is_none() => {
+                "indexes` or `properties"
+            }
             _ => return self.check_values(),
         };
         Err(format!("this `kind` needs `{missing}`"))
@@ -230,6 +256,10 @@ impl Fault {
             ("part", self.part.is_some()),
             ("decoded_bytes", self.decoded_bytes.is_some()),
             ("down_ms", self.down_ms.is_some()),
+            ("indexes", self.indexes.is_some()),
+            ("properties", self.properties.is_some()),
+            ("field", self.field.is_some()),
+            ("message", self.message.is_some()),
         ]
         .into_iter()
         .filter_map(|(name, set)| set.then_some(name))
@@ -241,6 +271,38 @@ impl Fault {
             Some(prefix) => path.starts_with(prefix),
             None => path == self.path,
         }
+    }
+
+    /// Whether the server fails before it takes the events. Otherwise it takes them and spoils the answer, and a retry
+    /// brings them again.
+    pub(crate) fn comes_before_events(&self) -> bool {
+        matches!(self.kind, Kind::Hang | Kind::Raw | Kind::Refuse)
+            || self.status.is_some_and(|status| status >= 400)
+    }
+
+    /// What this fault has against a record.
+    pub(crate) fn rejection(&self, index: usize, record: &Value) -> Option<Box<Rejection>> {
+        let has = |of: &Value| {
+            self.properties.as_ref().is_some_and(|wanted| {
+                wanted.iter().all(|(name, value)| of.get(name).is_some_and(|found| found == value))
+            })
+        };
+        let properties = record.get("properties");
+        let listed = self.indexes.as_ref().is_some_and(|indexes| indexes.contains(&index));
+        if !listed && !has(properties.unwrap_or(record)) {
+            return None;
+        }
+        let first = self.properties.iter().flat_map(BTreeMap::keys).next();
+        let field = match (&self.field, first) {
+            (Some(field), _) => field.clone(),
+            (None, Some(name)) if properties.is_some() => format!("properties.{name}"),
+            (None, Some(name)) => name.clone(),
+            (None, None) => "event".to_owned(),
+        };
+        let message = self.message.as_deref().unwrap_or("Injected fault");
+        let insert_id =
+            properties.and_then(|properties| properties.get("$insert_id")).and_then(Value::as_str);
+        Some(Rejection::by_fault(&field, message, insert_id))
     }
 
     /// The status, as far as it was checked.

@@ -1,7 +1,7 @@
 //! An embedded Mixpanel stand-in, for the tests and demos of mpflags in every language.
 //!
-//! [`Server`] serves `GET /flags/definitions` from a file or from memory, checks credentials, records what it is
-//! asked, and misbehaves on demand: see [`Fault`]. The same controls are HTTP under `/__dev/`, for tests in other
+//! [`Server`] serves `GET /flags/definitions` from a file or from memory, takes events at `/track`, `/import` and
+//! `/engage`, checks credentials, records what it is asked, and misbehaves on demand: see [`Fault`]. The same controls are HTTP under `/__dev/`, for tests in other
 //! languages; `dev/README.md` lists them.
 //!
 //! ```
@@ -19,11 +19,12 @@
 mod answer;
 mod connection;
 mod control;
-
 mod credentials;
 mod definitions;
+mod events;
 mod faults;
 mod handlers;
+mod ingestion;
 mod listener;
 mod log;
 mod raw;
@@ -32,7 +33,9 @@ mod socket;
 mod state;
 
 pub use crate::credentials::ServiceAccount;
+pub use crate::events::{Event, EventCounts, EventLog};
 pub use crate::faults::{Fault, InvalidFault, Kind, Part, RetryAfter};
+pub use crate::ingestion::{Endpoint, Rejection};
 pub use crate::log::{Request, Requests};
 pub use crate::server::Server;
 pub use crate::state::Options;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use hyper::StatusCode;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -14,11 +15,14 @@ use crate::handlers::Call;
 
 /// A benchmark may ask a million times; the oldest requests go first, and are counted.
 const CAPACITY: usize = 65_536;
+const CAPACITY_BYTES: usize = 256 << 20;
 
 /// One request that came, faults included, control calls not.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Request {
+    /// Counts requests from 0, and goes on across clearing.
+    pub number: u64,
     /// The method, as sent.
     pub method: String,
     /// The path, without the query.
@@ -27,8 +31,11 @@ pub struct Request {
     pub query: BTreeMap<String, String>,
     /// The headers, names in lower case; the values of a repeated name are joined with `, `.
     pub headers: BTreeMap<String, String>,
-    /// The body, as sent: a compressed one is compressed here.
+    /// The body; of `Content-Encoding: gzip` the decoded one, if it can be decoded. Empty for events that are only
+    /// counted.
     pub body: Vec<u8>,
+    /// The length of the body as sent.
+    pub body_length: usize,
     /// When the request had been read, since the server started.
     pub at: Duration,
     /// The connection it came on; numbers are never used twice.
@@ -43,7 +50,7 @@ pub struct Request {
 pub struct Requests {
     /// The requests, oldest first.
     pub requests: Vec<Request>,
-    /// Requests that were forgotten because more than 65,536 came.
+    /// Requests that were forgotten because more than 65,536 came, or more than 256 MiB of bodies.
     pub dropped: u64,
     /// Requests being answered now.
     pub in_flight: u64,
@@ -59,7 +66,9 @@ pub struct Requests {
 
 #[derive(Default)]
 struct Inner {
-    requests: VecDeque<Request>,
+    /// The bodies are beside the requests, shared with the events in them.
+    requests: VecDeque<(Request, Bytes)>,
+    bytes: usize,
     /// The number of the first request held; numbers go on across clearing, so that a late answer finds its own.
     first: u64,
     dropped: u64,
@@ -85,8 +94,8 @@ impl Log {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The number by which the answer is noted later.
-    pub(crate) fn record(&self, call: &Call, connection: u64) -> u64 {
+    /// Gives the call its number, by which the answer is noted later.
+    pub(crate) fn record(&self, call: &mut Call, connection: u64, keep_body: bool) {
         let mut headers = BTreeMap::<String, String>::new();
         for (name, value) in &call.headers {
             let value = String::from_utf8_lossy(value.as_bytes());
@@ -98,43 +107,50 @@ impl Log {
                 })
                 .or_insert_with(|| value.into_owned());
         }
-        let request = Request {
+        call.at = self.started.elapsed();
+        let mut request = Request {
+            number: 0,
             method: call.method.to_string(),
             path: call.path.clone(),
             query: call.query.clone(),
             headers,
-            body: call.body.to_vec(),
-            at: self.started.elapsed(),
+            body: Vec::new(),
+            body_length: call.body_length,
+            at: call.at,
             connection,
             status: None,
         };
-        let number = {
+        let body = if keep_body { call.body.clone() } else { Bytes::new() };
+        {
             let mut inner = self.inner();
-            if inner.requests.len() >= CAPACITY {
-                inner.requests.pop_front();
+            call.number = inner.first + inner.requests.len() as u64;
+            request.number = call.number;
+            inner.bytes += body.len();
+            inner.requests.push_back((request, body));
+            while inner.requests.len() > CAPACITY || inner.bytes > CAPACITY_BYTES {
+                let Some((_, body)) = inner.requests.pop_front() else { break };
+                inner.bytes -= body.len();
                 inner.first += 1;
                 inner.dropped += 1;
             }
-            inner.requests.push_back(request);
-            inner.first + inner.requests.len() as u64 - 1
-        };
+        }
         self.arrived.notify_waiters();
-        number
     }
 
     /// Called before the first byte of the answer leaves, so that whoever has the answer finds its status here.
     pub(crate) fn answered(&self, number: u64, status: StatusCode) {
         let mut inner = self.inner();
         let index = number.checked_sub(inner.first).and_then(|index| usize::try_from(index).ok());
-        if let Some(request) = index.and_then(|index| inner.requests.get_mut(index)) {
+        if let Some((request, _)) = index.and_then(|index| inner.requests.get_mut(index)) {
             request.status = Some(status.as_u16());
         }
     }
 
     pub(crate) fn snapshot(&self) -> Requests {
         let inner = self.inner();
+        let whole = |(request, body): &(Request, Bytes)| Request { body: body.to_vec(), ..request.clone() };
         Requests {
-            requests: inner.requests.iter().cloned().collect(),
+            requests: inner.requests.iter().map(whole).collect(),
             dropped: inner.dropped,
             in_flight: inner.in_flight,
             in_flight_max: inner.in_flight_max,
@@ -161,6 +177,7 @@ impl Log {
         let mut inner = self.inner();
         inner.first += inner.requests.len() as u64;
         inner.requests.clear();
+        inner.bytes = 0;
         inner.dropped = 0;
         inner.opened = 0;
         inner.in_flight_max = inner.in_flight;
@@ -239,11 +256,13 @@ impl Request {
             Err(_) => ("body_base64", STANDARD.encode(&self.body)),
         };
         json!({
+            "number": self.number,
             "method": self.method,
             "path": self.path,
             "query": self.query,
             "headers": self.headers,
             name: body,
+            "body_length": self.body_length,
             "at_ms": u64::try_from(self.at.as_millis()).unwrap_or(u64::MAX),
             "connection": self.connection,
             "status": self.status,

@@ -4,16 +4,17 @@ use std::ffi::OsString;
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::mpsc::{self, Receiver};
+use std::time::Duration;
 use std::{env, fs, thread};
 
-use mpflags_dev::{Options, Server, ServiceAccount};
+use mpflags_dev::{EventLog, Options, Server, ServiceAccount};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
 
 const USAGE: &str = "\
 usage: mpflags-dev [--definitions FILE] [--port N] [--control-port N] [--ipv6]
                    [--token T] [--service-account USER:SECRET] [--project-id P]
-                   [--port-file FILE] [--stop-with-stdin]
+                   [--events keep|count] [--verbose] [--port-file FILE] [--stop-with-stdin]
 
   --definitions FILE             served at /flags/definitions, read anew for each request
   --port N, --control-port N     0, the default, takes a free one
@@ -21,6 +22,8 @@ usage: mpflags-dev [--definitions FILE] [--port N] [--control-port N] [--ipv6]
   --token T                      asks for this project token
   --service-account USER:SECRET  lets this service account in
   --project-id P                 asks a service account for this project
+  --events keep|count            count: for load runs, events are not kept
+  --verbose                      a line for each request, and for each of its events
   --port-file FILE               gets the port when the server listens
   --stop-with-stdin              ends when its standard input closes
 ";
@@ -30,6 +33,7 @@ struct Arguments {
     options: Options,
     port_file: Option<PathBuf>,
     stop_with_stdin: bool,
+    verbose: bool,
     help: bool,
 }
 
@@ -61,11 +65,13 @@ impl Arguments {
                 "--service-account" => options.service_account = Some(service_account(&value()?)?),
                 "--project-id" => options.project_id = Some(value()?),
                 "--port-file" => parsed.port_file = Some(value()?.into()),
-                "--ipv6" | "--stop-with-stdin" | "--help" | "-h" if given => {
+                "--events" => options.events = event_log(&value()?)?,
+                "--ipv6" | "--stop-with-stdin" | "--verbose" | "--help" | "-h" if given => {
                     return Err(format!("{name} takes no value"));
                 }
                 "--ipv6" => options.ipv6 = true,
                 "--stop-with-stdin" => parsed.stop_with_stdin = true,
+                "--verbose" => parsed.verbose = true,
                 "--help" | "-h" => parsed.help = true,
                 _ => return Err(format!("unknown argument {name}")),
             }
@@ -81,6 +87,14 @@ fn service_account(text: &str) -> Result<ServiceAccount, String> {
         }
         // The text may be a secret; it is not repeated.
         None => Err("--service-account: no USER:SECRET".to_owned()),
+    }
+}
+
+fn event_log(text: &str) -> Result<EventLog, String> {
+    match text {
+        "keep" => Ok(EventLog::Keep),
+        "count" => Ok(EventLog::Count),
+        other => Err(format!("--events: keep or count, not {other}")),
     }
 }
 
@@ -112,9 +126,9 @@ fn say(text: &str) {
     let _ = io::stderr().write_all(text.as_bytes());
 }
 
-fn run(arguments: Arguments) -> io::Result<()> {
+fn run(mut arguments: Arguments) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
-    let (end, mut ended) = mpsc::channel::<()>(1);
+    let (end, mut ended) = tokio::sync::mpsc::channel::<()>(1);
     // Before the line that tells others that they may end us.
     for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
         let _entered = runtime.enter();
@@ -125,11 +139,17 @@ fn run(arguments: Arguments) -> io::Result<()> {
             let _ = end.send(()).await;
         });
     }
+    let lines = arguments.verbose.then(|| {
+        let (send, receive) = mpsc::channel();
+        arguments.options.lines = Some(send);
+        receive
+    });
     let server = Server::start(arguments.options)?;
     if let Some(file) = &arguments.port_file {
         write_port(file, server.addr().port())?;
     }
     announce(&server)?;
+    let printing = lines.map(print).transpose()?;
     if arguments.stop_with_stdin {
         thread::Builder::new().name("mpflags-dev-stdin".to_owned()).spawn(move || {
             let mut buffer = [0; 1024];
@@ -142,6 +162,10 @@ fn run(arguments: Arguments) -> io::Result<()> {
     }
     runtime.block_on(ended.recv());
     drop(server);
+    if let Some(printed) = printing {
+        // What the last requests said. A reader that stands still does not keep the program from ending.
+        let _ = printed.recv_timeout(Duration::from_secs(1));
+    }
     // The thread at standard input may be waiting still; it goes with the process.
     runtime.shutdown_background();
     Ok(())
@@ -154,6 +178,22 @@ fn announce(server: &Server) -> io::Result<()> {
         writeln!(out, "mpflags-dev control on {url}")?;
     }
     out.flush()
+}
+
+/// In a thread of its own: a terminal that stands still does not hold the server up. What is returned hangs up when all
+/// is printed, some time after the server has gone.
+fn print(lines: Receiver<String>) -> io::Result<Receiver<()>> {
+    let (printing, printed) = mpsc::channel();
+    thread::Builder::new().name("mpflags-dev-print".to_owned()).spawn(move || {
+        let _printing = printing;
+        for text in lines {
+            let mut out = io::stdout().lock();
+            if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
+                return;
+            }
+        }
+    })?;
+    Ok(printed)
 }
 
 /// A script that waits for the file never reads half a number.

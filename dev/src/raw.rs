@@ -55,7 +55,13 @@ impl Script {
                 Some(Self { reset: true, ..plain(bytes) })
             }
             Kind::Refuse => Some(Self { reset: true, ..plain(Vec::new()) }),
-            Kind::Pass | Kind::Status | Kind::Delay | Kind::Hang | Kind::Garbage | Kind::GzipBomb => None,
+            Kind::Pass
+            | Kind::Status
+            | Kind::Delay
+            | Kind::Hang
+            | Kind::Garbage
+            | Kind::GzipBomb
+            | Kind::RejectRecords => None,
         }
     }
 

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
+use crate::events::{Event, EventCounts};
 use crate::faults::{Fault, InvalidFault};
 use crate::log::Requests;
 use crate::state::{Options, State};
@@ -98,6 +99,31 @@ impl Server {
     /// Forgets the requests and begins the high-water marks anew, at what is open and in flight now.
     pub fn clear_requests(&self) {
         self.state.log.clear();
+    }
+
+    /// The events and profile updates that are kept, oldest first: up to 1,000,000 or 512 MiB, none with
+    /// [`EventLog::Count`](crate::EventLog::Count).
+    pub fn events(&self) -> Vec<Event> {
+        self.state.events.newest(usize::MAX)
+    }
+
+    /// How many came, kept or not.
+    pub fn event_counts(&self) -> EventCounts {
+        self.state.events.counts()
+    }
+
+    /// Waits until `count` events have come since the last clearing, accepted or not, at most `timeout`, and returns
+    /// those that are kept.
+    pub fn wait_events(&self, count: u64, timeout: Duration) -> Vec<Event> {
+        let state = Arc::clone(&self.state);
+        // A timeout is seen in the number of events.
+        let _ = self.run(async move { tokio::time::timeout(timeout, state.events.at_least(count)).await });
+        self.events()
+    }
+
+    /// Forgets the events and counts from zero; an event that came before is no duplicate any more.
+    pub fn clear_events(&self) {
+        self.state.events.clear();
     }
 
     /// Serves these bytes instead of the file, whatever they are.

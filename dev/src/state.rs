@@ -3,12 +3,13 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use crate::connection::Port;
 use crate::credentials::{Credentials, ServiceAccount};
 use crate::definitions::Definitions;
+use crate::events::{EventLog, Events};
 use crate::faults::Faults;
 use crate::listener::{self, Connections, Listener};
 use crate::log::Log;
@@ -30,6 +31,11 @@ pub struct Options {
     pub service_account: Option<ServiceAccount>,
     /// The project. Given, a request with a service account, or without any credentials asked for, must name it.
     pub project_id: Option<String>,
+    /// Whether events are kept or only counted.
+    pub events: EventLog,
+    /// Gets a text for each request that is no control call: a line with method, path and status, and a line for each
+    /// of its events with name, flag, variant and `distinct_id`.
+    pub lines: Option<mpsc::Sender<String>>,
 }
 
 pub(crate) struct State {
@@ -37,6 +43,8 @@ pub(crate) struct State {
     pub(crate) faults: Faults,
     pub(crate) definitions: Definitions,
     pub(crate) credentials: Credentials,
+    pub(crate) events: Events,
+    pub(crate) lines: Option<mpsc::Sender<String>>,
     pub(crate) connections: Arc<Connections>,
     pub(crate) addrs: Vec<SocketAddr>,
     pub(crate) control_addr: Option<SocketAddr>,
@@ -63,6 +71,8 @@ impl State {
             faults: Faults::default(),
             definitions,
             credentials: Credentials::new(options.token, options.service_account, options.project_id),
+            events: Events::new(options.events),
+            lines: options.lines,
             connections: Arc::default(),
             addrs,
             control_addr,

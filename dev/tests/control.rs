@@ -47,7 +47,8 @@ fn requests_are_recorded_and_cleared_and_control_calls_are_not() {
     assert_eq!((&track["method"], &track["path"]), (&json!("POST"), &json!("/track")));
     assert_eq!(track["query"], json!({ "verbose": "1", "name": "a b&c" }));
     assert_eq!(track["headers"]["x-one"], "1, 2");
-    assert_eq!((&track["body"], &track["status"]), (&json!("[{\"event\":1}]"), &json!(404)));
+    assert_eq!((&track["body"], &track["status"]), (&json!("[{\"event\":1}]"), &json!(400)));
+    assert_eq!((&track["number"], &track["body_length"]), (&json!(0), &json!(13)));
     assert_eq!((&import["body"], &import["body_base64"]), (&json!(null), &json!("H4v/")));
     assert!(track["at_ms"].as_u64() <= import["at_ms"].as_u64());
     assert_ne!(track["connection"], import["connection"]);

@@ -49,6 +49,15 @@ pub(super) fn config(json: &str) -> Result<Config, Error> {
         definitions_path,
         definitions_cache_dir: fields.path("definitions_cache_dir")?,
         overrides: overrides(fields.object("overrides")?)?,
+        report_exposures: fields.flag("report_exposures")?.unwrap_or(true),
+        exposure_window: fields.ms("exposure_window_ms", 0..=604_800_000, 1_800_000)?,
+        exposure_dedupe_capacity: fields.count("exposure_dedupe_capacity", 0..=16_777_216, 65_536)?,
+        event_queue_capacity: fields.count("event_queue_capacity", 1..=10_000_000, 10_000)?,
+        event_batch_size: fields.count("event_batch_size", 1..=2000, 500)?,
+        event_flush_interval: fields.ms("event_flush_interval_ms", 10..=3_600_000, 5000)?,
+        event_retry_base: fields.ms("event_retry_base_ms", 10..=600_000, 2000)?,
+        event_retry_max: fields.ms("event_retry_max_ms", 10..=3_600_000, 60_000)?,
+        event_sink: fields.flag("event_sink")?.unwrap_or(false),
         proxy: fields.string("proxy")?,
         ca_file: fields.path("ca_file")?,
         wrapper: wrapper(fields.string("wrapper")?)?,
@@ -176,13 +185,22 @@ impl<'a> Fields<'a> {
     }
 
     fn ms(&mut self, key: &str, range: RangeInclusive<u64>, default: u64) -> Result<Duration, Error> {
+        self.integer(key, range, default).map(Duration::from_millis)
+    }
+
+    fn count(&mut self, key: &str, range: RangeInclusive<u64>, default: u64) -> Result<usize, Error> {
+        // The ranges end far below what a usize holds.
+        self.integer(key, range, default).map(|count| count as usize)
+    }
+
+    fn integer(&mut self, key: &str, range: RangeInclusive<u64>, default: u64) -> Result<u64, Error> {
         let expected = format!("an integer from {} to {}", range.start(), range.end());
-        let Some(json) = self.take(key) else { return Ok(Duration::from_millis(default)) };
+        let Some(json) = self.take(key) else { return Ok(default) };
         let wrong = |found: &str| {
             Error::config(format!("config: {}: expected {expected}, found {found}", self.path_of(key)))
         };
         match serde_json::from_str::<u64>(json.get()) {
-            Ok(ms) if range.contains(&ms) => Ok(Duration::from_millis(ms)),
+            Ok(integer) if range.contains(&integer) => Ok(integer),
             // A number is no secret, and seeing it helps.
             _ if kind(json.get()) == "a number" => Err(wrong(json.get())),
             _ => Err(wrong(kind(json.get()))),

@@ -59,7 +59,7 @@ impl Drop for Host {
 /// `drop` may be NULL. On success it is called once with `user_data`, after the last callback, on the thread that shuts
 /// the client down or frees it, or on `mpflags-poll`; in the child of a fork not for what the parent set. On failure
 /// nothing has changed, `drop` is not called and `user_data` stays the caller's: `MPFLAGS_INVALID_ARGUMENT` when the
-/// client is started or has a callback. Any thread. Cheap.
+/// client is started or has a callback. Any thread. Costs little.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mpflags_client_set_callback(
     client: Option<&mpflags_client>,

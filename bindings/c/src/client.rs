@@ -133,9 +133,9 @@ pub extern "C" fn mpflags_client_shutdown(
 /// Frees a client; NULL does nothing. One that is not shut down is shut down first, within `shutdown_timeout_ms` of its
 /// configuration.
 ///
-/// Contexts, evaluations, items and errors made with it stay valid. Cannot fail. No other call with this client may be
-/// running, or come later; a callback counts as a call, so a client with a callback is shut down before. Sleeps as
-/// `mpflags_client_shutdown` does; frees the definitions.
+/// Contexts, evaluations, items and errors made with it stay valid. Cannot fail. Any thread but a callback's, when no
+/// other call with this client is running; a callback counts as a call, so a client with a callback is shut down before.
+/// Sleeps as `mpflags_client_shutdown` does; frees the definitions.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mpflags_client_free(client: *mut mpflags_client) {
     guard::nothing(|| {

@@ -46,7 +46,7 @@ pub unsafe extern "C" fn mpflags_context_new_json(
 
 /// Frees a context; NULL does nothing.
 ///
-/// Evaluations made with it stay valid. Cannot fail. Any thread, when no other uses it. Cheap.
+/// Evaluations made with it stay valid. Cannot fail. Any thread, when no other uses it. Costs little.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mpflags_context_free(context: *mut mpflags_context) {
     guard::nothing(|| {

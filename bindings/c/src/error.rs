@@ -64,7 +64,7 @@ pub extern "C" fn mpflags_error_message(error: Option<&mpflags_error>) -> mpflag
 
 /// Frees an error; NULL does nothing.
 ///
-/// Its strings go with it. Cannot fail. Any thread, when no other uses it. Cheap.
+/// Its strings go with it. Cannot fail. Any thread, when no other uses it. Costs little.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mpflags_error_free(error: *mut mpflags_error) {
     guard::nothing(|| {

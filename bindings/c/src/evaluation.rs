@@ -110,11 +110,11 @@ fn code_of(code: ErrorCode) -> i32 {
 }
 
 /// The flag belongs to no experiment, or its definition does not say.
-pub const MPFLAGS_EXPERIMENT_UNKNOWN: i32 = -1;
+pub const MPFLAGS_EXPERIMENT_UNKNOWN: i32 = 0;
 /// The flag's experiment is not active.
-pub const MPFLAGS_EXPERIMENT_INACTIVE: i32 = 0;
+pub const MPFLAGS_EXPERIMENT_INACTIVE: i32 = 1;
 /// The flag's experiment is active.
-pub const MPFLAGS_EXPERIMENT_ACTIVE: i32 = 1;
+pub const MPFLAGS_EXPERIMENT_ACTIVE: i32 = 2;
 
 /// Every accessor: `default` for NULL, and where there is nothing to tell.
 fn get<'a, T>(
@@ -242,7 +242,10 @@ pub extern "C" fn mpflags_evaluation_experiment_id(evaluation: Option<&mpflags_e
 /// Nothing to free. Cannot fail: `MPFLAGS_EXPERIMENT_UNKNOWN` where nothing is known. Any thread. Costs nothing.
 #[unsafe(no_mangle)]
 pub extern "C" fn mpflags_evaluation_is_experiment_active(evaluation: Option<&mpflags_evaluation>) -> i32 {
-    get(evaluation, MPFLAGS_EXPERIMENT_UNKNOWN, |evaluation| evaluation.is_experiment_active().map(i32::from))
+    get(evaluation, MPFLAGS_EXPERIMENT_UNKNOWN, |evaluation| {
+        let active = evaluation.is_experiment_active()?;
+        Some(if active { MPFLAGS_EXPERIMENT_ACTIVE } else { MPFLAGS_EXPERIMENT_INACTIVE })
+    })
 }
 
 /// Tells whether the user got the variant as a QA tester.
@@ -264,7 +267,7 @@ pub extern "C" fn mpflags_evaluation_metadata_json(evaluation: Option<&mpflags_e
 
 /// Frees an evaluation; NULL does nothing.
 ///
-/// Its strings go with it. Cannot fail. Any thread, when no other uses it. Cheap.
+/// Its strings go with it. Cannot fail. Any thread, when no other uses it. Costs little.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mpflags_evaluation_free(evaluation: *mut mpflags_evaluation) {
     guard::nothing(|| {

@@ -156,7 +156,7 @@ pub extern "C" fn mpflags_item_key(item: Option<&mpflags_item>, index: usize) ->
 
 /// Frees an item that `mpflags_client_next` gave; NULL does nothing. A callback's item is not the callback's to free.
 ///
-/// Its strings go with it. Cannot fail. Any thread, when no other uses it. Cheap.
+/// Its strings go with it. Cannot fail. Any thread, when no other uses it. Costs little.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mpflags_item_free(item: *mut mpflags_item) {
     guard::nothing(|| {

@@ -8,21 +8,34 @@
     reason = "the documentation becomes the header, whose first page is the safety contract"
 )]
 
+// What stands in the header, in its order; the blank lines keep rustfmt from sorting.
 mod abi;
-mod callback;
-mod client;
-mod context;
-mod encoded;
+
+mod status;
+
+mod strings;
+
 mod error;
+
+mod client;
+
+mod context;
+
 mod evaluate;
+
 mod evaluation;
+
+mod item;
+
+mod callback;
+
+mod encoded;
+
+// What keeps it safe.
 mod fork;
 mod guard;
 mod handle;
-mod item;
 mod signals;
-mod status;
-mod strings;
 
 // What is `pub` in them is exactly what stands in the header.
 pub use abi::*;

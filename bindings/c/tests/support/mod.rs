@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::Once;
+use std::sync::OnceLock;
 
 pub(crate) fn package() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -17,28 +17,39 @@ pub(crate) fn root() -> PathBuf {
     package().ancestors().nth(2).expect("bindings/c is two levels down").to_owned()
 }
 
-/// Where cargo puts what it builds in the profile under test, `release` included.
+/// Where cargo puts what it builds in the profile under test.
 pub(crate) fn target() -> PathBuf {
     let test = env::current_exe().unwrap();
     test.ancestors().nth(2).expect("tests are in target/<profile>/deps").to_owned()
 }
 
-/// The shared library under test. Beside it is the name that programs look for.
-pub(crate) fn library() -> PathBuf {
-    static LINK: Once = Once::new();
-    let library = target().join("libmpflags.so");
-    LINK.call_once(|| link_soname(&library));
-    library
+/// The shared library under test, of the profile that the test has: with `--release` the one that ships. Cargo does not
+/// build a cdylib for tests, which cannot link it as a crate, so it is built here.
+pub(crate) fn library() -> &'static Path {
+    static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
+    LIBRARY.get_or_init(|| build(target().parent().unwrap(), &[]))
 }
 
-/// Makes the SONAME of `library` a name beside it, as `make install` does.
-pub(crate) fn link_soname(library: &Path) {
-    assert!(library.exists(), "{}: cargo builds it with the tests", library.display());
-    let name = library.with_file_name("libmpflags.so.0");
-    // Test programs run at the same time: the link is made aside and moved into place.
+/// Builds the library into `folder`, with arguments for rustc, and makes the names that programs look for.
+pub(crate) fn build(folder: &Path, rustc: &[&str]) -> PathBuf {
+    let profile = target().file_name().unwrap().to_owned();
+    let name = if profile == "debug" { OsStr::new("dev") } else { &profile };
+    succeed(
+        Command::new(env!("CARGO"))
+            .args(["rustc", "--locked", "--offline", "--quiet", "-p", "mpflags-c", "--lib", "--profile"])
+            .arg(name)
+            .arg("--target-dir")
+            .arg(folder)
+            .arg("--")
+            .args(rustc)
+            .current_dir(root()),
+    );
+    let library = folder.join(profile).join("libmpflags.so");
+    // As `make install` does. Made aside and moved into place: programs of other tests may be looking.
     let aside = library.with_file_name(format!("libmpflags.so.0.{}", std::process::id()));
     symlink("libmpflags.so", &aside).unwrap();
-    fs::rename(&aside, &name).unwrap();
+    fs::rename(&aside, library.with_file_name("libmpflags.so.0")).unwrap();
+    library
 }
 
 pub(crate) fn compiler(variable: &str, default: &str) -> String {

@@ -1,0 +1,65 @@
+"""Builds what bench/run.py and bench/instructions run: the library, the stand-in server, the C programs, the workload."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import workload
+
+ROOT = Path(__file__).resolve().parent.parent
+# Everything that the benchmarks write.
+OUT = ROOT / "build" / "bench"
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve()
+SOURCES = ROOT / "bindings" / "c" / "bench"
+
+
+def cargo(*arguments, capture=False):
+    command = ["cargo", *arguments, "-j2"]
+    try:
+        return subprocess.run(command, cwd=ROOT, check=True, text=True, stdout=subprocess.PIPE if capture else None).stdout
+    except subprocess.CalledProcessError as error:
+        sys.exit(f"bench: {' '.join(command)}: exit {error.returncode}")
+
+
+def library(*packages):
+    """Builds the library (and `packages`), copies it, so that a build elsewhere disturbs no run, and writes the workload."""
+    cargo("build", "--release", *(word for package in ("mpflags-c", *packages) for word in ("-p", package)))
+    workload.write(OUT)
+    (OUT / "lib").mkdir(parents=True, exist_ok=True)
+    # Under its SONAME, which is what the loader asks for.
+    built = OUT / "lib" / "libmpflags.so.0"
+    shutil.copyfile(TARGET / "release" / "libmpflags.so", built)
+    return built
+
+
+def program(name):
+    """Compiles bindings/c/bench/NAME.c against the copy of the library."""
+    (OUT / "bin").mkdir(parents=True, exist_ok=True)
+    built = OUT / "bin" / name
+    command = [os.environ.get("CC", "cc"), "-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-Werror", f"-I{ROOT / 'include'}"]
+    command += [str(SOURCES / f"{name}.c"), "-o", str(built), str(OUT / "lib" / "libmpflags.so.0")]
+    command += ["-Wl,-rpath,$ORIGIN/../lib", "-pthread"]
+    subprocess.run(command, check=True)
+    return built
+
+
+def server():
+    """A copy of mpflags-dev."""
+    return shutil.copy(TARGET / "release" / "mpflags-dev", OUT / "bin" / "mpflags-dev")
+
+
+def rust_benchmark():
+    """The program of benches/core.rs."""
+    messages = cargo("bench", "--bench", "core", "--no-run", "--message-format=json", capture=True)
+    for line in messages.splitlines():
+        message = json.loads(line)
+        if message.get("target", {}).get("name") == "core" and message.get("executable"):
+            return shutil.copy(message["executable"], OUT / "bin" / "core")
+    sys.exit("bench: cargo built no benchmark")
+
+
+def rustc():
+    return subprocess.run(["rustc", "-V"], cwd=ROOT, check=True, text=True, stdout=subprocess.PIPE).stdout.strip()

@@ -1,0 +1,183 @@
+//! The core's own benchmarks, through its public API: `cargo bench`, or `cargo bench -- NAME`.
+//!
+//! The cases are sampled in turn, so that a slow moment of the machine falls on all of them; the table tells medians and
+//! the quartiles. There is no framework: what criterion adds, `bench/run.py` does across processes and languages.
+//! `-- worker` answers lines `CASE MILLISECONDS THREADS` as bindings/c/bench/worker.c does.
+//!
+//! | case | what it is |
+//! | --- | --- |
+//! | bucket | one hash of a subject and a salt, 40 bytes |
+//! | rule-eq, rule-and5 | an evaluation with a parsed context: look-up, rule, one hash |
+//! | context-5, context-500 | parsing a context to keep it |
+//! | glance-eq, glance-and5, glance-500 | an evaluation that reads its context from JSON |
+//! | load | configuration with 1,000 flags → client |
+//! | all | every variant of 1,000 flags |
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a benchmark may fail loudly")]
+
+use std::fs;
+use std::hint::black_box;
+use std::io::{self, BufRead as _};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use mpflags::{Client, Config, Context, Reason, ValueType, bucket};
+
+const SAMPLE: Duration = Duration::from_millis(10);
+const ROUNDS: usize = 31;
+
+type Case = (&'static str, Box<dyn Fn()>);
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let timed = arguments.iter().any(|argument| argument == "--bench");
+    let names: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with("--")).collect();
+    if names.first().is_some_and(|name| *name == "worker") {
+        return worker(&cases());
+    }
+    let mut cases = cases();
+    cases.retain(|(name, _)| names.is_empty() || names.iter().any(|wanted| name.contains(wanted.as_str())));
+    if timed {
+        table(&cases);
+    } else {
+        // `cargo test --benches`: that they run is all there is to see.
+        cases.iter().for_each(|(_, run)| run());
+    }
+}
+
+fn cases() -> Vec<Case> {
+    let workload = workload();
+    let read = |name: &str| fs::read_to_string(workload.join(name)).expect(name);
+    let config = read("config.json");
+    let json = read("context.json");
+    let json_500 = read("context-500.json");
+    let new_client = |config: &str| Client::new(Config::from_json(config).expect("a configuration")).expect("a client");
+    let new_context = |json: &str| Context::from_json(json).expect("a context");
+    let client = || {
+        let client = new_client(&config);
+        for (key, json) in [("bench-eq", &json), ("bench-and5", &json), ("bench-eq", &json_500)] {
+            let evaluation = client.evaluate_json(key, json, ValueType::Boolean);
+            assert_eq!(evaluation.reason(), Reason::TargetingMatch, "{key}");
+        }
+        client
+    };
+    let by_handle = |key: &'static str| -> Box<dyn Fn()> {
+        let (client, context) = (client(), new_context(&json));
+        Box::new(move || {
+            black_box(client.boolean(black_box(key), &context, false));
+        })
+    };
+    let by_json = |key: &'static str, json: &str| -> Box<dyn Fn()> {
+        let (client, json) = (client(), json.to_owned());
+        Box::new(move || {
+            black_box(client.evaluate_json(black_box(key), &json, ValueType::Boolean));
+        })
+    };
+    let parse = |json: &str| -> Box<dyn Fn()> {
+        let json = json.to_owned();
+        Box::new(move || {
+            black_box(Context::from_json(black_box(&json)).expect("a context"));
+        })
+    };
+    let all: Box<dyn Fn()> = {
+        let (client, context) = (client(), new_context(&json));
+        Box::new(move || {
+            black_box(client.evaluate_all(&context));
+        })
+    };
+    let load: Box<dyn Fn()> = {
+        let config = config.clone();
+        // Freeing what was loaded is part of it here, as it is of a poll.
+        Box::new(move || drop(black_box(new_client(&config))))
+    };
+    let hash = || {
+        black_box(bucket(black_box("user-00012345678"), black_box("checkout-banner-00010123")));
+    };
+    vec![
+        ("bucket", Box::new(hash)),
+        ("rule-eq", by_handle("bench-eq")),
+        ("rule-and5", by_handle("bench-and5")),
+        ("context-5", parse(&json)),
+        ("context-500", parse(&json_500)),
+        ("glance-eq", by_json("bench-eq", &json)),
+        ("glance-and5", by_json("bench-and5", &json)),
+        ("glance-500", by_json("bench-eq", &json_500)),
+        ("load", load),
+        ("all", all),
+    ]
+}
+
+/// The files of bench/workload.py, which is run for them: equal files stay as they are.
+fn workload() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let directory = root.join("build/bench");
+    let written = Command::new("python3").arg(root.join("bench/workload.py")).arg(&directory).status();
+    assert!(
+        written.is_ok_and(|status| status.success()) || directory.join("config.json").exists(),
+        "python3 bench/workload.py build/bench: needed once, for the definitions"
+    );
+    directory
+}
+
+/// Runs `run` for `at_least`; gives the number of calls and the time that they took.
+fn sample(run: &dyn Fn(), at_least: Duration) -> (u64, Duration) {
+    let mut batch = 1;
+    loop {
+        let start = Instant::now();
+        (0..batch).for_each(|_| run());
+        let took = start.elapsed();
+        if took >= at_least {
+            return (batch, took);
+        }
+        // The batch that comes out too short calibrates the next; too long is no harm.
+        let factor = at_least.as_secs_f64() / took.as_secs_f64().max(1e-9);
+        batch = (batch as f64 * (factor * 1.1).clamp(1.5, 100.0)).ceil() as u64;
+    }
+}
+
+fn table(cases: &[Case]) {
+    let mut samples: Vec<Vec<f64>> = vec![Vec::with_capacity(ROUNDS); cases.len()];
+    for round in 0..=ROUNDS {
+        for ((_, run), samples) in cases.iter().zip(&mut samples) {
+            let (calls, took) = sample(&**run, SAMPLE);
+            // The first round warms up.
+            if round > 0 {
+                samples.push(took.as_nanos() as f64 / calls as f64);
+            }
+        }
+    }
+    println!("{:<12} {:>12} {:>12} {:>12}", "case", "median", "p25", "p75");
+    for ((name, _), samples) in cases.iter().zip(&mut samples) {
+        samples.sort_by(f64::total_cmp);
+        let at = |share: usize| readable(samples.get(samples.len() * share / 100).copied().unwrap_or(f64::NAN));
+        println!("{name:<12} {:>12} {:>12} {:>12}", at(50), at(25), at(75));
+    }
+}
+
+fn readable(ns: f64) -> String {
+    match ns {
+        _ if ns < 1e3 => format!("{ns:.1} ns"),
+        _ if ns < 1e6 => format!("{:.2} µs", ns / 1e3),
+        _ => format!("{:.2} ms", ns / 1e6),
+    }
+}
+
+fn worker(cases: &[Case]) {
+    for line in io::stdin().lock().lines().map_while(Result::ok) {
+        let mut words = line.split_whitespace();
+        let name = words.next().expect("a case");
+        let milliseconds: u64 = words.next().and_then(|word| word.parse().ok()).expect("milliseconds");
+        let (_, run) = cases.iter().find(|(known, _)| *known == name).expect(name);
+        // Calibrating is left out of what is told.
+        let (calls, _) = sample(&**run, Duration::from_millis(milliseconds));
+        let (start, cpu) = (Instant::now(), cpu_ns());
+        (0..calls).for_each(|_| run());
+        let took = start.elapsed().as_nanos() as u64;
+        println!("{calls} {took} {}", cpu.zip(cpu_ns()).map_or(took, |(before, after)| after - before));
+    }
+}
+
+/// What this thread has had of a processor. std does not tell it; Linux does.
+fn cpu_ns() -> Option<u64> {
+    fs::read_to_string("/proc/thread-self/schedstat").ok()?.split(' ').next()?.parse().ok()
+}

@@ -1,0 +1,142 @@
+/* The evaluations that are timed (worker.c) and counted (instructions.c). */
+
+#ifndef CASES_H
+#define CASES_H
+
+#include "bench.h"
+
+typedef struct {
+    mpflags_client *client;
+    mpflags_context *context;
+    text json;
+    text json_500;
+} workload;
+
+/* Runs an evaluation `times` times. The sum keeps the compiler from leaving anything out. */
+typedef uint64_t (*case_fn)(const workload *w, uint64_t times);
+
+static inline mpflags_evaluation *encoded(const workload *w, const char *key, size_t key_len, text json) {
+    mpflags_evaluation *evaluation = NULL;
+    mpflags_status status = mpflags_client_evaluate_encoded(w->client, key, key_len, json.ptr, json.len,
+                                                            MPFLAGS_ENCODING_JSON, MPFLAGS_TYPE_BOOLEAN, 0, &evaluation, NULL);
+    return status == MPFLAGS_OK ? evaluation : NULL;
+}
+
+static inline uint64_t take(mpflags_evaluation *evaluation) {
+    uint64_t value = 1 + mpflags_evaluation_boolean(evaluation);
+    mpflags_evaluation_free(evaluation);
+    return value;
+}
+
+static uint64_t handle_eq(const workload *w, uint64_t times) {
+    uint64_t sum = 0;
+    for (uint64_t i = 0; i < times; i++) {
+        sum += mpflags_client_get_boolean(w->client, MPFLAGS_S("bench-eq"), w->context, 0);
+    }
+    return sum;
+}
+
+static uint64_t handle_and5(const workload *w, uint64_t times) {
+    uint64_t sum = 0;
+    for (uint64_t i = 0; i < times; i++) {
+        sum += mpflags_client_get_boolean(w->client, MPFLAGS_S("bench-and5"), w->context, 0);
+    }
+    return sum;
+}
+
+static uint64_t evaluate_eq(const workload *w, uint64_t times) {
+    uint64_t sum = 0;
+    for (uint64_t i = 0; i < times; i++) {
+        mpflags_evaluation *evaluation = NULL;
+        mpflags_client_evaluate(w->client, MPFLAGS_S("bench-eq"), w->context, MPFLAGS_TYPE_BOOLEAN, 0, &evaluation, NULL);
+        sum += take(evaluation);
+    }
+    return sum;
+}
+
+static uint64_t json_eq(const workload *w, uint64_t times) {
+    uint64_t sum = 0;
+    for (uint64_t i = 0; i < times; i++) {
+        sum += take(encoded(w, MPFLAGS_S("bench-eq"), w->json));
+    }
+    return sum;
+}
+
+static uint64_t json_and5(const workload *w, uint64_t times) {
+    uint64_t sum = 0;
+    for (uint64_t i = 0; i < times; i++) {
+        sum += take(encoded(w, MPFLAGS_S("bench-and5"), w->json));
+    }
+    return sum;
+}
+
+static uint64_t json_500(const workload *w, uint64_t times) {
+    uint64_t sum = 0;
+    for (uint64_t i = 0; i < times; i++) {
+        sum += take(encoded(w, MPFLAGS_S("bench-eq"), w->json_500));
+    }
+    return sum;
+}
+
+static uint64_t new_context_5(const workload *w, uint64_t times) {
+    for (uint64_t i = 0; i < times; i++) {
+        mpflags_context_free(new_context(w->json));
+    }
+    return times;
+}
+
+/* One 40-byte FNV-1a after another, each from the state of the last: 43 ns on the machine that the goals were set on,
+   in its fast phase. It tells how fast this machine is now. */
+static uint64_t reference(const workload *w, uint64_t times) {
+    uint64_t state = (uint64_t)(uintptr_t)w;
+    for (uint64_t i = 0; i < times; i++) {
+        for (int byte = 0; byte < 40; byte++) {
+            state = (state ^ (uint64_t)byte) * 0x100000001b3u;
+        }
+    }
+    return state;
+}
+
+static const struct {
+    const char *name;
+    case_fn run;
+} CASES[] = {
+    {"handle-eq", handle_eq}, {"handle-and5", handle_and5}, {"evaluate-eq", evaluate_eq},
+    {"json-eq", json_eq},     {"json-and5", json_and5},     {"json-500", json_500},
+    {"context", new_context_5}, {"reference", reference},
+};
+
+static inline case_fn find_case(const char *name) {
+    for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
+        if (strcmp(CASES[i].name, name) == 0) {
+            return CASES[i].run;
+        }
+    }
+    return NULL;
+}
+
+/* A benchmark of evaluations that fail would be a fast one. */
+static inline void expect_match(mpflags_evaluation *evaluation) {
+    if (evaluation == NULL || !mpflags_evaluation_has_value(evaluation)
+        || mpflags_evaluation_reason(evaluation) != MPFLAGS_REASON_TARGETING_MATCH) {
+        fail("an evaluation did not come out as meant");
+    }
+    mpflags_evaluation_free(evaluation);
+}
+
+static inline workload load_workload(const char *directory) {
+    text config = read_workload(directory, "config.json");
+    workload w = {
+        .client = new_client(config.ptr, config.len),
+        .json = read_workload(directory, "context.json"),
+        .json_500 = read_workload(directory, "context-500.json"),
+    };
+    free(config.ptr);
+    w.context = new_context(w.json);
+    expect_match(encoded(&w, MPFLAGS_S("bench-eq"), w.json));
+    expect_match(encoded(&w, MPFLAGS_S("bench-and5"), w.json));
+    expect_match(encoded(&w, MPFLAGS_S("bench-eq"), w.json_500));
+    return w;
+}
+
+#endif

@@ -1,0 +1,30 @@
+/* Polls, and tells how much was allocated so far, whenever a line comes in.
+
+       polls URL INTERVAL_MS
+
+   The answer is `CALLS BYTES LARGEST`, and LARGEST, the largest allocation, begins anew. bench/run.py waits for polls in
+   between, and takes differences. */
+
+#include "bench.h"
+
+#include "allocations.h"
+
+int main(int argc, char **argv) {
+    if (argc != 3) {
+        fail("usage: polls URL INTERVAL_MS");
+    }
+    char config[1024], line[16];
+    int len = snprintf(config, sizeof config, "{\"token\":\"bench\",\"api_host\":\"%s\",\"polling_interval_ms\":%s}",
+                       argv[1], argv[2]);
+    mpflags_client *client = new_client(config, (size_t)len);
+    mpflags_error *error = NULL;
+    check(mpflags_client_start(client, &error), error);
+    check(mpflags_client_wait_ready(client, 10000, &error), error);
+    while (fgets(line, sizeof line, stdin) != NULL) {
+        printf("%llu %llu %llu\n", (unsigned long long)allocated_calls, (unsigned long long)allocated_bytes,
+               (unsigned long long)atomic_exchange(&allocated_largest, 0));
+        fflush(stdout);
+    }
+    mpflags_client_free(client);
+    return 0;
+}

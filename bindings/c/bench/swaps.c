@@ -1,0 +1,144 @@
+/* How long evaluations take while definitions are replaced.
+
+       swaps URL DIRECTORY POLLING_INTERVAL_MS SEGMENT_MS SEGMENTS
+
+   Two clients hold the same definitions. One polls URL, where bench/run.py changes the document after each poll; the other
+   never does. The evaluating thread turns from one to the other: `swapped` evaluates what is being replaced, `parsed`
+   bears the same load beside it. A third kind, `quiet`, comes first, before anything polls. Each evaluation is of
+   another of the 1,000 flags, so a new set is read all over, as it is by a server with many flags.
+
+   One line for each segment: `KIND EVALUATIONS P50 P99 P999 P9999 MAX`, in nanoseconds. Last `allocator`, with the calls of
+   malloc and of free that the evaluating thread made: a set that it freed would show. */
+
+#include "bench.h"
+
+#include "allocations.h"
+
+#if defined(__x86_64__)
+#include <x86intrin.h>
+static uint64_t ticks(void) {
+    return __rdtsc();
+}
+#else
+static uint64_t ticks(void) {
+    return wall_ns();
+}
+#endif
+
+/* 32 buckets for each power of two: 3 % fine, and small enough to leave the cache to what is measured. */
+enum { FINE = 5, BUCKETS = 64 << FINE };
+
+static unsigned bucket_of(uint64_t value) {
+    if (value < 1u << FINE) {
+        return (unsigned)value;
+    }
+    unsigned power = 63u - (unsigned)__builtin_clzll(value);
+    return ((power - FINE + 1) << FINE) + (unsigned)((value >> (power - FINE)) & ((1u << FINE) - 1));
+}
+
+static double middle_of(unsigned bucket) {
+    unsigned power = bucket >> FINE, fine = bucket & ((1u << FINE) - 1);
+    if (power == 0) {
+        return fine;
+    }
+    return ((double)((1u << FINE) + fine) + 0.5) * (double)(1ull << (power - 1));
+}
+
+static double at(const uint32_t *histogram, uint64_t total, double share) {
+    uint64_t rank = (uint64_t)((double)total * share), seen = 0;
+    for (unsigned i = 0; i < BUCKETS; i++) {
+        seen += histogram[i];
+        if (seen > rank) {
+            return middle_of(i);
+        }
+    }
+    return 0;
+}
+
+static double tick_ns(void) {
+    uint64_t wall = wall_ns(), tick = ticks();
+    while (wall_ns() - wall < 50000000) {
+    }
+    return (double)(wall_ns() - wall) / (double)(ticks() - tick);
+}
+
+typedef struct {
+    const char *ptr;
+    size_t len;
+} key;
+
+static key keys[1000];
+static size_t key_count;
+static volatile uint64_t sink;
+
+static void read_keys(text file) {
+    for (char *line = strtok(file.ptr, "\n"); line != NULL && key_count < 1000; line = strtok(NULL, "\n")) {
+        keys[key_count++] = (key){line, strlen(line)};
+    }
+}
+
+/* Of this thread, while it evaluated. */
+static uint64_t allocations, frees;
+
+static void segment(const char *kind, const mpflags_client *client, const mpflags_context *context, uint64_t ms, double ns) {
+    static uint32_t histogram[BUCKETS];
+    memset(histogram, 0, sizeof histogram);
+    uint64_t total = 0, sum = 0, worst = 0, end = ticks() + (uint64_t)((double)ms * 1e6 / ns);
+    size_t next = 0;
+    uint64_t allocations_before = thread_allocations, frees_before = thread_frees;
+    for (uint64_t before = ticks(); before < end;) {
+        sum += mpflags_client_get_boolean(client, keys[next].ptr, keys[next].len, context, 0);
+        uint64_t now = ticks(), took = now - before;
+        histogram[bucket_of(took)]++;
+        worst = took > worst ? took : worst;
+        total++;
+        next = next + 1 == key_count ? 0 : next + 1;
+        before = now;
+    }
+    allocations += thread_allocations - allocations_before;
+    frees += thread_frees - frees_before;
+    sink += sum;
+    printf("%s %llu", kind, (unsigned long long)total);
+    static const double SHARES[] = {0.5, 0.99, 0.999, 0.9999};
+    for (size_t i = 0; i < 4; i++) {
+        printf(" %.0f", at(histogram, total, SHARES[i]) * ns);
+    }
+    printf(" %.0f\n", (double)worst * ns);
+    fflush(stdout);
+}
+
+int main(int argc, char **argv) {
+    if (argc != 6) {
+        fail("usage: swaps URL DIRECTORY POLLING_INTERVAL_MS SEGMENT_MS SEGMENTS");
+    }
+    uint64_t ms = strtoull(argv[4], NULL, 10), segments = strtoull(argv[5], NULL, 10);
+    char config[8192];
+    int len = snprintf(config, sizeof config,
+                       "{\"token\":\"bench\",\"enable_polling\":false,\"definitions_path\":\"%s/definitions.json\"}", argv[2]);
+    mpflags_client *still = new_client(config, (size_t)len);
+    len = snprintf(config, sizeof config, "{\"token\":\"bench\",\"api_host\":\"%s\",\"polling_interval_ms\":%s}", argv[1],
+                   argv[3]);
+    mpflags_client *polling = new_client(config, (size_t)len);
+    mpflags_context *context = new_context(read_workload(argv[2], "context.json"));
+    read_keys(read_workload(argv[2], "keys.txt"));
+    double ns = tick_ns();
+    printf("tick %f\n", ns);
+    fflush(stdout);
+
+    /* What a thread's first evaluation sets up is not at issue. */
+    sink += mpflags_client_get_boolean(still, keys[0].ptr, keys[0].len, context, 0);
+    for (uint64_t i = 0; i < segments; i++) {
+        segment("quiet", still, context, ms / 2, ns);
+    }
+    mpflags_error *error = NULL;
+    check(mpflags_client_start(polling, &error), error);
+    check(mpflags_client_wait_ready(polling, 10000, &error), error);
+    for (uint64_t i = 0; i < segments; i++) {
+        segment("swapped", polling, context, ms, ns);
+        segment("parsed", still, context, ms, ns);
+    }
+    printf("allocator %llu %llu\n", (unsigned long long)allocations, (unsigned long long)frees);
+    mpflags_client_free(polling);
+    mpflags_client_free(still);
+    return 0;
+}

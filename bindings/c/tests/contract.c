@@ -1,0 +1,447 @@
+/* The contract at the edges: every argument of every function is NULL, broken or unknown once, and nothing is written
+ * that the header does not promise. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mpflags.h"
+
+static int failures;
+
+#define CHECK(condition) \
+    do { if (!(condition)) { failures++; fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); } } while (0)
+
+static bool is(mpflags_str text, const char *expected, size_t len)
+{
+    return text.ptr != NULL && text.len == len && memcmp(text.ptr, expected, len) == 0 && text.ptr[len] == '\0';
+}
+
+#define IS(text, literal) is((text), MPFLAGS_S(literal))
+#define IS_NONE(text) ((text).ptr == NULL && (text).len == 0)
+
+#define FLAG(key, context, rest) "{\"key\": \"" key "\", \"context\": \"" context "\", \"hash_salt\": null, " rest \
+    ", \"rollout\": [{\"rollout_percentage\": 1}]}}"
+#define ONE(value) "\"ruleset\": {\"variants\": [{\"key\": \"v\", \"value\": " value ", \"split\": 1}]"
+
+/* A flag for each kind of value; `bad` is not a flag and is told in the stream. */
+#define CONFIG "{\"token\": \"t\", \"enable_polling\": false, \"definitions\": {\"flags\": [" \
+    FLAG("boolean", "id", ONE("true")) "," FLAG("string", "id", ONE("\"a\\u0000b\"")) "," \
+    FLAG("int", "id", ONE("-42")) "," FLAG("double", "id", ONE("1.5")) "," \
+    FLAG("object", "id", ONE("{\"a\": [1, 2]}")) "," FLAG("array", "id", ONE("[]")) "," \
+    FLAG("null", "id", ONE("null")) "," FLAG("", "id", ONE("7")) "," \
+    FLAG("experiment", "id", "\"experiment_id\": \"e-1\", \"is_experiment_active\": true, " ONE("true")) "," \
+    "{\"key\": \"bad\"}]}}"
+
+/* Everything that a fallible function can take. */
+struct call {
+    const mpflags_client *client;
+    const char *text;
+    size_t text_len;
+    const char *second;
+    size_t second_len;
+    const mpflags_context *context;
+    int32_t encoding;
+    uint32_t type, options;
+    mpflags_callback callback;
+    void **out;
+    mpflags_error **err;
+};
+
+static int dropped;
+static void callback(const mpflags_item *item, void *user_data) { (void)item; (void)user_data; }
+static void drop(void *user_data) { (void)user_data; dropped++; }
+
+static mpflags_status client_new(const struct call *c)
+{ return mpflags_client_new(c->text, c->text_len, (mpflags_client **)c->out, c->err); }
+static mpflags_status context_new(const struct call *c)
+{ return mpflags_context_new_json(c->text, c->text_len, (mpflags_context **)c->out, c->err); }
+static mpflags_status start(const struct call *c) { return mpflags_client_start(c->client, c->err); }
+static mpflags_status wait_ready(const struct call *c) { return mpflags_client_wait_ready(c->client, 0, c->err); }
+static mpflags_status shut(const struct call *c) { return mpflags_client_shutdown(c->client, 1000, c->err); }
+static mpflags_status next(const struct call *c)
+{ return mpflags_client_next(c->client, 0, (mpflags_item **)c->out, c->err); }
+static mpflags_status set_override(const struct call *c)
+{ return mpflags_client_set_override(c->client, c->text, c->text_len, c->second, c->second_len, c->err); }
+static mpflags_status clear_override(const struct call *c)
+{ return mpflags_client_clear_override(c->client, c->text, c->text_len, c->err); }
+static mpflags_status set_callback(const struct call *c)
+{ return mpflags_client_set_callback(c->client, c->callback, NULL, drop, c->err); }
+static mpflags_status evaluate(const struct call *c)
+{
+    return mpflags_client_evaluate(c->client, c->text, c->text_len, c->context, c->type, c->options,
+                                   (mpflags_evaluation **)c->out, c->err);
+}
+static mpflags_status evaluate_encoded(const struct call *c)
+{
+    return mpflags_client_evaluate_encoded(c->client, c->text, c->text_len, c->second, c->second_len, c->encoding,
+                                           c->type, c->options, (mpflags_evaluation **)c->out, c->err);
+}
+
+static void free_client(void *p) { mpflags_client_free(p); }
+static void free_context(void *p) { mpflags_context_free(p); }
+static void free_evaluation(void *p) { mpflags_evaluation_free(p); }
+static void free_item(void *p) { mpflags_item_free(p); }
+
+/* Which arguments a function takes, what makes it succeed, and what it does with the empty string. */
+static const struct row {
+    const char *name;
+    mpflags_status (*call)(const struct call *);
+    const char *text, *second;
+    mpflags_status text_empty, second_empty;
+    bool client, type, encoding, callback;
+    void (*free)(void *);
+    mpflags_status shut_down; /* what a good call gives after shutdown */
+} rows[] = {
+    {"client_new", client_new, CONFIG, NULL, MPFLAGS_INVALID_CONFIG, 0, 0, 0, 0, 0, free_client, MPFLAGS_OK},
+    {"context_new_json", context_new, "{\"id\": 1}", NULL, MPFLAGS_INVALID_CONTEXT, 0, 0, 0, 0, 0, free_context, MPFLAGS_OK},
+    {"client_evaluate", evaluate, "boolean", NULL, MPFLAGS_OK, 0, 1, 1, 0, 0, free_evaluation, MPFLAGS_OK},
+    {"client_evaluate_encoded", evaluate_encoded, "boolean", "{\"id\": 1}", MPFLAGS_OK, MPFLAGS_OK, 1, 1, 1, 0,
+     free_evaluation, MPFLAGS_OK},
+    {"client_set_override", set_override, "o", "1", MPFLAGS_OK, MPFLAGS_INVALID_ARGUMENT, 1, 0, 0, 0, NULL, MPFLAGS_OK},
+    {"client_clear_override", clear_override, "o", NULL, MPFLAGS_OK, 0, 1, 0, 0, 0, NULL, MPFLAGS_OK},
+    {"client_next", next, NULL, NULL, 0, 0, 1, 0, 0, 0, free_item, MPFLAGS_CLOSED},
+    {"client_wait_ready", wait_ready, NULL, NULL, 0, 0, 1, 0, 0, 0, NULL, MPFLAGS_CLOSED},
+    {"client_set_callback", set_callback, NULL, NULL, 0, 0, 1, 0, 0, 1, NULL, MPFLAGS_OK},
+    {"client_start", start, NULL, NULL, 0, 0, 1, 0, 0, 0, NULL, MPFLAGS_OK},
+    {"client_shutdown", shut, NULL, NULL, 0, 0, 1, 0, 0, 0, NULL, MPFLAGS_OK},
+};
+
+static char sentinel;
+
+/* Calls with and without `err`, and checks all that the header says of failures and successes. */
+static void expect(const struct row *row, struct call call, mpflags_status expected, const char *what)
+{
+    for (int with_err = 1; with_err >= 0; with_err--) {
+        bool no_out = call.out == NULL;
+        void *out = &sentinel;
+        mpflags_error *err = (mpflags_error *)&sentinel;
+        call.out = no_out ? NULL : &out;
+        call.err = with_err ? &err : NULL;
+        mpflags_status status = row->call(&call);
+        if (status != expected) {
+            failures++;
+            fprintf(stderr, "%s, %s: status %d instead of %d\n", row->name, what, (int)status, (int)expected);
+        }
+        if (status == MPFLAGS_OK) {
+            CHECK(err == (mpflags_error *)&sentinel);
+            CHECK((row->free != NULL) == (out != &sentinel));
+            if (out != &sentinel && row->free) row->free(out);
+        } else {
+            CHECK(out == &sentinel);
+            if (with_err) {
+                CHECK(err != (mpflags_error *)&sentinel && mpflags_error_status(err) == status);
+                mpflags_str message = mpflags_error_message(err);
+                CHECK(message.len > 0 && message.ptr[message.len] == '\0' && strlen(message.ptr) == message.len);
+                mpflags_error_free(err);
+            }
+        }
+        if (no_out) call.out = NULL;
+    }
+}
+
+static mpflags_client *new_client(void)
+{
+    mpflags_client *client = NULL;
+    CHECK(mpflags_client_new(MPFLAGS_S(CONFIG), &client, NULL) == MPFLAGS_OK);
+    return client;
+}
+
+static void arguments(const struct row *row)
+{
+    static const char bad[] = "ab\xff";
+    /* A client of its own: some rows end or change it. */
+    mpflags_client *client = new_client();
+    void *none;
+    const struct call good = {
+        .client = client, .text = row->text, .text_len = row->text ? strlen(row->text) : 0,
+        .second = row->second, .second_len = row->second ? strlen(row->second) : 0,
+        .encoding = MPFLAGS_ENCODING_JSON, .callback = callback, .out = &none,
+    };
+    struct call call;
+    if (row->client) {
+        call = good;
+        call.client = NULL;
+        expect(row, call, MPFLAGS_NULL_ARGUMENT, "NULL client");
+    }
+    if (row->free) {
+        call = good;
+        call.out = NULL;
+        expect(row, call, MPFLAGS_NULL_ARGUMENT, "NULL out");
+    }
+    if (row->text) {
+        call = good;
+        call.text = NULL;
+        expect(row, call, MPFLAGS_NULL_ARGUMENT, "NULL text");
+        call.text_len = 0;
+        expect(row, call, row->text_empty, "NULL text of length 0");
+        call.text = "x";
+        expect(row, call, row->text_empty, "text of length 0");
+        call.text = bad;
+        call.text_len = 3;
+        expect(row, call, MPFLAGS_INVALID_UTF8, "text that is not UTF-8");
+        call.text_len = SIZE_MAX;
+        expect(row, call, MPFLAGS_INVALID_ARGUMENT, "text longer than memory");
+    }
+    if (row->second) {
+        call = good;
+        call.second = NULL;
+        expect(row, call, MPFLAGS_NULL_ARGUMENT, "NULL second");
+        call.second_len = 0;
+        expect(row, call, row->second_empty, "NULL second of length 0");
+        call.second = "x";
+        expect(row, call, row->second_empty, "second of length 0");
+        call.second = bad;
+        call.second_len = 3;
+        expect(row, call, MPFLAGS_INVALID_UTF8, "second that is not UTF-8");
+        call.second_len = SIZE_MAX;
+        expect(row, call, MPFLAGS_INVALID_ARGUMENT, "second longer than memory");
+    }
+    if (row->type) {
+        call = good;
+        for (uint32_t type = MPFLAGS_TYPE_ANY; type <= MPFLAGS_TYPE_OBJECT; type++) {
+            call.type = type;
+            expect(row, call, MPFLAGS_OK, "a type");
+        }
+        for (uint32_t type = MPFLAGS_TYPE_OBJECT + 1; type != 0; type <<= 1) {
+            call.type = type;
+            expect(row, call, MPFLAGS_INVALID_ARGUMENT, "an unknown type");
+        }
+        call.type = UINT32_MAX;
+        expect(row, call, MPFLAGS_INVALID_ARGUMENT, "an unknown type");
+        call = good;
+        for (uint32_t bit = 1; bit != 0; bit <<= 1) {
+            call.options = bit;
+            expect(row, call, MPFLAGS_UNKNOWN_BIT, "an unknown option");
+        }
+    }
+    if (row->encoding) {
+        static const int32_t unknown[] = {0, 2, -1, INT32_MIN, INT32_MAX};
+        call = good;
+        for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++) {
+            call.encoding = unknown[i];
+            expect(row, call, MPFLAGS_INVALID_ARGUMENT, "an unknown encoding");
+        }
+    }
+    if (row->callback) {
+        call = good;
+        call.callback = NULL;
+        expect(row, call, MPFLAGS_NULL_ARGUMENT, "NULL callback");
+        CHECK(dropped == 0);
+        CHECK(set_callback(&good) == MPFLAGS_OK);
+        expect(row, good, MPFLAGS_INVALID_ARGUMENT, "a second callback");
+        CHECK(dropped == 0);
+        mpflags_item *item = NULL;
+        CHECK(mpflags_client_next(client, 0, &item, NULL) == MPFLAGS_INVALID_ARGUMENT);
+        mpflags_client_free(client);
+        CHECK(dropped == 1);
+        return;
+    }
+    if (row->call == next) {
+        /* One item waits: the flag that is none. */
+        mpflags_item *item = NULL;
+        CHECK(mpflags_client_next(client, 0, &item, NULL) == MPFLAGS_OK);
+        CHECK(mpflags_item_kind(item) == MPFLAGS_ITEM_LOG && mpflags_item_level(item) == MPFLAGS_LEVEL_WARNING);
+        CHECK(mpflags_item_state(item) == MPFLAGS_STATE_NONE && mpflags_item_key_count(item) == 0);
+        CHECK(IS_NONE(mpflags_item_key(item, 0)) && IS_NONE(mpflags_item_key(item, SIZE_MAX)));
+        CHECK(strstr(mpflags_item_message(item).ptr, "bad") != NULL);
+        mpflags_item_free(item);
+        expect(row, good, MPFLAGS_TIMEOUT, "no item");
+    } else {
+        expect(row, good, MPFLAGS_OK, "a good call");
+        expect(row, good, MPFLAGS_OK, "a second good call");
+    }
+    mpflags_client_free(client);
+}
+
+static void after_shutdown(const struct row *row)
+{
+    mpflags_client *client = new_client();
+    void *none;
+    const struct call good = {
+        .client = client, .text = row->text, .text_len = row->text ? strlen(row->text) : 0,
+        .second = row->second, .second_len = row->second ? strlen(row->second) : 0,
+        .encoding = MPFLAGS_ENCODING_JSON, .callback = callback, .out = &none,
+    };
+    CHECK(mpflags_client_shutdown(client, 1000, NULL) == MPFLAGS_OK);
+    CHECK(mpflags_client_shutdown(client, 0, NULL) == MPFLAGS_OK);
+    if (row->callback) {
+        CHECK(row->call(&good) == row->shut_down);
+    } else {
+        expect(row, good, row->shut_down, "after shutdown");
+    }
+    CHECK(mpflags_client_get_boolean(client, MPFLAGS_S("experiment"), NULL, 0) == false);
+    CHECK(mpflags_client_state(client) == MPFLAGS_STATE_READY);
+    mpflags_client_free(client);
+}
+
+static mpflags_context *new_context(void)
+{
+    mpflags_context *context = NULL;
+    CHECK(mpflags_context_new_json(MPFLAGS_S("{\"id\": \"u1\"}"), &context, NULL) == MPFLAGS_OK);
+    return context;
+}
+
+/* The functions that cannot fail give what they say. */
+static void values(void)
+{
+    static const char bad[] = "bool\xff";
+    mpflags_client *client = new_client();
+    mpflags_context *context = new_context();
+    CHECK(mpflags_client_get_boolean(client, MPFLAGS_S("boolean"), context, 0) == true);
+    CHECK(mpflags_client_get_int64(client, MPFLAGS_S("int"), context, 0) == -42);
+    CHECK(mpflags_client_get_int64(client, MPFLAGS_S(""), context, 0) == 7);
+    CHECK(mpflags_client_get_int64(client, NULL, 0, context, 0) == 7);
+    CHECK(mpflags_client_get_double(client, MPFLAGS_S("double"), context, 0) == 1.5);
+    CHECK(mpflags_client_get_double(client, MPFLAGS_S("int"), context, 0) == -42.0);
+    for (int32_t fallback = -1; fallback <= 2; fallback++) {
+        bool as_bool = fallback != 0;
+        CHECK(mpflags_client_get_boolean(NULL, MPFLAGS_S("boolean"), context, fallback) == as_bool);
+        CHECK(mpflags_client_get_boolean(client, NULL, 3, context, fallback) == as_bool);
+        CHECK(mpflags_client_get_boolean(client, bad, sizeof bad - 1, context, fallback) == as_bool);
+        CHECK(mpflags_client_get_boolean(client, MPFLAGS_S("boolean"), NULL, fallback) == as_bool);
+        CHECK(mpflags_client_get_boolean(client, MPFLAGS_S("int"), context, fallback) == as_bool);
+        CHECK(mpflags_client_get_int64(NULL, MPFLAGS_S("int"), context, fallback) == fallback);
+        CHECK(mpflags_client_get_int64(client, NULL, 3, context, fallback) == fallback);
+        CHECK(mpflags_client_get_int64(client, bad, sizeof bad - 1, context, fallback) == fallback);
+        CHECK(mpflags_client_get_int64(client, MPFLAGS_S("int"), NULL, fallback) == fallback);
+        CHECK(mpflags_client_get_int64(client, MPFLAGS_S("double"), context, fallback) == fallback);
+        CHECK(mpflags_client_get_double(NULL, MPFLAGS_S("double"), context, fallback) == fallback);
+        CHECK(mpflags_client_get_double(client, NULL, 3, context, fallback) == fallback);
+        CHECK(mpflags_client_get_double(client, bad, sizeof bad - 1, context, fallback) == fallback);
+        CHECK(mpflags_client_get_double(client, MPFLAGS_S("double"), NULL, fallback) == fallback);
+        CHECK(mpflags_client_get_double(client, MPFLAGS_S("none"), context, fallback) == fallback);
+    }
+    CHECK(mpflags_client_state(NULL) == MPFLAGS_STATE_NONE);
+    CHECK(mpflags_client_state(client) == MPFLAGS_STATE_READY);
+    CHECK(mpflags_abi_version() == MPFLAGS_ABI_VERSION && mpflags_abi_revision() == MPFLAGS_ABI_REVISION);
+    CHECK(mpflags_version().len >= 5 && mpflags_version().ptr[mpflags_version().len] == '\0');
+    mpflags_context_free(context);
+    mpflags_client_free(client);
+}
+
+static mpflags_evaluation *evaluated(const mpflags_client *client, const char *key, uint32_t type)
+{
+    mpflags_evaluation *evaluation = NULL;
+    mpflags_context *context = new_context();
+    CHECK(mpflags_client_evaluate(client, key, strlen(key), context, type, 0, &evaluation, NULL) == MPFLAGS_OK);
+    /* The evaluation does not need it. */
+    mpflags_context_free(context);
+    return evaluation;
+}
+
+/* Accessors, on evaluations whose client is gone. */
+static void evaluations(void)
+{
+    static const struct { const char *key; int32_t kind; bool boolean; int64_t integer; double number; const char *json; } kinds[] = {
+        {"boolean", MPFLAGS_KIND_BOOLEAN, true, 0, 0, "true"},
+        {"string", MPFLAGS_KIND_STRING, false, 0, 0, "\"a\\u0000b\""},
+        {"int", MPFLAGS_KIND_INT64, false, -42, -42, "-42"},
+        {"double", MPFLAGS_KIND_DOUBLE, false, 0, 1.5, "1.5"},
+        {"object", MPFLAGS_KIND_OBJECT, false, 0, 0, "{\"a\":[1,2]}"},
+        {"array", MPFLAGS_KIND_ARRAY, false, 0, 0, "[]"},
+        {"null", MPFLAGS_KIND_NULL, false, 0, 0, "null"},
+    };
+    enum { KINDS = sizeof kinds / sizeof *kinds };
+    mpflags_evaluation *of[KINDS];
+    mpflags_client *client = new_client();
+    for (int i = 0; i < KINDS; i++) of[i] = evaluated(client, kinds[i].key, MPFLAGS_TYPE_ANY);
+    mpflags_evaluation *experiment = evaluated(client, "experiment", MPFLAGS_TYPE_BOOLEAN);
+    mpflags_evaluation *mismatch = evaluated(client, "string", MPFLAGS_TYPE_BOOLEAN);
+    mpflags_evaluation *missing = evaluated(client, "none", MPFLAGS_TYPE_ANY);
+    mpflags_client_free(client);
+    for (int i = 0; i < KINDS; i++) {
+        CHECK(mpflags_evaluation_has_value(of[i]) && mpflags_evaluation_kind(of[i]) == kinds[i].kind);
+        CHECK(mpflags_evaluation_boolean(of[i]) == kinds[i].boolean);
+        CHECK(mpflags_evaluation_int64(of[i]) == kinds[i].integer);
+        CHECK(mpflags_evaluation_double(of[i]) == kinds[i].number);
+        CHECK(is(mpflags_evaluation_json(of[i]), kinds[i].json, strlen(kinds[i].json)));
+        if (kinds[i].kind == MPFLAGS_KIND_STRING) {
+            /* A value may hold U+0000: the length is the truth. */
+            CHECK(is(mpflags_evaluation_string(of[i]), "a\0b", 3));
+        } else {
+            CHECK(IS_NONE(mpflags_evaluation_string(of[i])));
+        }
+        CHECK(IS(mpflags_evaluation_variant(of[i]), "v"));
+        CHECK(is(mpflags_evaluation_key(of[i]), kinds[i].key, strlen(kinds[i].key)));
+        CHECK(mpflags_evaluation_reason(of[i]) == MPFLAGS_REASON_STATIC);
+        CHECK(mpflags_evaluation_error_code(of[i]) == MPFLAGS_ERROR_NONE);
+        CHECK(IS_NONE(mpflags_evaluation_message(of[i])) && IS_NONE(mpflags_evaluation_experiment_id(of[i])));
+        CHECK(mpflags_evaluation_is_experiment_active(of[i]) == MPFLAGS_EXPERIMENT_UNKNOWN);
+        CHECK(!mpflags_evaluation_is_qa_tester(of[i]) && IS(mpflags_evaluation_metadata_json(of[i]), "{}"));
+        mpflags_evaluation_free(of[i]);
+    }
+    CHECK(IS(mpflags_evaluation_experiment_id(experiment), "e-1"));
+    CHECK(mpflags_evaluation_is_experiment_active(experiment) == MPFLAGS_EXPERIMENT_ACTIVE);
+    CHECK(IS(mpflags_evaluation_metadata_json(experiment), "{\"experiment_id\":\"e-1\",\"is_experiment_active\":true}"));
+    CHECK(!mpflags_evaluation_has_value(mismatch) && mpflags_evaluation_kind(mismatch) == MPFLAGS_KIND_NONE);
+    CHECK(mpflags_evaluation_error_code(mismatch) == MPFLAGS_ERROR_TYPE_MISMATCH);
+    CHECK(IS(mpflags_evaluation_message(mismatch), "expected boolean, the variant holds a string"));
+    CHECK(IS_NONE(mpflags_evaluation_variant(mismatch)) && IS_NONE(mpflags_evaluation_json(mismatch)));
+    CHECK(mpflags_evaluation_reason(missing) == MPFLAGS_REASON_ERROR);
+    CHECK(mpflags_evaluation_error_code(missing) == MPFLAGS_ERROR_FLAG_NOT_FOUND);
+    CHECK(strstr(mpflags_evaluation_message(missing).ptr, "`none`") != NULL);
+    mpflags_evaluation_free(experiment);
+    mpflags_evaluation_free(mismatch);
+    mpflags_evaluation_free(missing);
+}
+
+static void nulls(void)
+{
+    CHECK(!mpflags_evaluation_has_value(NULL) && mpflags_evaluation_kind(NULL) == MPFLAGS_KIND_NONE);
+    CHECK(!mpflags_evaluation_boolean(NULL) && mpflags_evaluation_int64(NULL) == 0);
+    CHECK(mpflags_evaluation_double(NULL) == 0 && IS_NONE(mpflags_evaluation_string(NULL)));
+    CHECK(IS_NONE(mpflags_evaluation_json(NULL)) && IS_NONE(mpflags_evaluation_variant(NULL)));
+    CHECK(mpflags_evaluation_reason(NULL) == MPFLAGS_REASON_UNKNOWN);
+    CHECK(mpflags_evaluation_error_code(NULL) == MPFLAGS_ERROR_NONE);
+    CHECK(IS_NONE(mpflags_evaluation_message(NULL)) && IS_NONE(mpflags_evaluation_key(NULL)));
+    CHECK(IS_NONE(mpflags_evaluation_experiment_id(NULL)) && !mpflags_evaluation_is_qa_tester(NULL));
+    CHECK(mpflags_evaluation_is_experiment_active(NULL) == MPFLAGS_EXPERIMENT_UNKNOWN);
+    CHECK(IS_NONE(mpflags_evaluation_metadata_json(NULL)));
+    CHECK(mpflags_item_kind(NULL) == MPFLAGS_ITEM_NONE && mpflags_item_level(NULL) == MPFLAGS_LEVEL_NONE);
+    CHECK(mpflags_item_state(NULL) == MPFLAGS_STATE_NONE && IS_NONE(mpflags_item_message(NULL)));
+    CHECK(mpflags_item_key_count(NULL) == 0 && IS_NONE(mpflags_item_key(NULL, 0)));
+    CHECK(mpflags_error_status(NULL) == MPFLAGS_OK && IS_NONE(mpflags_error_message(NULL)));
+    mpflags_client_free(NULL);
+    mpflags_context_free(NULL);
+    mpflags_evaluation_free(NULL);
+    mpflags_item_free(NULL);
+    mpflags_error_free(NULL);
+}
+
+/* A context is for every client, and outlives all of them. */
+static void outliving(void)
+{
+    mpflags_context *context = new_context();
+    for (int i = 0; i < 2; i++) {
+        mpflags_client *client = new_client();
+        CHECK(mpflags_client_get_boolean(client, MPFLAGS_S("boolean"), context, 0));
+        mpflags_client_free(client);
+    }
+    mpflags_context_free(context);
+}
+
+/* A failure names what is wrong, and never a secret. */
+static void messages(void)
+{
+    mpflags_client *client = NULL;
+    mpflags_error *err = NULL;
+    CHECK(mpflags_client_new(MPFLAGS_S("{\"token\": \"s3cret\", \"pol\": 1}"), &client, &err) == MPFLAGS_INVALID_CONFIG);
+    CHECK(client == NULL && strstr(mpflags_error_message(err).ptr, "pol") != NULL);
+    CHECK(strstr(mpflags_error_message(err).ptr, "s3cret") == NULL);
+    mpflags_error_free(err);
+}
+
+int main(void)
+{
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        arguments(&rows[i]);
+        after_shutdown(&rows[i]);
+    }
+    values();
+    evaluations();
+    nulls();
+    outliving();
+    messages();
+    printf("%zu functions with every argument, %d failures\n", sizeof rows / sizeof *rows, failures);
+    return failures != 0;
+}

@@ -1,0 +1,341 @@
+//! What came in as events and profile updates: kept, or only counted.
+
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+
+use crate::ingestion::{self, Checked, Endpoint, Rejection};
+
+const MOST_KEPT: usize = 1_000_000;
+const MOST_KEPT_BYTES: usize = 512 << 20;
+/// How many `$insert_id`s a generation remembers: what a hash map of 2^22 places holds, 75 MB.
+const GENERATION: usize = (1 << 22) / 8 * 7;
+
+/// What becomes of records once they are checked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EventLog {
+    /// The newest 1,000,000 are kept, or as many as are in 512 MiB of requests.
+    #[default]
+    Keep,
+    /// They are counted, and neither they nor the bodies of their requests are kept: for load runs.
+    Count,
+}
+
+/// An event or a profile update that came.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Event {
+    /// Where it came in.
+    pub endpoint: Endpoint,
+    /// When its request had been read, since the server started.
+    pub received_at: Duration,
+    /// The number of its request, as in [`Request::number`](crate::Request::number).
+    pub request: u64,
+    /// Why it was not taken; `None` when it was.
+    pub rejected: Option<Rejection>,
+    /// Whether it was taken before: an equal event name, time, `distinct_id` and `$insert_id`. Mixpanel shows one.
+    pub duplicate: bool,
+    /// The record.
+    pub json: Value,
+}
+
+/// Counts since the start or the last clearing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct EventCounts {
+    /// Records that came.
+    pub total: u64,
+    /// Those that were taken, duplicates included.
+    pub accepted: u64,
+    /// Those that were not.
+    pub rejected: u64,
+    /// The different `$insert_id`s of those that were taken.
+    pub distinct_insert_ids: u64,
+    /// Those that were taken and that Mixpanel drops.
+    pub duplicates: u64,
+}
+
+/// Hashes of an `$insert_id`, and of all four fields by which Mixpanel tells events apart.
+#[derive(Clone, Copy)]
+pub(crate) struct Fingerprint {
+    pub(crate) insert_id: u64,
+    pub(crate) event: u64,
+}
+
+/// The records of a request.
+pub(crate) struct Batch<'a> {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) request: u64,
+    pub(crate) at: Duration,
+    pub(crate) json: &'a Bytes,
+    pub(crate) checked: &'a [Checked],
+}
+
+#[derive(Clone)]
+enum Verdict {
+    Accepted,
+    Duplicate,
+    Rejected(Box<Rejection>),
+}
+
+/// The JSON is held as it came, and read when somebody asks.
+#[derive(Clone)]
+struct Kept {
+    endpoint: Endpoint,
+    request: u64,
+    at: Duration,
+    json: Bytes,
+    verdicts: Vec<Verdict>,
+}
+
+#[derive(Default)]
+struct Inner {
+    batches: VecDeque<Kept>,
+    kept: usize,
+    kept_bytes: usize,
+    forgotten: u64,
+    counts: EventCounts,
+    seen: Seen,
+}
+
+pub(crate) struct Events {
+    mode: EventLog,
+    inner: Mutex<Inner>,
+    arrived: Notify,
+}
+
+impl Events {
+    pub(crate) fn new(mode: EventLog) -> Self {
+        Self { mode, inner: Mutex::default(), arrived: Notify::new() }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn keeps(&self) -> bool {
+        self.mode == EventLog::Keep
+    }
+
+    pub(crate) fn record(&self, batch: &Batch<'_>) {
+        {
+            let mut inner = self.inner();
+            let mut verdicts = Vec::with_capacity(if self.keeps() { batch.checked.len() } else { 0 });
+            for checked in batch.checked {
+                let verdict = inner.count(checked);
+                if self.keeps() {
+                    verdicts.push(verdict);
+                }
+            }
+            if self.keeps() {
+                inner.keep(Kept {
+                    endpoint: batch.endpoint,
+                    request: batch.request,
+                    at: batch.at,
+                    json: batch.json.clone(),
+                    verdicts,
+                });
+            }
+        }
+        self.arrived.notify_waiters();
+    }
+
+    pub(crate) fn counts(&self) -> EventCounts {
+        self.inner().counts
+    }
+
+    /// The newest `limit` of those that are kept, oldest first.
+    pub(crate) fn newest(&self, limit: usize) -> Vec<Event> {
+        let mut wanted = 0;
+        let newest_first: Vec<Kept> = {
+            let inner = self.inner();
+            let enough = |kept: &&Kept| {
+                let more = wanted < limit;
+                wanted += kept.verdicts.len();
+                more
+            };
+            inner.batches.iter().rev().take_while(enough).cloned().collect()
+        };
+        let mut events: Vec<Event> = newest_first.iter().rev().flat_map(Kept::events).collect();
+        events.split_off(events.len().saturating_sub(limit))
+    }
+
+    /// Returns when at least `count` have come. The caller sets the time limit.
+    pub(crate) async fn at_least(&self, count: u64) {
+        loop {
+            let mut arrived = std::pin::pin!(self.arrived.notified());
+            // Before the look, or a batch between look and wait is missed.
+            arrived.as_mut().enable();
+            if self.counts().total >= count {
+                return;
+            }
+            arrived.await;
+        }
+    }
+
+    pub(crate) fn clear(&self) {
+        let old = std::mem::take(&mut *self.inner());
+        // Outside the lock: it may be half a gigabyte.
+        drop(old);
+    }
+
+    pub(crate) fn to_json(&self, limit: usize) -> Value {
+        let (counts, forgotten) = {
+            let inner = self.inner();
+            (inner.counts, inner.forgotten)
+        };
+        let events: Vec<Value> = self.newest(limit).into_iter().map(Event::into_json).collect();
+        json!({ "counts": counts, "events": events, "forgotten": forgotten })
+    }
+}
+
+impl Inner {
+    fn count(&mut self, checked: &Checked) -> Verdict {
+        self.counts.total += 1;
+        let fingerprint = match checked {
+            Ok(fingerprint) => fingerprint,
+            Err(why) => {
+                self.counts.rejected += 1;
+                return Verdict::Rejected(why.clone());
+            }
+        };
+        self.counts.accepted += 1;
+        match fingerprint.map(|fingerprint| self.seen.note(fingerprint)) {
+            Some(Note::NewId) => self.counts.distinct_insert_ids += 1,
+            Some(Note::Duplicate) => {
+                self.counts.duplicates += 1;
+                return Verdict::Duplicate;
+            }
+            Some(Note::KnownId) | None => {}
+        }
+        Verdict::Accepted
+    }
+
+    fn keep(&mut self, batch: Kept) {
+        self.kept += batch.verdicts.len();
+        self.kept_bytes += batch.json.len();
+        self.batches.push_back(batch);
+        while (self.kept > MOST_KEPT || self.kept_bytes > MOST_KEPT_BYTES) && self.batches.len() > 1 {
+            if let Some(old) = self.batches.pop_front() {
+                self.kept -= old.verdicts.len();
+                self.kept_bytes -= old.json.len();
+                self.forgotten += old.verdicts.len() as u64;
+            }
+        }
+    }
+}
+
+impl Kept {
+    fn events(&self) -> impl Iterator<Item = Event> + use<'_> {
+        ingestion::values(&self.json).into_iter().zip(&self.verdicts).map(|(json, verdict)| Event {
+            endpoint: self.endpoint,
+            received_at: self.at,
+            request: self.request,
+            rejected: match verdict {
+                Verdict::Rejected(why) => Some((**why).clone()),
+                Verdict::Accepted | Verdict::Duplicate => None,
+            },
+            duplicate: matches!(verdict, Verdict::Duplicate),
+            json,
+        })
+    }
+}
+
+impl Event {
+    /// Whether it was taken.
+    pub fn accepted(&self) -> bool {
+        self.rejected.is_none()
+    }
+
+    fn into_json(self) -> Value {
+        json!({
+            "endpoint": self.endpoint,
+            "received_at_ms": u64::try_from(self.received_at.as_millis()).unwrap_or(u64::MAX),
+            "request": self.request,
+            "accepted": self.accepted(),
+            "rejected": self.rejected,
+            "duplicate": self.duplicate,
+            "json": self.json,
+        })
+    }
+}
+
+enum Note {
+    NewId,
+    /// On an event that differs in name, time or user.
+    KnownId,
+    Duplicate,
+}
+
+/// The fingerprints of the last events, in two generations: a full one becomes the old one, and the old one goes. So a
+/// retry is recognised behind 3.6 million others at least, and a run of any length fits into memory.
+#[derive(Default)]
+struct Seen {
+    new: Generation,
+    old: Generation,
+}
+
+#[derive(Default)]
+struct Generation {
+    /// An `$insert_id`, and the event that it came on.
+    events: HashMap<u64, u64, BuildHasherDefault<Hashed>>,
+    /// Further events with an `$insert_id` that was not theirs alone.
+    others: HashSet<u64, BuildHasherDefault<Hashed>>,
+}
+
+impl Generation {
+    fn note(&self, fingerprint: Fingerprint) -> Note {
+        match self.events.get(&fingerprint.insert_id) {
+            None => Note::NewId,
+            Some(event) if *event == fingerprint.event => Note::Duplicate,
+            Some(_) if self.others.contains(&fingerprint.event) => Note::Duplicate,
+            Some(_) => Note::KnownId,
+        }
+    }
+}
+
+impl Seen {
+    fn note(&mut self, fingerprint: Fingerprint) -> Note {
+        let note = match (self.new.note(fingerprint), self.old.note(fingerprint)) {
+            (Note::Duplicate, _) | (_, Note::Duplicate) => return Note::Duplicate,
+            (Note::NewId, Note::NewId) => Note::NewId,
+            _ => Note::KnownId,
+        };
+        if self.new.events.len() >= GENERATION || self.new.others.len() >= GENERATION {
+            self.old = std::mem::take(&mut self.new);
+        }
+        match self.new.events.entry(fingerprint.insert_id) {
+            Entry::Vacant(place) => drop(place.insert(fingerprint.event)),
+            Entry::Occupied(_) => drop(self.new.others.insert(fingerprint.event)),
+        }
+        note
+    }
+}
+
+/// For keys that are hashes.
+#[derive(Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}

@@ -1,0 +1,218 @@
+//! `/track`, `/import` and `/engage`.
+
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::{Method, StatusCode};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{Call, Coding, wrong_method};
+use crate::answer::Answer;
+use crate::events::Batch;
+use crate::faults::{Fault, Kind};
+use crate::ingestion::{self, Checked, Endpoint, MOST_BYTES, MOST_RECORDS, Payload, Rejection, Unreadable};
+use crate::state::State;
+
+/// The three ways in which Mixpanel answers.
+#[derive(Clone, Copy, PartialEq)]
+enum Form {
+    /// `1` or `0`: whether any record was taken.
+    Digit,
+    /// The same, with the reason.
+    Verbose,
+    /// How many were taken, and with `strict` each that was not.
+    Records { strict: bool },
+}
+
+pub(crate) fn answer(state: &State, call: &Call, fault: Option<&Fault>, endpoint: Endpoint) -> Answer {
+    // `/import` is for servers; the others come from the days of image tags, and some libraries still GET them.
+    let allowed = if endpoint == Endpoint::Import { "POST" } else { "GET, POST" };
+    if call.method != Method::POST && (call.method != Method::GET || endpoint == Endpoint::Import) {
+        return wrong_method(allowed);
+    }
+    if endpoint == Endpoint::Import
+        && let Some(why) = state.credentials.refuse_import(call)
+    {
+        return Answer::json(StatusCode::UNAUTHORIZED, &Failure::new(StatusCode::UNAUTHORIZED, why));
+    }
+    let payload = Payload::read(call);
+    let form = form(call, payload.as_ref().ok(), fault, endpoint);
+    match call.coding {
+        Coding::Readable => {}
+        Coding::Broken => return form.failure(StatusCode::BAD_REQUEST, "Content-Encoding: no gzip"),
+        Coding::Unknown => {
+            return form.failure(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Content-Encoding: not gzip");
+        }
+    }
+    let json = match payload {
+        Ok(payload) => payload.json,
+        Err(Unreadable(why)) => return form.failure(StatusCode::BAD_REQUEST, why),
+    };
+    if json.len() > MOST_BYTES {
+        let why = format!("request exceeds max limit of {MOST_BYTES} bytes");
+        return form.failure(StatusCode::PAYLOAD_TOO_LARGE, &why);
+    }
+    let mut checked = match ingestion::check(endpoint, &json, state.credentials.token()) {
+        Ok(checked) => checked,
+        Err(error) => return form.failure(StatusCode::BAD_REQUEST, &format!("data, invalid JSON: {error}")),
+    };
+    if checked.is_empty() {
+        return form.failure(StatusCode::BAD_REQUEST, "data, missing or empty");
+    }
+    if checked.len() > MOST_RECORDS {
+        let why = format!("request exceeds max limit of {MOST_RECORDS} events");
+        return form.failure(StatusCode::PAYLOAD_TOO_LARGE, &why);
+    }
+    if let Some(fault) = fault.filter(|fault| fault.kind == Kind::RejectRecords) {
+        for (index, (checked, record)) in checked.iter_mut().zip(ingestion::values(&json)).enumerate() {
+            if let (Ok(_), Some(why)) = (&checked, fault.rejection(index, &record)) {
+                *checked = Err(why);
+            }
+        }
+    }
+    let mut answer = form.verdict(&checked);
+    if !fault.is_some_and(Fault::comes_before_events) {
+        let checked = checked.as_slice();
+        state.events.record(&Batch { endpoint, request: call.number, at: call.at, json: &json, checked });
+        if state.lines.is_some() {
+            let records = ingestion::values(&json);
+            answer.lines =
+                records.iter().zip(checked).map(|(record, checked)| line(record, checked)).collect();
+        }
+    }
+    answer
+}
+
+fn form(call: &Call, payload: Option<&Payload>, fault: Option<&Fault>, endpoint: Endpoint) -> Form {
+    let is_on = |name| match payload {
+        Some(payload) => payload.parameter(call, name) == Some("1"),
+        None => call.query.get(name).is_some_and(|value| value == "1"),
+    };
+    let strict = fault.is_some_and(|fault| fault.kind == Kind::RejectRecords)
+        || (endpoint != Endpoint::Track && is_on("strict"));
+    match endpoint {
+        _ if strict => Form::Records { strict },
+        Endpoint::Import => Form::Records { strict },
+        Endpoint::Track | Endpoint::Engage if is_on("verbose") => Form::Verbose,
+        Endpoint::Track | Endpoint::Engage => Form::Digit,
+    }
+}
+
+impl Form {
+    fn verdict(self, checked: &[Checked]) -> Answer {
+        let failed = || checked.iter().enumerate().filter_map(|(index, c)| Some((index, c.as_ref().err()?)));
+        let imported = checked.len() - failed().count();
+        match (self, failed().next()) {
+            (Self::Records { strict: true }, Some(_)) => {
+                let failed = failed().map(|(index, why)| FailedRecord::new(index, why)).collect();
+                let why = "some data points in the request failed validation";
+                let failure = Failure::new(StatusCode::BAD_REQUEST, why);
+                Answer::json(
+                    StatusCode::BAD_REQUEST,
+                    &Failure {
+                        failed_records: Some(failed),
+                        num_records_imported: Some(imported),
+                        ..failure
+                    },
+                )
+            }
+            (Self::Records { .. }, _) => Answer::json(
+                StatusCode::OK,
+                &Received { code: 200, num_records_imported: imported, status: "OK" },
+            ),
+            (_, Some((_, why))) if imported == 0 => self.failure(StatusCode::BAD_REQUEST, &why.message),
+            (Self::Verbose, _) => Answer::json(StatusCode::OK, &Verbose { status: 1, error: None }),
+            (Self::Digit, _) => digit(StatusCode::OK, "1"),
+        }
+    }
+
+    /// Nothing was taken.
+    fn failure(self, status: StatusCode, why: &str) -> Answer {
+        match self {
+            Self::Digit => digit(status, "0"),
+            Self::Verbose => Answer::json(status, &Verbose { status: 0, error: Some(why) }),
+            Self::Records { .. } => {
+                Answer::json(status, &Failure { num_records_imported: Some(0), ..Failure::new(status, why) })
+            }
+        }
+    }
+}
+
+fn digit(status: StatusCode, digit: &'static str) -> Answer {
+    Answer::new(status, digit).with(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"))
+}
+
+#[derive(Serialize)]
+struct Verbose<'a> {
+    status: u8,
+    error: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Received {
+    code: u16,
+    num_records_imported: usize,
+    status: &'static str,
+}
+
+#[derive(Serialize)]
+struct Failure<'a> {
+    code: u16,
+    error: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failed_records: Option<Vec<FailedRecord<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    num_records_imported: Option<usize>,
+    status: &'static str,
+}
+
+impl<'a> Failure<'a> {
+    fn new(status: StatusCode, error: &'a str) -> Self {
+        // Mixpanel has the older name.
+        let name = match status {
+            StatusCode::PAYLOAD_TOO_LARGE => "Request Entity Too Large",
+            status => status.canonical_reason().unwrap_or_default(),
+        };
+        Self { code: status.as_u16(), error, failed_records: None, num_records_imported: None, status: name }
+    }
+}
+
+#[derive(Serialize)]
+struct FailedRecord<'a> {
+    index: usize,
+    #[serde(rename = "$insert_id")]
+    insert_id: &'a str,
+    field: &'a str,
+    message: &'a str,
+}
+
+impl<'a> FailedRecord<'a> {
+    fn new(index: usize, why: &'a Rejection) -> Self {
+        let insert_id = why.insert_id.as_deref().unwrap_or_default();
+        Self { index, insert_id, field: &why.field, message: &why.message }
+    }
+}
+
+/// Event, flag, variant and user; of a profile update, its operation and the user.
+fn line(record: &Value, checked: &Checked) -> String {
+    let text = |value: Option<&Value>| match value {
+        Some(Value::String(text)) => text.clone(),
+        None | Some(Value::Null) => "-".to_owned(),
+        Some(other) => other.to_string(),
+    };
+    let property = |name| text(record.get("properties").and_then(|properties| properties.get(name)));
+    let mut line = match record.get("event") {
+        Some(event) => {
+            let [flag, variant, user] = ["Experiment name", "Variant name", "distinct_id"].map(property);
+            format!("  {} {flag} {variant} {user}", text(Some(event)))
+        }
+        None => {
+            let operation = ingestion::operation(record).unwrap_or("-");
+            format!("  {operation} - - {}", text(record.get("$distinct_id")))
+        }
+    };
+    if let Err(why) = checked {
+        line.push_str(": rejected, ");
+        line.push_str(&why.message);
+    }
+    line
+}

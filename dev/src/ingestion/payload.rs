@@ -1,0 +1,84 @@
+//! The JSON of a request: the body itself, or `data` of a form, as it is or in base64.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use bytes::Bytes;
+use hyper::Method;
+use hyper::header::CONTENT_TYPE;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::handlers::Call;
+
+const FORM: &str = "application/x-www-form-urlencoded";
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// What a request brings.
+pub(crate) struct Payload {
+    pub(crate) json: Bytes,
+    /// The form's other fields: Mixpanel's own Python library sends `verbose` there.
+    form: BTreeMap<String, String>,
+}
+
+/// Why there is no JSON to look at.
+pub(crate) struct Unreadable(pub(crate) &'static str);
+
+impl Payload {
+    pub(crate) fn read(call: &Call) -> Result<Self, Unreadable> {
+        let kind = call.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let is_form = kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(FORM);
+        let mut form = BTreeMap::new();
+        if is_form {
+            let fields = form_urlencoded::parse(&call.body);
+            form.extend(fields.map(|(name, value)| (name.into_owned(), value.into_owned())));
+        }
+        let json = if call.method == Method::GET || is_form {
+            let data = form.remove("data").or_else(|| call.query.get("data").cloned()).unwrap_or_default();
+            from_text(data)?
+        } else {
+            call.body.clone()
+        };
+        if json.trim_ascii().is_empty() {
+            return Err(Unreadable("data, missing or empty"));
+        }
+        Ok(Self { json, form })
+    }
+
+    /// A parameter of the query, or of the form.
+    pub(crate) fn parameter<'a>(&'a self, call: &'a Call, name: &str) -> Option<&'a str> {
+        call.query.get(name).or_else(|| self.form.get(name)).map(String::as_str)
+    }
+}
+
+fn from_text(data: String) -> Result<Bytes, Unreadable> {
+    let text = data.trim();
+    if text.is_empty() || text.starts_with(['[', '{']) {
+        return Ok(Bytes::from(data));
+    }
+    // A `+` that was not escaped is a space in a form.
+    let decoded = LENIENT.decode(text.replace(' ', "+"));
+    decoded.map(Bytes::from).map_err(|_| Unreadable("data, neither JSON nor base64"))
+}
+
+/// The records, unread.
+pub(super) fn split(json: &[u8]) -> Result<Vec<&RawValue>, serde_json::Error> {
+    if json.trim_ascii_start().starts_with(b"[") {
+        serde_json::from_slice(json)
+    } else {
+        Ok(vec![serde_json::from_slice(json)?])
+    }
+}
+
+/// The records as values. One that serde_json's values cannot hold is its text.
+pub(crate) fn values(json: &[u8]) -> Vec<Value> {
+    let value = |raw: &RawValue| {
+        serde_json::from_str(raw.get()).unwrap_or_else(|_| Value::String(raw.get().to_owned()))
+    };
+    split(json).unwrap_or_default().into_iter().map(value).collect()
+}

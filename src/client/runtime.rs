@@ -1,0 +1,162 @@
+//! Whatever of a client has a lock or a thread: made when it starts, replaced in the child of a fork, ended at shutdown.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use once_cell::sync::OnceCell;
+
+use crate::cache::Cache;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::error::{Error, ErrorKind};
+use crate::event::{Sender, token_json};
+use crate::events::Events;
+use crate::poller::Poller;
+use crate::reporter::{Hurry, Reporter};
+use crate::snapshot::Snapshot;
+use crate::status::Status;
+use crate::stream::{Callback, Level, State, Stream};
+use crate::transport::Transport;
+use crate::transport::http::Settings;
+use crate::worker::Worker;
+
+pub(super) struct Runtime {
+    pub(super) status: Arc<Status>,
+    pub(super) stream: Arc<Stream>,
+    pub(super) events: Events,
+    hurry: Arc<Hurry>,
+    poller: OnceCell<Thread>,
+    reporter: OnceCell<Thread>,
+}
+
+/// What a runtime's threads work with, which outlives them.
+pub(super) struct Parts {
+    pub(super) config: Arc<Config>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) settings: Arc<Settings>,
+    pub(super) snapshot: Arc<Snapshot>,
+}
+
+/// A thread and the connections that it waits on.
+struct Thread {
+    worker: Worker,
+    transport: Arc<dyn Transport>,
+}
+
+/// The part of a shutdown's time that is kept for ending threads when events cannot be delivered.
+const GRACE: Duration = Duration::from_millis(250);
+
+impl Runtime {
+    pub(super) fn new(parts: &Parts, held: bool) -> Self {
+        let state = if held { State::Ready } else { State::NotReady };
+        let stream = Arc::new(Stream::default());
+        Runtime {
+            status: Arc::new(Status::new(state, held)),
+            events: Events::new(&parts.config, &parts.clock, &stream),
+            stream,
+            hurry: Arc::new(Hurry::default()),
+            poller: OnceCell::new(),
+            reporter: OnceCell::new(),
+        }
+    }
+
+    /// Starts the threads that there is work for.
+    pub(super) fn start(&self, parts: &Parts, callback: Option<Arc<Callback>>) -> Result<(), Error> {
+        if parts.config.enable_polling || !self.status.held() || callback.is_some() {
+            self.poller.get_or_try_init(|| self.start_poller(parts, callback))?;
+        }
+        self.reporter.get_or_try_init(|| self.start_reporter(parts)).map(|_| ())
+    }
+
+    fn start_poller(&self, parts: &Parts, callback: Option<Arc<Callback>>) -> Result<Thread, Error> {
+        let transport: Arc<dyn Transport> = Arc::new(parts.settings.connect());
+        let delivers = callback.is_some();
+        let poller = Poller {
+            config: parts.config.clone(),
+            clock: parts.clock.clone(),
+            transport: transport.clone(),
+            snapshot: parts.snapshot.clone(),
+            status: self.status.clone(),
+            stream: self.stream.clone(),
+            cache: Cache::new(&parts.config),
+            callback,
+            outbox: self.events.outbox.clone(),
+        };
+        let stream = self.stream.clone();
+        let panicked = move |text| stream.log(Level::Error, format!("polling ended by a panic: {text}"));
+        let worker = Worker::spawn("mpflags-poll", move |signal| poller.run(signal), panicked).map_err(no_thread)?;
+        if delivers {
+            self.stream.wake_on_push(worker.signal());
+        }
+        Ok(Thread { worker, transport })
+    }
+
+    fn start_reporter(&self, parts: &Parts) -> Result<Thread, Error> {
+        let transport: Arc<dyn Transport> = Arc::new(parts.settings.connect());
+        let reporter = Reporter {
+            config: parts.config.clone(),
+            clock: parts.clock.clone(),
+            transport: transport.clone(),
+            outbox: self.events.outbox.clone(),
+            stream: self.stream.clone(),
+            sender: Sender { token: token_json(&parts.config.credentials.token) },
+            hurry: self.hurry.clone(),
+        };
+        let stream = self.stream.clone();
+        let panicked = move |text| stream.log(Level::Error, format!("sending events ended by a panic: {text}"));
+        let worker = Worker::spawn("mpflags-send", move |signal| reporter.run(signal), panicked).map_err(no_thread)?;
+        self.events.outbox.wake_with(worker.signal());
+        Ok(Thread { worker, transport })
+    }
+
+    /// Waits until what is enqueued now is delivered or lost. Gives how much is left at `deadline`.
+    pub(super) fn flush(&self, deadline: Instant) -> u64 {
+        if self.reporter.get().is_none() {
+            return self.events.outbox.waiting() as u64;
+        }
+        self.hurry.begin();
+        self.events.outbox.wake();
+        let left = self.events.outbox.wait_settled(deadline);
+        self.hurry.end();
+        left
+    }
+
+    /// Delivers what waits, then ends the threads. Gives how many events were not delivered, and whether a thread had
+    /// to be left behind.
+    pub(super) fn end(&self, deadline: Instant, sink: bool) -> (u64, bool) {
+        self.events.close();
+        self.status.close();
+        if let Some(poller) = self.poller.get()
+            && !sink
+        {
+            poller.interrupt();
+        }
+        // With a sink the host has to pull what waits, so its stream stays open as long.
+        if !sink {
+            self.stream.close();
+        }
+        let total = deadline.saturating_duration_since(Instant::now());
+        self.flush(deadline - GRACE.min(total / 4));
+        self.stream.close();
+        let mut left_behind = false;
+        for thread in [&self.poller, &self.reporter].into_iter().filter_map(OnceCell::get) {
+            thread.interrupt();
+        }
+        for thread in [&self.poller, &self.reporter].into_iter().filter_map(OnceCell::get) {
+            left_behind |= !thread.worker.is_current() && !thread.worker.join(deadline);
+        }
+        self.events.outbox.close();
+        (self.events.outbox.abandon(), left_behind)
+    }
+}
+
+impl Thread {
+    fn interrupt(&self) {
+        self.worker.stop();
+        self.transport.shutdown();
+    }
+}
+
+fn no_thread(error: std::io::Error) -> Error {
+    Error::new(ErrorKind::System, format!("cannot start a thread: {error}"))
+}

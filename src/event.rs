@@ -1,0 +1,275 @@
+//! Events: what is sent to Mixpanel, as JSON, and what makes two exposures the same.
+
+use std::fmt::Write;
+use std::hash::{BuildHasher, Hash};
+use std::sync::Arc;
+
+use crate::definitions::Flag;
+use crate::error::{Error, ErrorKind};
+use crate::identity::{Identity, push_json_string};
+use crate::value::RawPairs;
+use crate::variant::FlagValue;
+
+/// Something on its way to Mixpanel.
+#[derive(Debug)]
+pub(crate) enum Event {
+    Exposure { exposed: Exposed, user: Identity<'static>, time_ms: u64 },
+    Track(Track),
+    Profile(Profile),
+}
+
+/// Which variant a user was shown.
+#[derive(Debug)]
+pub(crate) enum Exposed {
+    /// Assigned just now. The flag is held, not copied: the evaluating thread makes no text.
+    Local { flag: Arc<Flag>, variant: usize, is_qa_tester: bool },
+    /// Told by an evaluation that was kept.
+    Kept(Box<Kept>),
+}
+
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) flag: Box<str>,
+    pub(crate) variant: Box<str>,
+    pub(crate) experiment_id: Option<Box<str>>,
+    pub(crate) is_experiment_active: Option<bool>,
+    pub(crate) is_qa_tester: bool,
+}
+
+/// An event of the host's own.
+#[derive(Debug)]
+pub(crate) struct Track {
+    name: Box<str>,
+    /// The members of `properties`, joined by commas.
+    members: String,
+    has_time: bool,
+    has_insert_id: bool,
+    user: Identity<'static>,
+    time_ms: u64,
+}
+
+/// A profile update.
+#[derive(Debug)]
+pub(crate) struct Profile {
+    operation: &'static str,
+    value: Box<str>,
+    user: Identity<'static>,
+}
+
+/// What every event carries.
+#[derive(Debug)]
+pub(crate) struct Sender {
+    /// The project token as a JSON string.
+    pub(crate) token: String,
+}
+
+/// The operations that a profile update may have, and what their values are.
+const OPERATIONS: [(&str, &str); 8] = [
+    ("$set", "an object"),
+    ("$set_once", "an object"),
+    ("$add", "an object of numbers"),
+    ("$append", "an object"),
+    ("$union", "an object of arrays"),
+    ("$remove", "an object"),
+    ("$unset", "an array of strings"),
+    ("$delete", "null"),
+];
+
+/// JSON of one event beyond which it is refused: one request holds as much.
+pub(crate) const EVENT_LIMIT: usize = 1024 * 1024;
+
+/// What makes two exposures the same: flag, variant and user.
+pub(crate) fn exposure_tag(hasher: &impl BuildHasher, flag: &str, variant: &str, user: &Identity<'_>) -> u64 {
+    let mut state = hasher.build_hasher();
+    (flag, variant, &*user.text, user.quoted).hash(&mut state);
+    std::hash::Hasher::finish(&state)
+}
+
+impl Event {
+    pub(crate) fn local(flag: &Arc<Flag>, variant: usize, tester: bool, user: &Identity<'_>, time_ms: u64) -> Self {
+        let exposed = Exposed::Local { flag: flag.clone(), variant, is_qa_tester: tester };
+        Event::Exposure { exposed, user: user.clone().into_owned(), time_ms }
+    }
+
+    pub(crate) fn kept(kept: Kept, user: Identity<'static>, time_ms: u64) -> Self {
+        Event::Exposure { exposed: Exposed::Kept(Box::new(kept)), user, time_ms }
+    }
+
+    /// Whether it is a profile update, which goes to another endpoint.
+    pub(crate) fn is_profile(&self) -> bool {
+        matches!(self, Event::Profile(_))
+    }
+
+    /// Writes the event as JSON. `insert_id` tells Mixpanel a retry from a new event.
+    pub(crate) fn push_json(&self, out: &mut String, sender: &Sender, insert_id: &str) {
+        match self {
+            Event::Exposure { exposed, user, time_ms } => {
+                head(out, "$experiment_started", sender, user);
+                own(out, Some(*time_ms), Some(insert_id));
+                exposed.push_json(out);
+                out.push_str("}}");
+            }
+            Event::Track(track) => {
+                head(out, &track.name, sender, &track.user);
+                own(out, (!track.has_time).then_some(track.time_ms), (!track.has_insert_id).then_some(insert_id));
+                if !track.members.is_empty() {
+                    out.push(',');
+                    out.push_str(&track.members);
+                }
+                out.push_str("}}");
+            }
+            Event::Profile(profile) => {
+                out.push_str("{\"$token\":");
+                out.push_str(&sender.token);
+                out.push_str(",\"$distinct_id\":");
+                profile.user.push_json(out);
+                // Writing to a String cannot fail.
+                let _ = write!(out, ",\"{}\":{}}}", profile.operation, profile.value);
+            }
+        }
+    }
+}
+
+fn head(out: &mut String, name: &str, sender: &Sender, user: &Identity<'_>) {
+    out.push_str("{\"event\":");
+    push_json_string(out, name);
+    out.push_str(",\"properties\":{\"token\":");
+    out.push_str(&sender.token);
+    out.push_str(",\"distinct_id\":");
+    user.push_json(out);
+    out.push_str(concat!(",\"mp_lib\":\"mpflags\",\"$lib_version\":\"", env!("CARGO_PKG_VERSION"), "\""));
+}
+
+fn own(out: &mut String, time_ms: Option<u64>, insert_id: Option<&str>) {
+    if let Some(time) = time_ms {
+        let _ = write!(out, ",\"time\":{time}");
+    }
+    if let Some(id) = insert_id {
+        let _ = write!(out, ",\"$insert_id\":\"{id}\"");
+    }
+}
+
+impl Exposed {
+    fn push_json(&self, out: &mut String) {
+        let (flag, variant, experiment_id, is_active, is_qa_tester) = match self {
+            Exposed::Local { flag, variant, is_qa_tester } => {
+                let variant = flag.variants.get(*variant).map_or("", |v| &v.key);
+                let experiment_id = flag.experiment_id.as_deref();
+                (&*flag.key, variant, experiment_id, flag.is_experiment_active, *is_qa_tester)
+            }
+            Exposed::Kept(kept) => {
+                let experiment_id = kept.experiment_id.as_deref();
+                (&*kept.flag, &*kept.variant, experiment_id, kept.is_experiment_active, kept.is_qa_tester)
+            }
+        };
+        out.push_str(",\"Experiment name\":");
+        push_json_string(out, flag);
+        out.push_str(",\"Variant name\":");
+        push_json_string(out, variant);
+        out.push_str(",\"$experiment_type\":\"feature_flag\",\"Flag evaluation mode\":\"local\"");
+        if let Some(id) = experiment_id {
+            out.push_str(",\"$experiment_id\":");
+            push_json_string(out, id);
+        }
+        if let Some(active) = is_active {
+            let _ = write!(out, ",\"$is_experiment_active\":{active}");
+        }
+        let _ = write!(out, ",\"$is_qa_tester\":{is_qa_tester}");
+    }
+}
+
+fn invalid(message: String) -> Error {
+    Error::new(ErrorKind::InvalidArgument, message)
+}
+
+fn user(distinct_id: &str) -> Result<Identity<'static>, Error> {
+    match distinct_id {
+        "" => Err(invalid("distinct_id: expected a non-empty string".to_owned())),
+        id => Ok(Identity::named(id.to_owned())),
+    }
+}
+
+impl Track {
+    /// An event called `name` with the members of the JSON object `properties`. `time` and `$insert_id` among them
+    /// replace ours; token and distinct_id are not theirs to set.
+    pub(crate) fn new(name: &str, distinct_id: &str, properties: &str, time_ms: u64) -> Result<Self, Error> {
+        if name.is_empty() {
+            return Err(invalid("event: expected a non-empty name".to_owned()));
+        }
+        let wrong = |e: &dyn std::fmt::Display| invalid(format!("event `{name}`: properties: {e}"));
+        if properties.len() > EVENT_LIMIT {
+            return Err(wrong(&format_args!("larger than {EVENT_LIMIT} bytes")));
+        }
+        let RawPairs(pairs) =
+            serde_json::from_str(if properties.trim().is_empty() { "{}" } else { properties }).map_err(|e| wrong(&e))?;
+        let mut track = Track {
+            name: name.into(),
+            members: String::with_capacity(properties.len()),
+            has_time: false,
+            has_insert_id: false,
+            user: user(distinct_id)?,
+            time_ms,
+        };
+        for (key, value) in &pairs {
+            // Decodes it: a lone surrogate or 1e400 would spoil the whole request.
+            FlagValue::parse(value.get()).map_err(|e| wrong(&format_args!("{key}: {e}")))?;
+            match key.as_ref() {
+                "token" | "distinct_id" | "mp_lib" | "$lib_version" => continue,
+                "time" => track.has_time = true,
+                "$insert_id" => track.has_insert_id = true,
+                _ => {}
+            }
+            if !track.members.is_empty() {
+                track.members.push(',');
+            }
+            push_json_string(&mut track.members, key);
+            track.members.push(':');
+            track.members.push_str(value.get());
+        }
+        Ok(track)
+    }
+}
+
+impl Profile {
+    /// `operation` on the profile of `distinct_id`, with the JSON that the operation takes.
+    pub(crate) fn new(operation: &str, distinct_id: &str, value: &str) -> Result<Self, Error> {
+        let Some((operation, allowed)) = OPERATIONS.iter().copied().find(|(known, _)| *known == operation) else {
+            let known: Vec<&str> = OPERATIONS.iter().map(|(known, _)| *known).collect();
+            return Err(invalid(format!("operation: expected one of {}", known.join(", "))));
+        };
+        let wrong = |e: &dyn std::fmt::Display| invalid(format!("{operation}: expected {allowed}: {e}"));
+        if value.len() > EVENT_LIMIT {
+            return Err(wrong(&format_args!("larger than {EVENT_LIMIT} bytes")));
+        }
+        if operation == "$delete" {
+            if !matches!(value.trim(), "" | "null" | "\"\"") {
+                return Err(wrong(&"nothing to delete but the profile"));
+            }
+            return Ok(Profile { operation, value: "\"\"".into(), user: user(distinct_id)? });
+        }
+        let read = FlagValue::parse(value).map_err(|e| wrong(&e))?;
+        match (operation, &read) {
+            ("$unset", FlagValue::Array(json)) => {
+                serde_json::from_str::<Vec<String>>(json).map_err(|e| wrong(&e))?;
+            }
+            ("$add", FlagValue::Object(json)) => {
+                serde_json::from_str::<std::collections::HashMap<String, f64>>(json).map_err(|e| wrong(&e))?;
+            }
+            ("$union", FlagValue::Object(json)) => {
+                let fields: std::collections::HashMap<String, Vec<serde_json::Value>> =
+                    serde_json::from_str(json).map_err(|e| wrong(&e))?;
+                drop(fields);
+            }
+            ("$set" | "$set_once" | "$append" | "$remove", FlagValue::Object(_)) => {}
+            (_, other) => return Err(wrong(&format_args!("found {}", other.described()))),
+        }
+        Ok(Profile { operation, value: value.trim().into(), user: user(distinct_id)? })
+    }
+}
+
+/// The project token as JSON.
+pub(crate) fn token_json(token: &str) -> String {
+    let mut json = String::new();
+    push_json_string(&mut json, token);
+    json
+}

@@ -1,0 +1,100 @@
+//! Events on this side of the queue: what evaluations and the host put into the outbox.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use crate::clock::{Clock, unix_ms};
+use crate::config::Config;
+use crate::dedupe::Memory;
+use crate::error::{Error, ErrorKind};
+use crate::event::{Event, Kept, Profile, Track, exposure_tag};
+use crate::identity::Identity;
+use crate::outbox::{Offered, Outbox};
+use crate::outcome::Assignment;
+use crate::stream::{Level, Stream};
+
+/// Where exposures and events go in. Shared by all threads; an exposure that repeats takes no lock.
+pub(crate) struct Events {
+    clock: Arc<dyn Clock>,
+    /// What the memory of exposures counts time from.
+    epoch: Instant,
+    hasher: foldhash::quality::RandomState,
+    closed: AtomicBool,
+    pub(crate) outbox: Arc<Outbox>,
+    stream: Arc<Stream>,
+}
+
+impl Events {
+    pub(crate) fn new(config: &Config, clock: &Arc<dyn Clock>, stream: &Arc<Stream>) -> Self {
+        let window = u64::try_from(config.exposure_window.as_millis()).unwrap_or(u64::MAX);
+        let memory = Memory::new(config.exposure_dedupe_capacity, window);
+        Events {
+            clock: clock.clone(),
+            epoch: clock.now(),
+            hasher: foldhash::quality::RandomState::default(),
+            closed: AtomicBool::new(false),
+            outbox: Arc::new(Outbox::new(config.event_queue_capacity, config.event_batch_size, memory)),
+            stream: stream.clone(),
+        }
+    }
+
+    /// Reports an assignment. Never waits, never fails: what cannot be reported is counted.
+    pub(crate) fn expose(&self, assignment: &Assignment<'_>, user: Option<&Identity<'_>>) {
+        let Assignment { flag, variant, index, is_qa_tester, .. } = assignment;
+        let Some(user) = user else { return self.lacks_distinct_id(&flag.key) };
+        if self.closed.load(Ordering::Relaxed) {
+            return self.outbox.came_too_late();
+        }
+        let tag = exposure_tag(&self.hasher, &flag.key, &variant.key, user);
+        self.outbox.offer(tag, self.now_ms(), || {
+            Event::local(flag, *index, *is_qa_tester, user, unix_ms(&*self.clock))
+        });
+    }
+
+    /// Reports what an evaluation that was kept told.
+    pub(crate) fn expose_kept(&self, kept: Kept, user: Identity<'static>) -> Result<(), Error> {
+        let tag = exposure_tag(&self.hasher, &kept.flag, &kept.variant, &user);
+        match self.outbox.offer(tag, self.now_ms(), || Event::kept(kept, user, unix_ms(&*self.clock))) {
+            Offered::Taken | Offered::Repeat => Ok(()),
+            Offered::Full => Err(queue_full()),
+        }
+    }
+
+    pub(crate) fn track(&self, name: &str, distinct_id: &str, properties: &str) -> Result<(), Error> {
+        self.put(Event::Track(Track::new(name, distinct_id, properties, unix_ms(&*self.clock))?))
+    }
+
+    pub(crate) fn update(&self, operation: &str, distinct_id: &str, value: &str) -> Result<(), Error> {
+        self.put(Event::Profile(Profile::new(operation, distinct_id, value)?))
+    }
+
+    fn put(&self, event: Event) -> Result<(), Error> {
+        if self.outbox.put(event) { Ok(()) } else { Err(queue_full()) }
+    }
+
+    /// From now on nothing is taken.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+    }
+
+    #[cold]
+    fn lacks_distinct_id(&self, flag: &str) {
+        let tag = exposure_tag(&self.hasher, flag, "", &Identity::named(""));
+        if self.outbox.lacks_distinct_id(tag) {
+            self.stream.log(
+                Level::Warning,
+                format!("flag `{flag}`: its exposures cannot be reported for contexts without distinct_id"),
+            );
+        }
+    }
+
+    fn now_ms(&self) -> u64 {
+        let since = self.clock.now().saturating_duration_since(self.epoch);
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+fn queue_full() -> Error {
+    Error::new(ErrorKind::QueueFull, "the event queue is full: the event was dropped and counted")
+}

@@ -1,0 +1,282 @@
+//! The outbox: a bounded queue of events, filled by any thread under one short lock, emptied by the sender.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::dedupe::Memory;
+use crate::event::Event;
+use crate::worker::Signal;
+
+/// Shards of the queue: as many threads can put an event in at once.
+const SHARDS: usize = 16;
+
+/// Events between their making and their delivery, and the memory of exposures made.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    shards: [Shard; SHARDS],
+    exposures: Memory,
+    /// Flags whose missing distinct_id was told.
+    told: Memory,
+    capacity: usize,
+    batch: usize,
+    /// In the shards or with the sender: everything that is neither delivered nor lost.
+    waiting: AtomicUsize,
+    /// In the shards alone.
+    fresh: AtomicUsize,
+    counts: Counts,
+    settled: Mutex<Settled>,
+    changed: Condvar,
+    sender: OnceLock<Arc<Signal>>,
+}
+
+/// On a line of its own: threads that report different users do not meet here.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Shard {
+    events: Mutex<Vec<Event>>,
+    deduplicated: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    enqueued: AtomicU64,
+    sent: AtomicU64,
+    queue_full: AtomicU64,
+    rejected: AtomicU64,
+    shutdown: AtomicU64,
+    without_distinct_id: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Settled {
+    /// Events delivered or lost, ever.
+    count: u64,
+    last_error: Option<(String, u64)>,
+    closed: bool,
+}
+
+/// How an event ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Sent,
+    Rejected,
+    Shutdown,
+}
+
+/// What came of offering an exposure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Offered {
+    Taken,
+    /// The same was taken within the window.
+    Repeat,
+    /// Not remembered: the next evaluation offers it again.
+    Full,
+}
+
+impl Outbox {
+    pub(crate) fn new(capacity: usize, batch: usize, exposures: Memory) -> Self {
+        Outbox {
+            shards: Default::default(),
+            exposures,
+            told: Memory::new(4096, u64::MAX / 2),
+            capacity,
+            batch,
+            waiting: AtomicUsize::new(0),
+            fresh: AtomicUsize::new(0),
+            counts: Counts::default(),
+            settled: Mutex::default(),
+            changed: Condvar::new(),
+            sender: OnceLock::new(),
+        }
+    }
+
+    /// Takes the exposure that `tag` stands for, unless it was taken within the window. A repeat costs a look-up; a
+    /// first one the lock of its shard.
+    pub(crate) fn offer(&self, tag: u64, now_ms: u64, event: impl FnOnce() -> Event) -> Offered {
+        // One shard locks all writers of a set of the memory.
+        let shard = self.shard(self.exposures.index(tag));
+        if self.exposures.recalls(tag, now_ms) {
+            shard.deduplicated.fetch_add(1, Ordering::Relaxed);
+            return Offered::Repeat;
+        }
+        {
+            let mut events = lock(&shard.events);
+            // Another thread may have been first, in between.
+            if self.exposures.recalls(tag, now_ms) {
+                shard.deduplicated.fetch_add(1, Ordering::Relaxed);
+                return Offered::Repeat;
+            }
+            if !self.reserve() {
+                return Offered::Full;
+            }
+            events.push(event());
+            self.exposures.remember(tag, now_ms);
+        }
+        self.added();
+        Offered::Taken
+    }
+
+    /// Takes an event that is no exposure. False: the queue is full.
+    pub(crate) fn put(&self, event: Event) -> bool {
+        if !self.reserve() {
+            return false;
+        }
+        {
+            lock(&self.shard(self.counts.enqueued.load(Ordering::Relaxed) as usize).events).push(event);
+        }
+        self.added();
+        true
+    }
+
+    /// Whether it is the first time that flag `tag` lacks a distinct_id. Counts it in any case.
+    pub(crate) fn lacks_distinct_id(&self, tag: u64) -> bool {
+        self.counts.without_distinct_id.fetch_add(1, Ordering::Relaxed);
+        if self.told.recalls(tag, 0) {
+            return false;
+        }
+        let _one_writer = lock(&self.shard(self.told.index(tag)).events);
+        let first = !self.told.recalls(tag, 0);
+        self.told.remember(tag, 0);
+        first
+    }
+
+    fn shard(&self, index: usize) -> &Shard {
+        let [first, ..] = &self.shards;
+        // The remainder is below SHARDS.
+        self.shards.get(index % SHARDS).unwrap_or(first)
+    }
+
+    fn reserve(&self) -> bool {
+        let reserved = self.waiting.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |waiting| {
+            (waiting < self.capacity).then_some(waiting + 1)
+        });
+        if reserved.is_err() {
+            self.counts.queue_full.fetch_add(1, Ordering::Relaxed);
+        }
+        reserved.is_ok()
+    }
+
+    fn added(&self) {
+        self.counts.enqueued.fetch_add(1, Ordering::Relaxed);
+        // One wake per batch: the sender looks by itself when the flush interval has passed.
+        if self.fresh.fetch_add(1, Ordering::AcqRel) + 1 == self.batch {
+            self.wake();
+        }
+    }
+
+    pub(crate) fn wake(&self) {
+        if let Some(sender) = self.sender.get() {
+            sender.wake();
+        }
+    }
+
+    /// From now on `signal` is woken when a batch is waiting.
+    pub(crate) fn wake_with(&self, signal: &Arc<Signal>) {
+        let _ = self.sender.set(signal.clone());
+    }
+
+    /// Whether a whole batch waits in the shards.
+    pub(crate) fn has_batch(&self) -> bool {
+        self.fresh.load(Ordering::Acquire) >= self.batch
+    }
+
+    /// Moves everything out of the shards. It still counts as waiting until it is settled.
+    pub(crate) fn drain(&self, into: &mut VecDeque<Event>) {
+        for shard in &self.shards {
+            let events = { std::mem::take(&mut *lock(&shard.events)) };
+            self.fresh.fetch_sub(events.len(), Ordering::AcqRel);
+            into.extend(events);
+        }
+    }
+
+    /// `count` events have ended.
+    pub(crate) fn settle(&self, count: usize, end: End) {
+        let counter = match end {
+            End::Sent => &self.counts.sent,
+            End::Rejected => &self.counts.rejected,
+            End::Shutdown => &self.counts.shutdown,
+        };
+        counter.fetch_add(count as u64, Ordering::Relaxed);
+        // A sender that was left behind at shutdown may settle what was given up already.
+        let less = |waiting: usize| Some(waiting.saturating_sub(count));
+        let _ = self.waiting.fetch_update(Ordering::AcqRel, Ordering::Relaxed, less);
+        {
+            self.lock_settled().count += count as u64;
+        }
+        self.changed.notify_all();
+    }
+
+    pub(crate) fn failed(&self, message: &str, unix_ms: u64) {
+        self.lock_settled().last_error = Some((message.to_owned(), unix_ms));
+    }
+
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Acquire)
+    }
+
+    /// Waits until what is enqueued now is settled. Gives how much of it is not when `deadline` passes.
+    pub(crate) fn wait_settled(&self, deadline: Instant) -> u64 {
+        let mut settled = self.lock_settled();
+        let target = settled.count + self.waiting() as u64;
+        loop {
+            let left = target.saturating_sub(settled.count).min(self.waiting() as u64);
+            let time = deadline.saturating_duration_since(Instant::now());
+            if left == 0 || time == Duration::ZERO || settled.closed {
+                return left;
+            }
+            settled = self.changed.wait_timeout(settled, time).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Ends every wait.
+    pub(crate) fn close(&self) {
+        self.lock_settled().closed = true;
+        self.changed.notify_all();
+    }
+
+    /// Counts what still waits as lost by shutdown, and forgets it. Gives how many those are.
+    pub(crate) fn abandon(&self) -> u64 {
+        let mut left = VecDeque::new();
+        self.drain(&mut left);
+        let waiting = self.waiting();
+        self.settle(waiting, End::Shutdown);
+        waiting as u64
+    }
+
+    /// One exposure that came after shutdown.
+    pub(crate) fn came_too_late(&self) {
+        self.counts.shutdown.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The counts as JSON.
+    pub(crate) fn statistics(&self) -> String {
+        let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let deduplicated: u64 = self.shards.iter().map(|shard| of(&shard.deduplicated)).sum();
+        let last_error = self.lock_settled().last_error.clone();
+        let last_error = last_error.map(|(message, time)| serde_json::json!({"message": message, "time": time}));
+        serde_json::json!({
+            "enqueued": of(&self.counts.enqueued),
+            "sent": of(&self.counts.sent),
+            "deduplicated": deduplicated,
+            "dropped": {
+                "queue_full": of(&self.counts.queue_full),
+                "rejected": of(&self.counts.rejected),
+                "shutdown": of(&self.counts.shutdown),
+            },
+            "without_distinct_id": of(&self.counts.without_distinct_id),
+            "queue_length": self.waiting(),
+            "last_error": last_error,
+        })
+        .to_string()
+    }
+
+    fn lock_settled(&self) -> MutexGuard<'_, Settled> {
+        lock(&self.settled)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,89 @@
+//! What Mixpanel's answer to events means.
+
+use serde::Deserialize;
+
+use super::batch::Endpoint;
+use crate::transport::Answer;
+
+/// What becomes of a batch.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Taken,
+    /// The records at these places were refused, the others taken.
+    PartlyTaken {
+        failed: Vec<(usize, String)>,
+    },
+    /// Sending it again would come to the same.
+    Refused {
+        message: String,
+    },
+    TooLarge,
+    /// Nothing is known to have been taken.
+    Later {
+        message: String,
+    },
+}
+
+/// Mixpanel's own form; proxies and load balancers answer otherwise.
+#[derive(Deserialize)]
+struct Body {
+    #[serde(default)]
+    status: Option<serde_json::Value>,
+    #[serde(default)]
+    error: Option<String>,
+    #[serde(default)]
+    failed_records: Vec<FailedRecord>,
+}
+
+#[derive(Deserialize)]
+struct FailedRecord {
+    index: usize,
+    #[serde(default)]
+    field: String,
+    #[serde(default)]
+    message: String,
+}
+
+/// Text of the server's that a log line repeats.
+const QUOTED: usize = 1024;
+
+pub(super) fn read(answer: &Answer, endpoint: Endpoint) -> Verdict {
+    let later = |why: &str| Verdict::Later { message: format!("HTTP {}{why}", answer.status) };
+    match answer.status {
+        200 => match body(answer) {
+            Some(Body { status: Some(status), error, .. }) if endpoint != Endpoint::Import && status == 0 => {
+                Verdict::Refused { message: quoted(error) }
+            }
+            Some(Body { status: Some(_), .. }) => Verdict::Taken,
+            _ => later(": not Mixpanel's answer"),
+        },
+        400 => match body(answer) {
+            None => later(": not Mixpanel's answer"),
+            Some(Body { failed_records, .. }) if !failed_records.is_empty() => {
+                let why = |record: FailedRecord| (record.index, format!("{}: {}", record.field, record.message));
+                Verdict::PartlyTaken { failed: failed_records.into_iter().map(why).collect() }
+            }
+            Some(Body { error, .. }) => Verdict::Refused { message: quoted(error) },
+        },
+        413 => Verdict::TooLarge,
+        401 | 403 => later(": Mixpanel refused the credentials"),
+        300..=399 => later(": a redirect is not followed; check api_host"),
+        _ => later(""),
+    }
+}
+
+/// Whether a compressed request should be tried plain.
+pub(super) fn may_be_about_compression(answer: &Answer) -> bool {
+    answer.status == 415 || (answer.status == 400 && body(answer).is_none())
+}
+
+fn body(answer: &Answer) -> Option<Body> {
+    let body: Body = serde_json::from_slice(&answer.body).ok()?;
+    (body.status.is_some() || body.error.is_some()).then_some(body)
+}
+
+fn quoted(error: Option<String>) -> String {
+    let error = error.unwrap_or_else(|| "no reason given".to_owned());
+    let end = error.char_indices().map(|(at, _)| at).find(|at| *at >= QUOTED).unwrap_or(error.len());
+    error.get(..end).unwrap_or_default().replace(['\n', '\r'], " ")
+}
