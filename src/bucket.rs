@@ -42,6 +42,7 @@ pub(crate) fn fraction(hundredth: u8) -> f64 {
 }
 
 /// The bucket of `subject` under `salt`: FNV-1a 64 over the UTF-8 bytes of both, modulo 100, divided by 100.
+/// For checking by hand whom a percentage admits.
 ///
 /// ```
 /// assert_eq!(mpflags::bucket("abc", "variant"), 0.72);

@@ -64,10 +64,11 @@ pub(crate) struct ServiceAccount {
 }
 
 impl Config {
-    /// Reads a configuration.
+    /// Reads a configuration from a JSON object. Opens no file: [`Client::new`](crate::Client::new) does. null counts as
+    /// absent.
     ///
-    /// Fails with [`ErrorKind::InvalidConfig`](crate::ErrorKind::InvalidConfig); the message begins with the key at
-    /// fault. A token or secret never stands in it.
+    /// Fails with [`ErrorKind::InvalidConfig`](crate::ErrorKind::InvalidConfig); the message is `config: `, the key at
+    /// fault and what is allowed. A key given twice is an error. A token or secret never stands in it.
     pub fn from_json(json: &str) -> Result<Self, Error> {
         read::config(json)
     }

@@ -27,7 +27,8 @@ const CUSTOM_PROPERTIES: &str = "custom_properties";
 /// An evaluation context. Immutable; share it between threads freely.
 ///
 /// Made from a JSON object. `distinct_id` names the user, `custom_properties` is what rules see, and a flag may be
-/// bucketed by any other top-level key.
+/// bucketed by any other top-level key. Rules see the keys and strings of `custom_properties` in lower case.
+/// `Context::default()` is the empty context.
 ///
 /// ```
 /// let context = mpflags::Context::from_json(r#"{"distinct_id": "user-1", "custom_properties": {"plan": "pro"}}"#)?;
@@ -45,7 +46,8 @@ impl Context {
     /// Parses a context.
     ///
     /// Fails with [`ErrorKind::InvalidContext`] when `json` is not a JSON object: broken syntax, a lone surrogate, a
-    /// number beyond a double, nesting beyond 128 levels. The error says where. Of two equal keys the later one counts.
+    /// number beyond a double, nesting beyond 127 levels. The error says where. Of two equal keys the later one counts.
+    /// Copies the whole text: make it once per user or request, not per evaluation.
     pub fn from_json(json: &str) -> Result<Self, Error> {
         let parsed: Parsed<'_> = serde_json::from_str(json).map_err(|e| invalid(json, &e))?;
         let user = parsed.subjects.iter().rev().find(|(key, _)| key == DISTINCT_ID).and_then(|(_, s)| s.identity());

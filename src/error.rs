@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Why a call failed. Opaque: match on [`kind`](Error::kind), print the rest.
+/// Why a call failed. Opaque: match on [`kind`](Error::kind), print the rest. Messages are for people and may change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
     kind: ErrorKind,
@@ -13,13 +13,13 @@ pub struct Error {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The configuration has an unknown key, a wrong type or a value out of range.
+    /// The configuration has an unknown key, a wrong type, a value out of range, or names a file that cannot be used.
     InvalidConfig,
     /// The context is not a JSON object, or its JSON is broken.
     InvalidContext,
     /// The definitions document is unreadable as a whole.
     InvalidDefinitions,
-    /// An argument is out of its range.
+    /// An argument is not what the call takes, or the client is not in the state for it.
     InvalidArgument,
     /// Mixpanel refused the credentials (401 or 403).
     CredentialsRefused,
@@ -31,7 +31,7 @@ pub enum ErrorKind {
     Timeout,
     /// The client was shut down.
     Closed,
-    /// The operating system refused a thread or a file.
+    /// The operating system refused a thread.
     System,
 }
 

@@ -66,7 +66,7 @@ pub enum ValueKind {
     String,
     /// A number that is an `i64`.
     Integer,
-    /// Any other number.
+    /// Any other number, an integer beyond `i64` included.
     Double,
     /// An object.
     Object,
@@ -123,7 +123,8 @@ impl Evaluation {
         self.at(&self.key)
     }
 
-    /// Whether there is a value; otherwise the caller's default applies.
+    /// Whether there is a value; otherwise the caller's default applies. Ask this, not the reason: with DEFAULT there is
+    /// one or none.
     pub fn has_value(&self) -> bool {
         self.value != Held::None
     }
@@ -158,7 +159,8 @@ impl Evaluation {
         }
     }
 
-    /// The value, if it is an integer, or a whole number, within `i64`.
+    /// The value, if it is an integer, or a whole number, within `i64`: `3.0` is 3, although [`kind`](Self::kind) says
+    /// Double.
     pub fn integer(&self) -> Option<i64> {
         match self.value {
             Held::Integer(i, _) => Some(i),
@@ -167,7 +169,7 @@ impl Evaluation {
         }
     }
 
-    /// The value, if it is a number.
+    /// The value, if it is a number. An integer beyond 2^53 is rounded.
     pub fn double(&self) -> Option<f64> {
         match self.value {
             Held::Integer(i, _) => Some(i as f64),
@@ -176,7 +178,7 @@ impl Evaluation {
         }
     }
 
-    /// The value as compact JSON.
+    /// The value as compact JSON. A string has its quotes; a number stands as the document writes it.
     pub fn json(&self) -> Option<&str> {
         match &self.value {
             Held::None => None,
@@ -205,7 +207,7 @@ impl Evaluation {
         self.error
     }
 
-    /// What is wrong, for people.
+    /// What is wrong, for people; nothing unless the reason is ERROR. No token or secret is in it.
     pub fn message(&self) -> Option<&str> {
         self.message.as_ref().map(|span| self.at(span))
     }

@@ -8,6 +8,7 @@ static FORKS: AtomicU64 = AtomicU64::new(0);
 ///
 /// Call it in the child, from a `pthread_atfork` handler: it does nothing but add to an atomic. The C library does so
 /// by itself; a Rust program that forks must, or its clients serve the definitions of the moment of the fork for ever.
+/// The next call on a started client then starts threads of the child's own.
 pub fn after_fork_in_child() {
     FORKS.fetch_add(1, Ordering::Relaxed);
 }

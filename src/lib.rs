@@ -52,6 +52,9 @@ mod stream;
 mod transport;
 mod worker;
 
+#[cfg(test)]
+mod outage_tests;
+
 pub use bucket::bucket;
 pub use client::Client;
 pub use config::{Config, OPTIONS, OptionSpec};
@@ -64,3 +67,8 @@ pub use stream::{Item, Level, State};
 pub use variant::ValueType;
 #[doc(hidden)]
 pub use worker::set_spawn_guard;
+
+/// The examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

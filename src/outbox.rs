@@ -101,7 +101,7 @@ impl Outbox {
             shard.deduplicated.fetch_add(1, Ordering::Relaxed);
             return Offered::Repeat;
         }
-        {
+        let fresh = {
             let mut events = lock(&shard.events);
             // Another thread may have been first, in between.
             if self.exposures.recalls(tag, now_ms) {
@@ -111,10 +111,10 @@ impl Outbox {
             if !self.reserve() {
                 return Offered::Full;
             }
-            events.push(event());
             self.exposures.remember(tag, now_ms);
-        }
-        self.added();
+            self.push(&mut events, event())
+        };
+        self.added(fresh);
         Offered::Taken
     }
 
@@ -123,11 +123,18 @@ impl Outbox {
         if !self.reserve() {
             return false;
         }
-        {
-            lock(&self.shard(self.counts.enqueued.load(Ordering::Relaxed) as usize).events).push(event);
-        }
-        self.added();
+        let fresh = {
+            let shard = self.shard(self.counts.enqueued.load(Ordering::Relaxed) as usize);
+            self.push(&mut lock(&shard.events), event)
+        };
+        self.added(fresh);
         true
+    }
+
+    /// Counts under the shard's lock, so that the sender never takes out what is not counted yet.
+    fn push(&self, events: &mut Vec<Event>, event: Event) -> usize {
+        events.push(event);
+        self.fresh.fetch_add(1, Ordering::AcqRel) + 1
     }
 
     /// Whether it is the first time that flag `tag` lacks a distinct_id. Counts it in any case.
@@ -158,10 +165,10 @@ impl Outbox {
         reserved.is_ok()
     }
 
-    fn added(&self) {
+    fn added(&self, fresh: usize) {
         self.counts.enqueued.fetch_add(1, Ordering::Relaxed);
         // One wake per batch: the sender looks by itself when the flush interval has passed.
-        if self.fresh.fetch_add(1, Ordering::AcqRel) + 1 == self.batch {
+        if fresh == self.batch {
             self.wake();
         }
     }
@@ -185,8 +192,11 @@ impl Outbox {
     /// Moves everything out of the shards. It still counts as waiting until it is settled.
     pub(crate) fn drain(&self, into: &mut VecDeque<Event>) {
         for shard in &self.shards {
-            let events = { std::mem::take(&mut *lock(&shard.events)) };
-            self.fresh.fetch_sub(events.len(), Ordering::AcqRel);
+            let events = {
+                let mut events = lock(&shard.events);
+                self.fresh.fetch_sub(events.len(), Ordering::AcqRel);
+                std::mem::take(&mut *events)
+            };
             into.extend(events);
         }
     }

@@ -14,7 +14,7 @@ pub enum Reason {
     Static,
     /// Nothing applied, or the group for everybody after the groups with rules.
     Default,
-    /// A tester, or a rollout whose rule matched; every remote answer.
+    /// A tester, or a rollout whose rule matched.
     TargetingMatch,
     /// The bucket decided: another subject could have got something else.
     Split,

@@ -47,7 +47,7 @@ pub enum Level {
     Info,
     /// Something is wrong, and evaluation goes on.
     Warning,
-    /// Evaluations give defaults because of it.
+    /// Something that does not mend by itself: a panic, or a thread that could not be started.
     Error,
 }
 
@@ -62,7 +62,8 @@ pub enum State {
     /// Definitions are held, but three fetches in a row failed, or the credentials were refused, or they come from
     /// the cache.
     Stale,
-    /// There is nothing to evaluate, and the credentials were refused or the initialisation time has passed.
+    /// There is nothing to evaluate, and the credentials were refused or the initialisation time has passed. Polling
+    /// goes on: the next success makes the client ready.
     Error,
 }
 

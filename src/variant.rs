@@ -60,7 +60,7 @@ pub(crate) enum FlagValue {
 
 impl FlagValue {
     /// Decodes `json`, which must be one complete value: lone surrogates, numbers beyond a double and nesting beyond
-    /// serde_json's 128 levels are errors here, not in the hands of whoever reads the value.
+    /// serde_json's 127 levels are errors here, not in the hands of whoever reads the value.
     pub(crate) fn parse(json: &str) -> serde_json::Result<Self> {
         let scalar = match serde_json::from_str(json)? {
             Decoded::Null => FlagValue::Null,

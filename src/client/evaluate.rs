@@ -12,29 +12,32 @@ use crate::variant::{FlagValue, ValueType};
 use super::Client;
 
 impl Client {
-    /// The boolean that flag `key` gives, or `default`, whatever happens.
+    /// The boolean that flag `key` gives, or `default` in every other case: not ready, no such flag, no match, a value of
+    /// another type. Never blocks, never fails. [`Client::evaluate`] tells why.
     pub fn boolean(&self, key: &str, context: &Context, default: bool) -> bool {
         self.read(key, context, |outcome| outcome.value(ValueType::Boolean)?.boolean()).unwrap_or(default)
     }
 
-    /// The integer that flag `key` gives, or `default`, whatever happens.
+    /// The integer that flag `key` gives, or `default` in every other case. A whole number such as `3.0` is an integer; one
+    /// outside `i64` gives `default`.
     pub fn integer(&self, key: &str, context: &Context, default: i64) -> i64 {
         self.read(key, context, |outcome| outcome.value(ValueType::Integer)?.integer()).unwrap_or(default)
     }
 
-    /// The number that flag `key` gives, or `default`, whatever happens.
+    /// The number that flag `key` gives, or `default` in every other case. An integer beyond 2^53 is rounded.
     pub fn double(&self, key: &str, context: &Context, default: f64) -> f64 {
         self.read(key, context, |outcome| outcome.value(ValueType::Double)?.double()).unwrap_or(default)
     }
 
-    /// The string that flag `key` gives, or `default`, whatever happens.
+    /// The string that flag `key` gives, or `default` in every other case. Allocates the string.
     pub fn string(&self, key: &str, context: &Context, default: &str) -> String {
         let read = |outcome: &Outcome<'_>| Some(outcome.value(ValueType::String)?.string()?.to_owned());
         self.read(key, context, read).unwrap_or_else(|| default.to_owned())
     }
 
-    /// Evaluates flag `key` and tells everything about it. `wanted` is the type that the value shall have. The
-    /// exposure, where there is one, is reported, unless `report_exposures` is off.
+    /// Evaluates flag `key` and tells everything about it: value, variant, reason, what is wrong. A value that does not
+    /// read as `wanted` gives TYPE_MISMATCH and no value. The exposure, where there is one, is reported, unless
+    /// `report_exposures` is off. Takes no lock but for a first exposure; allocates the evaluation's strings once.
     pub fn evaluate(&self, key: &str, context: &Context, wanted: ValueType) -> Evaluation {
         self.read(key, context, |outcome| Evaluation::new(key, outcome, wanted, context.user()))
     }
@@ -46,8 +49,9 @@ impl Client {
         Evaluation::new(key, &outcome(&current, key, context), wanted, context.user())
     }
 
-    /// Evaluates flag `key` for a context that is used once: it is read from `context`, and only what the flag asks
-    /// of it is kept. A context that cannot be read gives an evaluation with INVALID_CONTEXT.
+    /// Does [`Client::evaluate`] for a context that is used once: `context` is read whole, and only what the flag asks of
+    /// it is kept. For a context used twice [`Context::from_json`] is cheaper. A context that cannot be read gives
+    /// INVALID_CONTEXT, unless an override answers first; then it is not read.
     pub fn evaluate_json(&self, key: &str, context: &str, wanted: ValueType) -> Evaluation {
         self.evaluate_once(key, context, wanted, self.parts.config.report_exposures)
     }
@@ -58,7 +62,8 @@ impl Client {
     }
 
     /// Evaluates every flag, in order of key: those that are kept out as malformed, and overrides, too. Reports no
-    /// exposure: [`Client::track_exposure`] does, for what is shown.
+    /// exposure: [`Client::track_exposure`] does, for what is shown. Without definitions there are only the overrides: an
+    /// empty list says nothing about readiness.
     pub fn evaluate_all(&self, context: &Context) -> Vec<Evaluation> {
         self.after_fork();
         let current = self.parts.snapshot.load();

@@ -1,4 +1,4 @@
-//! Every option: the parser reads this table, and the README's table is checked against it.
+//! Every option in words: the parser takes its keys from here, and the README's table is checked against it.
 
 /// One key of the configuration.
 #[derive(Clone, Copy, Debug)]

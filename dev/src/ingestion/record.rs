@@ -248,19 +248,20 @@ impl<'de> Deserialize<'de> for Name {
                 f.write_str("a name")
             }
 
-            fn visit_str<E>(self, name: &str) -> Result<Name, E> {
+            fn visit_bytes<E>(self, name: &[u8]) -> Result<Name, E> {
                 Ok(match name {
-                    "event" => Name::Event,
-                    "properties" => Name::Properties,
-                    "token" => Name::Token,
-                    "time" => Name::Time,
-                    "distinct_id" => Name::DistinctId,
-                    "$insert_id" => Name::InsertId,
+                    b"event" => Name::Event,
+                    b"properties" => Name::Properties,
+                    b"token" => Name::Token,
+                    b"time" => Name::Time,
+                    b"distinct_id" => Name::DistinctId,
+                    b"$insert_id" => Name::InsertId,
                     _ => Name::Other,
                 })
             }
         }
-        deserializer.deserialize_identifier(Reader)
+        // As bytes: a name that nobody reads need not be UTF-8, and is not checked for it.
+        deserializer.deserialize_bytes(Reader)
     }
 }
 
