@@ -12,7 +12,13 @@
 //! | glance-eq, glance-and5, glance-500 | an evaluation that reads its context from JSON |
 //! | load | configuration with 1,000 flags → client |
 //! | all | every variant of 1,000 flags |
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a benchmark may fail loudly")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a benchmark may fail loudly"
+)]
 
 use std::fs;
 use std::hint::black_box;
@@ -21,7 +27,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use mpflags::{Client, Config, Context, Reason, ValueType, bucket};
+use mpflags::{Ask, Client, Config, Context, Reason, ValueType, bucket};
 
 const SAMPLE: Duration = Duration::from_millis(10);
 const ROUNDS: usize = 31;
@@ -51,12 +57,13 @@ fn cases() -> Vec<Case> {
     let config = read("config.json");
     let json = read("context.json");
     let json_500 = read("context-500.json");
-    let new_client = |config: &str| Client::new(Config::from_json(config).expect("a configuration")).expect("a client");
+    let new_client =
+        |config: &str| Client::new(Config::from_json(config).expect("a configuration")).expect("a client");
     let new_context = |json: &str| Context::from_json(json).expect("a context");
     let client = || {
         let client = new_client(&config);
         for (key, json) in [("bench-eq", &json), ("bench-and5", &json), ("bench-eq", &json_500)] {
-            let evaluation = client.evaluate_json(key, json, ValueType::Boolean);
+            let evaluation = client.evaluate_json(key, json, Ask::new().wanting(ValueType::Boolean));
             assert_eq!(evaluation.reason(), Reason::TargetingMatch, "{key}");
         }
         client
@@ -70,7 +77,7 @@ fn cases() -> Vec<Case> {
     let by_json = |key: &'static str, json: &str| -> Box<dyn Fn()> {
         let (client, json) = (client(), json.to_owned());
         Box::new(move || {
-            black_box(client.evaluate_json(black_box(key), &json, ValueType::Boolean));
+            black_box(client.evaluate_json(black_box(key), &json, Ask::new().wanting(ValueType::Boolean)));
         })
     };
     let parse = |json: &str| -> Box<dyn Fn()> {
@@ -82,7 +89,7 @@ fn cases() -> Vec<Case> {
     let all: Box<dyn Fn()> = {
         let (client, context) = (client(), new_context(&json));
         Box::new(move || {
-            black_box(client.evaluate_all(&context));
+            black_box(client.evaluate_all(&context, Ask::new()));
         })
     };
     let load: Box<dyn Fn()> = {
@@ -149,7 +156,8 @@ fn table(cases: &[Case]) {
     println!("{:<12} {:>12} {:>12} {:>12}", "case", "median", "p25", "p75");
     for ((name, _), samples) in cases.iter().zip(&mut samples) {
         samples.sort_by(f64::total_cmp);
-        let at = |share: usize| readable(samples.get(samples.len() * share / 100).copied().unwrap_or(f64::NAN));
+        let at =
+            |share: usize| readable(samples.get(samples.len() * share / 100).copied().unwrap_or(f64::NAN));
         println!("{name:<12} {:>12} {:>12} {:>12}", at(50), at(25), at(75));
     }
 }

@@ -18,8 +18,8 @@
  * it fails, or gives what its comment says.
  *
  * Threads. Any thread may call any function, and any number may use one handle at once. Only _free is different: when it
- * is called, no other call with that handle may be running or follow. A client has one long-lived thread, mpflags-poll,
- * and all threads of the library have all signals blocked.
+ * is called, no other call with that handle may be running or follow. A client has at most two long-lived threads,
+ * mpflags-poll and mpflags-send; all threads of the library have all signals blocked.
  *
  * Strings in are pointer and length, UTF-8, not NUL-terminated, read during the call and never kept; NULL with 0 is the
  * empty string. MPFLAGS_S("x") stands for both arguments of a literal. Strings out are mpflags_str: borrowed from the
@@ -29,8 +29,8 @@
  * may be NULL; if it is not, a failure writes an error there that the caller frees, and a success writes nothing. `out`
  * is written on success only. Nothing is kept per thread.
  *
- * Evaluation never waits: it takes no lock, makes no system call, and never frees definitions. The client reads them
- * with one atomic load, and replaces them as a whole. A flag that is missing, disabled or malformed is an outcome and no
+ * Evaluation never waits: no lock, no system call, and no definitions to free. It reads them with one atomic load; they
+ * are replaced as a whole. A first exposure takes one short lock. A flag that is missing, disabled or malformed is an outcome and no
  * failure.
  *
  * Configuration is a JSON object, read strictly: an unknown key, a wrong type or a value out of range is a failure that
@@ -40,8 +40,8 @@
  * any function after it.
  *
  * Forks. The child of a fork goes on with the parent's clients: its first call with a client that was started starts
- * a thread of its own, and definitions are kept. Items that waited are the parent's. Freeing and shutting down in the
- * child touch nothing of the parent.
+ * threads of its own, and definitions are kept. What waited to be taken or sent is the parent's. Freeing and shutting
+ * down in the child touch nothing of the parent.
  *
  * Process. The first mpflags_client_new registers a pthread_atfork handler for the child and a hook that keeps the
  * library's own panics from standard error. There are no signal handlers and no global logger; the environment is read
@@ -508,7 +508,7 @@ void mpflags_error_free(mpflags_error *error);
  *
  * The caller frees `*out` with `mpflags_client_free`. On failure `*out` is as it was: `MPFLAGS_INVALID_CONFIG` for an
  * unknown key, a wrong type, a value out of range or a file that cannot be read, with a message that names the key.
- * Any thread. Reads the files that the configuration names and parses the definitions: 10 ms for 1,000 flags.
+ * Any thread. Costs the reading of the files that the configuration names and of the definitions: 10 ms for 1,000 flags.
  */
 mpflags_status mpflags_client_new(const char *config,
                                   size_t config_len,
@@ -516,11 +516,11 @@ mpflags_status mpflags_client_new(const char *config,
                                   mpflags_error **err);
 
 /**
- * Starts polling, and returns at once. Starting a started client does nothing; one that was shut down starts anew.
+ * Starts the client's threads, and returns at once. Starting a started client does nothing; one that was shut down starts anew.
  * With definitions in the configuration and `enable_polling` off nothing is fetched.
  *
  * Nothing to free. On failure nothing is started: `MPFLAGS_SYSTEM` when there is no thread to be had. Any thread.
- * Costs the start of a thread.
+ * Costs the start of two threads.
  */
 mpflags_status mpflags_client_start(const mpflags_client *client,
                                     mpflags_error **err);
@@ -544,12 +544,12 @@ mpflags_status mpflags_client_wait_ready(const mpflags_client *client,
 int32_t mpflags_client_state(const mpflags_client *client);
 
 /**
- * Ends polling, interrupts a request under way, and ends `mpflags_client_next` and `mpflags_client_wait_ready` with
+ * Ends the client's threads, interrupts a request under way, and ends `mpflags_client_next` and `mpflags_client_wait_ready` with
  * `MPFLAGS_CLOSED`. Evaluations go on with the definitions held. Shutting down twice is fine.
  *
- * Nothing to free; the client is still to be freed. `MPFLAGS_TIMEOUT`: the thread is inside a name look-up or a
- * connect for longer than that; it is left behind, and ends when that does. Any thread but a callback's; from `atexit`
- * and static destructors too. Sleeps until the thread has ended, at most `timeout_ms`.
+ * Nothing to free; the client is still to be freed. The one failure but misuse is `MPFLAGS_TIMEOUT`: a thread is
+ * inside a name look-up or a connect for longer; it is left behind, and ends when that does. Any thread but a
+ * callback's; from `atexit` and static destructors too. Sleeps until the threads have ended, at most `timeout_ms`.
  */
 mpflags_status mpflags_client_shutdown(const mpflags_client *client,
                                        uint32_t timeout_ms,
@@ -570,8 +570,8 @@ void mpflags_client_free(mpflags_client *client);
  * be bucketed by any other top-level key. Integers and doubles stay distinct. The text is not kept.
  *
  * The caller frees `*out` with `mpflags_context_free`; it may outlive every client. On failure `*out` is as it was:
- * `MPFLAGS_INVALID_CONTEXT` for anything but a JSON object, with a message that says where. Any thread. Parses the whole
- * text: worth it for a context that is used more than once.
+ * `MPFLAGS_INVALID_CONTEXT` for anything but a JSON object, with a message that says where. Any thread. Costs the
+ * parsing of the whole text: worth it for a context that is used more than once.
  */
 mpflags_status mpflags_context_new_json(const char *json,
                                         size_t json_len,
@@ -589,7 +589,8 @@ void mpflags_context_free(mpflags_context *context);
  * Evaluates flag `key` and gives its value if that is a boolean, and `default_value != 0` in every other case, misuse
  * included. A NULL context is the empty one.
  *
- * Nothing to free. Cannot fail. Any thread. Takes no lock, makes no system call, allocates nothing.
+ * Nothing to free. Cannot fail. Any thread. Costs no lock, system call or allocation, but for the thread's first
+ * evaluation and a first exposure.
  */
 bool mpflags_client_get_boolean(const mpflags_client *client,
                                 const char *key,
@@ -601,7 +602,8 @@ bool mpflags_client_get_boolean(const mpflags_client *client,
  * Evaluates flag `key` and gives its value if that is an integer or a whole number within `int64_t`, and
  * `default_value` in every other case, misuse included. A NULL context is the empty one.
  *
- * Nothing to free. Cannot fail. Any thread. Takes no lock, makes no system call, allocates nothing.
+ * Nothing to free. Cannot fail. Any thread. Costs no lock, system call or allocation, but for the thread's first
+ * evaluation and a first exposure.
  */
 int64_t mpflags_client_get_int64(const mpflags_client *client,
                                  const char *key,
@@ -613,7 +615,8 @@ int64_t mpflags_client_get_int64(const mpflags_client *client,
  * Evaluates flag `key` and gives its value if that is a number, and `default_value` in every other case, misuse
  * included. A NULL context is the empty one.
  *
- * Nothing to free. Cannot fail. Any thread. Takes no lock, makes no system call, allocates nothing.
+ * Nothing to free. Cannot fail. Any thread. Costs no lock, system call or allocation, but for the thread's first
+ * evaluation and a first exposure.
  */
 double mpflags_client_get_double(const mpflags_client *client,
                                  const char *key,
@@ -628,7 +631,7 @@ double mpflags_client_get_double(const mpflags_client *client,
  *
  * The caller frees `*out` with `mpflags_evaluation_free`; it may outlive the client. On failure, which only misuse and
  * bugs of the library are, `*out` is as it was: `MPFLAGS_INVALID_ARGUMENT` for an unknown type, `MPFLAGS_UNKNOWN_BIT`.
- * Any thread. Takes no lock and makes no system call; allocates the evaluation.
+ * Any thread. Costs the allocation of the evaluation, and no lock or system call but for a first exposure.
  */
 mpflags_status mpflags_client_evaluate(const mpflags_client *client,
                                        const char *key,
@@ -853,10 +856,10 @@ void mpflags_item_free(mpflags_item *item);
  * but `mpflags_client_shutdown` and `mpflags_client_free` with this client. While it runs nothing is polled. Set it
  * once, before the client is started.
  *
- * `drop` may be NULL. On success it is called once with `user_data`, after the last callback, on the thread that shuts
- * the client down or frees it, or on `mpflags-poll`; in the child of a fork not for what the parent set. On failure
- * nothing has changed, `drop` is not called and `user_data` stays the caller's: `MPFLAGS_INVALID_ARGUMENT` when the
- * client is started or has a callback. Any thread. Costs little.
+ * `drop` may be NULL. It is called once with `user_data` when nothing will be handed over any more: by the shutdown or
+ * the freeing of the client, on that thread or on `mpflags-poll`. In the child of a fork it need not be called. On
+ * failure nothing has changed, `drop` is not called and `user_data` stays the caller's: `MPFLAGS_INVALID_ARGUMENT` when
+ * the client is started or has a callback. Any thread. Costs little.
  */
 mpflags_status mpflags_client_set_callback(const mpflags_client *client,
                                            mpflags_callback callback,
@@ -876,8 +879,8 @@ mpflags_status mpflags_client_set_callback(const mpflags_client *client,
  *
  * The caller frees `*out` with `mpflags_evaluation_free`; it may outlive the client. On failure, which only misuse and
  * bugs of the library are, `*out` is as it was: `MPFLAGS_INVALID_ARGUMENT` for an unknown type or encoding,
- * `MPFLAGS_UNKNOWN_BIT`. Any thread. Takes no lock and makes no system call; reads the whole context, and keeps what the
- * flag reads.
+ * `MPFLAGS_UNKNOWN_BIT`. Any thread. Costs what `mpflags_client_evaluate` does and a reading of the whole context, of which
+ * only what the flag asks for is kept.
  */
 mpflags_status mpflags_client_evaluate_encoded(const mpflags_client *client,
                                                const char *key,

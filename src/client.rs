@@ -70,7 +70,8 @@ impl Client {
         let overrides = std::mem::take(&mut config.overrides);
         let (flags, report) = bootstrap(&mut config)?.unzip();
         let flags = flags.map(Arc::new);
-        let held = flags.is_some();
+        // A remote client holds nothing and can always ask.
+        let held = flags.is_some() || config.remote;
         let snapshot = Arc::new(Snapshot::new(flags, overrides));
         let parts = Parts { config: Arc::new(config), clock, settings, snapshot };
         let runtime = Runtime::new(&parts, held);
@@ -305,7 +306,7 @@ impl Client {
     }
 
     fn replace_runtime(&self) -> Arc<Runtime> {
-        let held = self.parts.snapshot.load().flags.is_some();
+        let held = self.parts.config.remote || self.parts.snapshot.load().flags.is_some();
         self.runtime.swap(Arc::new(Runtime::new(&self.parts, held)))
     }
 }

@@ -25,6 +25,7 @@ use crate::variant::FlagValue;
 /// ```
 #[must_use]
 pub struct Config {
+    pub(crate) remote: bool,
     pub(crate) credentials: Credentials,
     pub(crate) endpoint: Endpoint,
     pub(crate) polling_interval: Duration,

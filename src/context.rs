@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind};
 use crate::identity::Identity;
 use crate::rules::{Properties, number_text};
 use crate::value::{Folded, Object, Text, fold};
-use crate::variant::Checked;
+use crate::variant::{Checked, compact};
 
 /// What an evaluation asks of a context.
 pub(crate) trait Facts {
@@ -40,6 +40,8 @@ pub struct Context {
     subjects: Box<[(Box<str>, Box<str>)]>,
     user: Option<Identity<'static>>,
     properties: Option<Object<'static>>,
+    /// As it came, for Mixpanel to evaluate.
+    json: Box<str>,
 }
 
 impl Context {
@@ -66,7 +68,13 @@ impl Context {
             user: user.map(Identity::into_owned),
             subjects: texts.collect(),
             properties: parsed.properties.map(Object::into_owned),
+            json: json.into(),
         })
+    }
+
+    /// The context as compact JSON.
+    pub(crate) fn compact_json(&self) -> Box<str> {
+        if self.json.is_empty() { "{}".into() } else { compact(&self.json) }
     }
 }
 

@@ -3,9 +3,9 @@
 use std::fmt::Write;
 use std::ops::Range;
 
-use crate::event::Kept;
+use crate::event::{Fetch, Kept};
 use crate::identity::{Identity, push_json_string};
-use crate::outcome::{ErrorCode, Outcome, Reason};
+use crate::outcome::{Assignment, ErrorCode, Outcome, Reason};
 use crate::variant::{FlagValue, ValueType};
 
 /// What a flag gave for one context: value, variant, reason, and what was wrong.
@@ -38,7 +38,40 @@ struct Exposure {
     user: Option<(Span, bool)>,
     experiment_id: Option<Span>,
     is_experiment_active: Option<bool>,
-    is_qa_tester: bool,
+    is_qa_tester: Option<bool>,
+    fetch: Option<Fetch>,
+}
+
+/// What was assigned, locally or by Mixpanel.
+#[derive(Clone, Copy)]
+struct Assigned<'a> {
+    variant: &'a str,
+    experiment_id: Option<&'a str>,
+    is_experiment_active: Option<bool>,
+    is_qa_tester: Option<bool>,
+    fetch: Option<&'a Fetch>,
+}
+
+impl<'a> Assigned<'a> {
+    fn of(outcome: &Outcome<'a>) -> Option<Self> {
+        match outcome {
+            Outcome::Variant(Assignment { flag, variant, is_qa_tester, .. }) => Some(Assigned {
+                variant: &variant.key,
+                experiment_id: flag.experiment_id.as_deref(),
+                is_experiment_active: flag.is_experiment_active,
+                is_qa_tester: Some(*is_qa_tester),
+                fetch: None,
+            }),
+            Outcome::Remote(remote) => Some(Assigned {
+                variant: &remote.key,
+                experiment_id: remote.experiment_id.as_deref(),
+                is_experiment_active: remote.is_experiment_active,
+                is_qa_tester: remote.is_qa_tester,
+                fetch: Some(&remote.fetch),
+            }),
+            _ => None,
+        }
+    }
 }
 
 /// The value by type; `json` beside it.
@@ -78,30 +111,29 @@ impl Evaluation {
     pub(crate) fn new(key: &str, outcome: &Outcome<'_>, wanted: ValueType, user: Option<&Identity<'_>>) -> Self {
         let (reason, error) = outcome.verdict(wanted);
         // A type mismatch tells neither variant nor metadata: the caller got the default.
-        let (variant, assignment) = match outcome {
-            _ if error.is_some() => (None, None),
-            Outcome::Variant(assignment) => (Some(assignment.variant.key.as_ref()), Some(assignment)),
-            Outcome::Override(_) => (Some("override"), None),
-            _ => (None, None),
+        let assigned = Assigned::of(outcome);
+        let told = assigned.filter(|_| error.is_none());
+        let variant = match (told, outcome, error) {
+            (Some(told), ..) => Some(told.variant),
+            (None, Outcome::Override(_), None) => Some("override"),
+            _ => None,
         };
-        let experiment_id = assignment.and_then(|a| a.flag.experiment_id.as_deref());
-        let is_experiment_active = assignment.and_then(|a| a.flag.is_experiment_active);
-        let is_qa_tester = assignment.is_some_and(|a| a.is_qa_tester);
+        let experiment_id = told.and_then(|told| told.experiment_id);
+        let is_experiment_active = told.and_then(|told| told.is_experiment_active);
+        let is_qa_tester = told.is_some_and(|told| told.is_qa_tester == Some(true));
         let value = outcome.value(wanted);
         let message = outcome.message(key, wanted);
 
         let mut text = Text::with_room_for(key, value, variant, message.as_deref(), experiment_id);
         text.0.reserve(user.map_or(0, |user| user.text.len() + 64));
-        let exposure = match outcome {
-            Outcome::Variant(a) => Some(Exposure {
-                variant: text.push(&a.variant.key),
-                user: user.map(|user| (text.push(&user.text), user.quoted)),
-                experiment_id: a.flag.experiment_id.as_deref().map(|id| text.push(id)),
-                is_experiment_active: a.flag.is_experiment_active,
-                is_qa_tester: a.is_qa_tester,
-            }),
-            _ => None,
-        };
+        let exposure = assigned.map(|assigned| Exposure {
+            variant: text.push(assigned.variant),
+            user: user.map(|user| (text.push(&user.text), user.quoted)),
+            experiment_id: assigned.experiment_id.map(|id| text.push(id)),
+            is_experiment_active: assigned.is_experiment_active,
+            is_qa_tester: assigned.is_qa_tester,
+            fetch: assigned.fetch.cloned(),
+        });
         Evaluation {
             key: text.push(key),
             value: value.map_or(Held::None, |value| text.value(value)),
@@ -243,6 +275,7 @@ impl Evaluation {
             experiment_id: exposure.experiment_id.as_ref().map(|span| self.at(span).into()),
             is_experiment_active: exposure.is_experiment_active,
             is_qa_tester: exposure.is_qa_tester,
+            fetch: exposure.fetch.clone(),
         };
         let user = exposure.user.as_ref().map(|(span, quoted)| {
             let text = self.at(span).to_owned();

@@ -33,7 +33,18 @@ pub(crate) struct Kept {
     pub(crate) variant: Box<str>,
     pub(crate) experiment_id: Option<Box<str>>,
     pub(crate) is_experiment_active: Option<bool>,
-    pub(crate) is_qa_tester: bool,
+    pub(crate) is_qa_tester: Option<bool>,
+    /// Of a remote evaluation.
+    pub(crate) fetch: Option<Fetch>,
+}
+
+/// How long Mixpanel took to decide.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Fetch {
+    pub(crate) latency_ms: f64,
+    /// UTC, RFC 3339, with milliseconds.
+    pub(crate) start: String,
+    pub(crate) complete: String,
 }
 
 /// An event of the host's own.
@@ -151,22 +162,23 @@ fn own(out: &mut String, time_ms: Option<u64>, insert_id: Option<&str>) {
 
 impl Exposed {
     fn push_json(&self, out: &mut String) {
-        let (flag, variant, experiment_id, is_active, is_qa_tester) = match self {
+        let (flag, variant, experiment_id, is_active, is_qa_tester, fetch) = match self {
             Exposed::Local { flag, variant, is_qa_tester } => {
                 let variant = flag.variants.get(*variant).map_or("", |v| &v.key);
                 let experiment_id = flag.experiment_id.as_deref();
-                (&*flag.key, variant, experiment_id, flag.is_experiment_active, *is_qa_tester)
+                (&*flag.key, variant, experiment_id, flag.is_experiment_active, Some(*is_qa_tester), None)
             }
             Exposed::Kept(kept) => {
                 let experiment_id = kept.experiment_id.as_deref();
-                (&*kept.flag, &*kept.variant, experiment_id, kept.is_experiment_active, kept.is_qa_tester)
+                (&*kept.flag, &*kept.variant, experiment_id, kept.is_experiment_active, kept.is_qa_tester, kept.fetch.as_ref())
             }
         };
         out.push_str(",\"Experiment name\":");
         push_json_string(out, flag);
         out.push_str(",\"Variant name\":");
         push_json_string(out, variant);
-        out.push_str(",\"$experiment_type\":\"feature_flag\",\"Flag evaluation mode\":\"local\"");
+        out.push_str(",\"$experiment_type\":\"feature_flag\",\"Flag evaluation mode\":");
+        out.push_str(if fetch.is_some() { "\"remote\"" } else { "\"local\"" });
         if let Some(id) = experiment_id {
             out.push_str(",\"$experiment_id\":");
             push_json_string(out, id);
@@ -174,7 +186,17 @@ impl Exposed {
         if let Some(active) = is_active {
             let _ = write!(out, ",\"$is_experiment_active\":{active}");
         }
-        let _ = write!(out, ",\"$is_qa_tester\":{is_qa_tester}");
+        if let Some(is_qa_tester) = is_qa_tester {
+            let _ = write!(out, ",\"$is_qa_tester\":{is_qa_tester}");
+        }
+        if let Some(Fetch { latency_ms, start, complete }) = fetch {
+            // Always with a fraction, so that Mixpanel sees one type.
+            let _ = write!(
+                out,
+                ",\"Variant fetch latency (ms)\":{latency_ms:.3},\"Variant fetch start time\":\"{start}\",\
+                 \"Variant fetch complete time\":\"{complete}\""
+            );
+        }
     }
 }
 

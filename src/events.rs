@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind};
 use crate::event::{Event, Kept, Profile, Track, exposure_tag};
 use crate::identity::Identity;
 use crate::outbox::{Offered, Outbox};
-use crate::outcome::Assignment;
+use crate::outcome::{Assignment, RemoteVariant};
 use crate::stream::{Level, Stream};
 
 /// Where exposures and events go in. Shared by all threads; an exposure that repeats takes no lock.
@@ -50,6 +50,24 @@ impl Events {
         self.outbox.offer(tag, self.now_ms(), || {
             Event::local(flag, *index, *is_qa_tester, user, unix_ms(&*self.clock))
         });
+    }
+
+    /// Reports a variant that Mixpanel assigned.
+    pub(crate) fn expose_remote(&self, flag: &str, variant: &RemoteVariant, user: Option<&Identity<'_>>) {
+        let Some(user) = user else { return self.lacks_distinct_id(flag) };
+        if self.closed.load(Ordering::Relaxed) {
+            return self.outbox.came_too_late();
+        }
+        let kept = Kept {
+            flag: flag.into(),
+            variant: variant.key.clone(),
+            experiment_id: variant.experiment_id.clone(),
+            is_experiment_active: variant.is_experiment_active,
+            is_qa_tester: variant.is_qa_tester,
+            fetch: Some(variant.fetch.clone()),
+        };
+        // A full queue has counted it, and the next evaluation offers it again.
+        let _ = self.expose_kept(kept, user.clone().into_owned());
     }
 
     /// Reports what an evaluation that was kept told.

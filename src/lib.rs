@@ -21,6 +21,7 @@
 #![forbid(unsafe_code)]
 
 // pure: no clock, thread, socket, log
+mod ask;
 mod bucket;
 mod config;
 mod context;
@@ -29,6 +30,7 @@ mod endpoint;
 mod error;
 mod evaluate;
 mod evaluation;
+mod evaluations;
 mod event;
 mod identity;
 mod outcome;
@@ -45,6 +47,7 @@ mod events;
 mod fork;
 mod outbox;
 mod poller;
+mod remote;
 mod reporter;
 mod snapshot;
 mod status;
@@ -55,12 +58,14 @@ mod worker;
 #[cfg(test)]
 mod outage_tests;
 
+pub use ask::Ask;
 pub use bucket::bucket;
 pub use client::Client;
 pub use config::{Config, OPTIONS, OptionSpec};
 pub use context::Context;
 pub use error::{Error, ErrorKind};
 pub use evaluation::{Evaluation, ValueKind};
+pub use evaluations::Evaluations;
 pub use fork::after_fork_in_child;
 pub use outcome::{ErrorCode, Reason};
 pub use stream::{Item, Level, State};

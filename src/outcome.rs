@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::definitions::Flag;
+use crate::event::Fetch;
 use crate::variant::{FlagValue, ValueType, Variant};
 
 /// Why an evaluation gave what it gave, in OpenFeature's words.
@@ -14,7 +15,7 @@ pub enum Reason {
     Static,
     /// Nothing applied, or the group for everybody after the groups with rules.
     Default,
-    /// A tester, or a rollout whose rule matched.
+    /// A tester, or a rollout whose rule matched; every remote answer, which does not say why.
     TargetingMatch,
     /// The bucket decided: another subject could have got something else.
     Split,
@@ -78,6 +79,8 @@ impl fmt::Display for ErrorCode {
 #[derive(Debug)]
 pub(crate) enum Outcome<'a> {
     Variant(Assignment<'a>),
+    /// Mixpanel decided.
+    Remote(&'a RemoteVariant),
     Override(&'a FlagValue),
     NoRolloutMatch,
     Disabled,
@@ -90,6 +93,8 @@ pub(crate) enum Outcome<'a> {
     },
     InvalidContext(String),
     Unavailable(&'a Unavailable),
+    /// A remote evaluation brought no answer.
+    Failed(&'a str),
 }
 
 /// A user's variant, and how they came to it.
@@ -101,6 +106,17 @@ pub(crate) struct Assignment<'a> {
     pub(crate) index: usize,
     pub(crate) reason: Reason,
     pub(crate) is_qa_tester: bool,
+}
+
+/// A variant that Mixpanel assigned.
+#[derive(Debug)]
+pub(crate) struct RemoteVariant {
+    pub(crate) key: Box<str>,
+    pub(crate) value: FlagValue,
+    pub(crate) experiment_id: Option<Box<str>>,
+    pub(crate) is_experiment_active: Option<bool>,
+    pub(crate) is_qa_tester: Option<bool>,
+    pub(crate) fetch: Fetch,
 }
 
 /// Why there is nothing to evaluate.
@@ -129,6 +145,7 @@ impl<'a> Outcome<'a> {
     pub(crate) fn value(&self, wanted: ValueType) -> Option<&'a FlagValue> {
         let value = match self {
             Outcome::Variant(assignment) => &assignment.variant.value,
+            Outcome::Remote(variant) => &variant.value,
             Outcome::Override(value) => value,
             _ => return None,
         };
@@ -139,10 +156,11 @@ impl<'a> Outcome<'a> {
     pub(crate) fn verdict(&self, wanted: ValueType) -> (Reason, Option<ErrorCode>) {
         let error = |code| (Reason::Error, Some(code));
         match self {
-            Outcome::Variant(_) | Outcome::Override(_) if self.value(wanted).is_none() => {
+            Outcome::Variant(_) | Outcome::Remote(_) | Outcome::Override(_) if self.value(wanted).is_none() => {
                 error(ErrorCode::TypeMismatch)
             }
             Outcome::Variant(assignment) => (assignment.reason, None),
+            Outcome::Remote(_) => (Reason::TargetingMatch, None),
             Outcome::Override(_) => (Reason::Static, None),
             Outcome::NoRolloutMatch => (Reason::Default, None),
             Outcome::Disabled => (Reason::Disabled, None),
@@ -150,6 +168,7 @@ impl<'a> Outcome<'a> {
             Outcome::Malformed(_) => error(ErrorCode::ParseError),
             Outcome::MissingContextKey { .. } => error(ErrorCode::TargetingKeyMissing),
             Outcome::InvalidContext(_) => error(ErrorCode::InvalidContext),
+            Outcome::Failed(_) => error(ErrorCode::General),
             Outcome::Unavailable(Unavailable::NotReady(_)) => error(ErrorCode::ProviderNotReady),
             Outcome::Unavailable(Unavailable::CredentialsRefused(_)) => error(ErrorCode::ProviderFatal),
         }
@@ -159,6 +178,7 @@ impl<'a> Outcome<'a> {
     pub(crate) fn message(&self, key: &str, wanted: ValueType) -> Option<String> {
         match self {
             Outcome::Variant(assignment) => mismatch(&assignment.variant.value, wanted),
+            Outcome::Remote(variant) => mismatch(&variant.value, wanted),
             Outcome::Override(value) => mismatch(value, wanted),
             Outcome::NoRolloutMatch | Outcome::Disabled => None,
             Outcome::FlagNotFound => Some(format!("flag `{key}` is not among the definitions")),
@@ -171,6 +191,7 @@ impl<'a> Outcome<'a> {
             }
             Outcome::InvalidContext(why) => Some(why.clone()),
             Outcome::Unavailable(why) => Some(why.to_string()),
+            Outcome::Failed(why) => Some((*why).to_owned()),
         }
     }
 }

@@ -57,7 +57,7 @@ impl Poller {
     /// did. With a callback the thread stays, to call it.
     pub(crate) fn run(self, signal: &Signal) {
         let mut memory = Memory::default();
-        if self.config.enable_polling || !self.status.held() {
+        if !self.config.remote && (self.config.enable_polling || !self.status.held()) {
             self.poll(signal, &mut memory);
         }
         // Readers of a replaced set finish within microseconds; whoever is later frees it at the end.
@@ -142,6 +142,7 @@ impl Poller {
     fn fetch(&self, memory: &mut Memory) -> Fetched {
         let answer = self.transport.get(&Get {
             path: "/flags/definitions",
+            parameters: &[],
             etag: memory.etag.as_deref(),
             timeout: self.config.request_timeout,
             limit: DEFINITIONS_LIMIT,

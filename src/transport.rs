@@ -20,6 +20,8 @@ pub(crate) trait Transport: Send + Sync {
 #[derive(Debug)]
 pub(crate) struct Get<'a> {
     pub(crate) path: &'a str,
+    /// Behind the query that every request carries.
+    pub(crate) parameters: &'a [(&'a str, &'a str)],
     pub(crate) etag: Option<&'a str>,
     /// For the whole request, from the look-up of the name to the last byte of the answer.
     pub(crate) timeout: Duration,
@@ -54,6 +56,20 @@ pub(crate) struct Failure {
     pub(crate) message: String,
     /// Whether the same request may succeed in a moment.
     pub(crate) transient: bool,
+    /// The connection ended before the head of an answer was complete.
+    pub(crate) ended_early: bool,
+    /// The parameters do not fit into a URL.
+    pub(crate) too_long: bool,
+}
+
+impl Failure {
+    pub(crate) fn transient(message: impl Into<String>) -> Self {
+        Failure { message: message.into(), transient: true, ended_early: false, too_long: false }
+    }
+
+    pub(crate) fn lasting(message: impl Into<String>) -> Self {
+        Failure { message: message.into(), transient: false, ended_early: false, too_long: false }
+    }
 }
 
 impl fmt::Display for Failure {

@@ -139,7 +139,7 @@ impl FlagValue {
 }
 
 /// Drops white space outside strings.
-fn compact(json: &str) -> Box<str> {
+pub(crate) fn compact(json: &str) -> Box<str> {
     let mut out = String::with_capacity(json.len());
     let mut in_string = false;
     let mut escaped = false;

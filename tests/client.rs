@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use mpflags::{Client, Config, Context, ErrorCode, ErrorKind, Item, Level, State, ValueType};
+use mpflags::{Ask, Client, Config, Context, ErrorCode, ErrorKind, Item, Level, State, ValueType};
 use mpflags_dev::{Fault, Kind, Options, RetryAfter, Server};
 
 const PATH: &str = "/flags/definitions";
@@ -127,7 +127,7 @@ fn fetch_and_poll() {
 
     server.set_definitions(document(&[flag("g", "1")]));
     assert_eq!(client.next(LONG).unwrap(), Some(Item::Change { keys: vec!["f".to_owned()] }));
-    assert_eq!(client.evaluate("f", &user(), ValueType::Any).error_code(), Some(ErrorCode::FlagNotFound));
+    assert_eq!(client.evaluate("f", &user(), Ask::new()).error_code(), Some(ErrorCode::FlagNotFound));
     client.shutdown(LONG).unwrap();
 }
 
@@ -269,7 +269,7 @@ fn faults_with_nothing_held() {
         server.set_faults(vec![(case.fault)()]).unwrap();
         let client = started(&server, r#""request_timeout_ms": 300"#);
         until(case.name, || {
-            let evaluation = client.evaluate("f", &user(), ValueType::Any);
+            let evaluation = client.evaluate("f", &user(), Ask::new());
             assert_eq!(evaluation.error_code(), Some(ErrorCode::ProviderNotReady), "{}", case.name);
             let message = evaluation.message().unwrap();
             message != "no definitions have been fetched yet" && message.contains(case.says)
@@ -344,7 +344,7 @@ fn credentials_refused_with_nothing_held() {
         assert_eq!((error.kind(), error.to_string()), (ErrorKind::CredentialsRefused, told.clone()));
         let items = items_until(&client, State::Error);
         assert_eq!(message_of(&items), told);
-        let evaluation = client.evaluate("f", &user(), ValueType::Any);
+        let evaluation = client.evaluate("f", &user(), Ask::new());
         assert_eq!(evaluation.error_code(), Some(ErrorCode::ProviderFatal));
         assert_eq!(evaluation.message(), Some(told.as_str()));
         assert_eq!(client.state(), State::Error);
@@ -432,7 +432,7 @@ fn the_initialisation_time() {
     let client = started(&server, r#""init_timeout_ms": 100"#);
     let items = items_until(&client, State::Error);
     assert_eq!(message_of(&items), "HTTP 500");
-    let evaluation = client.evaluate("f", &user(), ValueType::Any);
+    let evaluation = client.evaluate("f", &user(), Ask::new());
     assert_eq!(evaluation.error_code(), Some(ErrorCode::ProviderNotReady));
     assert_eq!(evaluation.message(), Some("no definitions have been fetched yet: HTTP 500"));
     server.clear_faults();
@@ -465,7 +465,7 @@ fn one_bad_flag_among_good_ones() {
         assert!(message.starts_with(why), "want {why}\n got {message}");
         assert!(message.ends_with("; it is kept out"), "{message}");
         assert_eq!((value(&client), client.integer("g", &user(), 0)), (1, 2), "{why}");
-        let evaluation = client.evaluate("bad", &user(), ValueType::Any);
+        let evaluation = client.evaluate("bad", &user(), Ask::new());
         if why.starts_with("flag ") {
             assert_eq!(evaluation.error_code(), Some(ErrorCode::ParseError));
             assert!(evaluation.message().unwrap().starts_with(why));
@@ -484,7 +484,7 @@ fn a_byte_that_is_no_utf8_spoils_one_flag() {
     server.set_definitions(bytes);
     let client = ready(&server, "");
     assert_eq!(value(&client), 1);
-    assert_eq!(client.evaluate("bad", &user(), ValueType::Any).error_code(), Some(ErrorCode::ParseError));
+    assert_eq!(client.evaluate("bad", &user(), Ask::new()).error_code(), Some(ErrorCode::ParseError));
 }
 
 #[test]
@@ -510,7 +510,7 @@ fn an_empty_document_is_a_document() {
     items_until(&client, State::Ready);
     server.set_definitions("{\"flags\": []}");
     assert_eq!(client.next(LONG).unwrap(), Some(Item::Change { keys: vec!["f".to_owned()] }));
-    assert_eq!(client.evaluate("f", &user(), ValueType::Any).error_code(), Some(ErrorCode::FlagNotFound));
+    assert_eq!(client.evaluate("f", &user(), Ask::new()).error_code(), Some(ErrorCode::FlagNotFound));
     assert_eq!(client.state(), State::Ready);
 }
 
@@ -575,7 +575,7 @@ fn overrides() {
     client.start().unwrap();
     client.wait_ready(LONG).unwrap();
     assert_eq!(value(&client), 9);
-    let evaluation = client.evaluate("f", &user(), ValueType::Boolean);
+    let evaluation = client.evaluate("f", &user(), Ask::new().wanting(ValueType::Boolean));
     assert_eq!(evaluation.message(), Some("expected boolean, the variant holds an integer"));
     client.clear_override("f");
     assert_eq!(value(&client), 1);

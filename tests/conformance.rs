@@ -2,7 +2,7 @@
 
 mod support;
 
-use mpflags::{Client, Config, Context, ErrorCode, Evaluation, ValueType};
+use mpflags::{Ask, Client, Config, Context, ErrorCode, Evaluation, ValueType};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -152,7 +152,7 @@ fn evaluate() {
         let client = client(&document(&case.flags), case.overrides.as_deref());
         let text = text_of(&case.context).unwrap_or_else(|| case.context.get().to_owned());
         let wanted = wanted(case.read.as_deref());
-        let once = client.evaluate_json(&case.key, &text, wanted);
+        let once = client.evaluate_json(&case.key, &text, Ask::new().wanting(wanted));
         failed.extend(check(case, &once).err());
         match Context::from_json(&text) {
             Err(error) => {
@@ -162,14 +162,14 @@ fn evaluate() {
                 }
             }
             Ok(context) => {
-                let kept = client.evaluate(&case.key, &context, wanted);
+                let kept = client.evaluate(&case.key, &context, Ask::new().wanting(wanted));
                 if kept != once {
                     failed.push(format!("{}: kept {kept:?}\n    once {once:?}", case.name));
                 }
                 if wanted == ValueType::Any {
-                    let all = client.evaluate_all(&context);
-                    assert!(all.is_sorted_by(|a, b| a.key() < b.key()), "{}", case.name);
-                    let same = all.iter().find(|evaluation| evaluation.key() == case.key);
+                    let all = client.evaluate_all(&context, Ask::new());
+                    assert!(all.as_slice().is_sorted_by(|a, b| a.key() < b.key()), "{}", case.name);
+                    let same = all.get(&case.key);
                     if same.is_some_and(|same| *same != kept) || same.is_none() != (case.want.outcome == "flag_not_found") {
                         failed.push(format!("{}: among all {same:?}", case.name));
                     }
@@ -263,8 +263,8 @@ fn rules() {
             None => r#"{"id": 1}"#.to_owned(),
         };
         let client = client(&document, None);
-        let once = client.evaluate_json("f", &context, ValueType::Any);
-        let kept = client.evaluate("f", &Context::from_json(&context).unwrap(), ValueType::Any);
+        let once = client.evaluate_json("f", &context, Ask::new());
+        let kept = client.evaluate("f", &Context::from_json(&context).unwrap(), Ask::new());
         let got = match outcome(&once) {
             "variant" => Value::Bool(true),
             "no_rollout_match" => Value::Bool(false),

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mpflags::{Client, Config, Context, ErrorKind, Item, ValueType};
+use mpflags::{Ask, Client, Config, Context, ErrorKind, Item, ValueType};
 use mpflags_dev::{Endpoint, Event, Fault, Kind, Options, RetryAfter, Server};
 use serde_json::{Value, json};
 
@@ -82,9 +82,9 @@ fn stable(event: &Event) -> Value {
 fn every_property_of_an_exposure() {
     let server = server();
     let client = started(&server, "");
-    client.evaluate("plain", &user("u1"), ValueType::Any);
-    client.evaluate_json("experiment", r#"{"distinct_id": "qa-1"}"#, ValueType::Any);
-    client.evaluate("experiment", &Context::from_json(r#"{"distinct_id": 5}"#).unwrap(), ValueType::Any);
+    client.evaluate("plain", &user("u1"), Ask::new());
+    client.evaluate_json("experiment", r#"{"distinct_id": "qa-1"}"#, Ask::new());
+    client.evaluate("experiment", &Context::from_json(r#"{"distinct_id": 5}"#).unwrap(), Ask::new());
     flushed(&client);
     let mut events: Vec<Value> = server.events().iter().map(stable).collect();
     events.sort_by_key(|event| event["properties"]["distinct_id"].to_string());
@@ -118,7 +118,7 @@ fn once_per_session() {
     flushed(&client);
     assert_eq!(server.event_counts().total, 1);
     for _ in 0..100 {
-        client.evaluate_json("plain", r#"{"distinct_id": "u2"}"#, ValueType::Any);
+        client.evaluate_json("plain", r#"{"distinct_id": "u2"}"#, Ask::new());
     }
     flushed(&client);
     assert_eq!(server.event_counts().total, 2);
@@ -127,8 +127,8 @@ fn once_per_session() {
     flushed(&client);
     assert_eq!(server.event_counts().total, 3);
     // The same text in quotes and without is not the same user.
-    client.evaluate_json("plain", r#"{"distinct_id": 7}"#, ValueType::Any);
-    client.evaluate_json("plain", r#"{"distinct_id": "7"}"#, ValueType::Any);
+    client.evaluate_json("plain", r#"{"distinct_id": 7}"#, Ask::new());
+    client.evaluate_json("plain", r#"{"distinct_id": "7"}"#, Ask::new());
     flushed(&client);
     assert_eq!(server.event_counts().total, 5);
     let statistics = statistics(&client);
@@ -167,15 +167,15 @@ fn what_is_no_exposure() {
     let server = server();
     let client = started(&server, r#", "overrides": {"over": 1}"#);
     for key in ["nobody", "off", "missing", "over"] {
-        client.evaluate(key, &user("u1"), ValueType::Any);
+        client.evaluate(key, &user("u1"), Ask::new());
     }
-    client.evaluate_unreported("plain", &user("u1"), ValueType::Any);
-    client.evaluate_json_unreported("plain", r#"{"distinct_id": "u1"}"#, ValueType::Any);
-    client.evaluate_all(&user("u1"));
+    client.evaluate("plain", &user("u1"), Ask::new().without_exposure());
+    client.evaluate_json("plain", r#"{"distinct_id": "u1"}"#, Ask::new().without_exposure());
+    client.evaluate_all(&user("u1"), Ask::new());
     flushed(&client);
     assert_eq!(server.event_counts().total, 0);
     // A type mismatch is one: the user was assigned.
-    client.evaluate("plain", &user("u1"), ValueType::String);
+    client.evaluate("plain", &user("u1"), Ask::new().wanting(ValueType::String));
     flushed(&client);
     assert_eq!(server.event_counts().total, 1);
 
@@ -192,8 +192,8 @@ fn without_distinct_id() {
     let company = Context::from_json(r#"{"company": 7}"#).unwrap();
     for _ in 0..5 {
         assert!(client.boolean("by-company", &company, false));
-        client.evaluate_json("by-company", r#"{"company": 7, "distinct_id": null}"#, ValueType::Any);
-        client.evaluate_json("by-company", r#"{"company": 7, "distinct_id": ""}"#, ValueType::Any);
+        client.evaluate_json("by-company", r#"{"company": 7, "distinct_id": null}"#, Ask::new());
+        client.evaluate_json("by-company", r#"{"company": 7, "distinct_id": ""}"#, Ask::new());
     }
     flushed(&client);
     assert_eq!(server.event_counts().total, 0);
@@ -207,7 +207,7 @@ fn without_distinct_id() {
 fn by_hand() {
     let server = server();
     let client = started(&server, "");
-    let kept = client.evaluate_unreported("experiment", &user("qa-1"), ValueType::Any);
+    let kept = client.evaluate("experiment", &user("qa-1"), Ask::new().without_exposure());
     client.track_exposure(&kept).unwrap();
     client.track_exposure(&kept).unwrap();
     flushed(&client);
@@ -216,15 +216,15 @@ fn by_hand() {
     server.clear_events();
     // The same exposure as an evaluation reports.
     let other = started(&server, "");
-    other.evaluate("experiment", &user("qa-1"), ValueType::Any);
+    other.evaluate("experiment", &user("qa-1"), Ask::new());
     flushed(&other);
     assert_eq!(stable(&server.events()[0]), stable(&by_hand[0]));
 
-    let none = client.evaluate("nobody", &user("u1"), ValueType::Any);
+    let none = client.evaluate("nobody", &user("u1"), Ask::new());
     let error = client.track_exposure(&none).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidArgument);
     assert_eq!(error.to_string(), "flag `nobody`: the evaluation assigned no variant, so there is no exposure");
-    let nameless = client.evaluate("by-company", &Context::from_json(r#"{"company": 7}"#).unwrap(), ValueType::Any);
+    let nameless = client.evaluate("by-company", &Context::from_json(r#"{"company": 7}"#).unwrap(), Ask::new());
     let error = client.track_exposure(&nameless).unwrap_err();
     assert_eq!(error.to_string(), "flag `by-company`: the context had no distinct_id, so there is no exposure");
 }
@@ -527,7 +527,7 @@ fn many_threads_never_lose_a_first_one() {
             let client = client.clone();
             std::thread::spawn(move || {
                 for n in 0..2000 {
-                    client.evaluate_json("plain", &format!(r#"{{"distinct_id": "u{n}"}}"#), ValueType::Any);
+                    client.evaluate_json("plain", &format!(r#"{{"distinct_id": "u{n}"}}"#), Ask::new());
                 }
             })
         })

@@ -15,11 +15,13 @@ const TABLE: &[(&str, &[&str])] = &[
     ("rules", &["value"]),
     ("context", &["error", "identity", "rules", "value", "variant"]),
     ("definitions", &["bucket", "error", "outcome", "rules", "value", "variant"]),
-    ("outcome", &["definitions", "variant"]),
+    ("outcome", &["definitions", "event", "variant"]),
     ("evaluate", &["bucket", "context", "definitions", "outcome"]),
     ("identity", &[]),
     ("event", &["definitions", "error", "identity", "value", "variant"]),
+    ("ask", &["variant"]),
     ("evaluation", &["event", "identity", "outcome", "variant"]),
+    ("evaluations", &["evaluation", "identity", "outcome", "variant"]),
     ("config", &["endpoint", "error", "value", "variant"]),
     // runtime
     ("fork", &[]),
@@ -33,6 +35,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("dedupe", &[]),
     ("outbox", &["dedupe", "event", "worker"]),
     ("events", &["clock", "config", "dedupe", "error", "event", "identity", "outbox", "outcome", "stream"]),
+    ("remote", &["clock", "error", "event", "outcome", "transport", "value", "variant"]),
     ("reporter", &["clock", "config", "event", "outbox", "stream", "transport", "worker"]),
     (
         "poller",
@@ -41,14 +44,14 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "client",
         &[
-            "cache", "clock", "config", "context", "definitions", "error", "evaluate", "evaluation", "event", "events",
-            "fork", "outbox", "outcome", "poller", "reporter", "snapshot", "status", "stream", "transport", "variant",
+            "ask", "cache", "clock", "config", "context", "definitions", "error", "evaluate", "evaluation", "evaluations",
+            "event", "events", "fork", "identity", "outbox", "outcome", "poller", "remote", "reporter", "snapshot", "status", "stream", "transport", "variant",
             "worker",
         ],
     ),
 ];
 
-const PURE: usize = 14;
+const PURE: usize = 16;
 
 /// What the pure ring never names.
 const IMPURE: &[&str] = &[

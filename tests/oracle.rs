@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use mpflags::{Client, Config, Context, ErrorCode, ValueType};
+use mpflags::{Ask, Client, Config, Context, ErrorCode};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -58,7 +58,7 @@ fn every_user_gets_what_the_python_sdk_gives() {
         names.sort_unstable();
         assert_eq!(line.len(), users.len());
         for (n, (context, want)) in users.iter().zip(line.chars()).enumerate() {
-            let got = client.evaluate(&flag.key, context, ValueType::Any);
+            let got = client.evaluate(&flag.key, context, Ask::new());
             assert_eq!(got.error_code(), None::<ErrorCode>, "{} for user {n}", flag.key);
             let want = want.to_digit(16).map(|index| names[index as usize]);
             assert_eq!(got.variant(), want, "{} for user {n}", flag.key);

@@ -1,6 +1,6 @@
 //! An embedded Mixpanel stand-in, for the tests and demos of mpflags in every language.
 //!
-//! [`Server`] serves `GET /flags/definitions` from a file or from memory, takes events at `/track`, `/import` and
+//! [`Server`] serves `GET /flags/definitions` from a file or from memory, evaluates at `GET /flags`, takes events at `/track`, `/import` and
 //! `/engage`, checks credentials, records what it is asked, and misbehaves on demand: see [`Fault`]. The same controls are HTTP under `/__dev/`, for tests in other
 //! languages; `dev/README.md` lists them.
 //!
@@ -28,6 +28,7 @@ mod ingestion;
 mod listener;
 mod log;
 mod raw;
+mod remote;
 mod server;
 mod socket;
 mod state;

@@ -13,6 +13,7 @@ use crate::events::{EventLog, Events};
 use crate::faults::Faults;
 use crate::listener::{self, Connections, Listener};
 use crate::log::Log;
+use crate::remote::Remote;
 
 /// How a server starts. The default serves no flags on a free port and takes any credentials.
 #[derive(Clone, Default)]
@@ -42,6 +43,7 @@ pub(crate) struct State {
     pub(crate) log: Arc<Log>,
     pub(crate) faults: Faults,
     pub(crate) definitions: Definitions,
+    pub(crate) remote: Remote,
     pub(crate) credentials: Credentials,
     pub(crate) events: Events,
     pub(crate) lines: Option<mpsc::Sender<String>>,
@@ -70,6 +72,7 @@ impl State {
             log: Arc::new(Log::new()),
             faults: Faults::default(),
             definitions,
+            remote: Remote::default(),
             credentials: Credentials::new(options.token, options.service_account, options.project_id),
             events: Events::new(options.events),
             lines: options.lines,

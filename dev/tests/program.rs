@@ -8,7 +8,7 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
-use raw_client::{address, ask, get};
+use raw_client::{address, ask, connect, drain, get, send};
 
 fn program() -> Command {
     Command::new(env!("CARGO_BIN_EXE_mpflags-dev"))
@@ -18,9 +18,14 @@ fn output(arguments: &[&str]) -> Output {
     program().args(arguments).stdin(Stdio::null()).output().unwrap()
 }
 
+type Lines = std::io::Lines<BufReader<std::process::ChildStdout>>;
+
 /// The two addresses, once it says them.
 fn lines(child: &mut Child) -> (String, String) {
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    addresses(&mut BufReader::new(child.stdout.take().unwrap()).lines())
+}
+
+fn addresses(lines: &mut Lines) -> (String, String) {
     let main = lines.next().unwrap().unwrap();
     let control = lines.next().unwrap().unwrap();
     let url = |line: &str, start: &str| line.strip_prefix(start).unwrap().to_owned();
@@ -63,6 +68,50 @@ fn signals_end_it_cleanly() {
 }
 
 #[test]
+fn verbose_tells_requests_and_events() {
+    let mut child = program()
+        .args(["--verbose", "--stop-with-stdin", "--token", "secret-token", "--events=count"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let (main, control) = addresses(&mut lines);
+    let fault = br#"[{"path":"/gone","kind":"reset"},{"path":"/import","kind":"status","status":503}]"#;
+    assert_eq!(ask(address(&control), "PUT /__dev/faults HTTP/1.1", fault).status, 200);
+    assert_eq!(get(address(&main)).status, 401);
+    let properties =
+        r#""token":"secret-token","Experiment name":"new-checkout","Variant name":"On","distinct_id":"u 1""#;
+    let body =
+        format!(r#"[{{"event":"$experiment_started","properties":{{{properties}}}}},{{"event":"e"}}]"#);
+    assert_eq!(ask(address(&main), "POST /track?verbose=1 HTTP/1.1", body.as_bytes()).status, 200);
+    let update = br#"{"$token":"secret-token","$distinct_id":7,"$set":{}}"#;
+    assert_eq!(ask(address(&main), "POST /engage HTTP/1.1", update).status, 200);
+    assert_eq!(ask(address(&main), "POST /import HTTP/1.1", body.as_bytes()).status, 503);
+    let mut stream = connect(address(&main));
+    send(&mut stream, "GET /gone HTTP/1.1", b"");
+    drain(&mut stream);
+    assert_eq!(ask(address(&main), "GET /last HTTP/1.1", b"").status, 404);
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
+    let told: Vec<String> = lines.map(Result::unwrap).collect();
+    assert_eq!(
+        told,
+        [
+            "GET /flags/definitions 401",
+            "POST /track 200",
+            "  $experiment_started new-checkout On u 1",
+            "  e - - -: rejected, 'properties' is invalid: must be an object",
+            "POST /engage 200",
+            "  $set - - 7",
+            "POST /import 503",
+            "GET /gone -",
+            "GET /last 404",
+        ]
+    );
+}
+
+#[test]
 fn wrong_arguments_are_named() {
     for (arguments, why) in [
         (&["--prot", "1"][..], "unknown argument --prot"),
@@ -70,6 +119,7 @@ fn wrong_arguments_are_named() {
         (&["--port"], "--port needs a value"),
         (&["--port", "70000"], "--port: no port: 70000"),
         (&["--ipv6=1"], "--ipv6 takes no value"),
+        (&["--events", "all"], "--events: keep or count, not all"),
         (&["--service-account", "secret"], "--service-account: no USER:SECRET"),
     ] {
         let output = output(arguments);

@@ -1,25 +1,36 @@
 //! Evaluating: one load of the snapshot, pure code, and an exposure put aside for the sender.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::ask::Ask;
+use crate::clock::Clock;
 use crate::context::{Context, Facts, Glance, Wanted};
 use crate::definitions::Entry;
 use crate::error::{Error, ErrorKind};
 use crate::evaluate::{evaluate, evaluate_entry};
 use crate::evaluation::Evaluation;
-use crate::outcome::{Assignment, Outcome};
+use crate::evaluations::Evaluations;
+use crate::identity::Identity;
+use crate::outcome::Outcome;
+use crate::remote::{Remote, Reply};
 use crate::snapshot::{Current, Overrides};
+use crate::transport::Transport;
 use crate::variant::{FlagValue, ValueType};
 
 use super::Client;
 
 impl Client {
     /// The boolean that flag `key` gives, or `default` in every other case: not ready, no such flag, no match, a value of
-    /// another type. Never blocks, never fails. [`Client::evaluate`] tells why.
+    /// another type. Never fails; waits for nothing, unless the client is remote. [`Client::evaluate`] tells why.
     pub fn boolean(&self, key: &str, context: &Context, default: bool) -> bool {
         self.read(key, context, |outcome| outcome.value(ValueType::Boolean)?.boolean()).unwrap_or(default)
     }
 
-    /// The integer that flag `key` gives, or `default` in every other case. A whole number such as `3.0` is an integer; one
-    /// outside `i64` gives `default`.
+    /// The integer that flag `key` gives, or `default` in every other case. A whole number such as `3.0` is an integer;
+    /// one outside `i64` gives `default`.
     pub fn integer(&self, key: &str, context: &Context, default: i64) -> i64 {
         self.read(key, context, |outcome| outcome.value(ValueType::Integer)?.integer()).unwrap_or(default)
     }
@@ -35,58 +46,73 @@ impl Client {
         self.read(key, context, read).unwrap_or_else(|| default.to_owned())
     }
 
-    /// Evaluates flag `key` and tells everything about it: value, variant, reason, what is wrong. A value that does not
-    /// read as `wanted` gives TYPE_MISMATCH and no value. The exposure, where there is one, is reported, unless
-    /// `report_exposures` is off. Takes no lock but for a first exposure; allocates the evaluation's strings once.
-    pub fn evaluate(&self, key: &str, context: &Context, wanted: ValueType) -> Evaluation {
-        self.read(key, context, |outcome| Evaluation::new(key, outcome, wanted, context.user()))
+    /// Evaluates flag `key` and tells everything about it: value, variant, reason, what is wrong. The exposure, where
+    /// there is one, is reported, unless `ask` or `report_exposures` says otherwise.
+    ///
+    /// Waits for nothing, unless the client is remote: then for the time that `ask` allows. Takes no lock but for a
+    /// first exposure; allocates the evaluation's strings once.
+    pub fn evaluate(&self, key: &str, context: &Context, ask: Ask) -> Evaluation {
+        self.with_outcome(key, context, ask, |outcome| Evaluation::new(key, outcome, ask.wanted, context.user()))
     }
 
-    /// The same without an exposure. [`Client::track_exposure`] reports it when the variant is shown.
-    pub fn evaluate_unreported(&self, key: &str, context: &Context, wanted: ValueType) -> Evaluation {
-        self.after_fork();
-        let current = self.parts.snapshot.load();
-        Evaluation::new(key, &outcome(&current, key, context), wanted, context.user())
-    }
-
-    /// Does [`Client::evaluate`] for a context that is used once: `context` is read whole, and only what the flag asks of
-    /// it is kept. For a context used twice [`Context::from_json`] is cheaper. A context that cannot be read gives
+    /// Does [`Client::evaluate`] for a context that is used once: `context` is read whole, and only what the flag asks
+    /// of it is kept. For a context used twice [`Context::from_json`] is cheaper. A context that cannot be read gives
     /// INVALID_CONTEXT, unless an override answers first; then it is not read.
-    pub fn evaluate_json(&self, key: &str, context: &str, wanted: ValueType) -> Evaluation {
-        self.evaluate_once(key, context, wanted, self.parts.config.report_exposures)
-    }
-
-    /// The same without an exposure.
-    pub fn evaluate_json_unreported(&self, key: &str, context: &str, wanted: ValueType) -> Evaluation {
-        self.evaluate_once(key, context, wanted, false)
-    }
-
-    /// Evaluates every flag, in order of key: those that are kept out as malformed, and overrides, too. Reports no
-    /// exposure: [`Client::track_exposure`] does, for what is shown. Without definitions there are only the overrides: an
-    /// empty list says nothing about readiness.
-    pub fn evaluate_all(&self, context: &Context) -> Vec<Evaluation> {
+    pub fn evaluate_json(&self, key: &str, context: &str, ask: Ask) -> Evaluation {
         self.after_fork();
         let current = self.parts.snapshot.load();
-        let evaluation = |key: &str, outcome: &Outcome<'_>| Evaluation::new(key, outcome, ValueType::Any, context.user());
-        let mut keys: Vec<&str> = current.overrides.keys().map(AsRef::as_ref).collect();
-        keys.sort_unstable();
-        let mut overrides = keys.into_iter().peekable();
-        let mut all = Vec::with_capacity(current.flags.as_ref().map_or(0, |set| set.iter().len()));
-        let over = |key: &str| {
-            let outcome = current.over(key).map_or(Outcome::FlagNotFound, Outcome::Override);
-            evaluation(key, &outcome)
+        if let Some(value) = current.over(key) {
+            return Evaluation::new(key, &Outcome::Override(value), ask.wanted, None);
+        }
+        let invalid = |error: Error| Evaluation::new(key, &Outcome::InvalidContext(error.to_string()), ask.wanted, None);
+        if self.parts.config.remote {
+            return match Context::from_json(context) {
+                Ok(context) => self.evaluate(key, &context, ask),
+                Err(error) => invalid(error),
+            };
+        }
+        let entry = current.flags.as_ref().and_then(|set| set.get(key));
+        let asked = match entry {
+            Some(Entry::Flag(flag)) => Some(Wanted { subject: &flag.context, properties: &flag.properties }),
+            _ => None,
         };
-        for (key, entry) in current.flags.iter().flat_map(|set| set.iter()) {
-            while let Some(earlier) = overrides.next_if(|over| *over < key) {
-                all.push(over(earlier));
+        let glance = match Glance::parse(context, asked) {
+            Ok(glance) => glance,
+            Err(error) => return invalid(error),
+        };
+        let outcome = match entry {
+            Some(entry) => evaluate_entry(entry, &glance),
+            None if current.flags.is_some() => Outcome::FlagNotFound,
+            None => Outcome::Unavailable(&current.unavailable),
+        };
+        self.report(key, &outcome, glance.user(), ask.report);
+        Evaluation::new(key, &outcome, ask.wanted, glance.user())
+    }
+
+    /// Evaluates every flag: of a local client all that it holds, those kept out as malformed included; of a remote
+    /// one those that the user is in, with one request. Overrides too. Reports no exposure:
+    /// [`Client::track_exposure`] does, for what is shown.
+    ///
+    /// Without definitions, and when a remote client gets no answer, [`Evaluations::failure`] says why, and only the
+    /// overrides are there.
+    pub fn evaluate_all(&self, context: &Context, ask: Ask) -> Evaluations {
+        self.after_fork();
+        let current = self.parts.snapshot.load();
+        let mut all = Evaluations::new(context.user(), ask.wanted);
+        if self.parts.config.remote {
+            match self.remote(ask.timeout).all(context) {
+                Ok(replies) => replies.iter().for_each(|(key, reply)| all.add(key, &reply.outcome())),
+                Err(reply) => all.fail(&reply.outcome()),
             }
-            if overrides.next_if_eq(&key).is_some() {
-                all.push(over(key));
-            } else {
-                all.push(evaluation(key, &evaluate_entry(entry, context)));
+        } else {
+            match &current.flags {
+                Some(set) => set.iter().for_each(|(key, entry)| all.add(key, &evaluate_entry(entry, context))),
+                None => all.fail(&Outcome::Unavailable(&current.unavailable)),
             }
         }
-        all.extend(overrides.map(over));
+        for (key, value) in current.overrides.iter() {
+            all.replace(key, &Outcome::Override(value));
+        }
         all
     }
 
@@ -105,46 +131,70 @@ impl Client {
         self.reporting(|events| events.expose_kept(kept, user))
     }
 
-    /// The one way to an outcome with a context at hand: one load of the snapshot, then pure code.
     fn read<R>(&self, key: &str, context: &Context, read: impl FnOnce(&Outcome<'_>) -> R) -> R {
+        self.with_outcome(key, context, Ask::new(), read)
+    }
+
+    /// The one way to an outcome with a context at hand: one load of the snapshot, then pure code; or Mixpanel is asked.
+    fn with_outcome<R>(&self, key: &str, context: &Context, ask: Ask, read: impl FnOnce(&Outcome<'_>) -> R) -> R {
         self.after_fork();
         let current = self.parts.snapshot.load();
-        let outcome = outcome(&current, key, context);
-        if let (Outcome::Variant(assignment), true) = (&outcome, self.parts.config.report_exposures) {
-            self.expose(assignment, context);
+        if self.parts.config.remote && current.over(key).is_none() {
+            // A request takes its time; the snapshot is not held meanwhile.
+            drop(current);
+            let reply = self.remote(ask.timeout).one(key, context);
+            let outcome = reply.outcome();
+            self.report(key, &outcome, context.user(), ask.report);
+            return read(&outcome);
         }
+        let outcome = outcome(&current, key, context);
+        self.report(key, &outcome, context.user(), ask.report);
         read(&outcome)
     }
 
-    fn evaluate_once(&self, key: &str, json: &str, wanted: ValueType, report: bool) -> Evaluation {
-        self.after_fork();
-        let current = self.parts.snapshot.load();
-        if let Some(value) = current.over(key) {
-            return Evaluation::new(key, &Outcome::Override(value), wanted, None);
+    fn report(&self, key: &str, outcome: &Outcome<'_>, user: Option<&Identity<'_>>, report: bool) {
+        if !report || !self.parts.config.report_exposures {
+            return;
         }
-        let entry = current.flags.as_ref().and_then(|set| set.get(key));
-        let asked = match entry {
-            Some(Entry::Flag(flag)) => Some(Wanted { subject: &flag.context, properties: &flag.properties }),
-            _ => None,
-        };
-        let glance = match Glance::parse(json, asked) {
-            Ok(glance) => glance,
-            Err(error) => return Evaluation::new(key, &Outcome::InvalidContext(error.to_string()), wanted, None),
-        };
-        let outcome = match entry {
-            Some(entry) => evaluate_entry(entry, &glance),
-            None if current.flags.is_some() => Outcome::FlagNotFound,
-            None => Outcome::Unavailable(&current.unavailable),
-        };
-        if let (Outcome::Variant(assignment), true) = (&outcome, report) {
-            self.expose(assignment, &glance);
+        match outcome {
+            Outcome::Variant(assignment) => self.runtime.load().events.expose(assignment, user),
+            Outcome::Remote(variant) => self.runtime.load().events.expose_remote(key, variant, user),
+            _ => {}
         }
-        Evaluation::new(key, &outcome, wanted, glance.user())
     }
 
-    fn expose(&self, assignment: &Assignment<'_>, facts: &impl Facts) {
-        self.runtime.load().events.expose(assignment, facts.user());
+    fn remote(&self, timeout: Option<Duration>) -> Asking {
+        let runtime = self.runtime.load_full();
+        let timeout = timeout.unwrap_or(self.parts.config.request_timeout);
+        let open = !self.closed.load(Ordering::Acquire);
+        Asking { transport: open.then(|| runtime.remote(&self.parts)), clock: self.parts.clock.clone(), timeout }
     }
+}
+
+/// A remote evaluation about to be made.
+struct Asking {
+    /// None after shutdown.
+    transport: Option<Arc<dyn Transport>>,
+    clock: Arc<dyn Clock>,
+    timeout: Duration,
+}
+
+impl Asking {
+    fn one(&self, key: &str, context: &Context) -> Reply {
+        let Some(transport) = &self.transport else { return shut_down() };
+        let remote = Remote { transport: &**transport, clock: &*self.clock, timeout: self.timeout };
+        remote.evaluate(key, &context.compact_json())
+    }
+
+    fn all(&self, context: &Context) -> Result<BTreeMap<String, Reply>, Reply> {
+        let Some(transport) = &self.transport else { return Err(shut_down()) };
+        let remote = Remote { transport: &**transport, clock: &*self.clock, timeout: self.timeout };
+        remote.evaluate_all(&context.compact_json())
+    }
+}
+
+fn shut_down() -> Reply {
+    Reply::Failed("the client is shut down".to_owned())
 }
 
 fn outcome<'a>(current: &'a Current, key: &str, facts: &impl Facts) -> Outcome<'a> {

@@ -27,6 +27,8 @@ pub(super) struct Runtime {
     hurry: Arc<Hurry>,
     poller: OnceCell<Thread>,
     reporter: OnceCell<Thread>,
+    /// The connections of remote evaluations, made with the first.
+    remote: OnceCell<Arc<dyn Transport>>,
 }
 
 /// What a runtime's threads work with, which outlives them.
@@ -57,12 +59,19 @@ impl Runtime {
             hurry: Arc::new(Hurry::default()),
             poller: OnceCell::new(),
             reporter: OnceCell::new(),
+            remote: OnceCell::new(),
         }
+    }
+
+    /// The connections that remote evaluations share.
+    pub(super) fn remote(&self, parts: &Parts) -> Arc<dyn Transport> {
+        self.remote.get_or_init(|| Arc::new(parts.settings.connect())).clone()
     }
 
     /// Starts the threads that there is work for.
     pub(super) fn start(&self, parts: &Parts, callback: Option<Arc<Callback>>) -> Result<(), Error> {
-        if parts.config.enable_polling || !self.status.held() || callback.is_some() {
+        let polls = !parts.config.remote && (parts.config.enable_polling || !self.status.held());
+        if polls || callback.is_some() {
             self.poller.get_or_try_init(|| self.start_poller(parts, callback))?;
         }
         self.reporter.get_or_try_init(|| self.start_reporter(parts)).map(|_| ())
@@ -138,6 +147,9 @@ impl Runtime {
         let total = deadline.saturating_duration_since(Instant::now());
         self.flush(deadline - GRACE.min(total / 4));
         self.stream.close();
+        if let Some(remote) = self.remote.get() {
+            remote.shutdown();
+        }
         let mut left_behind = false;
         for thread in [&self.poller, &self.reporter].into_iter().filter_map(OnceCell::get) {
             thread.interrupt();

@@ -27,6 +27,12 @@ const fn option(
 pub const OPTIONS: &[OptionSpec] = &[
     option("token", "a non-empty string", "required", "the project token"),
     option(
+        "mode",
+        "\"local\" or \"remote\"",
+        "\"local\"",
+        "remote: Mixpanel decides, with one request per evaluation; nothing is polled",
+    ),
+    option(
         "service_account",
         "an object with `username`, `secret` and `project_id`",
         "none",

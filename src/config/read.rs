@@ -23,6 +23,18 @@ pub(super) fn config(json: &str) -> Result<Config, Error> {
         }
     }
     let token = fields.text("token")?.ok_or_else(|| Error::config("config: token: required"))?;
+    let remote = match fields.string("mode")?.as_deref() {
+        None | Some("local") => false,
+        Some("remote") => true,
+        Some(_) => return Err(Error::config("config: mode: expected \"local\" or \"remote\", found another string")),
+    };
+    if remote {
+        for key in ["definitions", "definitions_path", "definitions_cache_dir"] {
+            if fields.take(key).is_some() {
+                return Err(Error::config(format!("config: {key}: not allowed in remote mode, which holds none")));
+            }
+        }
+    }
     let service_account = match fields.take("service_account") {
         None => None,
         Some(json) => Some(service_account(json)?),
@@ -37,6 +49,7 @@ pub(super) fn config(json: &str) -> Result<Config, Error> {
         return Err(Error::config("config: definitions_path: not allowed beside definitions"));
     }
     Ok(Config {
+        remote,
         credentials: Credentials { token, service_account },
         endpoint,
         polling_interval: fields.ms("polling_interval_ms", 50..=86_400_000, 60_000)?,

@@ -81,6 +81,9 @@ impl Settings {
     }
 }
 
+/// What the http crate's URI holds.
+const URL_LIMIT: usize = 65_534;
+
 /// Bytes of an answer to events; Mixpanel's list of failed records is some 100 bytes per record.
 const ANSWER_LIMIT: u64 = 4 * 1024 * 1024;
 
@@ -91,7 +94,14 @@ pub(crate) struct Http {
 
 impl Transport for Http {
     fn get(&self, request: &Get<'_>) -> Result<Answer, Failure> {
-        let url = format!("{}{}?{}", self.settings.base, request.path, self.settings.query);
+        let mut url = format!("{}{}?{}", self.settings.base, request.path, self.settings.query);
+        for (name, value) in request.parameters {
+            let _ = write!(url, "&{name}={}", percent_encoded(value));
+        }
+        if url.len() > URL_LIMIT {
+            let message = format!("{} bytes of URL; a request takes {URL_LIMIT}", url.len());
+            return Err(Failure { too_long: true, ..Failure::lasting(message) });
+        }
         let mut call = self
             .agent
             .get(url)
@@ -100,8 +110,8 @@ impl Transport for Http {
         if let Some(etag) = request.etag {
             call = call.header(header::IF_NONE_MATCH, etag);
         }
-        let response =
-            call.config().timeout_global(Some(request.timeout)).build().call().map_err(|e| failure(&e))?;
+        let response = call.config().timeout_global(Some(request.timeout)).build().call();
+        let response = response.map_err(|e| Failure { ended_early: ended(&e), ..failure(&e) })?;
         answer(response, request.limit)
     }
 
@@ -134,7 +144,7 @@ fn gzip(body: &[u8]) -> Result<Vec<u8>, Failure> {
     // The fastest level: a batch shrinks to a tenth at any.
     let mut encoder = flate2::write::GzEncoder::new(Vec::with_capacity(body.len() / 8), flate2::Compression::fast());
     let done = encoder.write_all(body).and_then(|()| encoder.finish());
-    done.map_err(|e| Failure { message: format!("gzip: {e}"), transient: false })
+    done.map_err(|e| Failure::lasting(format!("gzip: {e}")))
 }
 
 fn answer(mut response: Response<Body>, limit: u64) -> Result<Answer, Failure> {
@@ -155,44 +165,50 @@ fn answer(mut response: Response<Body>, limit: u64) -> Result<Answer, Failure> {
     };
     match read {
         Err(error) => Err(read_failure(error, gzip)),
-        Ok(_) if body.len() as u64 > limit => Err(Failure {
-            message: format!("the answer is larger than {limit} bytes"),
-            transient: false,
-        }),
+        Ok(_) if body.len() as u64 > limit => {
+            Err(Failure::lasting(format!("the answer is larger than {limit} bytes")))
+        }
         Ok(_) => Ok(Answer { status, etag, retry_after, body }),
     }
 }
 
 fn read_failure(error: io::Error, gzip: bool) -> Failure {
     if gzip && matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) {
-        return Failure { message: "the answer is no gzip".to_owned(), transient: false };
+        return Failure::lasting("the answer is no gzip");
     }
     // ureq hides its own errors in io errors while a body is read.
     failure(&ureq::Error::from(error))
 }
 
 fn failure(error: &ureq::Error) -> Failure {
-    let transient = |message: String| Failure { message, transient: true };
     match error {
-        ureq::Error::Timeout(ureq::Timeout::Resolve) => transient("name look-up timed out".to_owned()),
-        ureq::Error::Timeout(ureq::Timeout::Connect) => transient("connect timed out".to_owned()),
-        ureq::Error::Timeout(_) => transient("timed out".to_owned()),
-        ureq::Error::HostNotFound => transient("host not found".to_owned()),
-        ureq::Error::Io(error) => transient(match error.kind() {
+        ureq::Error::Timeout(ureq::Timeout::Resolve) => Failure::transient("name look-up timed out"),
+        ureq::Error::Timeout(ureq::Timeout::Connect) => Failure::transient("connect timed out"),
+        ureq::Error::Timeout(_) => Failure::transient("timed out"),
+        ureq::Error::HostNotFound => Failure::transient("host not found"),
+        ureq::Error::Io(error) => Failure::transient(match error.kind() {
             io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
             io::ErrorKind::ConnectionReset => "connection reset".to_owned(),
             io::ErrorKind::UnexpectedEof => "the connection ended within the answer".to_owned(),
+            // Only a shutdown does this.
+            io::ErrorKind::NotConnected => "interrupted by shutdown".to_owned(),
             _ => error.to_string(),
         }),
-        ureq::Error::ConnectionFailed => transient("connection failed".to_owned()),
-        ureq::Error::Rustls(error) => Failure { message: format!("TLS: {error}"), transient: true },
-        ureq::Error::Protocol(error) => transient(format!("not HTTP: {error}")),
+        ureq::Error::ConnectionFailed => Failure::transient("connection failed"),
+        ureq::Error::Rustls(error) => Failure::transient(format!("TLS: {error}")),
+        ureq::Error::Protocol(error) => Failure::transient(format!("not HTTP: {error}")),
         // The rest may quote a URL.
         ureq::Error::BadUri(_) | ureq::Error::RequireHttpsOnly(_) | ureq::Error::Http(_) => {
-            Failure { message: "the request could not be formed".to_owned(), transient: false }
+            Failure::lasting("the request could not be formed")
         }
-        other => transient(other.to_string()),
+        other => Failure::transient(other.to_string()),
     }
+}
+
+/// Whether the connection ended, as a kept one does that the server closed meanwhile.
+fn ended(error: &ureq::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(error, ureq::Error::Io(e) if matches!(e.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof))
 }
 
 fn authorization(credentials: &Credentials) -> String {
@@ -232,8 +248,7 @@ fn percent_encoded(text: &str) -> String {
 /// W3C trace context: version, trace, parent, sampled.
 fn traceparent() -> Result<String, Failure> {
     let mut random = [0_u8; 24];
-    getrandom::fill(&mut random)
-        .map_err(|e| Failure { message: format!("no random bytes: {e}"), transient: false })?;
+    getrandom::fill(&mut random).map_err(|e| Failure::lasting(format!("no random bytes: {e}")))?;
     let mut text = "00-".to_owned();
     for (i, byte) in random.iter().enumerate() {
         if i == 16 {

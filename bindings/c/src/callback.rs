@@ -56,10 +56,10 @@ impl Drop for Host {
 /// but `mpflags_client_shutdown` and `mpflags_client_free` with this client. While it runs nothing is polled. Set it
 /// once, before the client is started.
 ///
-/// `drop` may be NULL. On success it is called once with `user_data`, after the last callback, on the thread that shuts
-/// the client down or frees it, or on `mpflags-poll`; in the child of a fork not for what the parent set. On failure
-/// nothing has changed, `drop` is not called and `user_data` stays the caller's: `MPFLAGS_INVALID_ARGUMENT` when the
-/// client is started or has a callback. Any thread. Costs little.
+/// `drop` may be NULL. It is called once with `user_data` when nothing will be handed over any more: by the shutdown or
+/// the freeing of the client, on that thread or on `mpflags-poll`. In the child of a fork it need not be called. On
+/// failure nothing has changed, `drop` is not called and `user_data` stays the caller's: `MPFLAGS_INVALID_ARGUMENT` when
+/// the client is started or has a callback. Any thread. Costs little.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mpflags_client_set_callback(
     client: Option<&mpflags_client>,

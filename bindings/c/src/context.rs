@@ -26,8 +26,8 @@ impl mpflags_context {
 /// be bucketed by any other top-level key. Integers and doubles stay distinct. The text is not kept.
 ///
 /// The caller frees `*out` with `mpflags_context_free`; it may outlive every client. On failure `*out` is as it was:
-/// `MPFLAGS_INVALID_CONTEXT` for anything but a JSON object, with a message that says where. Any thread. Parses the whole
-/// text: worth it for a context that is used more than once.
+/// `MPFLAGS_INVALID_CONTEXT` for anything but a JSON object, with a message that says where. Any thread. Costs the
+/// parsing of the whole text: worth it for a context that is used more than once.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mpflags_context_new_json(
     json: *const c_char,

@@ -3,6 +3,8 @@
 use std::ffi::c_char;
 use std::mem::MaybeUninit;
 
+use mpflags_core::Ask;
+
 use crate::client::mpflags_client;
 use crate::error::{Failure, mpflags_error};
 use crate::evaluate::{check_options, type_of};
@@ -26,8 +28,8 @@ pub const MPFLAGS_ENCODING_JSON: i32 = 1;
 ///
 /// The caller frees `*out` with `mpflags_evaluation_free`; it may outlive the client. On failure, which only misuse and
 /// bugs of the library are, `*out` is as it was: `MPFLAGS_INVALID_ARGUMENT` for an unknown type or encoding,
-/// `MPFLAGS_UNKNOWN_BIT`. Any thread. Takes no lock and makes no system call; reads the whole context, and keeps what the
-/// flag reads.
+/// `MPFLAGS_UNKNOWN_BIT`. Any thread. Costs what `mpflags_client_evaluate` does and a reading of the whole context, of which
+/// only what the flag asks for is kept.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mpflags_client_evaluate_encoded(
     client: Option<&mpflags_client>,
@@ -55,7 +57,7 @@ pub unsafe extern "C" fn mpflags_client_evaluate_encoded(
         let wanted = type_of(value_type)?;
         check_options(options)?;
         let json = if context.is_null() { "{}" } else { given };
-        handle::give(out, client.evaluate_json(key, json, wanted).into());
+        handle::give(out, client.evaluate_json(key, json, Ask::new().wanting(wanted)).into());
         Ok(())
     })
 }

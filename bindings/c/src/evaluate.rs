@@ -3,7 +3,7 @@
 use std::ffi::c_char;
 use std::mem::MaybeUninit;
 
-use mpflags_core::{Client, Context, ValueType};
+use mpflags_core::{Ask, Client, Context, ValueType};
 
 use crate::client::mpflags_client;
 use crate::context::mpflags_context;
@@ -73,7 +73,8 @@ unsafe fn read<T: Copy>(
 /// Evaluates flag `key` and gives its value if that is a boolean, and `default_value != 0` in every other case, misuse
 /// included. A NULL context is the empty one.
 ///
-/// Nothing to free. Cannot fail. Any thread. Takes no lock, makes no system call, allocates nothing.
+/// Nothing to free. Cannot fail. Any thread. Costs no lock, system call or allocation, but for the thread's first
+/// evaluation and a first exposure.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mpflags_client_get_boolean(
     client: Option<&mpflags_client>,
@@ -89,7 +90,8 @@ pub unsafe extern "C" fn mpflags_client_get_boolean(
 /// Evaluates flag `key` and gives its value if that is an integer or a whole number within `int64_t`, and
 /// `default_value` in every other case, misuse included. A NULL context is the empty one.
 ///
-/// Nothing to free. Cannot fail. Any thread. Takes no lock, makes no system call, allocates nothing.
+/// Nothing to free. Cannot fail. Any thread. Costs no lock, system call or allocation, but for the thread's first
+/// evaluation and a first exposure.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mpflags_client_get_int64(
     client: Option<&mpflags_client>,
@@ -105,7 +107,8 @@ pub unsafe extern "C" fn mpflags_client_get_int64(
 /// Evaluates flag `key` and gives its value if that is a number, and `default_value` in every other case, misuse
 /// included. A NULL context is the empty one.
 ///
-/// Nothing to free. Cannot fail. Any thread. Takes no lock, makes no system call, allocates nothing.
+/// Nothing to free. Cannot fail. Any thread. Costs no lock, system call or allocation, but for the thread's first
+/// evaluation and a first exposure.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mpflags_client_get_double(
     client: Option<&mpflags_client>,
@@ -124,7 +127,7 @@ pub unsafe extern "C" fn mpflags_client_get_double(
 ///
 /// The caller frees `*out` with `mpflags_evaluation_free`; it may outlive the client. On failure, which only misuse and
 /// bugs of the library are, `*out` is as it was: `MPFLAGS_INVALID_ARGUMENT` for an unknown type, `MPFLAGS_UNKNOWN_BIT`.
-/// Any thread. Takes no lock and makes no system call; allocates the evaluation.
+/// Any thread. Costs the allocation of the evaluation, and no lock or system call but for a first exposure.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mpflags_client_evaluate(
     client: Option<&mpflags_client>,
@@ -144,7 +147,7 @@ pub unsafe extern "C" fn mpflags_client_evaluate(
         let wanted = type_of(value_type)?;
         check_options(options)?;
         let empty = Context::default();
-        let evaluation = client.evaluate(key, context.map_or(&empty, mpflags_context::core), wanted);
+        let evaluation = client.evaluate(key, context.map_or(&empty, mpflags_context::core), Ask::new().wanting(wanted));
         handle::give(out, evaluation.into());
         Ok(())
     })

@@ -9,7 +9,7 @@ use super::{Call, Coding, wrong_method};
 use crate::answer::Answer;
 use crate::events::Batch;
 use crate::faults::{Fault, Kind};
-use crate::ingestion::{self, Checked, Endpoint, MOST_BYTES, MOST_RECORDS, Payload, Rejection, Unreadable};
+use crate::ingestion::{self, Checked, Endpoint, MOST_BYTES, MOST_RECORDS, Payload, Rejection};
 use crate::state::State;
 
 /// The three ways in which Mixpanel answers.
@@ -35,7 +35,7 @@ pub(crate) fn answer(state: &State, call: &Call, fault: Option<&Fault>, endpoint
         return Answer::json(StatusCode::UNAUTHORIZED, &Failure::new(StatusCode::UNAUTHORIZED, why));
     }
     let payload = Payload::read(call);
-    let form = form(call, payload.as_ref().ok(), fault, endpoint);
+    let form = form(call, &payload, fault, endpoint);
     match call.coding {
         Coding::Readable => {}
         Coding::Broken => return form.failure(StatusCode::BAD_REQUEST, "Content-Encoding: no gzip"),
@@ -43,9 +43,9 @@ pub(crate) fn answer(state: &State, call: &Call, fault: Option<&Fault>, endpoint
             return form.failure(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Content-Encoding: not gzip");
         }
     }
-    let json = match payload {
-        Ok(payload) => payload.json,
-        Err(Unreadable(why)) => return form.failure(StatusCode::BAD_REQUEST, why),
+    let json = match payload.json {
+        Ok(json) => json,
+        Err(why) => return form.failure(StatusCode::BAD_REQUEST, why),
     };
     if json.len() > MOST_BYTES {
         let why = format!("request exceeds max limit of {MOST_BYTES} bytes");
@@ -82,11 +82,8 @@ pub(crate) fn answer(state: &State, call: &Call, fault: Option<&Fault>, endpoint
     answer
 }
 
-fn form(call: &Call, payload: Option<&Payload>, fault: Option<&Fault>, endpoint: Endpoint) -> Form {
-    let is_on = |name| match payload {
-        Some(payload) => payload.parameter(call, name) == Some("1"),
-        None => call.query.get(name).is_some_and(|value| value == "1"),
-    };
+fn form(call: &Call, payload: &Payload, fault: Option<&Fault>, endpoint: Endpoint) -> Form {
+    let is_on = |name| payload.parameter(call, name) == Some("1");
     let strict = fault.is_some_and(|fault| fault.kind == Kind::RejectRecords)
         || (endpoint != Endpoint::Track && is_on("strict"));
     match endpoint {

@@ -1,6 +1,7 @@
 //! Mixpanel's endpoints, a module each.
 
 mod definitions;
+mod flags;
 mod ingestion;
 
 use std::collections::BTreeMap;
@@ -47,6 +48,7 @@ pub(crate) enum Coding {
 pub(crate) fn answer(state: &State, call: &Call, fault: Option<&Fault>) -> Answer {
     match call.path.as_str() {
         "/flags/definitions" => definitions::answer(state, call),
+        "/flags" => flags::answer(state, call),
         "/track" => ingestion::answer(state, call, fault, Endpoint::Track),
         "/import" => ingestion::answer(state, call, fault, Endpoint::Import),
         "/engage" => ingestion::answer(state, call, fault, Endpoint::Engage),

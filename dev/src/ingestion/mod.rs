@@ -6,7 +6,7 @@ mod profile;
 mod record;
 mod scalar;
 
-pub(crate) use payload::{Payload, Unreadable, values};
+pub(crate) use payload::{Payload, values};
 pub(crate) use profile::operation;
 
 use serde::Serialize;

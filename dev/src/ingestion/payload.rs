@@ -21,16 +21,14 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 
 /// What a request brings.
 pub(crate) struct Payload {
-    pub(crate) json: Bytes,
+    /// Or why there is none to look at.
+    pub(crate) json: Result<Bytes, &'static str>,
     /// The form's other fields: Mixpanel's own Python library sends `verbose` there.
     form: BTreeMap<String, String>,
 }
 
-/// Why there is no JSON to look at.
-pub(crate) struct Unreadable(pub(crate) &'static str);
-
 impl Payload {
-    pub(crate) fn read(call: &Call) -> Result<Self, Unreadable> {
+    pub(crate) fn read(call: &Call) -> Self {
         let kind = call.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let is_form = kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(FORM);
         let mut form = BTreeMap::new();
@@ -39,15 +37,12 @@ impl Payload {
             form.extend(fields.map(|(name, value)| (name.into_owned(), value.into_owned())));
         }
         let json = if call.method == Method::GET || is_form {
-            let data = form.remove("data").or_else(|| call.query.get("data").cloned()).unwrap_or_default();
-            from_text(data)?
+            from_text(form.remove("data").or_else(|| call.query.get("data").cloned()).unwrap_or_default())
         } else {
-            call.body.clone()
+            Ok(call.body.clone())
         };
-        if json.trim_ascii().is_empty() {
-            return Err(Unreadable("data, missing or empty"));
-        }
-        Ok(Self { json, form })
+        let is_empty = json.as_ref().is_ok_and(|json| json.trim_ascii().is_empty());
+        Self { json: if is_empty { Err("data, missing or empty") } else { json }, form }
     }
 
     /// A parameter of the query, or of the form.
@@ -56,14 +51,14 @@ impl Payload {
     }
 }
 
-fn from_text(data: String) -> Result<Bytes, Unreadable> {
+fn from_text(data: String) -> Result<Bytes, &'static str> {
     let text = data.trim();
     if text.is_empty() || text.starts_with(['[', '{']) {
         return Ok(Bytes::from(data));
     }
     // A `+` that was not escaped is a space in a form.
     let decoded = LENIENT.decode(text.replace(' ', "+"));
-    decoded.map(Bytes::from).map_err(|_| Unreadable("data, neither JSON nor base64"))
+    decoded.map(Bytes::from).map_err(|_| "data, neither JSON nor base64")
 }
 
 /// The records, unread.

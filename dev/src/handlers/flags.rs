@@ -1,0 +1,58 @@
+//! `GET /flags`: remote evaluation.
+
+use std::collections::BTreeMap;
+
+use hyper::{Method, StatusCode};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::{Call, wrong_method};
+use crate::answer::Answer;
+use crate::remote::{self, Assignments};
+use crate::state::State;
+
+/// The server's own words.
+const NO_USER: &str = "distinct_id must be provided in evalContext as a string";
+
+#[derive(Serialize)]
+struct Flags {
+    code: u16,
+    flags: Assignments,
+}
+
+pub(crate) fn answer(state: &State, call: &Call) -> Answer {
+    if call.method != Method::GET {
+        return wrong_method("GET");
+    }
+    if let Some(refusal) = state.credentials.refuse(call) {
+        return refusal;
+    }
+    let context = match call.query.get("context").map(|text| context(text)) {
+        Some(Ok(context)) => context,
+        Some(Err(why)) => return Answer::error(StatusCode::BAD_REQUEST, &why),
+        None => return Answer::error(StatusCode::BAD_REQUEST, NO_USER),
+    };
+    let document = state.definitions.current().map_err(|error| error.to_string());
+    let client = match document.and_then(|document| state.remote.client(document)) {
+        Ok(client) => client,
+        Err(why) => return Answer::error(StatusCode::INTERNAL_SERVER_ERROR, &why),
+    };
+    let flag_key = call.query.get("flag_key").map(String::as_str);
+    match remote::evaluate(&client, &context, flag_key) {
+        Ok(flags) => Answer::json(StatusCode::OK, &Flags { code: 200, flags }),
+        Err(error) => Answer::error(StatusCode::BAD_REQUEST, &error.to_string()),
+    }
+}
+
+/// The context with what Mixpanel's server adds to it: without a `device_id`, the `distinct_id` is that too.
+fn context(text: &str) -> Result<String, String> {
+    let keys: BTreeMap<String, &RawValue> =
+        serde_json::from_str(text).map_err(|error| format!("context: no JSON object: {error}"))?;
+    let user = keys.get("distinct_id").map(|value| value.get()).filter(|value| value.starts_with('"'));
+    let user = user.ok_or_else(|| NO_USER.to_owned())?;
+    match text.trim_end().strip_suffix('}') {
+        // As text: a number that is parsed and printed is not always the same number.
+        Some(open) if !keys.contains_key("device_id") => Ok(format!("{open},\"device_id\":{user}}}")),
+        _ => Ok(text.to_owned()),
+    }
+}

@@ -1,0 +1,74 @@
+//! Evaluation for clients that ask for it: the core's own, so that both ways of asking give the same variant.
+
+use std::collections::BTreeMap;
+use std::str;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use mpflags::{Ask, Client, Config, Context, Evaluation};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+/// The client that holds the definitions of the last request, which are those of the next as a rule.
+#[derive(Default)]
+pub(crate) struct Remote(Mutex<Option<(Bytes, Arc<Client>)>>);
+
+/// A flag in an answer.
+#[derive(Serialize)]
+pub(crate) struct Assignment {
+    variant_key: String,
+    variant_value: Box<RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    experiment_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    is_experiment_active: Option<bool>,
+    is_qa_tester: bool,
+}
+
+pub(crate) type Assignments = BTreeMap<String, Assignment>;
+
+impl Remote {
+    /// Fails when the document holds no definitions; a flag that is malformed is only left out.
+    pub(crate) fn client(&self, document: Bytes) -> Result<Arc<Client>, String> {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((of, client)) = held.as_ref()
+            && *of == document
+        {
+            return Ok(Arc::clone(client));
+        }
+        let text = str::from_utf8(&document).map_err(|error| format!("definitions: {error}"))?;
+        // Never started: it opens no connection, starts no thread and sends no event.
+        let config = format!(
+            r#"{{"token": "mpflags-dev", "enable_polling": false, "report_exposures": false, "definitions": {text}}}"#
+        );
+        let client = Config::from_json(&config).and_then(Client::new).map_err(|error| error.to_string())?;
+        let client = Arc::new(client);
+        *held = Some((document, Arc::clone(&client)));
+        Ok(client)
+    }
+}
+
+/// The flags that the user is in, or the one that is asked for. Fails when the context cannot be read.
+pub(crate) fn evaluate(
+    client: &Client,
+    context: &str,
+    flag_key: Option<&str>,
+) -> Result<Assignments, mpflags::Error> {
+    let context = Context::from_json(context)?;
+    let evaluations = match flag_key {
+        Some(key) => vec![client.evaluate(key, &context, Ask::new())],
+        None => client.evaluate_all(&context, Ask::new()).as_slice().to_vec(),
+    };
+    Ok(evaluations.iter().filter_map(assignment).collect())
+}
+
+fn assignment(evaluation: &Evaluation) -> Option<(String, Assignment)> {
+    let assignment = Assignment {
+        variant_key: evaluation.variant()?.to_owned(),
+        variant_value: RawValue::from_string(evaluation.json()?.to_owned()).ok()?,
+        experiment_id: evaluation.experiment_id().map(str::to_owned),
+        is_experiment_active: evaluation.is_experiment_active(),
+        is_qa_tester: evaluation.is_qa_tester(),
+    };
+    Some((evaluation.key().to_owned(), assignment))
+}

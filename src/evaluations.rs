@@ -1,0 +1,60 @@
+//! The evaluations of every flag for one context.
+
+use crate::evaluation::Evaluation;
+use crate::identity::Identity;
+use crate::outcome::{ErrorCode, Outcome};
+use crate::variant::ValueType;
+
+/// What every flag gave for one context, in order of key. Owns what it tells; typed reads need no further request.
+#[derive(Clone, Debug)]
+pub struct Evaluations {
+    items: Vec<Evaluation>,
+    user: Option<Identity<'static>>,
+    wanted: ValueType,
+    failure: Option<(ErrorCode, String)>,
+}
+
+impl Evaluations {
+    pub(crate) fn new(user: Option<&Identity<'_>>, wanted: ValueType) -> Self {
+        let user = user.map(|user| user.clone().into_owned());
+        Evaluations { items: Vec::new(), user, wanted, failure: None }
+    }
+
+    /// The next one in order of key.
+    pub(crate) fn add(&mut self, key: &str, outcome: &Outcome<'_>) {
+        self.items.push(Evaluation::new(key, outcome, self.wanted, self.user.as_ref()));
+    }
+
+    pub(crate) fn replace(&mut self, key: &str, outcome: &Outcome<'_>) {
+        let evaluation = Evaluation::new(key, outcome, self.wanted, self.user.as_ref());
+        match self.items.binary_search_by(|item| item.key().cmp(key)) {
+            Ok(at) => {
+                if let Some(item) = self.items.get_mut(at) {
+                    *item = evaluation;
+                }
+            }
+            Err(at) => self.items.insert(at, evaluation),
+        }
+    }
+
+    pub(crate) fn fail(&mut self, outcome: &Outcome<'_>) {
+        let (_, code) = outcome.verdict(self.wanted);
+        self.failure = code.map(|code| (code, outcome.message("", self.wanted).unwrap_or_default()));
+    }
+
+    /// The evaluation of flag `key`.
+    pub fn get(&self, key: &str) -> Option<&Evaluation> {
+        let at = self.items.binary_search_by(|item| item.key().cmp(key)).ok()?;
+        self.items.get(at)
+    }
+
+    /// All of them, in order of key.
+    pub fn as_slice(&self) -> &[Evaluation] {
+        &self.items
+    }
+
+    /// Why there are no evaluations but overrides, if something went wrong.
+    pub fn failure(&self) -> Option<(ErrorCode, &str)> {
+        self.failure.as_ref().map(|(code, message)| (*code, message.as_str()))
+    }
+}
