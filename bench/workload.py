@@ -7,7 +7,8 @@
 | definitions.json | 1,000 flags, 1.36 MB as Mixpanel would send them: 2 to 4 variants, 1 to 3 rollouts; half have no rule, 30 % `eq`, 20 % `and5`; most bytes are fields that evaluation does not read |
 | definitions-b.json | the same answers, another `experiment_id` in each flag: swapping one for the other replaces all 1,000 |
 | definitions-10.json, definitions-0.json | the first ten flags; none |
-| config.json, config-0.json | a client's configuration with these definitions inside it |
+| config.json, config-0.json | a client's configuration with these definitions inside it, exposures off |
+| config-exposures.json | the first ten, exposures on |
 | context.json | `distinct_id` and the five properties that `and5` reads |
 | context-500.json | 500 properties, 12 kB; the one that `eq` reads is number 251 |
 | keys.txt | the keys of the 1,000 flags, shuffled |
@@ -190,13 +191,14 @@ def write(directory):
     second = [dict(flag, experiment_id=flag["experiment_id"][::-1]) for flag in first]
     keys = [flag["key"] for flag in first]
     random.Random(1).shuffle(keys)
-    base = {"token": "bench", "enable_polling": False}
+    base = {"token": "bench", "enable_polling": False, "report_exposures": False}
     files = {
         "definitions.json": compact({"flags": first}),
         "definitions-b.json": compact({"flags": second}),
         "definitions-10.json": compact({"flags": first[:10]}),
         "definitions-0.json": compact({"flags": []}),
         "config.json": compact({**base, "definitions": {"flags": first}}),
+        "config-exposures.json": compact({**base, "report_exposures": True, "definitions": {"flags": first[:10]}}),
         "config-0.json": compact({**base, "definitions": {"flags": []}}),
         "context.json": compact({"distinct_id": DISTINCT_ID, "custom_properties": PROPERTIES}),
         "context-500.json": compact({"distinct_id": DISTINCT_ID, "custom_properties": many_properties()}),

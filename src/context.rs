@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, place};
 use crate::identity::Identity;
 use crate::rules::{Properties, number_text};
 use crate::value::{Folded, Object, Text, fold};
@@ -140,12 +140,9 @@ impl Facts for Glance<'_> {
 /// Says where the context is broken, by the path of its keys. Reads it once more, which a good context never costs.
 fn invalid(json: &str, first: &serde_json::Error) -> Error {
     let mut deserializer = serde_json::Deserializer::from_str(json);
-    let path = serde_path_to_error::deserialize::<_, Parsed<'_>>(&mut deserializer)
-        .err()
-        .map(|e| e.path().to_string())
-        .filter(|path| path != ".");
-    let message = match path {
-        Some(path) => format!("context: {path}: {first}"),
+    let broken = serde_path_to_error::deserialize::<_, Parsed<'_>>(&mut deserializer).err();
+    let message = match broken.and_then(|error| place(error.path())) {
+        Some(place) => format!("context: {place}: {first}"),
         None => format!("context: {first}"),
     };
     Error::new(ErrorKind::InvalidContext, message)

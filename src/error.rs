@@ -66,3 +66,15 @@ pub(crate) fn without_position(error: &impl fmt::Display) -> String {
     }
     text
 }
+
+/// Where in a document something is wrong, if that is known. A place nested a hundred levels deep is cut short.
+pub(crate) fn place(path: &serde_path_to_error::Path) -> Option<String> {
+    const LONGEST: usize = 200;
+    let text = path.to_string();
+    let text = text.trim_end_matches(['?', '.']);
+    match text.char_indices().find(|(at, _)| *at >= LONGEST) {
+        _ if text.is_empty() => None,
+        Some((end, _)) => Some(format!("{}…", text.get(..end)?)),
+        None => Some(text.to_owned()),
+    }
+}

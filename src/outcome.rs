@@ -85,6 +85,8 @@ pub(crate) enum Outcome<'a> {
     NoRolloutMatch,
     Disabled,
     FlagNotFound,
+    /// Mixpanel's answer lacks the flag.
+    NotAnswered,
     Malformed(&'a str),
     /// The context key that is missing, and whether only a `targetingKey` was given.
     MissingContextKey {
@@ -164,7 +166,7 @@ impl<'a> Outcome<'a> {
             Outcome::Override(_) => (Reason::Static, None),
             Outcome::NoRolloutMatch => (Reason::Default, None),
             Outcome::Disabled => (Reason::Disabled, None),
-            Outcome::FlagNotFound => error(ErrorCode::FlagNotFound),
+            Outcome::FlagNotFound | Outcome::NotAnswered => error(ErrorCode::FlagNotFound),
             Outcome::Malformed(_) => error(ErrorCode::ParseError),
             Outcome::MissingContextKey { .. } => error(ErrorCode::TargetingKeyMissing),
             Outcome::InvalidContext(_) => error(ErrorCode::InvalidContext),
@@ -182,6 +184,10 @@ impl<'a> Outcome<'a> {
             Outcome::Override(value) => mismatch(value, wanted),
             Outcome::NoRolloutMatch | Outcome::Disabled => None,
             Outcome::FlagNotFound => Some(format!("flag `{key}` is not among the definitions")),
+            // The server sends only what the user is in, so the two cannot be told apart.
+            Outcome::NotAnswered => {
+                Some(format!("Mixpanel's answer has no flag `{key}`: there is none, or the user is in none of its groups"))
+            }
             Outcome::Malformed(why) => Some((*why).to_owned()),
             Outcome::MissingContextKey { key, only_targeting_key: false } => {
                 Some(format!("the context has no usable `{key}`"))

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::clock::Clock;
-use crate::error::without_position;
+use crate::error::{place, without_position};
 use crate::event::Fetch;
 use crate::outcome::{Outcome, RemoteVariant, Unavailable};
 use crate::transport::{Get, Transport};
@@ -25,7 +25,7 @@ const QUOTED: usize = 1024;
 #[derive(Debug)]
 pub(crate) enum Reply {
     Variant(Box<RemoteVariant>),
-    FlagNotFound,
+    NotAnswered,
     Malformed(String),
     InvalidContext(String),
     Unavailable(Unavailable),
@@ -36,7 +36,7 @@ impl Reply {
     pub(crate) fn outcome(&self) -> Outcome<'_> {
         match self {
             Reply::Variant(variant) => Outcome::Remote(variant),
-            Reply::FlagNotFound => Outcome::FlagNotFound,
+            Reply::NotAnswered => Outcome::NotAnswered,
             Reply::Malformed(why) => Outcome::Malformed(why),
             Reply::InvalidContext(why) => Outcome::InvalidContext(why.clone()),
             Reply::Unavailable(why) => Outcome::Unavailable(why),
@@ -62,7 +62,7 @@ impl Remote<'_> {
                 Err(why) => Reply::Failed(why),
                 Ok(flags) => {
                     let found = flags.into_iter().rev().find(|(name, _)| name == key);
-                    found.map_or(Reply::FlagNotFound, |(_, json)| answer.variant(key, json))
+                    found.map_or(Reply::NotAnswered, |(_, json)| answer.variant(key, json))
                 }
             },
         }
@@ -159,10 +159,9 @@ impl Answer {
             Ok(wire) => wire,
             Err(error) => {
                 let why = without_position(error.inner());
-                return if error.path().iter().next().is_some() {
-                    wrong(&format_args!("{}: {why}", error.path()))
-                } else {
-                    wrong(&why)
+                return match place(error.path()) {
+                    Some(place) => wrong(&format_args!("{place}: {why}")),
+                    None => wrong(&why),
                 };
             }
         };

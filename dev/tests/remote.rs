@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use mpflags::{Client, Config, Context, ValueType};
+use mpflags::{Ask, Client, Config, Context};
 use mpflags_dev::{Fault, Kind, Options, Server};
 use raw_client::{Reply, ask};
 use serde_json::{Value, json};
@@ -64,7 +64,8 @@ fn it_is_the_local_evaluation() {
         let properties = json!({ "plan": if user % 2 == 0 { "pro" } else { "free" }, "country": "DE" });
         let context = json!({ "distinct_id": format!("user-{user}"), "custom_properties": properties });
         let remote = flags(&server, &context);
-        for local in client.evaluate_all(&Context::from_json(&context.to_string()).unwrap()) {
+        let context = Context::from_json(&context.to_string()).unwrap();
+        for local in client.evaluate_all(&context, Ask::new()).as_slice() {
             let remote = &remote[local.key()];
             let Some(variant) = local.variant() else {
                 assert_eq!(*remote, Value::Null, "{}", local.key());

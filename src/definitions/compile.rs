@@ -3,6 +3,7 @@
 use super::wire::{self, Number, Object, Pairs};
 use super::{Choice, Condition, Flag, Group, Rollout, fault};
 use crate::bucket::fraction;
+use crate::error::place;
 use crate::outcome::Reason;
 use crate::rules::{Legacy, Properties, Rule};
 use crate::value::Text;
@@ -53,7 +54,7 @@ pub(super) fn flag(json: &str) -> Result<(Flag, Vec<String>), String> {
 fn path_of_fault(json: &str) -> Option<String> {
     let mut deserializer = serde_json::Deserializer::from_str(json);
     let error = serde_path_to_error::deserialize::<_, Object<wire::Flag<'_>>>(&mut deserializer).err()?;
-    Some(fault(error.path(), error.inner()))
+    Some(fault(place(error.path()).as_deref().unwrap_or("."), error.inner()))
 }
 
 struct Variants {

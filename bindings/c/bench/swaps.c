@@ -114,10 +114,10 @@ int main(int argc, char **argv) {
     uint64_t ms = strtoull(argv[4], NULL, 10), segments = strtoull(argv[5], NULL, 10);
     char config[8192];
     int len = snprintf(config, sizeof config,
-                       "{\"token\":\"bench\",\"enable_polling\":false,\"definitions_path\":\"%s/definitions.json\"}", argv[2]);
+                       "{\"token\":\"bench\",\"enable_polling\":false,\"report_exposures\":false,\"definitions_path\":\"%s/definitions.json\"}", argv[2]);
     mpflags_client *still = new_client(config, (size_t)len);
-    len = snprintf(config, sizeof config, "{\"token\":\"bench\",\"api_host\":\"%s\",\"polling_interval_ms\":%s}", argv[1],
-                   argv[3]);
+    len = snprintf(config, sizeof config, "{\"token\":\"bench\",\"report_exposures\":false,\"api_host\":\"%s\",\"polling_interval_ms\":%s}",
+                   argv[1], argv[3]);
     mpflags_client *polling = new_client(config, (size_t)len);
     mpflags_context *context = new_context(read_workload(argv[2], "context.json"));
     read_keys(read_workload(argv[2], "keys.txt"));

@@ -1,0 +1,403 @@
+//! Remote evaluation: every kind of answer, over real sockets.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mpflags::{Ask, Client, Config, Context, ErrorCode, ErrorKind, Evaluation, Item, Reason, State, ValueType};
+use mpflags_dev::{Fault, Kind, Options, Server};
+use serde_json::{Value, json};
+
+const LONG: Duration = Duration::from_secs(10);
+
+const DEFINITIONS: &str = r#"{"flags": [
+    {"key": "gate", "context": "distinct_id",
+     "ruleset": {"variants": [{"key": "on", "value": true}], "rollout": [{"rollout_percentage": 1}]}},
+    {"key": "size", "context": "distinct_id", "experiment_id": "e-1", "is_experiment_active": true,
+     "ruleset": {"variants": [{"key": "large", "value": 50}], "rollout": [{"rollout_percentage": 1}],
+                 "test": {"users": {"qa-1": "large"}}}},
+    {"key": "nobody", "context": "distinct_id",
+     "ruleset": {"variants": [{"key": "on", "value": true}], "rollout": [{"rollout_percentage": 0}]}}
+]}"#;
+
+fn server() -> Server {
+    let server = Server::start(Options { token: Some("T0KEN".to_owned()), ..Options::default() }).unwrap();
+    server.set_definitions(DEFINITIONS);
+    server
+}
+
+fn client(server: &Server, more: &str) -> Client {
+    let config = format!(r#"{{"token": "T0KEN", "mode": "remote", "api_host": "{}" {more}}}"#, server.url());
+    let client = Client::new(Config::from_json(&config).unwrap()).unwrap();
+    client.start().unwrap();
+    client
+}
+
+fn user(id: &str) -> Context {
+    Context::from_json(&format!(r#"{{"distinct_id": "{id}", "custom_properties": {{"plan": "Pro"}}}}"#)).unwrap()
+}
+
+/// Answers every evaluation with this.
+fn answer(server: &Server, status: u16, body: &str) {
+    let fault = Fault { status: Some(status), body: Some(body.to_owned()), ..Fault::new("/flags", Kind::Status) };
+    server.set_faults(vec![fault]).unwrap();
+}
+
+fn requests(server: &Server) -> Vec<mpflags_dev::Request> {
+    server.requests().requests.into_iter().filter(|request| request.path == "/flags").collect()
+}
+
+#[track_caller]
+fn failed(evaluation: &Evaluation, code: ErrorCode, message: &str) {
+    assert_eq!(evaluation.error_code(), Some(code), "{evaluation:?}");
+    assert_eq!((evaluation.message(), evaluation.reason()), (Some(message), Reason::Error));
+    assert!(!evaluation.has_value());
+}
+
+#[test]
+fn one_flag() {
+    let server = server();
+    let client = client(&server, "");
+    assert_eq!(client.state(), State::Ready);
+    client.wait_ready(Duration::ZERO).unwrap();
+    let evaluation = client.evaluate("size", &user("u1"), Ask::new());
+    assert_eq!((evaluation.integer(), evaluation.variant()), (Some(50), Some("large")));
+    assert_eq!((evaluation.reason(), evaluation.error_code()), (Reason::TargetingMatch, None));
+    assert_eq!((evaluation.experiment_id(), evaluation.is_experiment_active()), (Some("e-1"), Some(true)));
+    assert!(!evaluation.is_qa_tester());
+    assert!(client.evaluate("size", &user("qa-1"), Ask::new()).is_qa_tester());
+    // Every way of asking.
+    assert!(client.boolean("gate", &user("u1"), false));
+    assert_eq!(client.integer("size", &user("u1"), 0), 50);
+    assert_eq!(client.double("size", &user("u1"), 0.0), 50.0);
+    assert_eq!(client.string("size", &user("u1"), "default"), "default");
+    let once = client.evaluate_json("gate", r#"{"distinct_id": "u1"}"#, Ask::new().wanting(ValueType::String));
+    failed(&once, ErrorCode::TypeMismatch, "expected string, the variant holds a boolean");
+    for key in ["nobody", "missing"] {
+        let evaluation = client.evaluate(key, &user("u1"), Ask::new());
+        failed(&evaluation, ErrorCode::FlagNotFound, &format!("Mixpanel's answer has no flag `{key}`: there is none, or the user is in none of its groups"));
+    }
+    let invalid = client.evaluate_json("gate", "{", Ask::new());
+    failed(&invalid, ErrorCode::InvalidContext, "context: EOF while parsing an object at line 1 column 1");
+}
+
+#[test]
+fn the_request() {
+    let server = server();
+    let client = client(&server, r#", "wrapper": "go/0.1""#);
+    let context = Context::from_json("{ \"distinct_id\": \"ü &=+\",\n \"n\": 1.50, \"s\": \"a  b\" }").unwrap();
+    client.evaluate("gate", &context, Ask::new());
+    client.evaluate_all(&context, Ask::new());
+    let seen = requests(&server);
+    assert_eq!(seen[0].query["context"], r#"{"distinct_id":"ü &=+","n":1.50,"s":"a  b"}"#);
+    assert_eq!((seen[0].query["flag_key"].as_str(), seen[0].query["token"].as_str()), ("gate", "T0KEN"));
+    assert_eq!(seen[0].query["mp_lib"], "mpflags");
+    assert!(!seen[1].query.contains_key("flag_key"));
+    assert!(seen[0].headers["user-agent"].ends_with(" go/0.1"));
+    assert_ne!(seen[0].headers["traceparent"], seen[1].headers["traceparent"]);
+    assert_eq!(server.requests().connections_opened, 1);
+}
+
+#[test]
+fn all_flags() {
+    let server = server();
+    let client = client(&server, r#", "overrides": {"over": 1, "gate": false}"#);
+    let all = client.evaluate_all(&user("u1"), Ask::new());
+    let keys: Vec<&str> = all.as_slice().iter().map(Evaluation::key).collect();
+    assert_eq!(keys, ["gate", "over", "size"]);
+    assert_eq!((all.get("gate").unwrap().boolean(), all.get("size").unwrap().integer()), (Some(false), Some(50)));
+    assert_eq!(all.failure(), None);
+    assert_eq!(requests(&server).len(), 1, "typed reads need no further request");
+    client.flush(LONG).unwrap();
+    assert_eq!(server.event_counts().total, 0);
+    // What is shown is reported by hand.
+    client.track_exposure(all.get("size").unwrap()).unwrap();
+    client.flush(LONG).unwrap();
+    assert_eq!(server.event_counts().total, 1);
+    answer(&server, 500, "");
+    let all = client.evaluate_all(&user("u1"), Ask::new());
+    assert_eq!(all.failure(), Some((ErrorCode::General, "HTTP 500")));
+    assert_eq!(all.as_slice().len(), 2, "the overrides");
+}
+
+#[test]
+fn overrides_come_first() {
+    let server = server();
+    let client = client(&server, r#", "overrides": {"gate": false}"#);
+    let evaluation = client.evaluate("gate", &user("u1"), Ask::new());
+    assert_eq!((evaluation.boolean(), evaluation.reason(), evaluation.variant()), (Some(false), Reason::Static, Some("override")));
+    assert!(requests(&server).is_empty());
+}
+
+#[test]
+fn answers() {
+    let server = server();
+    let client = client(&server, "");
+    let ask = || client.evaluate("f", &user("u1"), Ask::new());
+    for body in [
+        r#"{"flags": {"f": {"variant_key": "v", "variant_value": [1]}}}"#,
+        r#"{"code": 200, "flags": {"f": {"variant_key": "v", "variant_value": [1], "unknown": {}}}, "more": 1}"#,
+        r#"{"code": 200, "flags": {"bad": 5, "f": {"variant_key": "v", "variant_value": [1]}, "worse": {"variant_key": 1e400}}}"#,
+        r#"{"flags": {"f": {"variant_key": "v", "variant_value": [1], "experiment_id": null, "is_experiment_active": null, "is_qa_tester": null}}}"#,
+    ] {
+        answer(&server, 200, body);
+        let evaluation = ask();
+        assert_eq!((evaluation.json(), evaluation.variant()), (Some("[1]"), Some("v")), "{body}");
+        assert_eq!(evaluation.metadata_json(), "{}");
+    }
+    answer(&server, 200, r#"{"flags": {"f": {"variant_key": "v", "variant_value": null}}}"#);
+    assert_eq!((ask().json(), ask().error_code()), (Some("null"), None));
+    answer(&server, 200, r#"{"flags": {"f": {"variant_key": "v"}}}"#);
+    assert_eq!(ask().json(), Some("null"));
+    answer(&server, 200, r#"{"flags": {}}"#);
+    failed(&ask(), ErrorCode::FlagNotFound, "Mixpanel's answer has no flag `f`: there is none, or the user is in none of its groups");
+    for (body, why) in [
+        ("5", "flag `f`: in the answer: invalid type: integer `5`, expected struct WireVariant"),
+        ("{}", "flag `f`: in the answer: missing field `variant_key`"),
+        (r#"{"variant_key": 5}"#, "flag `f`: in the answer: variant_key: invalid type: integer `5`, expected a string"),
+        (r#"{"variant_key": "v", "variant_value": 1e400}"#, "flag `f`: in the answer: variant_value: number out of range"),
+        (
+            r#"{"variant_key": "v", "is_qa_tester": "yes"}"#,
+            "flag `f`: in the answer: is_qa_tester: invalid type: string \"yes\", expected a boolean",
+        ),
+    ] {
+        answer(&server, 200, &format!(r#"{{"flags": {{"f": {body}}}}}"#));
+        failed(&ask(), ErrorCode::ParseError, why);
+    }
+}
+
+#[test]
+fn failures() {
+    let server = server();
+    let client = client(&server, "");
+    let ask = || client.evaluate("gate", &user("u1"), Ask::new());
+    let long = "x".repeat(5000);
+    for (status, body, message) in [
+        (400, r#"{"error": "distinct_id must be provided", "status": "error"}"#, "HTTP 400: distinct_id must be provided"),
+        (400, "<html>", "HTTP 400"),
+        (404, "", "HTTP 404"),
+        (429, "", "HTTP 429"),
+        (500, r#"{"error": "two\nlines"}"#, "HTTP 500: two lines"),
+        (503, "", "HTTP 503"),
+        (200, "<html>Sign in</html>", "not Mixpanel's answer: expected value"),
+        (200, "", "not Mixpanel's answer: EOF while parsing a value"),
+        (200, "{}", "not Mixpanel's answer: missing field `flags`"),
+        (200, r#"{"flags": []}"#, "not Mixpanel's answer: invalid type: sequence, expected an object"),
+        (302, "", "HTTP 302: a redirect is not followed, since it would carry the credentials elsewhere; check api_host"),
+        (400, &format!(r#"{{"error": "{long}"}}"#), &format!("HTTP 400: {}", "x".repeat(1024))),
+    ] {
+        answer(&server, status, body);
+        failed(&ask(), ErrorCode::General, message);
+    }
+    for status in [401, 403] {
+        answer(&server, status, "");
+        failed(&ask(), ErrorCode::ProviderFatal, &format!("Mixpanel refused the credentials: HTTP {status}"));
+    }
+    server.clear_faults();
+    assert!(client.boolean("gate", &user("u1"), false), "it heals");
+    server.stop().unwrap();
+    failed(&ask(), ErrorCode::General, "connection refused");
+    server.restart_after(Duration::ZERO).unwrap();
+    assert!(client.boolean("gate", &user("u1"), false));
+    // The server itself insists on a distinct_id that is a string.
+    let evaluation = client.evaluate_json("gate", r#"{"distinct_id": 5}"#, Ask::new());
+    failed(&evaluation, ErrorCode::General, "HTTP 400: distinct_id must be provided in evalContext as a string");
+}
+
+#[test]
+fn contexts_too_large() {
+    let server = server();
+    let client = client(&server, "");
+    let large = format!(r#"{{"distinct_id": "{}"}}"#, "x".repeat(64 * 1024));
+    let evaluation = client.evaluate_json("gate", &large, Ask::new());
+    // Less the space, which is not sent.
+    let message = format!("context: {} bytes of JSON; remote evaluation takes 65536", large.len() - 1);
+    failed(&evaluation, ErrorCode::InvalidContext, &message);
+    // Within the limit as JSON, but not as part of a URL.
+    let encoded = format!(r#"{{"distinct_id": "{}"}}"#, "ü".repeat(20_000));
+    let evaluation = client.evaluate_json("gate", &encoded, Ask::new());
+    assert_eq!(evaluation.error_code(), Some(ErrorCode::InvalidContext));
+    assert!(evaluation.message().unwrap().ends_with(" bytes of URL; a request takes 65534"), "{evaluation:?}");
+    assert!(requests(&server).is_empty());
+}
+
+#[test]
+fn one_retry_when_the_connection_ends_early() {
+    let server = server();
+    let client = client(&server, "");
+    client.boolean("gate", &user("u1"), false);
+    for fault in [Fault::new("/flags", Kind::Reset), Fault { at_byte: Some(5), ..Fault::new("/flags", Kind::Cut) }] {
+        server.set_faults(vec![Fault { times: Some(1), ..fault.clone() }]).unwrap();
+        server.clear_requests();
+        assert!(client.boolean("gate", &user("u1"), false), "{fault:?}");
+        assert_eq!(requests(&server).len(), 2);
+        // Once only.
+        server.set_faults(vec![Fault { times: Some(2), ..fault.clone() }]).unwrap();
+        server.clear_requests();
+        assert!(!client.boolean("gate", &user("u1"), false), "{fault:?}");
+        assert_eq!(requests(&server).len(), 2);
+    }
+    // Never once the head is there, and never on a timeout.
+    server.set_faults(vec![Fault { at_body_byte: Some(3), ..Fault::new("/flags", Kind::Cut) }]).unwrap();
+    server.clear_requests();
+    let evaluation = client.evaluate("gate", &user("u1"), Ask::new());
+    failed(&evaluation, ErrorCode::General, "the connection ended within the answer");
+    assert_eq!(requests(&server).len(), 1);
+    server.set_faults(vec![Fault::new("/flags", Kind::Hang)]).unwrap();
+    server.clear_requests();
+    let evaluation = client.evaluate("gate", &user("u1"), Ask::new().within(Duration::from_millis(200)));
+    failed(&evaluation, ErrorCode::General, "timed out");
+    assert_eq!(requests(&server).len(), 1);
+}
+
+#[test]
+fn time_limits() {
+    let server = server();
+    let client = client(&server, r#", "request_timeout_ms": 400"#);
+    for fault in [
+        Fault::new("/flags", Kind::Hang),
+        Fault { bytes_per_second: Some(10), ..Fault::new("/flags", Kind::SlowLoris) },
+    ] {
+        server.set_faults(vec![fault]).unwrap();
+        for (ask, limit) in [(Ask::new(), 400), (Ask::new().within(Duration::from_millis(100)), 100), (Ask::new().within(Duration::ZERO), 400)] {
+            let before = Instant::now();
+            failed(&client.evaluate("gate", &user("u1"), ask), ErrorCode::General, "timed out");
+            let took = before.elapsed().as_millis();
+            assert!((limit..limit + 300).contains(&took), "{took} of {limit}");
+        }
+    }
+}
+
+#[test]
+fn shutdown_interrupts() {
+    let server = server();
+    let client = Arc::new(client(&server, ""));
+    server.set_faults(vec![Fault::new("/flags", Kind::Hang)]).unwrap();
+    let threads: Vec<_> = (0..4)
+        .map(|_| {
+            let client = client.clone();
+            std::thread::spawn(move || client.evaluate("gate", &user("u1"), Ask::new()))
+        })
+        .collect();
+    server.wait_requests(4, LONG);
+    let before = Instant::now();
+    client.shutdown(LONG).unwrap();
+    for thread in threads {
+        assert_eq!(thread.join().unwrap().error_code(), Some(ErrorCode::General));
+    }
+    assert!(before.elapsed() < Duration::from_secs(2), "{:?}", before.elapsed());
+    failed(&client.evaluate("gate", &user("u1"), Ask::new()), ErrorCode::General, "the client is shut down");
+    server.clear_faults();
+    client.start().unwrap();
+    assert!(client.boolean("gate", &user("u1"), false));
+}
+
+#[test]
+fn exposures() {
+    let server = server();
+    let client = client(&server, "");
+    for _ in 0..3 {
+        client.evaluate("size", &user("qa-1"), Ask::new());
+    }
+    client.evaluate("gate", &user("u1"), Ask::new().without_exposure());
+    client.evaluate("nobody", &user("u1"), Ask::new());
+    client.flush(LONG).unwrap();
+    let events = server.events();
+    assert_eq!(events.len(), 1, "{events:?}");
+    let mut event = events[0].json.clone();
+    let properties = event["properties"].as_object_mut().unwrap();
+    for key in ["$insert_id", "time"] {
+        assert!(properties.remove(key).is_some());
+    }
+    let latency = properties.remove("Variant fetch latency (ms)").unwrap();
+    assert!(latency.is_f64() && latency.as_f64().unwrap() > 0.0, "{latency}");
+    for key in ["Variant fetch start time", "Variant fetch complete time"] {
+        let time = properties.remove(key).unwrap();
+        let time = time.as_str().unwrap();
+        assert!(time.len() == 24 && time.ends_with('Z') && &time[10..11] == "T", "{time}");
+    }
+    assert_eq!(
+        event,
+        json!({"event": "$experiment_started", "properties": {
+            "token": "T0KEN", "distinct_id": "qa-1", "mp_lib": "mpflags", "$lib_version": env!("CARGO_PKG_VERSION"),
+            "Experiment name": "size", "Variant name": "large", "$experiment_type": "feature_flag",
+            "Flag evaluation mode": "remote", "$experiment_id": "e-1", "$is_experiment_active": true, "$is_qa_tester": true}})
+    );
+    // What the answer does not have is not made up.
+    answer(&server, 200, r#"{"flags": {"f": {"variant_key": "v", "variant_value": 1}}}"#);
+    client.evaluate("f", &user("u1"), Ask::new());
+    client.flush(LONG).unwrap();
+    let properties = server.events()[1].json["properties"].clone();
+    assert_eq!(properties["Variant name"], "v");
+    for key in ["$experiment_id", "$is_experiment_active", "$is_qa_tester"] {
+        assert_eq!(properties.get(key), None::<&Value>, "{key}");
+    }
+}
+
+#[test]
+fn many_threads_share_the_connections() {
+    let server = server();
+    let client = Arc::new(client(&server, r#", "report_exposures": false"#));
+    server.set_faults(vec![Fault { delay_ms: Some(20), ..Fault::new("/flags", Kind::Delay) }]).unwrap();
+    let threads: Vec<_> = (0..64)
+        .map(|thread| {
+            let client = client.clone();
+            std::thread::spawn(move || {
+                for n in 0..200 {
+                    assert!(client.boolean("gate", &user(&format!("u{thread}-{n}")), false));
+                }
+            })
+        })
+        .collect();
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    let seen = server.requests();
+    assert_eq!(seen.in_flight_max, 64);
+    assert!(seen.connections_opened <= 64, "{}", seen.connections_opened);
+}
+
+#[test]
+fn nothing_secret_reaches_the_caller() {
+    let secret = r#", "service_account": {"username": "us3rname", "secret": "S3CRET", "project_id": "77"}"#;
+    let server = server();
+    let mut texts = HashSet::new();
+    for more in ["", secret] {
+        let client = client(&server, more);
+        for status in [302, 400, 401, 404, 500] {
+            answer(&server, status, "<html>");
+            texts.insert(format!("{:?}", client.evaluate("gate", &user("pr1vate"), Ask::new())).replace("pr1vate", ""));
+        }
+        server.set_faults(vec![Fault::new("*", Kind::Reset)]).unwrap();
+        let evaluation = client.evaluate("gate", &user("pr1vate"), Ask::new());
+        texts.insert(evaluation.message().unwrap().to_owned());
+        client.track("E", "pr1vate", "{}").unwrap();
+        client.flush(Duration::from_millis(300)).unwrap();
+        texts.insert(client.statistics());
+        texts.insert(format!("{client:?}").replace(&server.url(), ""));
+        while let Ok(Some(item)) = client.next(Duration::ZERO) {
+            texts.insert(match item {
+                Item::Log { message, .. } => message,
+                other => format!("{other:?}"),
+            });
+        }
+        server.clear_faults();
+    }
+    assert!(texts.len() > 8, "{texts:?}");
+    for text in texts {
+        for secret in ["T0KEN", "S3CRET", "us3rname", "token=", "http://", "VDBLRU46", "pr1vate"] {
+            assert!(!text.contains(secret), "{secret} in {text}");
+        }
+    }
+}
+
+#[test]
+fn configuration() {
+    for (field, why) in [
+        (r#""mode": "both""#, "config: mode: expected \"local\" or \"remote\", found another string"),
+        (r#""mode": 1"#, "config: mode: expected a string, found a number"),
+        (r#""mode": "remote", "definitions": {}"#, "config: definitions: not allowed in remote mode, which holds none"),
+        (r#""mode": "remote", "definitions_path": "x""#, "config: definitions_path: not allowed in remote mode, which holds none"),
+    ] {
+        let error = Config::from_json(&format!(r#"{{"token": "t", {field}}}"#)).unwrap_err();
+        assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::InvalidConfig, why));
+    }
+}
