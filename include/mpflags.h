@@ -490,7 +490,7 @@ mpflags_status mpflags_error_status(const mpflags_error *error);
 /**
  * Tells what is wrong, for a person or a log: no token, secret or URL query is in it.
  *
- * Nothing to free: the string is the error's. No string for NULL. Any thread. Costs nothing.
+ * Nothing to free: the string is the error's. Cannot fail: no string for NULL. Any thread. Costs nothing.
  */
 mpflags_str mpflags_error_message(const mpflags_error *error);
 

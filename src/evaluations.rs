@@ -58,3 +58,13 @@ impl Evaluations {
         self.failure.as_ref().map(|(code, message)| (*code, message.as_str()))
     }
 }
+
+impl IntoIterator for Evaluations {
+    type Item = Evaluation;
+    type IntoIter = std::vec::IntoIter<Evaluation>;
+
+    /// All of them, in order of key.
+    fn into_iter(self) -> Self::IntoIter {
+        self.items.into_iter()
+    }
+}

@@ -1,4 +1,4 @@
-//! How many events the server takes: `cargo run --release -p mpflags-dev --example load -- [plain|gzip] [keep|count] [batch]`.
+//! How many events the server takes: `cargo run --release -p mpflags-dev --example load -- [gzip] [keep] [tls] [batch]`.
 //!
 //! The clients send requests that were made before the clock starts, so what is measured is the server; its own
 //! threads' processor time is told beside the rate.
@@ -11,14 +11,18 @@
 )]
 
 use std::fmt::Write as _;
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::io::Write as _;
+use std::net::TcpStream;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use mpflags_dev::{EventLog, Options, Server};
+use mpflags_dev::{EventLog, Options, Server, Tls};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 const CLIENTS: usize = 2;
 /// So many different requests; then they come again, as duplicates.
@@ -65,9 +69,26 @@ fn request(first: u64, batch: usize, gzip: bool) -> Vec<u8> {
     bytes
 }
 
-fn send(addr: SocketAddr, requests: &[Vec<u8>], end: Instant) -> u64 {
-    let mut stream = TcpStream::connect(addr).unwrap();
+trait Connection: std::io::Read + std::io::Write {}
+impl<T: std::io::Read + std::io::Write> Connection for T {}
+
+fn connect(server: &Server) -> Box<dyn Connection> {
+    let stream = TcpStream::connect(server.addr()).unwrap();
     stream.set_nodelay(true).unwrap();
+    let Some(pem) = server.ca_pem() else { return Box::new(stream) };
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()).unwrap();
+    let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let connection = ClientConnection::new(Arc::new(config), "localhost".try_into().unwrap()).unwrap();
+    Box::new(StreamOwned::new(connection, stream))
+}
+
+fn send(server: &Server, requests: &[Vec<u8>], end: Instant) -> u64 {
+    let mut stream = connect(server);
     let mut answer = [0; 4096];
     let mut sent = 0;
     while Instant::now() < end {
@@ -101,15 +122,15 @@ fn main() {
     let has = |word: &str| arguments.iter().any(|argument| argument == word);
     let batch = arguments.iter().find_map(|argument| argument.parse().ok()).unwrap_or(2_000);
     let events = if has("keep") { EventLog::Keep } else { EventLog::Count };
-    let server = Server::start(Options { events, ..Options::default() }).unwrap();
-    let addr = server.addr();
+    let tls = has("tls").then_some(Tls::Good);
+    let server = Server::start(Options { events, tls, ..Options::default() }).unwrap();
     let requests: Vec<Vec<u8>> =
         (0..REQUESTS).map(|index| request((index * batch) as u64, batch, has("gzip"))).collect();
     let bytes: usize = requests.iter().map(Vec::len).sum();
     let start = Instant::now();
     let sent: u64 = thread::scope(|scope| {
         let clients: Vec<_> =
-            (0..CLIENTS).map(|_| scope.spawn(|| send(addr, &requests, start + DURATION))).collect();
+            (0..CLIENTS).map(|_| scope.spawn(|| send(&server, &requests, start + DURATION))).collect();
         clients.into_iter().map(|client| client.join().unwrap()).sum()
     });
     let seconds = start.elapsed().as_secs_f64();

@@ -55,34 +55,45 @@ impl Credentials {
 
     /// The refusal of a request for flags, if there is one.
     pub(crate) fn refuse(&self, call: &Call) -> Option<Answer> {
-        let why = self.fault(call, true)?;
+        let wrong_token = || {
+            (self.token.is_some() && self.token.as_ref() != call.query.get("token"))
+                .then_some("Invalid token")
+        };
+        let why = self.wrong_basic(call).or_else(wrong_token).or_else(|| self.wrong_project(call))?;
         Some(Answer::error(StatusCode::UNAUTHORIZED, why))
     }
 
-    /// The refusal of `/import`, which asks for no token in the query.
-    pub(crate) fn refuse_import(&self, call: &Call) -> Option<&'static str> {
-        self.fault(call, false)
+    /// What is wrong with an `/import`, which names no token and, with an account, always its project.
+    pub(crate) fn wrong_import(&self, call: &Call) -> Option<&'static str> {
+        let nameless = || {
+            let named = call.query.get("project_id").is_some_and(|id| !id.is_empty());
+            (is(&self.by_account, call) && !named).then_some("Invalid project_id")
+        };
+        self.wrong_basic(call).or_else(nameless).or_else(|| self.wrong_project(call))
     }
 
-    /// What is wrong. The texts never repeat what was sent.
-    fn fault(&self, call: &Call, token_in_query: bool) -> Option<&'static str> {
-        let sent = call.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let is = |wanted: &Option<String>| wanted.is_some() && wanted.as_deref() == sent;
-        if (self.by_token.is_some() || self.by_account.is_some())
-            && !is(&self.by_token)
-            && !is(&self.by_account)
-        {
-            return Some(if sent.is_some() { "Invalid credentials" } else { "Missing credentials" });
+    // The texts never repeat what was sent.
+
+    fn wrong_basic(&self, call: &Call) -> Option<&'static str> {
+        let asked = self.by_token.is_some() || self.by_account.is_some();
+        if !asked || is(&self.by_token, call) || is(&self.by_account, call) {
+            return None;
         }
-        if token_in_query && self.token.is_some() && self.token.as_ref() != call.query.get("token") {
-            return Some("Invalid token");
-        }
-        // A token names its project by itself.
-        let by_account = is(&self.by_account) || self.by_token.is_none();
-        if by_account && self.project_id.is_some() && self.project_id.as_ref() != call.query.get("project_id")
-        {
-            return Some("Invalid project_id");
-        }
-        None
+        Some(if sent(call).is_some() { "Invalid credentials" } else { "Missing credentials" })
     }
+
+    /// A token names its project by itself.
+    fn wrong_project(&self, call: &Call) -> Option<&'static str> {
+        let asked = is(&self.by_account, call) || self.by_token.is_none();
+        let wrong = self.project_id.is_some() && self.project_id.as_ref() != call.query.get("project_id");
+        (asked && wrong).then_some("Invalid project_id")
+    }
+}
+
+fn sent(call: &Call) -> Option<&str> {
+    call.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok())
+}
+
+fn is(wanted: &Option<String>, call: &Call) -> bool {
+    wanted.is_some() && wanted.as_deref() == sent(call)
 }

@@ -277,10 +277,17 @@ enum Note {
 
 /// The fingerprints of the last events, in two generations: a full one becomes the old one, and the old one goes. So a
 /// retry is recognised behind 3.6 million others at least, and a run of any length fits into memory.
-#[derive(Default)]
 struct Seen {
     new: Generation,
     old: Generation,
+    /// When a generation is full.
+    size: usize,
+}
+
+impl Default for Seen {
+    fn default() -> Self {
+        Self { new: Generation::default(), old: Generation::default(), size: GENERATION }
+    }
 }
 
 #[derive(Default)]
@@ -309,7 +316,7 @@ impl Seen {
             (Note::NewId, Note::NewId) => Note::NewId,
             _ => Note::KnownId,
         };
-        if self.new.events.len() >= GENERATION || self.new.others.len() >= GENERATION {
+        if self.new.events.len() >= self.size || self.new.others.len() >= self.size {
             self.old = std::mem::take(&mut self.new);
         }
         match self.new.events.entry(fingerprint.insert_id) {
@@ -337,5 +344,57 @@ impl Hasher for Hashed {
 
     fn write_u64(&mut self, hash: u64) {
         self.0 = hash;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch<'a>(json: &'a Bytes, checked: &'a [Checked]) -> Batch<'a> {
+        Batch { endpoint: Endpoint::Track, request: 0, at: Duration::ZERO, json, checked }
+    }
+
+    #[test]
+    fn the_oldest_batches_are_forgotten_when_their_bytes_are_too_many() {
+        let events = Events::new(EventLog::Keep);
+        let large = Bytes::from(vec![b' '; 100 << 20]);
+        for _ in 0..6 {
+            events.record(&batch(&large, &[Ok(None), Ok(None)]));
+        }
+        let seen = events.to_json(0);
+        assert_eq!((&seen["forgotten"], &seen["counts"]["total"]), (&json!(2), &json!(12)));
+        let small = Bytes::from_static(b"[1,2,3]");
+        events.record(&batch(&small, &[Ok(None), Ok(None), Ok(None)]));
+        let newest: Vec<Value> = events.newest(2).into_iter().map(|event| event.json).collect();
+        assert_eq!(newest, [json!(2), json!(3)]);
+    }
+
+    #[test]
+    fn the_oldest_batches_are_forgotten_when_their_events_are_too_many() {
+        let events = Events::new(EventLog::Keep);
+        let json = Bytes::from_static(b"[]");
+        let checked: Vec<Checked> = (0..2_000).map(|_| Ok(None)).collect();
+        for _ in 0..501 {
+            events.record(&batch(&json, &checked));
+        }
+        assert_eq!(events.to_json(0)["forgotten"], 2_000);
+    }
+
+    #[test]
+    fn a_repetition_is_recognised_for_a_generation_at_least() {
+        let mut seen = Seen { size: 4, ..Seen::default() };
+        let mut note = |id: u64, event: u64| seen.note(Fingerprint { insert_id: id, event });
+        for id in 0..8 {
+            assert!(matches!(note(id, 100 + id), Note::NewId), "{id}");
+        }
+        for id in 0..8 {
+            assert!(matches!(note(id, 100 + id), Note::Duplicate), "{id}");
+        }
+        assert!(matches!(note(3, 7), Note::KnownId));
+        assert!(matches!(note(3, 7), Note::Duplicate));
+        assert!(matches!(note(7, 8), Note::KnownId));
+        assert!(matches!(note(7, 8), Note::Duplicate), "a second event of an id");
+        assert!(matches!(note(0, 100), Note::NewId), "a generation is gone");
     }
 }

@@ -98,7 +98,11 @@ async fn accept(state: Weak<State>, listener: TcpListener, port: Port) {
             continue;
         };
         let Some(state) = state.upgrade() else { return };
-        let socket = Arc::new(Socket::new(stream, Seat::new(&state.log)));
+        let tls = match port {
+            Port::Main => state.tls.as_ref().map(|tls| Arc::clone(&tls.config)),
+            Port::Control => None,
+        };
+        let Ok(socket) = Socket::new(stream, tls, Seat::new(&state.log)).map(Arc::new) else { continue };
         let connections = Arc::clone(&state.connections);
         connections.spawn(|id| Connection { state, socket, id, port });
     }

@@ -269,3 +269,41 @@ impl Request {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use hyper::{HeaderMap, Method};
+
+    use super::*;
+    use crate::handlers::Coding;
+
+    #[test]
+    fn the_oldest_requests_are_dropped_when_their_bodies_are_too_large() {
+        let log = Log::new();
+        let mut call = Call {
+            method: Method::POST,
+            path: "/track".to_owned(),
+            query: BTreeMap::new(),
+            headers: HeaderMap::new(),
+            body: Bytes::from(vec![b' '; 60 << 20]),
+            body_length: 5,
+            coding: Coding::Readable,
+            number: 0,
+            at: Duration::ZERO,
+        };
+        for _ in 0..6 {
+            log.record(&mut call, 1, true);
+        }
+        log.record(&mut call, 1, false);
+        assert_eq!(call.number, 6);
+        log.answered(0, StatusCode::OK);
+        log.answered(6, StatusCode::OK);
+        let seen = log.snapshot();
+        assert_eq!((seen.dropped, seen.requests.len()), (2, 5));
+        let last = seen.requests.last().unwrap();
+        assert_eq!((last.number, last.body.len(), last.body_length, last.status), (6, 0, 5, Some(200)));
+        log.clear();
+        log.record(&mut call, 1, true);
+        assert_eq!((call.number, log.snapshot().dropped), (7, 0));
+    }
+}

@@ -8,12 +8,13 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 use std::{env, fs, thread};
 
-use mpflags_dev::{EventLog, Options, Server, ServiceAccount};
+use mpflags_dev::{EventLog, Options, Server, ServiceAccount, Tls};
 use tokio::signal::unix::{SignalKind, signal};
 
 const USAGE: &str = "\
 usage: mpflags-dev [--definitions FILE] [--port N] [--control-port N] [--ipv6]
                    [--token T] [--service-account USER:SECRET] [--project-id P]
+                   [--tls good|expired|wrong-name|self-signed] [--ca-file OUT]
                    [--events keep|count] [--verbose] [--port-file FILE] [--stop-with-stdin]
 
   --definitions FILE             served at /flags/definitions, read anew for each request
@@ -22,6 +23,9 @@ usage: mpflags-dev [--definitions FILE] [--port N] [--control-port N] [--ipv6]
   --token T                      asks for this project token
   --service-account USER:SECRET  lets this service account in
   --project-id P                 asks a service account for this project
+  --tls good|expired|wrong-name|self-signed
+                                 speaks https, with such a certificate
+  --ca-file OUT                  gets the certificate to trust, before the port is announced
   --events keep|count            count: for load runs, events are not kept
   --verbose                      a line for each request, and for each of its events
   --port-file FILE               gets the port when the server listens
@@ -32,6 +36,7 @@ usage: mpflags-dev [--definitions FILE] [--port N] [--control-port N] [--ipv6]
 struct Arguments {
     options: Options,
     port_file: Option<PathBuf>,
+    ca_file: Option<PathBuf>,
     stop_with_stdin: bool,
     verbose: bool,
     help: bool,
@@ -65,6 +70,8 @@ impl Arguments {
                 "--service-account" => options.service_account = Some(service_account(&value()?)?),
                 "--project-id" => options.project_id = Some(value()?),
                 "--port-file" => parsed.port_file = Some(value()?.into()),
+                "--tls" => options.tls = Some(tls(&value()?)?),
+                "--ca-file" => parsed.ca_file = Some(value()?.into()),
                 "--events" => options.events = event_log(&value()?)?,
                 "--ipv6" | "--stop-with-stdin" | "--verbose" | "--help" | "-h" if given => {
                     return Err(format!("{name} takes no value"));
@@ -76,7 +83,20 @@ impl Arguments {
                 _ => return Err(format!("unknown argument {name}")),
             }
         }
+        if parsed.ca_file.is_some() && parsed.options.tls.is_none() {
+            return Err("--ca-file needs --tls".to_owned());
+        }
         Ok(parsed)
+    }
+}
+
+fn tls(text: &str) -> Result<Tls, String> {
+    match text {
+        "good" => Ok(Tls::Good),
+        "expired" => Ok(Tls::Expired),
+        "wrong-name" => Ok(Tls::WrongName),
+        "self-signed" => Ok(Tls::SelfSigned),
+        other => Err(format!("--tls: good, expired, wrong-name or self-signed, not {other}")),
     }
 }
 
@@ -145,8 +165,11 @@ fn run(mut arguments: Arguments) -> io::Result<()> {
         receive
     });
     let server = Server::start(arguments.options)?;
+    if let (Some(file), Some(pem)) = (&arguments.ca_file, server.ca_pem()) {
+        write_whole("CA file", file, pem)?;
+    }
     if let Some(file) = &arguments.port_file {
-        write_port(file, server.addr().port())?;
+        write_whole("port file", file, &format!("{}\n", server.addr().port()))?;
     }
     announce(&server)?;
     let printing = lines.map(print).transpose()?;
@@ -196,13 +219,13 @@ fn print(lines: Receiver<String>) -> io::Result<Receiver<()>> {
     Ok(printed)
 }
 
-/// A script that waits for the file never reads half a number.
-fn write_port(file: &Path, port: u16) -> io::Result<()> {
+/// A script that waits for the file never reads half of it.
+fn write_whole(what: &str, file: &Path, text: &str) -> io::Result<()> {
     let mut name = file.as_os_str().to_owned();
     name.push(".part");
     let part = PathBuf::from(name);
     let named =
-        |error: io::Error| io::Error::new(error.kind(), format!("port file {}: {error}", file.display()));
-    fs::write(&part, format!("{port}\n")).map_err(named)?;
+        |error: io::Error| io::Error::new(error.kind(), format!("{what} {}: {error}", file.display()));
+    fs::write(&part, text).map_err(named)?;
     fs::rename(&part, file).map_err(named)
 }

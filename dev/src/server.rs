@@ -73,12 +73,18 @@ impl Server {
         self.state.addrs.first().copied().unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)))
     }
 
-    /// `http://127.0.0.1:port`, without a slash at the end.
+    /// `http://127.0.0.1:port`, without a slash at the end; with TLS, `https`.
     pub fn url(&self) -> String {
-        format!("http://{}", self.addr())
+        let scheme = if self.state.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.addr())
     }
 
-    /// The same of the control port, if there is one.
+    /// With TLS, the certificate to trust. With [`Tls::SelfSigned`](crate::Tls::SelfSigned) that does not help.
+    pub fn ca_pem(&self) -> Option<&str> {
+        self.state.tls.as_ref().map(|tls| tls.ca_pem.as_str())
+    }
+
+    /// The same of the control port, if there is one, always `http`.
     pub fn control_url(&self) -> Option<String> {
         self.state.control_addr.map(|addr| format!("http://{addr}"))
     }

@@ -2,15 +2,19 @@
 //!
 //! This is how one request of a kept connection can be answered with bytes that no server would send. A client that
 //! waits for an answer before it asks again leaves nothing of hyper's in between; one that pipelines might.
+//!
+//! TLS, where there is any, is below both: what they write is sealed on its way to the socket.
 
-use std::io;
+use std::io::{self, Read as _, Write as _};
 use std::net::Shutdown;
+use std::ops::Range;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use hyper::rt::{Read, ReadBufCursor, Write};
+use rustls::{ServerConfig, ServerConnection};
 use socket2::SockRef;
 use tokio::net::TcpStream;
 
@@ -18,32 +22,50 @@ use crate::log::Seat;
 
 pub(crate) struct Socket {
     stream: TcpStream,
+    /// The lock is for the compiler: one task reads and writes.
+    tls: Option<Mutex<Session>>,
     pub(crate) seat: Seat,
 }
 
+struct Session {
+    connection: ServerConnection,
+    /// What came and was not taken yet: rustls takes a little at a time, and nothing while plain text waits.
+    sealed: Box<[u8]>,
+    waiting: Range<usize>,
+}
+
+impl Session {
+    fn new(config: Arc<ServerConfig>) -> io::Result<Self> {
+        let connection = ServerConnection::new(config).map_err(io::Error::other)?;
+        Ok(Self { connection, sealed: vec![0; 16 * 1024].into_boxed_slice(), waiting: 0..0 })
+    }
+}
+
 impl Socket {
-    pub(crate) fn new(stream: TcpStream, seat: Seat) -> Self {
+    pub(crate) fn new(stream: TcpStream, tls: Option<Arc<ServerConfig>>, seat: Seat) -> io::Result<Self> {
         // A peer that is already gone shows itself at the first read.
         let _ = stream.set_nodelay(true);
-        Self { stream, seat }
+        let tls = tls.map(Session::new).transpose()?.map(Mutex::new);
+        Ok(Self { stream, tls, seat })
     }
 
     pub(crate) async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
-            self.stream.writable().await?;
-            match self.stream.try_write(bytes) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error),
-            }
+            let written = std::future::poll_fn(|cx| self.poll_write(cx, bytes)).await?;
+            bytes = bytes.get(written..).unwrap_or_default();
         }
-        Ok(())
+        std::future::poll_fn(|cx| self.poll_flush(cx)).await
     }
 
     /// An orderly end: what was written arrives, then end of file.
     pub(crate) fn finish(&self) {
         self.seat.leave();
+        if let Some(tls) = &self.tls {
+            let tls = &mut lock(tls).connection;
+            tls.send_close_notify();
+            // It is short; a socket that does not take it has a client that does not read.
+            let _ = tls.write_tls(&mut Now(&self.stream));
+        }
         // Not connected any more is as good.
         let _ = SockRef::from(&self.stream).shutdown(Shutdown::Write);
     }
@@ -52,6 +74,105 @@ impl Socket {
     pub(crate) fn reset_on_close(&self) {
         self.seat.leave();
         let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
+    }
+
+    fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        let Some(tls) = &self.tls else { return self.poll_read_stream(cx, buffer) };
+        let mut session = lock(tls);
+        let Session { connection, sealed, waiting } = &mut *session;
+        loop {
+            match connection.reader().read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                read => return Poll::Ready(read),
+            }
+            // The handshake answers before it reads on. What does not fit goes with the next poll.
+            if let Poll::Ready(Err(error)) = self.poll_send(cx, connection) {
+                return Poll::Ready(Err(error));
+            }
+            if waiting.start == waiting.end {
+                *waiting = 0..ready!(self.poll_read_stream(cx, sealed))?;
+            }
+            // Nothing came, then this is the end, and rustls is told by a read of nothing.
+            waiting.start += connection.read_tls(&mut sealed.get(waiting.clone()).unwrap_or_default())?;
+            if let Err(error) = connection.process_new_packets() {
+                // The alert that says why; the client may be gone, or have said it first.
+                let _ = connection.write_tls(&mut Now(&self.stream));
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, error)));
+            }
+        }
+    }
+
+    fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let Some(tls) = &self.tls else { return self.poll_write_stream(cx, bytes) };
+        let tls = &mut lock(tls).connection;
+        // What was sealed before goes first, so that what is held stays small.
+        ready!(self.poll_send(cx, tls))?;
+        let written = tls.writer().write(bytes)?;
+        match self.poll_send(cx, tls) {
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            _ => Poll::Ready(Ok(written)),
+        }
+    }
+
+    fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &self.tls {
+            Some(tls) => self.poll_send(cx, &mut lock(tls).connection),
+            None => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// Sends what is sealed.
+    fn poll_send(&self, cx: &mut Context<'_>, tls: &mut ServerConnection) -> Poll<io::Result<()>> {
+        while tls.wants_write() {
+            ready!(self.stream.poll_write_ready(cx))?;
+            match tls.write_tls(&mut Now(&self.stream)) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                result => drop(result?),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_read_stream(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.stream.poll_read_ready(cx))?;
+            match self.stream.try_read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                result => return Poll::Ready(result),
+            }
+        }
+    }
+
+    fn poll_write_stream(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.stream.poll_write_ready(cx))?;
+            match self.stream.try_write(bytes) {
+                Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                result => return Poll::Ready(result),
+            }
+        }
+    }
+}
+
+fn lock(tls: &Mutex<Session>) -> MutexGuard<'_, Session> {
+    tls.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Writes what the socket takes at once.
+struct Now<'a>(&'a TcpStream);
+
+impl io::Write for Now<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.try_write(bytes)
+    }
+
+    fn write_vectored(&mut self, bytes: &[io::IoSlice<'_>]) -> io::Result<usize> {
+        self.0.try_write_vectored(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -74,33 +195,19 @@ impl Read for SocketIo {
         let mut buffer = [0; 16 * 1024];
         let room = buf.remaining().min(buffer.len());
         let chunk = buffer.get_mut(..room).unwrap_or_default();
-        loop {
-            ready!(self.0.stream.poll_read_ready(cx))?;
-            match self.0.stream.try_read(chunk) {
-                Ok(read) => {
-                    buf.put_slice(chunk.get(..read).unwrap_or_default());
-                    return Poll::Ready(Ok(()));
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error)),
-            }
-        }
+        let read = ready!(self.0.poll_read(cx, chunk))?;
+        buf.put_slice(chunk.get(..read).unwrap_or_default());
+        Poll::Ready(Ok(()))
     }
 }
 
 impl Write for SocketIo {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        loop {
-            ready!(self.0.stream.poll_write_ready(cx))?;
-            match self.0.stream.try_write(bytes) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                result => return Poll::Ready(result),
-            }
-        }
+        self.0.poll_write(cx, bytes)
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {

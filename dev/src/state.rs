@@ -14,6 +14,7 @@ use crate::faults::Faults;
 use crate::listener::{self, Connections, Listener};
 use crate::log::Log;
 use crate::remote::Remote;
+use crate::tls::{Identity, Tls};
 
 /// How a server starts. The default serves no flags on a free port and takes any credentials.
 #[derive(Clone, Default)]
@@ -32,6 +33,8 @@ pub struct Options {
     pub service_account: Option<ServiceAccount>,
     /// The project. Given, a request with a service account, or without any credentials asked for, must name it.
     pub project_id: Option<String>,
+    /// Speaks https on the port, with this certificate; the control port stays http.
+    pub tls: Option<Tls>,
     /// Whether events are kept or only counted.
     pub events: EventLog,
     /// Gets a text for each request that is no control call: a line with method, path and status, and a line for each
@@ -47,6 +50,7 @@ pub(crate) struct State {
     pub(crate) credentials: Credentials,
     pub(crate) events: Events,
     pub(crate) lines: Option<mpsc::Sender<String>>,
+    pub(crate) tls: Option<Identity>,
     pub(crate) connections: Arc<Connections>,
     pub(crate) addrs: Vec<SocketAddr>,
     pub(crate) control_addr: Option<SocketAddr>,
@@ -74,6 +78,7 @@ impl State {
             definitions,
             remote: Remote::default(),
             credentials: Credentials::new(options.token, options.service_account, options.project_id),
+            tls: options.tls.map(Identity::new).transpose()?,
             events: Events::new(options.events),
             lines: options.lines,
             connections: Arc::default(),

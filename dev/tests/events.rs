@@ -298,6 +298,16 @@ fn import_asks_for_credentials() {
     assert_eq!(status("&project_id=7", "tok:s3"), 401);
     assert_eq!(status("&project_id=7", ""), 401);
     assert_eq!(server.event_counts().total, 2, "what is refused is not looked at");
+
+    let account = Some(ServiceAccount { username: "robot".into(), secret: "s3".into() });
+    let server = Server::start(Options { service_account: account, ..Options::default() }).unwrap();
+    let headers = format!("\r\nAuthorization: Basic {}", STANDARD.encode("robot:s3"));
+    assert_eq!(post(&server, "/import?project_id=9", &headers, event("1").to_string()).status, 200);
+    assert_eq!(
+        post(&server, "/import", &headers, event("1").to_string()).status,
+        401,
+        "some project must be named"
+    );
 }
 
 #[test]

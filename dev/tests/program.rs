@@ -68,6 +68,24 @@ fn signals_end_it_cleanly() {
 }
 
 #[test]
+fn tls_announces_https_and_writes_its_ca() {
+    let ca_file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("ca-{}.pem", std::process::id()));
+    let mut child = program()
+        .args(["--tls=self-signed", "--stop-with-stdin", "--ca-file"])
+        .arg(&ca_file)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (main, control) = lines(&mut child);
+    assert!(main.starts_with("https://127.0.0.1:"), "{main}");
+    assert!(fs::read_to_string(&ca_file).unwrap().starts_with("-----BEGIN CERTIFICATE-----"));
+    assert_eq!(ask(address(&control), "GET /__dev/health HTTP/1.1", b"").status, 200);
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
 fn verbose_tells_requests_and_events() {
     let mut child = program()
         .args(["--verbose", "--stop-with-stdin", "--token", "secret-token", "--events=count"])
@@ -119,6 +137,8 @@ fn wrong_arguments_are_named() {
         (&["--port"], "--port needs a value"),
         (&["--port", "70000"], "--port: no port: 70000"),
         (&["--ipv6=1"], "--ipv6 takes no value"),
+        (&["--tls", "better"], "--tls: good, expired, wrong-name or self-signed, not better"),
+        (&["--ca-file", "/tmp/ca.pem"], "--ca-file needs --tls"),
         (&["--events", "all"], "--events: keep or count, not all"),
         (&["--service-account", "secret"], "--service-account: no USER:SECRET"),
     ] {

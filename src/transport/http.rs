@@ -190,6 +190,7 @@ fn failure(error: &ureq::Error) -> Failure {
             io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
             io::ErrorKind::ConnectionReset => "connection reset".to_owned(),
             io::ErrorKind::UnexpectedEof => "the connection ended within the answer".to_owned(),
+            _ if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => format!("TLS: {error}"),
             // Only a shutdown does this.
             io::ErrorKind::NotConnected => "interrupted by shutdown".to_owned(),
             _ => error.to_string(),

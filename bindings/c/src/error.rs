@@ -56,7 +56,7 @@ pub extern "C" fn mpflags_error_status(error: Option<&mpflags_error>) -> mpflags
 
 /// Tells what is wrong, for a person or a log: no token, secret or URL query is in it.
 ///
-/// Nothing to free: the string is the error's. No string for NULL. Any thread. Costs nothing.
+/// Nothing to free: the string is the error's. Cannot fail: no string for NULL. Any thread. Costs nothing.
 #[unsafe(no_mangle)]
 pub extern "C" fn mpflags_error_message(error: Option<&mpflags_error>) -> mpflags_str {
     guard::value(None, mpflags_str::NONE, || Some(error?.message.view()))

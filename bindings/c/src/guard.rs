@@ -121,3 +121,38 @@ fn go_off() {
         panic!("armed");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::thread::Builder;
+
+    use super::*;
+
+    static HEARD: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+    fn panics(thread: &str, guarded: bool) {
+        let run = move || if guarded { nothing(|| panic!("guarded")) } else { panic!("bare") };
+        let _ = Builder::new().name(thread.to_owned()).spawn(run).unwrap().join();
+    }
+
+    #[test]
+    fn the_hook_keeps_our_panics_and_passes_on_all_others() {
+        let harness = take_hook();
+        set_hook(Box::new(|_| HEARD.lock().unwrap().push(thread::current().name().unwrap_or_default().to_owned())));
+        install_hook();
+        panics("mpflags-poll", false);
+        panics("host-guarded", true);
+        panics("host", false);
+        set_hook(harness);
+        assert_eq!(*HEARD.lock().unwrap(), ["host"]);
+    }
+
+    #[test]
+    fn a_panic_becomes_a_status_and_says_where() {
+        install_hook();
+        let text = caught(None, || panic!("number {}", 7)).err().unwrap();
+        assert!(text.starts_with("number 7 (") && text.contains("guard.rs:"), "{text}");
+        assert_eq!(DEPTH.get(), 0);
+    }
+}

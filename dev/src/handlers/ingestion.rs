@@ -30,7 +30,7 @@ pub(crate) fn answer(state: &State, call: &Call, fault: Option<&Fault>, endpoint
         return wrong_method(allowed);
     }
     if endpoint == Endpoint::Import
-        && let Some(why) = state.credentials.refuse_import(call)
+        && let Some(why) = state.credentials.wrong_import(call)
     {
         return Answer::json(StatusCode::UNAUTHORIZED, &Failure::new(StatusCode::UNAUTHORIZED, why));
     }

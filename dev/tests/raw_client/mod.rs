@@ -6,7 +6,7 @@
 )]
 #![allow(dead_code, reason = "each test file uses its part")]
 
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ pub(crate) fn connect(addr: SocketAddr) -> TcpStream {
 }
 
 /// `head` is everything of the head but `Host`, e.g. `GET / HTTP/1.1`.
-pub(crate) fn send(stream: &mut TcpStream, head: &str, body: &[u8]) {
+pub(crate) fn send(stream: &mut impl Write, head: &str, body: &[u8]) {
     let length = if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
     let mut bytes = format!("{head}\r\nHost: test\r\n{length}\r\n").into_bytes();
     bytes.extend_from_slice(body);
@@ -52,7 +52,7 @@ impl Reply {
 }
 
 /// The head and what came of the body with it.
-pub(crate) fn read_head(stream: &mut TcpStream) -> io::Result<(String, Vec<u8>)> {
+pub(crate) fn read_head(stream: &mut impl Read) -> io::Result<(String, Vec<u8>)> {
     let mut bytes = Vec::new();
     loop {
         if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
@@ -68,7 +68,7 @@ pub(crate) fn read_head(stream: &mut TcpStream) -> io::Result<(String, Vec<u8>)>
 }
 
 /// One answer with a Content-Length; the connection can go on.
-pub(crate) fn receive(stream: &mut TcpStream) -> Reply {
+pub(crate) fn receive(stream: &mut impl Read) -> Reply {
     let (head, mut body) = read_head(stream).unwrap();
     let status = head[9..12].parse().unwrap();
     let mut reply = Reply { status, head, body: Vec::new() };
@@ -81,7 +81,7 @@ pub(crate) fn receive(stream: &mut TcpStream) -> Reply {
 }
 
 /// All that comes until the end, and how it ended.
-pub(crate) fn drain(stream: &mut TcpStream) -> (Vec<u8>, Option<io::ErrorKind>) {
+pub(crate) fn drain(stream: &mut impl Read) -> (Vec<u8>, Option<io::ErrorKind>) {
     let mut bytes = Vec::new();
     let mut chunk = vec![0; 64 * 1024];
     loop {

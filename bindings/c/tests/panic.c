@@ -1,0 +1,136 @@
+/* Every guarded function panics once, in a library that panics in the call after the text "mpflags-panic". Prints the
+ * name of each; standard error stays empty unless something is wrong. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mpflags.h"
+
+static int failures;
+static mpflags_client *client;
+static mpflags_error *err;
+static char untouched;
+
+#define CHECK(condition) \
+    do { if (!(condition)) { failures++; fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); } } while (0)
+
+static void arm(void)
+{
+    mpflags_context *none = NULL;
+    CHECK(mpflags_context_new_json(MPFLAGS_S("mpflags-panic"), &none, NULL) == MPFLAGS_INVALID_CONTEXT);
+    err = NULL;
+}
+
+static void failed(const char *name, mpflags_status status)
+{
+    printf("%s\n", name);
+    if (status != MPFLAGS_PANIC || err == NULL || mpflags_error_status(err) != MPFLAGS_PANIC
+        || strstr(mpflags_error_message(err).ptr, "a panic was caught: armed") == NULL) {
+        failures++;
+        fprintf(stderr, "%s: status %d\n", name, (int)status);
+    }
+    mpflags_error_free(err);
+    err = NULL;
+}
+
+/* The text of the panic waits in the client's stream. */
+static void logged(const char *name)
+{
+    mpflags_item *item = NULL;
+    if (mpflags_client_next(client, 0, &item, NULL) != MPFLAGS_OK || mpflags_item_kind(item) != MPFLAGS_ITEM_LOG
+        || mpflags_item_level(item) != MPFLAGS_LEVEL_ERROR || strstr(mpflags_item_message(item).ptr, "armed") == NULL) {
+        failures++;
+        fprintf(stderr, "%s: the panic is not logged\n", name);
+    }
+    mpflags_item_free(item);
+    CHECK(mpflags_client_next(client, 0, &item, NULL) == MPFLAGS_TIMEOUT);
+}
+
+#define STATUS(name, ...) (arm(), failed("mpflags_" #name, mpflags_##name(__VA_ARGS__, &err)))
+#define CLIENT_STATUS(name, ...) (STATUS(name, __VA_ARGS__), logged(#name))
+#define VALUE(name, is, ...) do { arm(); CHECK(mpflags_##name(__VA_ARGS__) is); printf("mpflags_" #name "\n"); } while (0)
+#define CLIENT_VALUE(name, is, ...) do { VALUE(name, is, __VA_ARGS__); logged(#name); } while (0)
+#define TEXT(name, ...) \
+    do { arm(); mpflags_str s = mpflags_##name(__VA_ARGS__); CHECK(s.ptr == NULL && s.len == 0); printf("mpflags_" #name "\n"); } while (0)
+/* The first call panics before it frees; the second one frees. */
+#define FREE(name, handle) do { arm(); mpflags_##name(handle); mpflags_##name(handle); printf("mpflags_" #name "\n"); } while (0)
+
+static void callback(const mpflags_item *item, void *user_data) { (void)item; (void)user_data; }
+static void drop(void *user_data) { (void)user_data; CHECK(!"drop is called after a failure"); }
+
+int main(void)
+{
+    static const char config[] = "{\"token\": \"t\", \"enable_polling\": false, \"definitions\": {\"flags\": []},"
+        " \"overrides\": {\"on\": true, \"one\": 1, \"text\": \"x\"}}";
+    mpflags_client *no_client = (mpflags_client *)&untouched;
+    mpflags_context *no_context = (mpflags_context *)&untouched, *context = NULL;
+    mpflags_evaluation *no_evaluation = (mpflags_evaluation *)&untouched, *evaluation = NULL;
+    mpflags_item *no_item = (mpflags_item *)&untouched, *item = NULL;
+
+    /* The first of the process comes before the hook: panics are silent from the first client on. */
+    CHECK(mpflags_client_new(config, sizeof config - 1, &client, NULL) == MPFLAGS_OK);
+    STATUS(client_new, config, sizeof config - 1, &no_client);
+    STATUS(context_new_json, MPFLAGS_S("{}"), &no_context);
+    CHECK(mpflags_context_new_json(MPFLAGS_S("{}"), &context, NULL) == MPFLAGS_OK);
+    CHECK(mpflags_client_evaluate(client, MPFLAGS_S("text"), context, 0, 0, &evaluation, NULL) == MPFLAGS_OK);
+
+    CLIENT_STATUS(client_evaluate, client, MPFLAGS_S("on"), context, 0, 0, &no_evaluation);
+    CLIENT_STATUS(client_evaluate_encoded, client, MPFLAGS_S("on"), MPFLAGS_S("{}"), 1, 0, 0, &no_evaluation);
+    CLIENT_STATUS(client_set_override, client, MPFLAGS_S("on"), MPFLAGS_S("false"));
+    CLIENT_STATUS(client_clear_override, client, MPFLAGS_S("on"));
+    CLIENT_STATUS(client_wait_ready, client, 0);
+    CLIENT_STATUS(client_set_callback, client, callback, NULL, drop);
+    CLIENT_STATUS(client_start, client);
+    CLIENT_STATUS(client_shutdown, client, 0);
+    CLIENT_STATUS(client_next, client, 0, &no_item);
+    CHECK((char *)no_client == &untouched && (char *)no_context == &untouched);
+    CHECK((char *)no_evaluation == &untouched && (char *)no_item == &untouched);
+
+    CLIENT_VALUE(client_get_boolean, == false, client, MPFLAGS_S("on"), context, 0);
+    CLIENT_VALUE(client_get_boolean, == true, client, MPFLAGS_S("none"), context, 1);
+    CLIENT_VALUE(client_get_int64, == -7, client, MPFLAGS_S("one"), context, -7);
+    CLIENT_VALUE(client_get_double, == -7.5, client, MPFLAGS_S("one"), context, -7.5);
+    CLIENT_VALUE(client_state, == MPFLAGS_STATE_NONE, client);
+    /* None of them had an effect. */
+    CHECK(mpflags_client_get_boolean(client, MPFLAGS_S("on"), context, 0));
+
+    VALUE(evaluation_has_value, == false, evaluation);
+    VALUE(evaluation_kind, == MPFLAGS_KIND_NONE, evaluation);
+    VALUE(evaluation_boolean, == false, evaluation);
+    VALUE(evaluation_int64, == 0, evaluation);
+    VALUE(evaluation_double, == 0, evaluation);
+    VALUE(evaluation_reason, == MPFLAGS_REASON_UNKNOWN, evaluation);
+    VALUE(evaluation_error_code, == MPFLAGS_ERROR_NONE, evaluation);
+    VALUE(evaluation_is_experiment_active, == MPFLAGS_EXPERIMENT_UNKNOWN, evaluation);
+    VALUE(evaluation_is_qa_tester, == false, evaluation);
+    TEXT(evaluation_string, evaluation);
+    TEXT(evaluation_json, evaluation);
+    TEXT(evaluation_variant, evaluation);
+    TEXT(evaluation_message, evaluation);
+    TEXT(evaluation_key, evaluation);
+    TEXT(evaluation_experiment_id, evaluation);
+    TEXT(evaluation_metadata_json, evaluation);
+
+    arm();
+    CHECK(mpflags_client_start(client, NULL) == MPFLAGS_PANIC);
+    CHECK(mpflags_client_next(client, 0, &item, NULL) == MPFLAGS_OK);
+    VALUE(item_kind, == MPFLAGS_ITEM_NONE, item);
+    VALUE(item_level, == MPFLAGS_LEVEL_NONE, item);
+    VALUE(item_state, == MPFLAGS_STATE_NONE, item);
+    VALUE(item_key_count, == 0, item);
+    TEXT(item_message, item);
+    TEXT(item_key, item, 0);
+
+    arm();
+    CHECK(mpflags_client_start(client, &err) == MPFLAGS_PANIC);
+    mpflags_error *error = err;
+    VALUE(error_status, == MPFLAGS_OK, error);
+    TEXT(error_message, error);
+
+    FREE(error_free, error);
+    FREE(item_free, item);
+    FREE(evaluation_free, evaluation);
+    FREE(context_free, context);
+    FREE(client_free, client);
+    return failures != 0;
+}

@@ -1,0 +1,26 @@
+//! Panics end at the boundary, in a second library: the same profile, and a panic in every function that is guarded.
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::Command;
+
+use support::{build, compile_with, package, run, target};
+
+/// They give constants, and have no guard to go through.
+const UNGUARDED: [&str; 3] = ["mpflags_abi_version", "mpflags_abi_revision", "mpflags_version"];
+
+#[test]
+fn no_function_lets_a_panic_through() {
+    let library = build(&target().join("panic"), &["--cfg", "mpflags_panic"]);
+    let program = compile_with("tests/panic.c", library.parent().unwrap(), &[]);
+    let output = run(&mut Command::new(&program));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && errors.is_empty(), "{}: standard error has: {errors}", output.status);
+    let panicked: BTreeSet<String> = String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect();
+    let symbols = fs::read_to_string(package().join("symbols.txt")).unwrap();
+    let guarded: BTreeSet<String> =
+        symbols.lines().filter(|name| !UNGUARDED.contains(name)).map(str::to_owned).collect();
+    assert_eq!(panicked, guarded, "panicked against all that are guarded");
+}

@@ -1,0 +1,63 @@
+//! The examples work as they stand.
+
+mod support;
+#[path = "support/program.rs"]
+mod program;
+
+use std::fs;
+use std::process::Command;
+
+use mpflags_dev::{Options, Server};
+use program::Program;
+use support::{compile, root, succeed};
+
+fn server() -> Server {
+    let definitions = Some(root().join("dev/samples/definitions.json"));
+    Server::start(Options { definitions, token: Some("demo".to_owned()), ..Options::default() }).unwrap()
+}
+
+#[test]
+fn the_quickstart_shows_flags_and_follows_changes() {
+    let program = compile("examples/quickstart.c");
+    let server = server();
+    let mut quickstart = Program::start(&program, &[&server.url(), "demo", "5"]);
+    for flag in ["new-checkout", "button-color", "search-page-size", "ranking-boost", "banner", "premium-chat"] {
+        let seen = quickstart.seen().iter().any(|line| line.starts_with(flag));
+        if !seen {
+            quickstart.expect(flag);
+        }
+    }
+    let samples = fs::read_to_string(root().join("dev/samples/definitions.json")).unwrap();
+    let changed = samples.replace("Autumn sale", "Winter sale");
+    assert_ne!(changed, samples);
+    server.set_definitions(changed);
+    let line = loop {
+        let line = quickstart.expect("banner");
+        if line.contains("Winter sale") {
+            break line;
+        }
+    };
+    assert!(line.contains("STATIC"), "{line}");
+    let (status, seen) = quickstart.end();
+    assert!(status.success(), "{status}: {seen:#?}");
+    let tester = seen.iter().find(|line| line.starts_with("premium-chat") && line.contains("user 3")).unwrap();
+    assert!(tester.ends_with("true (On, TARGETING_MATCH)"), "{tester}");
+}
+
+#[test]
+fn the_quickstart_says_what_is_wrong() {
+    let program = compile("examples/quickstart.c");
+    let server = server();
+    let refused = Command::new(&program).args([&server.url(), "wrong", "1"]).output().unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    let words = String::from_utf8(refused.stderr).unwrap();
+    assert!(words.contains("Mixpanel refused the credentials: HTTP 401"), "{words}");
+}
+
+#[test]
+fn the_first_example_works() {
+    let server = server();
+    let config = format!(r#"{{"token": "demo", "api_host": "{}"}}"#, server.url());
+    let output = succeed(Command::new(compile("examples/first.c")).arg(config));
+    assert!(output.contains("new-checkout: ") && output.contains("button-color: #"), "{output}");
+}

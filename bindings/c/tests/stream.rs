@@ -1,0 +1,69 @@
+//! The item stream, pulled and called back, against a server that changes and fails.
+
+mod support;
+#[path = "support/program.rs"]
+mod program;
+
+use mpflags_dev::{Fault, Kind, Options, Server};
+use program::Program;
+use support::compile;
+
+/// One flag for everybody, with this value.
+fn definitions(page_size: u32) -> String {
+    format!(
+        r#"{{"flags": [{{"key": "search-page-size", "context": "distinct_id", "ruleset": {{
+            "variants": [{{"key": "v", "value": {page_size}, "split": 1}}],
+            "rollout": [{{"rollout_percentage": 1}}]}}}}]}}"#
+    )
+}
+
+fn items(mode: &str) -> Vec<String> {
+    let server = Server::start(Options::default()).unwrap();
+    server.set_definitions(definitions(20));
+    let mut program = Program::start(&compile("tests/stream.c"), &[mode, &server.url()]);
+    program.expect("state 2");
+    server.set_definitions(definitions(50));
+    // The new definitions are in service when the change is told: whoever evaluates on it sees them.
+    program.expect("change search-page-size, page size 50");
+    let broken = Fault { status: Some(503), ..Fault::new("/flags/definitions", Kind::Status) };
+    server.set_faults(vec![broken]).unwrap();
+    program.expect("log 3 fetching definitions failed: HTTP 503");
+    let stale = program.expect("state 3");
+    assert!(stale.contains("503"), "{stale}");
+    server.clear_faults();
+    program.expect("state 2");
+    program.say("end");
+    let (status, seen) = program.end();
+    assert!(status.success(), "{status}: {seen:#?}");
+    assert_eq!(seen.last().map(String::as_str), Some("end"), "{seen:#?}");
+    threads_block_signals(&seen);
+    seen
+}
+
+/// All but those that cannot be blocked: SIGKILL, SIGSTOP, and the two that glibc keeps for itself.
+fn threads_block_signals(seen: &[String]) {
+    let mut polls = false;
+    for line in seen.iter().filter(|line| line.starts_with("signals ")) {
+        let mask = line.split_whitespace().last().unwrap();
+        assert_eq!(mask, "fffffffe7ffbfeff", "{line}");
+        polls |= line.contains("mpflags-poll");
+    }
+    assert!(polls, "mpflags-poll was not there: {seen:#?}");
+}
+
+#[test]
+fn are_pulled_until_the_client_is_shut_down() {
+    let seen = items("pull");
+    let closed = seen.iter().position(|line| line == "closed").expect("next ends with CLOSED");
+    let shut_down = seen.iter().position(|line| line == "shut down").unwrap();
+    assert!(closed < shut_down, "{seen:#?}");
+}
+
+#[test]
+fn are_handed_to_a_callback_until_it_is_dropped() {
+    let seen = items("callback");
+    assert_eq!(seen.iter().filter(|line| *line == "dropped").count(), 1, "{seen:#?}");
+    let dropped = seen.iter().position(|line| line == "dropped").unwrap();
+    let late = seen.iter().skip(dropped).find(|line| ["log", "state", "change"].iter().any(|kind| line.starts_with(kind)));
+    assert_eq!(late, None, "nothing is handed over after drop: {seen:#?}");
+}

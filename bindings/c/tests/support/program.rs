@@ -1,0 +1,90 @@
+//! A C program that runs while the test changes the world around it.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+pub(crate) struct Program {
+    child: Child,
+    lines: Receiver<String>,
+    seen: Vec<String>,
+}
+
+/// Enough on a machine that does other things too.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+impl Program {
+    pub(crate) fn start(path: &Path, arguments: &[&str]) -> Self {
+        let mut child = Command::new(path)
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let stdout = child.stdout.take().unwrap();
+        let (sender, lines) = channel();
+        thread::spawn(move || {
+            for line in BufReader::new(stdout).lines() {
+                if sender.send(line.unwrap()).is_err() {
+                    return;
+                }
+            }
+        });
+        Program { child, lines, seen: Vec::new() }
+    }
+
+    /// Waits for a line that begins so, and passes over others.
+    pub(crate) fn expect(&mut self, start: &str) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.lines.recv_timeout(left) {
+                Ok(line) => {
+                    self.seen.push(line.clone());
+                    if line.starts_with(start) {
+                        return line;
+                    }
+                }
+                Err(error) => panic!("no line begins with `{start}` ({error}); seen: {:#?}", self.seen),
+            }
+        }
+    }
+
+    /// Every line so far.
+    pub(crate) fn seen(&self) -> &[String] {
+        &self.seen
+    }
+
+    pub(crate) fn say(&mut self, line: &str) {
+        let stdin = self.child.stdin.as_mut().unwrap();
+        writeln!(stdin, "{line}").unwrap();
+    }
+
+    /// Waits for the end, with all lines that are left.
+    pub(crate) fn end(mut self) -> (ExitStatus, Vec<String>) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                let mut seen = std::mem::take(&mut self.seen);
+                // A child of a fork may hold the pipe a moment longer.
+                while let Ok(line) = self.lines.recv_timeout(Duration::from_secs(1)) {
+                    seen.push(line);
+                }
+                return (status, seen);
+            }
+            assert!(Instant::now() < deadline, "the program does not end; seen: {:#?}", self.seen);
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // A test that failed leaves none behind; one that ended is not there to be killed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,76 @@
+//! https, with certificates made when the server starts: a CA of its own and a leaf, right or wrong on purpose.
+
+use std::io;
+use std::sync::Arc;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
+    IsCa, KeyPair, KeyUsagePurpose, date_time_ymd,
+};
+use rustls::ServerConfig;
+use rustls::crypto::ring;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+/// The names of a good certificate. The last two are for clients that reach the server through a
+/// [`Proxy`](crate::Proxy), under a name that is not loopback.
+const NAMES: [&str; 5] = ["localhost", "127.0.0.1", "::1", "mixpanel.test", "*.mixpanel.test"];
+
+/// The certificate with which the port speaks https.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Tls {
+    /// Signed by the server's CA, for localhost, 127.0.0.1, ::1, mixpanel.test and *.mixpanel.test.
+    Good,
+    /// The same, but it ended with 2020.
+    Expired,
+    /// Signed by the CA, for wrong.mixpanel.invalid alone.
+    WrongName,
+    /// For the right names, but signed by itself: the CA does not know it.
+    SelfSigned,
+}
+
+/// Who the server is, and who vouches for it.
+pub(crate) struct Identity {
+    pub(crate) config: Arc<ServerConfig>,
+    pub(crate) ca_pem: String,
+}
+
+impl Identity {
+    pub(crate) fn new(tls: Tls) -> io::Result<Self> {
+        let (ca_pem, leaf, key) = certificates(tls).map_err(io::Error::other)?;
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(io::Error::other)?
+            .with_no_client_auth()
+            .with_single_cert(vec![leaf], PrivateKeyDer::from(key))
+            .map_err(io::Error::other)?;
+        Ok(Self { config: Arc::new(config), ca_pem })
+    }
+}
+
+fn certificates(tls: Tls) -> Result<(String, CertificateDer<'static>, KeyPair), rcgen::Error> {
+    let mut ca = named("mpflags-dev CA", &[])?;
+    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    ca.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    let ca = CertifiedIssuer::self_signed(ca, KeyPair::generate()?)?;
+    let names: &[&str] = if tls == Tls::WrongName { &["wrong.mixpanel.invalid"] } else { &NAMES };
+    let mut leaf = named("mpflags-dev", names)?;
+    leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    if tls == Tls::Expired {
+        leaf.not_after = date_time_ymd(2020, 12, 31);
+    }
+    let key = KeyPair::generate()?;
+    let leaf = match tls {
+        Tls::SelfSigned => leaf.self_signed(&key)?,
+        Tls::Good | Tls::Expired | Tls::WrongName => leaf.signed_by(&key, &ca)?,
+    };
+    Ok((ca.pem(), leaf.der().clone(), key))
+}
+
+fn named(name: &str, subjects: &[&str]) -> Result<CertificateParams, rcgen::Error> {
+    let subjects: Vec<String> = subjects.iter().map(|&subject| subject.to_owned()).collect();
+    let mut params = CertificateParams::new(subjects)?;
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, name);
+    Ok(params)
+}
