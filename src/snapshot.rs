@@ -76,3 +76,69 @@ impl Retired {
         self.0.retain(|set| Arc::strong_count(set) > 1);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(value: u32) -> Arc<FlagSet> {
+        let body = format!(
+            r#"{{"flags": [{{"key": "f", "context": "id", "ruleset": {{"variants": [{{"key": "v", "value": {value}}}],
+                "rollout": []}}}}]}}"#
+        );
+        Arc::new(FlagSet::parse(body.as_bytes(), None).unwrap().0)
+    }
+
+    #[test]
+    fn a_reader_never_frees_a_set() {
+        let first = set(1);
+        let watched = Arc::downgrade(&first);
+        let snapshot = Snapshot::new(Some(first), Overrides::new());
+        let mut retired = Retired::default();
+        let reader = snapshot.load();
+        snapshot.replace(set(2), &mut retired);
+        retired.sweep();
+        assert!(watched.upgrade().is_some(), "the reader is still in it");
+        drop(reader);
+        assert!(watched.upgrade().is_some(), "the last reader leaves the freeing to the poller");
+        retired.sweep();
+        assert!(watched.upgrade().is_none());
+    }
+
+    #[test]
+    fn readers_on_other_threads() {
+        let snapshot = Arc::new(Snapshot::new(Some(set(0)), Overrides::new()));
+        let mut retired = Retired::default();
+        let readers: Vec<_> = (0..4)
+            .map(|_| {
+                let snapshot = snapshot.clone();
+                std::thread::spawn(move || {
+                    for _ in 0..20_000 {
+                        let current = snapshot.load();
+                        let flags = current.flags.as_ref().unwrap();
+                        // At least the retired list holds it besides the snapshot that the guard has.
+                        assert!(flags.get("f").is_some());
+                    }
+                })
+            })
+            .collect();
+        for value in 1..200 {
+            snapshot.replace(set(value), &mut retired);
+            retired.sweep();
+        }
+        readers.into_iter().for_each(|reader| reader.join().unwrap());
+        retired.sweep();
+        assert!(retired.0.is_empty());
+    }
+
+    #[test]
+    fn overrides_and_flags_change_independently() {
+        let snapshot = Snapshot::new(None, Overrides::new());
+        snapshot.change_overrides(|overrides| _ = overrides.insert("f".into(), FlagValue::Null));
+        snapshot.replace(set(1), &mut Retired::default());
+        snapshot.set_unavailable(&Unavailable::CredentialsRefused(401));
+        let current = snapshot.load();
+        assert!(current.flags.is_some() && current.overrides.contains_key("f"));
+        assert_eq!(current.unavailable, Unavailable::CredentialsRefused(401));
+    }
+}

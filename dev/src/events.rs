@@ -1,8 +1,6 @@
 //! What came in as events and profile updates: kept, or only counted.
 
-use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet, VecDeque};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,12 +10,10 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use crate::ingestion::{self, Checked, Endpoint, Rejection};
+use crate::seen::{Note, Seen};
 
 const MOST_KEPT: usize = 1_000_000;
 const MOST_KEPT_BYTES: usize = 512 << 20;
-/// How many `$insert_id`s a generation remembers: what a hash map of 2^22 places holds, 75 MB.
-const GENERATION: usize = (1 << 22) / 8 * 7;
-
 /// What becomes of records once they are checked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -61,13 +57,6 @@ pub struct EventCounts {
     pub distinct_insert_ids: u64,
     /// Those that were taken and that Mixpanel drops.
     pub duplicates: u64,
-}
-
-/// Hashes of an `$insert_id`, and of all four fields by which Mixpanel tells events apart.
-#[derive(Clone, Copy)]
-pub(crate) struct Fingerprint {
-    pub(crate) insert_id: u64,
-    pub(crate) event: u64,
 }
 
 /// The records of a request.
@@ -268,85 +257,6 @@ impl Event {
     }
 }
 
-enum Note {
-    NewId,
-    /// On an event that differs in name, time or user.
-    KnownId,
-    Duplicate,
-}
-
-/// The fingerprints of the last events, in two generations: a full one becomes the old one, and the old one goes. So a
-/// retry is recognised behind 3.6 million others at least, and a run of any length fits into memory.
-struct Seen {
-    new: Generation,
-    old: Generation,
-    /// When a generation is full.
-    size: usize,
-}
-
-impl Default for Seen {
-    fn default() -> Self {
-        Self { new: Generation::default(), old: Generation::default(), size: GENERATION }
-    }
-}
-
-#[derive(Default)]
-struct Generation {
-    /// An `$insert_id`, and the event that it came on.
-    events: HashMap<u64, u64, BuildHasherDefault<Hashed>>,
-    /// Further events with an `$insert_id` that was not theirs alone.
-    others: HashSet<u64, BuildHasherDefault<Hashed>>,
-}
-
-impl Generation {
-    fn note(&self, fingerprint: Fingerprint) -> Note {
-        match self.events.get(&fingerprint.insert_id) {
-            None => Note::NewId,
-            Some(event) if *event == fingerprint.event => Note::Duplicate,
-            Some(_) if self.others.contains(&fingerprint.event) => Note::Duplicate,
-            Some(_) => Note::KnownId,
-        }
-    }
-}
-
-impl Seen {
-    fn note(&mut self, fingerprint: Fingerprint) -> Note {
-        let note = match (self.new.note(fingerprint), self.old.note(fingerprint)) {
-            (Note::Duplicate, _) | (_, Note::Duplicate) => return Note::Duplicate,
-            (Note::NewId, Note::NewId) => Note::NewId,
-            _ => Note::KnownId,
-        };
-        if self.new.events.len() >= self.size || self.new.others.len() >= self.size {
-            self.old = std::mem::take(&mut self.new);
-        }
-        match self.new.events.entry(fingerprint.insert_id) {
-            Entry::Vacant(place) => drop(place.insert(fingerprint.event)),
-            Entry::Occupied(_) => drop(self.new.others.insert(fingerprint.event)),
-        }
-        note
-    }
-}
-
-/// For keys that are hashes.
-#[derive(Default)]
-struct Hashed(u64);
-
-impl Hasher for Hashed {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -379,22 +289,5 @@ mod tests {
             events.record(&batch(&json, &checked));
         }
         assert_eq!(events.to_json(0)["forgotten"], 2_000);
-    }
-
-    #[test]
-    fn a_repetition_is_recognised_for_a_generation_at_least() {
-        let mut seen = Seen { size: 4, ..Seen::default() };
-        let mut note = |id: u64, event: u64| seen.note(Fingerprint { insert_id: id, event });
-        for id in 0..8 {
-            assert!(matches!(note(id, 100 + id), Note::NewId), "{id}");
-        }
-        for id in 0..8 {
-            assert!(matches!(note(id, 100 + id), Note::Duplicate), "{id}");
-        }
-        assert!(matches!(note(3, 7), Note::KnownId));
-        assert!(matches!(note(3, 7), Note::Duplicate));
-        assert!(matches!(note(7, 8), Note::KnownId));
-        assert!(matches!(note(7, 8), Note::Duplicate), "a second event of an id");
-        assert!(matches!(note(0, 100), Note::NewId), "a generation is gone");
     }
 }

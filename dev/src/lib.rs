@@ -30,6 +30,7 @@ mod log;
 mod proxy;
 mod raw;
 mod remote;
+mod seen;
 mod server;
 mod socket;
 mod state;

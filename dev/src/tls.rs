@@ -56,6 +56,8 @@ fn certificates(tls: Tls) -> Result<(String, CertificateDer<'static>, KeyPair), 
     let names: &[&str] = if tls == Tls::WrongName { &["wrong.mixpanel.invalid"] } else { &NAMES };
     let mut leaf = named("mpflags-dev", names)?;
     leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    // Python checks as strictly as OpenSSL can, and then it must be there.
+    leaf.use_authority_key_identifier_extension = true;
     if tls == Tls::Expired {
         leaf.not_after = date_time_ymd(2020, 12, 31);
     }

@@ -78,7 +78,8 @@ int main(int argc, char **argv)
     const char *token = argc > 2 ? argv[2] : getenv("MPFLAGS_TOKEN");
     int seconds = argc > 3 ? atoi(argv[3]) : 10;
     char config[512];
-    int length = snprintf(config, sizeof config, "{\"token\": \"%s\", \"api_host\": \"%s\", \"polling_interval_ms\": 200}",
+    int length = snprintf(config, sizeof config,
+                          "{\"token\": \"%s\", \"api_host\": \"%s\", \"polling_interval_ms\": 200}",
                           token ? token : "", url ? url : "api.mixpanel.com");
     if (length < 0 || (size_t)length >= sizeof config) return 2;
     mpflags_error *error = NULL;

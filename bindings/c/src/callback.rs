@@ -73,7 +73,9 @@ pub unsafe extern "C" fn mpflags_client_set_callback(
         let callback = callback.ok_or_else(|| Failure::new(MPFLAGS_NULL_ARGUMENT, "callback is NULL"))?;
         let host = Arc::new(Host { callback, user_data, drop, ours: AtomicBool::new(true) });
         let theirs = host.clone();
-        client.deliver(Box::new(move |item| theirs.take(item))).inspect_err(|_| host.ours.store(false, Ordering::Release))?;
+        client
+            .deliver(Box::new(move |item| theirs.take(item)))
+            .inspect_err(|_| host.ours.store(false, Ordering::Release))?;
         Ok(())
     })
 }

@@ -58,7 +58,8 @@ pub(crate) fn milliseconds(timeout_ms: u32) -> Duration {
 ///
 /// The caller frees `*out` with `mpflags_client_free`. On failure `*out` is as it was: `MPFLAGS_INVALID_CONFIG` for an
 /// unknown key, a wrong type, a value out of range or a file that cannot be read, with a message that names the key.
-/// Any thread. Costs the reading of the files that the configuration names and of the definitions: 10 ms for 1,000 flags.
+/// Any thread. Costs the reading of the files that the configuration names and of the definitions: 10 ms for 1,000
+/// flags.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mpflags_client_new(
     config: *const c_char,
@@ -76,8 +77,8 @@ pub unsafe extern "C" fn mpflags_client_new(
     })
 }
 
-/// Starts the client's threads, and returns at once. Starting a started client does nothing; one that was shut down starts anew.
-/// With definitions in the configuration and `enable_polling` off nothing is fetched.
+/// Starts the client's threads, and returns at once. Starting a started client does nothing; one that was shut down
+/// starts anew. With definitions in the configuration and `enable_polling` off nothing is fetched.
 ///
 /// Nothing to free. On failure nothing is started: `MPFLAGS_SYSTEM` when there is no thread to be had. Any thread.
 /// Costs the start of two threads.
@@ -113,8 +114,9 @@ pub extern "C" fn mpflags_client_state(client: Option<&mpflags_client>) -> i32 {
     guard::value(client, MPFLAGS_STATE_NONE, || Some(state_of(client?.core().state())))
 }
 
-/// Ends the client's threads, interrupts a request under way, and ends `mpflags_client_next` and `mpflags_client_wait_ready` with
-/// `MPFLAGS_CLOSED`. Evaluations go on with the definitions held. Shutting down twice is fine.
+/// Ends the client's threads, interrupts a request under way, and ends `mpflags_client_next` and
+/// `mpflags_client_wait_ready` with `MPFLAGS_CLOSED`. Evaluations go on with the definitions held. Shutting down twice
+/// is fine.
 ///
 /// Nothing to free; the client is still to be freed. The one failure but misuse is `MPFLAGS_TIMEOUT`: a thread is
 /// inside a name look-up or a connect for longer; it is left behind, and ends when that does. Any thread but a

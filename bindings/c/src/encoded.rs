@@ -28,8 +28,8 @@ pub const MPFLAGS_ENCODING_JSON: i32 = 1;
 ///
 /// The caller frees `*out` with `mpflags_evaluation_free`; it may outlive the client. On failure, which only misuse and
 /// bugs of the library are, `*out` is as it was: `MPFLAGS_INVALID_ARGUMENT` for an unknown type or encoding,
-/// `MPFLAGS_UNKNOWN_BIT`. Any thread. Costs what `mpflags_client_evaluate` does and a reading of the whole context, of which
-/// only what the flag asks for is kept.
+/// `MPFLAGS_UNKNOWN_BIT`. Any thread. Costs what `mpflags_client_evaluate` does and a reading of the whole context, of
+/// which only what the flag asks for is kept.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mpflags_client_evaluate_encoded(
     client: Option<&mpflags_client>,

@@ -36,7 +36,10 @@ pub(crate) fn type_of(value_type: u32) -> Result<ValueType, Failure> {
         MPFLAGS_TYPE_DOUBLE => ValueType::Double,
         MPFLAGS_TYPE_OBJECT => ValueType::Object,
         other => {
-            return Err(Failure::new(MPFLAGS_INVALID_ARGUMENT, format!("value_type {other} is no MPFLAGS_TYPE_*")));
+            return Err(Failure::new(
+                MPFLAGS_INVALID_ARGUMENT,
+                format!("value_type {other} is no MPFLAGS_TYPE_*"),
+            ));
         }
     })
 }
@@ -46,7 +49,10 @@ pub(crate) fn check_options(options: u32) -> Result<(), Failure> {
     if options == 0 {
         return Ok(());
     }
-    Err(Failure::new(MPFLAGS_UNKNOWN_BIT, format!("options 0x{options:x} has a bit that this library does not know")))
+    Err(Failure::new(
+        MPFLAGS_UNKNOWN_BIT,
+        format!("options 0x{options:x} has a bit that this library does not know"),
+    ))
 }
 
 /// A short read: nothing but the value matters.
@@ -121,8 +127,8 @@ pub unsafe extern "C" fn mpflags_client_get_double(
     unsafe { read(client, (key, key_len), context, default_value, Client::double) }
 }
 
-/// Evaluates flag `key` and tells everything about it: value, variant, reason, and what was wrong. `value_type` is one of
-/// `MPFLAGS_TYPE_*`: a value of another type is an outcome with `MPFLAGS_ERROR_TYPE_MISMATCH`. `options` is 0. A NULL
+/// Evaluates flag `key` and tells everything about it: value, variant, reason, and what was wrong. `value_type` is one
+/// of `MPFLAGS_TYPE_*`: a value of another type is an outcome with `MPFLAGS_ERROR_TYPE_MISMATCH`. `options` is 0. A NULL
 /// context is the empty one. Every outcome is a success here, a flag that is not found too.
 ///
 /// The caller frees `*out` with `mpflags_evaluation_free`; it may outlive the client. On failure, which only misuse and
@@ -147,7 +153,8 @@ pub unsafe extern "C" fn mpflags_client_evaluate(
         let wanted = type_of(value_type)?;
         check_options(options)?;
         let empty = Context::default();
-        let evaluation = client.evaluate(key, context.map_or(&empty, mpflags_context::core), Ask::new().wanting(wanted));
+        let evaluation =
+            client.evaluate(key, context.map_or(&empty, mpflags_context::core), Ask::new().wanting(wanted));
         handle::give(out, evaluation.into());
         Ok(())
     })

@@ -214,7 +214,8 @@ pub extern "C" fn mpflags_evaluation_error_code(evaluation: Option<&mpflags_eval
 
 /// Tells what is wrong, for a person or a log.
 ///
-/// Nothing to free: the string is the evaluation's. Cannot fail: no string where nothing is wrong. Any thread. Costs nothing.
+/// Nothing to free: the string is the evaluation's. Cannot fail: no string where nothing is wrong. Any thread. Costs
+/// nothing.
 #[unsafe(no_mangle)]
 pub extern "C" fn mpflags_evaluation_message(evaluation: Option<&mpflags_evaluation>) -> mpflags_str {
     text(evaluation, Evaluation::message)

@@ -136,22 +136,20 @@ mod tests {
         let _ = Builder::new().name(thread.to_owned()).spawn(run).unwrap().join();
     }
 
+    // One test: the hook is the process's.
     #[test]
-    fn the_hook_keeps_our_panics_and_passes_on_all_others() {
+    fn our_panics_are_kept_and_all_others_passed_on() {
         let harness = take_hook();
-        set_hook(Box::new(|_| HEARD.lock().unwrap().push(thread::current().name().unwrap_or_default().to_owned())));
+        set_hook(Box::new(|_| {
+            HEARD.lock().unwrap().push(thread::current().name().unwrap_or_default().to_owned())
+        }));
         install_hook();
         panics("mpflags-poll", false);
         panics("host-guarded", true);
         panics("host", false);
+        let text = caught(None, || panic!("number {}", 7)).err().unwrap();
         set_hook(harness);
         assert_eq!(*HEARD.lock().unwrap(), ["host"]);
-    }
-
-    #[test]
-    fn a_panic_becomes_a_status_and_says_where() {
-        install_hook();
-        let text = caught(None, || panic!("number {}", 7)).err().unwrap();
         assert!(text.starts_with("number 7 (") && text.contains("guard.rs:"), "{text}");
         assert_eq!(DEPTH.get(), 0);
     }

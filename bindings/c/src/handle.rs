@@ -1,7 +1,7 @@
 //! Handles: boxes that C holds as pointers.
 //!
-//! A handle comes in as `Option<&T>`: NULL is `None`, and nothing here ever makes a `&mut T` of one. An out-parameter is
-//! an `Option<&mut MaybeUninit<*mut T>>`, since what C declared without a value may not be read.
+//! A handle comes in as `Option<&T>`: NULL is `None`, and nothing here ever makes a `&mut T` of one. An out-parameter
+//! is an `Option<&mut MaybeUninit<*mut T>>`, since what C declared without a value may not be read.
 
 use std::mem::MaybeUninit;
 

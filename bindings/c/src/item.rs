@@ -75,9 +75,11 @@ impl From<Item> for mpflags_item {
                 message: message.map(Text::new),
                 ..none
             },
-            Item::Change { keys } => {
-                mpflags_item { kind: MPFLAGS_ITEM_CHANGE, keys: keys.into_iter().map(Text::new).collect(), ..none }
-            }
+            Item::Change { keys } => mpflags_item {
+                kind: MPFLAGS_ITEM_CHANGE,
+                keys: keys.into_iter().map(Text::new).collect(),
+                ..none
+            },
             _ => none,
         }
     }

@@ -57,19 +57,27 @@ impl Text {
 /// # Safety
 ///
 /// `ptr` is NULL, or `len` bytes from it on are readable and stay as they are for `'a`.
-pub(crate) unsafe fn text<'a>(name: &'static str, ptr: *const c_char, len: usize) -> Result<&'a str, Failure> {
+pub(crate) unsafe fn text<'a>(
+    name: &'static str,
+    ptr: *const c_char,
+    len: usize,
+) -> Result<&'a str, Failure> {
     let bytes: &[u8] = if len == 0 {
         &[]
     } else if ptr.is_null() {
         return Err(Failure::new(MPFLAGS_NULL_ARGUMENT, format!("{name} is NULL, and its length is {len}")));
     } else if isize::try_from(len).is_err() {
-        return Err(Failure::new(MPFLAGS_INVALID_ARGUMENT, format!("{name} is longer than any string: {len} bytes")));
+        return Err(Failure::new(
+            MPFLAGS_INVALID_ARGUMENT,
+            format!("{name} is longer than any string: {len} bytes"),
+        ));
     } else {
         // SAFETY: the pointer is not NULL, the length is one that a slice may have, and the caller vouches for the rest.
         unsafe { slice::from_raw_parts(ptr.cast(), len) }
     };
-    let text = str::from_utf8(bytes)
-        .map_err(|e| Failure::new(MPFLAGS_INVALID_UTF8, format!("{name} is not UTF-8 at byte {}", e.valid_up_to())))?;
+    let text = str::from_utf8(bytes).map_err(|e| {
+        Failure::new(MPFLAGS_INVALID_UTF8, format!("{name} is not UTF-8 at byte {}", e.valid_up_to()))
+    })?;
     #[cfg(mpflags_panic)]
     crate::guard::arm_if(text);
     Ok(text)

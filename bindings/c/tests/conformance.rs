@@ -1,8 +1,16 @@
 //! The corpus through the C functions: every vector with a context handle, and with the context in the call.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test fails by a panic, in its helpers too, and says what it ran"
+)]
 
-mod support;
 #[path = "support/api.rs"]
 mod api;
+mod support;
 #[path = "support/vectors.rs"]
 mod vectors;
 
@@ -62,7 +70,8 @@ impl Runner {
         let (mut out, mut err) = (ptr::null_mut(), ptr::null_mut());
         let text = key.as_ptr().cast();
         // SAFETY: the handles are alive, the key lives during the call, and both places are there.
-        let status = unsafe { evaluate(self.client, text, key.len(), context, value_type, 0, &mut out, &mut err) };
+        let status =
+            unsafe { evaluate(self.client, text, key.len(), context, value_type, 0, &mut out, &mut err) };
         assert_eq!(status, 0, "{key}");
         self.tell(out)
     }
@@ -81,7 +90,7 @@ impl Runner {
                 u32,
                 u32,
                 *mut Handle,
-                *mut Handle
+                *mut Handle,
             ) -> i32
         );
         let (mut out, mut err) = (ptr::null_mut(), ptr::null_mut());
@@ -150,7 +159,8 @@ impl Runner {
                     fn(Handle, *const c_char, usize, Handle, i32) -> bool
                 );
                 // SAFETY: the handles are alive, and the key lives during the call.
-                let got = [0, 1].map(|default| unsafe { get(self.client, text, key.len(), context, default) });
+                let got =
+                    [0, 1].map(|default| unsafe { get(self.client, text, key.len(), context, default) });
                 got == if has_value { [told.boolean; 2] } else { [false, true] }
             }
             "integer" => {
@@ -288,7 +298,8 @@ fn rules() {
     let cases = vectors::<RuleCase>("rules");
     let mut failed = Vec::new();
     for case in &cases {
-        let rule = case.rule_text.clone().or_else(|| case.rule.as_ref().map(|rule| rule.get().to_owned())).unwrap();
+        let rule =
+            case.rule_text.clone().or_else(|| case.rule.as_ref().map(|rule| rule.get().to_owned())).unwrap();
         let data = case.data_text.clone().or_else(|| case.data.as_ref().map(|data| data.get().to_owned()));
         let runner = Runner::new(
             &format!(

@@ -93,7 +93,8 @@ static const struct row {
     mpflags_status shut_down; /* what a good call gives after shutdown */
 } rows[] = {
     {"client_new", client_new, CONFIG, NULL, MPFLAGS_INVALID_CONFIG, 0, 0, 0, 0, 0, free_client, MPFLAGS_OK},
-    {"context_new_json", context_new, "{\"id\": 1}", NULL, MPFLAGS_INVALID_CONTEXT, 0, 0, 0, 0, 0, free_context, MPFLAGS_OK},
+    {"context_new_json", context_new, "{\"id\": 1}", NULL, MPFLAGS_INVALID_CONTEXT, 0, 0, 0, 0, 0, free_context,
+     MPFLAGS_OK},
     {"client_evaluate", evaluate, "boolean", NULL, MPFLAGS_OK, 0, 1, 1, 0, 0, free_evaluation, MPFLAGS_OK},
     {"client_evaluate_encoded", evaluate_encoded, "boolean", "{\"id\": 1}", MPFLAGS_OK, MPFLAGS_OK, 1, 1, 1, 0,
      free_evaluation, MPFLAGS_OK},
@@ -332,7 +333,14 @@ static mpflags_evaluation *evaluated(const mpflags_client *client, const char *k
 /* Accessors, on evaluations whose client is gone. */
 static void evaluations(void)
 {
-    static const struct { const char *key; int32_t kind; bool boolean; int64_t integer; double number; const char *json; } kinds[] = {
+    static const struct {
+        const char *key;
+        int32_t kind;
+        bool boolean;
+        int64_t integer;
+        double number;
+        const char *json;
+    } kinds[] = {
         {"boolean", MPFLAGS_KIND_BOOLEAN, true, 0, 0, "true"},
         {"string", MPFLAGS_KIND_STRING, false, 0, 0, "\"a\\u0000b\""},
         {"int", MPFLAGS_KIND_INT64, false, -42, -42, "-42"},
@@ -372,7 +380,8 @@ static void evaluations(void)
     }
     CHECK(IS(mpflags_evaluation_experiment_id(experiment), "e-1"));
     CHECK(mpflags_evaluation_is_experiment_active(experiment) == MPFLAGS_EXPERIMENT_ACTIVE);
-    CHECK(IS(mpflags_evaluation_metadata_json(experiment), "{\"experiment_id\":\"e-1\",\"is_experiment_active\":true}"));
+    CHECK(IS(mpflags_evaluation_metadata_json(experiment),
+             "{\"experiment_id\":\"e-1\",\"is_experiment_active\":true}"));
     CHECK(!mpflags_evaluation_has_value(mismatch) && mpflags_evaluation_kind(mismatch) == MPFLAGS_KIND_NONE);
     CHECK(mpflags_evaluation_error_code(mismatch) == MPFLAGS_ERROR_TYPE_MISMATCH);
     CHECK(IS(mpflags_evaluation_message(mismatch), "expected boolean, the variant holds a string"));
@@ -425,7 +434,8 @@ static void messages(void)
 {
     mpflags_client *client = NULL;
     mpflags_error *err = NULL;
-    CHECK(mpflags_client_new(MPFLAGS_S("{\"token\": \"s3cret\", \"pol\": 1}"), &client, &err) == MPFLAGS_INVALID_CONFIG);
+    CHECK(mpflags_client_new(MPFLAGS_S("{\"token\": \"s3cret\", \"pol\": 1}"), &client, &err)
+          == MPFLAGS_INVALID_CONFIG);
     CHECK(client == NULL && strstr(mpflags_error_message(err).ptr, "pol") != NULL);
     CHECK(strstr(mpflags_error_message(err).ptr, "s3cret") == NULL);
     mpflags_error_free(err);

@@ -21,7 +21,10 @@ static void fail(const char *who, const char *what)
     _Exit(1);
 }
 
-static long long page_size(void) { return mpflags_client_get_int64(client, MPFLAGS_S("search-page-size"), context, -1); }
+static int64_t page_size(void)
+{
+    return mpflags_client_get_int64(client, MPFLAGS_S("search-page-size"), context, -1);
+}
 
 static void say(const char *who, const char *what)
 {

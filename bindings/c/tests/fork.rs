@@ -1,8 +1,16 @@
 //! Forks: parent and children go on, each for itself.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test fails by a panic, in its helpers too, and says what it ran"
+)]
 
-mod support;
 #[path = "support/program.rs"]
 mod program;
+mod support;
 
 use mpflags_dev::{Options, Server};
 use program::Program;

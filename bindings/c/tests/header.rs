@@ -1,4 +1,12 @@
 //! The header: made by cbindgen, good in C and C++, and the same as what the library exports.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test fails by a panic, in its helpers too, and says what it ran"
+)]
 
 mod support;
 
@@ -89,7 +97,8 @@ fn declared() -> BTreeSet<String> {
         rest = comment.split_once("*/").map_or("", |(_, after)| after);
     }
     code.push_str(rest);
-    let code: Vec<&str> = code.lines().filter(|line| !line.starts_with('#') && !line.contains("(*")).collect();
+    let code: Vec<&str> =
+        code.lines().filter(|line| !line.starts_with('#') && !line.contains("(*")).collect();
     let code = code.join("\n");
     let names = code.match_indices('(').filter_map(|(at, _)| {
         let name = code[..at].rsplit(|c: char| !c.is_ascii_alphanumeric() && c != '_').next()?;
@@ -114,7 +123,11 @@ fn declares_what_the_library_exports() {
         fs::write(package().join("symbols.txt"), lines.join("\n") + "\n").unwrap();
     }
     assert_eq!(declared, exported, "declared against exported");
-    assert_eq!(listed(), exported, "bindings/c/symbols.txt against exported; a new symbol needs a new revision");
+    assert_eq!(
+        listed(),
+        exported,
+        "bindings/c/symbols.txt against exported; a new symbol needs a new revision"
+    );
 }
 
 #[test]
@@ -128,7 +141,10 @@ fn every_declaration_has_a_comment_for_c() {
         assert!(comment.contains("ree"), "{name}: who frees?");
         assert!(comment.contains("hread"), "{name}: threads?");
         assert!(comment.contains("fail"), "{name}: what does failure leave?");
-        assert!(comment.contains("ost") || comment.contains("ock") || comment.contains("leep"), "{name}: cost?");
+        assert!(
+            comment.contains("ost") || comment.contains("ock") || comment.contains("leep"),
+            "{name}: cost?"
+        );
     }
 }
 
@@ -139,7 +155,8 @@ fn comment_of<'a>(header: &'a str, name: &str) -> &'a str {
         let declares = !line.starts_with([' ', '/', '#']) && line.contains(&format!(" {name}("));
         if declares {
             let before = &header[..at];
-            let comment = before.trim_end().strip_suffix("*/").unwrap_or_else(|| panic!("{name} has no comment"));
+            let comment =
+                before.trim_end().strip_suffix("*/").unwrap_or_else(|| panic!("{name} has no comment"));
             return &comment[comment.rfind("/**").unwrap()..];
         }
         at += line.len();

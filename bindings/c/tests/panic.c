@@ -48,12 +48,14 @@ static void logged(const char *name)
 
 #define STATUS(name, ...) (arm(), failed("mpflags_" #name, mpflags_##name(__VA_ARGS__, &err)))
 #define CLIENT_STATUS(name, ...) (STATUS(name, __VA_ARGS__), logged(#name))
-#define VALUE(name, is, ...) do { arm(); CHECK(mpflags_##name(__VA_ARGS__) is); printf("mpflags_" #name "\n"); } while (0)
+#define VALUE(name, is, ...) \
+    do { arm(); CHECK(mpflags_##name(__VA_ARGS__) is); printf("mpflags_" #name "\n"); } while (0)
 #define CLIENT_VALUE(name, is, ...) do { VALUE(name, is, __VA_ARGS__); logged(#name); } while (0)
 #define TEXT(name, ...) \
-    do { arm(); mpflags_str s = mpflags_##name(__VA_ARGS__); CHECK(s.ptr == NULL && s.len == 0); printf("mpflags_" #name "\n"); } while (0)
+    do { arm(); mpflags_str s = mpflags_##name(__VA_ARGS__); CHECK(!s.ptr && !s.len); printf("mpflags_" #name "\n"); } while (0)
 /* The first call panics before it frees; the second one frees. */
-#define FREE(name, handle) do { arm(); mpflags_##name(handle); mpflags_##name(handle); printf("mpflags_" #name "\n"); } while (0)
+#define FREE(name, handle) \
+    do { arm(); mpflags_##name(handle); mpflags_##name(handle); printf("mpflags_" #name "\n"); } while (0)
 
 static void callback(const mpflags_item *item, void *user_data) { (void)item; (void)user_data; }
 static void drop(void *user_data) { (void)user_data; CHECK(!"drop is called after a failure"); }

@@ -1,4 +1,12 @@
 //! Panics end at the boundary, in a second library: the same profile, and a panic in every function that is guarded.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test fails by a panic, in its helpers too, and says what it ran"
+)]
 
 mod support;
 
@@ -18,7 +26,8 @@ fn no_function_lets_a_panic_through() {
     let output = run(&mut Command::new(&program));
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && errors.is_empty(), "{}: standard error has: {errors}", output.status);
-    let panicked: BTreeSet<String> = String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect();
+    let panicked: BTreeSet<String> =
+        String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect();
     let symbols = fs::read_to_string(package().join("symbols.txt")).unwrap();
     let guarded: BTreeSet<String> =
         symbols.lines().filter(|name| !UNGUARDED.contains(name)).map(str::to_owned).collect();

@@ -1,8 +1,16 @@
 //! The examples work as they stand.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test fails by a panic, in its helpers too, and says what it ran"
+)]
 
-mod support;
 #[path = "support/program.rs"]
 mod program;
+mod support;
 
 use std::fs;
 use std::process::Command;
@@ -21,7 +29,9 @@ fn the_quickstart_shows_flags_and_follows_changes() {
     let program = compile("examples/quickstart.c");
     let server = server();
     let mut quickstart = Program::start(&program, &[&server.url(), "demo", "5"]);
-    for flag in ["new-checkout", "button-color", "search-page-size", "ranking-boost", "banner", "premium-chat"] {
+    for flag in
+        ["new-checkout", "button-color", "search-page-size", "ranking-boost", "banner", "premium-chat"]
+    {
         let seen = quickstart.seen().iter().any(|line| line.starts_with(flag));
         if !seen {
             quickstart.expect(flag);
@@ -40,7 +50,8 @@ fn the_quickstart_shows_flags_and_follows_changes() {
     assert!(line.contains("STATIC"), "{line}");
     let (status, seen) = quickstart.end();
     assert!(status.success(), "{status}: {seen:#?}");
-    let tester = seen.iter().find(|line| line.starts_with("premium-chat") && line.contains("user 3")).unwrap();
+    let tester =
+        seen.iter().find(|line| line.starts_with("premium-chat") && line.contains("user 3")).unwrap();
     assert!(tester.ends_with("true (On, TARGETING_MATCH)"), "{tester}");
 }
 

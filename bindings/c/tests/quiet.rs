@@ -1,5 +1,13 @@
 //! Evaluation with a context handle allocates nothing, takes no lock and makes no system call. Run with `--release` for
 //! the library that ships.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test fails by a panic, in its helpers too, and says what it ran"
+)]
 
 mod support;
 
@@ -25,7 +33,9 @@ fn makes_no_system_call_while_another_thread_swaps() {
     let traces = target().join(format!("c/quiet-trace-{}", std::process::id()));
     let _ = fs::remove_dir_all(&traces);
     fs::create_dir_all(&traces).unwrap();
-    let run = succeed(Command::new("strace").args(["-ff", "-o"]).arg(traces.join("thread")).arg(&program).arg("trace"));
+    let run = succeed(
+        Command::new("strace").args(["-ff", "-o"]).arg(traces.join("thread")).arg(&program).arg("trace"),
+    );
     let mut evaluating = 0;
     for entry in fs::read_dir(&traces).unwrap() {
         let trace = fs::read_to_string(entry.unwrap().path()).unwrap();

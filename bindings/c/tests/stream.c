@@ -25,12 +25,14 @@ static void tell(const mpflags_item *item)
     mpflags_str message = mpflags_item_message(item);
     switch (mpflags_item_kind(item)) {
     case MPFLAGS_ITEM_LOG: printf("log %d %s\n", (int)mpflags_item_level(item), message.ptr); break;
-    case MPFLAGS_ITEM_STATE: printf("state %d %s\n", (int)mpflags_item_state(item), message.len ? message.ptr : "-"); break;
+    case MPFLAGS_ITEM_STATE:
+        printf("state %d %s\n", (int)mpflags_item_state(item), message.len ? message.ptr : "-");
+        break;
     case MPFLAGS_ITEM_CHANGE:
         printf("change");
         for (size_t i = 0; i < mpflags_item_key_count(item); i++) printf(" %s", mpflags_item_key(item, i).ptr);
         /* The definitions are in service before the change is told. */
-        printf(", page size %lld\n", (long long)mpflags_client_get_int64(client, MPFLAGS_S("search-page-size"), context, -1));
+        printf(", page size %d\n", (int)mpflags_client_get_int64(client, MPFLAGS_S("search-page-size"), context, -1));
         break;
     default: fail("an item of no kind", NULL);
     }
@@ -103,9 +105,14 @@ int main(int argc, char **argv)
     int length = snprintf(config, sizeof config, "{\"token\": \"t\", \"api_host\": \"%s\", \"polling_interval_ms\": 50,"
                           " \"retry_base_ms\": 10}", argv[2]);
     if (mpflags_client_new(config, (size_t)length, &client, &error) != MPFLAGS_OK) fail("new", error);
-    if (mpflags_context_new_json(MPFLAGS_S("{\"distinct_id\": 1}"), &context, &error) != MPFLAGS_OK) fail("context", error);
-    if (pulls) pthread_create(&puller, NULL, pull, NULL);
-    else if (mpflags_client_set_callback(client, callback, user_data, drop, &error) != MPFLAGS_OK) fail("set_callback", error);
+    if (mpflags_context_new_json(MPFLAGS_S("{\"distinct_id\": 1}"), &context, &error) != MPFLAGS_OK) {
+        fail("context", error);
+    }
+    if (pulls) {
+        pthread_create(&puller, NULL, pull, NULL);
+    } else if (mpflags_client_set_callback(client, callback, user_data, drop, &error) != MPFLAGS_OK) {
+        fail("set_callback", error);
+    }
     if (mpflags_client_start(client, &error) != MPFLAGS_OK) fail("start", error);
     if (mpflags_client_wait_ready(client, 10000, &error) != MPFLAGS_OK) fail("wait_ready", error);
     signals();

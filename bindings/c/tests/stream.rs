@@ -1,8 +1,16 @@
 //! The item stream, pulled and called back, against a server that changes and fails.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test fails by a panic, in its helpers too, and says what it ran"
+)]
 
-mod support;
 #[path = "support/program.rs"]
 mod program;
+mod support;
 
 use mpflags_dev::{Fault, Kind, Options, Server};
 use program::Program;
@@ -64,6 +72,9 @@ fn are_handed_to_a_callback_until_it_is_dropped() {
     let seen = items("callback");
     assert_eq!(seen.iter().filter(|line| *line == "dropped").count(), 1, "{seen:#?}");
     let dropped = seen.iter().position(|line| line == "dropped").unwrap();
-    let late = seen.iter().skip(dropped).find(|line| ["log", "state", "change"].iter().any(|kind| line.starts_with(kind)));
+    let late = seen
+        .iter()
+        .skip(dropped)
+        .find(|line| ["log", "state", "change"].iter().any(|kind| line.starts_with(kind)));
     assert_eq!(late, None, "nothing is handed over after drop: {seen:#?}");
 }

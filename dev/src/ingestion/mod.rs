@@ -11,7 +11,7 @@ pub(crate) use profile::operation;
 
 use serde::Serialize;
 
-use crate::events::Fingerprint;
+use crate::seen::Fingerprint;
 
 /// Mixpanel takes so many records in a request,
 pub(crate) const MOST_RECORDS: usize = 2_000;

@@ -9,7 +9,7 @@ use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAcces
 
 use super::scalar::Scalar;
 use super::{Checked, Rejection};
-use crate::events::Fingerprint;
+use crate::seen::Fingerprint;
 
 const MOST_PROPERTIES: usize = 254;
 const MOST_INSERT_ID_BYTES: usize = 36;

@@ -82,7 +82,16 @@ pub(crate) fn compile_with(source: impl AsRef<Path>, folder: &Path, flags: &[&st
     let program = programs.join(name);
     succeed(
         Command::new(compiler("CC", "cc"))
-            .args(["-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Wpedantic", "-Wstrict-prototypes", "-Werror"])
+            .args([
+                "-std=gnu11",
+                "-O1",
+                "-g",
+                "-Wall",
+                "-Wextra",
+                "-Wpedantic",
+                "-Wstrict-prototypes",
+                "-Werror",
+            ])
             .args(flags)
             .arg("-I")
             .arg(root().join("include"))
@@ -91,7 +100,8 @@ pub(crate) fn compile_with(source: impl AsRef<Path>, folder: &Path, flags: &[&st
             .arg(&program)
             .arg("-L")
             .arg(folder)
-            .arg(format!("-Wl,-rpath,{}", folder.display()))
+            // An RPATH: cargo sets LD_LIBRARY_PATH for tests, and a RUNPATH comes after that.
+            .arg(format!("-Wl,--disable-new-dtags,-rpath,{}", folder.display()))
             .args(["-lmpflags", "-pthread"]),
     );
     program

@@ -1,4 +1,5 @@
 //! A C program that runs while the test changes the world around it.
+#![allow(dead_code, reason = "every test uses its part")]
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
