@@ -384,7 +384,7 @@ impl<'de> Visitor<'de> for CustomSeed<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut pairs = Vec::new();
+        let mut pairs = Vec::with_capacity(self.0.map_or(0, Properties::count));
         while let Some(Text(key)) = map.next_key()? {
             let key = fold(key);
             if self.0.is_none_or(|wanted| wanted.includes(&key)) {

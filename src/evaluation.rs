@@ -110,22 +110,13 @@ pub enum ValueKind {
 impl Evaluation {
     pub(crate) fn new(key: &str, outcome: &Outcome<'_>, wanted: ValueType, user: Option<&Identity<'_>>) -> Self {
         let (reason, error) = outcome.verdict(wanted);
-        // A type mismatch tells neither variant nor metadata: the caller got the default.
         let assigned = Assigned::of(outcome);
+        // A type mismatch tells neither variant nor metadata: the caller got the default. The user was assigned all
+        // the same, and an exposure by hand says so.
         let told = assigned.filter(|_| error.is_none());
-        let variant = match (told, outcome, error) {
-            (Some(told), ..) => Some(told.variant),
-            (None, Outcome::Override(_), None) => Some("override"),
-            _ => None,
-        };
-        let experiment_id = told.and_then(|told| told.experiment_id);
-        let is_experiment_active = told.and_then(|told| told.is_experiment_active);
-        let is_qa_tester = told.is_some_and(|told| told.is_qa_tester == Some(true));
         let value = outcome.value(wanted);
         let message = outcome.message(key, wanted);
-
-        let mut text = Text::with_room_for(key, value, variant, message.as_deref(), experiment_id);
-        text.0.reserve(user.map_or(0, |user| user.text.len() + 64));
+        let mut text = Text::with_room_for(key, value, message.as_deref(), assigned, user);
         let exposure = assigned.map(|assigned| Exposure {
             variant: text.push(assigned.variant),
             user: user.map(|user| (text.push(&user.text), user.quoted)),
@@ -134,13 +125,21 @@ impl Evaluation {
             is_qa_tester: assigned.is_qa_tester,
             fetch: assigned.fetch.cloned(),
         });
+        let shown = exposure.as_ref().filter(|_| error.is_none());
+        let variant = match (shown, outcome) {
+            (Some(shown), _) => Some(shown.variant.clone()),
+            (None, Outcome::Override(_)) if error.is_none() => Some(text.push("override")),
+            _ => None,
+        };
+        let is_experiment_active = told.and_then(|told| told.is_experiment_active);
+        let is_qa_tester = told.is_some_and(|told| told.is_qa_tester == Some(true));
         Evaluation {
             key: text.push(key),
             value: value.map_or(Held::None, |value| text.value(value)),
-            variant: variant.map(|name| text.push(name)),
+            variant,
             message: message.map(|message| text.push(&message)),
-            experiment_id: experiment_id.map(|id| text.push(id)),
-            metadata: text.metadata(experiment_id, is_experiment_active, is_qa_tester),
+            experiment_id: shown.and_then(|shown| shown.experiment_id.clone()),
+            metadata: text.metadata(told.and_then(|told| told.experiment_id), is_experiment_active, is_qa_tester),
             is_experiment_active,
             is_qa_tester,
             reason,
@@ -297,9 +296,9 @@ impl Text {
     fn with_room_for(
         key: &str,
         value: Option<&FlagValue>,
-        variant: Option<&str>,
         message: Option<&str>,
-        experiment_id: Option<&str>,
+        assigned: Option<Assigned<'_>>,
+        user: Option<&Identity<'_>>,
     ) -> Self {
         // The names and punctuation of the metadata, the digits of an integer, and a NUL behind each string.
         const REST: usize = 128;
@@ -309,9 +308,11 @@ impl Text {
             Some(FlagValue::Double { text, .. } | FlagValue::Object(text) | FlagValue::Array(text)) => text.len(),
             _ => 0,
         };
-        let length = |part: Option<&str>| part.map_or(0, str::len);
-        let room = key.len() + value + length(variant) + length(message) + 2 * length(experiment_id) + REST;
-        Text(String::with_capacity(room))
+        let variant = assigned.map_or(0, |a| a.variant.len());
+        // Once as it is, once in the metadata.
+        let experiment = assigned.and_then(|a| a.experiment_id).map_or(0, |id| 2 * id.len());
+        let (message, user) = (message.map_or(0, str::len), user.map_or(0, |user| user.text.len()));
+        Text(String::with_capacity(key.len() + value + message + variant + experiment + user + REST))
     }
 
     fn push(&mut self, part: &str) -> Span {

@@ -33,7 +33,8 @@ impl<'a> Identity<'a> {
 
 /// Appends `string` as JSON.
 pub(crate) fn push_json_string(out: &mut String, string: &str) {
-    if string.bytes().any(|b| b < b' ' || b == b'"' || b == b'\\') {
+    // Without a branch per byte the compiler looks at many at once.
+    if string.bytes().fold(false, |found, b| found | (b < b' ') | (b == b'"') | (b == b'\\')) {
         out.push_str(&serde_json::Value::from(string).to_string());
     } else {
         out.push('"');

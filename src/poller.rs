@@ -204,7 +204,7 @@ impl Poller {
             if let Some(cache) = cache {
                 self.warm_start(cache, memory);
             }
-            self.snapshot.set_unavailable(&failed.unavailable());
+            self.snapshot.set_unavailable(&failed.unavailable(), &mut memory.retired);
         }
         self.status.failed(failed, &self.stream);
     }

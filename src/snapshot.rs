@@ -39,14 +39,14 @@ impl Snapshot {
         self.0.load().flags.clone()
     }
 
-    /// Puts `flags` into service. The replaced set goes to `retired`: a reader may still be in it.
+    /// Puts `flags` into service. What they replace goes to `retired`: a reader may still be in it.
     pub(crate) fn replace(&self, flags: Arc<FlagSet>, retired: &mut Retired) {
         let previous = self.change(|current| current.flags = Some(flags.clone()));
-        retired.0.extend(previous.flags.clone());
+        retired.0.push(previous);
     }
 
-    pub(crate) fn set_unavailable(&self, why: &Unavailable) {
-        self.change(|current| current.unavailable = why.clone());
+    pub(crate) fn set_unavailable(&self, why: &Unavailable, retired: &mut Retired) {
+        retired.0.push(self.change(|current| current.unavailable = why.clone()));
     }
 
     pub(crate) fn change_overrides(&self, change: impl Fn(&mut Overrides)) {
@@ -66,14 +66,15 @@ impl Snapshot {
     }
 }
 
-/// Replaced sets that readers may still hold. Freeing thousands of flags takes a while, and no evaluation shall pay it.
+/// What readers may still hold after it was replaced. Freeing thousands of flags takes a while, and no evaluation shall
+/// pay it.
 #[derive(Debug, Default)]
-pub(crate) struct Retired(Vec<Arc<FlagSet>>);
+pub(crate) struct Retired(Vec<Arc<Current>>);
 
 impl Retired {
-    /// Frees the sets that nobody else holds any more.
+    /// Frees what nobody else holds any more.
     pub(crate) fn sweep(&mut self) {
-        self.0.retain(|set| Arc::strong_count(set) > 1);
+        self.0.retain(|current| Arc::strong_count(current) > 1);
     }
 }
 
@@ -136,7 +137,7 @@ mod tests {
         let snapshot = Snapshot::new(None, Overrides::new());
         snapshot.change_overrides(|overrides| _ = overrides.insert("f".into(), FlagValue::Null));
         snapshot.replace(set(1), &mut Retired::default());
-        snapshot.set_unavailable(&Unavailable::CredentialsRefused(401));
+        snapshot.set_unavailable(&Unavailable::CredentialsRefused(401), &mut Retired::default());
         let current = snapshot.load();
         assert!(current.flags.is_some() && current.overrides.contains_key("f"));
         assert_eq!(current.unavailable, Unavailable::CredentialsRefused(401));

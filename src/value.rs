@@ -89,7 +89,8 @@ impl Value<'_> {
 
 /// Lower-cases with full Unicode rules, as JavaScript's `toLowerCase` does, and keeps the borrow when nothing changes.
 pub(crate) fn fold(text: Cow<'_, str>) -> Cow<'_, str> {
-    if text.bytes().all(|b| b.is_ascii() && !b.is_ascii_uppercase()) {
+    // Without a branch per byte the compiler looks at many at once.
+    if text.bytes().fold(true, |lower, b| lower & b.is_ascii() & !b.is_ascii_uppercase()) {
         text
     } else {
         Cow::Owned(text.to_lowercase())

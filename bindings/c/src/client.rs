@@ -114,22 +114,27 @@ pub extern "C" fn mpflags_client_state(client: Option<&mpflags_client>) -> i32 {
     guard::value(client, MPFLAGS_STATE_NONE, || Some(state_of(client?.core().state())))
 }
 
-/// Ends the client's threads, interrupts a request under way, and ends `mpflags_client_next` and
-/// `mpflags_client_wait_ready` with `MPFLAGS_CLOSED`. Evaluations go on with the definitions held. Shutting down twice
-/// is fine.
+/// Delivers the events that are enqueued, ends the client's threads, and ends `mpflags_client_next` and
+/// `mpflags_client_wait_ready` with `MPFLAGS_CLOSED`. Requests under way are interrupted when the time is over.
+/// `undelivered` may be NULL; it takes how many events were lost. Evaluations go on with the definitions held, without
+/// exposures. Shutting down twice is fine.
 ///
-/// Nothing to free; the client is still to be freed. The one failure but misuse is `MPFLAGS_TIMEOUT`: a thread is
-/// inside a name look-up or a connect for longer; it is left behind, and ends when that does. Any thread but a
-/// callback's; from `atexit` and static destructors too. Sleeps until the threads have ended, at most `timeout_ms`.
+/// Nothing to free; the client is still to be freed. The one failure but misuse is `MPFLAGS_TIMEOUT`, with
+/// `*undelivered` as it was: a thread is inside a name look-up or a connect for longer; it is left behind, and ends when
+/// that does. Any thread but a callback's; from `atexit` and static destructors too. Sleeps until the threads have
+/// ended, at most `timeout_ms`.
 #[unsafe(no_mangle)]
 pub extern "C" fn mpflags_client_shutdown(
     client: Option<&mpflags_client>,
     timeout_ms: u32,
+    undelivered: Option<&mut MaybeUninit<u64>>,
     err: Option<&mut MaybeUninit<*mut mpflags_error>>,
 ) -> mpflags_status {
     guard::status(client, err, || {
-        // What was not delivered is told by a later revision, which can enqueue events.
-        handle::required("client", client)?.core().shutdown(milliseconds(timeout_ms)).map(drop)?;
+        let lost = handle::required("client", client)?.core().shutdown(milliseconds(timeout_ms))?;
+        if let Some(undelivered) = undelivered {
+            undelivered.write(lost);
+        }
         Ok(())
     })
 }

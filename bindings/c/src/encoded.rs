@@ -3,11 +3,9 @@
 use std::ffi::c_char;
 use std::mem::MaybeUninit;
 
-use mpflags_core::Ask;
-
 use crate::client::mpflags_client;
 use crate::error::{Failure, mpflags_error};
-use crate::evaluate::{check_options, type_of};
+use crate::evaluate::ask;
 use crate::evaluation::mpflags_evaluation;
 use crate::guard;
 use crate::handle;
@@ -40,6 +38,7 @@ pub unsafe extern "C" fn mpflags_client_evaluate_encoded(
     encoding: i32,
     value_type: u32,
     options: u32,
+    timeout_ms: u32,
     out: Option<&mut MaybeUninit<*mut mpflags_evaluation>>,
     err: Option<&mut MaybeUninit<*mut mpflags_error>>,
 ) -> mpflags_status {
@@ -54,10 +53,9 @@ pub unsafe extern "C" fn mpflags_client_evaluate_encoded(
             let message = format!("encoding {encoding} is no MPFLAGS_ENCODING_*");
             return Err(Failure::new(MPFLAGS_INVALID_ARGUMENT, message));
         }
-        let wanted = type_of(value_type)?;
-        check_options(options)?;
+        let ask = ask(value_type, options, timeout_ms)?;
         let json = if context.is_null() { "{}" } else { given };
-        handle::give(out, client.evaluate_json(key, json, Ask::new().wanting(wanted)).into());
+        handle::give(out, client.evaluate_json(key, json, ask).into());
         Ok(())
     })
 }

@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 
 use mpflags_core::{Ask, Client, Context, ValueType};
 
-use crate::client::mpflags_client;
+use crate::client::{milliseconds, mpflags_client};
 use crate::context::mpflags_context;
 use crate::error::{Failure, mpflags_error};
 use crate::evaluation::mpflags_evaluation;
@@ -44,15 +44,25 @@ pub(crate) fn type_of(value_type: u32) -> Result<ValueType, Failure> {
     })
 }
 
-/// No option is defined yet: every bit is one that a later library may know.
-pub(crate) fn check_options(options: u32) -> Result<(), Failure> {
-    if options == 0 {
+/// Reports no exposure: `mpflags_client_track_exposure` does when the variant is shown.
+pub const MPFLAGS_OPTION_NO_EXPOSURE: u32 = 1;
+
+/// Every bit outside `known` is one that a later library may know, or means nothing to the function.
+pub(crate) fn check_options(options: u32, known: u32) -> Result<(), Failure> {
+    if options & !known == 0 {
         return Ok(());
     }
     Err(Failure::new(
         MPFLAGS_UNKNOWN_BIT,
-        format!("options 0x{options:x} has a bit that this library does not know"),
+        format!("options 0x{options:x} has a bit that this function does not know"),
     ))
+}
+
+/// How to evaluate, of the arguments that say so.
+pub(crate) fn ask(value_type: u32, options: u32, timeout_ms: u32) -> Result<Ask, Failure> {
+    let ask = Ask::new().wanting(type_of(value_type)?).within(milliseconds(timeout_ms));
+    check_options(options, MPFLAGS_OPTION_NO_EXPOSURE)?;
+    Ok(if options & MPFLAGS_OPTION_NO_EXPOSURE == 0 { ask } else { ask.without_exposure() })
 }
 
 /// A short read: nothing but the value matters.
@@ -128,12 +138,14 @@ pub unsafe extern "C" fn mpflags_client_get_double(
 }
 
 /// Evaluates flag `key` and tells everything about it: value, variant, reason, and what was wrong. `value_type` is one
-/// of `MPFLAGS_TYPE_*`: a value of another type is an outcome with `MPFLAGS_ERROR_TYPE_MISMATCH`. `options` is 0. A NULL
-/// context is the empty one. Every outcome is a success here, a flag that is not found too.
+/// of `MPFLAGS_TYPE_*`: a value of another type is an outcome with `MPFLAGS_ERROR_TYPE_MISMATCH`. `options` is 0 or
+/// `MPFLAGS_OPTION_*`, joined by `|`. `timeout_ms` bounds the request of a remote client, look-up and connect included; 0
+/// means `request_timeout_ms`. A NULL context is the empty one. Every outcome is a success here, a flag that is not found too.
 ///
 /// The caller frees `*out` with `mpflags_evaluation_free`; it may outlive the client. On failure, which only misuse and
 /// bugs of the library are, `*out` is as it was: `MPFLAGS_INVALID_ARGUMENT` for an unknown type, `MPFLAGS_UNKNOWN_BIT`.
-/// Any thread. Costs the allocation of the evaluation, and no lock or system call but for a first exposure.
+/// Any thread. Costs the allocation of the evaluation, and no lock or system call but for a first exposure; of a remote
+/// client a request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mpflags_client_evaluate(
     client: Option<&mpflags_client>,
@@ -142,6 +154,7 @@ pub unsafe extern "C" fn mpflags_client_evaluate(
     context: Option<&mpflags_context>,
     value_type: u32,
     options: u32,
+    timeout_ms: u32,
     out: Option<&mut MaybeUninit<*mut mpflags_evaluation>>,
     err: Option<&mut MaybeUninit<*mut mpflags_error>>,
 ) -> mpflags_status {
@@ -150,11 +163,9 @@ pub unsafe extern "C" fn mpflags_client_evaluate(
         let out = handle::required_out("out", out)?;
         // SAFETY: the caller lends `key_len` bytes at `key` for the call, or passes NULL.
         let key = unsafe { strings::text("key", key, key_len) }?;
-        let wanted = type_of(value_type)?;
-        check_options(options)?;
+        let ask = ask(value_type, options, timeout_ms)?;
         let empty = Context::default();
-        let evaluation =
-            client.evaluate(key, context.map_or(&empty, mpflags_context::core), Ask::new().wanting(wanted));
+        let evaluation = client.evaluate(key, context.map_or(&empty, mpflags_context::core), ask);
         handle::give(out, evaluation.into());
         Ok(())
     })

@@ -12,6 +12,12 @@ pub struct mpflags_evaluation(Evaluation);
 
 const _: () = handle::shared::<mpflags_evaluation>();
 
+impl mpflags_evaluation {
+    pub(crate) fn core(&self) -> &Evaluation {
+        &self.0
+    }
+}
+
 impl From<Evaluation> for mpflags_evaluation {
     fn from(evaluation: Evaluation) -> Self {
         mpflags_evaluation(evaluation)
@@ -95,7 +101,7 @@ pub const MPFLAGS_ERROR_PROVIDER_FATAL: i32 = 7;
 /// Anything else.
 pub const MPFLAGS_ERROR_GENERAL: i32 = 8;
 
-fn code_of(code: ErrorCode) -> i32 {
+pub(crate) fn code_of(code: ErrorCode) -> i32 {
     match code {
         ErrorCode::ProviderNotReady => MPFLAGS_ERROR_PROVIDER_NOT_READY,
         ErrorCode::FlagNotFound => MPFLAGS_ERROR_FLAG_NOT_FOUND,

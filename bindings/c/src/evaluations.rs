@@ -44,7 +44,7 @@ pub extern "C" fn mpflags_client_evaluate_all(
     guard::status(client, err, || {
         let client = handle::required("client", client)?.core();
         let out = handle::required_out("out", out)?;
-        check_options(options)?;
+        check_options(options, 0)?;
         let empty = Context::default();
         let ask = Ask::new().within(milliseconds(timeout_ms));
         let all = client.evaluate_all(context.map_or(&empty, mpflags_context::core), ask);

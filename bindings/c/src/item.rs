@@ -18,6 +18,7 @@ pub struct mpflags_item {
     state: i32,
     message: Option<Text>,
     keys: Vec<Text>,
+    event: Option<Text>,
 }
 
 const _: () = handle::shared::<mpflags_item>();
@@ -30,6 +31,8 @@ pub const MPFLAGS_ITEM_LOG: i32 = 1;
 pub const MPFLAGS_ITEM_STATE: i32 = 2;
 /// The definitions of these flags have changed: their keys. Changes that nobody took yet are told as one.
 pub const MPFLAGS_ITEM_CHANGE: i32 = 3;
+/// With `event_sink`: an event that would have been sent, for the program's own pipeline.
+pub const MPFLAGS_ITEM_EVENT: i32 = 4;
 
 /// No level: the item is no log line.
 pub const MPFLAGS_LEVEL_NONE: i32 = 0;
@@ -61,6 +64,7 @@ impl From<Item> for mpflags_item {
             state: MPFLAGS_STATE_NONE,
             message: None,
             keys: Vec::new(),
+            event: None,
         };
         match item {
             Item::Log { level, message } => mpflags_item {
@@ -80,6 +84,7 @@ impl From<Item> for mpflags_item {
                 keys: keys.into_iter().map(Text::new).collect(),
                 ..none
             },
+            Item::Event { json } => mpflags_item { kind: MPFLAGS_ITEM_EVENT, event: Some(Text::new(json)), ..none },
             _ => none,
         }
     }
@@ -154,6 +159,14 @@ pub extern "C" fn mpflags_item_key_count(item: Option<&mpflags_item>) -> usize {
 #[unsafe(no_mangle)]
 pub extern "C" fn mpflags_item_key(item: Option<&mpflags_item>, index: usize) -> mpflags_str {
     guard::value(None, mpflags_str::NONE, || Some(item?.keys.get(index)?.view()))
+}
+
+/// Tells the event as JSON, as Mixpanel takes it.
+///
+/// Nothing to free: the string is the item's. Cannot fail: no string for any other item. Any thread. Costs nothing.
+#[unsafe(no_mangle)]
+pub extern "C" fn mpflags_item_event(item: Option<&mpflags_item>) -> mpflags_str {
+    guard::value(None, mpflags_str::NONE, || Some(item?.event.as_ref()?.view()))
 }
 
 /// Frees an item that `mpflags_client_next` gave; NULL does nothing. A callback's item is not the callback's to free.

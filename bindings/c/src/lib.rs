@@ -25,6 +25,10 @@ mod evaluate;
 
 mod evaluation;
 
+mod evaluations;
+
+mod events;
+
 mod item;
 
 mod callback;
@@ -46,6 +50,8 @@ pub use encoded::*;
 pub use error::*;
 pub use evaluate::*;
 pub use evaluation::*;
+pub use evaluations::*;
+pub use events::*;
 pub use item::*;
 pub use status::*;
 pub use strings::*;

@@ -26,6 +26,8 @@ pub const MPFLAGS_INVALID_DEFINITIONS: mpflags_status = 22;
 pub const MPFLAGS_CREDENTIALS_REFUSED: mpflags_status = 30;
 /// Mixpanel could not be reached, or its answer was of no use.
 pub const MPFLAGS_BACKEND: mpflags_status = 31;
+/// The event queue is full; the event was dropped and counted.
+pub const MPFLAGS_QUEUE_FULL: mpflags_status = 32;
 /// The time given has passed.
 pub const MPFLAGS_TIMEOUT: mpflags_status = 40;
 /// The client is shut down.
@@ -46,6 +48,7 @@ pub(crate) fn status_of(kind: ErrorKind) -> mpflags_status {
         ErrorKind::InvalidArgument => MPFLAGS_INVALID_ARGUMENT,
         ErrorKind::CredentialsRefused => MPFLAGS_CREDENTIALS_REFUSED,
         ErrorKind::Backend => MPFLAGS_BACKEND,
+        ErrorKind::QueueFull => MPFLAGS_QUEUE_FULL,
         ErrorKind::Timeout => MPFLAGS_TIMEOUT,
         ErrorKind::Closed => MPFLAGS_CLOSED,
         ErrorKind::System => MPFLAGS_SYSTEM,

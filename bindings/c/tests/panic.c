@@ -52,7 +52,12 @@ static void logged(const char *name)
     do { arm(); CHECK(mpflags_##name(__VA_ARGS__) is); printf("mpflags_" #name "\n"); } while (0)
 #define CLIENT_VALUE(name, is, ...) do { VALUE(name, is, __VA_ARGS__); logged(#name); } while (0)
 #define TEXT(name, ...) \
-    do { arm(); mpflags_str s = mpflags_##name(__VA_ARGS__); CHECK(!s.ptr && !s.len); printf("mpflags_" #name "\n"); } while (0)
+    do { \
+        arm(); \
+        mpflags_str text = mpflags_##name(__VA_ARGS__); \
+        CHECK(text.ptr == NULL && text.len == 0); \
+        printf("mpflags_" #name "\n"); \
+    } while (0)
 /* The first call panics before it frees; the second one frees. */
 #define FREE(name, handle) \
     do { arm(); mpflags_##name(handle); mpflags_##name(handle); printf("mpflags_" #name "\n"); } while (0)

@@ -42,7 +42,7 @@ fn makes_no_system_call_while_another_thread_swaps() {
         let Some((_, after)) = trace.split_once("write(-4242, \"begin\"") else { continue };
         let (between, _) = after.split_once("write(-4242, \"end\"").expect("the thread came to its end");
         let calls: Vec<&str> = between.lines().skip(1).filter(|line| !line.is_empty()).collect();
-        assert!(calls.is_empty(), "between the marks: {calls:#?}");
+        assert!(calls.is_empty(), "{} calls between the marks: {:#?} …", calls.len(), &calls[..calls.len().min(5)]);
         evaluating += 1;
     }
     assert_eq!(evaluating, 4);
