@@ -30,8 +30,8 @@
  * is written on success only. Nothing is kept per thread.
  *
  * Evaluation never waits: no lock, no system call, and no definitions to free. It reads them with one atomic load; they
- * are replaced as a whole. A first exposure takes one short lock. A flag that is missing, disabled or malformed is an outcome and no
- * failure.
+ * are replaced as a whole. A first exposure takes one short lock. A flag that is missing, disabled or malformed is an
+ * outcome and no failure.
  *
  * Configuration is a JSON object, read strictly: an unknown key, a wrong type or a value out of range is a failure that
  * names the key. Durations are integers in milliseconds, and their keys end in _ms.
@@ -62,7 +62,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A string literal as the two arguments pointer and length: mpflags_client_get_boolean(client, MPFLAGS_S("key"), ...). */
+/* A string literal as two arguments, pointer and length: mpflags_client_get_boolean(client, MPFLAGS_S("key"), ...). */
 #define MPFLAGS_S(literal) ("" literal ""), (sizeof(literal) - 1)
 
 
@@ -132,6 +132,11 @@
  * An object, an array or null.
  */
 #define MPFLAGS_TYPE_OBJECT 5
+
+/**
+ * Reports no exposure: `mpflags_client_track_exposure` does when the variant is shown.
+ */
+#define MPFLAGS_OPTION_NO_EXPOSURE 1
 
 /**
  * There is no value: the default applies.
@@ -289,6 +294,11 @@
 #define MPFLAGS_ITEM_CHANGE 3
 
 /**
+ * With `event_sink`: an event that would have been sent, for the program's own pipeline.
+ */
+#define MPFLAGS_ITEM_EVENT 4
+
+/**
  * No level: the item is no log line.
  */
 #define MPFLAGS_LEVEL_NONE 0
@@ -340,9 +350,19 @@ typedef struct mpflags_error mpflags_error;
 typedef struct mpflags_evaluation mpflags_evaluation;
 
 /**
+ * What every flag gave for one context, in order of key. Immutable; any thread may read it.
+ */
+typedef struct mpflags_evaluations mpflags_evaluations;
+
+/**
  * Something that a client tells: a log line, a state, a change of definitions. Immutable; any thread may read it.
  */
 typedef struct mpflags_item mpflags_item;
+
+/**
+ * A text that a function returns. Immutable; any thread may read it.
+ */
+typedef struct mpflags_text mpflags_text;
 
 /**
  * A string that a function returns: UTF-8, borrowed from the handle that it was asked of until that is freed.
@@ -428,6 +448,11 @@ typedef void (*mpflags_drop)(void *user_data);
 #define MPFLAGS_BACKEND 31
 
 /**
+ * The event queue is full; the event was dropped and counted.
+ */
+#define MPFLAGS_QUEUE_FULL 32
+
+/**
  * The time given has passed.
  */
 #define MPFLAGS_TIMEOUT 40
@@ -508,7 +533,8 @@ void mpflags_error_free(mpflags_error *error);
  *
  * The caller frees `*out` with `mpflags_client_free`. On failure `*out` is as it was: `MPFLAGS_INVALID_CONFIG` for an
  * unknown key, a wrong type, a value out of range or a file that cannot be read, with a message that names the key.
- * Any thread. Costs the reading of the files that the configuration names and of the definitions: 10 ms for 1,000 flags.
+ * Any thread. Costs the reading of the files that the configuration names and of the definitions: 10 ms for 1,000
+ * flags.
  */
 mpflags_status mpflags_client_new(const char *config,
                                   size_t config_len,
@@ -516,8 +542,8 @@ mpflags_status mpflags_client_new(const char *config,
                                   mpflags_error **err);
 
 /**
- * Starts the client's threads, and returns at once. Starting a started client does nothing; one that was shut down starts anew.
- * With definitions in the configuration and `enable_polling` off nothing is fetched.
+ * Starts the client's threads, and returns at once. Starting a started client does nothing; one that was shut down
+ * starts anew. With definitions in the configuration and `enable_polling` off nothing is fetched.
  *
  * Nothing to free. On failure nothing is started: `MPFLAGS_SYSTEM` when there is no thread to be had. Any thread.
  * Costs the start of two threads.
@@ -544,15 +570,19 @@ mpflags_status mpflags_client_wait_ready(const mpflags_client *client,
 int32_t mpflags_client_state(const mpflags_client *client);
 
 /**
- * Ends the client's threads, interrupts a request under way, and ends `mpflags_client_next` and `mpflags_client_wait_ready` with
- * `MPFLAGS_CLOSED`. Evaluations go on with the definitions held. Shutting down twice is fine.
+ * Delivers the events that are enqueued, ends the client's threads, and ends `mpflags_client_next` and
+ * `mpflags_client_wait_ready` with `MPFLAGS_CLOSED`. Requests under way are interrupted when the time is over.
+ * `undelivered` may be NULL; it takes how many events were lost. Evaluations go on with the definitions held, without
+ * exposures. Shutting down twice is fine.
  *
- * Nothing to free; the client is still to be freed. The one failure but misuse is `MPFLAGS_TIMEOUT`: a thread is
- * inside a name look-up or a connect for longer; it is left behind, and ends when that does. Any thread but a
- * callback's; from `atexit` and static destructors too. Sleeps until the threads have ended, at most `timeout_ms`.
+ * Nothing to free; the client is still to be freed. The one failure but misuse is `MPFLAGS_TIMEOUT`, with
+ * `*undelivered` as it was: a thread is inside a name look-up or a connect for longer; it is left behind, and ends when
+ * that does. Any thread but a callback's; from `atexit` and static destructors too. Sleeps until the threads have
+ * ended, at most `timeout_ms`.
  */
 mpflags_status mpflags_client_shutdown(const mpflags_client *client,
                                        uint32_t timeout_ms,
+                                       uint64_t *undelivered,
                                        mpflags_error **err);
 
 /**
@@ -625,13 +655,15 @@ double mpflags_client_get_double(const mpflags_client *client,
                                  double default_value);
 
 /**
- * Evaluates flag `key` and tells everything about it: value, variant, reason, and what was wrong. `value_type` is one of
- * `MPFLAGS_TYPE_*`: a value of another type is an outcome with `MPFLAGS_ERROR_TYPE_MISMATCH`. `options` is 0. A NULL
- * context is the empty one. Every outcome is a success here, a flag that is not found too.
+ * Evaluates flag `key` and tells everything about it: value, variant, reason, and what was wrong. `value_type` is one
+ * of `MPFLAGS_TYPE_*`: a value of another type is an outcome with `MPFLAGS_ERROR_TYPE_MISMATCH`. `options` is 0 or
+ * `MPFLAGS_OPTION_*`, joined by `|`. `timeout_ms` bounds the request of a remote client, look-up and connect included; 0
+ * means `request_timeout_ms`. A NULL context is the empty one. Every outcome is a success here, a flag that is not found too.
  *
  * The caller frees `*out` with `mpflags_evaluation_free`; it may outlive the client. On failure, which only misuse and
  * bugs of the library are, `*out` is as it was: `MPFLAGS_INVALID_ARGUMENT` for an unknown type, `MPFLAGS_UNKNOWN_BIT`.
- * Any thread. Costs the allocation of the evaluation, and no lock or system call but for a first exposure.
+ * Any thread. Costs the allocation of the evaluation, and no lock or system call but for a first exposure; of a remote
+ * client a request.
  */
 mpflags_status mpflags_client_evaluate(const mpflags_client *client,
                                        const char *key,
@@ -639,6 +671,7 @@ mpflags_status mpflags_client_evaluate(const mpflags_client *client,
                                        const mpflags_context *context,
                                        uint32_t value_type,
                                        uint32_t options,
+                                       uint32_t timeout_ms,
                                        mpflags_evaluation **out,
                                        mpflags_error **err);
 
@@ -739,7 +772,8 @@ int32_t mpflags_evaluation_error_code(const mpflags_evaluation *evaluation);
 /**
  * Tells what is wrong, for a person or a log.
  *
- * Nothing to free: the string is the evaluation's. Cannot fail: no string where nothing is wrong. Any thread. Costs nothing.
+ * Nothing to free: the string is the evaluation's. Cannot fail: no string where nothing is wrong. Any thread. Costs
+ * nothing.
  */
 mpflags_str mpflags_evaluation_message(const mpflags_evaluation *evaluation);
 
@@ -786,6 +820,152 @@ mpflags_str mpflags_evaluation_metadata_json(const mpflags_evaluation *evaluatio
  * Its strings go with it. Cannot fail. Any thread, when no other uses it. Costs little.
  */
 void mpflags_evaluation_free(mpflags_evaluation *evaluation);
+
+/**
+ * Evaluates every flag: of a local client all that it holds, of a remote one those that the user is in, with one
+ * request; and the overrides. Reports no exposure: `mpflags_client_track_exposure` does, for what is shown. `options` is
+ * 0. `timeout_ms` bounds the request of a remote client; 0 means `request_timeout_ms`. A NULL context is the empty one.
+ *
+ * The caller frees `*out` with `mpflags_evaluations_free`; it may outlive the client. Without an answer or definitions
+ * there are only the overrides, and `mpflags_evaluations_failure` tells why: that is no failure here. On failure, which
+ * only misuse and bugs of the library are, `*out` is as it was. Any thread. Costs the allocation of each evaluation; of
+ * a remote client a request.
+ */
+mpflags_status mpflags_client_evaluate_all(const mpflags_client *client,
+                                           const mpflags_context *context,
+                                           uint32_t options,
+                                           uint32_t timeout_ms,
+                                           mpflags_evaluations **out,
+                                           mpflags_error **err);
+
+/**
+ * Tells how many evaluations there are.
+ *
+ * Nothing to free. Cannot fail: 0 for NULL. Any thread. Costs nothing.
+ */
+size_t mpflags_evaluations_count(const mpflags_evaluations *evaluations);
+
+/**
+ * Tells the evaluation at `index`, from 0 on, in order of key.
+ *
+ * Nothing to free: it belongs to the evaluations. Cannot fail: NULL beyond the last. Any thread. Costs nothing.
+ */
+const mpflags_evaluation *mpflags_evaluations_at(const mpflags_evaluations *evaluations,
+                                                 size_t index);
+
+/**
+ * Tells the evaluation of flag `key`.
+ *
+ * Nothing to free: it belongs to the evaluations. Cannot fail: NULL when there is none, and for misuse. Any thread. Costs
+ * a search.
+ */
+const mpflags_evaluation *mpflags_evaluations_find(const mpflags_evaluations *evaluations,
+                                                   const char *key,
+                                                   size_t key_len);
+
+/**
+ * Tells why there are no evaluations but overrides: one of `MPFLAGS_ERROR_*`, `MPFLAGS_ERROR_NONE` when nothing is wrong.
+ *
+ * Nothing to free. Cannot fail: `MPFLAGS_ERROR_NONE` for NULL. Any thread. Costs nothing.
+ */
+int32_t mpflags_evaluations_failure(const mpflags_evaluations *evaluations);
+
+/**
+ * Tells the same in words.
+ *
+ * Nothing to free: the string belongs to the evaluations. Cannot fail: no string where nothing is wrong. Any thread.
+ * Costs nothing.
+ */
+mpflags_str mpflags_evaluations_message(const mpflags_evaluations *evaluations);
+
+/**
+ * Frees evaluations; NULL does nothing.
+ *
+ * The single ones and their strings go with them. Cannot fail. Any thread, when no other uses them. Costs little.
+ */
+void mpflags_evaluations_free(mpflags_evaluations *evaluations);
+
+/**
+ * Reports that the variant of `evaluation` was shown, once per flag, variant and user within `exposure_window_ms`: for
+ * an evaluation made with `MPFLAGS_OPTION_NO_EXPOSURE`, or one of `mpflags_client_evaluate_all`. Only enqueues.
+ *
+ * Nothing to free. On failure nothing is reported: `MPFLAGS_INVALID_ARGUMENT` when the evaluation assigned no variant or
+ * its context had no distinct_id, `MPFLAGS_QUEUE_FULL`, counted too, and `MPFLAGS_CLOSED` after shutdown. Any thread.
+ * Costs one short lock.
+ */
+mpflags_status mpflags_client_track_exposure(const mpflags_client *client,
+                                             const mpflags_evaluation *evaluation,
+                                             mpflags_error **err);
+
+/**
+ * Sends the event `event` of user `distinct_id`, with the members of `properties`, a JSON object; NULL with length 0 is
+ * none. `time` (ms since 1970) and `$insert_id` among them replace the library's. Only enqueues.
+ *
+ * Nothing to free. On failure nothing is sent: `MPFLAGS_INVALID_ARGUMENT` when a name is empty or the properties are no
+ * JSON object or larger than 1 MiB, `MPFLAGS_QUEUE_FULL`, counted too, and `MPFLAGS_CLOSED` after shutdown. Any thread.
+ * Costs the reading of the properties and one short lock.
+ */
+mpflags_status mpflags_client_track(const mpflags_client *client,
+                                    const char *event,
+                                    size_t event_len,
+                                    const char *distinct_id,
+                                    size_t distinct_id_len,
+                                    const char *properties,
+                                    size_t properties_len,
+                                    mpflags_error **err);
+
+/**
+ * Changes the profile of user `distinct_id`. `operation` is `$set`, `$set_once`, `$add`, `$append`, `$union` or `$remove`
+ * with a JSON object, `$unset` with an array of names, or `$delete` with null. Only enqueues.
+ *
+ * Nothing to free. On failure nothing is sent: the causes are those of `mpflags_client_track`. Any thread. Costs the reading of the JSON and one short lock.
+ */
+mpflags_status mpflags_client_people_update(const mpflags_client *client,
+                                            const char *operation,
+                                            size_t operation_len,
+                                            const char *distinct_id,
+                                            size_t distinct_id_len,
+                                            const char *json,
+                                            size_t json_len,
+                                            mpflags_error **err);
+
+/**
+ * Sends what is enqueued, and waits until Mixpanel has it. A pause between retries is cut short: it tries at once, and
+ * then every second. `undelivered` may be NULL; it takes how many events are still enqueued when `timeout_ms` is over.
+ *
+ * Nothing to free. On failure `*undelivered` is as it was: `MPFLAGS_CLOSED` after shutdown. Time that ran out is no
+ * failure. Any thread. Sleeps, at most `timeout_ms`.
+ */
+mpflags_status mpflags_client_flush(const mpflags_client *client,
+                                    uint32_t timeout_ms,
+                                    uint64_t *undelivered,
+                                    mpflags_error **err);
+
+/**
+ * Tells what became of events, as a JSON object: `enqueued`, `sent`, `deduplicated`, `dropped` (`queue_full`, `rejected`,
+ * `shutdown`), `without_distinct_id`, `queue_length`, and `last_error` with its `message` and `time` (ms since 1970),
+ * or null.
+ *
+ * The caller frees `*out` with `mpflags_text_free`. On failure, which only misuse is, `*out` is as it was. Any thread.
+ * Costs one short lock and the making of the text.
+ */
+mpflags_status mpflags_client_statistics(const mpflags_client *client,
+                                         mpflags_text **out,
+                                         mpflags_error **err);
+
+/**
+ * Tells the text.
+ *
+ * Nothing to free: the string is the text's. Cannot fail: no string for NULL. Any thread. Costs nothing.
+ */
+mpflags_str mpflags_text_view(const mpflags_text *text);
+
+/**
+ * Frees a text; NULL does nothing.
+ *
+ * Its string goes with it. Cannot fail. Any thread, when no other uses it. Costs little.
+ */
+void mpflags_text_free(mpflags_text *text);
 
 /**
  * Takes the next item, and waits for it if there is none; 0 only looks. What nobody takes is bounded: the oldest log
@@ -844,6 +1024,13 @@ mpflags_str mpflags_item_key(const mpflags_item *item,
                              size_t index);
 
 /**
+ * Tells the event as JSON, as Mixpanel takes it.
+ *
+ * Nothing to free: the string is the item's. Cannot fail: no string for any other item. Any thread. Costs nothing.
+ */
+mpflags_str mpflags_item_event(const mpflags_item *item);
+
+/**
  * Frees an item that `mpflags_client_next` gave; NULL does nothing. A callback's item is not the callback's to free.
  *
  * Its strings go with it. Cannot fail. Any thread, when no other uses it. Costs little.
@@ -879,8 +1066,8 @@ mpflags_status mpflags_client_set_callback(const mpflags_client *client,
  *
  * The caller frees `*out` with `mpflags_evaluation_free`; it may outlive the client. On failure, which only misuse and
  * bugs of the library are, `*out` is as it was: `MPFLAGS_INVALID_ARGUMENT` for an unknown type or encoding,
- * `MPFLAGS_UNKNOWN_BIT`. Any thread. Costs what `mpflags_client_evaluate` does and a reading of the whole context, of which
- * only what the flag asks for is kept.
+ * `MPFLAGS_UNKNOWN_BIT`. Any thread. Costs what `mpflags_client_evaluate` does and a reading of the whole context, of
+ * which only what the flag asks for is kept.
  */
 mpflags_status mpflags_client_evaluate_encoded(const mpflags_client *client,
                                                const char *key,
@@ -890,6 +1077,7 @@ mpflags_status mpflags_client_evaluate_encoded(const mpflags_client *client,
                                                int32_t encoding,
                                                uint32_t value_type,
                                                uint32_t options,
+                                               uint32_t timeout_ms,
                                                mpflags_evaluation **out,
                                                mpflags_error **err);
 

@@ -20,7 +20,7 @@ typedef uint64_t (*case_fn)(const workload *w, uint64_t times);
 static inline mpflags_evaluation *encoded(const workload *w, const char *key, size_t key_len, text json) {
     mpflags_evaluation *evaluation = NULL;
     mpflags_status status = mpflags_client_evaluate_encoded(w->client, key, key_len, json.ptr, json.len,
-                                                            MPFLAGS_ENCODING_JSON, MPFLAGS_TYPE_BOOLEAN, 0, &evaluation, NULL);
+                                                            MPFLAGS_ENCODING_JSON, MPFLAGS_TYPE_BOOLEAN, 0, 0, &evaluation, NULL);
     return status == MPFLAGS_OK ? evaluation : NULL;
 }
 
@@ -59,7 +59,7 @@ static uint64_t evaluate_eq(const workload *w, uint64_t times) {
     uint64_t sum = 0;
     for (uint64_t i = 0; i < times; i++) {
         mpflags_evaluation *evaluation = NULL;
-        mpflags_client_evaluate(w->client, MPFLAGS_S("bench-eq"), w->context, MPFLAGS_TYPE_BOOLEAN, 0, &evaluation, NULL);
+        mpflags_client_evaluate(w->client, MPFLAGS_S("bench-eq"), w->context, MPFLAGS_TYPE_BOOLEAN, 0, 0, &evaluation, NULL);
         sum += take(evaluation);
     }
     return sum;

@@ -17,7 +17,7 @@ int main(int argc, char **argv)
         || mpflags_client_wait_ready(client, 10000, &error) != MPFLAGS_OK
         || mpflags_context_new_json(MPFLAGS_S("{\"distinct_id\": \"user-1\"}"), &user, &error) != MPFLAGS_OK
         || mpflags_client_evaluate(client, MPFLAGS_S("button-color"), user,
-                                   MPFLAGS_TYPE_STRING, 0, &color, &error) != MPFLAGS_OK) {
+                                   MPFLAGS_TYPE_STRING, 0, 0, &color, &error) != MPFLAGS_OK) {
         fprintf(stderr, "%s\n", mpflags_error_message(error).ptr);
     } else {
         /* The short way: the value, or the default. Nothing to free. */

@@ -40,7 +40,7 @@ static void show(const mpflags_client *client, mpflags_context *const *contexts,
     for (int user = 0; user < USERS; user++) {
         mpflags_error *error = NULL;
         mpflags_evaluation *evaluation = NULL;
-        check(mpflags_client_evaluate(client, key, strlen(key), contexts[user], type, 0, &evaluation, &error), &error);
+        check(mpflags_client_evaluate(client, key, strlen(key), contexts[user], type, 0, 0, &evaluation, &error), &error);
         if (mpflags_evaluation_has_value(evaluation)) {
             printf("%-17s user %d: %s (%s, %s)\n", key, user + 1, mpflags_evaluation_json(evaluation).ptr,
                    mpflags_evaluation_variant(evaluation).ptr, reasons[mpflags_evaluation_reason(evaluation)]);
@@ -105,7 +105,7 @@ int main(int argc, char **argv)
     }
 
     for (int i = 0; i < USERS; i++) mpflags_context_free(contexts[i]);
-    check(mpflags_client_shutdown(client, 5000, &error), &error);
+    check(mpflags_client_shutdown(client, 5000, NULL, &error), &error);
     mpflags_client_free(client);
     return 0;
 }

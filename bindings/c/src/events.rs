@@ -62,7 +62,7 @@ pub unsafe extern "C" fn mpflags_client_track(
 /// Changes the profile of user `distinct_id`. `operation` is `$set`, `$set_once`, `$add`, `$append`, `$union` or `$remove`
 /// with a JSON object, `$unset` with an array of names, or `$delete` with null. Only enqueues.
 ///
-/// Nothing to free. Fails as `mpflags_client_track` does. Any thread. Costs the reading of the JSON and one short lock.
+/// Nothing to free. On failure nothing is sent: the causes are those of `mpflags_client_track`. Any thread. Costs the reading of the JSON and one short lock.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mpflags_client_people_update(
     client: Option<&mpflags_client>,

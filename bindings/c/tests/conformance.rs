@@ -65,13 +65,13 @@ impl Runner {
         let evaluate = function!(
             self.api,
             b"mpflags_client_evaluate",
-            fn(Handle, *const c_char, usize, Handle, u32, u32, *mut Handle, *mut Handle) -> i32
+            fn(Handle, *const c_char, usize, Handle, u32, u32, u32, *mut Handle, *mut Handle) -> i32
         );
         let (mut out, mut err) = (ptr::null_mut(), ptr::null_mut());
         let text = key.as_ptr().cast();
         // SAFETY: the handles are alive, the key lives during the call, and both places are there.
         let status =
-            unsafe { evaluate(self.client, text, key.len(), context, value_type, 0, &mut out, &mut err) };
+            unsafe { evaluate(self.client, text, key.len(), context, value_type, 0, 0, &mut out, &mut err) };
         assert_eq!(status, 0, "{key}");
         self.tell(out)
     }
@@ -89,6 +89,7 @@ impl Runner {
                 i32,
                 u32,
                 u32,
+                u32,
                 *mut Handle,
                 *mut Handle,
             ) -> i32
@@ -97,7 +98,7 @@ impl Runner {
         let (text, json) = (key.as_ptr().cast(), context.as_ptr().cast());
         // SAFETY: the client is alive, both texts live during the call, and both places are there.
         let status = unsafe {
-            evaluate(self.client, text, key.len(), json, context.len(), 1, value_type, 0, &mut out, &mut err)
+            evaluate(self.client, text, key.len(), json, context.len(), 1, value_type, 0, 0, &mut out, &mut err)
         };
         assert_eq!(status, 0, "{key}");
         self.tell(out)

@@ -39,7 +39,10 @@ struct call {
     size_t text_len;
     const char *second;
     size_t second_len;
+    const char *third;
+    size_t third_len;
     const mpflags_context *context;
+    const mpflags_evaluation *evaluation;
     int32_t encoding;
     uint32_t type, options;
     mpflags_callback callback;
@@ -57,7 +60,7 @@ static mpflags_status context_new(const struct call *c)
 { return mpflags_context_new_json(c->text, c->text_len, (mpflags_context **)c->out, c->err); }
 static mpflags_status start(const struct call *c) { return mpflags_client_start(c->client, c->err); }
 static mpflags_status wait_ready(const struct call *c) { return mpflags_client_wait_ready(c->client, 0, c->err); }
-static mpflags_status shut(const struct call *c) { return mpflags_client_shutdown(c->client, 1000, c->err); }
+static mpflags_status shut(const struct call *c) { return mpflags_client_shutdown(c->client, 1000, NULL, c->err); }
 static mpflags_status next(const struct call *c)
 { return mpflags_client_next(c->client, 0, (mpflags_item **)c->out, c->err); }
 static mpflags_status set_override(const struct call *c)
@@ -69,18 +72,38 @@ static mpflags_status set_callback(const struct call *c)
 static mpflags_status evaluate(const struct call *c)
 {
     return mpflags_client_evaluate(c->client, c->text, c->text_len, c->context, c->type, c->options,
-                                   (mpflags_evaluation **)c->out, c->err);
+                                   0, (mpflags_evaluation **)c->out, c->err);
 }
 static mpflags_status evaluate_encoded(const struct call *c)
 {
     return mpflags_client_evaluate_encoded(c->client, c->text, c->text_len, c->second, c->second_len, c->encoding,
-                                           c->type, c->options, (mpflags_evaluation **)c->out, c->err);
+                                           c->type, c->options, 0, (mpflags_evaluation **)c->out, c->err);
 }
+static mpflags_status evaluate_all(const struct call *c)
+{
+    return mpflags_client_evaluate_all(c->client, c->context, c->options, 0, (mpflags_evaluations **)c->out, c->err);
+}
+static mpflags_status track_exposure(const struct call *c)
+{ return mpflags_client_track_exposure(c->client, c->evaluation, c->err); }
+static mpflags_status track(const struct call *c)
+{
+    return mpflags_client_track(c->client, c->text, c->text_len, c->second, c->second_len, c->third, c->third_len, c->err);
+}
+static mpflags_status people_update(const struct call *c)
+{
+    return mpflags_client_people_update(c->client, c->text, c->text_len, c->second, c->second_len, c->third,
+                                        c->third_len, c->err);
+}
+static mpflags_status flush(const struct call *c) { return mpflags_client_flush(c->client, 0, NULL, c->err); }
+static mpflags_status statistics(const struct call *c)
+{ return mpflags_client_statistics(c->client, (mpflags_text **)c->out, c->err); }
 
 static void free_client(void *p) { mpflags_client_free(p); }
 static void free_context(void *p) { mpflags_context_free(p); }
 static void free_evaluation(void *p) { mpflags_evaluation_free(p); }
 static void free_item(void *p) { mpflags_item_free(p); }
+static void free_evaluations(void *p) { mpflags_evaluations_free(p); }
+static void free_text(void *p) { mpflags_text_free(p); }
 
 /* Which arguments a function takes, what makes it succeed, and what it does with the empty string. */
 static const struct row {
@@ -91,20 +114,37 @@ static const struct row {
     bool client, type, encoding, callback;
     void (*free)(void *);
     mpflags_status shut_down; /* what a good call gives after shutdown */
+    uint32_t known; /* the option bits that it takes */
+    bool options, evaluation;
+    const char *third;
+    mpflags_status third_empty;
 } rows[] = {
-    {"client_new", client_new, CONFIG, NULL, MPFLAGS_INVALID_CONFIG, 0, 0, 0, 0, 0, free_client, MPFLAGS_OK},
-    {"context_new_json", context_new, "{\"id\": 1}", NULL, MPFLAGS_INVALID_CONTEXT, 0, 0, 0, 0, 0, free_context,
-     MPFLAGS_OK},
-    {"client_evaluate", evaluate, "boolean", NULL, MPFLAGS_OK, 0, 1, 1, 0, 0, free_evaluation, MPFLAGS_OK},
-    {"client_evaluate_encoded", evaluate_encoded, "boolean", "{\"id\": 1}", MPFLAGS_OK, MPFLAGS_OK, 1, 1, 1, 0,
-     free_evaluation, MPFLAGS_OK},
-    {"client_set_override", set_override, "o", "1", MPFLAGS_OK, MPFLAGS_INVALID_ARGUMENT, 1, 0, 0, 0, NULL, MPFLAGS_OK},
-    {"client_clear_override", clear_override, "o", NULL, MPFLAGS_OK, 0, 1, 0, 0, 0, NULL, MPFLAGS_OK},
-    {"client_next", next, NULL, NULL, 0, 0, 1, 0, 0, 0, free_item, MPFLAGS_CLOSED},
-    {"client_wait_ready", wait_ready, NULL, NULL, 0, 0, 1, 0, 0, 0, NULL, MPFLAGS_CLOSED},
-    {"client_set_callback", set_callback, NULL, NULL, 0, 0, 1, 0, 0, 1, NULL, MPFLAGS_OK},
-    {"client_start", start, NULL, NULL, 0, 0, 1, 0, 0, 0, NULL, MPFLAGS_OK},
-    {"client_shutdown", shut, NULL, NULL, 0, 0, 1, 0, 0, 0, NULL, MPFLAGS_OK},
+    {.name = "client_new", .call = client_new, .text = CONFIG, .text_empty = MPFLAGS_INVALID_CONFIG, .free = free_client},
+    {.name = "context_new_json", .call = context_new, .text = "{\"id\": 1}", .text_empty = MPFLAGS_INVALID_CONTEXT,
+     .free = free_context},
+    {.name = "client_evaluate", .call = evaluate, .text = "boolean", .client = true, .type = true, .options = true,
+     .known = MPFLAGS_OPTION_NO_EXPOSURE, .free = free_evaluation},
+    {.name = "client_evaluate_encoded", .call = evaluate_encoded, .text = "boolean", .second = "{\"id\": 1}",
+     .client = true, .type = true, .encoding = true, .options = true, .known = MPFLAGS_OPTION_NO_EXPOSURE,
+     .free = free_evaluation},
+    {.name = "client_evaluate_all", .call = evaluate_all, .client = true, .options = true, .free = free_evaluations},
+    {.name = "client_set_override", .call = set_override, .text = "o", .second = "1", .client = true,
+     .second_empty = MPFLAGS_INVALID_ARGUMENT},
+    {.name = "client_clear_override", .call = clear_override, .text = "o", .client = true},
+    {.name = "client_next", .call = next, .client = true, .free = free_item, .shut_down = MPFLAGS_CLOSED},
+    {.name = "client_wait_ready", .call = wait_ready, .client = true, .shut_down = MPFLAGS_CLOSED},
+    {.name = "client_set_callback", .call = set_callback, .client = true, .callback = true},
+    {.name = "client_start", .call = start, .client = true},
+    {.name = "client_track_exposure", .call = track_exposure, .client = true, .evaluation = true,
+     .shut_down = MPFLAGS_CLOSED},
+    {.name = "client_track", .call = track, .text = "Event", .second = "u1", .third = "{\"a\": 1}", .client = true,
+     .text_empty = MPFLAGS_INVALID_ARGUMENT, .second_empty = MPFLAGS_INVALID_ARGUMENT, .shut_down = MPFLAGS_CLOSED},
+    {.name = "client_people_update", .call = people_update, .text = "$set", .second = "u1", .third = "{\"a\": 1}",
+     .client = true, .text_empty = MPFLAGS_INVALID_ARGUMENT, .second_empty = MPFLAGS_INVALID_ARGUMENT,
+     .third_empty = MPFLAGS_INVALID_ARGUMENT, .shut_down = MPFLAGS_CLOSED},
+    {.name = "client_flush", .call = flush, .client = true, .shut_down = MPFLAGS_CLOSED},
+    {.name = "client_statistics", .call = statistics, .client = true, .free = free_text},
+    {.name = "client_shutdown", .call = shut, .client = true},
 };
 
 static char sentinel;
@@ -147,16 +187,35 @@ static mpflags_client *new_client(void)
     return client;
 }
 
+static mpflags_context *new_context(void)
+{
+    mpflags_context *context = NULL;
+    CHECK(mpflags_context_new_json(MPFLAGS_S("{\"id\": \"u1\", \"distinct_id\": \"u1\"}"), &context, NULL) == MPFLAGS_OK);
+    return context;
+}
+
+static mpflags_evaluation *evaluated(const mpflags_client *client, const char *key, uint32_t type)
+{
+    mpflags_evaluation *evaluation = NULL;
+    mpflags_context *context = new_context();
+    CHECK(mpflags_client_evaluate(client, key, strlen(key), context, type, MPFLAGS_OPTION_NO_EXPOSURE, 0, &evaluation, NULL) == MPFLAGS_OK);
+    /* The evaluation does not need it. */
+    mpflags_context_free(context);
+    return evaluation;
+}
+
 static void arguments(const struct row *row)
 {
     static const char bad[] = "ab\xff";
     /* A client of its own: some rows end or change it. */
     mpflags_client *client = new_client();
+    mpflags_evaluation *evaluation = evaluated(client, "experiment", MPFLAGS_TYPE_ANY);
     void *none;
     const struct call good = {
         .client = client, .text = row->text, .text_len = row->text ? strlen(row->text) : 0,
         .second = row->second, .second_len = row->second ? strlen(row->second) : 0,
-        .encoding = MPFLAGS_ENCODING_JSON, .callback = callback, .out = &none,
+        .third = row->third, .third_len = row->third ? strlen(row->third) : 0,
+        .evaluation = evaluation, .encoding = MPFLAGS_ENCODING_JSON, .callback = callback, .out = &none,
     };
     struct call call;
     if (row->client) {
@@ -209,11 +268,34 @@ static void arguments(const struct row *row)
         }
         call.type = UINT32_MAX;
         expect(row, call, MPFLAGS_INVALID_ARGUMENT, "an unknown type");
+    }
+    if (row->options) {
         call = good;
         for (uint32_t bit = 1; bit != 0; bit <<= 1) {
             call.options = bit;
-            expect(row, call, MPFLAGS_UNKNOWN_BIT, "an unknown option");
+            expect(row, call, row->known & bit ? MPFLAGS_OK : MPFLAGS_UNKNOWN_BIT, "an option");
         }
+    }
+    if (row->third) {
+        call = good;
+        call.third = NULL;
+        expect(row, call, MPFLAGS_NULL_ARGUMENT, "NULL third");
+        call.third_len = 0;
+        expect(row, call, row->third_empty, "NULL third of length 0");
+        call.third = bad;
+        call.third_len = 3;
+        expect(row, call, MPFLAGS_INVALID_UTF8, "third that is not UTF-8");
+        call.third_len = SIZE_MAX;
+        expect(row, call, MPFLAGS_INVALID_ARGUMENT, "third longer than memory");
+    }
+    if (row->evaluation) {
+        call = good;
+        call.evaluation = NULL;
+        expect(row, call, MPFLAGS_NULL_ARGUMENT, "NULL evaluation");
+        mpflags_evaluation *none_assigned = evaluated(client, "none", MPFLAGS_TYPE_ANY);
+        call.evaluation = none_assigned;
+        expect(row, call, MPFLAGS_INVALID_ARGUMENT, "an evaluation without a variant");
+        mpflags_evaluation_free(none_assigned);
     }
     if (row->encoding) {
         static const int32_t unknown[] = {0, 2, -1, INT32_MIN, INT32_MAX};
@@ -234,6 +316,7 @@ static void arguments(const struct row *row)
         mpflags_item *item = NULL;
         CHECK(mpflags_client_next(client, 0, &item, NULL) == MPFLAGS_INVALID_ARGUMENT);
         mpflags_client_free(client);
+        mpflags_evaluation_free(evaluation);
         CHECK(dropped == 1);
         return;
     }
@@ -251,20 +334,24 @@ static void arguments(const struct row *row)
         expect(row, good, MPFLAGS_OK, "a good call");
         expect(row, good, MPFLAGS_OK, "a second good call");
     }
+    mpflags_evaluation_free(evaluation);
     mpflags_client_free(client);
 }
 
 static void after_shutdown(const struct row *row)
 {
     mpflags_client *client = new_client();
+    mpflags_evaluation *evaluation = evaluated(client, "experiment", MPFLAGS_TYPE_ANY);
     void *none;
     const struct call good = {
         .client = client, .text = row->text, .text_len = row->text ? strlen(row->text) : 0,
         .second = row->second, .second_len = row->second ? strlen(row->second) : 0,
-        .encoding = MPFLAGS_ENCODING_JSON, .callback = callback, .out = &none,
+        .third = row->third, .third_len = row->third ? strlen(row->third) : 0,
+        .evaluation = evaluation, .encoding = MPFLAGS_ENCODING_JSON, .callback = callback, .out = &none,
     };
-    CHECK(mpflags_client_shutdown(client, 1000, NULL) == MPFLAGS_OK);
-    CHECK(mpflags_client_shutdown(client, 0, NULL) == MPFLAGS_OK);
+    uint64_t undelivered = 7;
+    CHECK(mpflags_client_shutdown(client, 1000, &undelivered, NULL) == MPFLAGS_OK && undelivered == 0);
+    CHECK(mpflags_client_shutdown(client, 0, NULL, NULL) == MPFLAGS_OK);
     if (row->callback) {
         CHECK(row->call(&good) == row->shut_down);
     } else {
@@ -272,14 +359,8 @@ static void after_shutdown(const struct row *row)
     }
     CHECK(mpflags_client_get_boolean(client, MPFLAGS_S("experiment"), NULL, 0) == false);
     CHECK(mpflags_client_state(client) == MPFLAGS_STATE_READY);
+    mpflags_evaluation_free(evaluation);
     mpflags_client_free(client);
-}
-
-static mpflags_context *new_context(void)
-{
-    mpflags_context *context = NULL;
-    CHECK(mpflags_context_new_json(MPFLAGS_S("{\"id\": \"u1\"}"), &context, NULL) == MPFLAGS_OK);
-    return context;
 }
 
 /* The functions that cannot fail give what they say. */
@@ -318,16 +399,6 @@ static void values(void)
     CHECK(mpflags_version().len >= 5 && mpflags_version().ptr[mpflags_version().len] == '\0');
     mpflags_context_free(context);
     mpflags_client_free(client);
-}
-
-static mpflags_evaluation *evaluated(const mpflags_client *client, const char *key, uint32_t type)
-{
-    mpflags_evaluation *evaluation = NULL;
-    mpflags_context *context = new_context();
-    CHECK(mpflags_client_evaluate(client, key, strlen(key), context, type, 0, &evaluation, NULL) == MPFLAGS_OK);
-    /* The evaluation does not need it. */
-    mpflags_context_free(context);
-    return evaluation;
 }
 
 /* Accessors, on evaluations whose client is gone. */
@@ -409,12 +480,57 @@ static void nulls(void)
     CHECK(mpflags_item_kind(NULL) == MPFLAGS_ITEM_NONE && mpflags_item_level(NULL) == MPFLAGS_LEVEL_NONE);
     CHECK(mpflags_item_state(NULL) == MPFLAGS_STATE_NONE && IS_NONE(mpflags_item_message(NULL)));
     CHECK(mpflags_item_key_count(NULL) == 0 && IS_NONE(mpflags_item_key(NULL, 0)));
+    CHECK(IS_NONE(mpflags_item_event(NULL)) && IS_NONE(mpflags_text_view(NULL)));
+    CHECK(mpflags_evaluations_count(NULL) == 0 && mpflags_evaluations_at(NULL, 0) == NULL);
+    CHECK(mpflags_evaluations_find(NULL, MPFLAGS_S("x")) == NULL);
+    CHECK(mpflags_evaluations_failure(NULL) == MPFLAGS_ERROR_NONE && IS_NONE(mpflags_evaluations_message(NULL)));
     CHECK(mpflags_error_status(NULL) == MPFLAGS_OK && IS_NONE(mpflags_error_message(NULL)));
     mpflags_client_free(NULL);
     mpflags_context_free(NULL);
     mpflags_evaluation_free(NULL);
     mpflags_item_free(NULL);
     mpflags_error_free(NULL);
+    mpflags_evaluations_free(NULL);
+    mpflags_text_free(NULL);
+}
+
+/* Every flag at once, read after the client is gone; and what became of events. */
+static void all(void)
+{
+    static const char bad[] = "bool\xff";
+    mpflags_client *client = new_client();
+    mpflags_context *context = new_context();
+    mpflags_evaluations *every = NULL;
+    CHECK(mpflags_client_evaluate_all(client, context, 0, 0, &every, NULL) == MPFLAGS_OK);
+    CHECK(mpflags_client_track_exposure(client, mpflags_evaluations_find(every, MPFLAGS_S("experiment")), NULL) == MPFLAGS_OK);
+    uint64_t left = 0;
+    CHECK(mpflags_client_flush(client, 0, &left, NULL) == MPFLAGS_OK && left == 1);
+    mpflags_text *text = NULL;
+    CHECK(mpflags_client_statistics(client, &text, NULL) == MPFLAGS_OK);
+    CHECK(strstr(mpflags_text_view(text).ptr, "\"queue_length\":1") != NULL);
+    CHECK(mpflags_client_shutdown(client, 100, &left, NULL) == MPFLAGS_OK && left == 1);
+    mpflags_client_free(client);
+    mpflags_context_free(context);
+    CHECK(mpflags_evaluations_count(every) == 10 && mpflags_evaluations_failure(every) == MPFLAGS_ERROR_NONE);
+    CHECK(IS_NONE(mpflags_evaluations_message(every)));
+    for (size_t i = 0; i < mpflags_evaluations_count(every); i++) {
+        mpflags_str key = mpflags_evaluation_key(mpflags_evaluations_at(every, i));
+        CHECK(mpflags_evaluations_find(every, key.ptr, key.len) == mpflags_evaluations_at(every, i));
+    }
+    CHECK(mpflags_evaluation_int64(mpflags_evaluations_find(every, MPFLAGS_S("int"))) == -42);
+    CHECK(mpflags_evaluation_error_code(mpflags_evaluations_find(every, MPFLAGS_S("bad"))) == MPFLAGS_ERROR_PARSE_ERROR);
+    CHECK(mpflags_evaluations_find(every, MPFLAGS_S("none")) == NULL && mpflags_evaluations_at(every, 10) == NULL);
+    CHECK(mpflags_evaluations_find(every, bad, sizeof bad - 1) == NULL && mpflags_evaluations_find(every, NULL, 3) == NULL);
+    mpflags_evaluations_free(every);
+    mpflags_text_free(text);
+
+    /* Without definitions there is nothing but the reason. */
+    CHECK(mpflags_client_new(MPFLAGS_S("{\"token\": \"t\"}"), &client, NULL) == MPFLAGS_OK);
+    CHECK(mpflags_client_evaluate_all(client, NULL, 0, 0, &every, NULL) == MPFLAGS_OK);
+    CHECK(mpflags_evaluations_count(every) == 0 && mpflags_evaluations_message(every).len > 0);
+    CHECK(mpflags_evaluations_failure(every) == MPFLAGS_ERROR_PROVIDER_NOT_READY);
+    mpflags_evaluations_free(every);
+    mpflags_client_free(client);
 }
 
 /* A context is for every client, and outlives all of them. */
@@ -449,6 +565,7 @@ int main(void)
     }
     values();
     evaluations();
+    all();
     nulls();
     outliving();
     messages();

@@ -51,8 +51,8 @@ static void see_change(const char *who)
 
 static void end(const char *who)
 {
-    if (mpflags_client_shutdown(client, 5000, NULL) != MPFLAGS_OK) fail(who, "shutdown");
-    if (mpflags_client_shutdown(client, 0, NULL) != MPFLAGS_OK) fail(who, "second shutdown");
+    if (mpflags_client_shutdown(client, 5000, NULL, NULL) != MPFLAGS_OK) fail(who, "shutdown");
+    if (mpflags_client_shutdown(client, 0, NULL, NULL) != MPFLAGS_OK) fail(who, "second shutdown");
     if (page_size() < 0) fail(who, "evaluates no more");
     mpflags_client_free(client);
     mpflags_context_free(context);
@@ -152,7 +152,7 @@ static void callback(const char *config)
     }
     wait_for(&pid, 1);
     if (dropped != 0) fail("parent", "dropped too early");
-    if (mpflags_client_shutdown(client, 5000, NULL) != MPFLAGS_OK || dropped != 1) fail("parent", "not dropped");
+    if (mpflags_client_shutdown(client, 5000, NULL, NULL) != MPFLAGS_OK || dropped != 1) fail("parent", "not dropped");
     mpflags_client_free(client);
     client = plain;
 }

@@ -152,7 +152,8 @@ fn every_declaration_has_a_comment_for_c() {
 fn comment_of<'a>(header: &'a str, name: &str) -> &'a str {
     let mut at = 0;
     for line in header.split_inclusive('\n') {
-        let declares = !line.starts_with([' ', '/', '#']) && line.contains(&format!(" {name}("));
+        let named = line.contains(&format!(" {name}(")) || line.contains(&format!("*{name}("));
+        let declares = named && !line.starts_with([' ', '/', '#']);
         if declares {
             let before = &header[..at];
             let comment =

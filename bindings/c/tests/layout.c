@@ -8,7 +8,7 @@ static_assert(MPFLAGS_ABI_REVISION >= 1, "it only grows");
 static_assert(MPFLAGS_OK == 0 && MPFLAGS_NULL_ARGUMENT == 10 && MPFLAGS_INVALID_UTF8 == 11, "status");
 static_assert(MPFLAGS_INVALID_ARGUMENT == 12 && MPFLAGS_UNKNOWN_BIT == 13, "status");
 static_assert(MPFLAGS_INVALID_CONFIG == 20 && MPFLAGS_INVALID_CONTEXT == 21, "status");
-static_assert(MPFLAGS_INVALID_DEFINITIONS == 22 && MPFLAGS_CREDENTIALS_REFUSED == 30, "status");
+static_assert(MPFLAGS_INVALID_DEFINITIONS == 22 && MPFLAGS_QUEUE_FULL == 32 && MPFLAGS_CREDENTIALS_REFUSED == 30, "status");
 static_assert(MPFLAGS_BACKEND == 31 && MPFLAGS_TIMEOUT == 40 && MPFLAGS_CLOSED == 41, "status");
 static_assert(MPFLAGS_SYSTEM == 50 && MPFLAGS_PANIC == 60 && MPFLAGS_GENERAL == 90, "status");
 
@@ -36,7 +36,8 @@ static_assert(MPFLAGS_EXPERIMENT_UNKNOWN == 0 && MPFLAGS_EXPERIMENT_INACTIVE == 
 static_assert(MPFLAGS_EXPERIMENT_ACTIVE == 2, "experiment");
 
 static_assert(MPFLAGS_ITEM_NONE == 0 && MPFLAGS_ITEM_LOG == 1 && MPFLAGS_ITEM_STATE == 2, "item");
-static_assert(MPFLAGS_ITEM_CHANGE == 3, "item");
+static_assert(MPFLAGS_ITEM_CHANGE == 3 && MPFLAGS_ITEM_EVENT == 4, "item");
+static_assert(MPFLAGS_OPTION_NO_EXPOSURE == 1, "option");
 
 static_assert(MPFLAGS_LEVEL_NONE == 0 && MPFLAGS_LEVEL_DEBUG == 1 && MPFLAGS_LEVEL_INFO == 2, "level");
 static_assert(MPFLAGS_LEVEL_WARNING == 3 && MPFLAGS_LEVEL_ERROR == 4, "level");

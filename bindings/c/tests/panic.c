@@ -54,8 +54,8 @@ static void logged(const char *name)
 #define TEXT(name, ...) \
     do { \
         arm(); \
-        mpflags_str text = mpflags_##name(__VA_ARGS__); \
-        CHECK(text.ptr == NULL && text.len == 0); \
+        mpflags_str told = mpflags_##name(__VA_ARGS__); \
+        CHECK(told.ptr == NULL && told.len == 0); \
         printf("mpflags_" #name "\n"); \
     } while (0)
 /* The first call panics before it frees; the second one frees. */
@@ -72,6 +72,8 @@ int main(void)
     mpflags_client *no_client = (mpflags_client *)&untouched;
     mpflags_context *no_context = (mpflags_context *)&untouched, *context = NULL;
     mpflags_evaluation *no_evaluation = (mpflags_evaluation *)&untouched, *evaluation = NULL;
+    mpflags_evaluations *no_evaluations = (mpflags_evaluations *)&untouched, *evaluations = NULL;
+    mpflags_text *no_text = (mpflags_text *)&untouched, *text = NULL;
     mpflags_item *no_item = (mpflags_item *)&untouched, *item = NULL;
 
     /* The first of the process comes before the hook: panics are silent from the first client on. */
@@ -79,19 +81,26 @@ int main(void)
     STATUS(client_new, config, sizeof config - 1, &no_client);
     STATUS(context_new_json, MPFLAGS_S("{}"), &no_context);
     CHECK(mpflags_context_new_json(MPFLAGS_S("{}"), &context, NULL) == MPFLAGS_OK);
-    CHECK(mpflags_client_evaluate(client, MPFLAGS_S("text"), context, 0, 0, &evaluation, NULL) == MPFLAGS_OK);
+    CHECK(mpflags_client_evaluate(client, MPFLAGS_S("text"), context, 0, 0, 0, &evaluation, NULL) == MPFLAGS_OK);
 
-    CLIENT_STATUS(client_evaluate, client, MPFLAGS_S("on"), context, 0, 0, &no_evaluation);
-    CLIENT_STATUS(client_evaluate_encoded, client, MPFLAGS_S("on"), MPFLAGS_S("{}"), 1, 0, 0, &no_evaluation);
+    CLIENT_STATUS(client_evaluate, client, MPFLAGS_S("on"), context, 0, 0, 0, &no_evaluation);
+    CLIENT_STATUS(client_evaluate_encoded, client, MPFLAGS_S("on"), MPFLAGS_S("{}"), 1, 0, 0, 0, &no_evaluation);
+    CLIENT_STATUS(client_evaluate_all, client, context, 0, 0, &no_evaluations);
+    CLIENT_STATUS(client_track_exposure, client, evaluation);
+    CLIENT_STATUS(client_track, client, MPFLAGS_S("E"), MPFLAGS_S("u"), MPFLAGS_S("{}"));
+    CLIENT_STATUS(client_people_update, client, MPFLAGS_S("$set"), MPFLAGS_S("u"), MPFLAGS_S("{}"));
+    CLIENT_STATUS(client_flush, client, 0, NULL);
+    CLIENT_STATUS(client_statistics, client, &no_text);
     CLIENT_STATUS(client_set_override, client, MPFLAGS_S("on"), MPFLAGS_S("false"));
     CLIENT_STATUS(client_clear_override, client, MPFLAGS_S("on"));
     CLIENT_STATUS(client_wait_ready, client, 0);
     CLIENT_STATUS(client_set_callback, client, callback, NULL, drop);
     CLIENT_STATUS(client_start, client);
-    CLIENT_STATUS(client_shutdown, client, 0);
+    CLIENT_STATUS(client_shutdown, client, 0, NULL);
     CLIENT_STATUS(client_next, client, 0, &no_item);
     CHECK((char *)no_client == &untouched && (char *)no_context == &untouched);
     CHECK((char *)no_evaluation == &untouched && (char *)no_item == &untouched);
+    CHECK((char *)no_evaluations == &untouched && (char *)no_text == &untouched);
 
     CLIENT_VALUE(client_get_boolean, == false, client, MPFLAGS_S("on"), context, 0);
     CLIENT_VALUE(client_get_boolean, == true, client, MPFLAGS_S("none"), context, 1);
@@ -127,6 +136,16 @@ int main(void)
     VALUE(item_key_count, == 0, item);
     TEXT(item_message, item);
     TEXT(item_key, item, 0);
+    TEXT(item_event, item);
+
+    CHECK(mpflags_client_evaluate_all(client, context, 0, 0, &evaluations, NULL) == MPFLAGS_OK);
+    VALUE(evaluations_count, == 0, evaluations);
+    VALUE(evaluations_at, == NULL, evaluations, 0);
+    VALUE(evaluations_find, == NULL, evaluations, MPFLAGS_S("on"));
+    VALUE(evaluations_failure, == MPFLAGS_ERROR_NONE, evaluations);
+    TEXT(evaluations_message, evaluations);
+    CHECK(mpflags_client_statistics(client, &text, NULL) == MPFLAGS_OK);
+    TEXT(text_view, text);
 
     arm();
     CHECK(mpflags_client_start(client, &err) == MPFLAGS_PANIC);
@@ -134,6 +153,8 @@ int main(void)
     VALUE(error_status, == MPFLAGS_OK, error);
     TEXT(error_message, error);
 
+    FREE(evaluations_free, evaluations);
+    FREE(text_free, text);
     FREE(error_free, error);
     FREE(item_free, item);
     FREE(evaluation_free, evaluation);

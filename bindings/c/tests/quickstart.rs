@@ -72,3 +72,28 @@ fn the_first_example_works() {
     let output = succeed(Command::new(compile("examples/first.c")).arg(config));
     assert!(output.contains("new-checkout: ") && output.contains("button-color: #"), "{output}");
 }
+
+#[test]
+fn the_remote_example_works() {
+    let server = server();
+    let program = compile("examples/remote.c");
+    let config = |token: &str| format!(r#"{{"token": "{token}", "mode": "remote", "api_host": "{}"}}"#, server.url());
+    let output = succeed(Command::new(&program).arg(config("demo")));
+    assert!(output.contains("button-color: \"#"), "{output}");
+    let [event] = &server.events()[..] else { panic!("{:?}", server.events()) };
+    assert_eq!(event.json["properties"]["Experiment name"], "button-color");
+    assert_eq!(event.json["properties"]["Flag evaluation mode"], "remote");
+    let refused = Command::new(&program).arg(config("wrong")).output().unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    assert_eq!(refused.stderr, b"no answer: Mixpanel refused the credentials: HTTP 401\n");
+}
+
+#[test]
+fn the_readme_shows_the_examples_as_they_are() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    for name in ["bindings/c/examples/first.c", "bindings/c/examples/remote.c"] {
+        let source = fs::read_to_string(root().join(name)).unwrap();
+        let shown = format!("<!-- {name} -->\n```c\n{source}```\n<!-- end -->");
+        assert!(readme.contains(&shown), "the README shows another text than {name}");
+    }
+}

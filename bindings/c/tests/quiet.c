@@ -1,7 +1,8 @@
-/* What an evaluation with a context handle does besides computing: nothing.
+/* What an evaluation with a context handle does besides computing: nothing. Exposures are on: a repeat is as quiet.
  *
- *   quiet allocations   counts malloc and free over 100,000 evaluations of each flag
- *   quiet trace         four threads evaluate between two system calls that strace finds, while a fifth swaps
+ *   quiet alone FILE    counts what 100,000 evaluations of each flag allocate and free
+ *   quiet swapped URL   four threads evaluate between two system calls that strace finds, while the definitions of the
+ *                       server change and are swapped; each counts what it allocates and frees
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -12,35 +13,42 @@
 #include "../bench/allocations.h"
 #include "mpflags.h"
 
-enum { TIMES = 100000, THREADS = 4, MARK = -4242 };
+enum { TIMES = 100000, THREADS = 4, SWAPS = 40, MARK = -4242 };
 
-#define FLAG(key, rule) "{\"key\": \"" key "\", \"context\": \"distinct_id\", \"ruleset\": {" \
-    "\"variants\": [{\"key\": \"on\", \"value\": true, \"split\": 1}]," \
-    "\"rollout\": [{\"rollout_percentage\": 1, \"runtime_evaluation_rule\": " rule "}]}}"
-
-/* `report_exposures` is on: a repeat within the window is as quiet. */
-static const char config[] = "{\"token\": \"t\", \"enable_polling\": false, \"definitions\": {\"flags\": ["
-    FLAG("eq", "{\"==\": [{\"var\": \"plan\"}, \"premium\"]}") ","
-    FLAG("and5", "{\"and\": [{\"==\": [{\"var\": \"plan\"}, \"premium\"]},"
-        "{\"in\": [{\"var\": \"country\"}, [\"DE\", \"FR\", \"IT\"]]}, {\">\": [{\"var\": \"age\"}, 18]},"
-        "{\"semver_compare\": [{\"var\": \"version\"}, \">=\", \"2.0.0\"]}, {\"==\": [{\"var\": \"beta\"}, true]}]}")
-    "]}}";
 static const char user[] = "{\"distinct_id\": \"user-1\", \"custom_properties\": {\"plan\": \"premium\","
     " \"country\": \"FR\", \"age\": 42, \"version\": \"2.10.1\", \"beta\": true}}";
 
 static mpflags_client *client;
 static mpflags_context *context;
-static _Atomic int evaluating = THREADS;
+static _Atomic bool swapping = true;
 
-/* How many of `times` rounds came out as meant. */
-static int evaluate(int times)
+struct count {
+    uint64_t rounds, right, allocations, frees;
+};
+
+static bool evaluate(void)
 {
-    int right = 0;
-    for (int i = 0; i < times; i++) {
-        right += mpflags_client_get_boolean(client, MPFLAGS_S("eq"), context, 0)
-                 && mpflags_client_get_boolean(client, MPFLAGS_S("and5"), context, 0);
+    return mpflags_client_get_boolean(client, MPFLAGS_S("eq"), context, 0)
+           && mpflags_client_get_boolean(client, MPFLAGS_S("and5"), context, 0);
+}
+
+/* Evaluates for `times` rounds, and on while the definitions are swapped. */
+static void run(struct count *count, uint64_t times, const _Atomic bool *on)
+{
+    uint64_t allocations = thread_allocations, frees = thread_frees;
+    while (count->rounds < times || *on) {
+        count->rounds++;
+        count->right += evaluate();
     }
-    return right;
+    count->allocations = thread_allocations - allocations;
+    count->frees = thread_frees - frees;
+}
+
+static int report(const struct count *count)
+{
+    printf("%llu rounds, %llu allocations, %llu frees\n", (unsigned long long)count->rounds,
+           (unsigned long long)count->allocations, (unsigned long long)count->frees);
+    return count->right == count->rounds && count->allocations == 0 && count->frees == 0 ? 0 : 1;
 }
 
 static void mark(const char *what)
@@ -48,58 +56,61 @@ static void mark(const char *what)
     if (write(MARK, what, strlen(what)) != -1) abort();
 }
 
-static void *evaluator(void *right)
+static void *evaluator(void *count)
 {
     /* A thread's first evaluation makes what the thread keeps. */
-    *(int *)right = evaluate(1);
+    evaluate();
     mark("begin");
-    *(int *)right += evaluate(TIMES);
+    run(count, TIMES, &swapping);
     mark("end");
-    evaluating--;
     return NULL;
 }
 
-static void *writer(void *swaps)
+static int swapped(void)
 {
-    while (evaluating > 0) {
-        if (mpflags_client_set_override(client, MPFLAGS_S("other"), MPFLAGS_S("[1, 2, 3]"), NULL) == MPFLAGS_OK)
-            ++*(int *)swaps;
+    pthread_t threads[THREADS];
+    struct count counts[THREADS] = {{0}};
+    int swaps = 0, status = 0;
+    for (int i = 0; i < THREADS; i++) pthread_create(&threads[i], NULL, evaluator, &counts[i]);
+    mpflags_item *item = NULL;
+    while (swaps < SWAPS && mpflags_client_next(client, 10000, &item, NULL) == MPFLAGS_OK) {
+        swaps += mpflags_item_kind(item) == MPFLAGS_ITEM_CHANGE;
+        mpflags_item_free(item);
     }
-    return NULL;
-}
-
-static int trace(void)
-{
-    pthread_t threads[THREADS + 1];
-    int right[THREADS] = {0}, swaps = 0;
-    pthread_create(&threads[THREADS], NULL, writer, &swaps);
-    for (int i = 0; i < THREADS; i++) pthread_create(&threads[i], NULL, evaluator, &right[i]);
-    int all = 1;
-    for (int i = 0; i <= THREADS; i++) pthread_join(threads[i], NULL);
-    for (int i = 0; i < THREADS; i++) all &= right[i] == TIMES + 1;
+    swapping = false;
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+        status |= report(&counts[i]);
+    }
     printf("%d swaps\n", swaps);
-    return all && swaps > 100 ? 0 : 1;
-}
-
-static int allocations(void)
-{
-    int right = evaluate(1);
-    uint64_t allocated = thread_allocations, freed = thread_frees;
-    right += evaluate(TIMES);
-    allocated = thread_allocations - allocated;
-    freed = thread_frees - freed;
-    printf("%d evaluations of each flag: %llu allocations, %llu frees\n", right, (unsigned long long)allocated,
-           (unsigned long long)freed);
-    return right == TIMES + 1 && allocated == 0 && freed == 0 ? 0 : 1;
+    return status || swaps < SWAPS;
 }
 
 int main(int argc, char **argv)
 {
-    if (argc != 2 || mpflags_client_new(config, sizeof config - 1, &client, NULL) != MPFLAGS_OK
+    static const _Atomic bool off = false;
+    char config[600];
+    if (argc != 3) return 2;
+    bool alone = strcmp(argv[1], "alone") == 0;
+    int length = snprintf(config, sizeof config, alone
+        ? "{\"token\": \"t\", \"enable_polling\": false, \"definitions_path\": \"%s\"}"
+        : "{\"token\": \"t\", \"polling_interval_ms\": 50, \"api_host\": \"%s\"}", argv[2]);
+    if (mpflags_client_new(config, (size_t)length, &client, NULL) != MPFLAGS_OK
         || mpflags_context_new_json(user, sizeof user - 1, &context, NULL) != MPFLAGS_OK) {
         return 2;
     }
-    int status = strcmp(argv[1], "trace") == 0 ? trace() : allocations();
+    int status = 0;
+    if (alone) {
+        struct count count = {0};
+        evaluate();
+        run(&count, TIMES, &off);
+        status = report(&count);
+    } else if (mpflags_client_start(client, NULL) != MPFLAGS_OK
+               || mpflags_client_wait_ready(client, 10000, NULL) != MPFLAGS_OK) {
+        status = 2;
+    } else {
+        status = swapped();
+    }
     mpflags_context_free(context);
     mpflags_client_free(client);
     return status;

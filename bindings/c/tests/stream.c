@@ -117,7 +117,7 @@ int main(int argc, char **argv)
     if (mpflags_client_wait_ready(client, 10000, &error) != MPFLAGS_OK) fail("wait_ready", error);
     signals();
     getchar();
-    if (mpflags_client_shutdown(client, 5000, &error) != MPFLAGS_OK) fail("shutdown", error);
+    if (mpflags_client_shutdown(client, 5000, NULL, &error) != MPFLAGS_OK) fail("shutdown", error);
     if (pulls) pthread_join(puller, NULL);
     printf("shut down\n");
     mpflags_context_free(context);

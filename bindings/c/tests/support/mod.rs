@@ -8,6 +8,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 pub(crate) fn package() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -80,6 +81,10 @@ pub(crate) fn compile_with(source: impl AsRef<Path>, folder: &Path, flags: &[&st
     let programs = folder.join("c");
     fs::create_dir_all(&programs).unwrap();
     let program = programs.join(name);
+    // Two tests may compile and run the same program at the same time.
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let aside =
+        programs.join(format!("{name}.{}.{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
     succeed(
         Command::new(compiler("CC", "cc"))
             .args([
@@ -97,13 +102,14 @@ pub(crate) fn compile_with(source: impl AsRef<Path>, folder: &Path, flags: &[&st
             .arg(root().join("include"))
             .arg(&source)
             .arg("-o")
-            .arg(&program)
+            .arg(&aside)
             .arg("-L")
             .arg(folder)
             // An RPATH: cargo sets LD_LIBRARY_PATH for tests, and a RUNPATH comes after that.
             .arg(format!("-Wl,--disable-new-dtags,-rpath,{}", folder.display()))
             .args(["-lmpflags", "-pthread"]),
     );
+    fs::rename(&aside, &program).unwrap();
     program
 }
 
