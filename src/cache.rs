@@ -36,7 +36,8 @@ impl Cache {
 
     /// Reads the file; nothing when there is none. The error says why a file is ignored.
     pub(crate) fn read(&self, limit: u64) -> Result<Option<Cached>, String> {
-        let told = |problem: &dyn std::fmt::Display| format!("{}: {problem}; it is ignored", self.path.display());
+        let told =
+            |problem: &dyn std::fmt::Display| format!("{}: {problem}; it is ignored", self.path.display());
         let mut file = match File::open(&self.path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -44,7 +45,9 @@ impl Cache {
         };
         let meta = file.metadata().map_err(|e| told(&e))?;
         // Whoever else could write it could decide which variants this program serves.
-        let own = fs::metadata("/proc/self").map_err(|e| told(&format_args!("cannot tell who owns it: {e}")))?.uid();
+        let own = fs::metadata("/proc/self")
+            .map_err(|e| told(&format_args!("cannot tell who owns it: {e}")))?
+            .uid();
         if meta.uid() != own {
             return Err(told(&"it belongs to another user"));
         }

@@ -39,12 +39,16 @@ pub(crate) fn deadline(timeout: Duration) -> Instant {
 
 /// Milliseconds since 1970.
 pub(crate) fn unix_ms(clock: &dyn Clock) -> u64 {
-    clock.wall().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    clock
+        .wall()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// From 0 to 1, to spread a fleet that does the same at the same time. Without random bytes, the clock's: jitter need
 /// not be unpredictable.
 pub(crate) fn random_fraction() -> f64 {
-    let random = getrandom::u32().unwrap_or_else(|_| UNIX_EPOCH.elapsed().map_or(0, |since| since.subsec_nanos()));
+    let random =
+        getrandom::u32().unwrap_or_else(|_| UNIX_EPOCH.elapsed().map_or(0, |since| since.subsec_nanos()));
     f64::from(random) / f64::from(u32::MAX)
 }

@@ -52,7 +52,8 @@ impl Context {
     /// Copies the whole text: make it once per user or request, not per evaluation.
     pub fn from_json(json: &str) -> Result<Self, Error> {
         let parsed: Parsed<'_> = serde_json::from_str(json).map_err(|e| invalid(json, &e))?;
-        let user = parsed.subjects.iter().rev().find(|(key, _)| key == DISTINCT_ID).and_then(|(_, s)| s.identity());
+        let user =
+            parsed.subjects.iter().rev().find(|(key, _)| key == DISTINCT_ID).and_then(|(_, s)| s.identity());
         let mut subjects = parsed.subjects;
         // Stable, so the later of two equal keys is the one that a search from the end finds first.
         subjects.sort_by(|a, b| a.0.cmp(&b.0));
@@ -63,7 +64,8 @@ impl Context {
             }
             same
         });
-        let texts = subjects.iter().filter_map(|(key, s)| Some((key.as_ref().into(), s.text()?.as_ref().into())));
+        let texts =
+            subjects.iter().filter_map(|(key, s)| Some((key.as_ref().into(), s.text()?.as_ref().into())));
         Ok(Context {
             user: user.map(Identity::into_owned),
             subjects: texts.collect(),

@@ -111,7 +111,9 @@ impl FlagSet {
         (&mut deserializer)
             .deserialize_map(DocumentVisitor(&mut collected))
             .and_then(|()| deserializer.end())
-            .map_err(|e| Error::new(ErrorKind::InvalidDefinitions, format!("not a definitions document: {e}")))?;
+            .map_err(|e| {
+                Error::new(ErrorKind::InvalidDefinitions, format!("not a definitions document: {e}"))
+            })?;
         Ok(collected.finish())
     }
 
@@ -207,7 +209,13 @@ impl FlagSet {
             .iter()
             .filter(|(key, entry)| previous.get(key) != Some(entry))
             .map(|(key, _)| key.to_string())
-            .chain(previous.entries.iter().filter(|(key, _)| self.get(key).is_none()).map(|(key, _)| key.to_string()))
+            .chain(
+                previous
+                    .entries
+                    .iter()
+                    .filter(|(key, _)| self.get(key).is_none())
+                    .map(|(key, _)| key.to_string()),
+            )
             .collect();
         keys.sort();
         keys

@@ -108,7 +108,12 @@ pub enum ValueKind {
 }
 
 impl Evaluation {
-    pub(crate) fn new(key: &str, outcome: &Outcome<'_>, wanted: ValueType, user: Option<&Identity<'_>>) -> Self {
+    pub(crate) fn new(
+        key: &str,
+        outcome: &Outcome<'_>,
+        wanted: ValueType,
+        user: Option<&Identity<'_>>,
+    ) -> Self {
         let (reason, error) = outcome.verdict(wanted);
         let assigned = Assigned::of(outcome);
         // A type mismatch tells neither variant nor metadata: the caller got the default. The user was assigned all
@@ -139,7 +144,11 @@ impl Evaluation {
             variant,
             message: message.map(|message| text.push(&message)),
             experiment_id: shown.and_then(|shown| shown.experiment_id.clone()),
-            metadata: text.metadata(told.and_then(|told| told.experiment_id), is_experiment_active, is_qa_tester),
+            metadata: text.metadata(
+                told.and_then(|told| told.experiment_id),
+                is_experiment_active,
+                is_qa_tester,
+            ),
             is_experiment_active,
             is_qa_tester,
             reason,
@@ -305,7 +314,9 @@ impl Text {
         let value = match value {
             // Once as it is, once as JSON.
             Some(FlagValue::String(s)) => 2 * s.len(),
-            Some(FlagValue::Double { text, .. } | FlagValue::Object(text) | FlagValue::Array(text)) => text.len(),
+            Some(FlagValue::Double { text, .. } | FlagValue::Object(text) | FlagValue::Array(text)) => {
+                text.len()
+            }
             _ => 0,
         };
         let variant = assigned.map_or(0, |a| a.variant.len());
@@ -335,7 +346,11 @@ impl Text {
                 push_json_string(text, id);
             }
             if let Some(active) = is_active {
-                text.push_str(if active { ",\"is_experiment_active\":true" } else { ",\"is_experiment_active\":false" });
+                text.push_str(if active {
+                    ",\"is_experiment_active\":true"
+                } else {
+                    ",\"is_experiment_active\":false"
+                });
             }
             if is_qa_tester {
                 text.push_str(",\"is_qa_tester\":true");

@@ -97,7 +97,13 @@ pub(crate) fn exposure_tag(hasher: &impl BuildHasher, flag: &str, variant: &str,
 }
 
 impl Event {
-    pub(crate) fn local(flag: &Arc<Flag>, variant: usize, tester: bool, user: &Identity<'_>, time_ms: u64) -> Self {
+    pub(crate) fn local(
+        flag: &Arc<Flag>,
+        variant: usize,
+        tester: bool,
+        user: &Identity<'_>,
+        time_ms: u64,
+    ) -> Self {
         let exposed = Exposed::Local { flag: flag.clone(), variant, is_qa_tester: tester };
         Event::Exposure { exposed, user: user.clone().into_owned(), time_ms }
     }
@@ -122,7 +128,11 @@ impl Event {
             }
             Event::Track(track) => {
                 head(out, &track.name, sender, &track.user);
-                own(out, (!track.has_time).then_some(track.time_ms), (!track.has_insert_id).then_some(insert_id));
+                own(
+                    out,
+                    (!track.has_time).then_some(track.time_ms),
+                    (!track.has_insert_id).then_some(insert_id),
+                );
                 if !track.members.is_empty() {
                     out.push(',');
                     out.push_str(&track.members);
@@ -170,7 +180,14 @@ impl Exposed {
             }
             Exposed::Kept(kept) => {
                 let experiment_id = kept.experiment_id.as_deref();
-                (&*kept.flag, &*kept.variant, experiment_id, kept.is_experiment_active, kept.is_qa_tester, kept.fetch.as_ref())
+                (
+                    &*kept.flag,
+                    &*kept.variant,
+                    experiment_id,
+                    kept.is_experiment_active,
+                    kept.is_qa_tester,
+                    kept.fetch.as_ref(),
+                )
             }
         };
         out.push_str(",\"Experiment name\":");
@@ -223,7 +240,8 @@ impl Track {
             return Err(wrong(&format_args!("larger than {EVENT_LIMIT} bytes")));
         }
         let RawPairs(pairs) =
-            serde_json::from_str(if properties.trim().is_empty() { "{}" } else { properties }).map_err(|e| wrong(&e))?;
+            serde_json::from_str(if properties.trim().is_empty() { "{}" } else { properties })
+                .map_err(|e| wrong(&e))?;
         let mut track = Track {
             name: name.into(),
             members: String::with_capacity(properties.len()),
@@ -255,7 +273,8 @@ impl Track {
 impl Profile {
     /// `operation` on the profile of `distinct_id`, with the JSON that the operation takes.
     pub(crate) fn new(operation: &str, distinct_id: &str, value: &str) -> Result<Self, Error> {
-        let Some((operation, allowed)) = OPERATIONS.iter().copied().find(|(known, _)| *known == operation) else {
+        let Some((operation, allowed)) = OPERATIONS.iter().copied().find(|(known, _)| *known == operation)
+        else {
             let known: Vec<&str> = OPERATIONS.iter().map(|(known, _)| *known).collect();
             return Err(invalid(format!("operation: expected one of {}", known.join(", "))));
         };
@@ -275,7 +294,8 @@ impl Profile {
                 serde_json::from_str::<Vec<String>>(json).map_err(|e| wrong(&e))?;
             }
             ("$add", FlagValue::Object(json)) => {
-                serde_json::from_str::<std::collections::HashMap<String, f64>>(json).map_err(|e| wrong(&e))?;
+                serde_json::from_str::<std::collections::HashMap<String, f64>>(json)
+                    .map_err(|e| wrong(&e))?;
             }
             ("$union", FlagValue::Object(json)) => {
                 let fields: std::collections::HashMap<String, Vec<serde_json::Value>> =

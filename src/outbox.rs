@@ -265,7 +265,8 @@ impl Outbox {
         let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let deduplicated: u64 = self.shards.iter().map(|shard| of(&shard.deduplicated)).sum();
         let last_error = self.lock_settled().last_error.clone();
-        let last_error = last_error.map(|(message, time)| serde_json::json!({"message": message, "time": time}));
+        let last_error =
+            last_error.map(|(message, time)| serde_json::json!({"message": message, "time": time}));
         serde_json::json!({
             "enqueued": of(&self.counts.enqueued),
             "sent": of(&self.counts.sent),

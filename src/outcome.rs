@@ -158,7 +158,9 @@ impl<'a> Outcome<'a> {
     pub(crate) fn verdict(&self, wanted: ValueType) -> (Reason, Option<ErrorCode>) {
         let error = |code| (Reason::Error, Some(code));
         match self {
-            Outcome::Variant(_) | Outcome::Remote(_) | Outcome::Override(_) if self.value(wanted).is_none() => {
+            Outcome::Variant(_) | Outcome::Remote(_) | Outcome::Override(_)
+                if self.value(wanted).is_none() =>
+            {
                 error(ErrorCode::TypeMismatch)
             }
             Outcome::Variant(assignment) => (assignment.reason, None),
@@ -185,9 +187,9 @@ impl<'a> Outcome<'a> {
             Outcome::NoRolloutMatch | Outcome::Disabled => None,
             Outcome::FlagNotFound => Some(format!("flag `{key}` is not among the definitions")),
             // The server sends only what the user is in, so the two cannot be told apart.
-            Outcome::NotAnswered => {
-                Some(format!("Mixpanel's answer has no flag `{key}`: there is none, or the user is in none of its groups"))
-            }
+            Outcome::NotAnswered => Some(format!(
+                "Mixpanel's answer has no flag `{key}`: there is none, or the user is in none of its groups"
+            )),
             Outcome::Malformed(why) => Some((*why).to_owned()),
             Outcome::MissingContextKey { key, only_targeting_key: false } => {
                 Some(format!("the context has no usable `{key}`"))

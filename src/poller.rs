@@ -218,7 +218,8 @@ impl Poller {
                 Ok((set, report)) => {
                     memory.etag = cached.etag;
                     self.serve(set, report, Source::Cache, memory);
-                    self.stream.log(Level::Info, "serving the definitions of the cache until Mixpanel answers");
+                    self.stream
+                        .log(Level::Info, "serving the definitions of the cache until Mixpanel answers");
                 }
             },
         }

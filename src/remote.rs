@@ -77,7 +77,8 @@ impl Remote<'_> {
 
     fn fetch(&self, key: Option<&str>, context: &str) -> Result<Answer, Reply> {
         if context.len() > CONTEXT_LIMIT {
-            let why = format!("context: {} bytes of JSON; remote evaluation takes {CONTEXT_LIMIT}", context.len());
+            let why =
+                format!("context: {} bytes of JSON; remote evaluation takes {CONTEXT_LIMIT}", context.len());
             return Err(Reply::InvalidContext(why));
         }
         let begun = self.clock.now();
@@ -147,13 +148,14 @@ struct WireVariant<'a> {
 impl Answer {
     /// Each flag as text: what is wrong in one disturbs no other.
     fn flags(&self) -> Result<Vec<(std::borrow::Cow<'_, str>, &RawValue)>, String> {
-        let answer: WireAnswer<'_> =
-            serde_json::from_slice(&self.body).map_err(|e| format!("not Mixpanel's answer: {}", without_position(&e)))?;
+        let answer: WireAnswer<'_> = serde_json::from_slice(&self.body)
+            .map_err(|e| format!("not Mixpanel's answer: {}", without_position(&e)))?;
         Ok(answer.flags.0)
     }
 
     fn variant(&self, key: &str, json: &RawValue) -> Reply {
-        let wrong = |why: &dyn std::fmt::Display| Reply::Malformed(format!("flag `{key}`: in the answer: {why}"));
+        let wrong =
+            |why: &dyn std::fmt::Display| Reply::Malformed(format!("flag `{key}`: in the answer: {why}"));
         let mut deserializer = serde_json::Deserializer::from_str(json.get());
         let wire: WireVariant<'_> = match serde_path_to_error::deserialize(&mut deserializer) {
             Ok(wire) => wire,
@@ -165,7 +167,8 @@ impl Answer {
                 };
             }
         };
-        let value = match wire.variant_value.map_or(Ok(FlagValue::Null), |json| FlagValue::parse(json.get())) {
+        let value = match wire.variant_value.map_or(Ok(FlagValue::Null), |json| FlagValue::parse(json.get()))
+        {
             Ok(value) => value,
             Err(error) => return wrong(&format_args!("variant_value: {}", without_position(&error))),
         };
@@ -187,7 +190,8 @@ fn server_error(body: &[u8]) -> Option<String> {
         error: String,
     }
     let body: Body = serde_json::from_slice(body).ok()?;
-    let end = body.error.char_indices().map(|(at, _)| at).find(|at| *at >= QUOTED).unwrap_or(body.error.len());
+    let end =
+        body.error.char_indices().map(|(at, _)| at).find(|at| *at >= QUOTED).unwrap_or(body.error.len());
     Some(body.error.get(..end)?.replace(['\n', '\r'], " "))
 }
 

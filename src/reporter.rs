@@ -98,7 +98,9 @@ impl Reporter {
                 return true;
             }
             // A full batch does not cut short what the server asked for.
-            if std::mem::replace(&mut memory.begun, begun) != begun || (memory.retries == 0 && self.outbox.has_batch()) {
+            if std::mem::replace(&mut memory.begun, begun) != begun
+                || (memory.retries == 0 && self.outbox.has_batch())
+            {
                 return false;
             }
             let hurried = self.hurry.waiting.load(Ordering::Acquire) > 0;
@@ -180,7 +182,10 @@ impl Reporter {
             }
             Verdict::PartlyTaken { failed } => self.settle_partly(&batch, &failed),
             Verdict::Refused { message } => {
-                self.tell(memory, &format!("Mixpanel refused {} events, which are dropped: {message}", batch.len()));
+                self.tell(
+                    memory,
+                    &format!("Mixpanel refused {} events, which are dropped: {message}", batch.len()),
+                );
                 self.outbox.settle(batch.len(), End::Rejected);
             }
             Verdict::TooLarge => match batch.halve() {
@@ -210,7 +215,11 @@ impl Reporter {
         for (index, why) in failed {
             if let Some(lost) = lost.get_mut(*index) {
                 *lost = true;
-                let line = format!("Mixpanel refused event {} of {}, which is dropped: {why}", index + 1, batch.len());
+                let line = format!(
+                    "Mixpanel refused event {} of {}, which is dropped: {why}",
+                    index + 1,
+                    batch.len()
+                );
                 self.outbox.failed(&line, unix_ms(&*self.clock));
                 self.stream.log(Level::Warning, line);
             }
@@ -235,6 +244,7 @@ impl Reporter {
         let base = self.config.event_retry_base;
         let factor = 1_u32.checked_shl(memory.retries).unwrap_or(u32::MAX);
         memory.retries = memory.retries.saturating_add(1);
-        base.saturating_mul(factor).min(self.config.event_retry_max) + base.mul_f64(0.5 + 2.0 * random_fraction())
+        base.saturating_mul(factor).min(self.config.event_retry_max)
+            + base.mul_f64(0.5 + 2.0 * random_fraction())
     }
 }

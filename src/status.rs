@@ -112,7 +112,8 @@ impl Status {
     /// The initialisation time has passed.
     pub(crate) fn late(&self, stream: &Stream) {
         let message = self.lock().last.as_ref().map(Failed::message);
-        let message = message.unwrap_or_else(|| "the initialisation time passed without an answer".to_owned());
+        let message =
+            message.unwrap_or_else(|| "the initialisation time passed without an answer".to_owned());
         self.update(stream, Some(message), |inner| match inner.state {
             State::NotReady => State::Error,
             state => state,
@@ -150,7 +151,10 @@ impl Status {
             let left = deadline.saturating_duration_since(Instant::now());
             if left == Duration::ZERO {
                 let last = inner.last.as_ref().map_or("no answer yet".to_owned(), Failed::message);
-                return Err(Error::new(ErrorKind::Timeout, format!("no definitions within the time given: {last}")));
+                return Err(Error::new(
+                    ErrorKind::Timeout,
+                    format!("no definitions within the time given: {last}"),
+                ));
             }
             inner = self.changed.wait_timeout(inner, left).unwrap_or_else(PoisonError::into_inner).0;
         }

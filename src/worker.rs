@@ -111,7 +111,8 @@ impl Worker {
                 if left == Duration::ZERO {
                     return false;
                 }
-                state = self.signal.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+                state =
+                    self.signal.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
             }
         }
         let handle = { self.handle.lock().unwrap_or_else(PoisonError::into_inner).take() };
@@ -157,5 +158,6 @@ impl Signal {
 /// The text that a panic was raised with.
 pub(crate) fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().map(|s| (*s).to_owned());
-    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "panic without a text".to_owned())
+    text.or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "panic without a text".to_owned())
 }

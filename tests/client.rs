@@ -1,5 +1,14 @@
 //! The client against a real server that fails in every way a server can: after each fault, what still evaluates, in
 //! which state, which items tell of it, and how it heals.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test fails by a panic, in its helpers too, and says what it ran"
+)]
 
 use std::fs;
 use std::io::Write;
@@ -139,7 +148,10 @@ fn the_request() {
     let (first, second) = (&seen.requests[0], &seen.requests[1]);
     assert_eq!((first.method.as_str(), first.path.as_str()), ("GET", PATH));
     let query: Vec<(&str, &str)> = first.query.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
-    assert_eq!(query, [("lib_version", env!("CARGO_PKG_VERSION")), ("mp_lib", "mpflags"), ("token", "T0KEN")]);
+    assert_eq!(
+        query,
+        [("lib_version", env!("CARGO_PKG_VERSION")), ("mp_lib", "mpflags"), ("token", "T0KEN")]
+    );
     assert_eq!(first.headers["authorization"], "Basic VDBLRU46");
     assert_eq!(first.headers["accept-encoding"], "gzip");
     assert_eq!(first.headers["user-agent"], concat!("mpflags/", env!("CARGO_PKG_VERSION"), " python/0.1"));
@@ -156,7 +168,10 @@ fn the_request() {
 fn service_account() {
     let options = Options {
         token: Some("T0KEN".to_owned()),
-        service_account: Some(mpflags_dev::ServiceAccount { username: "user".into(), secret: "S3CRET".into() }),
+        service_account: Some(mpflags_dev::ServiceAccount {
+            username: "user".into(),
+            secret: "S3CRET".into(),
+        }),
         project_id: Some("77".to_owned()),
         ..Options::default()
     };
@@ -220,7 +235,11 @@ const CASES: &[Case] = &[
     },
     Case {
         name: "html",
-        fault: || Fault { status: Some(200), body: Some("<html>Sign in</html>".into()), ..Fault::new(PATH, Kind::Status) },
+        fault: || Fault {
+            status: Some(200),
+            body: Some("<html>Sign in</html>".into()),
+            ..Fault::new(PATH, Kind::Status)
+        },
         says: "not a definitions document",
     },
     Case {
@@ -230,7 +249,11 @@ const CASES: &[Case] = &[
     },
     Case {
         name: "null flags",
-        fault: || Fault { status: Some(200), body: Some("{\"flags\": null}".into()), ..Fault::new(PATH, Kind::Status) },
+        fault: || Fault {
+            status: Some(200),
+            body: Some("{\"flags\": null}".into()),
+            ..Fault::new(PATH, Kind::Status)
+        },
         says: "not a definitions document: invalid type: null, expected an array of flags",
     },
     Case {
@@ -445,14 +468,23 @@ fn one_bad_flag_among_good_ones() {
     let nested = "{\"!\":".repeat(200) + "1" + &"}".repeat(200);
     let deep = "[".repeat(100_000) + &"]".repeat(100_000);
     let rule = |rule: &str| {
-        flag("bad", "1").replace("\"rollout_percentage\": 1.0", &format!("\"rollout_percentage\": 1.0, \"runtime_evaluation_rule\": {rule}"))
+        flag("bad", "1").replace(
+            "\"rollout_percentage\": 1.0",
+            &format!("\"rollout_percentage\": 1.0, \"runtime_evaluation_rule\": {rule}"),
+        )
     };
     for (bad, why) in [
         (flag("bad", "1e400"), "flag `bad`: ruleset.variants[0].value: number out of range"),
         (flag("bad", r#""\ud800""#), "flag `bad`: ruleset.variants[0].value: unexpected end of hex escape"),
-        (rule(&nested), "flag `bad`: ruleset.rollout[0].runtime_evaluation_rule: more than 64 nested operators"),
+        (
+            rule(&nested),
+            "flag `bad`: ruleset.rollout[0].runtime_evaluation_rule: more than 64 nested operators",
+        ),
         (rule(&deep), "flag `bad`: ruleset.rollout[0].runtime_evaluation_rule: more than"),
-        (flag("bad", "1").replace("1.0", "true"), "flag `bad`: ruleset.rollout[0].rollout_percentage: invalid type: boolean `true`, expected a number"),
+        (
+            flag("bad", "1").replace("1.0", "true"),
+            "flag `bad`: ruleset.rollout[0].rollout_percentage: invalid type: boolean `true`, expected a number",
+        ),
         (r#"{"key": "bad"}"#.to_owned(), "flag `bad`: context: required"),
         ("5".to_owned(), "flags[1]: invalid type: integer `5`, expected an object"),
     ] {
@@ -516,7 +548,8 @@ fn an_empty_document_is_a_document() {
 
 #[test]
 fn what_cannot_be_checked_locally_is_told_once() {
-    let cohort = one("1").replace("\"rollout_percentage\"", "\"cohort_hash\": \"abc\", \"rollout_percentage\"");
+    let cohort =
+        one("1").replace("\"rollout_percentage\"", "\"cohort_hash\": \"abc\", \"rollout_percentage\"");
     let server = serve(&cohort);
     let client = ready(&server, "");
     items_until(&client, State::Ready);
@@ -551,7 +584,8 @@ fn bootstrap() {
 
     let path = folder("bootstrap").join("definitions.json");
     fs::write(&path, one("7")).unwrap();
-    let from_file = client(&server, &format!("\"definitions_path\": \"{}\", \"enable_polling\": false", path.display()));
+    let from_file =
+        client(&server, &format!("\"definitions_path\": \"{}\", \"enable_polling\": false", path.display()));
     assert_eq!(value(&from_file), 7);
 }
 
@@ -619,7 +653,9 @@ fn warm_start() {
         };
         let bytes = match torn {
             "cut" => whole[..whole.len() - 5].to_vec(),
-            "flipped" => whole.iter().enumerate().map(|(i, b)| if i + 9 == whole.len() { b ^ 1 } else { *b }).collect(),
+            "flipped" => {
+                whole.iter().enumerate().map(|(i, b)| if i + 9 == whole.len() { b ^ 1 } else { *b }).collect()
+            }
             "old" => b"mpflags definitions 0\n".to_vec(),
             _ => Vec::new(),
         };
@@ -628,7 +664,9 @@ fn warm_start() {
         let client = started(&server, &cached);
         let line = loop {
             match client.next(LONG).unwrap() {
-                Some(Item::Log { message, .. }) if message.contains("definitions_cache_dir") => break message,
+                Some(Item::Log { message, .. }) if message.contains("definitions_cache_dir") => {
+                    break message;
+                }
                 Some(_) => {}
                 None => panic!("{torn}: no line"),
             }
@@ -648,7 +686,10 @@ fn a_cache_that_cannot_be_written_is_told() {
     fs::write(&file, "").unwrap();
     let client = ready(&server, &format!("\"definitions_cache_dir\": \"{}\"", file.join("below").display()));
     let item = client.next(LONG).unwrap();
-    assert!(matches!(&item, Some(Item::Log { message, .. }) if message.starts_with("definitions_cache_dir: ")), "{item:?}");
+    assert!(
+        matches!(&item, Some(Item::Log { message, .. }) if message.starts_with("definitions_cache_dir: ")),
+        "{item:?}"
+    );
     assert_eq!(value(&client), 1);
 }
 
@@ -657,7 +698,10 @@ fn lifetimes() {
     let server = serve(&one("1"));
     let client = client(&server, "");
     let error = client.wait_ready(Duration::ZERO).unwrap_err();
-    assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::InvalidArgument, "the client is not started"));
+    assert_eq!(
+        (error.kind(), error.to_string().as_str()),
+        (ErrorKind::InvalidArgument, "the client is not started")
+    );
     assert_eq!(client.state(), State::NotReady);
     client.shutdown(LONG).unwrap();
     client.shutdown(LONG).unwrap();
@@ -685,10 +729,12 @@ fn shutdown_ends_waits_in_other_threads() {
         .into_iter()
         .map(|ready| {
             let client = client.clone();
-            std::thread::spawn(move || loop {
-                let ended = if ready { client.wait_ready(LONG).err() } else { client.next(LONG).err() };
-                if let Some(error) = ended {
-                    return error.kind();
+            std::thread::spawn(move || {
+                loop {
+                    let ended = if ready { client.wait_ready(LONG).err() } else { client.next(LONG).err() };
+                    if let Some(error) = ended {
+                        return error.kind();
+                    }
                 }
             })
         })

@@ -1,4 +1,13 @@
 //! Every option: what is taken, and what a wrong value is told. Messages are tested verbatim.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test fails by a panic, in its helpers too, and says what it ran"
+)]
 
 use mpflags::{Client, Config, ErrorKind, OPTIONS};
 
@@ -42,7 +51,10 @@ fn token() {
 #[test]
 fn unknown_key() {
     let known: Vec<&str> = OPTIONS.iter().map(|option| option.key).collect();
-    with("\"poll_interval\": 5", &format!("config: unknown key `poll_interval`; known are {}", known.join(", ")));
+    with(
+        "\"poll_interval\": 5",
+        &format!("config: unknown key `poll_interval`; known are {}", known.join(", ")),
+    );
 }
 
 #[test]
@@ -54,7 +66,8 @@ fn durations() {
         ("init_timeout_ms", 50, 600_000),
         ("shutdown_timeout_ms", 0, 600_000),
     ] {
-        let wrong = |found: &str| format!("config: {key}: expected an integer from {low} to {high}, found {found}");
+        let wrong =
+            |found: &str| format!("config: {key}: expected an integer from {low} to {high}, found {found}");
         taken(&format!("\"{key}\": {low}"));
         taken(&format!("\"{key}\": {high}"));
         taken(&format!("\"{key}\": null"));
@@ -99,7 +112,10 @@ fn api_host() {
         ("a.example:99999", "expected a port from 0 to 65535 after the host"),
         ("a b", "a host holds no white space and nothing but ASCII; write it in punycode"),
         ("bücher.example", "a host holds no white space and nothing but ASCII; write it in punycode"),
-        ("https://user:pass@a.example", "expected a host or a base URL, without credentials, query or fragment"),
+        (
+            "https://user:pass@a.example",
+            "expected a host or a base URL, without credentials, query or fragment",
+        ),
         ("a.example?x=1", "expected a host or a base URL, without credentials, query or fragment"),
         ("[::1", "expected `]` after an IPv6 address"),
         ("[a.example]", "expected an IPv6 address between `[` and `]`"),
@@ -186,7 +202,8 @@ fn nothing_secret_is_printed() {
         r#"{"token": "T0KEN", "service_account": {"username": "u", "secret": "S3CRET", "project_id": "7"}}"#,
     )
     .unwrap();
-    let printed = format!("{config:?} {:?}", Client::new(Config::from_json(r#"{"token": "T0KEN"}"#).unwrap()));
+    let printed =
+        format!("{config:?} {:?}", Client::new(Config::from_json(r#"{"token": "T0KEN"}"#).unwrap()));
     assert!(!printed.contains("T0KEN") && !printed.contains("S3CRET"), "{printed}");
 }
 
@@ -195,7 +212,8 @@ fn nothing_secret_is_printed() {
 fn readme() {
     let readme = include_str!("../README.md");
     for option in OPTIONS {
-        let row = format!("| `{}` | {} | {} | {} |", option.key, option.allowed, option.default, option.effect);
+        let row =
+            format!("| `{}` | {} | {} | {} |", option.key, option.allowed, option.default, option.effect);
         assert!(readme.contains(&row), "the README lacks this row:\n{row}");
     }
 }

@@ -1,4 +1,13 @@
 //! The corpus through the Rust API: every vector with a context kept, and with one read once.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test fails by a panic, in its helpers too, and says what it ran"
+)]
 
 mod support;
 
@@ -116,7 +125,8 @@ fn check(case: &Case, got: &Evaluation) -> Result<(), String> {
     expect("reason", want.reason.clone(), got.reason().to_string());
     expect("variant", format!("{:?}", want.variant.as_deref()), format!("{:?}", got.variant()));
     if let Some(value) = &want.value {
-        let json: Value = got.json().map_or(Value::String("(none)".to_owned()), |j| serde_json::from_str(j).unwrap());
+        let json: Value =
+            got.json().map_or(Value::String("(none)".to_owned()), |j| serde_json::from_str(j).unwrap());
         if !same(value, &json) {
             expect("value", value.to_string(), json.to_string());
         }
@@ -128,7 +138,11 @@ fn check(case: &Case, got: &Evaluation) -> Result<(), String> {
         expect("experiment_id", id.to_string(), Value::from(got.experiment_id()).to_string());
     }
     if let Some(active) = &want.is_experiment_active {
-        expect("is_experiment_active", active.to_string(), Value::from(got.is_experiment_active()).to_string());
+        expect(
+            "is_experiment_active",
+            active.to_string(),
+            Value::from(got.is_experiment_active()).to_string(),
+        );
     }
     if let Some(message) = &want.message {
         expect("message", message.clone(), got.message().unwrap_or("(none)").to_owned());
@@ -141,7 +155,11 @@ fn check(case: &Case, got: &Evaluation) -> Result<(), String> {
     if got.error_code().is_some() != got.message().is_some() {
         wrong.push(format!("message {:?} with error {:?}", got.message(), got.error_code()));
     }
-    if wrong.is_empty() { Ok(()) } else { Err(format!("{} ({})\n    {}", case.name, case.why, wrong.join("\n    "))) }
+    if wrong.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("{} ({})\n    {}", case.name, case.why, wrong.join("\n    ")))
+    }
 }
 
 #[test]
@@ -170,7 +188,9 @@ fn evaluate() {
                     let all = client.evaluate_all(&context, Ask::new());
                     assert!(all.as_slice().is_sorted_by(|a, b| a.key() < b.key()), "{}", case.name);
                     let same = all.get(&case.key);
-                    if same.is_some_and(|same| *same != kept) || same.is_none() != (case.want.outcome == "flag_not_found") {
+                    if same.is_some_and(|same| *same != kept)
+                        || same.is_none() != (case.want.outcome == "flag_not_found")
+                    {
                         failed.push(format!("{}: among all {same:?}", case.name));
                     }
                 }

@@ -1,4 +1,13 @@
 //! Exposures and events, through real sockets: what is sent, how often, and what becomes of it when sending fails.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test fails by a panic, in its helpers too, and says what it ran"
+)]
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -57,7 +66,10 @@ fn statistics(client: &Client) -> Value {
 }
 
 fn names(events: &[Event]) -> Vec<String> {
-    events.iter().map(|event| event.json["properties"]["Experiment name"].as_str().unwrap_or("-").to_owned()).collect()
+    events
+        .iter()
+        .map(|event| event.json["properties"]["Experiment name"].as_str().unwrap_or("-").to_owned())
+        .collect()
 }
 
 fn insert_ids(events: &[Event]) -> HashSet<String> {
@@ -71,7 +83,10 @@ fn stable(event: &Event) -> Value {
     let properties = json["properties"].as_object_mut().unwrap();
     let id = properties.remove("$insert_id").unwrap();
     let id = id.as_str().unwrap();
-    assert!(id.len() == 36 && id.as_bytes()[14] == b'4' && id.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-'), "{id}");
+    assert!(
+        id.len() == 36 && id.as_bytes()[14] == b'4' && id.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-'),
+        "{id}"
+    );
     let time = properties.remove("time").unwrap();
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as u64;
     assert!(now - time.as_u64().expect("an integer") < 60_000, "{time}");
@@ -200,7 +215,10 @@ fn without_distinct_id() {
     assert_eq!(statistics(&client)["without_distinct_id"], 15);
     let items: Vec<Item> = std::iter::from_fn(|| client.next(Duration::ZERO).unwrap()).collect();
     let [Item::Log { message, .. }] = items.as_slice() else { panic!("{items:?}") };
-    assert_eq!(message, "flag `by-company`: its exposures cannot be reported for contexts without distinct_id");
+    assert_eq!(
+        message,
+        "flag `by-company`: its exposures cannot be reported for contexts without distinct_id"
+    );
 }
 
 #[test]
@@ -223,17 +241,26 @@ fn by_hand() {
     let none = client.evaluate("nobody", &user("u1"), Ask::new());
     let error = client.track_exposure(&none).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidArgument);
-    assert_eq!(error.to_string(), "flag `nobody`: the evaluation assigned no variant, so there is no exposure");
-    let nameless = client.evaluate("by-company", &Context::from_json(r#"{"company": 7}"#).unwrap(), Ask::new());
+    assert_eq!(
+        error.to_string(),
+        "flag `nobody`: the evaluation assigned no variant, so there is no exposure"
+    );
+    let nameless =
+        client.evaluate("by-company", &Context::from_json(r#"{"company": 7}"#).unwrap(), Ask::new());
     let error = client.track_exposure(&nameless).unwrap_err();
-    assert_eq!(error.to_string(), "flag `by-company`: the context had no distinct_id, so there is no exposure");
+    assert_eq!(
+        error.to_string(),
+        "flag `by-company`: the context had no distinct_id, so there is no exposure"
+    );
 }
 
 #[test]
 fn track_and_people() {
     let server = server();
     let client = started(&server, "");
-    client.track("Purchase", "u1", r#"{"amount": 12.50, "token": "theirs", "distinct_id": "x", "é\n": [1]}"#).unwrap();
+    client
+        .track("Purchase", "u1", r#"{"amount": 12.50, "token": "theirs", "distinct_id": "x", "é\n": [1]}"#)
+        .unwrap();
     client.track("Old", "u1", r#"{"time": 1700000000000, "$insert_id": "abc-1"}"#).unwrap();
     client.track("Bare", "u1", "").unwrap();
     client.people_update("$set", "u1", r#"{"plan": "pro"}"#).unwrap();
@@ -250,9 +277,15 @@ fn track_and_people() {
             "$lib_version": env!("CARGO_PKG_VERSION"), "amount": 12.5, "é\n": [1]}})
     );
     let old = tracked.iter().find(|event| event.json["event"] == "Old").unwrap();
-    assert_eq!((&old.json["properties"]["time"], &old.json["properties"]["$insert_id"]), (&json!(1_700_000_000_000_u64), &json!("abc-1")));
-    let mut profiles: Vec<String> =
-        events.iter().filter(|event| event.endpoint == Endpoint::Engage).map(|event| event.json.to_string()).collect();
+    assert_eq!(
+        (&old.json["properties"]["time"], &old.json["properties"]["$insert_id"]),
+        (&json!(1_700_000_000_000_u64), &json!("abc-1"))
+    );
+    let mut profiles: Vec<String> = events
+        .iter()
+        .filter(|event| event.endpoint == Endpoint::Engage)
+        .map(|event| event.json.to_string())
+        .collect();
     profiles.sort();
     assert_eq!(
         profiles,
@@ -272,16 +305,31 @@ fn wrong_events() {
     for (result, message) in [
         (client.track("", "u", "{}"), "event: expected a non-empty name"),
         (client.track("E", "", "{}"), "distinct_id: expected a non-empty string"),
-        (client.track("E", "u", "[]"), "event `E`: properties: invalid type: sequence, expected an object at line 1 column 0"),
-        (client.track("E", "u", "{"), "event `E`: properties: EOF while parsing an object at line 1 column 1"),
-        (client.track("E", "u", r#"{"a": 1e400}"#), "event `E`: properties: a: number out of range at line 1 column 5"),
+        (
+            client.track("E", "u", "[]"),
+            "event `E`: properties: invalid type: sequence, expected an object at line 1 column 0",
+        ),
+        (
+            client.track("E", "u", "{"),
+            "event `E`: properties: EOF while parsing an object at line 1 column 1",
+        ),
+        (
+            client.track("E", "u", r#"{"a": 1e400}"#),
+            "event `E`: properties: a: number out of range at line 1 column 5",
+        ),
         (
             client.people_update("$increment", "u", "{}"),
             "operation: expected one of $set, $set_once, $add, $append, $union, $remove, $unset, $delete",
         ),
         (client.people_update("$set", "u", "5"), "$set: expected an object: found an integer"),
-        (client.people_update("$add", "u", r#"{"n": "1"}"#), "$add: expected an object of numbers: invalid type: string \"1\", expected f64 at line 1 column 8"),
-        (client.people_update("$delete", "u", "{}"), "$delete: expected null: nothing to delete but the profile"),
+        (
+            client.people_update("$add", "u", r#"{"n": "1"}"#),
+            "$add: expected an object of numbers: invalid type: string \"1\", expected f64 at line 1 column 8",
+        ),
+        (
+            client.people_update("$delete", "u", "{}"),
+            "$delete: expected null: nothing to delete but the profile",
+        ),
     ] {
         let error = result.unwrap_err();
         assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::InvalidArgument, message));
@@ -314,7 +362,11 @@ fn batches() {
     let sizes: Vec<usize> = server.requests().requests.iter().map(|r| r.body.len()).collect();
     assert!(sizes.len() >= 3, "{sizes:?}");
     let seen = server.requests();
-    let gzipped = seen.requests.iter().find(|r| r.headers.contains_key("content-encoding")).expect("a large body is gzipped");
+    let gzipped = seen
+        .requests
+        .iter()
+        .find(|r| r.headers.contains_key("content-encoding"))
+        .expect("a large body is gzipped");
     assert_eq!(gzipped.headers["content-encoding"], "gzip");
     assert_eq!(seen.connections_max, 2, "one connection per client");
     // And 1 MiB.
@@ -330,7 +382,10 @@ fn batches() {
 fn import_with_a_service_account() {
     let options = Options {
         token: Some("T0KEN".to_owned()),
-        service_account: Some(mpflags_dev::ServiceAccount { username: "user".into(), secret: "S3CRET".into() }),
+        service_account: Some(mpflags_dev::ServiceAccount {
+            username: "user".into(),
+            secret: "S3CRET".into(),
+        }),
         project_id: Some("77".to_owned()),
         ..Options::default()
     };
@@ -342,7 +397,10 @@ fn import_with_a_service_account() {
     }
     flushed(&client);
     let events = server.events();
-    assert!(events.iter().all(|event| event.endpoint == Endpoint::Import && event.rejected.is_none()), "{events:?}");
+    assert!(
+        events.iter().all(|event| event.endpoint == Endpoint::Import && event.rejected.is_none()),
+        "{events:?}"
+    );
     let request = &server.requests().requests[0];
     assert_eq!((request.query["strict"].as_str(), request.query["project_id"].as_str()), ("1", "77"));
     assert_eq!(request.headers["authorization"], "Basic dXNlcjpTM0NSRVQ=");
@@ -404,7 +462,12 @@ fn plain_after_gzip_was_refused() {
     for status in [415, 400] {
         let server = server();
         let client = client(&server, "");
-        let refusal = Fault { status: Some(status), body: Some("no".into()), times: Some(1), ..Fault::new("/track", Kind::Status) };
+        let refusal = Fault {
+            status: Some(status),
+            body: Some("no".into()),
+            times: Some(1),
+            ..Fault::new("/track", Kind::Status)
+        };
         server.set_faults(vec![refusal]).unwrap();
         for n in 0..100 {
             client.track("E", &format!("u{n}"), "{}").unwrap();
@@ -448,7 +511,11 @@ fn whatever_fails_is_sent_again_as_it_was() {
     let faults = [
         Fault { status: Some(503), ..Fault::new("/track", Kind::Status) },
         Fault { status: Some(500), ..Fault::new("/track", Kind::Status) },
-        Fault { status: Some(429), retry_after: Some(RetryAfter::Seconds(0)), ..Fault::new("/track", Kind::Status) },
+        Fault {
+            status: Some(429),
+            retry_after: Some(RetryAfter::Seconds(0)),
+            ..Fault::new("/track", Kind::Status)
+        },
         Fault { status: Some(401), ..Fault::new("/track", Kind::Status) },
         Fault { status: Some(302), ..Fault::new("/track", Kind::Status) },
         Fault { status: Some(200), body: Some("<html>".into()), ..Fault::new("/track", Kind::Status) },
@@ -481,7 +548,9 @@ fn taken_twice_has_the_same_insert_ids() {
     let server = server();
     let client = started(&server, r#", "request_timeout_ms": 200"#);
     // Mixpanel takes the events and the answer is late: they are sent again, and are known by their ids.
-    server.set_faults(vec![Fault { delay_ms: Some(500), times: Some(1), ..Fault::new("/track", Kind::Delay) }]).unwrap();
+    server
+        .set_faults(vec![Fault { delay_ms: Some(500), times: Some(1), ..Fault::new("/track", Kind::Delay) }])
+        .unwrap();
     for n in 0..10 {
         client.boolean("plain", &user(&format!("u{n}")), false);
     }
@@ -501,7 +570,10 @@ fn a_full_queue_loses_nothing_silently() {
         client.boolean("plain", &user(&format!("u{n}")), false);
     }
     let before = statistics(&client);
-    assert_eq!((&before["enqueued"], &before["dropped"]["queue_full"], &before["queue_length"]), (&json!(10), &json!(15), &json!(10)));
+    assert_eq!(
+        (&before["enqueued"], &before["dropped"]["queue_full"], &before["queue_length"]),
+        (&json!(10), &json!(15), &json!(10))
+    );
     assert_eq!(client.track("E", "u", "{}").unwrap_err().kind(), ErrorKind::QueueFull);
     client.start().unwrap();
     flushed(&client);
@@ -566,7 +638,12 @@ fn flush_and_shutdown_cut_a_pause_short() {
     for by_shutdown in [false, true] {
         let server = server();
         let after = Some(RetryAfter::Seconds(500));
-        let fault = Fault { status: Some(503), retry_after: after, times: Some(1), ..Fault::new("/track", Kind::Status) };
+        let fault = Fault {
+            status: Some(503),
+            retry_after: after,
+            times: Some(1),
+            ..Fault::new("/track", Kind::Status)
+        };
         server.set_faults(vec![fault]).unwrap();
         let client = started(&server, r#", "event_flush_interval_ms": 10"#);
         client.track("E", "u", "{}").unwrap();

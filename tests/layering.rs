@@ -1,5 +1,14 @@
 //! Who may import whom. A module imports modules of its own line and above, as the table says, and nothing else: what
 //! the pure ring does not name, it cannot do.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test fails by a panic, in its helpers too, and says what it ran"
+)]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -39,13 +48,46 @@ const TABLE: &[(&str, &[&str])] = &[
     ("reporter", &["clock", "config", "event", "outbox", "stream", "transport", "worker"]),
     (
         "poller",
-        &["cache", "clock", "config", "definitions", "outbox", "snapshot", "status", "stream", "transport", "worker"],
+        &[
+            "cache",
+            "clock",
+            "config",
+            "definitions",
+            "outbox",
+            "snapshot",
+            "status",
+            "stream",
+            "transport",
+            "worker",
+        ],
     ),
     (
         "client",
         &[
-            "ask", "cache", "clock", "config", "context", "definitions", "error", "evaluate", "evaluation", "evaluations",
-            "event", "events", "fork", "identity", "outbox", "outcome", "poller", "remote", "reporter", "snapshot", "status", "stream", "transport", "variant",
+            "ask",
+            "cache",
+            "clock",
+            "config",
+            "context",
+            "definitions",
+            "error",
+            "evaluate",
+            "evaluation",
+            "evaluations",
+            "event",
+            "events",
+            "fork",
+            "identity",
+            "outbox",
+            "outcome",
+            "poller",
+            "remote",
+            "reporter",
+            "snapshot",
+            "status",
+            "stream",
+            "transport",
+            "variant",
             "worker",
         ],
     ),
@@ -55,8 +97,24 @@ const PURE: usize = 16;
 
 /// What the pure ring never names.
 const IMPURE: &[&str] = &[
-    "std::time", "std::thread", "std::fs", "std::env", "std::process", "std::io", "TcpStream", "Instant", "SystemTime", "Mutex",
-    "RwLock", "Condvar", "log::", "getrandom", "ureq", "arc_swap", "println!", "eprintln!",
+    "std::time",
+    "std::thread",
+    "std::fs",
+    "std::env",
+    "std::process",
+    "std::io",
+    "TcpStream",
+    "Instant",
+    "SystemTime",
+    "Mutex",
+    "RwLock",
+    "Condvar",
+    "log::",
+    "getrandom",
+    "ureq",
+    "arc_swap",
+    "println!",
+    "eprintln!",
 ];
 
 /// What no file on the way of an evaluation names: locks and waits.
@@ -76,7 +134,9 @@ fn files(module: &str) -> Vec<PathBuf> {
             }
         }
     }
-    found.retain(|path| path.is_file() && !path.ends_with("tests.rs") && !path.iter().any(|part| part == "tests"));
+    found.retain(|path| {
+        path.is_file() && !path.ends_with("tests.rs") && !path.iter().any(|part| part == "tests")
+    });
     assert!(!found.is_empty(), "no file for module {module}");
     found
 }
@@ -111,7 +171,8 @@ fn imports_follow_the_table() {
             for (at, _) in code(&path).match_indices("crate::") {
                 let text = code(&path);
                 let rest = &text[at + "crate::".len()..];
-                let imported: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+                let imported: String =
+                    rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
                 let fine = imported == *module || allowed.contains(&imported.as_str());
                 assert!(fine, "{} imports `{imported}`, which the table does not allow", path.display());
             }
@@ -137,7 +198,18 @@ fn the_pure_ring_is_pure() {
 
 #[test]
 fn no_lock_on_the_way_of_an_evaluation() {
-    for module in ["bucket", "context", "definitions", "evaluate", "identity", "outcome", "rules", "snapshot", "value", "variant"] {
+    for module in [
+        "bucket",
+        "context",
+        "definitions",
+        "evaluate",
+        "identity",
+        "outcome",
+        "rules",
+        "snapshot",
+        "value",
+        "variant",
+    ] {
         for path in files(module) {
             let code = code(&path);
             for word in LOCKS {

@@ -1,4 +1,13 @@
 //! TLS and proxies: which certificates are trusted, what is told of one that is not, and which way requests go.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test fails by a panic, in its helpers too, and says what it ran"
+)]
 
 use std::fs;
 use std::path::PathBuf;
@@ -15,7 +24,8 @@ const DEFINITIONS: &str = r#"{"flags": [{"key": "gate", "context": "distinct_id"
     "ruleset": {"variants": [{"key": "on", "value": true}], "rollout": [{"rollout_percentage": 1}]}}]}"#;
 
 fn server(tls: Option<Tls>) -> Server {
-    let server = Server::start(Options { token: Some("T0KEN".to_owned()), tls, ..Options::default() }).unwrap();
+    let server =
+        Server::start(Options { token: Some("T0KEN".to_owned()), tls, ..Options::default() }).unwrap();
     server.set_definitions(DEFINITIONS);
     server
 }
@@ -29,7 +39,9 @@ fn ca_file(server: &Server) -> PathBuf {
 }
 
 fn client(host: &str, more: &str) -> Client {
-    let config = format!(r#"{{"token": "T0KEN", "api_host": "{host}", "polling_interval_ms": 50, "retry_base_ms": 10 {more}}}"#);
+    let config = format!(
+        r#"{{"token": "T0KEN", "api_host": "{host}", "polling_interval_ms": 50, "retry_base_ms": 10 {more}}}"#
+    );
     let client = Client::new(Config::from_json(&config).unwrap()).unwrap();
     client.start().unwrap();
     client
@@ -71,11 +83,9 @@ fn a_trusted_certificate() {
 
 #[test]
 fn what_is_wrong_with_a_certificate_is_told() {
-    for (tls, why) in [
-        (Tls::Expired, "expired"),
-        (Tls::WrongName, "not valid for"),
-        (Tls::SelfSigned, "UnknownIssuer"),
-    ] {
+    for (tls, why) in
+        [(Tls::Expired, "expired"), (Tls::WrongName, "not valid for"), (Tls::SelfSigned, "UnknownIssuer")]
+    {
         let server = server(Some(tls));
         let trusted = format!(r#", "ca_file": "{}""#, ca_file(&server).display());
         let text = error(&client(&server.url(), &trusted));
@@ -105,7 +115,10 @@ fn ca_files() {
         fs::write(&path, content).unwrap();
         let json = format!(r#"{{"token": "t", "ca_file": "{}"}}"#, path.display());
         let error = Client::new(Config::from_json(&json).unwrap()).unwrap_err();
-        assert!(error.to_string().starts_with("config: ca_file: ") && error.to_string().contains(why), "{error}");
+        assert!(
+            error.to_string().starts_with("config: ca_file: ") && error.to_string().contains(why),
+            "{error}"
+        );
     }
 }
 
@@ -118,7 +131,11 @@ fn a_proxy_of_the_configuration() {
     client.wait_ready(LONG).unwrap();
     assert!(client.boolean("gate", &user(), false));
     let authority = server.url().trim_start_matches("https://").to_owned();
-    assert!(proxy.requests().iter().all(|request| *request == format!("CONNECT {authority}")), "{:?}", proxy.requests());
+    assert!(
+        proxy.requests().iter().all(|request| *request == format!("CONNECT {authority}")),
+        "{:?}",
+        proxy.requests()
+    );
     assert!(!proxy.requests().is_empty());
     client.shutdown(LONG).unwrap();
     proxy.stop();
@@ -174,7 +191,16 @@ fn the_environment() {
         let before = proxy.requests().len();
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args(["the_environment", "--exact", "--nocapture"]).env("MPFLAGS_TEST_HOST", host);
-        for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy"] {
+        for name in [
+            "HTTPS_PROXY",
+            "https_proxy",
+            "ALL_PROXY",
+            "all_proxy",
+            "HTTP_PROXY",
+            "http_proxy",
+            "NO_PROXY",
+            "no_proxy",
+        ] {
             command.env_remove(name);
         }
         let output = command.envs(variables.iter().copied()).output().unwrap();

@@ -1,10 +1,21 @@
 //! Remote evaluation: every kind of answer, over real sockets.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test fails by a panic, in its helpers too, and says what it ran"
+)]
 
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mpflags::{Ask, Client, Config, Context, ErrorCode, ErrorKind, Evaluation, Item, Reason, State, ValueType};
+use mpflags::{
+    Ask, Client, Config, Context, ErrorCode, ErrorKind, Evaluation, Item, Reason, State, ValueType,
+};
 use mpflags_dev::{Fault, Kind, Options, Server};
 use serde_json::{Value, json};
 
@@ -34,12 +45,14 @@ fn client(server: &Server, more: &str) -> Client {
 }
 
 fn user(id: &str) -> Context {
-    Context::from_json(&format!(r#"{{"distinct_id": "{id}", "custom_properties": {{"plan": "Pro"}}}}"#)).unwrap()
+    Context::from_json(&format!(r#"{{"distinct_id": "{id}", "custom_properties": {{"plan": "Pro"}}}}"#))
+        .unwrap()
 }
 
 /// Answers every evaluation with this.
 fn answer(server: &Server, status: u16, body: &str) {
-    let fault = Fault { status: Some(status), body: Some(body.to_owned()), ..Fault::new("/flags", Kind::Status) };
+    let fault =
+        Fault { status: Some(status), body: Some(body.to_owned()), ..Fault::new("/flags", Kind::Status) };
     server.set_faults(vec![fault]).unwrap();
 }
 
@@ -71,11 +84,18 @@ fn one_flag() {
     assert_eq!(client.integer("size", &user("u1"), 0), 50);
     assert_eq!(client.double("size", &user("u1"), 0.0), 50.0);
     assert_eq!(client.string("size", &user("u1"), "default"), "default");
-    let once = client.evaluate_json("gate", r#"{"distinct_id": "u1"}"#, Ask::new().wanting(ValueType::String));
+    let once =
+        client.evaluate_json("gate", r#"{"distinct_id": "u1"}"#, Ask::new().wanting(ValueType::String));
     failed(&once, ErrorCode::TypeMismatch, "expected string, the variant holds a boolean");
     for key in ["nobody", "missing"] {
         let evaluation = client.evaluate(key, &user("u1"), Ask::new());
-        failed(&evaluation, ErrorCode::FlagNotFound, &format!("Mixpanel's answer has no flag `{key}`: there is none, or the user is in none of its groups"));
+        failed(
+            &evaluation,
+            ErrorCode::FlagNotFound,
+            &format!(
+                "Mixpanel's answer has no flag `{key}`: there is none, or the user is in none of its groups"
+            ),
+        );
     }
     let invalid = client.evaluate_json("gate", "{", Ask::new());
     failed(&invalid, ErrorCode::InvalidContext, "context: EOF while parsing an object at line 1 column 1");
@@ -85,7 +105,8 @@ fn one_flag() {
 fn the_request() {
     let server = server();
     let client = client(&server, r#", "wrapper": "go/0.1""#);
-    let context = Context::from_json("{ \"distinct_id\": \"ü &=+\",\n \"n\": 1.50, \"s\": \"a  b\" }").unwrap();
+    let context =
+        Context::from_json("{ \"distinct_id\": \"ü &=+\",\n \"n\": 1.50, \"s\": \"a  b\" }").unwrap();
     client.evaluate("gate", &context, Ask::new());
     client.evaluate_all(&context, Ask::new());
     let seen = requests(&server);
@@ -105,7 +126,10 @@ fn all_flags() {
     let all = client.evaluate_all(&user("u1"), Ask::new());
     let keys: Vec<&str> = all.as_slice().iter().map(Evaluation::key).collect();
     assert_eq!(keys, ["gate", "over", "size"]);
-    assert_eq!((all.get("gate").unwrap().boolean(), all.get("size").unwrap().integer()), (Some(false), Some(50)));
+    assert_eq!(
+        (all.get("gate").unwrap().boolean(), all.get("size").unwrap().integer()),
+        (Some(false), Some(50))
+    );
     assert_eq!(all.failure(), None);
     assert_eq!(requests(&server).len(), 1, "typed reads need no further request");
     client.flush(LONG).unwrap();
@@ -125,7 +149,10 @@ fn overrides_come_first() {
     let server = server();
     let client = client(&server, r#", "overrides": {"gate": false}"#);
     let evaluation = client.evaluate("gate", &user("u1"), Ask::new());
-    assert_eq!((evaluation.boolean(), evaluation.reason(), evaluation.variant()), (Some(false), Reason::Static, Some("override")));
+    assert_eq!(
+        (evaluation.boolean(), evaluation.reason(), evaluation.variant()),
+        (Some(false), Reason::Static, Some("override"))
+    );
     assert!(requests(&server).is_empty());
 }
 
@@ -150,12 +177,22 @@ fn answers() {
     answer(&server, 200, r#"{"flags": {"f": {"variant_key": "v"}}}"#);
     assert_eq!(ask().json(), Some("null"));
     answer(&server, 200, r#"{"flags": {}}"#);
-    failed(&ask(), ErrorCode::FlagNotFound, "Mixpanel's answer has no flag `f`: there is none, or the user is in none of its groups");
+    failed(
+        &ask(),
+        ErrorCode::FlagNotFound,
+        "Mixpanel's answer has no flag `f`: there is none, or the user is in none of its groups",
+    );
     for (body, why) in [
         ("5", "flag `f`: in the answer: invalid type: integer `5`, expected struct WireVariant"),
         ("{}", "flag `f`: in the answer: missing field `variant_key`"),
-        (r#"{"variant_key": 5}"#, "flag `f`: in the answer: variant_key: invalid type: integer `5`, expected a string"),
-        (r#"{"variant_key": "v", "variant_value": 1e400}"#, "flag `f`: in the answer: variant_value: number out of range"),
+        (
+            r#"{"variant_key": 5}"#,
+            "flag `f`: in the answer: variant_key: invalid type: integer `5`, expected a string",
+        ),
+        (
+            r#"{"variant_key": "v", "variant_value": 1e400}"#,
+            "flag `f`: in the answer: variant_value: number out of range",
+        ),
         (
             r#"{"variant_key": "v", "is_qa_tester": "yes"}"#,
             "flag `f`: in the answer: is_qa_tester: invalid type: string \"yes\", expected a boolean",
@@ -173,7 +210,11 @@ fn failures() {
     let ask = || client.evaluate("gate", &user("u1"), Ask::new());
     let long = "x".repeat(5000);
     for (status, body, message) in [
-        (400, r#"{"error": "distinct_id must be provided", "status": "error"}"#, "HTTP 400: distinct_id must be provided"),
+        (
+            400,
+            r#"{"error": "distinct_id must be provided", "status": "error"}"#,
+            "HTTP 400: distinct_id must be provided",
+        ),
         (400, "<html>", "HTTP 400"),
         (404, "", "HTTP 404"),
         (429, "", "HTTP 429"),
@@ -183,7 +224,11 @@ fn failures() {
         (200, "", "not Mixpanel's answer: EOF while parsing a value"),
         (200, "{}", "not Mixpanel's answer: missing field `flags`"),
         (200, r#"{"flags": []}"#, "not Mixpanel's answer: invalid type: sequence, expected an object"),
-        (302, "", "HTTP 302: a redirect is not followed, since it would carry the credentials elsewhere; check api_host"),
+        (
+            302,
+            "",
+            "HTTP 302: a redirect is not followed, since it would carry the credentials elsewhere; check api_host",
+        ),
         (400, &format!(r#"{{"error": "{long}"}}"#), &format!("HTTP 400: {}", "x".repeat(1024))),
     ] {
         answer(&server, status, body);
@@ -201,7 +246,11 @@ fn failures() {
     assert!(client.boolean("gate", &user("u1"), false));
     // The server itself insists on a distinct_id that is a string.
     let evaluation = client.evaluate_json("gate", r#"{"distinct_id": 5}"#, Ask::new());
-    failed(&evaluation, ErrorCode::General, "HTTP 400: distinct_id must be provided in evalContext as a string");
+    failed(
+        &evaluation,
+        ErrorCode::General,
+        "HTTP 400: distinct_id must be provided in evalContext as a string",
+    );
 }
 
 #[test]
@@ -217,7 +266,10 @@ fn contexts_too_large() {
     let encoded = format!(r#"{{"distinct_id": "{}"}}"#, "ü".repeat(20_000));
     let evaluation = client.evaluate_json("gate", &encoded, Ask::new());
     assert_eq!(evaluation.error_code(), Some(ErrorCode::InvalidContext));
-    assert!(evaluation.message().unwrap().ends_with(" bytes of URL; a request takes 65534"), "{evaluation:?}");
+    assert!(
+        evaluation.message().unwrap().ends_with(" bytes of URL; a request takes 65534"),
+        "{evaluation:?}"
+    );
     assert!(requests(&server).is_empty());
 }
 
@@ -226,7 +278,9 @@ fn one_retry_when_the_connection_ends_early() {
     let server = server();
     let client = client(&server, "");
     client.boolean("gate", &user("u1"), false);
-    for fault in [Fault::new("/flags", Kind::Reset), Fault { at_byte: Some(5), ..Fault::new("/flags", Kind::Cut) }] {
+    for fault in
+        [Fault::new("/flags", Kind::Reset), Fault { at_byte: Some(5), ..Fault::new("/flags", Kind::Cut) }]
+    {
         server.set_faults(vec![Fault { times: Some(1), ..fault.clone() }]).unwrap();
         server.clear_requests();
         assert!(client.boolean("gate", &user("u1"), false), "{fault:?}");
@@ -259,7 +313,11 @@ fn time_limits() {
         Fault { bytes_per_second: Some(10), ..Fault::new("/flags", Kind::SlowLoris) },
     ] {
         server.set_faults(vec![fault]).unwrap();
-        for (ask, limit) in [(Ask::new(), 400), (Ask::new().within(Duration::from_millis(100)), 100), (Ask::new().within(Duration::ZERO), 400)] {
+        for (ask, limit) in [
+            (Ask::new(), 400),
+            (Ask::new().within(Duration::from_millis(100)), 100),
+            (Ask::new().within(Duration::ZERO), 400),
+        ] {
             let before = Instant::now();
             failed(&client.evaluate("gate", &user("u1"), ask), ErrorCode::General, "timed out");
             let took = before.elapsed().as_millis();
@@ -364,7 +422,9 @@ fn nothing_secret_reaches_the_caller() {
         let client = client(&server, more);
         for status in [302, 400, 401, 404, 500] {
             answer(&server, status, "<html>");
-            texts.insert(format!("{:?}", client.evaluate("gate", &user("pr1vate"), Ask::new())).replace("pr1vate", ""));
+            texts.insert(
+                format!("{:?}", client.evaluate("gate", &user("pr1vate"), Ask::new())).replace("pr1vate", ""),
+            );
         }
         server.set_faults(vec![Fault::new("*", Kind::Reset)]).unwrap();
         let evaluation = client.evaluate("gate", &user("pr1vate"), Ask::new());
@@ -394,8 +454,14 @@ fn configuration() {
     for (field, why) in [
         (r#""mode": "both""#, "config: mode: expected \"local\" or \"remote\", found another string"),
         (r#""mode": 1"#, "config: mode: expected a string, found a number"),
-        (r#""mode": "remote", "definitions": {}"#, "config: definitions: not allowed in remote mode, which holds none"),
-        (r#""mode": "remote", "definitions_path": "x""#, "config: definitions_path: not allowed in remote mode, which holds none"),
+        (
+            r#""mode": "remote", "definitions": {}"#,
+            "config: definitions: not allowed in remote mode, which holds none",
+        ),
+        (
+            r#""mode": "remote", "definitions_path": "x""#,
+            "config: definitions_path: not allowed in remote mode, which holds none",
+        ),
     ] {
         let error = Config::from_json(&format!(r#"{{"token": "t", {field}}}"#)).unwrap_err();
         assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::InvalidConfig, why));

@@ -52,7 +52,9 @@ impl Client {
     /// Waits for nothing, unless the client is remote: then for the time that `ask` allows. Takes no lock but for a
     /// first exposure; allocates the evaluation's strings once.
     pub fn evaluate(&self, key: &str, context: &Context, ask: Ask) -> Evaluation {
-        self.with_outcome(key, context, ask, |outcome| Evaluation::new(key, outcome, ask.wanted, context.user()))
+        self.with_outcome(key, context, ask, |outcome| {
+            Evaluation::new(key, outcome, ask.wanted, context.user())
+        })
     }
 
     /// Does [`Client::evaluate`] for a context that is used once: `context` is read whole, and only what the flag asks
@@ -64,7 +66,9 @@ impl Client {
         if let Some(value) = current.over(key) {
             return Evaluation::new(key, &Outcome::Override(value), ask.wanted, None);
         }
-        let invalid = |error: Error| Evaluation::new(key, &Outcome::InvalidContext(error.to_string()), ask.wanted, None);
+        let invalid = |error: Error| {
+            Evaluation::new(key, &Outcome::InvalidContext(error.to_string()), ask.wanted, None)
+        };
         if self.parts.config.remote {
             return match Context::from_json(context) {
                 Ok(context) => self.evaluate(key, &context, ask),
@@ -106,7 +110,9 @@ impl Client {
             }
         } else {
             match &current.flags {
-                Some(set) => set.iter().for_each(|(key, entry)| all.add(key, &evaluate_entry(entry, context))),
+                Some(set) => {
+                    set.iter().for_each(|(key, entry)| all.add(key, &evaluate_entry(entry, context)))
+                }
                 None => all.fail(&Outcome::Unavailable(&current.unavailable)),
             }
         }
@@ -126,7 +132,8 @@ impl Client {
             let message = format!("flag `{}`: {why}, so there is no exposure", evaluation.key());
             Error::new(ErrorKind::InvalidArgument, message)
         };
-        let (kept, user) = evaluation.exposure().ok_or_else(|| nothing("the evaluation assigned no variant"))?;
+        let (kept, user) =
+            evaluation.exposure().ok_or_else(|| nothing("the evaluation assigned no variant"))?;
         let user = user.ok_or_else(|| nothing("the context had no distinct_id"))?;
         self.reporting(|events| events.expose_kept(kept, user))
     }
@@ -136,7 +143,13 @@ impl Client {
     }
 
     /// The one way to an outcome with a context at hand: one load of the snapshot, then pure code; or Mixpanel is asked.
-    fn with_outcome<R>(&self, key: &str, context: &Context, ask: Ask, read: impl FnOnce(&Outcome<'_>) -> R) -> R {
+    fn with_outcome<R>(
+        &self,
+        key: &str,
+        context: &Context,
+        ask: Ask,
+        read: impl FnOnce(&Outcome<'_>) -> R,
+    ) -> R {
         self.after_fork();
         let current = self.parts.snapshot.load();
         if self.parts.config.remote && current.over(key).is_none() {
@@ -167,7 +180,11 @@ impl Client {
         let runtime = self.runtime.load_full();
         let timeout = timeout.unwrap_or(self.parts.config.request_timeout);
         let open = !self.closed.load(Ordering::Acquire);
-        Asking { transport: open.then(|| runtime.remote(&self.parts)), clock: self.parts.clock.clone(), timeout }
+        Asking {
+            transport: open.then(|| runtime.remote(&self.parts)),
+            clock: self.parts.clock.clone(),
+            timeout,
+        }
     }
 }
 

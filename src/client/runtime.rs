@@ -93,7 +93,8 @@ impl Runtime {
         };
         let stream = self.stream.clone();
         let panicked = move |text| stream.log(Level::Error, format!("polling ended by a panic: {text}"));
-        let worker = Worker::spawn("mpflags-poll", move |signal| poller.run(signal), panicked).map_err(no_thread)?;
+        let worker =
+            Worker::spawn("mpflags-poll", move |signal| poller.run(signal), panicked).map_err(no_thread)?;
         if delivers {
             self.stream.wake_on_push(worker.signal());
         }
@@ -112,8 +113,10 @@ impl Runtime {
             hurry: self.hurry.clone(),
         };
         let stream = self.stream.clone();
-        let panicked = move |text| stream.log(Level::Error, format!("sending events ended by a panic: {text}"));
-        let worker = Worker::spawn("mpflags-send", move |signal| reporter.run(signal), panicked).map_err(no_thread)?;
+        let panicked =
+            move |text| stream.log(Level::Error, format!("sending events ended by a panic: {text}"));
+        let worker =
+            Worker::spawn("mpflags-send", move |signal| reporter.run(signal), panicked).map_err(no_thread)?;
         self.events.outbox.wake_with(worker.signal());
         Ok(Thread { worker, transport })
     }

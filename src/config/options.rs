@@ -153,14 +153,24 @@ pub const OPTIONS: &[OptionSpec] = &[
         "2000",
         "pause after the first failed request; it doubles, with jitter on top",
     ),
-    option("event_retry_max_ms", "an integer from 10 to 3600000", "60000", "bound of that pause, without the jitter"),
+    option(
+        "event_retry_max_ms",
+        "an integer from 10 to 3600000",
+        "60000",
+        "bound of that pause, without the jitter",
+    ),
     option(
         "event_sink",
         "true or false",
         "false",
         "true: events come out of the item stream instead of being sent",
     ),
-    option("ca_file", "the path of a PEM file", "none", "certificates trusted besides the system's and the bundled ones"),
+    option(
+        "ca_file",
+        "the path of a PEM file",
+        "none",
+        "certificates trusted besides the system's and the bundled ones",
+    ),
     option(
         "wrapper",
         "a string of at most 64 visible ASCII characters",

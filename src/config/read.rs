@@ -19,19 +19,26 @@ pub(super) fn config(json: &str) -> Result<Config, Error> {
     for key in fields.keys() {
         if !OPTIONS.iter().any(|option| option.key == key) {
             let known: Vec<&str> = OPTIONS.iter().map(|option| option.key).collect();
-            return Err(Error::config(format!("config: unknown key `{key}`; known are {}", known.join(", "))));
+            return Err(Error::config(format!(
+                "config: unknown key `{key}`; known are {}",
+                known.join(", ")
+            )));
         }
     }
     let token = fields.text("token")?.ok_or_else(|| Error::config("config: token: required"))?;
     let remote = match fields.string("mode")?.as_deref() {
         None | Some("local") => false,
         Some("remote") => true,
-        Some(_) => return Err(Error::config("config: mode: expected \"local\" or \"remote\", found another string")),
+        Some(_) => {
+            return Err(Error::config("config: mode: expected \"local\" or \"remote\", found another string"));
+        }
     };
     if remote {
         for key in ["definitions", "definitions_path", "definitions_cache_dir"] {
             if fields.take(key).is_some() {
-                return Err(Error::config(format!("config: {key}: not allowed in remote mode, which holds none")));
+                return Err(Error::config(format!(
+                    "config: {key}: not allowed in remote mode, which holds none"
+                )));
             }
         }
     }
@@ -130,7 +137,10 @@ impl<'a> Fields<'a> {
         let prefix = if place.is_empty() { String::new() } else { format!("{place}: ") };
         if !json.trim_start().starts_with('{') {
             // Not left to serde_json, which would quote the value.
-            return Err(Error::config(format!("config: {prefix}expected a JSON object, found {}", kind(json))));
+            return Err(Error::config(format!(
+                "config: {prefix}expected a JSON object, found {}",
+                kind(json)
+            )));
         }
         let RawPairs(pairs) =
             serde_json::from_str(json).map_err(|e| Error::config(format!("config: {prefix}{e}")))?;
@@ -194,7 +204,11 @@ impl<'a> Fields<'a> {
 
     fn object(&mut self, key: &str) -> Result<Option<Box<str>>, Error> {
         let Some(json) = self.take(key) else { return Ok(None) };
-        if json.get().starts_with('{') { Ok(Some(json.get().into())) } else { Err(self.wrong(key, "an object", json.get())) }
+        if json.get().starts_with('{') {
+            Ok(Some(json.get().into()))
+        } else {
+            Err(self.wrong(key, "an object", json.get()))
+        }
     }
 
     fn ms(&mut self, key: &str, range: RangeInclusive<u64>, default: u64) -> Result<Duration, Error> {

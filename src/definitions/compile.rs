@@ -89,10 +89,7 @@ fn named(variants: &[Variant], name: &str) -> Option<usize> {
     variants.iter().position(|v| v.key.to_lowercase() == name)
 }
 
-fn testers(
-    users: Option<Pairs<'_, Option<Text<'_>>>>,
-    variants: &[Variant],
-) -> Box<[(Box<str>, usize)]> {
+fn testers(users: Option<Pairs<'_, Option<Text<'_>>>>, variants: &[Variant]) -> Box<[(Box<str>, usize)]> {
     let mut testers: Vec<(Box<str>, Option<usize>)> = Vec::new();
     for (user, name) in users.map_or_else(Vec::new, |pairs| pairs.0) {
         // An empty name means no tester, even where a variant has the empty key.

@@ -60,7 +60,8 @@ pub(super) fn read(answer: &Answer, endpoint: Endpoint) -> Verdict {
         400 => match body(answer) {
             None => later(": not Mixpanel's answer"),
             Some(Body { failed_records, .. }) if !failed_records.is_empty() => {
-                let why = |record: FailedRecord| (record.index, format!("{}: {}", record.field, record.message));
+                let why =
+                    |record: FailedRecord| (record.index, format!("{}: {}", record.field, record.message));
                 Verdict::PartlyTaken { failed: failed_records.into_iter().map(why).collect() }
             }
             Some(Body { error, .. }) => Verdict::Refused { message: quoted(error) },

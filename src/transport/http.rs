@@ -142,7 +142,8 @@ impl Transport for Http {
 
 fn gzip(body: &[u8]) -> Result<Vec<u8>, Failure> {
     // The fastest level: a batch shrinks to a tenth at any.
-    let mut encoder = flate2::write::GzEncoder::new(Vec::with_capacity(body.len() / 8), flate2::Compression::fast());
+    let mut encoder =
+        flate2::write::GzEncoder::new(Vec::with_capacity(body.len() / 8), flate2::Compression::fast());
     let done = encoder.write_all(body).and_then(|()| encoder.finish());
     done.map_err(|e| Failure::lasting(format!("gzip: {e}")))
 }
@@ -231,7 +232,8 @@ fn query(credentials: &Credentials) -> String {
 
 fn project(credentials: &Credentials) -> String {
     let account = credentials.service_account.as_ref();
-    account.map_or_else(String::new, |account| format!("&project_id={}", percent_encoded(&account.project_id)))
+    account
+        .map_or_else(String::new, |account| format!("&project_id={}", percent_encoded(&account.project_id)))
 }
 
 /// RFC 3986: everything but the unreserved characters.
@@ -271,7 +273,8 @@ fn roots(ca_file: Option<&Path>) -> Result<RootCerts, Error> {
         certificates.push(Certificate::from_der(&der).to_owned());
     }
     if let Some(path) = ca_file {
-        let broken = |e: &dyn std::fmt::Display| Error::config(format!("config: ca_file: {}: {e}", path.display()));
+        let broken =
+            |e: &dyn std::fmt::Display| Error::config(format!("config: ca_file: {}: {e}", path.display()));
         let own: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).map_err(|e| broken(&e))?.collect();
         let own = own.map_err(|e| broken(&e))?;
         if own.is_empty() {
@@ -284,15 +287,18 @@ fn roots(ca_file: Option<&Path>) -> Result<RootCerts, Error> {
 
 /// The proxy of the configuration, or else of the environment, which never applies to this machine.
 fn proxy(config: &Config) -> Result<Option<Proxy>, Error> {
-    let variable = |names: [&str; 2]| names.into_iter().find_map(|name| env::var(name).ok().filter(|v| !v.is_empty()));
+    let variable =
+        |names: [&str; 2]| names.into_iter().find_map(|name| env::var(name).ok().filter(|v| !v.is_empty()));
     let text = match config.proxy.as_deref() {
         Some("") => return Ok(None),
         Some(text) => text.to_owned(),
         None if config.endpoint.is_loopback() => return Ok(None),
-        None => match variable(["HTTPS_PROXY", "https_proxy"]).or_else(|| variable(["ALL_PROXY", "all_proxy"])) {
-            Some(text) => text,
-            None => return Ok(None),
-        },
+        None => {
+            match variable(["HTTPS_PROXY", "https_proxy"]).or_else(|| variable(["ALL_PROXY", "all_proxy"])) {
+                Some(text) => text,
+                None => return Ok(None),
+            }
+        }
     };
     // The URL may hold a password: it is not quoted.
     let broken = |_| Error::config("config: proxy: expected a URL such as http://proxy.example:3128");

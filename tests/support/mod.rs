@@ -33,7 +33,8 @@ pub(crate) fn vectors<V: Vector>(suite: &str) -> Vec<V> {
     let mut all = Vec::new();
     for path in paths {
         let text = fs::read_to_string(&path).unwrap();
-        let read: Suite<V> = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        let read: Suite<V> =
+            serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         assert_eq!(read.suite, suite, "{}", path.display());
         assert!(!read.vectors.is_empty(), "{}: no vectors", path.display());
         all.extend(read.vectors);

@@ -84,7 +84,9 @@ impl From<Item> for mpflags_item {
                 keys: keys.into_iter().map(Text::new).collect(),
                 ..none
             },
-            Item::Event { json } => mpflags_item { kind: MPFLAGS_ITEM_EVENT, event: Some(Text::new(json)), ..none },
+            Item::Event { json } => {
+                mpflags_item { kind: MPFLAGS_ITEM_EVENT, event: Some(Text::new(json)), ..none }
+            }
             _ => none,
         }
     }

@@ -98,7 +98,19 @@ impl Runner {
         let (text, json) = (key.as_ptr().cast(), context.as_ptr().cast());
         // SAFETY: the client is alive, both texts live during the call, and both places are there.
         let status = unsafe {
-            evaluate(self.client, text, key.len(), json, context.len(), 1, value_type, 0, 0, &mut out, &mut err)
+            evaluate(
+                self.client,
+                text,
+                key.len(),
+                json,
+                context.len(),
+                1,
+                value_type,
+                0,
+                0,
+                &mut out,
+                &mut err,
+            )
         };
         assert_eq!(status, 0, "{key}");
         self.tell(out)

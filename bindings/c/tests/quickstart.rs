@@ -77,7 +77,8 @@ fn the_first_example_works() {
 fn the_remote_example_works() {
     let server = server();
     let program = compile("examples/remote.c");
-    let config = |token: &str| format!(r#"{{"token": "{token}", "mode": "remote", "api_host": "{}"}}"#, server.url());
+    let config =
+        |token: &str| format!(r#"{{"token": "{token}", "mode": "remote", "api_host": "{}"}}"#, server.url());
     let output = succeed(Command::new(&program).arg(config("demo")));
     assert!(output.contains("button-color: \"#"), "{output}");
     let [event] = &server.events()[..] else { panic!("{:?}", server.events()) };
