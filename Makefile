@@ -8,13 +8,14 @@ SHELL := /bin/bash
 
 CARGO ?= cargo
 CC ?= cc
+CXX ?= c++
 PYTHON ?= python3
 JOBS ?= 2
 BUILD := build
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 export CC
 
-.PHONY: help demo test bench lint docs mutants header clean need-rust need-cc golden
+.PHONY: help demo test bench lint docs mutants header clean need-rust need-cc need-cxx golden
 
 help:
 	@echo "make demo      runs the C quickstart against mpflags-dev, the embedded Mixpanel stand-in"
@@ -27,6 +28,9 @@ help:
 
 need-rust:
 	@command -v $(CARGO) >/dev/null || { echo "mpflags needs Rust 1.95 or newer: cargo was not found (https://rustup.rs)"; exit 1; }
+
+need-cxx:
+	@command -v $(CXX) >/dev/null || { echo "make test compiles the header as C++ too: $(CXX) was not found (on Debian: apt-get install g++)"; exit 1; }
 
 need-cc:
 	@command -v $(CC) >/dev/null || { echo "mpflags needs a C compiler: $(CC) was not found (on Debian: apt-get install gcc libc6-dev)"; exit 1; }
@@ -41,7 +45,7 @@ demo: need-rust need-cc
 		-L$(TARGET)/release -lmpflags -Wl,-rpath,$(abspath $(TARGET)/release)
 	@bindings/c/examples/demo.sh $(TARGET)/release/mpflags-dev $(BUILD)/quickstart
 
-test: need-rust need-cc golden
+test: need-rust need-cc need-cxx golden
 	@echo "== the core"
 	$(CARGO) test -j$(JOBS) -p mpflags
 	@echo "== mpflags-dev"

@@ -5,8 +5,8 @@ mod runtime;
 
 use std::fmt;
 use std::fs;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -19,7 +19,7 @@ use crate::events::Events;
 use crate::fork;
 use crate::outbox::End;
 use crate::poller::{DEFINITIONS_LIMIT, tell_bootstrap};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Overrides, Snapshot};
 use crate::stream::{Callback, Item, Level, Next, State};
 use crate::transport::http::Settings;
 use crate::variant::FlagValue;
@@ -249,17 +249,21 @@ impl Client {
     pub fn set_override(&self, key: &str, json: &str) -> Result<(), Error> {
         let value = FlagValue::parse(json)
             .map_err(|e| Error::new(ErrorKind::InvalidArgument, format!("override of `{key}`: {e}")))?;
-        self.parts.snapshot.change_overrides(|overrides| {
-            overrides.insert(key.into(), value.clone());
-        });
+        self.change_overrides(|overrides| _ = overrides.insert(key.into(), value.clone()));
         Ok(())
     }
 
     /// Takes back the override of flag `key`, one of the configuration included. Without one it does nothing.
     pub fn clear_override(&self, key: &str) {
-        self.parts.snapshot.change_overrides(|overrides| {
-            overrides.remove(key);
-        });
+        self.change_overrides(|overrides| _ = overrides.remove(key));
+    }
+
+    fn change_overrides(&self, change: impl Fn(&mut Overrides)) {
+        self.after_fork();
+        let runtime = self.runtime.load();
+        let mut retired = runtime.retired.lock().unwrap_or_else(PoisonError::into_inner);
+        self.parts.snapshot.change_overrides(change, &mut retired);
+        retired.sweep();
     }
 
     fn reporting(&self, report: impl FnOnce(&Events) -> Result<(), Error>) -> Result<(), Error> {

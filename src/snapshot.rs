@@ -49,12 +49,12 @@ impl Snapshot {
         retired.0.push(self.change(|current| current.unavailable = why.clone()));
     }
 
-    pub(crate) fn change_overrides(&self, change: impl Fn(&mut Overrides)) {
-        self.change(|current| {
+    pub(crate) fn change_overrides(&self, change: impl Fn(&mut Overrides), retired: &mut Retired) {
+        retired.0.push(self.change(|current| {
             let mut overrides = (*current.overrides).clone();
             change(&mut overrides);
             current.overrides = Arc::new(overrides);
-        });
+        }));
     }
 
     fn change(&self, change: impl Fn(&mut Current)) -> Arc<Current> {
@@ -135,7 +135,9 @@ mod tests {
     #[test]
     fn overrides_and_flags_change_independently() {
         let snapshot = Snapshot::new(None, Overrides::new());
-        snapshot.change_overrides(|overrides| _ = overrides.insert("f".into(), FlagValue::Null));
+        let mut retired = Retired::default();
+        snapshot
+            .change_overrides(|overrides| _ = overrides.insert("f".into(), FlagValue::Null), &mut retired);
         snapshot.replace(set(1), &mut Retired::default());
         snapshot.set_unavailable(&Unavailable::CredentialsRefused(401), &mut Retired::default());
         let current = snapshot.load();

@@ -1,6 +1,6 @@
 //! Whatever of a client has a lock or a thread: made when it starts, replaced in the child of a fork, ended at shutdown.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use once_cell::sync::OnceCell;
@@ -13,7 +13,7 @@ use crate::event::{Sender, token_json};
 use crate::events::Events;
 use crate::poller::Poller;
 use crate::reporter::{Hurry, Reporter};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Retired, Snapshot};
 use crate::status::Status;
 use crate::stream::{Callback, Level, State, Stream};
 use crate::transport::Transport;
@@ -25,6 +25,8 @@ pub(super) struct Runtime {
     pub(super) stream: Arc<Stream>,
     pub(super) events: Events,
     hurry: Arc<Hurry>,
+    /// What changes of overrides replaced: freed by the next change, never by an evaluation.
+    pub(super) retired: Mutex<Retired>,
     poller: OnceCell<Thread>,
     reporter: OnceCell<Thread>,
     /// The connections of remote evaluations, made with the first.
@@ -57,6 +59,7 @@ impl Runtime {
             events: Events::new(&parts.config, &parts.clock, &stream),
             stream,
             hurry: Arc::new(Hurry::default()),
+            retired: Mutex::default(),
             poller: OnceCell::new(),
             reporter: OnceCell::new(),
             remote: OnceCell::new(),

@@ -30,7 +30,9 @@ pub(super) fn config(json: &str) -> Result<Config, Error> {
         None | Some("local") => false,
         Some("remote") => true,
         Some(_) => {
-            return Err(Error::config("config: mode: expected \"local\" or \"remote\", found another string"));
+            return Err(Error::config(
+                "config: mode: expected \"local\" or \"remote\", found another string",
+            ));
         }
     };
     if remote {

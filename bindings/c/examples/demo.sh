@@ -14,12 +14,13 @@ finish() {
 trap finish EXIT
 
 cp "$root/dev/samples/definitions.json" "$work/definitions.json"
-"$server" --definitions "$work/definitions.json" --token demo-token --port-file "$work/port" >"$work/dev.log" &
+"$server" --definitions "$work/definitions.json" --token demo-token --port-file "$work/port" --verbose >"$work/dev.log" &
 dev=$!
 for _ in $(seq 100); do [ -s "$work/port" ] && break; sleep 0.05; done
 [ -s "$work/port" ] || { echo "mpflags-dev did not start"; cat "$work/dev.log"; exit 1; }
 echo "== mpflags-dev plays Mixpanel on port $(cat "$work/port"), with dev/samples/definitions.json"
 
+: >"$work/quickstart.log"
 "$quickstart" "http://127.0.0.1:$(cat "$work/port")" demo-token 5 >"$work/quickstart.log" 2>&1 &
 run=$!
 tail -n +1 -f --pid="$run" "$work/quickstart.log" &
@@ -32,6 +33,8 @@ mv "$work/next.json" "$work/definitions.json"
 status=0
 wait "$run" || status=$?
 wait "$show" 2>/dev/null || true
-grep -q "search-page-size" "$work/quickstart.log" || { echo "the demo did not show the change"; exit 1; }
+grep -q "search-page-size.*500" "$work/quickstart.log" || { echo "the quickstart did not see the change"; exit 1; }
 [ "$status" -eq 0 ] || { echo "the quickstart ended with status $status"; exit 1; }
+echo "== exposures that arrived at mpflags-dev"
+grep 'experiment_started' "$work/dev.log" || { echo "none"; cat "$work/dev.log"; exit 1; }
 echo "== stopped cleanly"
