@@ -123,8 +123,11 @@ impl Outbox {
         if !self.reserve() {
             return false;
         }
+        // Updates of one profile must stay in order, so all go the same way; an event tells its time.
+        let index =
+            if event.is_profile() { 0 } else { self.counts.enqueued.load(Ordering::Relaxed) as usize };
         let fresh = {
-            let shard = self.shard(self.counts.enqueued.load(Ordering::Relaxed) as usize);
+            let shard = self.shard(index);
             self.push(&mut lock(&shard.events), event)
         };
         self.added(fresh);

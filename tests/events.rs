@@ -299,6 +299,20 @@ fn track_and_people() {
 }
 
 #[test]
+fn profile_updates_stay_in_order() {
+    let server = server();
+    let client = started(&server, "");
+    for n in 0..100 {
+        client.people_update("$set", "u1", &format!(r#"{{"n": {n}}}"#)).unwrap();
+        client.track("E", "u1", "{}").unwrap();
+    }
+    flushed(&client);
+    let seen: Vec<u64> =
+        server.events().iter().filter_map(|event| event.json["$set"]["n"].as_u64()).collect();
+    assert_eq!(seen, (0..100).collect::<Vec<u64>>());
+}
+
+#[test]
 fn wrong_events() {
     let server = server();
     let client = client(&server, "");
