@@ -1,6 +1,5 @@
 """Builds what bench/run.py and bench/instructions run: the library, the stand-in server, the C programs, the workload."""
 
-import json
 import os
 import shutil
 import subprocess
@@ -16,10 +15,10 @@ TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve()
 SOURCES = ROOT / "bindings" / "c" / "bench"
 
 
-def cargo(*arguments, capture=False):
+def cargo(*arguments):
     command = ["cargo", *arguments, "-j2"]
     try:
-        return subprocess.run(command, cwd=ROOT, check=True, text=True, stdout=subprocess.PIPE if capture else None).stdout
+        subprocess.run(command, cwd=ROOT, check=True)
     except subprocess.CalledProcessError as error:
         sys.exit(f"bench: {' '.join(command)}: exit {error.returncode}")
 
@@ -49,16 +48,6 @@ def program(name):
 def server():
     """A copy of mpflags-dev."""
     return shutil.copy(TARGET / "release" / "mpflags-dev", OUT / "bin" / "mpflags-dev")
-
-
-def rust_benchmark():
-    """The program of benches/core.rs."""
-    messages = cargo("bench", "--bench", "core", "--no-run", "--message-format=json", capture=True)
-    for line in messages.splitlines():
-        message = json.loads(line)
-        if message.get("target", {}).get("name") == "core" and message.get("executable"):
-            return shutil.copy(message["executable"], OUT / "bin" / "core")
-    sys.exit("bench: cargo built no benchmark")
 
 
 def rustc():

@@ -4,7 +4,7 @@
     bench/run.py [--quick] [--no-build] [--no-peers]
 
 --quick takes few samples, to see that everything runs; --no-build takes what was built last; --no-peers leaves the
-official SDK out. It takes about two minutes, and the table also goes to build/bench/results.md.
+official SDK out. It takes about four minutes, and the table also goes to build/bench/results.md.
 
 Nothing here fails because something is slow. What gates is countable: bench/instructions, and the tests.
 
@@ -26,6 +26,9 @@ How it measures:
 * A sample tells wall time and processor time. Where they differ by over 5 % somebody else had the processor: the sample
   is taken anew, three times at most, and then its processor time counts. The share of such samples is told.
 * Exposures are off wherever a row does not say otherwise, for the official SDK too.
+* Events go to mpflags-dev on the same two processors, which reads and checks each: what it takes of them is told. The
+  queue is filled while the client waits for a retry, so what is timed is delivery alone, over an open connection. An
+  answer 413 makes the client halve its batches, for good: five of them to one of 1,600 events leave batches of 50.
 * Loading and memory are of fresh processes, flags and no flags in turn: the difference is what flags cost.
 * `reference` is a chain of FNV-1a hashes, 43.2 ns on the machine that the goals were set on. Where it is slower, "met"
   is decided on the time that the figure would have there, and says so.
@@ -79,8 +82,8 @@ class Worker:
 class Server:
     """mpflags-dev."""
 
-    def __init__(self, definitions):
-        command = [OUT / "bin" / "mpflags-dev", "--stop-with-stdin", "--definitions", OUT / definitions]
+    def __init__(self, definitions, *arguments):
+        command = [OUT / "bin" / "mpflags-dev", "--stop-with-stdin", "--definitions", OUT / definitions, *arguments]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.url, control = (self.process.stdout.readline().split()[-1] for _ in range(2))
         self.control = control.removeprefix("http://")
@@ -91,6 +94,14 @@ class Server:
         answer = connection.getresponse().read()
         connection.close()
         return answer
+
+    def fault(self, *faults):
+        """Replaces all faults."""
+        self.call("PUT", "/__dev/faults", json.dumps(faults))
+
+    def processor_seconds(self):
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def polls(self, at_least=0):
         """The statuses of the polls so far, once there are so many."""
@@ -163,14 +174,18 @@ class Table:
         met = ""
         if goal is not None:
             met = "yes" if (median >= goal if at_least else median <= goal) else "**no**"
-            if timed and met != "yes" and median / self.slowness <= goal:
-                met = f"yes, at {time_text(median / self.slowness)}"
+            there = median * self.slowness if at_least else median / self.slowness
+            if timed and met != "yes" and (there >= goal if at_least else there <= goal):
+                met = f"yes, at {text(there)}"
         range_text = "" if len(values) == 1 else f"{text(low)} – {text(high)}"
         sign = "≥" if at_least else "≤"
         self.rows.append([figure, text(median), range_text, "" if goal is None else f"{sign} {text(goal)}", met, against])
 
     def time(self, figure, ns, goal=None, against=""):
         self.add(figure, ns, time_text, goal, against=against, timed=True)
+
+    def rate(self, figure, per_second, goal, against="", timed=True):
+        self.add(figure, per_second, lambda value: f"{round(value, -3):,.0f}/s", goal, at_least=True, against=against, timed=timed)
 
     def text(self):
         rows = [self.HEAD, *self.rows]
@@ -202,7 +217,7 @@ def evaluations(workers, samples, quick):
     if "mixpanel" in workers:
         cases += [("mixpanel", case) for case in ("eq", "and5", "eq-500")]
     samples.run(workers, cases, 3 if quick else 31, 15)
-    slow = [("c", "load"), ("rust", "all")]
+    slow = [("c", "load"), ("c", "all")]
     if "mixpanel" in workers:
         slow += [("mixpanel", "load"), ("mixpanel", "all")]
     samples.run(workers, slow, 2 if quick else 11, 60)
@@ -316,6 +331,118 @@ def unchanged_polls(server, quick):
     return (at_last[0] - at_first[0]) / polls, (at_last[1] - at_first[1]) / polls, at_last[2]
 
 
+def printed(name, *arguments):
+    """What a program printed, as rows of words."""
+    command = [str(word) for word in (OUT / "bin" / name, *arguments)]
+    return [line.split() for line in subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE).stdout.splitlines()]
+
+
+def exposure_costs(quick):
+    """`idle` and `sending` → blocks of bindings/c/bench/exposures.c."""
+    server = Server("definitions-0.json", "--events", "count")
+    users = 20_000 if quick else 100_000
+    blocks = {"idle": [], "sending": []}
+    for _ in range(1 if quick else 5):
+        for kind, url in (("idle", []), ("sending", [server.url])):
+            *rows, statistic = printed("exposures", OUT, users, *url)
+            statistic = json.loads(" ".join(statistic))
+            if statistic["enqueued"] != users or sum(statistic["dropped"].values()) > 0:
+                sys.exit(f"bench: not every exposure was one: {statistic}")
+            blocks[kind] += [[float(word) for word in row] for row in rows]
+    server.end()
+    return blocks
+
+
+class Delivery:
+    """bindings/c/bench/deliver.c and its server."""
+
+    def __init__(self, batch, events, tls=True, delay=None):
+        self.batch, self.events = batch, events
+        ca_file = OUT / f"ca-{batch}.pem"
+        tls = ["--tls", "good", "--ca-file", ca_file] if tls else []
+        self.server = Server("definitions-0.json", "--events", "count", *tls)
+        self.lasting = [] if delay is None else [{"path": "/track", "kind": "delay", "delay_ms": delay}]
+        self.samples = []
+        command = [str(word) for word in (OUT / "bin" / "deliver", OUT, self.server.url, ca_file if tls else "")]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        if batch < 2000:
+            times, rest = 0, 1600
+            while rest > batch:
+                times, rest = times + 1, rest // 2
+            self.server.fault({"path": "/track", "kind": "status", "status": 413, "times": times})
+            self.ask("put 1600")
+            self.ask("flush 10000")
+
+    def ask(self, line):
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+        return [int(word) for word in self.process.stdout.readline().split()]
+
+    def sample(self):
+        """Events per second, and per event the nanoseconds of processor that the library and the server took."""
+        self.server.call("DELETE", "/__dev/requests")
+        self.server.call("DELETE", "/__dev/events")
+        # The first 2,000 start a request, and after its failure nothing is sent until the flush.
+        self.server.fault({"path": "/track", "kind": "status", "status": 503, "times": 1}, *self.lasting)
+        self.ask("put 2000")
+        self.server.polls(1)
+        time.sleep(0.05)
+        self.ask(f"put {self.events - 2000}")
+        before = self.server.processor_seconds()
+        wall, cpu, undelivered = self.ask("flush 60000")
+        theirs = (self.server.processor_seconds() - before) * 1e9
+        counts = json.loads(self.server.call("GET", "/__dev/events?limit=0"))["counts"]
+        requests = len(self.server.polls()) - 1
+        if undelivered or counts["accepted"] != self.events or counts["duplicates"] or requests != -(-self.events // self.batch):
+            sys.exit(f"bench: {undelivered} undelivered, {counts}, {requests} requests")
+        self.samples.append((self.events / wall * 1e9, cpu / self.events, theirs / self.events))
+
+    def end(self):
+        self.process.stdin.close()
+        self.process.wait()
+        self.server.end()
+
+
+def deliveries(quick):
+    share = 5 if quick else 1
+    all_of_them = {
+        "50": Delivery(50, 200_000 // share),
+        "2000": Delivery(2000, 800_000 // share),
+        "away": Delivery(2000, 200_000 // share, tls=False, delay=20),
+    }
+    for number in range(2 if quick else 8):
+        for delivery in random.sample(list(all_of_them.values()), len(all_of_them)):
+            delivery.sample()
+            if number == 0:
+                delivery.samples.clear()
+    for delivery in all_of_them.values():
+        delivery.end()
+    return {name: delivery.samples for name, delivery in all_of_them.items()}
+
+
+def outages(quick):
+    """Segments of bindings/c/bench/outages.c: kind → rows of p50, p99, p99.9, the longest."""
+    servers = [Server("definitions-0.json", "--events", "count") for _ in range(3)]
+    servers[1].fault({"path": "/track", "kind": "delay", "delay_ms": 20})
+    servers[2].fault({"path": "/track", "kind": "hang"})
+    rows = {}
+    for kind, _, *words in printed("outages", OUT, 200, 4 if quick else 17, *(server.url for server in servers)):
+        rows.setdefault(kind, []).append([float(word) for word in words])
+    for server in servers:
+        server.end()
+    # The first round starts from nothing.
+    return {kind: segments[1:] for kind, segments in rows.items()}
+
+
+def remote(quick):
+    """Wall and processor time of each run of bindings/c/bench/remote.c, in nanoseconds."""
+    server = Server("definitions-10.json")
+    server.fault({"path": "/flags", "kind": "delay", "delay_ms": 20})
+    runs = [[int(word) for word in row] for row in printed("remote", OUT, server.url, 64, 20 if quick else 200, 2 if quick else 4)]
+    server.end()
+    return runs
+
+
 def stripped_size(library):
     copy = OUT / "lib" / "stripped.so"
     shutil.copyfile(library, copy)
@@ -352,12 +479,11 @@ def main():
     else:
         library = programs.library("mpflags-dev")
         programs.server()
-        programs.rust_benchmark()
-    for name in ("worker", "fresh", "polls", "swaps"):
+    for name in ("worker", "fresh", "polls", "swaps", "exposures", "deliver", "outages", "remote"):
         programs.program(name)
 
     say = lambda text: print(text, file=sys.stderr, flush=True)  # noqa: E731
-    workers = {"c": Worker("c", [OUT / "bin" / "worker", OUT]), "rust": Worker("rust", [OUT / "bin" / "core", "worker"])}
+    workers = {"c": Worker("c", [OUT / "bin" / "worker", OUT])}
     second = Worker("c, a second process", [OUT / "bin" / "worker", OUT])
     if not options.no_peers:
         python, why = peer()
@@ -382,6 +508,14 @@ def main():
     polls = {name: unchanged_polls(servers[name], options.quick) for name in ("10", "1000")}
     for server in servers.values():
         server.end()
+    say("exposures")
+    blocks = exposure_costs(options.quick)
+    say("delivery")
+    delivered = deliveries(options.quick)
+    say("evaluating while events cannot be delivered")
+    latencies = outages(options.quick)
+    say("remote")
+    asked = remote(options.quick)
 
     reference = spread(samples["c", "reference"])
     table = Table(max(1.0, reference[0] / REFERENCE_NS))
@@ -394,8 +528,7 @@ def main():
     table.time("C, context as JSON, and5, with an evaluation handle", c("json-and5"), 600, against(samples, ("c", "json-and5"), ("mixpanel", "and5")))
     table.time("the same, eq", c("json-eq"))
     table.time("C, 500 properties as JSON, eq", c("json-500"), 25_000, against(samples, ("c", "json-500"), ("mixpanel", "eq-500")))
-    all_ns = samples["rust", "all"]
-    table.time("all variants of 1,000 flags (Rust: C has no such call yet)", all_ns, 150_000, against(samples, ("rust", "all"), ("mixpanel", "all")))
+    table.time("all variants of 1,000 flags, freed", c("all"), 150_000, against(samples, ("c", "all"), ("mixpanel", "all")))
     for case, (rounds, undisturbed) in scaling.items():
         pairs = [rates["threads"] / rates["processes"] for rates in rounds]
         alone = statistics.median(rates["threads"] / rates["one"] for rates in rounds)
@@ -429,6 +562,31 @@ def main():
     text = f"10 flags: {few[1]:.0f} B; calls {many[0]:.0f} and {few[0]:.0f}; largest {many[2]} B"
     table.add("allocated by a 304 poll, 1,000 flags", [many[1]], lambda value: f"{value:.0f} B", few[1] + 1024, against=text)
 
+    for kind, words in (("idle", "nothing sent meanwhile"), ("sending", "sent meanwhile, the server on the same processors")):
+        plain, first, repeat = ([row[i] for row in blocks[kind]] for i in range(3))
+        text = f"mean {time_text(statistics.mean(first) - statistics.mean(plain))}; evaluations {time_text(statistics.median(first))} and {time_text(statistics.median(plain))}"
+        costs = [with_it - without for with_it, without in zip(first, plain)]
+        table.time(f"exposure of a new user, to the evaluating thread: {words}", costs, 250, text)
+        if kind == "idle":
+            table.time("its repeat within the window", [again - without for again, without in zip(repeat, plain)])
+    for name, words, goal in (
+        ("50", "TLS on loopback, batches of 50", 200e3),
+        ("2000", "TLS on loopback, batches of 2,000", 500e3),
+        ("away", "server 20 ms away, batches of 2,000", 60e3),
+    ):
+        rates, ours, theirs = zip(*delivered[name])
+        text = f"processor for an event: library {time_text(statistics.median(ours))}, server {time_text(statistics.median(theirs))}"
+        table.rate(f"delivered, {words}", rates, goal, text, timed=name != "away")
+    kinds = {"slow": "20 ms away", "hung": "that hangs", "full": "that hangs, and a full queue"}
+    for kind, words in kinds.items():
+        for column, name, goal in ((0, "p50", 1.2), (1, "p99", 2)):
+            ratios = [row[column] / quiet[column] for row, quiet in zip(latencies[kind], latencies["quiet"])]
+            ns = {of: time_text(statistics.median(row[column] for row in latencies[of])) for of in (kind, "quiet")}
+            table.add(f"{name} of evaluations with exposures, events server {words}", ratios, ratio_text, goal, against=f"{ns[kind]}, quiet {ns['quiet']}")
+    ideal = 20e6 * (20 if options.quick else 200)
+    text = f"ideal {ideal / 1e9:.1f} s; with connecting {asked[0][0] / 1e9:.2f} s; processor {statistics.median(row[1] for row in asked) / 1e9:.2f} s"
+    table.add("remote, 64 threads × 200 evaluations, server 20 ms away", [wall / 1e9 for wall, _ in asked[1:]], lambda s: f"{s:.2f} s", against=text)
+
     processor = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "?")
     lines = [
         f"{programs.rustc()}; {processor}, {os.cpu_count()} processors; load {os.getloadavg()[0]:.1f}",
@@ -444,6 +602,7 @@ def main():
     raw = {
         "samples": {f"{name} {case}": values for (name, case), values in samples.items()},
         "scaling": scaling, "memory": memory, "segments": segments, "polls": polls,
+        "exposures": blocks, "delivered": delivered, "outages": latencies, "remote": asked,
     }
     (OUT / "results.json").write_text(json.dumps(raw))
 

@@ -78,3 +78,17 @@ pub(crate) fn place(path: &serde_path_to_error::Path) -> Option<String> {
         None => Some(text.to_owned()),
     }
 }
+
+/// What JSON begins with, by name: for messages that must not quote it.
+pub(crate) fn json_kind(json: &str) -> &'static str {
+    match json.trim_start().bytes().next() {
+        None => "nothing",
+        Some(b'{') => "an object",
+        Some(b'[') => "an array",
+        Some(b'"') => "a string",
+        Some(b't' | b'f') => "a boolean",
+        Some(b'n') => "null",
+        Some(b'-' | b'0'..=b'9') => "a number",
+        Some(_) => "something that is no JSON",
+    }
+}

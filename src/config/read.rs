@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::{Config, Credentials, OPTIONS, ServiceAccount};
 use crate::endpoint::Endpoint;
-use crate::error::{Error, without_position};
+use crate::error::{Error, json_kind, without_position};
 use crate::value::RawPairs;
 use crate::variant::FlagValue;
 
@@ -141,7 +141,7 @@ impl<'a> Fields<'a> {
             // Not left to serde_json, which would quote the value.
             return Err(Error::config(format!(
                 "config: {prefix}expected a JSON object, found {}",
-                kind(json)
+                json_kind(json)
             )));
         }
         let RawPairs(pairs) =
@@ -177,7 +177,7 @@ impl<'a> Fields<'a> {
     }
 
     fn wrong(&self, key: &str, expected: &str, json: &str) -> Error {
-        Error::config(format!("config: {}: expected {expected}, found {}", self.path_of(key), kind(json)))
+        Error::config(format!("config: {}: expected {expected}, found {}", self.path_of(key), json_kind(json)))
     }
 
     fn flag(&mut self, key: &str) -> Result<Option<bool>, Error> {
@@ -231,22 +231,8 @@ impl<'a> Fields<'a> {
         match serde_json::from_str::<u64>(json.get()) {
             Ok(integer) if range.contains(&integer) => Ok(integer),
             // A number is no secret, and seeing it helps.
-            _ if kind(json.get()) == "a number" => Err(wrong(json.get())),
-            _ => Err(wrong(kind(json.get()))),
+            _ if json_kind(json.get()) == "a number" => Err(wrong(json.get())),
+            _ => Err(wrong(json_kind(json.get()))),
         }
-    }
-}
-
-/// What JSON begins with, by name.
-fn kind(json: &str) -> &'static str {
-    match json.trim_start().bytes().next() {
-        None => "nothing",
-        Some(b'{') => "an object",
-        Some(b'[') => "an array",
-        Some(b'"') => "a string",
-        Some(b't' | b'f') => "a boolean",
-        Some(b'n') => "null",
-        Some(b'-' | b'0'..=b'9') => "a number",
-        Some(_) => "something that is no JSON",
     }
 }

@@ -96,6 +96,18 @@ static uint64_t new_context_5(const workload *w, uint64_t times) {
     return times;
 }
 
+/* All 1,000 flags, and the freeing of what they came out as. */
+static uint64_t all(const workload *w, uint64_t times) {
+    uint64_t sum = 0;
+    for (uint64_t i = 0; i < times; i++) {
+        mpflags_evaluations *evaluations = NULL;
+        mpflags_client_evaluate_all(w->client, w->context, 0, 0, &evaluations, NULL);
+        sum += mpflags_evaluations_count(evaluations);
+        mpflags_evaluations_free(evaluations);
+    }
+    return sum;
+}
+
 /* One 40-byte FNV-1a after another, each from the state of the last: 43 ns on the machine that the goals were set on,
    in its fast phase. It tells how fast this machine is now. */
 static uint64_t reference(const workload *w, uint64_t times) {
@@ -120,6 +132,7 @@ static const struct {
     {"json-and5", json_and5},
     {"json-500", json_500},
     {"context", new_context_5},
+    {"all", all},
     {"reference", reference},
 };
 
@@ -155,6 +168,9 @@ static inline workload load_workload(const char *directory) {
     expect_match(encoded(&w, MPFLAGS_S("bench-eq"), w.json));
     expect_match(encoded(&w, MPFLAGS_S("bench-and5"), w.json));
     expect_match(encoded(&w, MPFLAGS_S("bench-eq"), w.json_500));
+    if (all(&w, 1) != 1000) {
+        fail("there are not 1,000 evaluations");
+    }
     return w;
 }
 

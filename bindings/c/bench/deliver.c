@@ -1,0 +1,51 @@
+/* Delivers exposures.
+
+       deliver DIRECTORY URL CA_FILE
+
+   A line of standard input is answered with one: `put COUNT` enqueues so many exposures, and tells how many;
+   `flush MILLISECONDS` brings them to URL, and tells `WALL_NS CPU_NS UNDELIVERED`, the processor time of all threads.
+   A retry waits ten minutes here, or until the next flush: after a failed request bench/run.py has time to fill the queue.
+   CA_FILE is "" without TLS. */
+
+#include "users.h"
+
+enum { USERS = 5000 };
+
+int main(int argc, char **argv) {
+    if (argc != 4) {
+        fail("usage: deliver DIRECTORY URL CA_FILE");
+    }
+    char config[8192], ca_file[4096] = "", line[64];
+    if (argv[3][0] != '\0') {
+        snprintf(ca_file, sizeof ca_file, ",\"ca_file\":\"%s\"", argv[3]);
+    }
+    /* Without a memory of exposures each evaluation reports. */
+    const char *form = "{\"token\":\"bench\",\"enable_polling\":false,\"definitions_path\":\"%s/definitions-10.json\",\"api_host\":\"%s\","
+                       "\"exposure_dedupe_capacity\":0,\"event_queue_capacity\":2000000,\"event_batch_size\":2000,"
+                       "\"event_flush_interval_ms\":3600000,\"event_retry_base_ms\":600000,\"event_retry_max_ms\":3600000%s}";
+    int len = snprintf(config, sizeof config, form, argv[1], argv[2], ca_file);
+    mpflags_client *client = new_client(config, (size_t)len);
+    mpflags_context **users = new_users(argv[1], USERS);
+    mpflags_error *error = NULL;
+    check(mpflags_client_start(client, &error), error);
+    while (fgets(line, sizeof line, stdin) != NULL) {
+        unsigned count;
+        if (sscanf(line, "put %u", &count) == 1) {
+            for (unsigned i = 0; i < count; i++) {
+                shows(client, users[i % USERS]);
+            }
+            printf("%u\n", count);
+        } else if (sscanf(line, "flush %u", &count) == 1) {
+            uint64_t undelivered = 0, wall = wall_ns(), cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+            check(mpflags_client_flush(client, count, &undelivered, &error), error);
+            wall = wall_ns() - wall;
+            cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+            printf("%llu %llu %llu\n", (unsigned long long)wall, (unsigned long long)cpu, (unsigned long long)undelivered);
+        } else {
+            fail("a line is `put COUNT` or `flush MILLISECONDS`");
+        }
+        fflush(stdout);
+    }
+    mpflags_client_free(client);
+    return 0;
+}
