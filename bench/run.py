@@ -365,6 +365,8 @@ class Delivery:
         self.samples = []
         command = [str(word) for word in (OUT / "bin" / "deliver", OUT, self.server.url, ca_file if tls else "")]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        # It has read CA_FILE then.
+        self.ask("put 0")
         if batch < 2000:
             times, rest = 0, 1600
             while rest > batch:

@@ -38,6 +38,11 @@ impl Cache {
     pub(crate) fn read(&self, limit: u64) -> Result<Option<Cached>, String> {
         let told =
             |problem: &dyn std::fmt::Display| format!("{}: {problem}; it is ignored", self.path.display());
+        // Looked at before it is opened: opening a pipe would wait for somebody to write.
+        match fs::symlink_metadata(&self.path) {
+            Ok(meta) if !meta.is_file() => return Err(told(&"it is no file")),
+            _ => {}
+        }
         let mut file = match File::open(&self.path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -62,7 +67,9 @@ impl Cache {
     /// Replaces the file: written beside it under a name of its own, then renamed, so that a reader sees the old one
     /// or the new one, whole.
     pub(crate) fn write(&self, etag: Option<&str>, body: &[u8]) -> io::Result<()> {
-        let temporary = self.path.with_extension(format!("{}.tmp", process::id()));
+        // Two clients of one token may write at once, in containers with the same process id too.
+        let random = getrandom::u64().unwrap_or_else(|_| u64::from(process::id()));
+        let temporary = self.path.with_extension(format!("{random:016x}.tmp"));
         let written = write_new(&temporary, etag, body).and_then(|()| fs::rename(&temporary, &self.path));
         if written.is_err() {
             // The first error is the one to tell.

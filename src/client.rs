@@ -5,7 +5,7 @@ mod runtime;
 
 use std::fmt;
 use std::fs;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -46,13 +46,12 @@ pub struct Client {
     runtime: ArcSwap<Runtime>,
     /// The fork generation that `runtime` belongs to; [`REBUILDING`] while one is made.
     generation: AtomicU64,
-    started: AtomicBool,
-    closed: AtomicBool,
     /// Takes the items instead of [`Client::next`]. Lives as long as the client or until it is shut down.
     callback: ArcSwapOption<Box<Callback>>,
 }
 
-const REBUILDING: u64 = u64::MAX;
+/// Set beside the generation while its runtime is made.
+const REBUILDING: u64 = 1 << 63;
 
 impl Client {
     /// Makes a client that can evaluate what the configuration brings, and nothing else yet. Reads the files that it
@@ -70,11 +69,9 @@ impl Client {
         let overrides = std::mem::take(&mut config.overrides);
         let (flags, report) = bootstrap(&mut config)?.unzip();
         let flags = flags.map(Arc::new);
-        // A remote client holds nothing and can always ask.
-        let held = flags.is_some() || config.remote;
         let snapshot = Arc::new(Snapshot::new(flags, overrides));
         let parts = Parts { config: Arc::new(config), clock, settings, snapshot };
-        let runtime = Runtime::new(&parts, held);
+        let runtime = Runtime::new(&parts, None);
         if let Some(report) = report {
             tell_bootstrap(&runtime.stream, &report);
         }
@@ -82,8 +79,6 @@ impl Client {
             parts,
             runtime: ArcSwap::from_pointee(runtime),
             generation: AtomicU64::new(fork::generation()),
-            started: AtomicBool::new(false),
-            closed: AtomicBool::new(false),
             callback: ArcSwapOption::empty(),
         })
     }
@@ -96,17 +91,18 @@ impl Client {
     /// Fails with [`ErrorKind::System`] when no thread can be started.
     pub fn start(&self) -> Result<(), Error> {
         self.after_fork();
-        if self.closed.swap(false, Ordering::AcqRel) {
-            self.replace_runtime();
+        let mut runtime = self.runtime.load_full();
+        if runtime.is_closed() {
+            // Of two that start at once, the second one's goes unused.
+            self.runtime.compare_and_swap(&runtime, Arc::new(Runtime::new(&self.parts, Some(&runtime))));
+            runtime = self.runtime.load_full();
         }
-        self.started.store(true, Ordering::Release);
-        self.start_runtime()
+        runtime.start(&self.parts, self.callback())
     }
 
-    fn start_runtime(&self) -> Result<(), Error> {
-        let callback = self.callback.load_full();
-        let callback = callback.map(|callback| -> Arc<Callback> { Arc::new(move |item| callback(item)) });
-        self.runtime.load_full().start(&self.parts, callback)
+    fn callback(&self) -> Option<Arc<Callback>> {
+        let callback = self.callback.load_full()?;
+        Some(Arc::new(move |item| callback(item)))
     }
 
     /// Waits until there is something to evaluate: a fetch, definitions in the configuration, or, after the first
@@ -119,8 +115,7 @@ impl Client {
     pub fn wait_ready(&self, timeout: Duration) -> Result<(), Error> {
         self.after_fork();
         let runtime = self.runtime.load_full();
-        let idle = !self.started.load(Ordering::Acquire) && !self.closed.load(Ordering::Acquire);
-        if idle && !runtime.status.held() {
+        if !runtime.is_started() && !runtime.is_closed() && !runtime.status.held() {
             return Err(Error::new(ErrorKind::InvalidArgument, "the client is not started"));
         }
         runtime.status.wait_ready(deadline(timeout))
@@ -163,14 +158,14 @@ impl Client {
     /// Fails with [`ErrorKind::InvalidArgument`] when the client is started or has a callback.
     pub fn deliver(&self, callback: Box<dyn Fn(Item) + Send + Sync>) -> Result<(), Error> {
         self.after_fork();
-        if self.started.load(Ordering::Acquire) || self.callback.load().is_some() {
-            return Err(Error::new(
-                ErrorKind::InvalidArgument,
-                "a callback is set once, before the client is started",
-            ));
+        let refused =
+            || Error::new(ErrorKind::InvalidArgument, "a callback is set once, before the client is started");
+        if self.runtime.load().is_started() {
+            return Err(refused());
         }
-        self.callback.store(Some(Arc::new(callback)));
-        Ok(())
+        let none: Option<Arc<Box<Callback>>> = None;
+        let before = self.callback.compare_and_swap(&none, Some(Arc::new(callback)));
+        if before.is_some() { Err(refused()) } else { Ok(()) }
     }
 
     /// Puts the text of a panic that was caught at the C boundary into the stream.
@@ -203,10 +198,11 @@ impl Client {
     /// Fails with [`ErrorKind::Closed`] after shutdown.
     pub fn flush(&self, timeout: Duration) -> Result<u64, Error> {
         self.after_fork();
-        if self.closed.load(Ordering::Acquire) {
+        let runtime = self.runtime.load_full();
+        if runtime.is_closed() {
             return Err(closed());
         }
-        Ok(self.runtime.load_full().flush(deadline(timeout)))
+        Ok(runtime.flush(deadline(timeout)))
     }
 
     /// What became of events, as a JSON object: `enqueued`, `sent`, `deduplicated`, `dropped` by cause (`queue_full`,
@@ -225,10 +221,10 @@ impl Client {
     /// behind, and ends when that ends.
     pub fn shutdown(&self, timeout: Duration) -> Result<u64, Error> {
         let deadline = deadline(timeout);
+        // Said before a runtime is made for the child of a fork, so that none is started for this.
+        self.runtime.load().refuse();
         self.after_fork();
-        self.closed.store(true, Ordering::Release);
-        self.started.store(false, Ordering::Release);
-        let (undelivered, left_behind) = self.runtime.load_full().end(deadline, self.parts.config.event_sink);
+        let (undelivered, left_behind) = self.runtime.load_full().end(deadline, &self.parts);
         self.callback.store(None);
         if left_behind {
             return Err(Error::new(
@@ -268,10 +264,8 @@ impl Client {
 
     fn reporting(&self, report: impl FnOnce(&Events) -> Result<(), Error>) -> Result<(), Error> {
         self.after_fork();
-        if self.closed.load(Ordering::Acquire) {
-            return Err(closed());
-        }
-        report(&self.runtime.load().events)
+        let runtime = self.runtime.load();
+        if runtime.is_closed() { Err(closed()) } else { report(&runtime.events) }
     }
 
     /// In the child of a fork: a runtime of its own. One relaxed load otherwise.
@@ -286,32 +280,40 @@ impl Client {
     fn rebuild(&self, now: u64) {
         let mut seen = self.generation.load(Ordering::Acquire);
         while seen != now {
-            if seen == REBUILDING {
+            // Only a thread of this process is worth waiting for: one that a fork interrupted is not in it.
+            if seen == now | REBUILDING {
                 std::thread::yield_now();
                 seen = self.generation.load(Ordering::Acquire);
                 continue;
             }
-            match self.generation.compare_exchange(seen, REBUILDING, Ordering::AcqRel, Ordering::Acquire) {
+            match self.generation.compare_exchange(
+                seen,
+                now | REBUILDING,
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            ) {
                 Err(other) => seen = other,
-                Ok(_) => {
-                    // The old runtime's locks may be held by threads that do not exist here, and its threads cannot
-                    // be joined: it is forgotten, not dropped.
-                    std::mem::forget(self.replace_runtime());
-                    self.generation.store(now, Ordering::Release);
-                    if self.started.load(Ordering::Acquire)
-                        && let Err(error) = self.start_runtime()
-                    {
-                        self.runtime.load().stream.log(Level::Error, format!("after a fork: {error}"));
-                    }
-                    return;
-                }
+                Ok(_) => return self.rebuild_alone(now),
             }
         }
     }
 
-    fn replace_runtime(&self) -> Arc<Runtime> {
-        let held = self.parts.config.remote || self.parts.snapshot.load().flags.is_some();
-        self.runtime.swap(Arc::new(Runtime::new(&self.parts, held)))
+    fn rebuild_alone(&self, now: u64) {
+        let old = self.runtime.load_full();
+        let new = Arc::new(Runtime::new(&self.parts, Some(&old)));
+        if old.is_closed() {
+            new.close();
+        }
+        // The old runtime's locks may be held by threads that do not exist here, and its threads cannot be joined: it
+        // is forgotten, not dropped.
+        std::mem::forget(self.runtime.swap(new.clone()));
+        self.generation.store(now, Ordering::Release);
+        if old.is_started()
+            && let Err(error) = new.start(&self.parts, self.callback())
+        {
+            new.stream.log(Level::Error, format!("after a fork: {error}"));
+        }
+        std::mem::forget(old);
     }
 }
 

@@ -81,6 +81,15 @@ pub(crate) enum Condition {
     Legacy(Legacy),
 }
 
+impl Condition {
+    fn properties(&self) -> &Properties {
+        match self {
+            Condition::Rule(rule) => rule.properties(),
+            Condition::Legacy(legacy) => legacy.properties(),
+        }
+    }
+}
+
 /// Which variant a group gives.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Choice {

@@ -1,11 +1,14 @@
 //! Events: what is sent to Mixpanel, as JSON, and what makes two exposures the same.
 
+use std::collections::HashMap;
 use std::fmt::Write;
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
+use serde::de::IgnoredAny;
+
 use crate::definitions::Flag;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, json_kind};
 use crate::identity::{Identity, push_json_string};
 use crate::value::RawPairs;
 use crate::variant::FlagValue;
@@ -239,9 +242,12 @@ impl Track {
         if properties.len() > EVENT_LIMIT {
             return Err(wrong(&format_args!("larger than {EVENT_LIMIT} bytes")));
         }
-        let RawPairs(pairs) =
-            serde_json::from_str(if properties.trim().is_empty() { "{}" } else { properties })
-                .map_err(|e| wrong(&e))?;
+        let properties = if properties.trim().is_empty() { "{}" } else { properties };
+        if !properties.trim_start().starts_with('{') {
+            // Not left to serde_json, which would quote what may be a user's name.
+            return Err(wrong(&format_args!("expected a JSON object, found {}", json_kind(properties))));
+        }
+        let RawPairs(pairs) = serde_json::from_str(properties).map_err(|e| wrong(&e))?;
         let mut track = Track {
             name: name.into(),
             members: String::with_capacity(properties.len()),
@@ -289,21 +295,18 @@ impl Profile {
             return Ok(Profile { operation, value: "\"\"".into(), user: user(distinct_id)? });
         }
         let read = FlagValue::parse(value).map_err(|e| wrong(&e))?;
-        match (operation, &read) {
-            ("$unset", FlagValue::Array(json)) => {
-                serde_json::from_str::<Vec<String>>(json).map_err(|e| wrong(&e))?;
-            }
-            ("$add", FlagValue::Object(json)) => {
-                serde_json::from_str::<std::collections::HashMap<String, f64>>(json)
-                    .map_err(|e| wrong(&e))?;
-            }
+        // serde_json's own words would quote the values.
+        let fits = match (operation, &read) {
+            ("$unset", FlagValue::Array(json)) => serde_json::from_str::<Vec<String>>(json).is_ok(),
+            ("$add", FlagValue::Object(json)) => serde_json::from_str::<HashMap<String, f64>>(json).is_ok(),
             ("$union", FlagValue::Object(json)) => {
-                let fields: std::collections::HashMap<String, Vec<serde_json::Value>> =
-                    serde_json::from_str(json).map_err(|e| wrong(&e))?;
-                drop(fields);
+                serde_json::from_str::<HashMap<String, Vec<IgnoredAny>>>(json).is_ok()
             }
-            ("$set" | "$set_once" | "$append" | "$remove", FlagValue::Object(_)) => {}
+            ("$set" | "$set_once" | "$append" | "$remove", FlagValue::Object(_)) => true,
             (_, other) => return Err(wrong(&format_args!("found {}", other.described()))),
+        };
+        if !fits {
+            return Err(wrong(&"found others among its values"));
         }
         Ok(Profile { operation, value: value.trim().into(), user: user(distinct_id)? })
     }

@@ -76,6 +76,7 @@ impl Events {
         match self.outbox.offer(tag, self.now_ms(), || Event::kept(kept, user, unix_ms(&*self.clock))) {
             Offered::Taken | Offered::Repeat => Ok(()),
             Offered::Full => Err(queue_full()),
+            Offered::Closed => Err(closed()),
         }
     }
 
@@ -88,7 +89,11 @@ impl Events {
     }
 
     fn put(&self, event: Event) -> Result<(), Error> {
-        if self.outbox.put(event) { Ok(()) } else { Err(queue_full()) }
+        match self.outbox.put(event) {
+            Offered::Taken | Offered::Repeat => Ok(()),
+            Offered::Full => Err(queue_full()),
+            Offered::Closed => Err(closed()),
+        }
     }
 
     /// From now on nothing is taken.
@@ -115,4 +120,8 @@ impl Events {
 
 fn queue_full() -> Error {
     Error::new(ErrorKind::QueueFull, "the event queue is full: the event was dropped and counted")
+}
+
+fn closed() -> Error {
+    Error::new(ErrorKind::Closed, "the client is shut down")
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::dedupe::Memory;
 use crate::event::Event;
+use crate::stream::one_line;
 use crate::worker::Signal;
 
 /// Shards of the queue: as many threads can put an event in at once.
@@ -35,8 +36,15 @@ pub(crate) struct Outbox {
 #[derive(Debug, Default)]
 #[repr(align(64))]
 struct Shard {
-    events: Mutex<Vec<Event>>,
+    events: Mutex<Pending>,
     deduplicated: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Pending {
+    events: Vec<Event>,
+    /// After shutdown nothing comes in that nobody would count.
+    closed: bool,
 }
 
 #[derive(Debug, Default)]
@@ -51,8 +59,6 @@ struct Counts {
 
 #[derive(Debug, Default)]
 struct Settled {
-    /// Events delivered or lost, ever.
-    count: u64,
     last_error: Option<(String, u64)>,
     closed: bool,
 }
@@ -73,6 +79,8 @@ pub(crate) enum Offered {
     Repeat,
     /// Not remembered: the next evaluation offers it again.
     Full,
+    /// It came after shutdown.
+    Closed,
 }
 
 impl Outbox {
@@ -108,6 +116,10 @@ impl Outbox {
                 shard.deduplicated.fetch_add(1, Ordering::Relaxed);
                 return Offered::Repeat;
             }
+            if events.closed {
+                self.came_too_late();
+                return Offered::Closed;
+            }
             if !self.reserve() {
                 return Offered::Full;
             }
@@ -118,25 +130,29 @@ impl Outbox {
         Offered::Taken
     }
 
-    /// Takes an event that is no exposure. False: the queue is full.
-    pub(crate) fn put(&self, event: Event) -> bool {
-        if !self.reserve() {
-            return false;
-        }
+    /// Takes an event that is no exposure.
+    pub(crate) fn put(&self, event: Event) -> Offered {
         // Updates of one profile must stay in order, so all go the same way; an event tells its time.
         let index =
             if event.is_profile() { 0 } else { self.counts.enqueued.load(Ordering::Relaxed) as usize };
         let fresh = {
-            let shard = self.shard(index);
-            self.push(&mut lock(&shard.events), event)
+            let mut events = lock(&self.shard(index).events);
+            if events.closed {
+                self.came_too_late();
+                return Offered::Closed;
+            }
+            if !self.reserve() {
+                return Offered::Full;
+            }
+            self.push(&mut events, event)
         };
         self.added(fresh);
-        true
+        Offered::Taken
     }
 
     /// Counts under the shard's lock, so that the sender never takes out what is not counted yet.
-    fn push(&self, events: &mut Vec<Event>, event: Event) -> usize {
-        events.push(event);
+    fn push(&self, pending: &mut Pending, event: Event) -> usize {
+        pending.events.push(event);
         self.fresh.fetch_add(1, Ordering::AcqRel) + 1
     }
 
@@ -196,51 +212,56 @@ impl Outbox {
     pub(crate) fn drain(&self, into: &mut VecDeque<Event>) {
         for shard in &self.shards {
             let events = {
-                let mut events = lock(&shard.events);
-                self.fresh.fetch_sub(events.len(), Ordering::AcqRel);
-                std::mem::take(&mut *events)
+                let mut pending = lock(&shard.events);
+                self.fresh.fetch_sub(pending.events.len(), Ordering::AcqRel);
+                std::mem::take(&mut pending.events)
             };
             into.extend(events);
         }
     }
 
-    /// `count` events have ended.
+    /// `count` events have ended. What was given up before, at a shutdown that left the sender behind, ends once.
     pub(crate) fn settle(&self, count: usize, end: End) {
         let counter = match end {
             End::Sent => &self.counts.sent,
             End::Rejected => &self.counts.rejected,
             End::Shutdown => &self.counts.shutdown,
         };
-        counter.fetch_add(count as u64, Ordering::Relaxed);
-        // A sender that was left behind at shutdown may settle what was given up already.
-        let less = |waiting: usize| Some(waiting.saturating_sub(count));
-        let _ = self.waiting.fetch_update(Ordering::AcqRel, Ordering::Relaxed, less);
         {
-            self.lock_settled().count += count as u64;
+            let _one = lock(&self.settled);
+            let waited = self.waiting.load(Ordering::Acquire).min(count);
+            self.waiting.fetch_sub(waited, Ordering::AcqRel);
+            counter.fetch_add(waited as u64, Ordering::Relaxed);
         }
         self.changed.notify_all();
     }
 
     pub(crate) fn failed(&self, message: &str, unix_ms: u64) {
-        self.lock_settled().last_error = Some((message.to_owned(), unix_ms));
+        self.lock_settled().last_error = Some((one_line(message), unix_ms));
     }
 
     pub(crate) fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Acquire)
     }
 
-    /// Waits until what is enqueued now is settled. Gives how much of it is not when `deadline` passes.
-    pub(crate) fn wait_settled(&self, deadline: Instant) -> u64 {
+    /// Waits until nothing waits, or `done`, which [`Outbox::notify`] announces. Gives how much waits when `deadline`
+    /// passes.
+    pub(crate) fn wait_settled(&self, deadline: Instant, done: impl Fn() -> bool) -> u64 {
         let mut settled = self.lock_settled();
-        let target = settled.count + self.waiting() as u64;
         loop {
-            let left = target.saturating_sub(settled.count).min(self.waiting() as u64);
+            let left = if done() { 0 } else { self.waiting() as u64 };
             let time = deadline.saturating_duration_since(Instant::now());
             if left == 0 || time == Duration::ZERO || settled.closed {
                 return left;
             }
             settled = self.changed.wait_timeout(settled, time).unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+
+    /// Lets waits look again.
+    pub(crate) fn notify(&self) {
+        drop(self.lock_settled());
+        self.changed.notify_all();
     }
 
     /// Ends every wait.
@@ -251,8 +272,10 @@ impl Outbox {
 
     /// Counts what still waits as lost by shutdown, and forgets it. Gives how many those are.
     pub(crate) fn abandon(&self) -> u64 {
-        let mut left = VecDeque::new();
-        self.drain(&mut left);
+        for shard in &self.shards {
+            lock(&shard.events).closed = true;
+        }
+        self.drain(&mut VecDeque::new());
         let waiting = self.waiting();
         self.settle(waiting, End::Shutdown);
         waiting as u64

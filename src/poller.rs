@@ -11,7 +11,7 @@ use crate::definitions::{FlagSet, Report};
 use crate::outbox::{End, Outbox};
 use crate::snapshot::{Retired, Snapshot};
 use crate::status::{Failed, Source, Status};
-use crate::stream::{Callback, Item, Level, Stream};
+use crate::stream::{Callback, Item, Level, State, Stream};
 use crate::transport::{Answer, Get, Transport};
 use crate::worker::{Pause, Signal};
 
@@ -40,7 +40,7 @@ struct Memory {
     /// Flags whose unchecked parts were told.
     told: HashSet<Arc<str>>,
     /// Faults told last time: one line per problem, not per poll.
-    rejected: Vec<String>,
+    rejected: HashSet<String>,
 }
 
 /// What one fetch came to.
@@ -57,7 +57,7 @@ impl Poller {
     /// did. With a callback the thread stays, to call it.
     pub(crate) fn run(self, signal: &Signal) {
         let mut memory = Memory::default();
-        if !self.config.remote && (self.config.enable_polling || !self.status.held()) {
+        if !self.config.remote && (self.config.enable_polling || self.status.peek() != State::Ready) {
             self.poll(signal, &mut memory);
         }
         // Readers of a replaced set finish within microseconds; whoever is later frees it at the end.
@@ -70,7 +70,8 @@ impl Poller {
         let mut retries = 0;
         let mut cache = self.cache.as_ref();
         while !signal.stopped() {
-            let fetched = self.fetch(memory);
+            let left = self.config.init_timeout.saturating_sub(self.clock.now() - started);
+            let fetched = self.fetch(memory, left);
             if signal.stopped() {
                 return;
             }
@@ -118,8 +119,12 @@ impl Poller {
     fn wait(&self, signal: &Signal, span: Duration) -> bool {
         let begun = self.clock.now();
         loop {
-            self.deliver();
+            // One at a time: a host that is slow to take items must not keep the poller from its time.
+            let more = self.deliver_one();
             let left = span.saturating_sub(self.clock.now().saturating_duration_since(begun));
+            if more && left > Duration::ZERO && !signal.stopped() {
+                continue;
+            }
             match signal.pause(&*self.clock, left) {
                 Pause::Stopped => return true,
                 Pause::Elapsed => return false,
@@ -128,23 +133,30 @@ impl Poller {
         }
     }
 
-    fn deliver(&self) {
-        let Some(callback) = &self.callback else { return };
-        while let Some(item) = self.stream.take() {
-            let is_event = matches!(item, Item::Event { .. });
-            callback(item);
-            if is_event {
-                self.outbox.settle(1, End::Sent);
-            }
+    /// Hands an item to the callback. False: there is none.
+    fn deliver_one(&self) -> bool {
+        let Some(callback) = &self.callback else { return false };
+        let Some(item) = self.stream.take() else { return false };
+        let is_event = matches!(item, Item::Event { .. });
+        callback(item);
+        if is_event {
+            self.outbox.settle(1, End::Sent);
         }
+        true
     }
 
-    fn fetch(&self, memory: &mut Memory) -> Fetched {
+    /// `init_left`: while nothing is held, a server that hangs must not hide that the initialisation time passes.
+    fn fetch(&self, memory: &mut Memory, init_left: Duration) -> Fetched {
+        let timeout = if self.status.held() || init_left == Duration::ZERO {
+            self.config.request_timeout
+        } else {
+            self.config.request_timeout.min(init_left)
+        };
         let answer = self.transport.get(&Get {
             path: "/flags/definitions",
             parameters: &[],
             etag: memory.etag.as_deref(),
-            timeout: self.config.request_timeout,
+            timeout,
             limit: DEFINITIONS_LIMIT,
         });
         let answer = match answer {
@@ -244,7 +256,7 @@ fn tell(stream: &Stream, report: &Report, memory: &mut Memory) {
             stream.log(Level::Warning, line.as_str());
         }
     }
-    memory.rejected.clone_from(&report.rejected);
+    memory.rejected = report.rejected.iter().cloned().collect();
     for (key, line) in &report.unchecked {
         if memory.told.insert(key.clone()) {
             stream.log(Level::Warning, line.as_str());

@@ -33,13 +33,20 @@ pub(crate) struct Reporter {
 #[derive(Debug, Default)]
 pub(crate) struct Hurry {
     begun: AtomicU64,
+    /// The last wait to begin before a round in which everything was settled.
+    done: AtomicU64,
     waiting: AtomicUsize,
 }
 
 impl Hurry {
-    pub(crate) fn begin(&self) {
+    /// Gives what [`Hurry::is_done`] asks for.
+    pub(crate) fn begin(&self) -> u64 {
         self.waiting.fetch_add(1, Ordering::AcqRel);
-        self.begun.fetch_add(1, Ordering::AcqRel);
+        self.begun.fetch_add(1, Ordering::AcqRel) + 1
+    }
+
+    pub(crate) fn is_done(&self, ticket: u64) -> bool {
+        self.done.load(Ordering::Acquire) >= ticket
     }
 
     pub(crate) fn end(&self) {
@@ -51,6 +58,9 @@ impl Hurry {
 const HURRIED: Duration = Duration::from_secs(1);
 /// From one look at a full stream to the next.
 const STREAM_FULL: Duration = Duration::from_millis(20);
+
+/// Refused events of one request that get a line each.
+const TOLD: usize = 10;
 
 /// What the reporter remembers between requests.
 struct Memory {
@@ -116,6 +126,7 @@ impl Reporter {
 
     /// Sends what there is, until a request fails. Gives the time to the next attempt.
     fn send_all(&self, signal: &Signal, memory: &mut Memory) -> Duration {
+        let begun = self.hurry.begun.load(Ordering::Acquire);
         let mut drained = VecDeque::new();
         self.outbox.drain(&mut drained);
         for event in drained {
@@ -128,7 +139,14 @@ impl Reporter {
                 None => self.next_batch(memory),
             };
             let pause = match batch {
-                Ok(None) => break,
+                Ok(None) => {
+                    // With a sink the host settles what it takes.
+                    if !self.config.event_sink {
+                        self.hurry.done.store(begun, Ordering::Release);
+                        self.outbox.notify();
+                    }
+                    break;
+                }
                 Ok(Some(batch)) if self.config.event_sink => self.hand_over(batch, memory),
                 Ok(Some(batch)) => self.send(batch, memory),
                 Err(error) => Some(self.later(memory, &format!("no random bytes: {error}"))),
@@ -178,6 +196,8 @@ impl Reporter {
         match verdict {
             Verdict::Taken => {
                 self.outbox.settle(batch.len(), End::Sent);
+                // After a 413 the batches grow again.
+                memory.limit = memory.limit.saturating_mul(2).min(batch::MOST_EVENTS);
                 memory.told = None;
             }
             Verdict::PartlyTaken { failed } => self.settle_partly(&batch, &failed),
@@ -203,7 +223,8 @@ impl Reporter {
                 memory.batches.push_front(batch);
                 let asked = answer.ok().and_then(|answer: Answer| answer.retry_after(self.clock.wall()));
                 let pause = self.later(memory, &message);
-                return Some(asked.unwrap_or(pause));
+                // Not at once, whatever the server says: it is failing.
+                return Some(asked.map_or(pause, |asked| asked.max(self.config.event_retry_base)));
             }
         }
         memory.retries = 0;
@@ -212,9 +233,16 @@ impl Reporter {
 
     fn settle_partly(&self, batch: &Batch, failed: &[(usize, String)]) {
         let mut lost = vec![false; batch.len()];
-        for (index, why) in failed {
+        for (told, (index, why)) in failed.iter().enumerate() {
             if let Some(lost) = lost.get_mut(*index) {
                 *lost = true;
+                if told == TOLD {
+                    self.stream
+                        .log(Level::Warning, format!("Mixpanel refused {} events more", failed.len() - told));
+                }
+                if told >= TOLD {
+                    continue;
+                }
                 let line = format!(
                     "Mixpanel refused event {} of {}, which is dropped: {why}",
                     index + 1,

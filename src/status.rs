@@ -1,5 +1,6 @@
 //! The client's state: who may evaluate, since when, and what failed last.
 
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,8 @@ pub(crate) enum Source {
 
 #[derive(Debug)]
 pub(crate) struct Status {
+    /// The state again, for the child of a fork, where the lock may be held by a thread that does not exist.
+    state: AtomicU8,
     inner: Mutex<Inner>,
     changed: Condvar,
 }
@@ -61,11 +64,20 @@ impl Status {
     /// `held`: the configuration brought definitions.
     pub(crate) fn new(state: State, held: bool) -> Self {
         let inner = Inner { state, held, failures: 0, last: None, closed: false };
-        Status { inner: Mutex::new(inner), changed: Condvar::new() }
+        Status { state: AtomicU8::new(state as u8), inner: Mutex::new(inner), changed: Condvar::new() }
     }
 
     pub(crate) fn state(&self) -> State {
         self.lock().state
+    }
+
+    /// The state, without the lock.
+    pub(crate) fn peek(&self) -> State {
+        let state = self.state.load(Ordering::Acquire);
+        [State::NotReady, State::Ready, State::Stale]
+            .into_iter()
+            .find(|s| *s as u8 == state)
+            .unwrap_or(State::Error)
     }
 
     /// Whether there is anything to evaluate.
@@ -126,6 +138,7 @@ impl Status {
             let state = next(&mut inner);
             let changed = inner.state != state;
             inner.state = state;
+            self.state.store(state as u8, Ordering::Release);
             changed.then_some(state)
         };
         if let Some(state) = changed {

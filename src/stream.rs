@@ -114,7 +114,7 @@ pub(crate) enum Next {
 
 impl Stream {
     pub(crate) fn log(&self, level: Level, message: impl Into<String>) {
-        self.push(Item::Log { level, message: message.into() });
+        self.push(Item::Log { level, message: one_line(&message.into()) });
     }
 
     pub(crate) fn push(&self, item: Item) {
@@ -241,4 +241,16 @@ impl Queue {
         }
         Some(item)
     }
+}
+
+/// `text` as a line of bounded length: it may repeat what a server said.
+pub(crate) fn one_line(text: &str) -> String {
+    const LONGEST: usize = 1200;
+    let end = text.char_indices().map(|(at, _)| at).find(|at| *at >= LONGEST);
+    let cut = end.and_then(|end| text.get(..end)).unwrap_or(text);
+    let mut line: String = cut.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if end.is_some() {
+        line.push('…');
+    }
+    line
 }

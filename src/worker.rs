@@ -1,9 +1,10 @@
 //! A named thread that can be woken, told to stop, and joined within a bound.
 
+use std::cell::Cell;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::thread::{self, JoinHandle, ThreadId};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::clock::Clock;
@@ -12,7 +13,6 @@ use crate::clock::Clock;
 #[derive(Debug)]
 pub(crate) struct Worker {
     signal: Arc<Signal>,
-    thread: ThreadId,
     handle: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -28,6 +28,12 @@ struct SignalState {
     stop: bool,
     wake: bool,
     done: bool,
+}
+
+thread_local! {
+    /// The signal of the worker that this thread is, by address. `thread::current` would do, but it panics in a
+    /// static destructor or an `atexit` handler, from which shutdown must work.
+    static OWN: Cell<usize> = const { Cell::new(0) };
 }
 
 /// Runs every thread start of the process; see [`set_spawn_guard`].
@@ -76,6 +82,7 @@ impl Worker {
         let signal = Arc::new(Signal::default());
         let theirs = signal.clone();
         let handle = spawn(name, move || {
+            OWN.set(Arc::as_ptr(&theirs) as usize);
             // Unwind safe: after a panic only the signal is used again.
             if let Err(payload) = catch_unwind(AssertUnwindSafe(|| run(&theirs))) {
                 panicked(panic_text(payload.as_ref()));
@@ -83,12 +90,12 @@ impl Worker {
             theirs.lock().done = true;
             theirs.changed.notify_all();
         })?;
-        Ok(Worker { signal, thread: handle.thread().id(), handle: Mutex::new(Some(handle)) })
+        Ok(Worker { signal, handle: Mutex::new(Some(handle)) })
     }
 
     /// Whether the caller is the worker's own thread, which cannot wait for itself.
     pub(crate) fn is_current(&self) -> bool {
-        thread::current().id() == self.thread
+        OWN.get() == Arc::as_ptr(&self.signal) as usize
     }
 
     /// What others wake the thread with.

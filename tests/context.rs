@@ -11,7 +11,10 @@ fn refused(json: &str, message: &str) {
     let config = r#"{"token": "t", "enable_polling": false, "definitions": {"flags": []}}"#;
     let client = Client::new(Config::from_json(config).unwrap()).unwrap();
     let evaluation = client.evaluate_json("f", json, Ask::new());
-    assert_eq!((evaluation.error_code(), evaluation.message()), (Some(ErrorCode::InvalidContext), Some(message)));
+    assert_eq!(
+        (evaluation.error_code(), evaluation.message()),
+        (Some(ErrorCode::InvalidContext), Some(message))
+    );
 }
 
 #[test]
@@ -31,19 +34,23 @@ fn broken() {
     refused("{\"a\": 1} x", "context: trailing characters at line 1 column 10");
     refused("{\"a\": NaN}", "context: a: expected value at line 1 column 7");
     refused("{\"a\": 1e400}", "context: a: number out of range at line 1 column 11");
-    refused("{\"a\": \"\u{1}\"}", "context: a: control character (\\u0000-\\u001F) found while parsing a string at line 1 column 8");
+    refused(
+        "{\"a\": \"\u{1}\"}",
+        "context: a: control character (\\u0000-\\u001F) found while parsing a string at line 1 column 8",
+    );
     refused(
         r#"{"custom_properties": {"plan": ["x", "\ud800"]}}"#,
-        "context: custom_properties.plan[1]: unexpected end of hex escape at line 1 column 44",
+        "context: custom_properties.plan[1]: unexpected end of hex escape at line 1 column 45",
     );
-    refused("{\"\\ud800\": 1}", "context: unexpected end of hex escape at line 1 column 8");
+    refused("{\"\\ud800\": 1}", "context: unexpected end of hex escape at line 1 column 9");
 }
 
 #[test]
 fn nested_too_deep() {
     let nested = |levels: usize| format!("{{\"x\": {}{}}}", "[".repeat(levels), "]".repeat(levels));
     Context::from_json(&nested(126)).unwrap();
-    let message = format!("context: x{}…: recursion limit exceeded at line 1 column 133", "[0]".repeat(66) + "[");
+    let message =
+        format!("context: x{}…: recursion limit exceeded at line 1 column 133", "[0]".repeat(66) + "[");
     refused(&nested(127), &message);
     Context::from_json(&nested(1_000_000)).unwrap_err();
 }

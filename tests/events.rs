@@ -319,10 +319,7 @@ fn wrong_events() {
     for (result, message) in [
         (client.track("", "u", "{}"), "event: expected a non-empty name"),
         (client.track("E", "", "{}"), "distinct_id: expected a non-empty string"),
-        (
-            client.track("E", "u", "[]"),
-            "event `E`: properties: invalid type: sequence, expected an object at line 1 column 0",
-        ),
+        (client.track("E", "u", "[]"), "event `E`: properties: expected a JSON object, found an array"),
         (
             client.track("E", "u", "{"),
             "event `E`: properties: EOF while parsing an object at line 1 column 1",
@@ -338,7 +335,7 @@ fn wrong_events() {
         (client.people_update("$set", "u", "5"), "$set: expected an object: found an integer"),
         (
             client.people_update("$add", "u", r#"{"n": "1"}"#),
-            "$add: expected an object of numbers: invalid type: string \"1\", expected f64 at line 1 column 8",
+            "$add: expected an object of numbers: found others among its values",
         ),
         (
             client.people_update("$delete", "u", "{}"),
@@ -518,6 +515,94 @@ fn a_refusal_is_final() {
     assert_eq!(statistics["last_error"]["message"], message);
     assert!(statistics["last_error"]["time"].is_u64());
     assert_eq!(server.requests().requests.len(), 1);
+}
+
+#[test]
+fn answers_that_are_not_quite_mixpanels() {
+    for (status, body, end) in [
+        (400, r#"{"status": "Bad Request", "error": {"why": 1}, "failed_records": null}"#, "rejected"),
+        (400, r#"{"status": "Bad Request", "error": "no", "failed_records": [{"field": null}]}"#, "rejected"),
+        (
+            400,
+            r#"{"status": "x", "error": "no", "failed_records": [{"index": 0, "message": null}, {"index": 99}]}"#,
+            "rejected",
+        ),
+        (200, r#"{"status": "error"}"#, "sent"),
+        (200, r#"{"status": 2}"#, "sent"),
+        (200, r#"{"status": 0, "error": "two\nlines"}"#, "rejected"),
+    ] {
+        let server = server();
+        let client = client(&server, "");
+        let fault = Fault {
+            status: Some(status),
+            body: Some(body.into()),
+            times: Some(1),
+            ..Fault::new("/track", Kind::Status)
+        };
+        server.set_faults(vec![fault]).unwrap();
+        client.track("E", "u", "{}").unwrap();
+        client.start().unwrap();
+        flushed(&client);
+        let statistics = statistics(&client);
+        let count = if end == "sent" { &statistics["sent"] } else { &statistics["dropped"]["rejected"] };
+        assert_eq!(count, 1, "{body}: {statistics}");
+        assert!(!statistics.to_string().contains("\\n"), "{statistics}");
+    }
+}
+
+#[test]
+fn a_failing_server_is_never_hammered() {
+    let server = server();
+    let at_once = Some(RetryAfter::Seconds(0));
+    server
+        .set_faults(vec![Fault {
+            status: Some(503),
+            retry_after: at_once,
+            ..Fault::new("/track", Kind::Status)
+        }])
+        .unwrap();
+    let client = started(&server, r#", "event_flush_interval_ms": 10"#);
+    client.track("E", "u", "{}").unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    let tries = server.requests().requests.len();
+    // The base is 10 ms here.
+    assert!((2..=31).contains(&tries), "{tries}");
+    server.clear_faults();
+    flushed(&client);
+}
+
+#[test]
+fn batches_grow_again_after_one_that_was_too_large() {
+    let server = server();
+    let client = client(&server, r#", "event_batch_size": 2000"#);
+    server
+        .set_faults(vec![Fault { status: Some(413), times: Some(6), ..Fault::new("/track", Kind::Status) }])
+        .unwrap();
+    for n in 0..2000 {
+        client.track("E", &format!("u{n}"), "{}").unwrap();
+    }
+    client.start().unwrap();
+    flushed(&client);
+    assert_eq!(server.event_counts().accepted, 2000);
+    server.clear_requests();
+    for n in 0..2000 {
+        client.track("E", &format!("v{n}"), "{}").unwrap();
+    }
+    flushed(&client);
+    let requests = server.requests().requests.len();
+    assert!(requests <= 4, "{requests}");
+}
+
+#[test]
+fn a_flush_waits_for_profiles_too() {
+    let server = server();
+    let client = started(&server, "");
+    for n in 0..50 {
+        client.people_update("$set", &format!("u{n}"), "{}").unwrap();
+        client.track("E", "u", "{}").unwrap();
+        flushed(&client);
+        assert_eq!(server.event_counts().accepted, 2 * (n + 1));
+    }
 }
 
 #[test]

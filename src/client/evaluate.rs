@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::ask::Ask;
@@ -179,7 +178,7 @@ impl Client {
     fn remote(&self, timeout: Option<Duration>) -> Asking {
         let runtime = self.runtime.load_full();
         let timeout = timeout.unwrap_or(self.parts.config.request_timeout);
-        let open = !self.closed.load(Ordering::Acquire);
+        let open = !runtime.is_closed();
         Asking {
             transport: open.then(|| runtime.remote(&self.parts)),
             clock: self.parts.clock.clone(),

@@ -1,5 +1,6 @@
 //! Whatever of a client has a lock or a thread: made when it starts, replaced in the child of a fork, ended at shutdown.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -31,6 +32,8 @@ pub(super) struct Runtime {
     reporter: OnceCell<Thread>,
     /// The connections of remote evaluations, made with the first.
     remote: OnceCell<Arc<dyn Transport>>,
+    started: AtomicBool,
+    closed: AtomicBool,
 }
 
 /// What a runtime's threads work with, which outlives them.
@@ -49,10 +52,18 @@ struct Thread {
 
 /// The part of a shutdown's time that is kept for ending threads when events cannot be delivered.
 const GRACE: Duration = Duration::from_millis(250);
+const MOMENT: Duration = Duration::from_millis(50);
 
 impl Runtime {
-    pub(super) fn new(parts: &Parts, held: bool) -> Self {
-        let state = if held { State::Ready } else { State::NotReady };
+    /// `before`: the runtime that this one takes the place of, of which nothing is asked that takes a lock.
+    pub(super) fn new(parts: &Parts, before: Option<&Runtime>) -> Self {
+        // A remote client holds nothing and can always ask.
+        let held = parts.config.remote || parts.snapshot.load().flags.is_some();
+        let state = match before.map(|before| before.status.peek()) {
+            Some(state) => state,
+            None if held => State::Ready,
+            None => State::NotReady,
+        };
         let stream = Arc::new(Stream::default());
         Runtime {
             status: Arc::new(Status::new(state, held)),
@@ -63,7 +74,32 @@ impl Runtime {
             poller: OnceCell::new(),
             reporter: OnceCell::new(),
             remote: OnceCell::new(),
+            started: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
         }
+    }
+
+    pub(super) fn is_started(&self) -> bool {
+        self.started.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
+    }
+
+    /// From now on it starts nothing, and says so. Takes no lock.
+    pub(super) fn refuse(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        self.started.store(false, Ordering::SeqCst);
+    }
+
+    /// Ends every wait, and takes no event any more.
+    pub(super) fn close(&self) {
+        self.refuse();
+        self.events.close();
+        self.status.close();
+        self.stream.close();
+        self.events.outbox.close();
     }
 
     /// The connections that remote evaluations share.
@@ -73,11 +109,24 @@ impl Runtime {
 
     /// Starts the threads that there is work for.
     pub(super) fn start(&self, parts: &Parts, callback: Option<Arc<Callback>>) -> Result<(), Error> {
-        let polls = !parts.config.remote && (parts.config.enable_polling || !self.status.held());
+        self.started.store(true, Ordering::SeqCst);
+        // Without polling, one fetch, unless it was made or the configuration brought definitions.
+        let polls =
+            !parts.config.remote && (parts.config.enable_polling || self.status.peek() != State::Ready);
         if polls || callback.is_some() {
             self.poller.get_or_try_init(|| self.start_poller(parts, callback))?;
         }
-        self.reporter.get_or_try_init(|| self.start_reporter(parts)).map(|_| ())
+        self.reporter.get_or_try_init(|| self.start_reporter(parts))?;
+        // A shutdown that came in between has not seen the threads.
+        if self.is_closed() {
+            self.threads().for_each(Thread::interrupt);
+            return Err(Error::new(ErrorKind::Closed, "the client is shut down"));
+        }
+        Ok(())
+    }
+
+    fn threads(&self) -> impl Iterator<Item = &Thread> {
+        [&self.poller, &self.reporter].into_iter().filter_map(OnceCell::get)
     }
 
     fn start_poller(&self, parts: &Parts, callback: Option<Arc<Callback>>) -> Result<Thread, Error> {
@@ -126,42 +175,43 @@ impl Runtime {
 
     /// Waits until what is enqueued now is delivered or lost. Gives how much is left at `deadline`.
     pub(super) fn flush(&self, deadline: Instant) -> u64 {
-        if self.reporter.get().is_none() {
-            return self.events.outbox.waiting() as u64;
+        let outbox = &self.events.outbox;
+        // On the callback's thread waiting would wait for itself.
+        let own = self.poller.get().is_some_and(|poller| poller.worker.is_current());
+        if own || self.reporter.get().is_none() {
+            return outbox.waiting() as u64;
         }
-        self.hurry.begin();
-        self.events.outbox.wake();
-        let left = self.events.outbox.wait_settled(deadline);
+        let ticket = self.hurry.begin();
+        outbox.wake();
+        let left = outbox.wait_settled(deadline, || self.hurry.is_done(ticket));
         self.hurry.end();
         left
     }
 
     /// Delivers what waits, then ends the threads. Gives how many events were not delivered, and whether a thread had
     /// to be left behind.
-    pub(super) fn end(&self, deadline: Instant, sink: bool) -> (u64, bool) {
+    pub(super) fn end(&self, deadline: Instant, parts: &Parts) -> (u64, bool) {
+        self.refuse();
         self.events.close();
         self.status.close();
-        if let Some(poller) = self.poller.get()
-            && !sink
-        {
-            poller.interrupt();
-        }
         // With a sink the host has to pull what waits, so its stream stays open as long.
-        if !sink {
+        if !parts.config.event_sink {
+            self.poller.get().into_iter().for_each(Thread::interrupt);
             self.stream.close();
         }
         let total = deadline.saturating_duration_since(Instant::now());
         self.flush(deadline - GRACE.min(total / 4));
         self.stream.close();
-        if let Some(remote) = self.remote.get() {
-            remote.shutdown();
+        if parts.config.remote {
+            // Made now, if it was not, so that an evaluation which comes late finds it closed.
+            self.remote(parts).shutdown();
         }
+        self.threads().for_each(Thread::interrupt);
+        // A thread that is interrupted ends within a moment, which a deadline in the past must leave it.
+        let joined_by = deadline.max(Instant::now() + MOMENT);
         let mut left_behind = false;
-        for thread in [&self.poller, &self.reporter].into_iter().filter_map(OnceCell::get) {
-            thread.interrupt();
-        }
-        for thread in [&self.poller, &self.reporter].into_iter().filter_map(OnceCell::get) {
-            left_behind |= !thread.worker.is_current() && !thread.worker.join(deadline);
+        for thread in self.threads() {
+            left_behind |= !thread.worker.is_current() && !thread.worker.join(joined_by);
         }
         self.events.outbox.close();
         (self.events.outbox.abandon(), left_behind)

@@ -177,7 +177,11 @@ impl<'a> Fields<'a> {
     }
 
     fn wrong(&self, key: &str, expected: &str, json: &str) -> Error {
-        Error::config(format!("config: {}: expected {expected}, found {}", self.path_of(key), json_kind(json)))
+        Error::config(format!(
+            "config: {}: expected {expected}, found {}",
+            self.path_of(key),
+            json_kind(json)
+        ))
     }
 
     fn flag(&mut self, key: &str) -> Result<Option<bool>, Error> {

@@ -1,5 +1,8 @@
 //! One flag: wire model → compiled form. Names become indexes, salts are joined, rules compiled, reasons decided.
 
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashMap};
+
 use super::wire::{self, Number, Object, Pairs};
 use super::{Choice, Condition, Flag, Group, Rollout, fault};
 use crate::bucket::fraction;
@@ -19,19 +22,22 @@ pub(super) fn flag(json: &str) -> Result<(Flag, Vec<String>), String> {
     let unchecked = unchecked(&wire);
     let ruleset = wire.ruleset.0;
     let variants = variants(ruleset.variants)?;
-    let testers = testers(ruleset.test.and_then(|test| test.0.users), &variants.sorted);
+    let testers = testers(ruleset.test.and_then(|test| test.0.users), &variants.names);
     let salt = wire.hash_salt.map(|salt| salt.0);
     let mut groups = Vec::with_capacity(ruleset.rollout.len());
-    let mut properties = Properties::none();
+    let mut names = BTreeSet::new();
+    let mut all = false;
+    let mut earlier = Earlier::default();
     for (i, Object(rollout)) in ruleset.rollout.into_iter().enumerate() {
         let group_salt = match &salt {
             None => "rollout".into(),
             Some(salt) => format!("{salt}{i}").into_boxed_str(),
         };
-        let group = group(i, rollout, group_salt, &variants, &groups)?;
-        match &group.condition {
-            Some(Condition::Rule(rule)) => properties.include(rule.properties()),
-            Some(Condition::Legacy(legacy)) => properties.include(legacy.properties()),
+        let group = group(i, rollout, group_salt, &variants, &earlier)?;
+        earlier.add(&group);
+        match group.condition.as_ref().map(Condition::properties) {
+            Some(Properties::All) => all = true,
+            Some(Properties::Only(read)) => names.extend(read.iter().cloned()),
             None => {}
         }
         groups.push(group);
@@ -46,7 +52,7 @@ pub(super) fn flag(json: &str) -> Result<(Flag, Vec<String>), String> {
         variant_salt: format!("{}variant", salt.unwrap_or_default()).into_boxed_str(),
         experiment_id: wire.experiment_id.map(|id| id.0.into()),
         is_experiment_active: wire.is_experiment_active,
-        properties,
+        properties: if all { Properties::All } else { Properties::Only(names.into_iter().collect()) },
     };
     Ok((flag, unchecked))
 }
@@ -61,6 +67,7 @@ struct Variants {
     sorted: Vec<Variant>,
     /// By index of `sorted`.
     splits: Vec<f64>,
+    names: HashMap<String, usize>,
 }
 
 fn variants(wire: Vec<Object<wire::Variant<'_>>>) -> Result<Variants, String> {
@@ -79,22 +86,29 @@ fn variants(wire: Vec<Object<wire::Variant<'_>>>) -> Result<Variants, String> {
     }
     // UTF-8 orders by code point, and the sort is stable, as Python's.
     pairs.sort_by(|a, b| a.0.key.cmp(&b.0.key));
-    let (sorted, splits) = pairs.into_iter().unzip();
-    Ok(Variants { sorted, splits })
+    let (sorted, splits): (Vec<Variant>, Vec<f64>) = pairs.into_iter().unzip();
+    let names = names(&sorted);
+    Ok(Variants { sorted, splits, names })
 }
 
-/// The variant called `name`, ignoring case; the first in code-point order where several are.
-fn named(variants: &[Variant], name: &str) -> Option<usize> {
-    let name = name.to_lowercase();
-    variants.iter().position(|v| v.key.to_lowercase() == name)
+/// The variants by name, ignoring case; the first in code-point order where several have one.
+fn names(variants: &[Variant]) -> HashMap<String, usize> {
+    let mut names = HashMap::with_capacity(variants.len());
+    for (index, variant) in variants.iter().enumerate() {
+        names.entry(variant.key.to_lowercase()).or_insert(index);
+    }
+    names
 }
 
-fn testers(users: Option<Pairs<'_, Option<Text<'_>>>>, variants: &[Variant]) -> Box<[(Box<str>, usize)]> {
+fn testers(
+    users: Option<Pairs<'_, Option<Text<'_>>>>,
+    names: &HashMap<String, usize>,
+) -> Box<[(Box<str>, usize)]> {
     let mut testers: Vec<(Box<str>, Option<usize>)> = Vec::new();
     for (user, name) in users.map_or_else(Vec::new, |pairs| pairs.0) {
         // An empty name means no tester, even where a variant has the empty key.
         let name = name.filter(|name| !name.0.is_empty());
-        testers.push((user.into(), name.and_then(|name| named(variants, &name.0))));
+        testers.push((user.into(), name.and_then(|name| names.get(&name.0.to_lowercase()).copied())));
     }
     // Stable: of a user named twice, the later entry counts, even one that names nothing.
     testers.sort_by(|a, b| a.0.cmp(&b.0));
@@ -113,16 +127,16 @@ fn group(
     wire: wire::Rollout<'_>,
     salt: Box<str>,
     variants: &Variants,
-    earlier: &[Group],
+    earlier: &Earlier,
 ) -> Result<Group, String> {
     let rollout = rollout(wire.rollout_percentage.0);
     let condition = condition(i, &wire)?;
     let over = wire.variant_override.and_then(|over| over.0.key);
-    let choice = match over.and_then(|name| named(&variants.sorted, &name.0)) {
+    let choice = match over.and_then(|name| variants.names.get(&name.0.to_lowercase()).copied()) {
         Some(index) => Choice::Fixed(index),
         None => split(variants, wire.variant_splits.map_or_else(Vec::new, |pairs| pairs.0)),
     };
-    let reason = reason(rollout, condition.as_ref(), &choice, earlier);
+    let reason = reason(rollout, condition.as_ref(), &choice, *earlier);
     Ok(Group { salt, rollout, condition, choice, reason })
 }
 
@@ -151,13 +165,13 @@ fn condition(i: usize, wire: &wire::Rollout<'_>) -> Result<Option<Condition>, St
     Ok(rule.map(Condition::Rule).or(legacy.map(Condition::Legacy)))
 }
 
-fn split(variants: &Variants, splits: Vec<(std::borrow::Cow<'_, str>, Number)>) -> Choice {
+fn split(variants: &Variants, splits: Vec<(Cow<'_, str>, Number)>) -> Choice {
+    // The last of equal names counts, as in a JavaScript object.
+    let splits: HashMap<Cow<'_, str>, f64> = splits.into_iter().map(|(name, Number(n))| (name, n)).collect();
     let mut cumulative = 0.0;
     let mut sums = Vec::with_capacity(variants.sorted.len());
     for (variant, own) in variants.sorted.iter().zip(&variants.splits) {
-        // The last of equal names counts, as in a JavaScript object.
-        let stated = splits.iter().rev().find(|(name, _)| *name == *variant.key).map(|(_, n)| n.0);
-        cumulative += stated.unwrap_or(*own);
+        cumulative += splits.get(&*variant.key).unwrap_or(own);
         sums.push(cumulative);
     }
     let first = chosen(&sums, 0);
@@ -174,22 +188,34 @@ pub(crate) fn chosen(sums: &[f64], hundredth: u8) -> usize {
     sums.iter().position(|sum| bucket < *sum).unwrap_or(sums.len().saturating_sub(1))
 }
 
-fn reason(rollout: Rollout, condition: Option<&Condition>, choice: &Choice, earlier: &[Group]) -> Reason {
-    if condition.is_some() {
-        return Reason::TargetingMatch;
-    }
-    // Another bucket would leave this group, be taken by an earlier one, or give another variant. An earlier group
-    // with a rule counts when its own percentage divides the users: whom its rule matches, chance sends here.
-    let chance = rollout != Rollout::All
-        || matches!(choice, Choice::Split(_))
-        || earlier.iter().any(|group| match group.rollout {
+/// What the groups before one have in common.
+#[derive(Clone, Copy, Default)]
+struct Earlier {
+    /// One of them has a rule.
+    rule: bool,
+    /// Another bucket could have been taken by one. A group with a rule counts when its own percentage divides the
+    /// users: whom its rule matches, chance sends on.
+    chance: bool,
+}
+
+impl Earlier {
+    fn add(&mut self, group: &Group) {
+        self.rule |= group.condition.is_some();
+        self.chance |= match group.rollout {
             Rollout::None => false,
             Rollout::Below(_) => true,
             Rollout::All => group.condition.is_none(),
-        });
-    if chance {
+        };
+    }
+}
+
+fn reason(rollout: Rollout, condition: Option<&Condition>, choice: &Choice, earlier: Earlier) -> Reason {
+    if condition.is_some() {
+        Reason::TargetingMatch
+    } else if rollout != Rollout::All || matches!(choice, Choice::Split(_)) || earlier.chance {
+        // Another bucket would leave this group, give another variant, or be taken earlier.
         Reason::Split
-    } else if earlier.iter().any(|group| group.condition.is_some()) {
+    } else if earlier.rule {
         Reason::Default
     } else {
         Reason::Static

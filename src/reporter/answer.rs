@@ -24,24 +24,26 @@ pub(super) enum Verdict {
     },
 }
 
-/// Mixpanel's own form; proxies and load balancers answer otherwise.
+/// Mixpanel's own form; proxies and load balancers answer otherwise. Read leniently: an answer that is not understood is
+/// one that is waited for again.
 #[derive(Deserialize)]
 struct Body {
     #[serde(default)]
     status: Option<serde_json::Value>,
     #[serde(default)]
-    error: Option<String>,
+    error: Option<serde_json::Value>,
     #[serde(default)]
-    failed_records: Vec<FailedRecord>,
+    failed_records: Option<Vec<FailedRecord>>,
 }
 
 #[derive(Deserialize)]
 struct FailedRecord {
-    index: usize,
     #[serde(default)]
-    field: String,
+    index: Option<usize>,
     #[serde(default)]
-    message: String,
+    field: Option<String>,
+    #[serde(default)]
+    message: Option<String>,
 }
 
 /// Text of the server's that a log line repeats.
@@ -51,18 +53,22 @@ pub(super) fn read(answer: &Answer, endpoint: Endpoint) -> Verdict {
     let later = |why: &str| Verdict::Later { message: format!("HTTP {}{why}", answer.status) };
     match answer.status {
         200 => match body(answer) {
-            Some(Body { status: Some(status), error, .. }) if endpoint != Endpoint::Import && status == 0 => {
+            Some(Body { status: Some(_), .. }) if endpoint == Endpoint::Import => Verdict::Taken,
+            Some(Body { status: Some(status), .. }) if status == 1 => Verdict::Taken,
+            Some(Body { status: Some(status), error, .. }) if status == 0 => {
                 Verdict::Refused { message: quoted(error) }
             }
-            Some(Body { status: Some(_), .. }) => Verdict::Taken,
             _ => later(": not Mixpanel's answer"),
         },
         400 => match body(answer) {
             None => later(": not Mixpanel's answer"),
-            Some(Body { failed_records, .. }) if !failed_records.is_empty() => {
-                let why =
-                    |record: FailedRecord| (record.index, format!("{}: {}", record.field, record.message));
-                Verdict::PartlyTaken { failed: failed_records.into_iter().map(why).collect() }
+            Some(Body { failed_records: Some(records), .. }) if records.iter().any(|r| r.index.is_some()) => {
+                let why = |record: FailedRecord| {
+                    let (field, message) =
+                        (record.field.unwrap_or_default(), record.message.unwrap_or_default());
+                    Some((record.index?, format!("{field}: {message}")))
+                };
+                Verdict::PartlyTaken { failed: records.into_iter().filter_map(why).collect() }
             }
             Some(Body { error, .. }) => Verdict::Refused { message: quoted(error) },
         },
@@ -83,8 +89,12 @@ fn body(answer: &Answer) -> Option<Body> {
     (body.status.is_some() || body.error.is_some()).then_some(body)
 }
 
-fn quoted(error: Option<String>) -> String {
-    let error = error.unwrap_or_else(|| "no reason given".to_owned());
+fn quoted(error: Option<serde_json::Value>) -> String {
+    let error = match error {
+        None => "no reason given".to_owned(),
+        Some(serde_json::Value::String(text)) => text,
+        Some(other) => other.to_string(),
+    };
     let end = error.char_indices().map(|(at, _)| at).find(|at| *at >= QUOTED).unwrap_or(error.len());
-    error.get(..end).unwrap_or_default().replace(['\n', '\r'], " ")
+    error.get(..end).unwrap_or_default().to_owned()
 }

@@ -94,20 +94,6 @@ impl Properties {
         }
     }
 
-    pub(crate) fn none() -> Self {
-        Properties::Only(Box::default())
-    }
-
-    /// Widens this to what `other` reads too.
-    pub(crate) fn include(&mut self, other: &Properties) {
-        let (Properties::Only(own), Properties::Only(more)) = (&*self, other) else {
-            *self = Properties::All;
-            return;
-        };
-        let all: std::collections::BTreeSet<Box<str>> = own.iter().chain(more).cloned().collect();
-        *self = Properties::Only(all.into_iter().collect());
-    }
-
     /// Whether the folded `name` is read.
     pub(crate) fn includes(&self, name: &str) -> bool {
         match self {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::env;
 use std::fmt::Write as _;
-use std::io::{self, Read, Write as _};
+use std::io::{self, BufRead as _, Read, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -156,8 +156,10 @@ fn answer(mut response: Response<Body>, limit: u64) -> Result<Answer, Failure> {
     let status = response.status().as_u16();
     let (etag, retry_after) = (text(header::ETAG), text(header::RETRY_AFTER));
     let gzip = text(header::CONTENT_ENCODING).is_some_and(|coding| coding.eq_ignore_ascii_case("gzip"));
-    let raw = response.body_mut().as_reader();
+    let mut raw = io::BufReader::new(response.body_mut().as_reader());
     let mut body = Vec::new();
+    // An answer without a body, a 304 among them, may say gzip of what it does not have.
+    let gzip = gzip && !raw.fill_buf().map_err(|e| read_failure(e, false))?.is_empty();
     // One byte more than allowed tells a body that ends there from one that goes on.
     let read = if gzip {
         flate2::read::MultiGzDecoder::new(raw).take(limit + 1).read_to_end(&mut body)

@@ -1,8 +1,9 @@
-//! Name resolution: literals without a thread, and one look-up at a time.
+//! Name resolution: literals without a thread, one look-up at a time, remembered for a while.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use ureq::Error;
 use ureq::config::Config;
@@ -10,13 +11,33 @@ use ureq::http::Uri;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
+use crate::clock::deadline;
 use crate::worker::spawn;
 
+/// ureq resolves before each request, one on a kept connection too.
+const FRESH: Duration = Duration::from_secs(30);
+
 /// getaddrinfo cannot be interrupted, so it runs on a thread of its own that is left behind when time runs out. ureq's
-/// own resolver starts one per request; here a name server that hangs costs one thread, not one per poll.
+/// own resolver starts one per request; here all requests share one look-up and what it found, and a name server that
+/// hangs holds one thread.
 #[derive(Default)]
 pub(super) struct OneLookup {
-    under_way: Arc<Mutex<()>>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    running: bool,
+    /// Look-ups ended.
+    round: u64,
+    /// What the last one was for, what it found, and when.
+    last: Option<(String, Option<Vec<SocketAddr>>, Instant)>,
 }
 
 impl fmt::Debug for OneLookup {
@@ -35,7 +56,7 @@ impl Resolver for OneLookup {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         let found = match (bare.parse::<IpAddr>(), port.parse::<u16>()) {
             (Ok(ip), Ok(port)) => vec![SocketAddr::new(ip, port)],
-            _ => self.look_up(target, timeout)?,
+            _ => self.look_up(&target, timeout)?,
         };
         let mut addresses = self.empty();
         // The array holds 16.
@@ -47,20 +68,48 @@ impl Resolver for OneLookup {
 }
 
 impl OneLookup {
-    fn look_up(&self, target: String, timeout: NextTimeout) -> Result<Vec<SocketAddr>, Error> {
-        let (sender, receiver) = mpsc::sync_channel(1);
-        let under_way = self.under_way.clone();
-        spawn("mpflags-dns", move || {
-            // A caller whose time ran out while it waited here has hung up, and its look-up is skipped.
-            let found = {
-                let _one = under_way.lock().unwrap_or_else(PoisonError::into_inner);
-                target.to_socket_addrs().map(Iterator::collect)
-            };
-            let _ = sender.send(found);
-        })?;
-        match receiver.recv_timeout(*timeout.after) {
-            Ok(found) => found.map_err(|_| Error::HostNotFound),
-            Err(_) => Err(Error::Timeout(timeout.reason)),
+    fn look_up(&self, target: &str, timeout: NextTimeout) -> Result<Vec<SocketAddr>, Error> {
+        let until = deadline(*timeout.after);
+        let mut state = self.shared.lock();
+        let begun = state.round;
+        loop {
+            if let Some((name, found, at)) = &state.last
+                && name == target
+            {
+                match found {
+                    Some(found) if at.elapsed() < FRESH => return Ok(found.clone()),
+                    // It ended while this request waited.
+                    None if state.round > begun => return Err(Error::HostNotFound),
+                    _ => {}
+                }
+            }
+            if !state.running {
+                let (shared, name) = (self.shared.clone(), target.to_owned());
+                spawn("mpflags-dns", move || shared.run(name))?;
+                state.running = true;
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left == Duration::ZERO {
+                return Err(Error::Timeout(timeout.reason));
+            }
+            state = self.shared.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+}
+
+impl Shared {
+    fn run(&self, target: String) {
+        let found = target.to_socket_addrs().ok().map(Iterator::collect);
+        {
+            let mut state = self.lock();
+            state.running = false;
+            state.round += 1;
+            state.last = Some((target, found, Instant::now()));
+        }
+        self.changed.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

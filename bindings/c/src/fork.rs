@@ -8,25 +8,26 @@ use crate::guard;
 use crate::signals;
 use crate::status::MPFLAGS_SYSTEM;
 
-/// Prepares the process. Does so once, without a lock: a child that is forked meanwhile may have to come here, too.
+/// Prepares the process. Takes no lock: a child that is forked meanwhile may have to come here, too. Two threads that come
+/// first together both register the handler, which then adds 2 instead of 1: any change tells of a fork.
 pub(crate) fn prepare_process() -> Result<(), Failure> {
-    static PREPARED: AtomicBool = AtomicBool::new(false);
+    static REGISTERED: AtomicBool = AtomicBool::new(false);
     static HOOKED: AtomicBool = AtomicBool::new(false);
-    if PREPARED.swap(true, Ordering::AcqRel) {
-        return Ok(());
-    }
     if !HOOKED.swap(true, Ordering::AcqRel) {
         guard::install_hook();
         mpflags_core::set_spawn_guard(signals::blocked);
     }
-    // SAFETY: the handler is of this library, which is never unloaded, and only adds to an atomic.
-    let refused = unsafe { libc::pthread_atfork(None, None, Some(child)) };
-    if refused == 0 {
+    if REGISTERED.load(Ordering::Acquire) {
         return Ok(());
     }
-    PREPARED.store(false, Ordering::Release);
-    let error = io::Error::from_raw_os_error(refused);
-    Err(Failure::new(MPFLAGS_SYSTEM, format!("cannot register a fork handler: {error}")))
+    // SAFETY: the handler is of this library, which is never unloaded, and only adds to an atomic.
+    let refused = unsafe { libc::pthread_atfork(None, None, Some(child)) };
+    if refused != 0 {
+        let error = io::Error::from_raw_os_error(refused);
+        return Err(Failure::new(MPFLAGS_SYSTEM, format!("cannot register a fork handler: {error}")));
+    }
+    REGISTERED.store(true, Ordering::Release);
+    Ok(())
 }
 
 /// Runs in the child between fork's return and anything else.

@@ -65,7 +65,8 @@ fn caught<R>(client: Option<&mpflags_client>, body: impl FnOnce() -> R) -> Resul
 fn panicked(client: Option<&mpflags_client>, payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().copied();
     let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no text");
-    let place = PLACE.take();
+    // Gone in a static destructor: then the place is not told.
+    let place = PLACE.try_with(RefCell::take).unwrap_or_default();
     let text = if place.is_empty() { text.to_owned() } else { format!("{text} ({place})") };
     if let Some(client) = client {
         client.core().log_panic(&text);
@@ -94,7 +95,8 @@ pub(crate) fn install_hook() {
     let before = take_hook();
     set_hook(Box::new(move |info: &PanicHookInfo<'_>| {
         if DEPTH.get() > 0 {
-            PLACE.set(info.location().map(ToString::to_string).unwrap_or_default());
+            let place = info.location().map(ToString::to_string).unwrap_or_default();
+            let _ = PLACE.try_with(|told| told.replace(place));
         } else if !thread::current().name().is_some_and(|name| name.starts_with("mpflags-")) {
             before(info);
         }
