@@ -27,8 +27,8 @@ How it measures:
   is taken anew, three times at most, and then its processor time counts. The share of such samples is told.
 * Exposures are off wherever a row does not say otherwise, for the official SDK too.
 * Events go to mpflags-dev on the same two processors, which reads and checks each: what it takes of them is told. The
-  queue is filled while the client waits for a retry, so what is timed is delivery alone, over an open connection. An
-  answer 413 makes the client halve its batches, for good: five of them to one of 1,600 events leave batches of 50.
+  queue is filled while the client waits for a retry, so what is timed is delivery alone, over an open connection. For
+  batches of 50 the program enqueues 50 and flushes, again and again: there the enqueueing and the waking are timed too.
 * Loading and memory are of fresh processes, flags and no flags in turn: the difference is what flags cost.
 * `reference` is a chain of FNV-1a hashes, 43.2 ns on the machine that the goals were set on. Where it is slower, "met"
   is decided on the time that the figure would have there, and says so.
@@ -367,13 +367,6 @@ class Delivery:
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         # It has read CA_FILE then.
         self.ask("put 0")
-        if batch < 2000:
-            times, rest = 0, 1600
-            while rest > batch:
-                times, rest = times + 1, rest // 2
-            self.server.fault({"path": "/track", "kind": "status", "status": 413, "times": times})
-            self.ask("put 1600")
-            self.ask("flush 10000")
 
     def ask(self, line):
         self.process.stdin.write(line + "\n")
@@ -384,17 +377,24 @@ class Delivery:
         """Events per second, and per event the nanoseconds of processor that the library and the server took."""
         self.server.call("DELETE", "/__dev/requests")
         self.server.call("DELETE", "/__dev/events")
+        before, wasted = self.server.processor_seconds(), 0
+        if self.batch < 2000:
+            wall, cpu, undelivered = self.ask(f"rounds {self.events} {self.batch}")
+            return self.check(wall, cpu, undelivered, before, wasted)
         # The first 2,000 start a request, and after its failure nothing is sent until the flush.
         self.server.fault({"path": "/track", "kind": "status", "status": 503, "times": 1}, *self.lasting)
         self.ask("put 2000")
         self.server.polls(1)
         time.sleep(0.05)
         self.ask(f"put {self.events - 2000}")
-        before = self.server.processor_seconds()
+        before, wasted = self.server.processor_seconds(), 1
         wall, cpu, undelivered = self.ask("flush 60000")
+        self.check(wall, cpu, undelivered, before, wasted)
+
+    def check(self, wall, cpu, undelivered, before, wasted):
         theirs = (self.server.processor_seconds() - before) * 1e9
         counts = json.loads(self.server.call("GET", "/__dev/events?limit=0"))["counts"]
-        requests = len(self.server.polls()) - 1
+        requests = len(self.server.polls()) - wasted
         if undelivered or counts["accepted"] != self.events or counts["duplicates"] or requests != -(-self.events // self.batch):
             sys.exit(f"bench: {undelivered} undelivered, {counts}, {requests} requests")
         self.samples.append((self.events / wall * 1e9, cpu / self.events, theirs / self.events))
@@ -408,7 +408,7 @@ class Delivery:
 def deliveries(quick):
     share = 5 if quick else 1
     all_of_them = {
-        "50": Delivery(50, 200_000 // share),
+        "50": Delivery(50, 50_000 // share),
         "2000": Delivery(2000, 800_000 // share),
         "away": Delivery(2000, 200_000 // share, tls=False, delay=20),
     }

@@ -1,7 +1,6 @@
 //! A batch: events made into the body of one request, sent as it is until it is settled.
 
 use std::collections::VecDeque;
-use std::fmt::Write;
 use std::ops::Range;
 
 use crate::config::Config;
@@ -116,6 +115,10 @@ impl Batch {
     }
 }
 
+fn digit(value: u8) -> char {
+    char::from_digit(u32::from(value), 16).unwrap_or('0')
+}
+
 /// Random UUIDs, drawn from the operating system in one go: a child of a fork cannot repeat its parent's.
 struct InsertIds {
     random: std::vec::IntoIter<u8>,
@@ -140,8 +143,7 @@ impl InsertIds {
             if matches!(i, 4 | 6 | 8 | 10) {
                 id.push('-');
             }
-            // Writing to a String cannot fail.
-            let _ = write!(id, "{byte:02x}");
+            id.extend([digit(byte >> 4), digit(byte & 0x0f)]);
         }
         id
     }

@@ -3,7 +3,8 @@
        deliver DIRECTORY URL CA_FILE
 
    A line of standard input is answered with one: `put COUNT` enqueues so many exposures, and tells how many;
-   `flush MILLISECONDS` brings them to URL, and tells `WALL_NS CPU_NS UNDELIVERED`, the processor time of all threads.
+   `flush MILLISECONDS` brings them to URL, and tells `WALL_NS CPU_NS UNDELIVERED`, the processor time of all threads;
+   `rounds COUNT BATCH` enqueues BATCH and flushes until COUNT are there, and tells the same.
    A retry waits ten minutes here, or until the next flush: after a failed request bench/run.py has time to fill the queue.
    CA_FILE is "" without TLS. */
 
@@ -16,6 +17,7 @@ int main(int argc, char **argv) {
         fail("usage: deliver DIRECTORY URL CA_FILE");
     }
     char config[8192], ca_file[4096] = "", line[64];
+    unsigned batch;
     if (argv[3][0] != '\0') {
         snprintf(ca_file, sizeof ca_file, ",\"ca_file\":\"%s\"", argv[3]);
     }
@@ -35,6 +37,17 @@ int main(int argc, char **argv) {
                 shows(client, users[i % USERS]);
             }
             printf("%u\n", count);
+        } else if (sscanf(line, "rounds %u %u", &count, &batch) == 2) {
+            uint64_t undelivered = 0, wall = wall_ns(), cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+            for (unsigned i = 0; i < count && undelivered == 0; i++) {
+                shows(client, users[i % USERS]);
+                if ((i + 1) % batch == 0) {
+                    check(mpflags_client_flush(client, 10000, &undelivered, &error), error);
+                }
+            }
+            wall = wall_ns() - wall;
+            cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+            printf("%llu %llu %llu\n", (unsigned long long)wall, (unsigned long long)cpu, (unsigned long long)undelivered);
         } else if (sscanf(line, "flush %u", &count) == 1) {
             uint64_t undelivered = 0, wall = wall_ns(), cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
             check(mpflags_client_flush(client, count, &undelivered, &error), error);
@@ -42,7 +55,7 @@ int main(int argc, char **argv) {
             cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;
             printf("%llu %llu %llu\n", (unsigned long long)wall, (unsigned long long)cpu, (unsigned long long)undelivered);
         } else {
-            fail("a line is `put COUNT` or `flush MILLISECONDS`");
+            fail("a line is `put COUNT`, `flush MILLISECONDS` or `rounds COUNT BATCH`");
         }
         fflush(stdout);
     }
