@@ -293,7 +293,10 @@ fn evaluation_is_bounded() {
         r#"{"reduce":[{"var":"l"},{"map":[{"merge":[{"var":"accumulator"},{"var":"accumulator"}]},1]},[1]]}"#,
         r#"{"cat":{"reduce":[[1,2,3,4,5,6,7,8,9,0,1,2,3,4,5,6,7,8,9,0,1,2,3,4,5,6,7,8,9,0],[{"var":"accumulator"},{"var":"accumulator"}],"x"]}}"#,
     ];
-    for json in rows {
+    let steps_alone = [
+        r#"{"reduce":[{"var":"l"},{"reduce":[[1,2,3,4,5,6,7,8,9,0],{"reduce":[[1,2,3,4,5,6,7,8,9,0],{"reduce":[[1,2,3,4,5],1,0]},0]},0]},0]}"#,
+    ];
+    for json in rows.into_iter().chain(steps_alone) {
         assert_eq!(rule(json).evaluate(&folded(&data)).unwrap_err(), evaluate::Failure::Exhausted, "{json}");
         assert!(!matches(json, &data));
     }
