@@ -62,7 +62,7 @@ golden: $(GOLDEN)
 $(GOLDEN):
 	@command -v $(PYTHON) >/dev/null || { echo "make test reads Mixpanel's golden vectors from its Python package: $(PYTHON) was not found"; exit 1; }
 	@echo "== fetching the golden vectors (mixpanel==5.4.1)"
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-deps --upgrade --target $(BUILD)/golden mixpanel==5.4.1
+	PIP_ROOT_USER_ACTION=ignore $(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(BUILD)/golden mixpanel==5.4.1
 	@test -f $@
 
 lint: need-rust

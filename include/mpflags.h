@@ -943,8 +943,8 @@ mpflags_status mpflags_client_flush(const mpflags_client *client,
 
 /**
  * Tells what became of events, as a JSON object: `enqueued`, `sent`, `deduplicated`, `dropped` (`queue_full`, `rejected`,
- * `shutdown`), `without_distinct_id`, `queue_length`, and `last_error` with its `message` and `time` (ms since 1970),
- * or null.
+ * `shutdown`), `without_distinct_id`, `queue_length`, `remote_in_flight` (remote evaluations under way, whether or not
+ * anybody waits for them), and `last_error` with its `message` and `time` (ms since 1970), or null.
  *
  * The caller frees `*out` with `mpflags_text_free`. On failure, which only misuse is, `*out` is as it was. Any thread.
  * Costs one short lock and the making of the text.

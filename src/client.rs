@@ -206,11 +206,13 @@ impl Client {
     }
 
     /// What became of events, as a JSON object: `enqueued`, `sent`, `deduplicated`, `dropped` by cause (`queue_full`,
-    /// `rejected`, `shutdown`), `without_distinct_id`, `queue_length`, and `last_error` with its `message` and `time`
+    /// `rejected`, `shutdown`), `without_distinct_id`, `queue_length`, `remote_in_flight` (remote evaluations under way,
+    /// whether or not anybody waits for them), and `last_error` with its `message` and `time`
     /// (ms since 1970), or null.
     pub fn statistics(&self) -> String {
         self.after_fork();
-        self.runtime.load().events.outbox.statistics()
+        let runtime = self.runtime.load();
+        runtime.events.outbox.statistics(runtime.asking.load(Ordering::Relaxed))
     }
 
     /// Delivers what is enqueued and ends the threads: polling at once, sending when all is delivered or, requests

@@ -84,3 +84,38 @@ impl Entry {
         fresh
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn for_the_window_and_not_longer() {
+        let memory = Memory::new(100, 1000);
+        assert!(!memory.recalls(7, 0));
+        memory.remember(7, 0);
+        assert!(memory.recalls(7, 0) && memory.recalls(7, 999));
+        assert!(!memory.recalls(7, 1000) && !memory.recalls(8, 0));
+        memory.remember(7, 1000);
+        assert!(memory.recalls(7, 1999) && !memory.recalls(7, 2000));
+    }
+
+    #[test]
+    fn the_least_recently_used_makes_room() {
+        let memory = Memory::new(2, 1_000_000);
+        memory.remember(1, 0);
+        memory.remember(2, 10);
+        // Used again, by more than the second that is told apart.
+        assert!(memory.recalls(1, 5000));
+        memory.remember(3, 6000);
+        assert!(memory.recalls(1, 6000) && memory.recalls(3, 6000) && !memory.recalls(2, 6000));
+    }
+
+    #[test]
+    fn zero_is_off() {
+        for memory in [Memory::new(0, 1000), Memory::new(100, 0)] {
+            memory.remember(7, 0);
+            assert!(!memory.recalls(7, 0));
+        }
+    }
+}

@@ -286,8 +286,8 @@ impl Outbox {
         self.counts.shutdown.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The counts as JSON.
-    pub(crate) fn statistics(&self) -> String {
+    /// The counts as JSON, with one that is not the outbox's.
+    pub(crate) fn statistics(&self, remote_in_flight: usize) -> String {
         let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let deduplicated: u64 = self.shards.iter().map(|shard| of(&shard.deduplicated)).sum();
         let last_error = self.lock_settled().last_error.clone();
@@ -304,6 +304,7 @@ impl Outbox {
             },
             "without_distinct_id": of(&self.counts.without_distinct_id),
             "queue_length": self.waiting(),
+            "remote_in_flight": remote_in_flight,
             "last_error": last_error,
         })
         .to_string()

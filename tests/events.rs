@@ -127,6 +127,7 @@ fn every_property_of_an_exposure() {
 fn once_per_session() {
     let server = server();
     let client = started(&server, r#", "exposure_window_ms": 400"#);
+    let first = Instant::now();
     for _ in 0..100 {
         assert!(client.boolean("plain", &user("u1"), false));
     }
@@ -137,9 +138,14 @@ fn once_per_session() {
     }
     flushed(&client);
     assert_eq!(server.event_counts().total, 2);
-    std::thread::sleep(Duration::from_millis(420));
-    client.boolean("plain", &user("u1"), false);
-    flushed(&client);
+    // Asked again and again, the user is reported again when the window is over, and not before.
+    let (second, window) = (Instant::now(), Duration::from_millis(400));
+    while server.event_counts().total < 3 {
+        assert!(second.elapsed() < LONG);
+        client.boolean("plain", &user("u1"), false);
+        flushed(&client);
+    }
+    assert!(first.elapsed() >= window, "{:?}", first.elapsed());
     assert_eq!(server.event_counts().total, 3);
     // The same text in quotes and without is not the same user.
     client.evaluate_json("plain", r#"{"distinct_id": 7}"#, Ask::new());
@@ -147,7 +153,8 @@ fn once_per_session() {
     flushed(&client);
     assert_eq!(server.event_counts().total, 5);
     let statistics = statistics(&client);
-    assert_eq!((&statistics["sent"], &statistics["deduplicated"]), (&json!(5), &json!(198)));
+    assert_eq!(&statistics["sent"], &json!(5));
+    assert!(statistics["deduplicated"].as_u64().unwrap() >= 198, "{statistics}");
 }
 
 #[test]
@@ -563,10 +570,12 @@ fn a_failing_server_is_never_hammered() {
         .unwrap();
     let client = started(&server, r#", "event_flush_interval_ms": 10"#);
     client.track("E", "u", "{}").unwrap();
-    std::thread::sleep(Duration::from_millis(300));
-    let tries = server.requests().requests.len();
-    // The base is 10 ms here.
-    assert!((2..=31).contains(&tries), "{tries}");
+    let seen = server.wait_requests(6, LONG);
+    // The base is 10 ms here, and the server's clock may see a little less.
+    for pair in seen.requests.windows(2) {
+        let gap = pair[1].at - pair[0].at;
+        assert!(gap >= Duration::from_millis(9), "{gap:?}");
+    }
     server.clear_faults();
     flushed(&client);
 }

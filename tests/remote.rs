@@ -350,6 +350,28 @@ fn shutdown_interrupts() {
     assert!(client.boolean("gate", &user("u1"), false));
 }
 
+/// What a binding's cancelled call comes to: the caller has gone, and its request has not.
+#[test]
+fn a_call_that_nobody_waits_for_is_counted_and_interrupted() {
+    let server = server();
+    let client = Arc::new(client(&server, ""));
+    server.set_faults(vec![Fault::new("/flags", Kind::Hang)]).unwrap();
+    let in_flight = |client: &Client| {
+        serde_json::from_str::<Value>(&client.statistics()).unwrap()["remote_in_flight"].as_u64().unwrap()
+    };
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let theirs = client.clone();
+    let abandoned = std::thread::spawn(move || _ = sender.send(theirs.boolean("gate", &user("u1"), false)));
+    server.wait_requests(1, LONG);
+    assert!(receiver.recv_timeout(Duration::from_millis(10)).is_err(), "the caller goes on with its default");
+    assert_eq!(in_flight(&client), 1);
+    let before = Instant::now();
+    client.shutdown(LONG).unwrap();
+    abandoned.join().unwrap();
+    assert!(before.elapsed() < Duration::from_secs(2), "{:?}", before.elapsed());
+    assert_eq!(in_flight(&client), 0);
+}
+
 #[test]
 fn exposures() {
     let server = server();

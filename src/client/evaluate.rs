@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::ask::Ask;
@@ -177,35 +178,45 @@ impl Client {
 
     fn remote(&self, timeout: Option<Duration>) -> Asking {
         let runtime = self.runtime.load_full();
-        let timeout = timeout.unwrap_or(self.parts.config.request_timeout);
+        runtime.asking.fetch_add(1, Ordering::Relaxed);
         let open = !runtime.is_closed();
         Asking {
             transport: open.then(|| runtime.remote(&self.parts)),
             clock: self.parts.clock.clone(),
-            timeout,
+            timeout: timeout.unwrap_or(self.parts.config.request_timeout),
+            under_way: runtime.asking.clone(),
         }
     }
 }
 
-/// A remote evaluation about to be made.
+/// A remote evaluation under way.
 struct Asking {
     /// None after shutdown.
     transport: Option<Arc<dyn Transport>>,
     clock: Arc<dyn Clock>,
     timeout: Duration,
+    under_way: Arc<AtomicUsize>,
 }
 
 impl Asking {
     fn one(&self, key: &str, context: &Context) -> Reply {
-        let Some(transport) = &self.transport else { return shut_down() };
-        let remote = Remote { transport: &**transport, clock: &*self.clock, timeout: self.timeout };
-        remote.evaluate(key, &context.compact_json())
+        self.with_remote(|remote| remote.evaluate(key, &context.compact_json())).unwrap_or_else(shut_down)
     }
 
     fn all(&self, context: &Context) -> Result<BTreeMap<String, Reply>, Reply> {
-        let Some(transport) = &self.transport else { return Err(shut_down()) };
-        let remote = Remote { transport: &**transport, clock: &*self.clock, timeout: self.timeout };
-        remote.evaluate_all(&context.compact_json())
+        self.with_remote(|remote| remote.evaluate_all(&context.compact_json()))
+            .unwrap_or_else(|| Err(shut_down()))
+    }
+
+    fn with_remote<R>(&self, ask: impl FnOnce(&Remote<'_>) -> R) -> Option<R> {
+        let transport = &**self.transport.as_ref()?;
+        Some(ask(&Remote { transport, clock: &*self.clock, timeout: self.timeout }))
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        self.under_way.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Whatever of a client has a lock or a thread: made when it starts, replaced in the child of a fork, ended at shutdown.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -32,6 +32,8 @@ pub(super) struct Runtime {
     reporter: OnceCell<Thread>,
     /// The connections of remote evaluations, made with the first.
     remote: OnceCell<Arc<dyn Transport>>,
+    /// Remote evaluations under way, those that their callers gave up waiting for included.
+    pub(super) asking: Arc<AtomicUsize>,
     started: AtomicBool,
     closed: AtomicBool,
 }
@@ -74,6 +76,7 @@ impl Runtime {
             poller: OnceCell::new(),
             reporter: OnceCell::new(),
             remote: OnceCell::new(),
+            asking: Arc::default(),
             started: AtomicBool::new(false),
             closed: AtomicBool::new(false),
         }
