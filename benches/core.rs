@@ -2,7 +2,6 @@
 //!
 //! The cases are sampled in turn, so that a slow moment of the machine falls on all of them; the table tells medians and
 //! the quartiles. There is no framework: what criterion adds, `bench/run.py` does across processes and languages.
-//! `-- worker` answers lines `CASE MILLISECONDS THREADS` as bindings/c/bench/worker.c does.
 //!
 //! | case | what it is |
 //! | --- | --- |
@@ -22,7 +21,6 @@
 
 use std::fs;
 use std::hint::black_box;
-use std::io::{self, BufRead as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -38,9 +36,6 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let timed = arguments.iter().any(|argument| argument == "--bench");
     let names: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with("--")).collect();
-    if names.first().is_some_and(|name| *name == "worker") {
-        return worker(&cases());
-    }
     let mut cases = cases();
     cases.retain(|(name, _)| names.is_empty() || names.iter().any(|wanted| name.contains(wanted.as_str())));
     if timed {
@@ -168,24 +163,4 @@ fn readable(ns: f64) -> String {
         _ if ns < 1e6 => format!("{:.2} µs", ns / 1e3),
         _ => format!("{:.2} ms", ns / 1e6),
     }
-}
-
-fn worker(cases: &[Case]) {
-    for line in io::stdin().lock().lines().map_while(Result::ok) {
-        let mut words = line.split_whitespace();
-        let name = words.next().expect("a case");
-        let milliseconds: u64 = words.next().and_then(|word| word.parse().ok()).expect("milliseconds");
-        let (_, run) = cases.iter().find(|(known, _)| *known == name).expect(name);
-        // Calibrating is left out of what is told.
-        let (calls, _) = sample(&**run, Duration::from_millis(milliseconds));
-        let (start, cpu) = (Instant::now(), cpu_ns());
-        (0..calls).for_each(|_| run());
-        let took = start.elapsed().as_nanos() as u64;
-        println!("{calls} {took} {}", cpu.zip(cpu_ns()).map_or(took, |(before, after)| after - before));
-    }
-}
-
-/// What this thread has had of a processor. std does not tell it; Linux does.
-fn cpu_ns() -> Option<u64> {
-    fs::read_to_string("/proc/thread-self/schedstat").ok()?.split(' ').next()?.parse().ok()
 }

@@ -1,5 +1,7 @@
 //! The evaluation context: a JSON object, parsed once, folded once, read by any number of evaluations.
 
+mod scalar;
+
 use std::borrow::Cow;
 use std::fmt;
 
@@ -7,9 +9,11 @@ use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess
 
 use crate::error::{Error, ErrorKind, json_kind, place};
 use crate::identity::Identity;
-use crate::rules::{Properties, number_text};
+use crate::rules::Properties;
 use crate::value::{Folded, Object, Text, fold};
 use crate::variant::{Checked, compact};
+
+use scalar::{Scalar, ScalarVisitor};
 
 /// What an evaluation asks of a context.
 pub(crate) trait Facts {
@@ -153,97 +157,6 @@ fn invalid(json: &str, first: &serde_json::Error) -> Error {
         None => format!("context: {first}"),
     };
     Error::new(ErrorKind::InvalidContext, message)
-}
-
-/// A scalar as the context holds it; everything else is no subject.
-#[derive(Debug)]
-enum Scalar<'a> {
-    Bool(bool),
-    Signed(i64),
-    Unsigned(u64),
-    Double(f64),
-    String(Cow<'a, str>),
-    Unusable,
-}
-
-impl<'a> Scalar<'a> {
-    fn text(&self) -> Option<Cow<'a, str>> {
-        match self {
-            Scalar::Bool(b) => Some(if *b { "true".into() } else { "false".into() }),
-            Scalar::Signed(n) => Some(n.to_string().into()),
-            Scalar::Unsigned(n) => Some(n.to_string().into()),
-            Scalar::Double(n) => Some(number_text(*n).as_ref().to_owned().into()),
-            Scalar::String(s) if s.is_empty() => None,
-            Scalar::String(s) => Some(s.clone()),
-            Scalar::Unusable => None,
-        }
-    }
-
-    fn identity(&self) -> Option<Identity<'a>> {
-        let text = self.text()?;
-        // 0 and false are falsy where the official SDKs look a tester up.
-        let names_tester = match self {
-            Scalar::Bool(b) => *b,
-            Scalar::Signed(0) | Scalar::Unsigned(0) => false,
-            Scalar::Double(n) => *n != 0.0,
-            _ => true,
-        };
-        Some(Identity { text, quoted: matches!(self, Scalar::String(_)), names_tester })
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Scalar<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ScalarVisitor)
-    }
-}
-
-struct ScalarVisitor;
-
-impl<'de> Visitor<'de> for ScalarVisitor {
-    type Value = Scalar<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Scalar<'de>, E> {
-        Ok(Scalar::Unusable)
-    }
-
-    fn visit_bool<E>(self, v: bool) -> Result<Scalar<'de>, E> {
-        Ok(Scalar::Bool(v))
-    }
-
-    fn visit_i64<E>(self, v: i64) -> Result<Scalar<'de>, E> {
-        Ok(Scalar::Signed(v))
-    }
-
-    fn visit_u64<E>(self, v: u64) -> Result<Scalar<'de>, E> {
-        Ok(Scalar::Unsigned(v))
-    }
-
-    fn visit_f64<E>(self, v: f64) -> Result<Scalar<'de>, E> {
-        Ok(Scalar::Double(v))
-    }
-
-    fn visit_borrowed_str<E>(self, v: &'de str) -> Result<Scalar<'de>, E> {
-        Ok(Scalar::String(Cow::Borrowed(v)))
-    }
-
-    fn visit_str<E>(self, v: &str) -> Result<Scalar<'de>, E> {
-        Ok(Scalar::String(Cow::Owned(v.to_owned())))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Scalar<'de>, A::Error> {
-        while seq.next_element::<Checked>()?.is_some() {}
-        Ok(Scalar::Unusable)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Scalar<'de>, A::Error> {
-        while map.next_entry::<Text<'de>, Checked>()?.is_some() {}
-        Ok(Scalar::Unusable)
-    }
 }
 
 /// A whole context, as read.

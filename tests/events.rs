@@ -656,7 +656,9 @@ fn taken_twice_has_the_same_insert_ids() {
     let server = server();
     let client = client(&server, "");
     // Mixpanel takes the events, and its answer is lost: they are sent again, and are known by their ids.
-    server.set_faults(vec![Fault { at_byte: Some(5), times: Some(1), ..Fault::new("/track", Kind::Cut) }]).unwrap();
+    server
+        .set_faults(vec![Fault { at_byte: Some(5), times: Some(1), ..Fault::new("/track", Kind::Cut) }])
+        .unwrap();
     for n in 0..10 {
         client.boolean("plain", &user(&format!("u{n}")), false);
     }
