@@ -253,6 +253,10 @@ fn data_are_never_run_as_a_rule() {
         (r#"{"missing":{"var":"o"}}"#, data, r#"[{"a":1,"b":2}]"#),
         (r#"{"missing":[[["x","given"],"y"]]}"#, data, r#"["y"]"#),
     ]);
+    // Looking for one is bounded, here through 500 made arrays around 120 of the data.
+    let data = format!(r#"{{"l":[{}0],"d":{}1{}}}"#, "0,".repeat(499), "[".repeat(120), "]".repeat(120));
+    let made = r#"{"reduce":[{"var":"l"},[{"var":"accumulator"}],{"var":"d"}]}"#;
+    assert_eq!(result(&format!(r#"{{"missing":[[["x",{made}]]]}}"#), &data), "Exhausted");
 }
 
 #[test]
