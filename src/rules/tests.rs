@@ -308,6 +308,32 @@ fn evaluation_is_bounded() {
     assert_eq!(result(r#"{"reduce":[{"var":"l"},{"+":[{"var":"accumulator"},1]},0]}"#, &data), "5001");
 }
 
+#[test]
+fn long_text_costs_steps() {
+    let data = format!(r#"{{"l":[{}0]}}"#, "0,".repeat(5_000));
+    let once = |len: usize| format!(r#"{{"in":["x","{}"]}}"#, "a".repeat(len));
+    let often = |len: usize| format!(r#"{{"some":[{{"var":"l"}},{}]}}"#, once(len));
+    assert_eq!(result(&once(400 * 256), &data), "false");
+    assert_eq!(result(&often(256), &data), "false");
+    assert_eq!(result(&often(400 * 256), &data), "Exhausted");
+}
+
+#[test]
+fn nesting_is_bounded() {
+    let data = |elements: usize| {
+        format!(r#"{{"l":[{}0],"d":{}1{}}}"#, "0,".repeat(elements - 1), "[".repeat(120), "]".repeat(120))
+    };
+    for body in [r#"[{"var":"accumulator"}]"#, r#"{"var":""}"#] {
+        let json = format!(r#"{{"!!":{{"reduce":[{{"var":"l"}},{body},1]}}}}"#);
+        assert_eq!(result(&json, &data(512)), "true", "{body}");
+        assert_eq!(result(&json, &data(513)), "Exhausted", "{body}");
+    }
+    // Made arrays around one of the data, as text.
+    let json = r#"{"cat":{"reduce":[{"var":"l"},[{"var":"accumulator"}],{"var":"d"}]}}"#;
+    assert_eq!(result(json, &data(480)), "\"1\"");
+    assert_eq!(result(json, &data(481)), "Exhausted");
+}
+
 /// A build without optimisation takes several times the stack.
 const STACK: usize = if cfg!(debug_assertions) { 1536 << 10 } else { 320 << 10 };
 
