@@ -309,13 +309,23 @@ fn evaluation_is_bounded() {
 }
 
 #[test]
-fn long_text_costs_steps() {
+fn long_text_and_long_lists_cost_steps() {
     let data = format!(r#"{{"l":[{}0]}}"#, "0,".repeat(5_000));
-    let once = |len: usize| format!(r#"{{"in":["x","{}"]}}"#, "a".repeat(len));
-    let often = |len: usize| format!(r#"{{"some":[{{"var":"l"}},{}]}}"#, once(len));
-    assert_eq!(result(&once(400 * 256), &data), "false");
-    assert_eq!(result(&often(256), &data), "false");
-    assert_eq!(result(&often(400 * 256), &data), "Exhausted");
+    let (short, long) = ("a".repeat(256), "a".repeat(400 * 256));
+    // Within what a step may look at, and beyond: once, and with each of 5,001 elements.
+    for (within, beyond) in [
+        (format!(r#"{{"in":["x","{short}"]}}"#), format!(r#"{{"in":["x","{long}"]}}"#)),
+        (format!(r#"{{"in":["{short}b",["{short}"]]}}"#), format!(r#"{{"in":["{long}b",["{long}"]]}}"#)),
+        (
+            format!(r#"{{"in":["x",[{}0]]}}"#, "\"y\",".repeat(31)),
+            format!(r#"{{"in":["x",[{}0]]}}"#, "\"y\",".repeat(400)),
+        ),
+    ] {
+        let often = |json: &str| format!(r#"{{"some":[{{"var":"l"}},{json}]}}"#);
+        assert_eq!(result(&often(&within), &data), "false");
+        assert_eq!(result(&beyond, &data), "false");
+        assert_eq!(result(&often(&beyond), &data), "Exhausted");
+    }
 }
 
 #[test]
