@@ -11,14 +11,15 @@ cd "$(dirname "$0")/.."
 
 out=$PWD/build/mutants
 tree=$out/tree
-if [ "${1:-}" = --iterate ]; then shift; else rm -rf "$out"/*.* "$out/mutants.out"*; fi
+if [ "${1:-}" = --iterate ]; then shift; else rm -rf "$out"/*.*; fi
 more=("$@")
 
-# A copy, in which cargo mutants works in place: one target folder serves all mutants, rounds and runs.
+# A copy, in which cargo mutants works in place: one target folder serves all mutants, rounds and runs. Times are not
+# kept, or cargo could take for built what a run that was ended left there.
 mkdir -p "$tree" "$out/no-roots"
 find "$tree" -mindepth 1 -maxdepth 1 ! -name target -exec rm -rf {} +
 git ls-files -z -- Cargo.toml Cargo.lock README.md include src dev tests benches |
-    xargs -0 cp --parents --preserve=timestamps --target-directory "$tree"
+    xargs -0 cp --parents --target-directory "$tree"
 export CARGO_TARGET_DIR=$tree/target
 # Nobody debugs a mutant.
 export CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_TEST_DEBUG=0
@@ -33,7 +34,8 @@ export SSL_CERT_DIR=$out/no-roots SSL_CERT_FILE=$out/no-roots.pem
 # A mutant without a budget ends at this size instead of taking the machine's memory.
 ulimit -v 4194304
 
-# round NAME ARGUMENTS; `-C` is for building and running alike, or every test would be built. cargo mutants exits with 2 or 3 where mutants live or run for ever.
+# round NAME ARGUMENTS: cargo mutants, which exits with 2 or 3 where mutants live or run for ever. `-C` is for building and
+# running alike; what stands behind `--` is not, and every test would be built.
 round() {
     local name=$1 status=0
     shift
