@@ -1,0 +1,41 @@
+package openfeature
+
+import (
+	"errors"
+
+	"github.com/mpflags/mpflags/bindings/go"
+	of "github.com/open-feature/go-sdk/openfeature"
+)
+
+// detail maps what an evaluation gave to OpenFeature: variant and metadata of a variant only, and an error with its code.
+func detail(v mpflags.Variant) of.ProviderResolutionDetail {
+	if err := v.Err(); err != nil {
+		return of.ProviderResolutionDetail{ResolutionError: resolutionError(err), Reason: of.ErrorReason}
+	}
+	return of.ProviderResolutionDetail{Reason: of.Reason(v.Reason()), Variant: v.Name(), FlagMetadata: v.Metadata()}
+}
+
+func resolutionError(err error) of.ResolutionError {
+	var evaluation *mpflags.EvaluationError
+	if !errors.As(err, &evaluation) {
+		return of.NewGeneralResolutionError(err.Error())
+	}
+	message := evaluation.Message
+	switch evaluation.Code {
+	case mpflags.ProviderNotReady:
+		return of.NewProviderNotReadyResolutionError(message)
+	case mpflags.ProviderFatal:
+		return of.NewProviderFatalResolutionError(message)
+	case mpflags.FlagNotFound:
+		return of.NewFlagNotFoundResolutionError(message)
+	case mpflags.ParseError:
+		return of.NewParseErrorResolutionError(message)
+	case mpflags.TypeMismatch:
+		return of.NewTypeMismatchResolutionError(message)
+	case mpflags.TargetingKeyMissing:
+		return of.NewTargetingKeyMissingResolutionError(message)
+	case mpflags.InvalidContext:
+		return of.NewInvalidContextResolutionError(message)
+	}
+	return of.NewGeneralResolutionError(message, err)
+}
