@@ -124,6 +124,9 @@ func (c *Client) WaitReady(ctx context.Context) error {
 	})
 }
 
+// Remote tells whether Mixpanel decides, see [WithRemote].
+func (c *Client) Remote() bool { return c.core.remote != nil }
+
 // State tells whether the client can evaluate.
 func (c *Client) State() State {
 	defer runtime.KeepAlive(c)

@@ -128,7 +128,9 @@ func (v Variant) Text() (value string, ok bool) {
 // Int gives the value, if it is an integer, or a whole number, within 64 bits.
 func (v Variant) Int() (value int64, ok bool) {
 	of := v.outcome()
-	return of.integer, of.kind == kindInteger
+	// Of a number that is not whole, or too large, the library tells the integer 0.
+	whole := of.kind == kindDouble && float64(of.integer) == of.number && (of.integer != 0 || of.number == 0)
+	return of.integer, of.kind == kindInteger || whole
 }
 
 // Float gives the value, if it is a number.

@@ -39,3 +39,15 @@ func resolutionError(err error) of.ResolutionError {
 	}
 	return of.NewGeneralResolutionError(message, err)
 }
+
+var notInitialized = of.ProviderResolutionDetail{
+	ResolutionError: of.NewProviderNotReadyResolutionError("the provider is not initialized"),
+	Reason:          of.ErrorReason,
+}
+
+// unready tells whether an evaluation is what a provider gives that is not initialized: an override, which comes before
+// everything, or why there are no definitions yet.
+func unready(v mpflags.Variant) bool {
+	err := v.Err()
+	return v.Name() == "override" || errors.Is(err, mpflags.ProviderNotReady) || errors.Is(err, mpflags.ProviderFatal)
+}

@@ -95,14 +95,13 @@ func (p *Provider) ObjectEvaluation(ctx context.Context, flag string, otherwise 
 
 func resolve[T any](p *Provider, ctx context.Context, flag string, otherwise T, user of.FlattenedContext,
 	as mpflags.Ask, read func(mpflags.Variant) (T, bool)) of.GenericResolutionDetail[T] {
-	// The SDK asks a provider whose Init has not returned, when it replaces one that is ready.
-	if !p.initialized() {
-		return of.GenericResolutionDetail[T]{Value: otherwise, ProviderResolutionDetail: of.ProviderResolutionDetail{
-			ResolutionError: of.NewProviderNotReadyResolutionError("the provider is not initialized"),
-			Reason:          of.ErrorReason,
-		}}
+	var v mpflags.Variant
+	if p.initialized() || p.client.Remote() {
+		v = p.client.Variant(ctx, flag, mpflags.Context(user), as)
+	} else if v = p.client.Variant(ctx, flag, mpflags.Context(user), as|mpflags.WithoutExposure); !unready(v) {
+		// The SDK asks a provider whose Init has not returned, when it replaces one that is ready.
+		return of.GenericResolutionDetail[T]{Value: otherwise, ProviderResolutionDetail: notInitialized}
 	}
-	v := p.client.Variant(ctx, flag, mpflags.Context(user), as)
 	value, ok := read(v)
 	if !ok {
 		value = otherwise

@@ -1,0 +1,5 @@
+package openfeature
+
+import "log/slog"
+
+var quiet = slog.New(slog.DiscardHandler)
