@@ -21,6 +21,7 @@
 #![forbid(unsafe_code)]
 
 // pure: no clock, thread, socket, log
+mod answer;
 mod ask;
 mod bucket;
 mod config;
@@ -58,9 +59,13 @@ mod worker;
 #[cfg(test)]
 mod outage_tests;
 
+#[doc(hidden)]
+pub use answer::Answer;
 pub use ask::Ask;
 pub use bucket::bucket;
 pub use client::Client;
+#[doc(hidden)]
+pub use client::Packed;
 pub use config::{Config, OPTIONS, OptionSpec};
 pub use context::Context;
 pub use error::{Error, ErrorKind};

@@ -14,7 +14,7 @@ mod support;
 #[path = "support/vectors.rs"]
 mod vectors;
 
-use std::ffi::c_char;
+use std::ffi::{CString, c_char};
 use std::ptr;
 
 use api::{Api, Handle, function};
@@ -113,10 +113,57 @@ impl Runner {
             )
         };
         assert_eq!(status, 0, "{key}");
+        self.packed_agrees(key, context, value_type, out);
         self.tell(out)
     }
 
+    /// The packed calls tell what the evaluation tells, and an answer is told again as it was.
+    fn packed_agrees(&self, key: &str, context: &str, value_type: u32, evaluation: Handle) {
+        let packed = function!(
+            self.api,
+            b"mpflags_client_evaluate_packed",
+            fn(Handle, *const c_char, usize, *const c_char, usize, u32) -> u64
+        );
+        let terminated = function!(
+            self.api,
+            b"mpflags_client_evaluate_packed_z",
+            fn(Handle, *const c_char, *const c_char, u32) -> u64
+        );
+        let recall =
+            function!(self.api, b"mpflags_client_answer", fn(Handle, *const c_char, usize, u64) -> Handle);
+        let answer = function!(self.api, b"mpflags_evaluation_answer", fn(Handle) -> u64);
+        let (text, json) = (key.as_ptr().cast(), context.as_ptr().cast());
+        // SAFETY: the client is alive, and both texts live during the call.
+        let mut told =
+            vec![unsafe { packed(self.client, text, key.len(), json, context.len(), value_type | 1 << 8) }];
+        if let (Ok(key), Ok(context)) = (CString::new(key), CString::new(context)) {
+            // SAFETY: the client is alive, and both texts end with a NUL and live during the call.
+            told.push(unsafe {
+                terminated(self.client, key.as_ptr(), context.as_ptr(), value_type | 1 << 8)
+            });
+        }
+        // SAFETY: the caller frees the evaluation later.
+        let wanted = unsafe { answer(evaluation) };
+        for told in told {
+            if told % 2 == 0 {
+                assert!(told != 0 && wanted == 0, "{key}: {told} for {wanted}");
+                assert_eq!(self.tell(told as Handle), self.seen(evaluation), "{key}");
+                continue;
+            }
+            assert_eq!(told, wanted, "{key}");
+            // SAFETY: the client is alive, and the key lives during the call.
+            let again = unsafe { recall(self.client, text, key.len(), told) };
+            assert_eq!(self.tell(again), self.seen(evaluation), "{key}");
+        }
+    }
+
     fn tell(&self, evaluation: Handle) -> Told {
+        let told = self.seen(evaluation);
+        self.api.free(b"mpflags_evaluation_free", evaluation);
+        told
+    }
+
+    fn seen(&self, evaluation: Handle) -> Told {
         let api = &self.api;
         let text = |name: &[u8]| api.text(name, evaluation);
         let int64 = function!(api, b"mpflags_evaluation_int64", fn(Handle) -> i64);
@@ -134,7 +181,7 @@ impl Runner {
             6 => "invalid_context",
             other => panic!("unexpected error code {other}"),
         };
-        let told = Told {
+        Told {
             outcome,
             reason,
             kind: api.number(b"mpflags_evaluation_kind", evaluation),
@@ -150,14 +197,12 @@ impl Runner {
             key: text(b"mpflags_evaluation_key"),
             metadata: text(b"mpflags_evaluation_metadata_json"),
             boolean: api.truth(b"mpflags_evaluation_boolean", evaluation),
-            // SAFETY: the evaluation is freed below.
+            // SAFETY: the caller frees the evaluation later.
             int64: unsafe { int64(evaluation) },
-            // SAFETY: the evaluation is freed below.
+            // SAFETY: the caller frees the evaluation later.
             double: unsafe { double(evaluation) },
             string: text(b"mpflags_evaluation_string"),
-        };
-        api.free(b"mpflags_evaluation_free", evaluation);
-        told
+        }
     }
 
     /// The short read of a type agrees with the evaluation of that type.
