@@ -5,6 +5,7 @@
 Reads openfeature/test-flags.json under $MPFLAGS_SHARED_DATA, by default ../shared/data from the project's root, and
 writes the document to OUT. README.md beside this file says how a flag is turned, and what the exit codes are.
 """
+
 import json
 import os
 import pathlib
@@ -129,7 +130,9 @@ def main(arguments):
     try:
         text = source.read_text(encoding="utf-8")
     except FileNotFoundError:
-        print(f"OpenFeature's test data are not there: {source} (MPFLAGS_SHARED_DATA names the folder)", file=sys.stderr)
+        print(
+            f"OpenFeature's test data are not there: {source} (MPFLAGS_SHARED_DATA names the folder)", file=sys.stderr
+        )
         return ABSENT
     try:
         out = json.dumps(document(json.loads(text)), ensure_ascii=False, indent=1) + "\n"

@@ -1,9 +1,9 @@
 Feature: What a provider tells of definitions that come, go and change
 
-  # Mixpanel is mpflags-dev, serving the definitions that definitions.py makes. The intervals are short: polling 50 ms,
-  # retries 10 ms. One handler for each kind of event is there before the provider is. "So far the events are" waits until
-  # as many events have come, and then compares all of them, in order. What must not come would come in the wait of the
-  # next step, or in the last step, which waits for three more polls.
+  # Mixpanel is mpflags-dev. Its definitions have the boolean flag "boolean-flag", whose variant's value is true. One
+  # handler for each kind of event is there before the provider is. "So far the events are" waits until as many events
+  # have come, and then compares all of them, in order. What must not come would come in the wait of a later step: "no
+  # other event comes" waits for three more fetches.
 
   Scenario: Refused credentials at the start
     Given Mixpanel that refuses the credentials
