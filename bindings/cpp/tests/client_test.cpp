@@ -27,7 +27,11 @@ const char* const definitions = R"({"flags": [
                  "rollout": [{"rollout_percentage": 1}]}}]})";
 
 Object fixed() {
-    return Object{{"token", "t"}, {"enable_polling", false}, {"definitions", mpflags::Value::from_json(definitions)}};
+    /* Exposures would have nowhere to go. */
+    return Object{{"token", "t"},
+                  {"enable_polling", false},
+                  {"report_exposures", false},
+                  {"definitions", mpflags::Value::from_json(definitions)}};
 }
 
 Object polling(const Dev& dev) {
@@ -255,11 +259,12 @@ TEST(Client, ItemsAsAFunction) {
         mpflags::Item item;
         EXPECT_EQ(thrown([&] { client.next(item, milliseconds(0)); }), Status::InvalidArgument);
         client.start();
-        client.wait_ready(seconds(20));
-        Client moved = std::move(client);
+        const auto deadline = std::chrono::steady_clock::now() + seconds(20);
+        while (!ready && std::chrono::steady_clock::now() < deadline) std::this_thread::sleep_for(milliseconds(1));
+        EXPECT_TRUE(ready);
+        const Client moved = std::move(client);
         EXPECT_FALSE(held.expired());
     }
-    EXPECT_TRUE(ready);
     EXPECT_TRUE(held.expired()) << "the function is destroyed with the client";
 }
 
