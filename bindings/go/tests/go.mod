@@ -6,6 +6,7 @@ require (
 	github.com/cucumber/godog v0.15.1
 	github.com/mpflags/mpflags/bindings/go v0.0.0
 	github.com/open-feature/go-sdk v1.18.0
+	go.uber.org/goleak v1.3.0
 )
 
 require (

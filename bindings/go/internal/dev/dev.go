@@ -65,6 +65,9 @@ func Start(t testing.TB, arguments ...string) *Server {
 	return s
 }
 
+// Idle closes the connections of control calls, whose goroutines would count among those of a test.
+func (s *Server) Idle() { s.http.CloseIdleConnections() }
+
 // Close ends the server before the test does.
 func (s *Server) Close() { s.close() }
 
