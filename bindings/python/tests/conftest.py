@@ -1,78 +1,69 @@
-"""Fixtures of all tests: the library, the stand-in server, the vectors."""
+"""What all tests share: the library under test, the stand-in server, the sample definitions, the vectors."""
+
+from __future__ import annotations
 
 import json
 import os
+import pathlib
 import time
-from pathlib import Path
+import typing
 
 import pytest
-from standin import PROGRAM, ROOT, SAMPLES, Dev
+import stand_in
 
-LIBRARY = Path(os.environ.get("MPFLAGS_LIBRARY", ROOT / "target" / "release" / "libmpflags.so"))
-VECTORS = ROOT / "tests" / "vectors"
+LIBRARY = pathlib.Path(os.environ.get("MPFLAGS_LIBRARY") or stand_in.ROOT / "target" / "release" / "libmpflags.so")
+SAMPLES = stand_in.ROOT / "dev" / "samples" / "definitions.json"
+VECTORS = stand_in.ROOT / "tests" / "vectors"
 
 # Before anything imports the package.
 os.environ["MPFLAGS_LIBRARY"] = str(LIBRARY)
 
 
-def pytest_configure():
-    for needed in (LIBRARY, PROGRAM):
+def pytest_configure() -> None:
+    for needed in (LIBRARY, pathlib.Path(stand_in.PROGRAM)):
         if not needed.is_file():
             pytest.exit(f"{needed} is missing: cargo build --release -p mpflags-c -p mpflags-dev", returncode=1)
 
 
 @pytest.fixture(scope="session")
-def library():
-    """The path of the shared library under test."""
+def library() -> pathlib.Path:
+    """The shared library under test."""
     return LIBRARY
 
 
 @pytest.fixture
-def dev():
-    """A running `mpflags-dev` with the sample definitions."""
-    with Dev() as running:
-        yield running
-
-
-@pytest.fixture
-def start_dev():
-    """Starts more of them, or others: `start_dev("--tls", "good", definitions=None)`."""
-    running = []
-
-    def start(*arguments, **options):
-        running.append(Dev(*arguments, **options))
-        return running[-1]
-
-    yield start
-    for server in running:
-        server.close()
-
-
-@pytest.fixture(scope="session")
-def samples():
-    """The sample definitions, as an object."""
+def samples() -> typing.Any:
+    """The sample definitions, a copy for each test."""
     return json.loads(SAMPLES.read_text())
 
 
 @pytest.fixture
-def eventually():
+def dev(samples: typing.Any) -> typing.Iterator[stand_in.StandIn]:
+    """A running `mpflags-dev` with the sample definitions."""
+    with stand_in.StandIn(samples) as running:
+        yield running
+
+
+Eventually = typing.Callable[[typing.Callable[[], typing.Any]], typing.Any]
+
+
+@pytest.fixture
+def eventually() -> Eventually:
     """Waits until a condition holds, and returns what it gave: `eventually(lambda: client.state == "READY")`."""
 
-    def wait(condition, within=10.0):
+    def wait(condition: typing.Callable[[], typing.Any], within: float = 20.0) -> typing.Any:
         end = time.monotonic() + within
-        while True:
-            value = condition()
-            if value:
-                return value
+        while not (value := condition()):
             assert time.monotonic() < end, "the condition did not come true in time"
             time.sleep(0.01)
+        return value
 
     return wait
 
 
-def load_vectors(suite):
-    """All vectors of a suite, the files of `tests/vectors/<suite>/`. An empty suite is an error."""
-    vectors = []
+def load_vectors(suite: str) -> list[typing.Any]:
+    """All vectors of a suite, the files of `tests/vectors/<suite>/`. An empty suite and a name given twice are errors."""
+    vectors: list[typing.Any] = []
     for file in sorted((VECTORS / suite).glob("*.json")):
         document = json.loads(file.read_text())
         assert set(document) == {"suite", "vectors"}, f"{file.name}: {sorted(document)}"
@@ -84,8 +75,9 @@ def load_vectors(suite):
     return vectors
 
 
-def flags_text(flags):
+def flags_text(flags: typing.Any) -> str:
     """A vector's `flags` as the text of a definitions document: a file's name, a text, or an object."""
     if isinstance(flags, dict):
         return json.dumps(flags)
-    return flags if flags.lstrip().startswith("{") else (VECTORS / "flags" / flags).read_text()
+    text: str = flags
+    return text if text.lstrip().startswith("{") else (VECTORS / "flags" / text).read_text()

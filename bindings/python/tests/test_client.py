@@ -1,6 +1,6 @@
 """The flags interface, against `mpflags-dev`."""
 
-from standin import TOKEN
+TOKEN = "demo-token"
 
 import mpflags
 from mpflags import Client, LocalFlagsConfig, SelectedVariant

@@ -1,6 +1,7 @@
 """Evaluates Mixpanel feature flags in process. `mpflags.openfeature` has the OpenFeature provider."""
 
-from ._native import Item, version
+from ._native import version
+from .abi import Item
 from .client import Client
 from .config import VERSION, FlagsConfig, LocalFlagsConfig, RemoteFlagsConfig, ServiceAccountCredentials
 from .context import Context

@@ -15,32 +15,20 @@ import sys
 import typing
 from ctypes import POINTER, byref, c_bool, c_char_p, c_double, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
 
-from .errors import LibraryError, MpflagsError, Timeout, of_status
-
-#: `MPFLAGS_ABI_VERSION` and `MPFLAGS_ABI_REVISION` of the header that this file was written for.
-ABI_VERSION = 0
-ABI_REVISION = 2
-
-ANY, BOOLEAN, STRING, INT64, DOUBLE, OBJECT = range(6)
-NO_EXPOSURE = 1
-#: Packed answers that stand for no variant.
-NO_MATCH, DISABLED = 1, 3
-REASONS = ("UNKNOWN", "STATIC", "DEFAULT", "TARGETING_MATCH", "SPLIT", "DISABLED", "ERROR")
-ERROR_CODES = (
-    None,
-    "PROVIDER_NOT_READY",
-    "FLAG_NOT_FOUND",
-    "PARSE_ERROR",
-    "TYPE_MISMATCH",
-    "TARGETING_KEY_MISSING",
-    "INVALID_CONTEXT",
-    "PROVIDER_FATAL",
-    "GENERAL",
+from .abi import (
+    ABI_REVISION,
+    ABI_VERSION,
+    ENCODING_JSON,
+    ERROR_CODES,
+    KINDS,
+    LEVELS,
+    REASONS,
+    STATES,
+    Item,
+    Outcome,
+    name_of,
 )
-STATES = ("NONE", "NOT_READY", "READY", "STALE", "ERROR")
-KINDS = ("none", "log", "state", "change", "event")
-LEVELS = ("none", "debug", "info", "warning", "error")
-_ENCODING_JSON = 1
+from .errors import LibraryError, MpflagsError, Timeout, of_status
 
 
 class Str(ctypes.Structure):
@@ -209,11 +197,6 @@ def _call(function: typing.Any, *arguments: typing.Any) -> None:
         raise _fail(status, error)
 
 
-def _name(names: tuple[str, ...], number: int) -> str:
-    """The name of a number; the first one, which says that there is none, for a number that this file does not know."""
-    return names[number] if 0 <= number < len(names) else names[0]
-
-
 def version() -> str:
     return text(LIB.version()) or ""
 
@@ -250,28 +233,6 @@ class EvaluationHandle(_Handle):
             self.value = None
 
 
-class Outcome(typing.NamedTuple):
-    """A copy of what an evaluation tells. `json` is the value as text: an object is parsed anew for each caller."""
-
-    key: str
-    json: str | None
-    variant: str | None
-    reason: str
-    error_code: str | None
-    message: str | None
-    metadata: dict[str, typing.Any]
-    #: The number that stands for it in this client, 0 where none does.
-    answer: int
-
-    @property
-    def has_value(self) -> bool:
-        return self.json is not None
-
-    @property
-    def value(self) -> typing.Any:
-        return None if self.json is None else json.loads(self.json)
-
-
 def _outcome(evaluation: typing.Any) -> Outcome:
     code = LIB.evaluation_error_code(evaluation)
     metadata = text(LIB.evaluation_metadata_json(evaluation))
@@ -279,7 +240,7 @@ def _outcome(evaluation: typing.Any) -> Outcome:
         key=text(LIB.evaluation_key(evaluation)) or "",
         json=text(LIB.evaluation_json(evaluation)) if LIB.evaluation_has_value(evaluation) else None,
         variant=text(LIB.evaluation_variant(evaluation)),
-        reason=_name(REASONS, LIB.evaluation_reason(evaluation)),
+        reason=name_of(REASONS, LIB.evaluation_reason(evaluation)),
         error_code=ERROR_CODES[code] if 0 <= code < len(ERROR_CODES) else "GENERAL",
         message=text(LIB.evaluation_message(evaluation)),
         metadata=json.loads(metadata) if metadata else {},
@@ -307,20 +268,6 @@ class Evaluations:
         return _outcome(LIB.evaluations_at(self._handle, index))
 
 
-class Item(typing.NamedTuple):
-    """Something that a client tells. `kind` is `"log"`, `"state"`, `"change"` or, with `event_sink`, `"event"`."""
-
-    kind: str
-    #: A log line's level: `"debug"`, `"info"`, `"warning"` or `"error"`.
-    level: str
-    #: The new state: `"NOT_READY"`, `"READY"`, `"STALE"` or `"ERROR"`.
-    state: str
-    #: The log line, what led to the state, or the event as JSON.
-    message: str
-    #: The keys of flags whose definitions have changed.
-    keys: tuple[str, ...]
-
-
 class NativeClient:
     """One client of the library. Usable from any thread; freed with its last reference."""
 
@@ -335,7 +282,7 @@ class NativeClient:
         _call(LIB.client_wait_ready, self.handle, timeout_ms)
 
     def state(self) -> str:
-        return _name(STATES, LIB.client_state(self.handle))
+        return name_of(STATES, LIB.client_state(self.handle))
 
     def shutdown(self, timeout_ms: int) -> int:
         undelivered = c_uint64()
@@ -347,7 +294,7 @@ class NativeClient:
         _call(LIB.client_flush, self.handle, timeout_ms, byref(undelivered))
         return undelivered.value
 
-    def packed(self) -> typing.Callable[[bytes, bytes, int], int]:
+    def packed(self) -> typing.Callable[[bytes, bytes, c_uint32], int]:
         """The one crossing of a local evaluation: key, context and `ask`, to a number that `resolve` reads."""
         return functools.partial(LIB.client_evaluate_packed_z, self.handle)
 
@@ -360,7 +307,7 @@ class NativeClient:
         return _outcome(evaluation) if evaluation.value else None
 
     def evaluate(
-        self, key: bytes, context: bytes, ask: int, timeout_ms: int, waits: bool
+        self, key: bytes, context: bytes, ask: c_uint32, timeout_ms: int, waits: bool
     ) -> tuple[Outcome, EvaluationHandle]:
         evaluation = EvaluationHandle()
         _call(
@@ -370,9 +317,9 @@ class NativeClient:
             len(key),
             context,
             len(context),
-            _ENCODING_JSON,
-            ask & 0xFF,
-            ask >> 8,
+            ENCODING_JSON,
+            ask.value & 0xFF,
+            ask.value >> 8,
             timeout_ms,
             byref(evaluation),
         )
@@ -442,9 +389,9 @@ class NativeClient:
             return None
         try:
             return Item(
-                kind=_name(KINDS, LIB.item_kind(out)),
-                level=_name(LEVELS, LIB.item_level(out)),
-                state=_name(STATES, LIB.item_state(out)),
+                kind=name_of(KINDS, LIB.item_kind(out)),
+                level=name_of(LEVELS, LIB.item_level(out)),
+                state=name_of(STATES, LIB.item_state(out)),
                 message=text(LIB.item_message(out)) or text(LIB.item_event(out)) or "",
                 keys=tuple(text(LIB.item_key(out, index)) or "" for index in range(LIB.item_key_count(out))),
             )

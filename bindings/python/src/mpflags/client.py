@@ -2,96 +2,73 @@
 
 from __future__ import annotations
 
-import json
+import atexit
 import os
 import threading
 import time
 import typing
 import weakref
 
-from ._native import ANY, DISABLED, NO_EXPOSURE, NO_MATCH, NativeClient, Outcome
-from .config import INIT_TIMEOUT_MS, SHUTDOWN_TIMEOUT_MS, FlagsConfig, LocalFlagsConfig, RemoteFlagsConfig
-from .context import Attributes, Context, dumps, encode, encode_exactly
+from ._native import NativeClient
+from .abi import ANY, DISABLED, NO_MATCH, Outcome, asking
+from .config import INIT_TIMEOUT_MS, SHUTDOWN_TIMEOUT_MS, FlagsConfig, LocalFlagsConfig, RemoteFlagsConfig, configured
+from .context import Attributes, Context, encode, encode_exactly, encode_value, known_key
 from .context import flag_key as encoded_key
 from .errors import InvalidArgument, InvalidContext, MpflagsError, Timeout
 from .items import Listener, Pump, Watcher, log
-from .variants import FallbackReason, SelectedVariant, VariantSource
+from .variants import (
+    FLAG_DISABLED,
+    NO_ROLLOUT_MATCH,
+    FallbackReason,
+    Prepared,
+    SelectedVariant,
+    VariantSource,
+    fallback_reason,
+)
 
 if typing.TYPE_CHECKING:
+    import ctypes
+
     from .config import ServiceAccountCredentials
     from .pool import Pool
 
-#: Mixpanel's kinds for the outcomes that its own package has; the others keep OpenFeature's name.
-_KINDS = {
-    "FLAG_NOT_FOUND": "FLAG_NOT_FOUND",
-    "TARGETING_KEY_MISSING": "MISSING_CONTEXT_KEY",
-    "GENERAL": "BACKEND_ERROR",
-}
-_NO_MATCH = FallbackReason("NO_ROLLOUT_MATCH")
-_DISABLED = FallbackReason("DISABLED")
-_QUIET = ANY | NO_EXPOSURE << 8
+    Ask: typing.TypeAlias = ctypes.c_uint32
+
+_T = typing.TypeVar("_T")
+_REPORT, _QUIET = asking(ANY), asking(ANY, quiet=True)
 # So that Ctrl-C ends a wait.
 _SLICE_MS = 200
 # A definition that changes gets new numbers; the old ones are never asked for again.
 _MOST_ANSWERS = 20_000
+# What threads may take to end, beyond the time that the library had.
+_GRACE = 1.0
 
 _clients: weakref.WeakSet[Client] = weakref.WeakSet()
-
-
-class _Prepared(typing.NamedTuple):
-    """What an answer stands for, ready to be handed out. `text` is set for a value that each caller gets a copy of."""
-
-    key: str
-    value: typing.Any
-    text: str | None
-    variant: str | None
-    experiment_id: str | None
-    is_experiment_active: bool | None
-    is_qa_tester: bool | None
-
-    @classmethod
-    def of(cls, outcome: Outcome) -> _Prepared:
-        value = outcome.value
-        told = outcome.metadata.get
-        copied = outcome.json if isinstance(value, (dict, list)) else None
-        return cls(
-            outcome.key,
-            value,
-            copied,
-            outcome.variant,
-            told("experiment_id"),
-            told("is_experiment_active"),
-            told("is_qa_tester"),
-        )
-
-    def selected(self, source: str) -> SelectedVariant:
-        value = self.value if self.text is None else json.loads(self.text)
-        return SelectedVariant(
-            value, self.variant, self.experiment_id, self.is_experiment_active, self.is_qa_tester, source
-        )
 
 
 class Client:
     """Evaluates the flags of one Mixpanel project. Usable from any thread.
 
     `Client.local` and `Client.remote` make one; it opens no connection before it is started. As a context manager it
-    starts, waits for the first definitions, and closes.
+    starts, waits for the first definitions, and shuts down.
     """
 
     def __init__(self, config: FlagsConfig, token: str | None = None) -> None:
         self._native = NativeClient(config.to_json(token))
         self._config = config
-        self._is_local = config._mode == "local"
+        self._is_local = config.mode == "local"
         self._source = VariantSource.LOCAL if self._is_local else VariantSource.REMOTE
-        self._answers: dict[int, _Prepared] = {}
+        self._answers: dict[int, Prepared] = {}
         self._pump = Pump(self._native)
         self._pool: Pool | None = None
-        self._started = False
+        self._started = self._ended = self._is_child = False
         self._lock = threading.Lock()
-        self._packed = self._native.packed()
         self._shutdown_ms = config.milliseconds("shutdown_timeout_ms", SHUTDOWN_TIMEOUT_MS)
-        # Ends the threads of a client that nobody closed, at the latest when the interpreter ends.
-        self._finalizer = weakref.finalize(self, _abandon, self._native, self._pump, self._shutdown_ms)
+        #: The one crossing of a local evaluation. For this package.
+        self.packed = self._native.packed()
+        # Ends the threads of a client that nobody shuts down and nobody holds.
+        self._finalizer = weakref.finalize(self, _end, self._native, self._pump, self._shutdown_ms)
+        self._finalizer.atexit = False
         _clients.add(self)
 
     @classmethod
@@ -104,7 +81,7 @@ class Client:
         **options: typing.Any,
     ) -> Client:
         """A client that polls definitions and evaluates in process. `options` are those of `LocalFlagsConfig`."""
-        return cls(_configured(LocalFlagsConfig, config, credentials, options), token)
+        return cls(configured(LocalFlagsConfig, config, credentials, options), token)
 
     @classmethod
     def remote(
@@ -116,7 +93,7 @@ class Client:
         **options: typing.Any,
     ) -> Client:
         """A client that asks Mixpanel, with one request per evaluation."""
-        return cls(_configured(RemoteFlagsConfig, config, credentials, options), token)
+        return cls(configured(RemoteFlagsConfig, config, credentials, options), token)
 
     # -- life
 
@@ -125,9 +102,7 @@ class Client:
         with self._lock:
             self._native.start()
             self._pump.start()
-            self._started = True
-            if not self._finalizer.alive:
-                self._finalizer = weakref.finalize(self, _abandon, self._native, self._pump, self._shutdown_ms)
+            self._started, self._ended = True, False
 
     def wait_ready(self, timeout: float | None = None) -> None:
         """Waits until there is something to evaluate, at most `timeout` seconds (`init_timeout_ms`).
@@ -155,13 +130,13 @@ class Client:
                 log("warning", f"no definitions yet: {error}")
 
     def stop_polling_for_definitions(self) -> None:
-        """Does nothing: polling ends with `shutdown`, which delivers exposures too."""
+        """Does nothing: polling ends with `shutdown`, which delivers the exposures too."""
 
     async def astart_polling_for_definitions(self) -> None:
         """`start_polling_for_definitions`, without blocking the loop."""
         self.start()
         if self._is_local:
-            await self._in_pool(self.start_polling_for_definitions)
+            await self.in_pool(self.start_polling_for_definitions)
 
     async def astop_polling_for_definitions(self) -> None:
         """Does nothing, as `stop_polling_for_definitions`."""
@@ -175,6 +150,11 @@ class Client:
         """`"NOT_READY"`, `"READY"`, `"STALE"` or `"ERROR"`."""
         return self._native.state()
 
+    @property
+    def is_local(self) -> bool:
+        """Whether it evaluates in process."""
+        return self._is_local
+
     def shutdown(self, timeout: float | None = None) -> None:
         """Delivers what is queued and ends all threads, within `timeout` seconds (`shutdown_timeout_ms`).
 
@@ -183,12 +163,11 @@ class Client:
         """
         milliseconds = self._shutdown_ms if timeout is None else max(0, round(timeout * 1000))
         with self._lock:
-            self._finalizer.detach()
             pool, self._pool = self._pool, None
-            self._started = False
+            self._started, self._ended = False, True
         _end(self._native, self._pump, milliseconds)
         if pool is not None:
-            pool.close(milliseconds / 1000 + 1)
+            pool.close(milliseconds / 1000 + _GRACE)
 
     close = shutdown
 
@@ -219,7 +198,13 @@ class Client:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        await self._in_pool(self.shutdown)
+        from .pool import Pool  # noqa: PLC0415 - asyncio costs more than this package
+
+        pool = Pool(1)
+        try:
+            await pool.run(self.shutdown)
+        finally:
+            pool.close(_GRACE)
 
     # -- evaluation
 
@@ -233,24 +218,22 @@ class Client:
         reportExposure: bool | None = None,  # noqa: N803 - the spelling of Mixpanel's remote interface
     ) -> SelectedVariant:
         """The variant of one flag. Never raises: without one it is `fallback_value`, marked with the reason."""
-        report = report_exposure if reportExposure is None else reportExposure
-        ask = ANY if report else _QUIET
+        ask = _REPORT if (report_exposure if reportExposure is None else reportExposure) else _QUIET
         try:
-            key = encoded_key(flag_key)
+            key = known_key(flag_key) or encoded_key(flag_key)
+            encoded = self._encoded(context)
             if not self._is_local:
-                encoded = context.encoded if isinstance(context, Context) else encode_exactly(context)
                 return self._asked(key, encoded, ask, fallback_value)
-            encoded = context.encoded if isinstance(context, Context) else encode(context)
-            number = self._packed(key, encoded, ask)
+            number = self.packed(key, encoded, ask)
             prepared = self._answers.get(number)
             if prepared is None:
                 if number == NO_MATCH:
-                    return fallback_value.as_fallback(_NO_MATCH)
+                    return fallback_value.as_fallback(NO_ROLLOUT_MATCH)
                 if number == DISABLED:
-                    return fallback_value.as_fallback(_DISABLED)
-                outcome = self.outcome(key, encoded, ask, number)
+                    return fallback_value.as_fallback(FLAG_DISABLED)
+                outcome = self.resolve(key, encoded, ask, number)
                 if not outcome.has_value:
-                    return fallback_value.as_fallback(_fallback_reason(outcome))
+                    return fallback_value.as_fallback(fallback_reason(outcome))
                 prepared = self._remember(outcome)
             return prepared.selected(self._source)
         except InvalidContext as error:
@@ -260,26 +243,27 @@ class Client:
         except MpflagsError as error:
             return fallback_value.as_fallback(FallbackReason("BACKEND_ERROR", str(error)))
 
-    def get_variant_value(self, flag_key: str, fallback_value: typing.Any, context: Attributes | Context) -> typing.Any:
+    def get_variant_value(self, flag_key: str, fallback_value: _T, context: Attributes | Context) -> _T:
         """The value of the variant, or `fallback_value`."""
-        return self.get_variant(flag_key, SelectedVariant(fallback_value), context).variant_value
+        return typing.cast(_T, self.get_variant(flag_key, SelectedVariant(fallback_value), context).variant_value)
 
     def is_enabled(self, flag_key: str, context: Attributes | Context) -> bool:
         """Whether the variant's value is true."""
         return self.get_variant_value(flag_key, False, context) is True
 
     def get_all_variants(self, context: Attributes | Context) -> typing.Any:
-        """The variants of all flags that the user is in, by key. Reports no exposure. None when Mixpanel gave no answer."""
+        """The variants of all flags that the user is in, by key. Reports no exposure.
+
+        Without definitions or an answer it is empty; of a remote client None, as Mixpanel's has it.
+        """
+        nothing: dict[str, SelectedVariant] | None = {} if self._is_local else None
         try:
-            if self._is_local:
-                encoded = context.encoded if isinstance(context, Context) else encode(context)
-            else:
-                encoded = context.encoded if isinstance(context, Context) else encode_exactly(context)
-                self._start_if_needed()
+            encoded = self._encoded(context)
+            self._resume()
             evaluations = self._native.evaluate_all(encoded, 0, waits=not self._is_local)
         except MpflagsError as error:
             log("warning", f"all variants: {error}")
-            return {} if self._is_local else None
+            return nothing
         variants: dict[str, SelectedVariant] = {}
         known, source = self._answers.get, self._source
         for index, number in enumerate(evaluations.answers()):
@@ -295,9 +279,9 @@ class Client:
             # What `track_exposure_event` reports. No field: it is nobody's business.
             variant._shown = evaluations  # type: ignore[attr-defined]
             variants[prepared.key] = variant
-        if evaluations.failure is not None and not variants:
+        if evaluations.failure is not None:
             log("warning", f"all variants: {evaluations.message}")
-            return {} if self._is_local else None
+            return variants or nothing
         return variants
 
     def track_exposure_event(self, flag_key: str, variant: SelectedVariant, context: Attributes | Context) -> None:
@@ -318,97 +302,100 @@ class Client:
     ) -> SelectedVariant:
         """`get_variant`: at once for a local client, on a thread of the pool for a remote one."""
         report = report_exposure if reportExposure is None else reportExposure
-        if self._is_local:
-            return self.get_variant(flag_key, fallback_value, context, report)
-        found: SelectedVariant = await self._in_pool(
-            lambda: self.get_variant(flag_key, fallback_value, context, report)
-        )
-        return found
+        return await self.in_pool(lambda: self.get_variant(flag_key, fallback_value, context, report))
 
-    async def aget_variant_value(
-        self, flag_key: str, fallback_value: typing.Any, context: Attributes | Context
-    ) -> typing.Any:
-        return (await self.aget_variant(flag_key, SelectedVariant(fallback_value), context)).variant_value
+    async def aget_variant_value(self, flag_key: str, fallback_value: _T, context: Attributes | Context) -> _T:
+        """`get_variant_value`, without blocking the loop."""
+        return await self.in_pool(lambda: self.get_variant_value(flag_key, fallback_value, context))
 
     async def ais_enabled(self, flag_key: str, context: Attributes | Context) -> bool:
-        return await self.aget_variant_value(flag_key, False, context) is True
+        """`is_enabled`, without blocking the loop."""
+        return await self.in_pool(lambda: self.is_enabled(flag_key, context))
 
     async def aget_all_variants(self, context: Attributes | Context) -> typing.Any:
-        if self._is_local:
-            return self.get_all_variants(context)
-        return await self._in_pool(lambda: self.get_all_variants(context))
+        """`get_all_variants`, without blocking the loop."""
+        return await self.in_pool(lambda: self.get_all_variants(context))
 
     async def atrack_exposure_event(
         self, flag_key: str, variant: SelectedVariant, context: Attributes | Context
     ) -> None:
+        """`track_exposure_event`, which never blocks."""
         self.track_exposure_event(flag_key, variant, context)
 
     # -- overrides, events, profiles
 
     def set_override(self, flag_key: str, value: typing.Any) -> None:
         """Gives a flag this value from now on, whatever Mixpanel says."""
-        self._native.set_override(encoded_key(flag_key), dumps(value))
+        self._native.set_override(encoded_key(flag_key), encode_value(value))
 
     def clear_override(self, flag_key: str) -> None:
         """Takes back an override, one of the configuration too."""
         self._native.clear_override(encoded_key(flag_key))
 
-    def track(
-        self,
-        distinct_id: str,
-        event_name: str,
-        properties: Attributes | None = None,
-        meta: Attributes | None = None,
-    ) -> None:
-        """Queues an event, as `mixpanel.Mixpanel.track` sends one. Raises `QueueFull` and `Closed`."""
-        self._native.track(
-            event_name.encode(), str(distinct_id).encode(), encode_exactly({**(properties or {}), **(meta or {})})
-        )
+    def track(self, distinct_id: str, event_name: str, properties: Attributes | None = None) -> None:
+        """Queues an event, as `mixpanel.Mixpanel.track` sends one. Raises `InvalidArgument`, `QueueFull` and `Closed`."""
+        self._resume()
+        self._native.track(event_name.encode(), str(distinct_id).encode(), encode_exactly(properties or {}))
 
     def people_update(self, distinct_id: str, operation: str, value: typing.Any) -> None:
-        """Queues a profile update: `operation` is `$set`, `$set_once`, `$add`, `$append`, `$union`, `$remove`, `$unset`
-        or `$delete`. Raises `InvalidArgument`, `QueueFull` and `Closed`."""
-        self._native.people_update(operation.encode(), str(distinct_id).encode(), dumps(value))
+        """Queues a profile update: `$set`, `$set_once`, `$add`, `$append`, `$union` or `$remove` with a dict, `$unset` with
+        a list of names, `$delete` with None. Raises `InvalidArgument`, `QueueFull` and `Closed`."""
+        self._resume()
+        self._native.people_update(operation.encode(), str(distinct_id).encode(), encode_value(value))
 
     # -- for this package
 
-    @property
-    def is_local(self) -> bool:
-        return self._is_local
-
-    def outcome(self, key: bytes, context: bytes, ask: int, number: int) -> Outcome:
+    def resolve(self, key: bytes, context: bytes, ask: Ask, number: int) -> Outcome:
         """What a packed number stands for."""
         outcome = self._native.resolve(key, number) if number else None
         if outcome is not None:
             return outcome
-        # Misuse, or a definition that was replaced meanwhile. An exposure that was reported is not reported again.
-        quiet = (ask & 0xFF) | NO_EXPOSURE << 8
+        # Misuse, or a definition that was replaced meanwhile. What was reported is not reported again.
+        quiet = asking(ask.value & 0xFF, quiet=True)
         return self._native.evaluate(key, context, quiet, 0, waits=False)[0]
 
-    def ask_remote(self, key: bytes, context: bytes, ask: int) -> Outcome:
-        """Asks Mixpanel, and lets other threads run meanwhile."""
-        self._start_if_needed()
+    def ask_mixpanel(self, key: bytes, context: bytes, ask: Ask) -> Outcome:
+        """A remote evaluation. Other threads run meanwhile."""
+        self._resume()
         return self._native.evaluate(key, context, ask, 0, waits=True)[0]
 
     def watch(self, watcher: Watcher) -> None:
         """Hands items to `watcher`, for as long as somebody else keeps it."""
         self._pump.watcher = weakref.ref(watcher)
 
-    async def in_pool(self, work: typing.Callable[[], typing.Any]) -> typing.Any:
-        return await self._in_pool(work)
+    def option(self, name: str) -> typing.Any:
+        """An option of the configuration, None where it was not given."""
+        return self._config.options.get(name)
 
-    def _asked(self, key: bytes, encoded: bytes, ask: int, fallback: SelectedVariant) -> SelectedVariant:
-        self._start_if_needed()
+    async def in_pool(self, work: typing.Callable[[], _T]) -> _T:
+        """Does what may wait for Mixpanel on a thread of the pool; anything else at once."""
+        if self._ended or (self._is_local and self._started and self.are_flags_ready()):
+            return work()
+        pool = self._pool
+        if pool is None:
+            from .pool import Pool  # noqa: PLC0415 - asyncio costs more than this package
+
+            with self._lock:
+                pool = self._pool = self._pool or Pool(self._config.async_threads)
+        return typing.cast(_T, await pool.run(work))
+
+    def _encoded(self, context: Attributes | Context) -> bytes:
+        if isinstance(context, Context):
+            return context.encoded
+        return encode(context) if self._is_local else encode_exactly(context)
+
+    def _asked(self, key: bytes, encoded: bytes, ask: Ask, fallback: SelectedVariant) -> SelectedVariant:
+        self._resume()
         outcome, evaluation = self._native.evaluate(key, encoded, ask, 0, waits=True)
         if not outcome.has_value:
-            return fallback.as_fallback(_fallback_reason(outcome))
-        variant = _Prepared.of(outcome).selected(self._source)
-        if ask == _QUIET:
+            return fallback.as_fallback(fallback_reason(outcome))
+        variant = Prepared.of(outcome).selected(self._source)
+        if ask is _QUIET:
             variant._shown = evaluation  # type: ignore[attr-defined]
         return variant
 
-    def _remember(self, outcome: Outcome) -> _Prepared:
-        prepared = _Prepared.of(outcome)
+    def _remember(self, outcome: Outcome) -> Prepared:
+        prepared = Prepared.of(outcome)
         if outcome.answer:
             if len(self._answers) >= _MOST_ANSWERS:
                 self._answers.clear()
@@ -418,10 +405,10 @@ class Client:
     def _track_exposure(self, key: bytes, variant: SelectedVariant, context: Attributes | Context) -> None:
         if variant.variant_source == VariantSource.FALLBACK or variant.variant_key is None:
             raise InvalidArgument("a fallback is no exposure")
+        self._resume()
         shown = getattr(variant, "_shown", None)
         if shown is None and self._is_local:
-            encoded = context.encoded if isinstance(context, Context) else encode(context)
-            outcome, evaluation = self._native.evaluate(key, encoded, _QUIET, 0, waits=False)
+            outcome, evaluation = self._native.evaluate(key, self._encoded(context), _QUIET, 0, waits=False)
             shown = evaluation if outcome.variant == variant.variant_key else None
         if shown is not None:
             self._native.track_shown(shown, key)
@@ -441,59 +428,31 @@ class Client:
             "$is_qa_tester": variant.is_qa_tester,
         }
         told = {name: value for name, value in properties.items() if value is not None}
-        self._native.track(b"$experiment_started", str(distinct_id).encode(), dumps(told))
+        self._native.track(b"$experiment_started", str(distinct_id).encode(), encode_value(told))
 
-    def _start_if_needed(self) -> None:
-        # Remote evaluation needs no first fetch, so Mixpanel's interface has no call to start it.
-        if not self._started and self._finalizer.alive:
+    def _resume(self) -> None:
+        """Before what is not a local evaluation: Mixpanel's remote interface has no call that starts it, and in the child of
+        a fork the thread that pulls items is not there."""
+        if self._is_child or not (self._started or self._ended or self._is_local):
+            self._is_child = False
             self.start()
-
-    async def _in_pool(self, work: typing.Callable[[], typing.Any]) -> typing.Any:
-        pool = self._pool
-        if pool is None:
-            from .pool import Pool  # noqa: PLC0415 - asyncio costs more than this package
-
-            with self._lock:
-                pool = self._pool = self._pool or Pool(self._config.async_threads)
-        return await pool.run(work)
 
     def _after_fork_in_child(self) -> None:
         # Whoever held the lock, and the threads, are not here.
         self._lock = threading.Lock()
         self._pool = None
-        if self._pump.running:
-            self._pump.forget()
+        self._pump.forget()
+        if self._started:
+            self._is_child = True
             packed = self._native.packed()
 
-            def first(key: bytes, context: bytes, ask: int) -> int:
-                # The library starts its threads with the child's first call, and so does this.
-                self._packed = packed
-                self._pump.start()
+            def first(key: bytes, context: bytes, ask: Ask) -> int:
+                # The library starts its threads with the child's first call, and so does this. No later call pays for it.
+                self.packed = packed
+                self._resume()
                 return packed(key, context, ask)
 
-            self._packed = first
-            self._started = False
-
-
-def _configured(
-    kind: type[FlagsConfig],
-    config: FlagsConfig | None,
-    credentials: ServiceAccountCredentials | None,
-    options: dict[str, typing.Any],
-) -> FlagsConfig:
-    if config is None:
-        return kind(credentials=credentials, **options)
-    if options or credentials is not None:
-        raise InvalidArgument(f"options go into the {kind.__name__}, or stand alone")
-    if not isinstance(config, kind):
-        raise InvalidArgument(f"expected a {kind.__name__}, not a {type(config).__name__}")
-    return config
-
-
-def _fallback_reason(outcome: Outcome) -> FallbackReason:
-    if outcome.error_code is None:
-        return _DISABLED if outcome.reason == "DISABLED" else _NO_MATCH
-    return FallbackReason(_KINDS.get(outcome.error_code, outcome.error_code), outcome.message)
+            self.packed = first
 
 
 def _end(native: NativeClient, pump: Pump, milliseconds: int) -> None:
@@ -501,12 +460,7 @@ def _end(native: NativeClient, pump: Pump, milliseconds: int) -> None:
         native.shutdown(milliseconds)
     except Timeout as error:
         log("warning", str(error))
-    pump.join(milliseconds / 1000 + 1)
-
-
-def _abandon(native: NativeClient, pump: Pump, milliseconds: int) -> None:
-    """Ends a client that nobody closed."""
-    _end(native, pump, milliseconds)
+    pump.join(milliseconds / 1000 + _GRACE)
 
 
 def _after_fork_in_child() -> None:
@@ -514,5 +468,14 @@ def _after_fork_in_child() -> None:
         client._after_fork_in_child()
 
 
+def _at_exit() -> None:
+    """Delivers what clients that nobody shut down have queued. All of them share the time of the most patient one."""
+    clients = list(_clients)
+    deadline = time.monotonic() + max((client._shutdown_ms for client in clients), default=0) / 1000
+    for client in clients:
+        client.shutdown(min(client._shutdown_ms / 1000, max(0.0, deadline - time.monotonic())))
+
+
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork_in_child)
+atexit.register(_at_exit)

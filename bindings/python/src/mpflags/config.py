@@ -34,7 +34,8 @@ class FlagsConfig:
     and the library says what is wrong with them when the client is made. `definitions` may be a dict or a text of JSON.
     """
 
-    _mode = ""
+    #: "local" or "remote".
+    mode = ""
 
     def __init__(
         self,
@@ -68,7 +69,7 @@ class FlagsConfig:
 
     def _core(self) -> dict[str, typing.Any]:
         core: dict[str, typing.Any] = {
-            "mode": self._mode,
+            "mode": self.mode,
             "api_host": self.api_host,
             "request_timeout_ms": _milliseconds("request_timeout_in_seconds", self.request_timeout_in_seconds),
             "wrapper": f"python/{VERSION}",
@@ -109,7 +110,7 @@ class FlagsConfig:
 class LocalFlagsConfig(FlagsConfig):
     """For evaluation in process, with definitions that are polled."""
 
-    _mode = "local"
+    mode = "local"
 
     def __init__(
         self,
@@ -139,7 +140,23 @@ class LocalFlagsConfig(FlagsConfig):
 class RemoteFlagsConfig(FlagsConfig):
     """For evaluation by Mixpanel, with one request for each."""
 
-    _mode = "remote"
+    mode = "remote"
+
+
+def configured(
+    kind: type[FlagsConfig],
+    config: FlagsConfig | None,
+    credentials: ServiceAccountCredentials | None,
+    options: dict[str, typing.Any],
+) -> FlagsConfig:
+    """The configuration given, or one of the options that stand alone."""
+    if config is None:
+        return kind(credentials=credentials, **options)
+    if options or credentials is not None:
+        raise InvalidConfig(f"options go into the {kind.__name__}, or stand alone")
+    if not isinstance(config, kind):
+        raise InvalidConfig(f"expected a {kind.__name__}, not a {type(config).__name__}")
+    return config
 
 
 def _milliseconds(name: str, seconds: float) -> int:

@@ -109,29 +109,37 @@ def _stdlib() -> typing.Callable[[typing.Any], bytes]:
 
 stdlib_dumps = _stdlib()
 
+# A flag may be bucketed by an attribute: the text of a whole float is then an integer's, so `encode` leaves contexts with
+# one to `encode_exactly`. Deeper ones only take part in rules, where 1.0 is 1.
+_EXPECTED = (TypeError, ValueError, RecursionError, AttributeError)
+
 if orjson is not None:
     _PASS = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 
-    def orjson_dumps(value: typing.Any, _dumps: typing.Any = orjson.dumps) -> bytes:
-        encoded: bytes = _dumps(value, _convert, _PASS)
-        # NaN and the infinities become null without a word: where there is a null, the other encoder looks.
-        return stdlib_dumps(value) if b"null" in encoded else encoded
+    def encode(attributes: Attributes, _dumps: typing.Any = orjson.dumps, _pass: int = _PASS) -> bytes:
+        """A context for a local evaluation. Raises `InvalidContext`, which names the key that cannot be sent."""
+        try:
+            for value in attributes.values():
+                if value.__class__ is float and value.is_integer():
+                    return encode_exactly(attributes)
+            encoded: bytes = _dumps(attributes, _convert, _pass)
+            # NaN and the infinities become null without a word: where there is a null, the other encoder looks.
+            return encoded if encoded.find(b"null") < 0 else stdlib_dumps(attributes)
+        except _EXPECTED:
+            return encode_exactly(attributes)
 
-    dumps = orjson_dumps
-else:  # pragma: no cover - the tests run both ways
-    dumps = stdlib_dumps
+else:
 
-
-def encode(attributes: Attributes) -> bytes:
-    """A context for a local evaluation. Raises `InvalidContext`, which names the key that cannot be sent."""
-    try:
-        for value in attributes.values():
-            # A flag may be bucketed by it: its text is an integer's. Deeper ones only take part in rules, where 1.0 is 1.
-            if value.__class__ is float and value.is_integer():
-                return encode_exactly(attributes)
-        return dumps(attributes)
-    except (TypeError, ValueError, RecursionError, AttributeError):
-        return encode_exactly(attributes)
+    def encode(attributes: Attributes, _dumps: typing.Any = stdlib_dumps, _pass: int = 0) -> bytes:
+        """A context for a local evaluation. Raises `InvalidContext`, which names the key that cannot be sent."""
+        try:
+            for value in attributes.values():
+                if value.__class__ is float and value.is_integer():
+                    return encode_exactly(attributes)
+            encoded: bytes = _dumps(attributes)
+            return encoded
+        except _EXPECTED:
+            return encode_exactly(attributes)
 
 
 def encode_exactly(attributes: Attributes) -> bytes:
@@ -146,6 +154,11 @@ def encode_exactly(attributes: Attributes) -> bytes:
         if isinstance(error, InvalidContext):
             raise
         raise InvalidContext(f"the context cannot be written as JSON: {error}") from error
+
+
+def encode_value(value: typing.Any) -> bytes:
+    """Any value as JSON: an override, a profile's properties."""
+    return stdlib_dumps(_plain(value, "value", 1))
 
 
 def _plain(value: typing.Any, path: str, depth: int) -> typing.Any:
@@ -206,6 +219,8 @@ class Context:
 
 
 _keys: dict[str, bytes] = {}
+#: The bytes of a flag key that was asked for before, None for any other: for the way of every evaluation.
+known_key = _keys.get
 _MOST_KEYS = 10_000
 
 

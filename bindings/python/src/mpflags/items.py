@@ -6,7 +6,8 @@ import threading
 import typing
 import weakref
 
-from ._native import Item, NativeClient
+from ._native import NativeClient
+from .abi import Item
 from .errors import MpflagsError
 
 #: Called with each item but log lines, on the thread that pulls them.

@@ -15,7 +15,7 @@ if typing.TYPE_CHECKING:
 
     from openfeature.provider import AbstractProvider
 
-    from ._native import Item
+    from .abi import Item
 
 # The SDK tells the end of `initialize` itself, after it has returned. An event that overtakes it would be overwritten.
 _HEAD_START = 0.1

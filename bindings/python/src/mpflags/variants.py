@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import typing
 from dataclasses import dataclass, replace
+
+if typing.TYPE_CHECKING:
+    from .abi import Outcome
 
 
 class VariantSource:
@@ -46,3 +50,51 @@ class SelectedVariant:
     def as_fallback(self, reason: FallbackReason) -> SelectedVariant:
         """A copy that is a fallback for this reason."""
         return replace(self, variant_source=VariantSource.FALLBACK, fallback_reason=reason)
+
+
+NO_ROLLOUT_MATCH = FallbackReason("NO_ROLLOUT_MATCH")
+FLAG_DISABLED = FallbackReason("DISABLED")
+# Mixpanel's kinds for the outcomes that its own package has; the others keep OpenFeature's name.
+_KINDS = {
+    "FLAG_NOT_FOUND": "FLAG_NOT_FOUND",
+    "TARGETING_KEY_MISSING": "MISSING_CONTEXT_KEY",
+    "GENERAL": "BACKEND_ERROR",
+}
+
+
+def fallback_reason(outcome: Outcome) -> FallbackReason:
+    """Why an outcome without a value has none."""
+    if outcome.error_code is None:
+        return FLAG_DISABLED if outcome.reason == "DISABLED" else NO_ROLLOUT_MATCH
+    return FallbackReason(_KINDS.get(outcome.error_code, outcome.error_code), outcome.message)
+
+
+class Prepared(typing.NamedTuple):
+    """What an answer stands for, ready to be handed out. `text` is set for a value that each caller gets a copy of."""
+
+    key: str
+    value: typing.Any
+    text: str | None
+    variant: str | None
+    experiment_id: str | None
+    is_experiment_active: bool | None
+    is_qa_tester: bool | None
+
+    @classmethod
+    def of(cls, outcome: Outcome) -> Prepared:
+        value, told = outcome.value, outcome.metadata.get
+        return cls(
+            outcome.key,
+            value,
+            outcome.json if isinstance(value, (dict, list)) else None,
+            outcome.variant,
+            told("experiment_id"),
+            told("is_experiment_active"),
+            told("is_qa_tester"),
+        )
+
+    def selected(self, source: str) -> SelectedVariant:
+        value = self.value if self.text is None else json.loads(self.text)
+        return SelectedVariant(
+            value, self.variant, self.experiment_id, self.is_experiment_active, self.is_qa_tester, source
+        )
