@@ -38,6 +38,12 @@ type core struct {
 
 var scratchNumber atomic.Uint32
 
+// What the library takes without these options: the waits of Go are to be as long.
+const (
+	initTimeout     = 10 * time.Second
+	shutdownTimeout = 5 * time.Second
+)
+
 // New makes a client. It can evaluate what the options bring (definitions, overrides), and opens no connection before
 // [Client.Start].
 //
@@ -55,8 +61,8 @@ func New(token string, options ...Option) (*Client, error) {
 	c := &core{
 		native:          native,
 		logger:          s.logger,
-		initTimeout:     s.milliseconds("init_timeout_ms", 10*time.Second),
-		shutdownTimeout: s.milliseconds("shutdown_timeout_ms", 5*time.Second),
+		initTimeout:     s.milliseconds("init_timeout_ms", initTimeout),
+		shutdownTimeout: s.milliseconds("shutdown_timeout_ms", shutdownTimeout),
 		life:            make(chan struct{}, 1),
 	}
 	c.calls = newInflight(native.free)

@@ -30,7 +30,7 @@ func WithOption(key string, value any) Option {
 		}
 		to, err := appendValue(nil, value, 0)
 		if err != nil {
-			return newError(ErrInvalidConfig, fmt.Sprintf("config: `%s`: %v", key, err))
+			return newError(ErrInvalidConfig, fmt.Sprintf("config: %s: %v", key, err))
 		}
 		s.config[key] = string(to)
 		return nil
@@ -40,7 +40,7 @@ func WithOption(key string, value any) Option {
 func duration(key string, value time.Duration) Option {
 	return func(s *settings) error {
 		if value%time.Millisecond != 0 {
-			return newError(ErrInvalidConfig, fmt.Sprintf("config: `%s`: %v is no whole number of milliseconds", key, value))
+			return newError(ErrInvalidConfig, fmt.Sprintf("config: %s: %v is no whole number of milliseconds", key, value))
 		}
 		return WithOption(key, value.Milliseconds())(s)
 	}
@@ -83,7 +83,7 @@ func WithShutdownTimeout(d time.Duration) Option { return duration("shutdown_tim
 func WithDefinitions(document string) Option {
 	return func(s *settings) error {
 		if !json.Valid([]byte(document)) {
-			return newError(ErrInvalidConfig, "config: `definitions`: not JSON")
+			return newError(ErrInvalidConfig, "config: definitions: not JSON")
 		}
 		s.config["definitions"] = document
 		return nil
