@@ -116,7 +116,11 @@ func (p *Provider) ShutdownWithContext(ctx context.Context) error {
 		ended.end()
 	}
 	if !p.owned {
-		return undelivered(p.client.Flush(ctx))
+		count, err := p.client.Flush(ctx)
+		if errors.Is(err, mpflags.ErrClosed) {
+			return nil // by the program, which delivered then
+		}
+		return undelivered(count, err)
 	}
 	return undelivered(p.client.Shutdown(ctx))
 }

@@ -1,0 +1,517 @@
+package tests
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/mpflags/mpflags/bindings/go"
+	"github.com/mpflags/mpflags/bindings/go/internal/dev"
+	provider "github.com/mpflags/mpflags/bindings/go/openfeature"
+	of "github.com/open-feature/go-sdk/openfeature"
+	"github.com/open-feature/go-sdk/openfeature/isolated"
+	"go.uber.org/goleak"
+)
+
+// What Go's SDK does to a provider, trap by trap.
+
+const gate = `{"flags": [{"key": "f", "context": "distinct_id", "ruleset": {"variants": [{"key": "on", "value": true, "split": 1}],
+	"rollout": [{"rollout_percentage": 1}]}}]}`
+
+// scene is a server, an API and what watches for leaks.
+type scene struct {
+	*testing.T
+	server *dev.Server
+	api    *of.EvaluationAPI
+	client *of.Client
+	user   of.EvaluationContext
+}
+
+func newScene(t *testing.T) *scene {
+	ignored, threads := goleak.IgnoreCurrent(), libraryThreads()
+	s := &scene{T: t, server: dev.Start(t), api: isolated.NewAPI(), user: of.NewTargetlessEvaluationContext(map[string]any{"distinct_id": "u1"})}
+	s.server.Serve(gate)
+	s.client = s.api.NewClient()
+	t.Cleanup(func() {
+		if err := s.api.Shutdown(background); err != nil {
+			t.Error(err)
+		}
+		s.server.Close()
+		if err := goleak.Find(ignored); err != nil {
+			t.Error(err)
+		}
+		if err := eventually("the end of the threads", func() bool { return libraryThreads() <= threads }); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func (s *scene) provider(options ...mpflags.Option) *provider.Provider {
+	p, err := provider.NewLocalProvider("demo", append(s.options(), options...)...)
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.Cleanup(func() { _ = p.Client().Close() })
+	return p
+}
+
+func (s *scene) options() []mpflags.Option {
+	return []mpflags.Option{mpflags.WithAPIHost(s.server.URL), mpflags.WithLogger(quiet), mpflags.WithPollingInterval(50 * time.Millisecond),
+		mpflags.WithRetryBase(10 * time.Millisecond), mpflags.WithShutdownTimeout(3 * time.Second)}
+}
+
+func (s *scene) code(client *of.Client) of.ErrorCode {
+	details, _ := client.BooleanValueDetails(background, "f", false, s.user)
+	return details.ErrorCode
+}
+
+func (s *scene) wait(what string, is func() bool) {
+	s.Helper()
+	if err := eventually(what, is); err != nil {
+		s.Fatal(err)
+	}
+}
+
+// watch collects the events of a client.
+func watch(client *of.Client) func() []string {
+	var mu sync.Mutex
+	var names []string
+	for _, kind := range []of.EventType{of.ProviderReady, of.ProviderError, of.ProviderStale, of.ProviderConfigChange} {
+		handler := func(details of.EventDetails) {
+			mu.Lock()
+			defer mu.Unlock()
+			names = append(names, string(kind)+" of "+details.ProviderName)
+		}
+		client.AddHandler(kind, &handler)
+	}
+	return func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(names)
+	}
+}
+
+// The SDK evaluates a provider that replaces a ready one before its Init has returned.
+func TestNotReadyBeforeInitReturns(t *testing.T) {
+	s := newScene(t)
+	if err := s.api.SetProviderAndWait(background, s.provider()); err != nil {
+		t.Fatal(err)
+	}
+	s.server.Faults(`[{"path": "/flags/definitions", "kind": "hang"}]`)
+	for name, p := range map[string]*provider.Provider{"nothing held": s.provider(), "definitions given": s.provider(mpflags.WithDefinitions(gate))} {
+		if got := p.BooleanEvaluation(background, "f", false, of.FlattenedContext{"distinct_id": "u1"}); got.Value || got.ResolutionDetail().ErrorCode != of.ProviderNotReadyCode {
+			t.Errorf("%s, before Init: %+v", name, got)
+		}
+	}
+	hanging := s.provider()
+	if err := s.api.SetProvider(background, hanging); err != nil {
+		t.Fatal(err)
+	}
+	if state, code := s.client.State(), s.code(s.client); state != of.ReadyState || code != of.ProviderNotReadyCode {
+		t.Errorf("the SDK's state is %s, the code %q", state, code)
+	}
+	s.server.NoFaults()
+	s.server.Call("POST", "/__dev/restart", "")
+	s.wait("the healing", func() bool { return s.code(s.client) == "" })
+}
+
+// CONFIGURATION_CHANGED makes a provider READY for the SDK, so a failed one must not send it before its READY.
+func TestChangeDoesNotUnfail(t *testing.T) {
+	s := newScene(t)
+	s.server.Faults(`[{"path": "/flags/definitions", "kind": "status", "status": 500}]`)
+	events := watch(s.client)
+	p := s.provider(mpflags.WithInitTimeout(100 * time.Millisecond))
+	if err := s.api.SetProviderAndWait(background, p); err == nil {
+		t.Fatal("Init did not fail")
+	}
+	s.server.Serve(strings.Replace(gate, `"value": true`, `"value": false`, 1))
+	s.server.NoFaults()
+	s.wait("READY", func() bool { return s.client.State() == of.ReadyState })
+	s.server.Serve(gate)
+	s.wait("the change", func() bool { return len(events()) == 3 })
+	got := events()
+	if !slices.Equal(got[:2], []string{"PROVIDER_ERROR of mixpanel-provider", "PROVIDER_READY of mixpanel-provider"}) {
+		t.Error(got)
+	}
+	// A stale provider has no change to tell before it is ready again.
+	s.server.Faults(`[{"path": "/flags/definitions", "kind": "status", "status": 500}]`)
+	s.wait("STALE", func() bool { return s.client.State() == of.StaleState })
+	s.server.Serve(strings.Replace(gate, `"value": true`, `"value": false`, 1))
+	s.server.NoFaults()
+	s.wait("READY and the change", func() bool { return len(events()) == 6 })
+	if got := events()[3:5]; !slices.Equal(got, []string{"PROVIDER_STALE of mixpanel-provider", "PROVIDER_READY of mixpanel-provider"}) {
+		t.Error(events())
+	}
+}
+
+// Nobody reads the channel of a provider that was replaced, or has no SDK at all: sends block nothing.
+func TestEventsThatNobodyReads(t *testing.T) {
+	s := newScene(t)
+	p := s.provider()
+	channel := p.EventChannel()
+	if err := p.Init(of.EvaluationContext{}); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 20 {
+		s.server.Serve(strings.Replace(gate, `"value": true`, fmt.Sprintf(`"value": %d`, i), 1))
+		s.wait("the definition", func() bool {
+			return p.IntEvaluation(background, "f", -1, of.FlattenedContext{"distinct_id": "u1"}).Value == int64(i)
+		})
+	}
+	begun := time.Now()
+	p.Shutdown()
+	if took := time.Since(begun); took > 3*time.Second {
+		t.Errorf("the shutdown took %v", took)
+	}
+	if p.EventChannel() != channel || len(channel) != 0 {
+		t.Error("the channel is another one, or still holds events of the life that ended")
+	}
+}
+
+// A replaced provider is shut down by the SDK, beside the Init of the next, and delivers its exposures.
+func TestReplacedProvider(t *testing.T) {
+	s := newScene(t)
+	for i := range 10 {
+		p := s.provider(mpflags.WithEventFlushInterval(time.Hour))
+		ctx, cancel := context.WithCancel(background)
+		if err := s.api.SetProviderAndWait(ctx, p); err != nil {
+			t.Fatal(err)
+		}
+		// The shutdown of this one gets the context of the next, which is cancelled by then.
+		cancel()
+		user := of.NewTargetlessEvaluationContext(map[string]any{"distinct_id": fmt.Sprint("u", i)})
+		if !s.client.Boolean(background, "f", false, user) {
+			t.Fatal("no value")
+		}
+	}
+	ended, cancel := context.WithCancel(background)
+	cancel()
+	_ = s.api.SetProvider(ended, of.NoopProvider{})
+	if events := s.server.Events(10); len(events) != 10 {
+		t.Errorf("%d of 10 exposures", len(events))
+	}
+	s.wait("the end of all threads", func() bool { return libraryThreads() == 0 })
+}
+
+// The SDK calls Init once for each domain, and Shutdown likewise.
+func TestTwoDomains(t *testing.T) {
+	s := newScene(t)
+	p := s.provider()
+	one, two := s.api.NewClient(of.WithDomain("one")), s.api.NewClient(of.WithDomain("two"))
+	events := watch(two)
+	for _, domain := range []string{"one", "two"} {
+		if err := s.api.SetProviderAndWait(background, p, of.WithDomain(domain)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s.code(one) != "" || s.code(two) != "" || libraryThreads() != 2 {
+		t.Error(s.code(one), s.code(two), libraryThreads())
+	}
+	// One domain goes elsewhere; the provider stays with the other.
+	if err := s.api.SetProviderAndWait(background, of.NoopProvider{}, of.WithDomain("one")); err != nil {
+		t.Fatal(err)
+	}
+	s.server.Serve(strings.Replace(gate, `"value": true`, `"value": false`, 1))
+	s.wait("the change", func() bool { return slices.Contains(events(), "PROVIDER_CONFIGURATION_CHANGED of mixpanel-provider") })
+	if s.code(two) != "" {
+		t.Error(s.code(two))
+	}
+	// Bound twice again, it is shut down twice.
+	if err := s.api.SetProviderAndWait(background, p, of.WithDomain("one")); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.api.SetProviderAndWait(background, p); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// An Init that fails beside one that succeeded leaves the provider in error for the SDK. It says READY again.
+func TestSecondInitCancelled(t *testing.T) {
+	s := newScene(t)
+	p := s.provider()
+	events := watch(s.client)
+	if err := s.api.SetProviderAndWait(background, p); err != nil {
+		t.Fatal(err)
+	}
+	ended, cancel := context.WithCancel(background)
+	cancel()
+	if err := s.api.SetProviderAndWait(ended, p, of.WithDomain("two")); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	if s.code(s.client) != "" {
+		t.Error("evaluations stopped:", s.code(s.client))
+	}
+	two := s.api.NewClient(of.WithDomain("two"))
+	s.wait("ERROR and READY", func() bool { return len(events()) == 3 })
+	if got := events(); got[1] != "PROVIDER_ERROR of mixpanel-provider" || got[2] != "PROVIDER_READY of mixpanel-provider" {
+		t.Error(got)
+	}
+	if s.client.State() != of.ReadyState || two.State() != of.ReadyState {
+		t.Error(s.client.State(), two.State())
+	}
+}
+
+// Init that is cancelled by its context returns at once. Polling goes on, and the provider heals.
+func TestInitCancelled(t *testing.T) {
+	s := newScene(t)
+	s.server.Faults(`[{"path": "/flags/definitions", "kind": "hang"}]`)
+	p := s.provider(mpflags.WithInitTimeout(time.Minute), mpflags.WithRequestTimeout(time.Minute))
+	ctx, cancel := context.WithCancel(background)
+	go func() {
+		s.server.Requests(1)
+		cancel()
+	}()
+	begun := time.Now()
+	err := s.api.SetProviderAndWait(ctx, p)
+	if !errors.Is(err, context.Canceled) || time.Since(begun) > 10*time.Second {
+		t.Fatal(err, time.Since(begun))
+	}
+	s.wait("ERROR", func() bool { return s.client.State() == of.ErrorState })
+	if s.code(s.client) != of.ProviderNotReadyCode {
+		t.Error(s.code(s.client))
+	}
+	s.server.NoFaults()
+	s.server.Call("POST", "/__dev/restart", "")
+	s.wait("READY", func() bool { return s.client.State() == of.ReadyState })
+	if s.code(s.client) != "" {
+		t.Error(s.code(s.client))
+	}
+}
+
+// A shutdown ends an Init that waits.
+func TestShutdownDuringInit(t *testing.T) {
+	s := newScene(t)
+	s.server.Faults(`[{"path": "/flags/definitions", "kind": "hang"}]`)
+	p := s.provider(mpflags.WithInitTimeout(time.Minute), mpflags.WithRequestTimeout(time.Minute))
+	waiting := make(chan error)
+	go func() { waiting <- p.Init(of.EvaluationContext{}) }()
+	s.server.Requests(1)
+	begun := time.Now()
+	p.Shutdown()
+	if err := <-waiting; !errors.Is(err, mpflags.ErrClosed) || time.Since(begun) > 4*time.Second {
+		t.Error(err, time.Since(begun))
+	}
+	if got := p.BooleanEvaluation(background, "f", false, of.FlattenedContext{}); got.ResolutionDetail().ErrorCode != of.ProviderNotReadyCode {
+		t.Errorf("%+v", got)
+	}
+	// It can be initialized again.
+	s.server.NoFaults()
+	s.server.Call("POST", "/__dev/restart", "")
+	if err := p.Init(of.EvaluationContext{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := p.BooleanEvaluation(background, "f", false, of.FlattenedContext{"distinct_id": "u1"}); !got.Value {
+		t.Errorf("%+v", got)
+	}
+	p.Shutdown()
+	p.Shutdown()
+}
+
+// A shutdown with a context that has ended delivers within shutdown_timeout_ms; one whose context ends returns at once.
+func TestShutdownWithCancelledContext(t *testing.T) {
+	s := newScene(t)
+	p := s.provider(mpflags.WithEventFlushInterval(time.Hour))
+	if err := s.api.SetProviderAndWait(background, p); err != nil {
+		t.Fatal(err)
+	}
+	s.client.Boolean(background, "f", false, s.user)
+	ended, cancel := context.WithCancel(background)
+	cancel()
+	if err := p.ShutdownWithContext(ended); err != nil {
+		t.Error(err)
+	}
+	if events := s.server.Events(1); len(events) != 1 || libraryThreads() != 0 {
+		t.Error(len(events), libraryThreads())
+	}
+
+	if err := p.Init(of.EvaluationContext{}); err != nil {
+		t.Fatal(err)
+	}
+	s.server.Faults(`[{"path": "/track", "kind": "hang"}]`)
+	p.Track(background, "e", s.user, of.NewTrackingEventDetails(0))
+	ctx, cancel := context.WithCancel(background)
+	time.AfterFunc(20*time.Millisecond, cancel)
+	begun := time.Now()
+	if err := p.ShutdownWithContext(ctx); !errors.Is(err, context.Canceled) || time.Since(begun) > 2*time.Second {
+		t.Error(err, time.Since(begun))
+	}
+	// It goes on, and ends within its time.
+	s.wait("the end of the threads", func() bool { return libraryThreads() == 0 })
+	if stats, err := p.Client().Stats(); err != nil || stats.Dropped.Shutdown != 1 {
+		t.Errorf("%+v %v", stats, err)
+	}
+	// A loss is told.
+	if err := p.Init(of.EvaluationContext{}); err != nil {
+		t.Fatal(err)
+	}
+	p.Track(background, "e", s.user, of.NewTrackingEventDetails(0))
+	short, cancel := context.WithTimeout(background, 50*time.Millisecond)
+	defer cancel()
+	if err := p.ShutdownWithContext(short); !errors.Is(err, mpflags.ErrUndelivered) && !errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
+	}
+	s.wait("the end of the threads", func() bool { return libraryThreads() == 0 })
+}
+
+// A client that the program owns is started by Init, and left running by Shutdown.
+func TestWrappedClient(t *testing.T) {
+	s := newScene(t)
+	client, err := mpflags.New("demo", append(s.options(), mpflags.WithEventFlushInterval(time.Hour))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := provider.NewProvider(client)
+	if err := s.api.SetProviderAndWait(background, p); err != nil {
+		t.Fatal(err)
+	}
+	if s.code(s.client) != "" || p.Client() != client {
+		t.Error(s.code(s.client))
+	}
+	p.Shutdown()
+	if events := s.server.Events(1); len(events) != 1 {
+		t.Error("the exposure was not delivered")
+	}
+	if client.State() != mpflags.StateReady || !client.Boolean(background, "f", false, mpflags.Context{"distinct_id": "u2"}) {
+		t.Error("the program's client is not running:", client.State())
+	}
+	if err := client.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A start from the cache is READY, then STALE.
+func TestStartFromCache(t *testing.T) {
+	s := newScene(t)
+	cache := mpflags.WithDefinitionsCacheDir(t.TempDir())
+	first := s.provider(cache)
+	if err := first.Init(of.EvaluationContext{}); err != nil {
+		t.Fatal(err)
+	}
+	first.Shutdown()
+	s.server.Faults(`[{"path": "/flags/definitions", "kind": "status", "status": 500}]`)
+	events := watch(s.client)
+	if err := s.api.SetProviderAndWait(background, s.provider(cache)); err != nil {
+		t.Fatal(err)
+	}
+	s.wait("STALE", func() bool { return s.client.State() == of.StaleState })
+	s.server.NoFaults()
+	s.wait("READY", func() bool { return s.client.State() == of.ReadyState })
+	s.wait("three events", func() bool { return len(events()) >= 3 })
+	if got := fmt.Sprint(events()); got != "[PROVIDER_READY of mixpanel-provider PROVIDER_STALE of mixpanel-provider PROVIDER_READY of mixpanel-provider]" {
+		t.Error(got)
+	}
+}
+
+// A remote provider is ready at once, and an evaluation returns when its context ends.
+func TestRemoteProvider(t *testing.T) {
+	s := newScene(t)
+	p, err := provider.NewRemoteProvider("demo", s.options()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Cleanup(func() { _ = p.Client().Close() })
+	if err := s.api.SetProviderAndWait(background, p); err != nil {
+		t.Fatal(err)
+	}
+	details, err := s.client.BooleanValueDetails(background, "f", false, s.user)
+	if err != nil || !details.Value || details.Reason != of.TargetingMatchReason || details.Variant != "on" {
+		t.Error(details, err)
+	}
+	s.server.Faults(`[{"path": "/flags", "kind": "hang"}]`)
+	ctx, cancel := context.WithCancel(background)
+	go func() {
+		_ = eventually("the request", func() bool { return s.server.InFlight() == 1 })
+		cancel()
+	}()
+	begun := time.Now()
+	details, err = s.client.BooleanValueDetails(ctx, "f", true, s.user)
+	if !details.Value || details.ErrorCode != of.GeneralCode || time.Since(begun) > 9*time.Second || !strings.Contains(err.Error(), "context canceled") {
+		t.Error(details, err, time.Since(begun))
+	}
+}
+
+func TestTracking(t *testing.T) {
+	s := newScene(t)
+	if err := s.api.SetProviderAndWait(background, s.provider(mpflags.WithEventFlushInterval(10*time.Millisecond))); err != nil {
+		t.Fatal(err)
+	}
+	user := of.NewEvaluationContext("key", map[string]any{"distinct_id": "u1"})
+	s.client.Track(background, "Bought", user, of.NewTrackingEventDetails(9.5).Add("items", 3))
+	s.client.Track(background, "Seen", of.NewEvaluationContext("key", nil), of.TrackingEventDetails{})
+	s.client.Track(background, "Numbered", of.NewTargetlessEvaluationContext(map[string]any{"distinct_id": 5}), of.TrackingEventDetails{})
+	// What cannot be sent is logged, and raises nothing.
+	s.client.Track(background, "Nobody", of.EvaluationContext{}, of.TrackingEventDetails{})
+	s.client.Track(background, "Unfit", user, of.NewTrackingEventDetails(math.NaN()).Add("x", make(chan int)))
+	got := map[string]string{}
+	for _, event := range s.server.Events(3) {
+		p := event.JSON.Properties
+		got[event.JSON.Event] = fmt.Sprint(p["distinct_id"], " ", p["value"], " ", p["items"])
+	}
+	if fmt.Sprint(got) != "map[Bought:u1 9.5 3 Numbered:5 <nil> <nil> Seen:key <nil> <nil>]" {
+		t.Error(got)
+	}
+}
+
+// 1,000 lifetimes leave no goroutine, no thread and no descriptor.
+func TestLifetimes(t *testing.T) {
+	s := newScene(t)
+	live := func() {
+		p, err := provider.NewLocalProvider("demo", s.options()...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Init(of.EvaluationContext{}); err != nil {
+			t.Fatal(err)
+		}
+		if got := p.BooleanEvaluation(background, "f", false, of.FlattenedContext{"distinct_id": "u1"}); !got.Value {
+			t.Fatalf("%+v", got)
+		}
+		p.Shutdown()
+		if err := p.Client().Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	live()
+	s.server.Idle()
+	goroutines, descriptors, threads := goleak.IgnoreCurrent(), count("/proc/self/fd/*"), count("/proc/self/task/*")
+	lifetimes := 1000
+	if testing.Short() {
+		lifetimes = 50
+	}
+	for range lifetimes {
+		live()
+	}
+	s.server.Idle()
+	if err := goleak.Find(goroutines); err != nil {
+		t.Error(err)
+	}
+	s.wait("the end of the library's threads", func() bool { return libraryThreads() == 0 })
+	// Go keeps threads that a call has blocked, and uses them again: their number does not grow with the lifetimes.
+	if now := count("/proc/self/task/*"); now > threads+8 {
+		t.Errorf("%d threads before, %d after", threads, now)
+	}
+	if now := count("/proc/self/fd/*"); now > descriptors {
+		t.Errorf("%d descriptors before, %d after", descriptors, now)
+	}
+	t.Logf("%d lifetimes: threads %d before, %d after; descriptors %d before, %d after", lifetimes, threads, count("/proc/self/task/*"), descriptors, count("/proc/self/fd/*"))
+}
+
+func count(pattern string) int {
+	names, _ := filepath.Glob(pattern)
+	existing := 0
+	for _, name := range names {
+		if _, err := os.Lstat(name); err == nil {
+			existing++
+		}
+	}
+	return existing
+}
