@@ -238,7 +238,8 @@ class Client:
             return prepared.selected(self._source)
         except InvalidContext as error:
             return fallback_value.as_fallback(FallbackReason("INVALID_CONTEXT", str(error)))
-        except InvalidArgument as error:
+        # A key that no flag can have; a TypeError is one that cannot even be looked up.
+        except (InvalidArgument, TypeError) as error:
             return fallback_value.as_fallback(FallbackReason("FLAG_NOT_FOUND", str(error)))
         except MpflagsError as error:
             return fallback_value.as_fallback(FallbackReason("BACKEND_ERROR", str(error)))

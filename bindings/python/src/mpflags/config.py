@@ -52,7 +52,7 @@ class FlagsConfig:
             warnings.warn(
                 "exposure_executor is ignored: exposures are queued and sent by a thread of the library",
                 UserWarning,
-                stacklevel=3,
+                stacklevel=2 if type(self).__init__ is FlagsConfig.__init__ else 3,
             )
         self.api_host = api_host
         self.request_timeout_in_seconds = request_timeout_in_seconds
@@ -75,8 +75,13 @@ class FlagsConfig:
             "wrapper": f"python/{VERSION}",
         }
         if self.credentials is not None:
-            username, secret, project_id = self.credentials
-            core["service_account"] = {"username": username, "secret": secret, "project_id": str(project_id)}
+            # By name: Mixpanel's own class will do.
+            account = self.credentials
+            core["service_account"] = {
+                "username": account.username,
+                "secret": account.secret,
+                "project_id": str(account.project_id),
+            }
         return core
 
     def to_json(self, token: str | None) -> bytes:

@@ -25,7 +25,8 @@ Attributes = Mapping[str, typing.Any]
 
 # The library refuses more; Python's own limit is higher, and a context that contains itself would reach it.
 _DEEPEST = 127
-# No float is larger, and an int of more digits only costs.
+# What is larger is no number to the library, and only costs.
+_MOST_BITS = 1023
 _MOST_DIGITS = 400
 
 
@@ -169,7 +170,13 @@ def _plain(value: typing.Any, path: str, depth: int) -> typing.Any:
         except UnicodeEncodeError:
             raise InvalidContext(f"attribute {path!r}: the string holds a lone surrogate") from None
         return value
-    if value is None or kind is bool or kind is int:
+    if value is None or kind is bool:
+        return value
+    if kind is int:
+        if value.bit_length() > _MOST_BITS:
+            raise InvalidContext(
+                f"attribute {path!r}: an integer of {value.bit_length()} bits is beyond every number of JSON"
+            )
         return value
     if kind is float:
         if not math.isfinite(value):
@@ -226,11 +233,11 @@ _MOST_KEYS = 10_000
 
 def flag_key(key: str) -> bytes:
     """A flag's key as the library takes it. Raises `InvalidArgument` for one that no flag can have."""
+    if not isinstance(key, str):
+        raise InvalidArgument(f"the flag key is of type {type(key).__name__}: expected a string")
     known = _keys.get(key)
     if known is not None:
         return known
-    if not isinstance(key, str):
-        raise InvalidArgument(f"the flag key is of type {type(key).__name__}: expected a string")
     if "\0" in key:
         raise InvalidArgument(f"the flag key {key!r} holds a NUL")
     try:
