@@ -215,9 +215,9 @@ TEST(ProviderVectors, All) {
 Json sent(const EvaluationContext& context) {
     static const Dev dev;
     static const auto provider = [] {
-        auto provider = made(Provider::Remote("t", Object{{"api_host", dev.url()}}));
-        EXPECT_TRUE(provider->Init(EvaluationContext::Builder().build()).ok());
-        return provider;
+        auto remote = made(Provider::Remote("t", Object{{"api_host", dev.url()}}));
+        EXPECT_TRUE(remote->Init(EvaluationContext::Builder().build()).ok());
+        return remote;
     }();
     dev.remove("/__dev/requests");
     const auto details = provider->GetBooleanEvaluation("flag", false, context);
