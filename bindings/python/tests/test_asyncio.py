@@ -24,7 +24,8 @@ DOMAIN = "asyncio"
 def server() -> typing.Iterator[StandIn]:
     with StandIn({"flags": [flag("boolean-flag"), flag("number", 7), flag("box", {"a": [1]})]}) as server:
         yield server
-    api.clear_providers()
+        # While the server is there: what is queued is delivered.
+        api.clear_providers()
 
 
 def remote(server: StandIn, **options: typing.Any) -> MixpanelProvider:
@@ -115,20 +116,16 @@ def test_cancelling_returns_at_once_and_shutdown_interrupts_what_goes_on(server:
             provider.resolve_boolean_details_async("boolean-flag", False, user(1)),
             client.get_boolean_value_async("boolean-flag", False, user(1)),
         ]
-        async with Heartbeat() as heart:
-            for number, call in enumerate(calls, 1):
-                task = asyncio.create_task(typing.cast("typing.Coroutine[object, object, object]", call))
-                await asyncio.to_thread(server.requests, number)
-                task.cancel()
-                # The SDK's client (0.10) trips over a cancellation: its `finally` uses a name that is not set then.
-                with pytest.raises(
-                    asyncio.CancelledError if number == 1 else (asyncio.CancelledError, UnboundLocalError)
-                ):
-                    await task
-                # The server never answers, and a request may take five minutes: the call returned before it.
-                assert (await asyncio.to_thread(server.requests))["in_flight"] == number
-            assert heart.beats > 1
-            provider.shutdown()
+        for number, call in enumerate(calls, 1):
+            task = asyncio.create_task(typing.cast("typing.Coroutine[object, object, object]", call))
+            await asyncio.to_thread(server.requests, number)
+            task.cancel()
+            # The SDK's client (0.10) trips over a cancellation: its `finally` uses a name that is not set then.
+            with pytest.raises(asyncio.CancelledError if number == 1 else (asyncio.CancelledError, UnboundLocalError)):
+                await task
+            # The server never answers, and a request may take five minutes: the call returned before it.
+            assert (await asyncio.to_thread(server.requests))["in_flight"] == number
+        provider.shutdown()
 
     asyncio.run(asyncio.wait_for(run(), 60), debug=True)
     left = {task: name for task, name in threads_left.left(before).items() if name.startswith("mpflags")}
