@@ -96,11 +96,18 @@ func (c *core) evaluate(ctx context.Context, flag string, s *scratch, body []byt
 	if c.remote != nil {
 		return c.evaluateRemote(ctx, flag, s, body, ask)
 	}
-	defer s.release()
+	// No defer: it would cost as much as the counting, and nothing here panics.
 	if !c.calls.enter(s.number) {
+		s.release()
 		return Variant{flag: flag, of: failure(flag, General, errClosed.Error(), errClosed)}
 	}
-	defer c.calls.exit(s.number)
+	v := c.evaluateLocal(flag, body, ask)
+	c.calls.exit(s.number)
+	s.release()
+	return v
+}
+
+func (c *core) evaluateLocal(flag string, body []byte, ask uint32) Variant {
 	if ask&uint32(WithoutExposure) != 0 {
 		return c.slow(flag, body, ask, 0)
 	}
