@@ -1,0 +1,22 @@
+/* A callback that throws through mpflags.h, which forbids it: the process ends at once, with a message, instead of going on
+ * with a broken stack. (client.hpp catches what a callback throws.) usage: throwing_callback API_HOST */
+#include <cstdio>
+#include <stdexcept>
+
+#include "mpflags.h"
+
+static void take(const mpflags_item*, void*) { throw std::runtime_error("from a callback"); }
+
+int main(int argc, char** argv) {
+    if (argc != 2) return 2;
+    char config[256];
+    const int length = std::snprintf(config, sizeof config, "{\"token\": \"demo-token\", \"api_host\": \"%s\"}", argv[1]);
+    mpflags_client* client = nullptr;
+    if (mpflags_client_new(config, static_cast<size_t>(length), &client, nullptr) != MPFLAGS_OK) return 2;
+    if (mpflags_client_set_callback(client, take, nullptr, nullptr, nullptr) != MPFLAGS_OK) return 2;
+    if (mpflags_client_start(client, nullptr) != MPFLAGS_OK) return 2;
+    mpflags_client_wait_ready(client, 20000, nullptr);
+    mpflags_client_shutdown(client, 20000, nullptr, nullptr);
+    std::puts("still there");
+    return 0;
+}
