@@ -15,6 +15,8 @@ LIBRARY = pathlib.Path(os.environ.get("MPFLAGS_LIBRARY") or stand_in.ROOT / "tar
 SAMPLES = stand_in.ROOT / "dev" / "samples" / "definitions.json"
 VECTORS = stand_in.ROOT / "tests" / "vectors"
 
+pytest_plugins = ["scenarios"]
+
 # Before anything imports the package.
 os.environ["MPFLAGS_LIBRARY"] = str(LIBRARY)
 

@@ -12,10 +12,10 @@ import sys
 import typing
 
 import pytest
-from counts import SHARED, SUITES, check_counts
 from openfeature import api
 from openfeature.flag_evaluation import FlagEvaluationOptions
 from pytest_bdd import given, parsers, scenarios, then, when
+from scenarios import SHARED, SUITES, check_counts
 from stand_in import ROOT, StandIn
 from suite import CUSTOM_PROPERTIES, OPTIONS, Recorder, Suite, text_of, value_of
 
