@@ -88,23 +88,23 @@ func outcomeOf(t testing.TB, v Variant) string {
 	return "no_rollout_match"
 }
 
-func (want vector) compare(t *testing.T, v Variant) {
+func (v vector) compare(t *testing.T, told Variant) {
 	t.Helper()
 	expect := func(what string, wanted, got any) {
 		if !reflect.DeepEqual(wanted, got) {
 			t.Errorf("%s: want %v, got %v", what, wanted, got)
 		}
 	}
-	w := want.Want
-	expect("outcome", w.Outcome, outcomeOf(t, v))
-	expect("reason", Reason(w.Reason), v.Reason())
-	expect("variant", w.Variant, v.Name())
-	expect("flag", want.Key, v.Flag())
+	w := v.Want
+	expect("outcome", w.Outcome, outcomeOf(t, told))
+	expect("reason", Reason(w.Reason), told.Reason())
+	expect("variant", w.Variant, told.Name())
+	expect("flag", v.Key, told.Flag())
 	message := ""
-	if err, ok := v.Err().(*EvaluationError); ok {
+	if err, ok := told.Err().(*EvaluationError); ok {
 		message = err.Message
 	}
-	expect("a message", v.Reason() == Failure, message != "")
+	expect("a message", told.Reason() == Failure, message != "")
 	if w.Message != "" {
 		expect("message", w.Message, message)
 	}
@@ -115,22 +115,22 @@ func (want vector) compare(t *testing.T, v Variant) {
 	}
 	if w.Value != nil {
 		wanted := dev.Parse(t, string(w.Value))
-		if !dev.Same(wanted, dev.Parse(t, v.JSON())) {
-			t.Errorf("value: want %s, got %s", w.Value, v.JSON())
+		if !dev.Same(wanted, dev.Parse(t, told.JSON())) {
+			t.Errorf("value: want %s, got %s", w.Value, told.JSON())
 		}
 		// The same by the accessor of Go, and by that of the value's type.
-		if float, ok := v.Value().(float64); ok {
+		if float, ok := told.Value().(float64); ok {
 			wantedFloat, err := wanted.(json.Number).Float64()
 			expect("Value", wantedFloat, float)
 			expect("its error", nil, err)
-		} else if again, err := json.Marshal(v.Value()); err != nil || !dev.Same(wanted, dev.Parse(t, string(again))) {
+		} else if again, err := json.Marshal(told.Value()); err != nil || !dev.Same(wanted, dev.Parse(t, string(again))) {
 			t.Errorf("Value: want %s, got %s %v", w.Value, again, err)
 		}
 		typed := map[bool]int{true: 1}
-		boolean, isBoolean := v.Boolean()
-		text, isText := v.Text()
-		_, isInt := v.Int()
-		number, isFloat := v.Float()
+		boolean, isBoolean := told.Boolean()
+		text, isText := told.Text()
+		_, isInt := told.Int()
+		number, isFloat := told.Float()
 		switch wanted := wanted.(type) {
 		case bool:
 			expect("Boolean", wanted, boolean && isBoolean)
@@ -150,14 +150,14 @@ func (want vector) compare(t *testing.T, v Variant) {
 		}
 	}
 	if w.IsQATester != nil {
-		expect("is_qa_tester", *w.IsQATester, v.IsQATester())
+		expect("is_qa_tester", *w.IsQATester, told.IsQATester())
 	}
 	if w.ExperimentID != nil {
 		id, _ := dev.TextOf(w.ExperimentID)
-		expect("experiment_id", id, v.ExperimentID())
+		expect("experiment_id", id, told.ExperimentID())
 	}
 	if w.IsExperimentActive != nil {
-		active, known := v.IsExperimentActive()
+		active, known := told.IsExperimentActive()
 		expect("is_experiment_active", string(w.IsExperimentActive), map[bool]string{true: fmt.Sprint(active), false: "null"}[known])
 	}
 }

@@ -146,7 +146,7 @@ func TestInvalidContext(t *testing.T) {
 func FuzzContext(f *testing.F) {
 	f.Add("key", "value", 1.5, int64(7), true)
 	f.Add("K\u00c9y", "\ufffd\u2028\x7f", 1e21, int64(-1), false)
-	f.Add("\xff", "\xc3", -0.0, int64(math.MinInt64), false)
+	f.Add("\xff", "\xc3", math.Copysign(0, -1), int64(math.MinInt64), false)
 	f.Fuzz(func(t *testing.T, key, text string, number float64, integer int64, truth bool) {
 		user := Context{key: text, "n": number, "i": integer, "b": truth, "l": []any{text, number, map[string]any{key: text}},
 			"f": float32(number), "s": struct{ Key string }{text}, "m": map[string]string{key: text}}

@@ -40,8 +40,8 @@ func main() {
 	client := openfeature.NewDefaultClient()
 
 	user := openfeature.NewTargetlessEvaluationContext(map[string]any{
-		"distinct_id":       "user-2",
-		"custom_properties": map[string]any{"plan": "premium", "country": "FR"},
+		"distinct_id":       "user-3",
+		"custom_properties": map[string]any{"plan": "premium", "country": "DE"},
 	})
 	show := func() {
 		fmt.Println("new-checkout:", client.Boolean(ctx, "new-checkout", false, user))
