@@ -30,6 +30,7 @@ FAST = {"polling_interval_ms": 50, "retry_base_ms": 10}
 
 
 def offline(*flags, **options):
+    options = {"api_host": "http://127.0.0.1:9", "report_exposures": False, **options}
     return Client.local(TOKEN, definitions={"flags": list(flags)}, enable_polling=False, **options)
 
 
@@ -149,6 +150,18 @@ def test_a_value_is_exact():
     for index, value in enumerate(values):
         found = client.get_variant_value(str(index), "fallback", USER)
         assert (found, type(found)) == (value, type(value))
+
+
+def test_an_explanation(client):
+    if client.is_local:
+        told = client.explain("button-color", USER)
+        assert (told["variant"], told["value"], told["reason"]) == ("control", "#6e7781", "SPLIT")
+        assert client.explain("nope", USER)["error_code"] == "FLAG_NOT_FOUND"
+    else:
+        with pytest.raises(InvalidArgument):
+            client.explain("button-color", USER)
+    with pytest.raises(mpflags.InvalidContext, match="distinct_id"):
+        client.explain("button-color", {"distinct_id": {1}})
 
 
 # -- exposures
@@ -410,7 +423,7 @@ def test_events_and_profiles(dev):
 
 
 def test_an_event_sink(eventually):
-    client = offline(flag("f"), event_sink=True)
+    client = offline(flag("f"), event_sink=True, event_flush_interval_ms=10, report_exposures=True)
     events = []
     client.listen(events.append)
     client.start()

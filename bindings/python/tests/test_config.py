@@ -1,9 +1,11 @@
 """Configurations: Mixpanel's names and defaults, the spellings of its documentation, the library's options and errors."""
 
+import copy
 import dataclasses
 import inspect
 import json
 import pathlib
+import pickle
 import warnings
 
 import mixpanel.flags.types as official
@@ -25,7 +27,7 @@ from mpflags import (
 )
 from mpflags.openfeature import MixpanelProvider
 
-OFFLINE = {"definitions": {"flags": [flag("f")]}, "enable_polling": False}
+OFFLINE = {"report_exposures": False, "definitions": {"flags": [flag("f")]}, "enable_polling": False}
 
 
 @pytest.mark.parametrize("kind", ["LocalFlagsConfig", "RemoteFlagsConfig"])
@@ -99,7 +101,28 @@ def test_a_selected_variant_is_mixpanels():
     assert (variant.variant_source, variant.fallback_reason.kind) == ("fallback", "FLAG_NOT_FOUND")
     again = variant.with_source("local")
     assert (again.variant_source, again.fallback_reason, again.variant_key) == ("local", None, "on")
-    assert dataclasses.asdict(again)["variant_value"] == 1
+    # As with Mixpanel's, what works on dataclasses works on ours, which are none: `import dataclasses` takes a while.
+    assert dataclasses.asdict(variant) == {
+        "variant_value": 1,
+        "variant_key": "on",
+        "experiment_id": None,
+        "is_experiment_active": None,
+        "is_qa_tester": None,
+        "variant_source": "fallback",
+        "fallback_reason": {"kind": "FLAG_NOT_FOUND", "message": None},
+    }
+    assert dataclasses.is_dataclass(variant)
+    changed = dataclasses.replace(variant, variant_value=2)
+    assert (changed.variant_value, changed.fallback_reason) == (2, variant.fallback_reason)
+    for made in (copy.copy(variant), copy.deepcopy(variant), pickle.loads(pickle.dumps(variant))):
+        assert made == variant
+        assert repr(made) == repr(variant)
+    assert variant != again
+    with pytest.raises(TypeError):
+        hash(variant)
+    with pytest.raises(AttributeError, match="read-only"):
+        variant.fallback_reason.kind = "OTHER"
+    assert hash(variant.fallback_reason) == hash(mpflags.FallbackReason("FLAG_NOT_FOUND"))
 
 
 def test_the_spellings_of_mixpanels_documentation(dev):

@@ -12,7 +12,6 @@ import functools
 import json
 import os
 import sys
-import typing
 from ctypes import POINTER, byref, c_bool, c_char_p, c_double, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
 
 from .abi import (
@@ -30,6 +29,11 @@ from .abi import (
 )
 from .errors import LibraryError, MpflagsError, Timeout, of_status
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
 
 class Str(ctypes.Structure):
     """`mpflags_str`: borrowed from the handle that it was asked of."""
@@ -43,7 +47,7 @@ _OUT = POINTER(c_void_p)
 _TEXT = (c_char_p, c_size_t)
 
 #: Name, result, arguments, and whether it waits.
-FUNCTIONS: tuple[tuple[str, typing.Any, tuple[typing.Any, ...], bool], ...] = (
+FUNCTIONS: tuple[tuple[str, Any, tuple[Any, ...], bool], ...] = (
     ("abi_version", c_uint32, (), False),
     ("abi_revision", c_uint32, (), False),
     ("version", Str, (), False),
@@ -62,6 +66,7 @@ FUNCTIONS: tuple[tuple[str, typing.Any, tuple[typing.Any, ...], bool], ...] = (
     ("client_get_int64", c_int64, (c_void_p, *_TEXT, c_void_p, c_int64), False),
     ("client_get_double", c_double, (c_void_p, *_TEXT, c_void_p, c_double), False),
     ("client_evaluate", c_int32, (c_void_p, *_TEXT, c_void_p, c_uint32, c_uint32, c_uint32, _OUT, _OUT), False),
+    ("client_explain", c_int32, (c_void_p, *_TEXT, c_void_p, _OUT, _OUT), False),
     ("client_set_override", c_int32, (c_void_p, *_TEXT, *_TEXT, _OUT), False),
     ("client_clear_override", c_int32, (c_void_p, *_TEXT, _OUT), False),
     ("evaluation_has_value", c_bool, (c_void_p,), False),
@@ -168,9 +173,9 @@ class Library:
             twin.restype = c_int32
             twin.argtypes = getattr(self, waiting).argtypes
 
-    if typing.TYPE_CHECKING:
+    if TYPE_CHECKING:
 
-        def __getattr__(self, name: str) -> typing.Any: ...
+        def __getattr__(self, name: str) -> Any: ...
 
 
 LIB = Library(_find())
@@ -189,7 +194,7 @@ def _fail(status: int, error: c_void_p) -> MpflagsError:
     return of_status(status, message)
 
 
-def _call(function: typing.Any, *arguments: typing.Any) -> None:
+def _call(function: Any, *arguments: Any) -> None:
     """Calls a function whose last parameter is `err`, and raises what it writes there."""
     error = c_void_p()
     status = function(*arguments, byref(error))
@@ -206,34 +211,34 @@ class _Handle(c_void_p):
 
 
 class ClientHandle(_Handle):
-    def __del__(self, _free: typing.Any = LIB.client_free) -> None:
+    def __del__(self, _free: Any = LIB.client_free) -> None:
         if self.value:
             _free(self)
             self.value = None
 
 
 class ContextHandle(_Handle):
-    def __del__(self, _free: typing.Any = LIB.context_free) -> None:
+    def __del__(self, _free: Any = LIB.context_free) -> None:
         if self.value:
             _free(self)
             self.value = None
 
 
 class EvaluationsHandle(_Handle):
-    def __del__(self, _free: typing.Any = LIB.evaluations_free) -> None:
+    def __del__(self, _free: Any = LIB.evaluations_free) -> None:
         if self.value:
             _free(self)
             self.value = None
 
 
 class EvaluationHandle(_Handle):
-    def __del__(self, _free: typing.Any = LIB.evaluation_free) -> None:
+    def __del__(self, _free: Any = LIB.evaluation_free) -> None:
         if self.value:
             _free(self)
             self.value = None
 
 
-def _outcome(evaluation: typing.Any) -> Outcome:
+def _outcome(evaluation: Any) -> Outcome:
     code = LIB.evaluation_error_code(evaluation)
     metadata = text(LIB.evaluation_metadata_json(evaluation))
     return Outcome(
@@ -268,6 +273,23 @@ class Evaluations:
         return _outcome(LIB.evaluations_at(self._handle, index))
 
 
+def _context(encoded: bytes) -> ContextHandle:
+    context = ContextHandle()
+    _call(LIB.context_new_json, encoded, len(encoded), byref(context))
+    return context
+
+
+def _read_text(function: Any, *arguments: Any) -> dict[str, Any]:
+    """What a function gives as a text of JSON."""
+    out = c_void_p()
+    _call(function, *arguments, byref(out))
+    try:
+        read: dict[str, Any] = json.loads(text(LIB.text_view(out)) or "{}")
+        return read
+    finally:
+        LIB.text_free(out)
+
+
 class NativeClient:
     """One client of the library. Usable from any thread; freed with its last reference."""
 
@@ -294,7 +316,7 @@ class NativeClient:
         _call(LIB.client_flush, self.handle, timeout_ms, byref(undelivered))
         return undelivered.value
 
-    def packed(self) -> typing.Callable[[bytes, bytes, c_uint32], int]:
+    def packed(self) -> Callable[[bytes, bytes, c_uint32], int]:
         """The one crossing of a local evaluation: key, context and `ask`, to a number that `resolve` reads."""
         return functools.partial(LIB.client_evaluate_packed_z, self.handle)
 
@@ -326,8 +348,7 @@ class NativeClient:
         return _outcome(evaluation), evaluation
 
     def evaluate_all(self, context: bytes, timeout_ms: int, waits: bool) -> Evaluations:
-        parsed = ContextHandle()
-        _call(LIB.context_new_json, context, len(context), byref(parsed))
+        parsed = _context(context)
         evaluations = EvaluationsHandle()
         function = LIB.client_evaluate_all if waits else LIB.evaluate_all_local
         _call(function, self.handle, parsed, 0, timeout_ms, byref(evaluations))
@@ -341,14 +362,11 @@ class NativeClient:
         else:
             _call(LIB.client_track_exposure, self.handle, shown)
 
-    def statistics(self) -> dict[str, typing.Any]:
-        out = c_void_p()
-        _call(LIB.client_statistics, self.handle, byref(out))
-        try:
-            read: dict[str, typing.Any] = json.loads(text(LIB.text_view(out)) or "{}")
-            return read
-        finally:
-            LIB.text_free(out)
+    def statistics(self) -> dict[str, Any]:
+        return _read_text(LIB.client_statistics, self.handle)
+
+    def explain(self, key: bytes, context: bytes) -> dict[str, Any]:
+        return _read_text(LIB.client_explain, self.handle, key, len(key), _context(context))
 
     def track(self, event: bytes, distinct_id: bytes, properties: bytes) -> None:
         _call(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import typing
 from ctypes import c_uint32
+from json import loads
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 #: `MPFLAGS_ABI_VERSION` and `MPFLAGS_ABI_REVISION` of the header that this package was written for.
 ABI_VERSION = 0
@@ -42,28 +45,60 @@ def asking(value_type: int, quiet: bool = False) -> c_uint32:
     return c_uint32(value_type | (NO_EXPOSURE << 8 if quiet else 0))
 
 
-class Outcome(typing.NamedTuple):
-    """A copy of what an evaluation tells. `json` is the value as text: an object is parsed anew for each caller."""
+class Record:
+    """Equal to what holds the same. (`dataclasses` and `typing` take longer to import than all this package.)"""
 
-    key: str
-    json: str | None
-    variant: str | None
-    reason: str
-    error_code: str | None
-    message: str | None
-    metadata: dict[str, typing.Any]
-    #: The number that stands for it in this client, 0 where none does.
-    answer: int
+    __slots__: tuple[str, ...] = ()
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
+
+    def __hash__(self) -> int:
+        return hash(tuple(getattr(self, name) for name in self.__slots__))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in self.__slots__)})"
+
+
+class Outcome(Record):
+    """A copy of what an evaluation tells. `json` is the value as text: an object is parsed anew for each caller.
+
+    `answer` is the number that stands for it in this client, 0 where none does.
+    """
+
+    __slots__ = ("answer", "error_code", "json", "key", "message", "metadata", "reason", "variant")
+
+    def __init__(
+        self,
+        key: str,
+        json: str | None,
+        variant: str | None,
+        reason: str,
+        error_code: str | None,
+        message: str | None,
+        metadata: dict[str, Any],
+        answer: int,
+    ) -> None:
+        self.key = key
+        self.json = json
+        self.variant = variant
+        self.reason = reason
+        self.error_code = error_code
+        self.message = message
+        self.metadata = metadata
+        self.answer = answer
 
     @property
     def has_value(self) -> bool:
         return self.json is not None
 
     @property
-    def value(self) -> typing.Any:
-        return None if self.json is None else json.loads(self.json)
+    def value(self) -> Any:
+        return None if self.json is None else loads(self.json)
 
-    def read(self, value_type: int) -> typing.Any:
+    def read(self, value_type: int) -> Any:
         """The value as the type that was asked for: a whole number as an int, any number as a float."""
         value = self.value
         if value_type == INT64:
@@ -71,15 +106,19 @@ class Outcome(typing.NamedTuple):
         return float(value) if value_type == DOUBLE else value
 
 
-class Item(typing.NamedTuple):
-    """Something that a client tells. `kind` is `"log"`, `"state"`, `"change"` or, with `event_sink`, `"event"`."""
+class Item(Record):
+    """Something that a client tells.
 
-    kind: str
-    #: A log line's level: `"debug"`, `"info"`, `"warning"` or `"error"`.
-    level: str
-    #: The new state: `"NOT_READY"`, `"READY"`, `"STALE"` or `"ERROR"`.
-    state: str
-    #: The log line, what led to the state, or the event as JSON.
-    message: str
-    #: The keys of flags whose definitions have changed.
-    keys: tuple[str, ...]
+    `kind` is `"log"`, `"state"`, `"change"` or, with `event_sink`, `"event"`. A log line has a `level` (`"debug"`, `"info"`,
+    `"warning"`, `"error"`), a state is `"NOT_READY"`, `"READY"`, `"STALE"` or `"ERROR"`, a change has the `keys` of the flags.
+    `message` is the log line, what led to the state, or the event as JSON.
+    """
+
+    __slots__ = ("keys", "kind", "level", "message", "state")
+
+    def __init__(self, kind: str, level: str, state: str, message: str, keys: tuple[str, ...]) -> None:
+        self.kind = kind
+        self.level = level
+        self.state = state
+        self.message = message
+        self.keys = keys

@@ -6,16 +6,15 @@ import atexit
 import os
 import threading
 import time
-import typing
 import weakref
 
 from ._native import NativeClient
 from .abi import ANY, DISABLED, NO_MATCH, Outcome, asking
 from .config import INIT_TIMEOUT_MS, SHUTDOWN_TIMEOUT_MS, FlagsConfig, LocalFlagsConfig, RemoteFlagsConfig, configured
-from .context import Attributes, Context, encode, encode_exactly, encode_value, known_key
+from .context import Context, encode, encode_exactly, encode_value, known_key
 from .context import flag_key as encoded_key
 from .errors import InvalidArgument, InvalidContext, MpflagsError, Timeout
-from .items import Listener, Pump, Watcher, log
+from .items import Pump, log
 from .variants import (
     FLAG_DISABLED,
     NO_ROLLOUT_MATCH,
@@ -26,15 +25,20 @@ from .variants import (
     fallback_reason,
 )
 
-if typing.TYPE_CHECKING:
+TYPE_CHECKING = False
+if TYPE_CHECKING:
     import ctypes
+    from collections.abc import Callable
+    from typing import Any, TypeAlias, TypeVar
 
     from .config import ServiceAccountCredentials
+    from .context import Attributes
+    from .items import Listener, Watcher
     from .pool import Pool
 
-    Ask: typing.TypeAlias = ctypes.c_uint32
+    Ask: TypeAlias = ctypes.c_uint32
+    _T = TypeVar("_T")
 
-_T = typing.TypeVar("_T")
 _REPORT, _QUIET = asking(ANY), asking(ANY, quiet=True)
 # So that Ctrl-C ends a wait.
 _SLICE_MS = 200
@@ -78,7 +82,7 @@ class Client:
         config: LocalFlagsConfig | None = None,
         *,
         credentials: ServiceAccountCredentials | None = None,
-        **options: typing.Any,
+        **options: Any,
     ) -> Client:
         """A client that polls definitions and evaluates in process. `options` are those of `LocalFlagsConfig`."""
         return cls(configured(LocalFlagsConfig, config, credentials, options), token)
@@ -90,7 +94,7 @@ class Client:
         config: RemoteFlagsConfig | None = None,
         *,
         credentials: ServiceAccountCredentials | None = None,
-        **options: typing.Any,
+        **options: Any,
     ) -> Client:
         """A client that asks Mixpanel, with one request per evaluation."""
         return cls(configured(RemoteFlagsConfig, config, credentials, options), token)
@@ -175,7 +179,7 @@ class Client:
         """Sends what is queued, and waits for it, at most `timeout` seconds. Gives how many events are still queued."""
         return self._native.flush(max(0, round(timeout * 1000)))
 
-    def statistics(self) -> dict[str, typing.Any]:
+    def statistics(self) -> dict[str, Any]:
         """What became of events: `enqueued`, `sent`, `dropped` by cause and so on."""
         return self._native.statistics()
 
@@ -235,7 +239,7 @@ class Client:
                 if not outcome.has_value:
                     return fallback_value.as_fallback(fallback_reason(outcome))
                 prepared = self._remember(outcome)
-            return prepared.selected(self._source)
+            return prepared.selected()
         except InvalidContext as error:
             return fallback_value.as_fallback(FallbackReason("INVALID_CONTEXT", str(error)))
         # A key that no flag can have; a TypeError is one that cannot even be looked up.
@@ -246,13 +250,14 @@ class Client:
 
     def get_variant_value(self, flag_key: str, fallback_value: _T, context: Attributes | Context) -> _T:
         """The value of the variant, or `fallback_value`."""
-        return typing.cast(_T, self.get_variant(flag_key, SelectedVariant(fallback_value), context).variant_value)
+        value: _T = self.get_variant(flag_key, SelectedVariant(fallback_value), context).variant_value
+        return value
 
     def is_enabled(self, flag_key: str, context: Attributes | Context) -> bool:
         """Whether the variant's value is true."""
         return self.get_variant_value(flag_key, False, context) is True
 
-    def get_all_variants(self, context: Attributes | Context) -> typing.Any:
+    def get_all_variants(self, context: Attributes | Context) -> Any:
         """The variants of all flags that the user is in, by key. Reports no exposure.
 
         Without definitions or an answer it is empty; of a remote client None, as Mixpanel's has it.
@@ -266,7 +271,7 @@ class Client:
             log("warning", f"all variants: {error}")
             return nothing
         variants: dict[str, SelectedVariant] = {}
-        known, source = self._answers.get, self._source
+        known = self._answers.get
         for index, number in enumerate(evaluations.answers()):
             prepared = known(number)
             if prepared is None:
@@ -276,9 +281,9 @@ class Client:
                 if not outcome.has_value:
                     continue
                 prepared = self._remember(outcome)
-            variant = prepared.selected(source)
-            # What `track_exposure_event` reports. No field: it is nobody's business.
-            variant._shown = evaluations  # type: ignore[attr-defined]
+            variant = prepared.selected()
+            # What `track_exposure_event` reports.
+            variant._shown = evaluations
             variants[prepared.key] = variant
         if evaluations.failure is not None:
             log("warning", f"all variants: {evaluations.message}")
@@ -291,6 +296,13 @@ class Client:
             self._track_exposure(encoded_key(flag_key), variant, context)
         except MpflagsError as error:
             log("warning", f"the exposure of flag {flag_key!r} was not reported: {error}")
+
+    def explain(self, flag_key: str, context: Attributes | Context) -> dict[str, Any]:
+        """How a flag comes to what it gives: each rollout that was asked, with salt, bucket, percentage and rule, and what decided.
+
+        For people and tools. Reports no exposure. Raises `InvalidArgument` for a remote client, for which Mixpanel decides.
+        """
+        return self._native.explain(encoded_key(flag_key), self._encoded(context))
 
     async def aget_variant(
         self,
@@ -313,7 +325,7 @@ class Client:
         """`is_enabled`, without blocking the loop."""
         return await self.in_pool(lambda: self.is_enabled(flag_key, context))
 
-    async def aget_all_variants(self, context: Attributes | Context) -> typing.Any:
+    async def aget_all_variants(self, context: Attributes | Context) -> Any:
         """`get_all_variants`, without blocking the loop."""
         return await self.in_pool(lambda: self.get_all_variants(context))
 
@@ -325,7 +337,7 @@ class Client:
 
     # -- overrides, events, profiles
 
-    def set_override(self, flag_key: str, value: typing.Any) -> None:
+    def set_override(self, flag_key: str, value: Any) -> None:
         """Gives a flag this value from now on, whatever Mixpanel says."""
         self._native.set_override(encoded_key(flag_key), encode_value(value))
 
@@ -338,7 +350,7 @@ class Client:
         self._resume()
         self._native.track(event_name.encode(), str(distinct_id).encode(), encode_exactly(properties or {}))
 
-    def people_update(self, distinct_id: str, operation: str, value: typing.Any) -> None:
+    def people_update(self, distinct_id: str, operation: str, value: Any) -> None:
         """Queues a profile update: `$set`, `$set_once`, `$add`, `$append`, `$union` or `$remove` with a dict, `$unset` with
         a list of names, `$delete` with None. Raises `InvalidArgument`, `QueueFull` and `Closed`."""
         self._resume()
@@ -364,11 +376,11 @@ class Client:
         """Hands items to `watcher`, for as long as somebody else keeps it."""
         self._pump.watcher = weakref.ref(watcher)
 
-    def option(self, name: str) -> typing.Any:
+    def option(self, name: str) -> Any:
         """An option of the configuration, None where it was not given."""
         return self._config.options.get(name)
 
-    async def in_pool(self, work: typing.Callable[[], _T]) -> _T:
+    async def in_pool(self, work: Callable[[], _T]) -> _T:
         """Does what may wait for Mixpanel on a thread of the pool; anything else at once."""
         if self._ended or (self._is_local and self._started and self.are_flags_ready()):
             return work()
@@ -378,7 +390,8 @@ class Client:
 
             with self._lock:
                 pool = self._pool = self._pool or Pool(self._config.async_threads)
-        return typing.cast(_T, await pool.run(work))
+        done: _T = await pool.run(work)
+        return done
 
     def _encoded(self, context: Attributes | Context) -> bytes:
         if isinstance(context, Context):
@@ -390,13 +403,13 @@ class Client:
         outcome, evaluation = self._native.evaluate(key, encoded, ask, 0, waits=True)
         if not outcome.has_value:
             return fallback.as_fallback(fallback_reason(outcome))
-        variant = Prepared.of(outcome).selected(self._source)
+        variant = Prepared(outcome, self._source).selected()
         if ask is _QUIET:
-            variant._shown = evaluation  # type: ignore[attr-defined]
+            variant._shown = evaluation
         return variant
 
     def _remember(self, outcome: Outcome) -> Prepared:
-        prepared = Prepared.of(outcome)
+        prepared = Prepared(outcome, self._source)
         if outcome.answer:
             if len(self._answers) >= _MOST_ANSWERS:
                 self._answers.clear()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-import typing
 import warnings
 from collections.abc import Mapping
 
 from .errors import InvalidConfig
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 VERSION = "0.1.0"
 #: What the library's options of these names default to: the binding waits that long itself.
@@ -15,12 +18,13 @@ INIT_TIMEOUT_MS = 10_000
 SHUTDOWN_TIMEOUT_MS = 5_000
 
 
-class ServiceAccountCredentials(typing.NamedTuple):
+class ServiceAccountCredentials:
     """A service account of Mixpanel, instead of the project token alone."""
 
-    username: str
-    secret: str
-    project_id: str
+    def __init__(self, username: str, secret: str, project_id: str) -> None:
+        self.username = username
+        self.secret = secret
+        self.project_id = project_id
 
     def __repr__(self) -> str:
         return f"ServiceAccountCredentials(username={self.username!r}, project_id={self.project_id!r})"
@@ -41,12 +45,12 @@ class FlagsConfig:
         self,
         api_host: str = "api.mixpanel.com",
         request_timeout_in_seconds: float = 10,
-        exposure_executor: typing.Any = None,
+        exposure_executor: Any = None,
         *,
         token: str | None = None,
         credentials: ServiceAccountCredentials | None = None,
         async_threads: int = 128,
-        **options: typing.Any,
+        **options: Any,
     ) -> None:
         if exposure_executor is not None:
             warnings.warn(
@@ -67,8 +71,8 @@ class FlagsConfig:
         value = self.options.get(option)
         return value if isinstance(value, int) else default
 
-    def _core(self) -> dict[str, typing.Any]:
-        core: dict[str, typing.Any] = {
+    def _core(self) -> dict[str, Any]:
+        core: dict[str, Any] = {
             "mode": self.mode,
             "api_host": self.api_host,
             "request_timeout_ms": _milliseconds("request_timeout_in_seconds", self.request_timeout_in_seconds),
@@ -121,14 +125,14 @@ class LocalFlagsConfig(FlagsConfig):
         self,
         api_host: str = "api.mixpanel.com",
         request_timeout_in_seconds: float = 10,
-        exposure_executor: typing.Any = None,
+        exposure_executor: Any = None,
         enable_polling: bool = True,
         polling_interval_in_seconds: float = 60,
         *,
         poll_interval: float | None = None,
         token: str | None = None,
         credentials: ServiceAccountCredentials | None = None,
-        **options: typing.Any,
+        **options: Any,
     ) -> None:
         super().__init__(
             api_host, request_timeout_in_seconds, exposure_executor, token=token, credentials=credentials, **options
@@ -137,7 +141,7 @@ class LocalFlagsConfig(FlagsConfig):
         # Mixpanel's documentation writes `poll_interval`, its package `polling_interval_in_seconds`.
         self.polling_interval_in_seconds = polling_interval_in_seconds if poll_interval is None else poll_interval
 
-    def _core(self) -> dict[str, typing.Any]:
+    def _core(self) -> dict[str, Any]:
         interval = _milliseconds("polling_interval_in_seconds", self.polling_interval_in_seconds)
         return {**super()._core(), "enable_polling": self.enable_polling, "polling_interval_ms": interval}
 
@@ -152,7 +156,7 @@ def configured(
     kind: type[FlagsConfig],
     config: FlagsConfig | None,
     credentials: ServiceAccountCredentials | None,
-    options: dict[str, typing.Any],
+    options: dict[str, Any],
 ) -> FlagsConfig:
     """The configuration given, or one of the options that stand alone."""
     if config is None:
@@ -170,7 +174,7 @@ def _milliseconds(name: str, seconds: float) -> int:
     return round(seconds * 1000)
 
 
-def _unwrap(value: typing.Any) -> typing.Any:
+def _unwrap(value: Any) -> Any:
     if isinstance(value, Mapping):
         return dict(value)
     if hasattr(value, "__fspath__"):

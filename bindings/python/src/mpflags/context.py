@@ -10,18 +10,22 @@ from __future__ import annotations
 import json
 import math
 import sys
-import typing
 from collections.abc import Mapping, Sequence
 from enum import Enum
 
 from .errors import InvalidArgument, InvalidContext
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, TypeAlias
+
+    Attributes: TypeAlias = Mapping[str, Any]
+
 try:
     import orjson
 except ImportError:  # pragma: no cover - the tests run both ways
     orjson = None  # type: ignore[assignment]
-
-Attributes = Mapping[str, typing.Any]
 
 # The library refuses more; Python's own limit is higher, and a context that contains itself would reach it.
 _DEEPEST = 127
@@ -30,12 +34,12 @@ _MOST_BITS = 1023
 _MOST_DIGITS = 400
 
 
-def _loaded(module: str, name: str) -> typing.Any:
+def _loaded(module: str, name: str) -> Any:
     """A class of a module that need not be imported: where nobody has, no value is of that class. `()` is no class."""
     return getattr(sys.modules.get(module), name, ())
 
 
-def _convert(value: typing.Any) -> typing.Any:
+def _convert(value: Any) -> Any:
     """What JSON has for a value that an encoder does not know. Raises TypeError for what nothing is known about."""
     if isinstance(value, Enum):
         return value.value
@@ -64,7 +68,7 @@ def _convert(value: typing.Any) -> typing.Any:
     raise TypeError(f"a value of type {type(value).__name__} is no JSON")
 
 
-def _rfc3339(moment: typing.Any) -> str:
+def _rfc3339(moment: Any) -> str:
     """A date and time as RFC 3339. Without a time zone it is UTC, as in Mixpanel's events."""
     offset = moment.utcoffset()
     utc = sys.modules["datetime"].timezone.utc
@@ -76,7 +80,7 @@ def _rfc3339(moment: typing.Any) -> str:
     return str(moment.isoformat())
 
 
-def _number(decimal: typing.Any) -> int | float:
+def _number(decimal: Any) -> int | float:
     if not decimal.is_finite():
         raise ValueError(f"the number {decimal} is not finite")
     if decimal.adjusted() > _MOST_DIGITS:
@@ -84,11 +88,11 @@ def _number(decimal: typing.Any) -> int | float:
     return int(decimal) if decimal == decimal.to_integral_value() else float(decimal)
 
 
-def _stdlib() -> typing.Callable[[typing.Any], bytes]:
+def _stdlib() -> Callable[[Any], bytes]:
     """The standard library's encoder, made once: `json.dumps` with options makes one for each call."""
     prepared = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_convert)
 
-    def slower(value: typing.Any) -> bytes:
+    def slower(value: Any) -> bytes:
         return prepared.encode(value).encode()
 
     try:
@@ -97,7 +101,7 @@ def _stdlib() -> typing.Callable[[typing.Any], bytes]:
         pieces = make(None, _convert, string, None, ":", ",", False, False, False)
         join = "".join
 
-        def faster(value: typing.Any) -> bytes:
+        def faster(value: Any) -> bytes:
             return join(pieces(value, 0)).encode()
 
         probe = {"a": ["b", 1, 2.5, None, True, {}]}
@@ -117,7 +121,7 @@ _EXPECTED = (TypeError, ValueError, RecursionError, AttributeError)
 if orjson is not None:
     _PASS = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 
-    def encode(attributes: Attributes, _dumps: typing.Any = orjson.dumps, _pass: int = _PASS) -> bytes:
+    def encode(attributes: Attributes, _dumps: Any = orjson.dumps, _pass: int = _PASS) -> bytes:
         """A context for a local evaluation. Raises `InvalidContext`, which names the key that cannot be sent."""
         try:
             for value in attributes.values():
@@ -131,7 +135,7 @@ if orjson is not None:
 
 else:
 
-    def encode(attributes: Attributes, _dumps: typing.Any = stdlib_dumps, _pass: int = 0) -> bytes:
+    def encode(attributes: Attributes, _dumps: Any = stdlib_dumps, _pass: int = 0) -> bytes:
         """A context for a local evaluation. Raises `InvalidContext`, which names the key that cannot be sent."""
         try:
             for value in attributes.values():
@@ -157,12 +161,12 @@ def encode_exactly(attributes: Attributes) -> bytes:
         raise InvalidContext(f"the context cannot be written as JSON: {error}") from error
 
 
-def encode_value(value: typing.Any) -> bytes:
+def encode_value(value: Any) -> bytes:
     """Any value as JSON: an override, a profile's properties."""
     return stdlib_dumps(_plain(value, "value", 1))
 
 
-def _plain(value: typing.Any, path: str, depth: int) -> typing.Any:
+def _plain(value: Any, path: str, depth: int) -> Any:
     kind = value.__class__
     if kind is str:
         try:
@@ -195,17 +199,17 @@ def _plain(value: typing.Any, path: str, depth: int) -> typing.Any:
     return _plain(converted, path, depth + 1)
 
 
-def _join(path: str, key: typing.Any) -> str:
+def _join(path: str, key: Any) -> str:
     return f"{path}.{key}" if path else str(key)
 
 
-def _key(key: typing.Any, path: str) -> str:
+def _key(key: Any, path: str) -> str:
     if isinstance(key, str):
-        name = _plain(str.__str__(key), _join(path, key), 1)
-        return typing.cast(str, name)
+        text: str = _plain(str.__str__(key), _join(path, key), 1)
+        return text
     # As `json.dumps` has it.
     if key is None or isinstance(key, (bool, int, float)):
-        return typing.cast(str, next(iter(json.loads(json.dumps({key: 0})))))
+        return str(next(iter(json.loads(json.dumps({key: 0})))))
     raise InvalidContext(f"attribute {path!r}: a key of type {type(key).__name__}: expected a string")
 
 
@@ -219,7 +223,7 @@ class Context:
 
     def __init__(self, attributes: Attributes) -> None:
         self.encoded = encode_exactly(attributes)
-        self.attributes: dict[str, typing.Any] = json.loads(self.encoded)
+        self.attributes: dict[str, Any] = json.loads(self.encoded)
 
     def __repr__(self) -> str:
         return f"Context({self.attributes!r})"

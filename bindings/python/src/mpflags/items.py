@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import threading
-import typing
 import weakref
 
-from ._native import NativeClient
-from .abi import Item
 from .errors import MpflagsError
 
-#: Called with each item but log lines, on the thread that pulls them.
-Listener = typing.Callable[[Item], None]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Protocol, TypeAlias
+
+    from ._native import NativeClient
+    from .abi import Item
+
+    #: Called with each item but log lines, on the thread that pulls them.
+    Listener: TypeAlias = Callable[[Item], None]
+
+    class Watcher(Protocol):
+        """A listener that also wants to be called when some time has passed."""
+
+        def take(self, item: Item) -> None: ...
+
+        def tick(self) -> int | None:
+            """Does what is due, and tells in how many milliseconds there is more to do."""
+
 
 _LONGEST_WAIT_MS = 10_000
-
-
-class Watcher(typing.Protocol):
-    """A listener that also wants to be called when some time has passed."""
-
-    def take(self, item: Item) -> None: ...
-
-    def tick(self) -> int | None:
-        """Does what is due, and tells in how many milliseconds there is more to do."""
 
 
 class Pump:
@@ -90,7 +95,7 @@ class Pump:
                 _logger().exception("a listener failed")
 
 
-def _logger() -> typing.Any:
+def _logger() -> Any:
     # Imported when there is something to log: it costs as much as the rest of this package.
     import logging  # noqa: PLC0415
 
