@@ -686,6 +686,22 @@ mpflags_status mpflags_client_evaluate(const mpflags_client *client,
                                        mpflags_error **err);
 
 /**
+ * Tells how flag `key` comes to what it gives for `context`, as a JSON object for people and tools: `flag`, `step` (what
+ * decided), `subject`, `rollouts` (each that was asked: salt, bucket, percentage, the rule with the value of its parts),
+ * `choice` (the split's table with its bucket, or the one variant that is left), and what came out: `variant`, `value`,
+ * `reason`, `error_code`, `message`, `metadata`. Reports no exposure. A NULL context is the empty one.
+ *
+ * The caller frees `*out` with `mpflags_text_free`. On failure `*out` is as it was: `MPFLAGS_INVALID_ARGUMENT` for a remote
+ * client, for which Mixpanel decides, unless the flag is overridden. Any thread. Costs many times what an evaluation does.
+ */
+mpflags_status mpflags_client_explain(const mpflags_client *client,
+                                      const char *key,
+                                      size_t key_len,
+                                      const mpflags_context *context,
+                                      mpflags_text **out,
+                                      mpflags_error **err);
+
+/**
  * Gives flag `key` the value `json`, any JSON value, from now on, whatever Mixpanel says. It replaces an earlier
  * override, one of the configuration too.
  *

@@ -33,6 +33,7 @@ mod evaluate;
 mod evaluation;
 mod evaluations;
 mod event;
+mod explain;
 mod identity;
 mod outcome;
 mod rules;
@@ -46,6 +47,8 @@ mod clock;
 mod dedupe;
 mod events;
 mod fork;
+#[cfg(feature = "openfeature")]
+mod openfeature;
 mod outbox;
 mod poller;
 mod remote;
@@ -72,6 +75,8 @@ pub use error::{Error, ErrorKind};
 pub use evaluation::{Evaluation, ValueKind};
 pub use evaluations::Evaluations;
 pub use fork::after_fork_in_child;
+#[cfg(feature = "openfeature")]
+pub use openfeature::MixpanelProvider;
 pub use outcome::{ErrorCode, Reason};
 pub use stream::{Item, Level, State};
 pub use variant::ValueType;

@@ -21,7 +21,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("endpoint", &[]),
     ("value", &[]),
     ("variant", &[]),
-    ("rules", &["value"]),
+    ("rules", &["identity", "value"]),
     ("context", &["error", "identity", "rules", "value", "variant"]),
     ("definitions", &["bucket", "error", "outcome", "rules", "value", "variant"]),
     ("outcome", &["definitions", "event", "variant"]),
@@ -32,6 +32,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("ask", &["variant"]),
     ("evaluation", &["answer", "event", "identity", "outcome", "variant"]),
     ("evaluations", &["evaluation", "identity", "outcome", "variant"]),
+    ("explain", &["context", "definitions", "evaluate", "evaluation", "identity", "outcome"]),
     ("config", &["context", "endpoint", "error", "value", "variant"]),
     // runtime
     ("fork", &[]),
@@ -78,6 +79,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "evaluations",
             "event",
             "events",
+            "explain",
             "fork",
             "identity",
             "outbox",
@@ -93,9 +95,29 @@ const TABLE: &[(&str, &[&str])] = &[
             "worker",
         ],
     ),
+    // The one module that names OpenFeature's SDK; behind the cargo feature `openfeature`.
+    (
+        "openfeature",
+        &[
+            "ask",
+            "client",
+            "clock",
+            "config",
+            "error",
+            "evaluation",
+            "fork",
+            "identity",
+            "outcome",
+            "rules",
+            "stream",
+            "value",
+            "variant",
+            "worker",
+        ],
+    ),
 ];
 
-const PURE: usize = 17;
+const PURE: usize = 18;
 
 /// What the pure ring never names.
 const IMPURE: &[&str] = &[

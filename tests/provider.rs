@@ -9,94 +9,24 @@
 )]
 
 mod support;
+#[path = "support/provider.rs"]
+mod vector;
 
 use std::time::Duration;
 
 use mpflags::{Ask, Client, Config, Context, Evaluation, ValueType};
-use mpflags_dev::{Fault, Kind, Options, Server};
-use serde::Deserialize;
-use serde_json::value::RawValue;
-use serde_json::{Map, Value, json};
-use support::{Vector, document, vectors};
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Case {
-    name: String,
-    #[serde(default)]
-    config: Map<String, Value>,
-    flags: Box<RawValue>,
-    #[serde(default)]
-    setup: Option<String>,
-    key: String,
-    r#type: String,
-    default: Value,
-    #[serde(default)]
-    targeting_key: Option<String>,
-    attributes: Map<String, Value>,
-    #[serde(default)]
-    nan_attribute: Option<String>,
-    want: Want,
-    why: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Want {
-    value: Value,
-    reason: String,
-    #[serde(default)]
-    error_code: Option<String>,
-    #[serde(default)]
-    message: Option<String>,
-    #[serde(default)]
-    message_has: Vec<String>,
-    #[serde(default)]
-    variant: Option<String>,
-    #[serde(default)]
-    metadata: Map<String, Value>,
-}
-
-impl Vector for Case {
-    fn name(&self) -> &str {
-        &self.name
-    }
-    fn why(&self) -> &str {
-        &self.why
-    }
-}
+use mpflags_dev::Server;
+use serde_json::{Value, json};
+use support::{report, vectors};
+use vector::{Case, Setup, setup};
 
 /// The client that the case is about, and the server that it may need.
 fn client(case: &Case) -> (Client, Option<Server>) {
-    let mut config = case.config.clone();
+    let Setup { options: mut config, remote, started, ready, server } = setup(case);
     config.insert("token".to_owned(), json!("t"));
-    // There is nobody to report to.
-    config.insert("report_exposures".to_owned(), json!(false));
-    let serve = |path: &str, status: u16| {
-        let server = Server::start(Options::default()).unwrap();
-        server.set_faults(vec![Fault { status: Some(status), ..Fault::new(path, Kind::Status) }]).unwrap();
-        server
-    };
-    let (server, ready) = match case.setup.as_deref() {
-        None => {
-            let definitions = serde_json::from_str(&document(&case.flags)).unwrap();
-            config.insert("definitions".to_owned(), definitions);
-            config.insert("enable_polling".to_owned(), json!(false));
-            (None, true)
-        }
-        Some("not_started") => (None, false),
-        Some("refused") => (Some(serve("/flags/definitions", 401)), false),
-        Some("unanswered") => {
-            config.insert("mode".to_owned(), json!("remote"));
-            (Some(serve("/flags", 500)), true)
-        }
-        Some(other) => panic!("unknown setup `{other}`"),
-    };
-    if let Some(server) = &server {
-        config.insert("api_host".to_owned(), json!(server.url()));
-    }
+    config.insert("mode".to_owned(), json!(if remote { "remote" } else { "local" }));
     let client = Client::new(Config::from_json(&Value::Object(config).to_string()).unwrap()).unwrap();
-    if case.setup.as_deref() != Some("not_started") {
+    if started {
         client.start().unwrap();
         assert_eq!(client.wait_ready(Duration::from_secs(10)).is_ok(), ready, "{}", case.name);
     }
@@ -163,9 +93,5 @@ fn provider() {
         }
     }
     assert!(failed.is_empty(), "{} of {} vectors fail:\n{}", failed.len(), cases.len(), failed.join("\n"));
-    println!(
-        "provider: {} of {} vectors; {skipped} skipped, JSON holds no NaN",
-        cases.len() - skipped,
-        cases.len()
-    );
+    report("Rust", "provider", cases.len() - skipped, skipped, "JSON holds no NaN");
 }

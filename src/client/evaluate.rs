@@ -11,9 +11,10 @@ use crate::clock::Clock;
 use crate::context::{Context, Facts, Glance, Wanted};
 use crate::definitions::Entry;
 use crate::error::{Error, ErrorKind};
-use crate::evaluate::{evaluate, evaluate_entry};
+use crate::evaluate::{Trace, evaluate, evaluate_entry};
 use crate::evaluation::Evaluation;
 use crate::evaluations::Evaluations;
+use crate::explain::Steps;
 use crate::identity::Identity;
 use crate::outcome::{Assignment, Outcome};
 use crate::remote::{Remote, Reply};
@@ -138,12 +139,46 @@ impl Client {
         } else {
             match &current.flags {
                 Some(set) => {
-                    set.iter().for_each(|(key, entry)| all.add(key, &evaluate_entry(entry, context)))
+                    set.iter().for_each(|(key, entry)| all.add(key, &evaluate_entry(entry, context, &mut ())))
                 }
                 None => all.fail(&Outcome::Unavailable(&current.unavailable)),
             }
         }
         all
+    }
+
+    /// Tells, as a JSON object, how flag `key` comes to what it gives: the step that decided, the subject, each rollout's
+    /// bucket against its percentage, its rule with the value of every part, the split's table, the outcome. The way is the
+    /// evaluation's own, listened to. Reports no exposure.
+    ///
+    /// Fails with [`ErrorKind::InvalidArgument`] for a remote client without an override of the flag: Mixpanel decides
+    /// there, and does not say why. Costs far more than an evaluation: for people and tools.
+    pub fn explain(&self, key: &str, context: &Context) -> Result<String, Error> {
+        self.after_fork();
+        let seen = self.parts.config.view.as_ref().map(|view| context.seen_through(view)).transpose();
+        let current = self.parts.snapshot.load();
+        if self.parts.config.remote && current.over(key).is_none() {
+            let why = "explain: Mixpanel decides for a remote client, and does not say why";
+            return Err(Error::new(ErrorKind::InvalidArgument, why));
+        }
+        let told = |steps: Steps<'_>, outcome: &Outcome<'_>| {
+            steps.json(outcome, &Evaluation::new(key, outcome, ValueType::Any, None))
+        };
+        Ok(match &seen {
+            Ok(seen) => {
+                let context = seen.as_deref().unwrap_or(context);
+                let mut steps = Steps::new(context);
+                let outcome = outcome(&current, key, context, &mut steps);
+                told(steps, &outcome)
+            }
+            Err(error) => {
+                let steps = Steps::new(context);
+                match current.over(key) {
+                    Some(value) => told(steps, &Outcome::Override(value)),
+                    None => told(steps, &Outcome::InvalidContext(error.to_string())),
+                }
+            }
+        })
     }
 
     /// Reports that the variant of `evaluation` was shown, once per flag, variant and user within the window. For
@@ -203,7 +238,7 @@ impl Client {
             self.report(key, &outcome, context.user(), ask.report);
             return read(&outcome, context.user());
         }
-        let outcome = outcome(&current, key, context);
+        let outcome = outcome(&current, key, context, &mut ());
         self.report(key, &outcome, context.user(), ask.report);
         read(&outcome, context.user())
     }
@@ -239,7 +274,7 @@ impl Client {
             Err(error) => return read(&Outcome::InvalidContext(error.to_string()), None),
         };
         let outcome = match entry {
-            Some(entry) => evaluate_entry(entry, &glance),
+            Some(entry) => evaluate_entry(entry, &glance, &mut ()),
             None if current.flags.is_some() => Outcome::FlagNotFound,
             None => Outcome::Unavailable(&current.unavailable),
         };
@@ -306,13 +341,13 @@ fn shut_down() -> Reply {
     Reply::Failed("the client is shut down".to_owned())
 }
 
-fn outcome<'a>(current: &'a Current, key: &str, facts: &impl Facts) -> Outcome<'a> {
+fn outcome<'a>(current: &'a Current, key: &str, facts: &impl Facts, trace: &mut impl Trace) -> Outcome<'a> {
     if let Some(value) = current.over(key) {
         return Outcome::Override(value);
     }
     match &current.flags {
         None => Outcome::Unavailable(&current.unavailable),
-        Some(set) => evaluate(set, key, facts),
+        Some(set) => evaluate(set, key, facts, trace),
     }
 }
 

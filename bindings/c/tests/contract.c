@@ -97,6 +97,8 @@ static mpflags_status people_update(const struct call *c)
 static mpflags_status flush(const struct call *c) { return mpflags_client_flush(c->client, 0, NULL, c->err); }
 static mpflags_status statistics(const struct call *c)
 { return mpflags_client_statistics(c->client, (mpflags_text **)c->out, c->err); }
+static mpflags_status explain(const struct call *c)
+{ return mpflags_client_explain(c->client, c->text, c->text_len, c->context, (mpflags_text **)c->out, c->err); }
 
 static void free_client(void *p) { mpflags_client_free(p); }
 static void free_context(void *p) { mpflags_context_free(p); }
@@ -143,6 +145,7 @@ static const struct row {
      .client = true, .text_empty = MPFLAGS_INVALID_ARGUMENT, .second_empty = MPFLAGS_INVALID_ARGUMENT,
      .third_empty = MPFLAGS_INVALID_ARGUMENT, .shut_down = MPFLAGS_CLOSED},
     {.name = "client_flush", .call = flush, .client = true, .shut_down = MPFLAGS_CLOSED},
+    {.name = "client_explain", .call = explain, .text = "boolean", .client = true, .free = free_text},
     {.name = "client_statistics", .call = statistics, .client = true, .free = free_text},
     {.name = "client_shutdown", .call = shut, .client = true},
 };

@@ -91,6 +91,7 @@ int main(void)
     CLIENT_STATUS(client_people_update, client, MPFLAGS_S("$set"), MPFLAGS_S("u"), MPFLAGS_S("{}"));
     CLIENT_STATUS(client_flush, client, 0, NULL);
     CLIENT_STATUS(client_statistics, client, &no_text);
+    CLIENT_STATUS(client_explain, client, MPFLAGS_S("on"), context, &no_text);
     CLIENT_STATUS(client_set_override, client, MPFLAGS_S("on"), MPFLAGS_S("false"));
     CLIENT_STATUS(client_clear_override, client, MPFLAGS_S("on"));
     CLIENT_STATUS(client_wait_ready, client, 0);
