@@ -11,6 +11,9 @@ import pytest
 
 PROGRAMS = pathlib.Path(__file__).parent / "programs"
 
+#: Where such an interpreter finds the package.
+SOURCES = {"PYTHONPATH": str(PROGRAMS.parent.parent / "src")}
+
 #: The interpreter as it is, and with its development mode: warnings, checks of the allocator, the fault handler.
 INTERPRETERS = [pytest.param([], id="plain"), pytest.param(["-X", "dev"], id="dev")]
 # Python 3.12 warns of every fork beside threads, native ones too. That is what these tests are about.
@@ -22,7 +25,7 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, *(flags or []), str(PROGRAMS / name), *arguments],
-        env={**os.environ, **environment},
+        env={**os.environ, **SOURCES, **environment},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -95,6 +95,6 @@ def test_threads_that_evaluate_to_the_end(server: StandIn, flags: list[str]) -> 
 def start(server: StandIn, how: str, flags: list[str], **options: typing.Any) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, *flags, str(run_program.PROGRAMS / "leave.py"), how, server.url],
-        env={**os.environ, "OPTIONS": json.dumps(options)},
+        env={**os.environ, **run_program.SOURCES, "OPTIONS": json.dumps(options)},
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip

@@ -110,7 +110,7 @@ def gunicorn(server: StandIn, flags: list[str], path: str, *options: str) -> typ
         [sys.executable, *flags, *run_program.OF_FORKS, *OF_GUNICORN, "-m", "gunicorn", "app:application",
          "--workers", str(WORKERS), "--bind", f"unix:{path}", "--log-level", "warning", *options],
         cwd=pathlib.Path(__file__).parent / "programs",
-        env={**os.environ, "MIXPANEL": server.url},
+        env={**os.environ, **run_program.SOURCES, "MIXPANEL": server.url},
         stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
