@@ -45,7 +45,7 @@ func (p *Provider) Init(user of.EvaluationContext) error {
 // most. On failure polling goes on: the provider heals by itself, and then tells READY. A remote provider is ready at
 // once. A provider that was shut down can be initialized again.
 func (p *Provider) InitWithContext(ctx context.Context, _ of.EvaluationContext) error {
-	emitter, life, err := p.begin(ctx)
+	life, err := p.begin(ctx)
 	if err == nil {
 		err = p.client.WaitReady(ctx)
 	}
@@ -54,9 +54,10 @@ func (p *Provider) InitWithContext(ctx context.Context, _ of.EvaluationContext) 
 	if p.life != life {
 		return &initError{errors.Join(err, mpflags.ErrClosed)}
 	}
-	p.begun.Store(true)
-	if emitter != nil {
-		emitter.initialized(err == nil)
+	if p.emitter != nil {
+		// From here on the SDK believes what this returns.
+		p.begun.Store(true)
+		p.emitter.initialized(err == nil)
 	}
 	if err != nil {
 		return &initError{err}
@@ -65,26 +66,32 @@ func (p *Provider) InitWithContext(ctx context.Context, _ of.EvaluationContext) 
 }
 
 // begin starts the client, and what passes its items on.
-func (p *Provider) begin(ctx context.Context) (*emitter, uint64, error) {
-	p.mu.Lock()
-	life := p.life
-	p.mu.Unlock()
+func (p *Provider) begin(ctx context.Context) (life uint64, err error) {
+	// A context that has ended does not keep the client from being started: it is what heals. But nothing waits for
+	// a shutdown longer than ctx lets it.
 	select {
 	case p.turn <- struct{}{}:
-		defer func() { <-p.turn }()
-	case <-ctx.Done():
-		return nil, life, ctx.Err()
+	default:
+		select {
+		case p.turn <- struct{}{}:
+		case <-ctx.Done():
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			if p.emitter != nil {
+				p.emitter.initializing()
+			}
+			return p.life, ctx.Err()
+		}
 	}
+	defer func() { <-p.turn }()
 	p.mu.Lock()
 	life = p.life
 	if p.emitter == nil {
 		p.emitter = newEmitter(p.client, p.events)
 	}
 	p.emitter.initializing()
-	begun := p.emitter
 	p.mu.Unlock()
-	// A client is started whatever becomes of ctx: it is what heals.
-	return begun, life, p.client.Start(context.WithoutCancel(ctx))
+	return life, p.client.Start(context.WithoutCancel(ctx))
 }
 
 // Shutdown shuts down within shutdown_timeout_ms.
