@@ -37,7 +37,7 @@ elif WHAT == "flags":
     flags = LocalFeatureFlagsProvider("bench", LocalFlagsConfig(enable_polling=False), "5.4.1", lambda *_: None)
     with open(DEFINITIONS, "rb") as file:
         answer = httpx.Response(200, content=file.read(), request=httpx.Request("GET", "http://127.0.0.1/"))
-    flags._handle_response(answer, datetime.now(), datetime.now())  # noqa: DTZ005
+    flags._handle_response(answer, datetime.now(), datetime.now())
     del answer
     assert flags.get_variant_value("bench-eq", None, CONTEXT) is not None
 print(took, resident())

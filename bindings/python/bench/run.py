@@ -91,8 +91,7 @@ def measure_exposures(workers, rounds, share):
     taken = {}
     for number in range(rounds + 1):
         for name, calls in (("orjson", 5_000), ("official", 60)):
-            calls = max(20, int(calls * share))
-            samples = sorted(workers[name].take("exposures", calls))
+            samples = sorted(workers[name].take("exposures", max(20, int(calls * share))))
             if number > 0:
                 for percent in (50, 99):
                     taken.setdefault((name, percent), []).append(samples[len(samples) * percent // 100])

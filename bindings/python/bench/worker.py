@@ -29,7 +29,7 @@ def ours():
     from mpflags import Client, Context, LocalFlagsConfig, context
     from mpflags.openfeature import MixpanelProvider
 
-    assert (context.orjson is None) is (NAME == "stdlib")
+    assert (context.fastest() is context.encode_with_stdlib) is (NAME == "stdlib")
     options = {"definitions_path": str(DEFINITIONS), "enable_polling": False}
     provider = MixpanelProvider.from_local_config("bench", LocalFlagsConfig(report_exposures=False, **options))
     kept = Context(fresh())
@@ -58,7 +58,7 @@ def official():
 
         flags = LocalFeatureFlagsProvider("bench", LocalFlagsConfig(enable_polling=False), "5.4.1", track)
         request = httpx.Request("GET", "http://127.0.0.1/flags/definitions")
-        moment = datetime.now()  # noqa: DTZ005
+        moment = datetime.now()
         flags._handle_response(httpx.Response(200, content=DEFINITIONS.read_bytes(), request=request), moment, moment)
         # What a client of the SDK calls; without a server there is nothing to start.
         flags.shutdown = lambda: None

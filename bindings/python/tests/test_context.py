@@ -6,7 +6,6 @@ import datetime
 import decimal
 import enum
 import fractions
-import importlib
 import json
 import math
 import subprocess
@@ -168,28 +167,22 @@ BAD = {
 }
 
 
-@pytest.fixture(scope="module")
-def without_orjson():
-    """The module as it is where orjson is not installed."""
-    before = sys.modules["orjson"]
-    sys.modules["orjson"] = None
-    try:
-        specification = importlib.util.spec_from_file_location("mpflags.context_without_orjson", context.__file__)
-        module = importlib.util.module_from_spec(specification)
-        specification.loader.exec_module(module)
-    finally:
-        sys.modules["orjson"] = before
-    assert module.orjson is None
-    return module
+WITH = context.encode_with_orjson()
+WITHOUT = context.encode_with_stdlib
+EXACTLY = context.encode_exactly
 
 
-def test_orjson_is_what_is_tested():
-    assert context.orjson is not None
+def test_orjson_is_used_where_it_is(monkeypatch):
+    assert context.fastest().__qualname__ == WITH.__qualname__
+    assert context.fastest() is Client.local("t", definitions={"flags": []}, enable_polling=False).encode
+    monkeypatch.setattr(context, "_fastest", [])
+    monkeypatch.setitem(sys.modules, "orjson", None)
+    assert context.fastest() is WITHOUT
     assert context.stdlib_dumps({"a": 1}) == b'{"a":1}'
 
 
 @pytest.mark.parametrize("name", GOOD)
-def test_a_value(name, without_orjson):
+def test_a_value(name):
     value, wanted = GOOD[name]
     for attributes, want in (
         ({"distinct_id": "u", "value": value}, {"distinct_id": "u", "value": wanted}),
@@ -198,23 +191,21 @@ def test_a_value(name, without_orjson):
         exact = json.loads(context.encode_exactly(attributes))
         assert exact == want
         assert repr(exact) == repr(want)
-        for module in (context, without_orjson):
-            read = json.loads(module.encode(attributes))
-            assert read == want, module.__name__
+        with_orjson, without = json.loads(WITH(attributes)), json.loads(WITHOUT(attributes))
         # At the top a whole float is an integer, whatever encodes it; deeper down that changes no rule.
-        if "value" in attributes:
-            assert repr(json.loads(context.encode(attributes))) == repr(json.loads(without_orjson.encode(attributes)))
+        assert with_orjson == want
+        assert repr(with_orjson) == repr(without)
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_value_that_cannot_be_sent(name, without_orjson):
+def test_a_value_that_cannot_be_sent(name):
     value, why = BAD[name]
     for attributes, path in (
         ({"distinct_id": "u", "value": value}, "value"),
         ({"custom_properties": {"list": [1, {"value": value}]}}, "custom_properties.list[1].value"),
     ):
         messages = set()
-        for encode in (context.encode, without_orjson.encode, context.encode_exactly, without_orjson.encode_exactly):
+        for encode in (WITH, WITHOUT, EXACTLY):
             with pytest.raises(Exception, match=r"attribute|context") as raised:
                 encode(attributes)
             assert type(raised.value).__name__ == "InvalidContext"
@@ -225,23 +216,25 @@ def test_a_value_that_cannot_be_sent(name, without_orjson):
         assert why.encode() in message, message
 
 
-def test_an_error_leaves_the_encoder_as_it_was(without_orjson):
-    for module in (context, without_orjson):
+def test_an_error_leaves_the_encoder_as_it_was():
+    for encode in (WITH, WITHOUT):
         shared = {"a": object()}
         for _ in range(3):
             with pytest.raises(Exception, match=r"shared\.a"):
-                module.encode({"shared": shared})
+                encode({"shared": shared})
         shared["a"] = 1
-        assert module.encode({"shared": shared, "again": shared}) == b'{"shared":{"a":1},"again":{"a":1}}'
+        assert encode({"shared": shared, "again": shared}) == b'{"shared":{"a":1},"again":{"a":1}}'
 
 
 def test_what_is_no_mapping_is_refused():
     for given in (None, 3, "text", [("a", 1)]):
         with pytest.raises(InvalidContext, match="expected a mapping"):
-            context.encode(given)
+            WITH(given)
+        with pytest.raises(InvalidContext, match="expected a mapping"):
+            WITHOUT(given)
 
 
-def test_the_librarys_answer_is_the_same_both_ways(without_orjson):
+def test_the_librarys_answer_is_the_same_both_ways():
     """Every value as what a flag is bucketed by, and as what a rule looks at."""
     rule = {"==": [{"cat": [{"var": "value"}]}, {"cat": [{"var": "value"}, ""]}]}
     flags = [
@@ -260,11 +253,7 @@ def test_the_librarys_answer_is_the_same_both_ways(without_orjson):
     for name, (value, _) in GOOD.items():
         attributes = {"distinct_id": "u", "value": value, "custom_properties": {"value": value}}
         answers = set()
-        for encoded in (
-            context.encode(attributes),
-            without_orjson.encode(attributes),
-            context.encode_exactly(attributes),
-        ):
+        for encoded in (WITH(attributes), WITHOUT(attributes), EXACTLY(attributes)):
             for key in (b"subject", b"rule"):
                 outcome, _ = client._native.evaluate(key, encoded, mpflags.abi.asking(0), 0, waits=False)
                 answers.add((key, outcome.error_code, outcome.variant))

@@ -11,7 +11,7 @@ import weakref
 from ._native import NativeClient
 from .abi import ANY, DISABLED, NO_MATCH, Outcome, asking
 from .config import INIT_TIMEOUT_MS, SHUTDOWN_TIMEOUT_MS, FlagsConfig, LocalFlagsConfig, RemoteFlagsConfig, configured
-from .context import Context, encode, encode_exactly, encode_value, known_key
+from .context import Context, encode_exactly, encode_value, fastest, known_key
 from .context import flag_key as encoded_key
 from .errors import InvalidArgument, InvalidContext, MpflagsError, Timeout
 from .items import Pump, log
@@ -68,7 +68,8 @@ class Client:
         self._started = self._ended = self._is_child = False
         self._lock = threading.Lock()
         self._shutdown_ms = config.milliseconds("shutdown_timeout_ms", SHUTDOWN_TIMEOUT_MS)
-        #: The one crossing of a local evaluation. For this package.
+        #: What a local evaluation does: encodes the context, and crosses once. For this package.
+        self.encode = fastest()
         self.packed = self._native.packed()
         # Ends the threads of a client that nobody shuts down and nobody holds.
         self._finalizer = weakref.finalize(self, _end, self._native, self._pump, self._shutdown_ms)
@@ -298,7 +299,7 @@ class Client:
             log("warning", f"the exposure of flag {flag_key!r} was not reported: {error}")
 
     def explain(self, flag_key: str, context: Attributes | Context) -> dict[str, Any]:
-        """How a flag comes to what it gives: each rollout that was asked, with salt, bucket, percentage and rule, and what decided.
+        """How a flag comes to what it gives: each rollout asked, with salt, bucket, percentage and rule, and what decided.
 
         For people and tools. Reports no exposure. Raises `InvalidArgument` for a remote client, for which Mixpanel decides.
         """
@@ -396,7 +397,7 @@ class Client:
     def _encoded(self, context: Attributes | Context) -> bytes:
         if isinstance(context, Context):
             return context.encoded
-        return encode(context) if self._is_local else encode_exactly(context)
+        return self.encode(context) if self._is_local else encode_exactly(context)
 
     def _asked(self, key: bytes, encoded: bytes, ask: Ask, fallback: SelectedVariant) -> SelectedVariant:
         self._resume()

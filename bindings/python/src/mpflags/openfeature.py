@@ -14,7 +14,7 @@ from openfeature.provider import AbstractProvider, Metadata
 from .abi import BOOLEAN, DISABLED, DOUBLE, INT64, NO_MATCH, OBJECT, STRING, Outcome, asking
 from .client import Client
 from .config import LocalFlagsConfig, RemoteFlagsConfig
-from .context import encode, encode_exactly, known_key
+from .context import encode_exactly, known_key
 from .context import flag_key as encoded_key
 from .errors import CredentialsRefused, InvalidArgument, InvalidContext, MpflagsError, Timeout
 from .items import log
@@ -203,7 +203,7 @@ class MixpanelProvider(AbstractProvider):
             kind, ask, known = read
             if not self._is_local:
                 return _details(default, kind, self._client.ask_mixpanel(key, encode_exactly(attributes), ask))
-            encoded = encode(attributes)
+            encoded = self._client.encode(attributes)
             number = self._client.packed(key, encoded, ask)
             prepared = known.get(number)
             if prepared is None:
