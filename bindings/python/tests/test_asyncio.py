@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import typing
 
 import pytest
@@ -17,6 +18,7 @@ from mpflags.openfeature import MixpanelProvider
 
 AT_ONCE = 100
 DELAY_MS = 200
+ATTEMPTS = 20
 DOMAIN = "asyncio"
 
 
@@ -37,10 +39,11 @@ def user(n: int) -> EvaluationContext:
 
 
 class Heartbeat:
-    """A coroutine that wants a turn every few milliseconds, and counts them."""
+    """A coroutine that wants a turn every few milliseconds, and keeps how long it had to wait for one at most."""
 
     def __init__(self) -> None:
         self.beats = 0
+        self.longest = 0.0
 
     async def __aenter__(self) -> Heartbeat:
         self.task = asyncio.create_task(self.beat())
@@ -48,9 +51,12 @@ class Heartbeat:
         return self
 
     async def beat(self) -> None:
+        last = time.monotonic()
         while True:
-            self.beats += 1
             await asyncio.sleep(0.005)
+            self.beats += 1
+            now = time.monotonic()
+            self.longest, last = max(self.longest, now - last), now
 
     async def __aexit__(self, *_: object) -> None:
         self.task.cancel()
@@ -62,24 +68,31 @@ async def set_and_get(provider: MixpanelProvider) -> OpenFeatureClient:
 
 
 def test_a_hundred_evaluations_are_in_flight_at_once(server: StandIn) -> None:
-    async def run() -> int:
+    """On a machine that is busy with something else 100 requests may not begin within 200 ms, nor the loop have its turns: then
+    again. What is limited to fewer, or blocks the loop, never comes there."""
+
+    async def run() -> tuple[int, Heartbeat]:
         client = await set_and_get(remote(server))
         server.faults({"path": "/flags", "kind": "delay", "delay_ms": DELAY_MS})
-        server.forget()
-        async with Heartbeat() as heart:
-            calls = [client.get_boolean_details_async("boolean-flag", False, user(n)) for n in range(AT_ONCE)]
-            answers = await asyncio.gather(*calls)
-            beats = heart.beats
-        assert [(a.value, a.variant, a.error_code) for a in answers] == [(True, "on", None)] * AT_ONCE
-        return beats
+        for _ in range(ATTEMPTS):
+            server.forget()
+            async with Heartbeat() as heart:
+                calls = [client.get_boolean_details_async("boolean-flag", False, user(n)) for n in range(AT_ONCE)]
+                answers = await asyncio.gather(*calls)
+            assert [(a.value, a.variant, a.error_code) for a in answers] == [(True, "on", None)] * AT_ONCE
+            log = server.requests(at_least=AT_ONCE)
+            assert len(log["requests"]) == AT_ONCE
+            if log["in_flight_max"] == AT_ONCE and heart.longest < DELAY_MS / 1000 / 2:
+                break
+        return log["in_flight_max"], heart
 
-    beats = asyncio.run(run())
-    log = server.requests(at_least=AT_ONCE)
-    print(f"\n{AT_ONCE} evaluations, {log['in_flight_max']} in flight at once, the heartbeat had {beats} turns")
-    assert len(log["requests"]) == AT_ONCE
-    assert log["in_flight_max"] == AT_ONCE
-    # Half of what an idle loop gives in the time of one answer. A loop that was blocked for it gives one.
-    assert beats >= DELAY_MS / 5 / 2, f"the heartbeat had {beats} turns"
+    in_flight, heart = asyncio.run(run())
+    print(
+        f"\n{AT_ONCE} evaluations, {in_flight} in flight at once; the heartbeat had {heart.beats} turns"
+        f" and waited at most {heart.longest * 1000:.0f} ms for one"
+    )
+    assert in_flight == AT_ONCE
+    assert heart.longest < DELAY_MS / 1000 / 2
 
 
 def test_every_type_asynchronously(server: StandIn) -> None:
