@@ -49,7 +49,8 @@ int main(int argc, char** argv) {
         client.start();
         client.wait_ready(seconds(10));
 
-        const mpflags::Context user({{"distinct_id", "user-2"}, {"custom_properties", {{"plan", "premium"}, {"country", "FR"}}}});
+        const mpflags::Context user(
+            {{"distinct_id", "user-2"}, {"custom_properties", {{"plan", "premium"}, {"country", "FR"}}}});
         show(client, user, "new-checkout", mpflags::Type::Boolean);
         show(client, user, "button-color", mpflags::Type::String);
         show(client, user, "search-page-size", mpflags::Type::Int64);

@@ -1,6 +1,5 @@
-#include <mpflags/client.hpp>
-
 #include <iostream>
+#include <mpflags/client.hpp>
 
 int main(int, char** argv) try {
     const auto client = mpflags::Client::from_json(argv[1]);  // {"token": "YOUR_PROJECT_TOKEN"}

@@ -23,10 +23,11 @@ int main(int argc, char** argv) {
     api.SetProviderAndWait(*provider);
 
     // Mixpanel divides users by an attribute, distinct_id in most flags; its rules see custom_properties.
-    const auto user = openfeature::EvaluationContext::Builder()
-                          .WithAttribute("distinct_id", "user-1")
-                          .WithAttribute("custom_properties", std::map<std::string, std::any>{{"plan", std::string("premium")}})
-                          .build();
+    const auto user =
+        openfeature::EvaluationContext::Builder()
+            .WithAttribute("distinct_id", "user-1")
+            .WithAttribute("custom_properties", std::map<std::string, std::any>{{"plan", std::string("premium")}})
+            .build();
     const auto client = api.GetClient();
     std::cout << "new-checkout: " << (client->GetBooleanValue("new-checkout", false, user) ? "on" : "off") << '\n';
     std::cout << "button-color: " << client->GetStringValue("button-color", "#000000", user) << '\n';

@@ -413,7 +413,7 @@ FlagMetadata metadata_of(const Evaluation& evaluation) {
 
 template <class T>
 absl::StatusOr<std::unique_ptr<::openfeature::ResolutionDetails<T>>> failed(T default_value, ErrorCode code,
-                                                                           std::string message) {
+                                                                            std::string message) {
     return std::make_unique<::openfeature::ResolutionDetails<T>>(std::move(default_value),
                                                                  ::openfeature::Reason::kError, std::nullopt,
                                                                  FlagMetadata(), code_of(code), std::move(message));
@@ -421,10 +421,10 @@ absl::StatusOr<std::unique_ptr<::openfeature::ResolutionDetails<T>>> failed(T de
 
 template <class T, class Read>
 absl::StatusOr<std::unique_ptr<::openfeature::ResolutionDetails<T>>> resolve(const Client& client,
-                                                                            std::string_view flag, Type type,
-                                                                            T default_value,
-                                                                            const EvaluationContext& context,
-                                                                            const Read& read) {
+                                                                             std::string_view flag, Type type,
+                                                                             T default_value,
+                                                                             const EvaluationContext& context,
+                                                                             const Read& read) {
     using Details = ::openfeature::ResolutionDetails<T>;
     const Encoder encoder = encoded(context);
     const auto problem = [&](std::string_view told) {
@@ -450,7 +450,8 @@ absl::StatusOr<std::unique_ptr<::openfeature::ResolutionDetails<T>>> resolve(con
         }
         if (error.status() == Status::InvalidUtf8) {
             const std::string key = not_utf8(context);
-            if (!key.empty()) return failed(default_value, ErrorCode::InvalidContext, "context: " + key + ": not UTF-8");
+            if (!key.empty())
+                return failed(default_value, ErrorCode::InvalidContext, "context: " + key + ": not UTF-8");
         }
         return failed(default_value, ErrorCode::General, error.what());
     }

@@ -15,7 +15,8 @@ int main() {
             std::cout << error.what() << '\n';
             const std::string wanted = "revision " + std::to_string(MPFLAGS_ABI_REVISION);
             const std::string found = "revision " + std::to_string(MPFLAGS_ABI_REVISION - 1);
-            if (std::strstr(error.what(), wanted.c_str()) == nullptr || std::strstr(error.what(), found.c_str()) == nullptr ||
+            if (std::strstr(error.what(), wanted.c_str()) == nullptr ||
+                std::strstr(error.what(), found.c_str()) == nullptr ||
                 std::strstr(error.what(), "install") == nullptr) {
                 return 1;
             }

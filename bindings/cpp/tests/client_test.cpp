@@ -35,7 +35,8 @@ Object fixed() {
 }
 
 Object polling(const Dev& dev) {
-    return Object{{"token", "t"}, {"api_host", dev.url()}, {"polling_interval_ms", 50}, {"event_flush_interval_ms", 20}};
+    return Object{
+        {"token", "t"}, {"api_host", dev.url()}, {"polling_interval_ms", 50}, {"event_flush_interval_ms", 20}};
 }
 
 template <class Call>

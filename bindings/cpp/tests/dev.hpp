@@ -55,9 +55,7 @@ class Dev {
     nlohmann::json get(const std::string& path) const { return nlohmann::json::parse(call("GET", path, "")); }
     void put(const std::string& path, const std::string& body) const { call("PUT", path, body); }
     void remove(const std::string& path) const { call("DELETE", path, ""); }
-    void fault(const nlohmann::json& fault) const {
-        put("/__dev/faults", nlohmann::json::array({fault}).dump());
-    }
+    void fault(const nlohmann::json& fault) const { put("/__dev/faults", nlohmann::json::array({fault}).dump()); }
     /* Waits for so many events, and gives what came. */
     nlohmann::json events(int at_least) const { return get("/__dev/events?at_least=" + std::to_string(at_least)); }
 
@@ -81,8 +79,9 @@ class Dev {
             close(connection);
             throw std::runtime_error("mpflags-dev is not there");
         }
-        const std::string request = method + " " + path + " HTTP/1.0\r\nhost: localhost\r\ncontent-length: " +
-                                    std::to_string(body.size()) + "\r\n\r\n" + body;
+        const std::string request = method + " " + path +
+                                    " HTTP/1.0\r\nhost: localhost\r\ncontent-length: " + std::to_string(body.size()) +
+                                    "\r\n\r\n" + body;
         for (std::size_t sent = 0; sent < request.size();) {
             const ssize_t count = send(connection, request.data() + sent, request.size() - sent, MSG_NOSIGNAL);
             if (count <= 0) break;

@@ -7,7 +7,8 @@
 namespace {
 
 mpflags::Object options(const char* host) {
-    return mpflags::Object{{"token", "t"}, {"api_host", host}, {"polling_interval_ms", 50}, {"shutdown_timeout_ms", 200}};
+    return mpflags::Object{
+        {"token", "t"}, {"api_host", host}, {"polling_interval_ms", 50}, {"shutdown_timeout_ms", 200}};
 }
 
 /* Destroyed by exit. */

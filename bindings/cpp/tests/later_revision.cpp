@@ -4,9 +4,9 @@
 
 extern "C" std::uint32_t mpflags_abi_revision(void) { return MPFLAGS_ABI_REVISION + 1; }
 
-extern "C" mpflags_status mpflags_client_evaluate_encoded(const mpflags_client*, const char*, size_t, const char*, size_t,
-                                                          int32_t, uint32_t, uint32_t, uint32_t, mpflags_evaluation**,
-                                                          mpflags_error**) {
+extern "C" mpflags_status mpflags_client_evaluate_encoded(const mpflags_client*, const char*, size_t, const char*,
+                                                          size_t, int32_t, uint32_t, uint32_t, uint32_t,
+                                                          mpflags_evaluation**, mpflags_error**) {
     std::cerr << "a function for bindings was called\n";
     return MPFLAGS_GENERAL;
 }

@@ -1,9 +1,9 @@
 /* The provider itself, since the SDK's client hides reason, variant and message; then a little through that client. */
 #include <gtest/gtest.h>
+#include <mpflags/openfeature/provider.h>
 
 #include <cmath>
 #include <limits>
-#include <mpflags/openfeature/provider.h>
 #include <thread>
 
 #include "dev.hpp"
@@ -298,7 +298,10 @@ struct Custom {};
 
 TEST(ProviderContext, WhatHasNoJsonIsNamed) {
     const auto with = [](const std::string& key, std::any value) {
-        return EvaluationContext::Builder().WithAttribute("distinct_id", "u1").WithAttribute(key, std::move(value)).build();
+        return EvaluationContext::Builder()
+            .WithAttribute("distinct_id", "u1")
+            .WithAttribute(key, std::move(value))
+            .build();
     };
     expect_invalid(with("thing", Custom{}), "context: thing: a C++ value of type");
     expect_invalid(with("thing", std::vector<std::any>{Custom{}}), "context: thing: a C++ value of type");
@@ -328,7 +331,8 @@ TEST(ProviderContext, OverridesComeBeforeIt) {
 // ---- Values.
 
 TEST(ProviderValue, EveryKindOfJson) {
-    const std::string document = R"({"s": "\u0001\b\f\n\r\t\"\\/ Gr\u00fcn \ud83d\ude00 \u20ac", "i": -9223372036854775808,
+    const std::string document =
+        R"({"s": "\u0001\b\f\n\r\t\"\\/ Gr\u00fcn \ud83d\ude00 \u20ac", "i": -9223372036854775808,
         "big": 18446744073709551615, "d": 0.1, "e": 1e-7, "l": [1, 2.5, null, true, [], {}], "t": true, "f": false,
         "n": null, "o": {"nested": {"deep": [{"x": "y"}]}}, "": ""})";
     const auto provider =

@@ -1,9 +1,9 @@
 /* Every vector of `evaluate` and `rules` through client.hpp: with a context that is kept, and with one that is read once. */
+#include "vectors.hpp"
+
 #include <gtest/gtest.h>
 
 #include <mpflags/client.hpp>
-
-#include "vectors.hpp"
 
 namespace {
 

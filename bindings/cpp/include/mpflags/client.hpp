@@ -201,20 +201,20 @@ class Client {
         }
         mpflags_evaluation* made = nullptr;
         mpflags_error* error = nullptr;
-        detail::check(mpflags_client_evaluate_encoded(owned_.get(), key.data(), key.size(), context.data(),
-                                                      context.size(), MPFLAGS_ENCODING_JSON,
-                                                      static_cast<std::uint32_t>(type), bits(options),
-                                                      detail::milliseconds(options.timeout), &made, &error),
-                      error);
+        detail::check(
+            mpflags_client_evaluate_encoded(owned_.get(), key.data(), key.size(), context.data(), context.size(),
+                                            MPFLAGS_ENCODING_JSON, static_cast<std::uint32_t>(type), bits(options),
+                                            detail::milliseconds(options.timeout), &made, &error),
+            error);
         return Evaluation(made);
     }
     /* Every flag; of a remote client those that the user is in. Reports no exposure. */
     Evaluations evaluate_all(const Context& context, std::chrono::milliseconds timeout = {}) const {
         mpflags_evaluations* made = nullptr;
         mpflags_error* error = nullptr;
-        detail::check(mpflags_client_evaluate_all(owned_.get(), context.get(), 0, detail::milliseconds(timeout), &made,
-                                                  &error),
-                      error);
+        detail::check(
+            mpflags_client_evaluate_all(owned_.get(), context.get(), 0, detail::milliseconds(timeout), &made, &error),
+            error);
         return Evaluations(made);
     }
 
@@ -245,9 +245,8 @@ class Client {
     void people_update(std::string_view operation, std::string_view distinct_id, const Value& operand) const {
         const std::string& json = operand.json();
         mpflags_error* error = nullptr;
-        detail::check(mpflags_client_people_update(owned_.get(), operation.data(), operation.size(),
-                                                   distinct_id.data(), distinct_id.size(), json.data(), json.size(),
-                                                   &error),
+        detail::check(mpflags_client_people_update(owned_.get(), operation.data(), operation.size(), distinct_id.data(),
+                                                   distinct_id.size(), json.data(), json.size(), &error),
                       error);
     }
     /* What became of events, as JSON; see mpflags_client_statistics. */
@@ -269,8 +268,7 @@ class Client {
     Status next(Item& item, std::chrono::milliseconds timeout) const {
         mpflags_item* made = nullptr;
         mpflags_error* error = nullptr;
-        const mpflags_status status =
-            mpflags_client_next(owned_.get(), detail::milliseconds(timeout), &made, &error);
+        const mpflags_status status = mpflags_client_next(owned_.get(), detail::milliseconds(timeout), &made, &error);
         if (status == MPFLAGS_TIMEOUT || status == MPFLAGS_CLOSED) {
             mpflags_error_free(error);
             return static_cast<Status>(status);
@@ -304,8 +302,8 @@ class Client {
     /* Nothing for misuse. */
     std::optional<Evaluation> read(std::string_view key, const Context& context, Type type) const noexcept {
         mpflags_evaluation* made = nullptr;
-        mpflags_client_evaluate(owned_.get(), key.data(), key.size(), context.get(), static_cast<std::uint32_t>(type), 0,
-                                0, &made, nullptr);
+        mpflags_client_evaluate(owned_.get(), key.data(), key.size(), context.get(), static_cast<std::uint32_t>(type),
+                                0, 0, &made, nullptr);
         if (made == nullptr) return std::nullopt;
         return Evaluation(made);
     }

@@ -55,9 +55,9 @@ inline void require_library() {
         if (version != MPFLAGS_ABI_VERSION || revision < MPFLAGS_ABI_REVISION) {
             throw Error(Status::General,
                         "this program was compiled for ABI version " + std::to_string(MPFLAGS_ABI_VERSION) +
-                            ", revision " + std::to_string(MPFLAGS_ABI_REVISION) + " of libmpflags; the library found is " +
-                            std::string(view(mpflags_version())) + " with ABI version " + std::to_string(version) +
-                            ", revision " + std::to_string(revision) +
+                            ", revision " + std::to_string(MPFLAGS_ABI_REVISION) +
+                            " of libmpflags; the library found is " + std::string(view(mpflags_version())) +
+                            " with ABI version " + std::to_string(version) + ", revision " + std::to_string(revision) +
                             ": install the library that the header came with, or compile against its own header");
         }
         return true;

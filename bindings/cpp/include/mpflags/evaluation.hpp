@@ -37,9 +37,7 @@ class EvaluationView {
     std::string_view key() const noexcept { return detail::view(mpflags_evaluation_key(evaluation_)); }
     std::string_view variant() const noexcept { return detail::view(mpflags_evaluation_variant(evaluation_)); }
     Reason reason() const noexcept { return static_cast<Reason>(mpflags_evaluation_reason(evaluation_)); }
-    ErrorCode error_code() const noexcept {
-        return static_cast<ErrorCode>(mpflags_evaluation_error_code(evaluation_));
-    }
+    ErrorCode error_code() const noexcept { return static_cast<ErrorCode>(mpflags_evaluation_error_code(evaluation_)); }
     /* What is wrong, where the reason is `Error`. */
     std::string_view message() const noexcept { return detail::view(mpflags_evaluation_message(evaluation_)); }
 
@@ -179,6 +177,9 @@ class Item : public ItemView {
   public:
     Item() noexcept : ItemView(nullptr) {}
     explicit Item(mpflags_item* owned) noexcept : ItemView(owned), owned_(owned) {}
+    Item(const Item&) = delete;
+    Item& operator=(const Item&) = delete;
+    ~Item() = default;
     Item(Item&& other) noexcept : ItemView(other), owned_(std::move(other.owned_)) { other.item_ = nullptr; }
     Item& operator=(Item&& other) noexcept {
         owned_ = std::move(other.owned_);
