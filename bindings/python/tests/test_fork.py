@@ -81,6 +81,14 @@ def test_children_of_a_loaded_parent(server: StandIn, flags: list[str]) -> None:
     print(f"\n{CHILDREN} children, {len(expected)} exposures, each once")
 
 
+@pytest.mark.parametrize("flags", run_program.INTERPRETERS)
+def test_processes_that_end_without_the_interpreters_end(server: StandIn, flags: list[str]) -> None:
+    done = run_program.run("processes.py", server.url, flags=[*flags, *run_program.OF_FORKS])
+    assert (done.returncode, done.stderr) == (0, "")
+    expected = {"parent", *(f"process-{i}" for i in range(3)), *(f"pool-{i}" for i in range(20))}
+    once(users(server, len(expected)), expected)
+
+
 class OverSocket(http.client.HTTPConnection):
     """HTTP over a socket of the file system, whose name nobody else can have."""
 

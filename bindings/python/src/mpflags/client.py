@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 import threading
 import time
 import weakref
@@ -481,6 +482,11 @@ def _end(native: NativeClient, pump: Pump, milliseconds: int) -> None:
 def _after_fork_in_child() -> None:
     for client in list(_clients):
         client._after_fork_in_child()
+    # A process of multiprocessing ends with its own finalizers and without those of the interpreter. They can be registered
+    # when its bootstrap has cleared the parent's.
+    util = sys.modules.get("multiprocessing.util")
+    if util is not None:
+        util.register_after_fork(_at_exit, lambda at_exit: util.Finalize(None, at_exit, exitpriority=0))
 
 
 def _at_exit() -> None:
