@@ -77,7 +77,8 @@ var checked = sync.OnceValue(func() error {
 	}
 	return &Error{kind: ErrIncompatible, message: fmt.Sprintf(
 		"libmpflags %s has ABI version %d, revision %d; this program was compiled for version %d, revision %d: "+
-			"install the library and the header of one release, and compile anew",
+			"install the library and the header of one release, and compile anew (after go clean -cache: Go does not see "+
+			"that a header has changed)",
 		text(C.mpflags_version()), version, revision, C.MPFLAGS_ABI_VERSION, C.MPFLAGS_ABI_REVISION)}
 })
 
