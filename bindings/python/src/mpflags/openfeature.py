@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import functools
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from openfeature.exception import ErrorCode, GeneralError, ProviderNotReadyError
@@ -31,12 +31,89 @@ _EMPTY: Mapping[str, typing.Any] = MappingProxyType({})
 _REASONS = {reason.value: reason for reason in Reason}
 _CODES = {code.value: code for code in ErrorCode}
 _MOST_ANSWERS = 20_000
+_T = typing.TypeVar("_T")
 
 _Object = Sequence[typing.Any] | Mapping[str, typing.Any]
-# Value, text of a value that is copied for each caller, reason, variant, metadata.
-_Prepared = tuple[typing.Any, str | None, Reason, str | None, Mapping[str, typing.Any]]
-# Type of value, what asks for it, what answers stand for.
-_Read = tuple[int, typing.Any, dict[int, _Prepared]]
+# Makes the details that an answer stands for.
+_Prepared = Callable[[], FlagResolutionDetails[typing.Any]]
+
+
+def _resolver(kind: int) -> typing.Any:
+    """The method that resolves one type of value. The way of every local evaluation: one crossing, one look-up, one object."""
+    ask = asking(kind)
+
+    def resolve(
+        self: MixpanelProvider,
+        flag_key: str,
+        default_value: typing.Any,
+        evaluation_context: EvaluationContext | None = None,
+    ) -> FlagResolutionDetails[typing.Any]:
+        try:
+            client = self._client
+            key = known_key(flag_key) or encoded_key(flag_key)
+            if evaluation_context is None:
+                attributes: Mapping[str, typing.Any] = {}
+            elif evaluation_context.targeting_key:
+                attributes = {**evaluation_context.attributes, "targetingKey": evaluation_context.targeting_key}
+            else:
+                attributes = evaluation_context.attributes
+            if not self._is_local:
+                return _details(default_value, kind, client.ask_mixpanel(key, encode_exactly(attributes), ask))
+            encoded = client.encode(attributes)
+            number = client.packed(key, encoded, ask)
+            known = self._known[kind]
+            prepared = known.get(number)
+            if prepared is not None:
+                return prepared()
+            if number == NO_MATCH:
+                return _without(default_value, kind, Reason.DEFAULT)
+            if number == DISABLED:
+                return _without(default_value, kind, Reason.DISABLED)
+            outcome = client.resolve(key, encoded, ask, number)
+            if outcome.answer and outcome.json != "null":
+                if len(known) >= _MOST_ANSWERS:
+                    known.clear()
+                known[outcome.answer] = _prepared(kind, outcome)
+            return _details(default_value, kind, outcome)
+        except InvalidContext as error:
+            return _without(default_value, kind, Reason.ERROR, ErrorCode.INVALID_CONTEXT, str(error))
+        except InvalidArgument as error:
+            return _without(default_value, kind, Reason.ERROR, ErrorCode.FLAG_NOT_FOUND, str(error))
+        except Exception as error:
+            return _without(default_value, kind, Reason.ERROR, ErrorCode.GENERAL, str(error))
+
+    return resolve
+
+
+def _without(
+    default: typing.Any, kind: int, reason: Reason, code: ErrorCode | None = None, message: str | None = None
+) -> FlagResolutionDetails[typing.Any]:
+    """The details of what has no value. The SDK checks the default's type, too, and an int is no float to it."""
+    value = float(default) if kind == DOUBLE and type(default) is int else default
+    return FlagResolutionDetails(value, code, message, reason, None, _EMPTY)
+
+
+def _prepared(kind: int, outcome: Outcome) -> _Prepared:
+    metadata = MappingProxyType(outcome.metadata) if outcome.metadata else _EMPTY
+    rest = (None, None, _REASONS.get(outcome.reason, Reason.UNKNOWN), outcome.variant, metadata)
+    if kind == OBJECT:
+        # Each caller may change what it gets.
+        return lambda: FlagResolutionDetails(outcome.value, *rest)
+    return functools.partial(FlagResolutionDetails, outcome.read(kind), *rest)
+
+
+def _details(default: typing.Any, kind: int, outcome: Outcome) -> FlagResolutionDetails[typing.Any]:
+    reason = _REASONS.get(outcome.reason, Reason.UNKNOWN)
+    if outcome.error_code is not None:
+        code = _CODES.get(outcome.error_code, ErrorCode.GENERAL)
+        return _without(default, kind, reason, code, outcome.message)
+    if not outcome.has_value:
+        return _without(default, kind, reason)
+    if outcome.json == "null":
+        # An object to the library; the SDK takes None for no type at all.
+        message = "expected object, the variant holds null"
+        return _without(default, kind, Reason.ERROR, ErrorCode.TYPE_MISMATCH, message)
+    return _prepared(kind, outcome)()
 
 
 class MixpanelProvider(AbstractProvider):
@@ -51,11 +128,8 @@ class MixpanelProvider(AbstractProvider):
         self._mixpanel = mixpanel_instance
         self._is_local = client.is_local
         self._lifecycle = Lifecycle(self)
-        self._reads_boolean: _Read = (BOOLEAN, asking(BOOLEAN), {})
-        self._reads_string: _Read = (STRING, asking(STRING), {})
-        self._reads_integer: _Read = (INT64, asking(INT64), {})
-        self._reads_float: _Read = (DOUBLE, asking(DOUBLE), {})
-        self._reads_object: _Read = (OBJECT, asking(OBJECT), {})
+        # By type of value: what the answers stand for.
+        self._known: tuple[dict[int, _Prepared], ...] = ({}, {}, {}, {}, {}, {})
         self._told_untracked = False
 
     @classmethod
@@ -141,126 +215,68 @@ class MixpanelProvider(AbstractProvider):
             distinct_id = context.targeting_key
         return None if distinct_id is None else str(distinct_id)
 
-    def resolve_boolean_details(
-        self, flag_key: str, default_value: bool, evaluation_context: EvaluationContext | None = None
-    ) -> FlagResolutionDetails[bool]:
-        return self._resolve(flag_key, default_value, evaluation_context, self._reads_boolean)
+    if typing.TYPE_CHECKING:
 
-    def resolve_string_details(
-        self, flag_key: str, default_value: str, evaluation_context: EvaluationContext | None = None
-    ) -> FlagResolutionDetails[str]:
-        return self._resolve(flag_key, default_value, evaluation_context, self._reads_string)
+        def resolve_boolean_details(
+            self, flag_key: str, default_value: bool, evaluation_context: EvaluationContext | None = None
+        ) -> FlagResolutionDetails[bool]: ...
 
-    def resolve_integer_details(
-        self, flag_key: str, default_value: int, evaluation_context: EvaluationContext | None = None
-    ) -> FlagResolutionDetails[int]:
-        return self._resolve(flag_key, default_value, evaluation_context, self._reads_integer)
+        def resolve_string_details(
+            self, flag_key: str, default_value: str, evaluation_context: EvaluationContext | None = None
+        ) -> FlagResolutionDetails[str]: ...
 
-    def resolve_float_details(
-        self, flag_key: str, default_value: float, evaluation_context: EvaluationContext | None = None
-    ) -> FlagResolutionDetails[float]:
-        return self._resolve(flag_key, _as_float(default_value), evaluation_context, self._reads_float)
+        def resolve_integer_details(
+            self, flag_key: str, default_value: int, evaluation_context: EvaluationContext | None = None
+        ) -> FlagResolutionDetails[int]: ...
 
-    def resolve_object_details(
-        self, flag_key: str, default_value: _Object, evaluation_context: EvaluationContext | None = None
-    ) -> FlagResolutionDetails[_Object]:
-        return self._resolve(flag_key, default_value, evaluation_context, self._reads_object)
+        def resolve_float_details(
+            self, flag_key: str, default_value: float, evaluation_context: EvaluationContext | None = None
+        ) -> FlagResolutionDetails[float]: ...
+
+        def resolve_object_details(
+            self, flag_key: str, default_value: _Object, evaluation_context: EvaluationContext | None = None
+        ) -> FlagResolutionDetails[_Object]: ...
+
+    else:
+        resolve_boolean_details = _resolver(BOOLEAN)
+        resolve_string_details = _resolver(STRING)
+        resolve_integer_details = _resolver(INT64)
+        resolve_float_details = _resolver(DOUBLE)
+        resolve_object_details = _resolver(OBJECT)
 
     async def resolve_boolean_details_async(
         self, flag_key: str, default_value: bool, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[bool]:
-        return await self._resolve_async(flag_key, default_value, evaluation_context, self._reads_boolean)
+        return await self._waiting(self.resolve_boolean_details, flag_key, default_value, evaluation_context)
 
     async def resolve_string_details_async(
         self, flag_key: str, default_value: str, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[str]:
-        return await self._resolve_async(flag_key, default_value, evaluation_context, self._reads_string)
+        return await self._waiting(self.resolve_string_details, flag_key, default_value, evaluation_context)
 
     async def resolve_integer_details_async(
         self, flag_key: str, default_value: int, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[int]:
-        return await self._resolve_async(flag_key, default_value, evaluation_context, self._reads_integer)
+        return await self._waiting(self.resolve_integer_details, flag_key, default_value, evaluation_context)
 
     async def resolve_float_details_async(
         self, flag_key: str, default_value: float, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[float]:
-        return await self._resolve_async(flag_key, _as_float(default_value), evaluation_context, self._reads_float)
+        return await self._waiting(self.resolve_float_details, flag_key, default_value, evaluation_context)
 
     async def resolve_object_details_async(
         self, flag_key: str, default_value: _Object, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[_Object]:
-        return await self._resolve_async(flag_key, default_value, evaluation_context, self._reads_object)
+        return await self._waiting(self.resolve_object_details, flag_key, default_value, evaluation_context)
 
-    def _resolve(
-        self, flag_key: str, default: typing.Any, context: EvaluationContext | None, read: _Read
-    ) -> FlagResolutionDetails[typing.Any]:
-        # The way of every local evaluation: one crossing, one look-up, one object.
-        try:
-            key = known_key(flag_key) or encoded_key(flag_key)
-            attributes = context.attributes if context is not None else _EMPTY
-            if context is not None and context.targeting_key:
-                attributes = {**attributes, "targetingKey": context.targeting_key}
-            kind, ask, known = read
-            if not self._is_local:
-                return _details(default, kind, self._client.ask_mixpanel(key, encode_exactly(attributes), ask))
-            encoded = self._client.encode(attributes)
-            number = self._client.packed(key, encoded, ask)
-            prepared = known.get(number)
-            if prepared is None:
-                if number == NO_MATCH:
-                    return FlagResolutionDetails(default, None, None, Reason.DEFAULT, None, _EMPTY)
-                if number == DISABLED:
-                    return FlagResolutionDetails(default, None, None, Reason.DISABLED, None, _EMPTY)
-                outcome = self._client.resolve(key, encoded, ask, number)
-                if outcome.answer and outcome.json != "null":
-                    if len(known) >= _MOST_ANSWERS:
-                        known.clear()
-                    known[outcome.answer] = _prepared(kind, outcome)
-                return _details(default, kind, outcome)
-            value, text, reason, variant, metadata = prepared
-            if text is not None:
-                value = json.loads(text)
-            return FlagResolutionDetails(value, None, None, reason, variant, metadata)
-        except InvalidContext as error:
-            return _failed(default, ErrorCode.INVALID_CONTEXT, str(error))
-        except InvalidArgument as error:
-            return _failed(default, ErrorCode.FLAG_NOT_FOUND, str(error))
-        except Exception as error:
-            return _failed(default, ErrorCode.GENERAL, str(error))
-
-    async def _resolve_async(
-        self, flag_key: str, default: typing.Any, context: EvaluationContext | None, read: _Read
-    ) -> FlagResolutionDetails[typing.Any]:
+    async def _waiting(
+        self,
+        resolve: Callable[[str, _T, EvaluationContext | None], FlagResolutionDetails[_T]],
+        flag_key: str,
+        default: _T,
+        context: EvaluationContext | None,
+    ) -> FlagResolutionDetails[_T]:
+        """A local evaluation at once; one that asks Mixpanel on a thread of the client's pool."""
         if self._is_local:
-            return self._resolve(flag_key, default, context, read)
-        return await self._client.in_pool(lambda: self._resolve(flag_key, default, context, read))
-
-
-def _as_float(default: typing.Any) -> typing.Any:
-    # The SDK checks the default's type, too, and an int is no float to it.
-    return float(default) if type(default) is int else default
-
-
-def _failed(default: typing.Any, code: ErrorCode, message: str | None) -> FlagResolutionDetails[typing.Any]:
-    return FlagResolutionDetails(default, code, message, Reason.ERROR, None, _EMPTY)
-
-
-def _prepared(kind: int, outcome: Outcome) -> _Prepared:
-    metadata = MappingProxyType(outcome.metadata) if outcome.metadata else _EMPTY
-    reason = _REASONS.get(outcome.reason, Reason.UNKNOWN)
-    if kind == OBJECT:
-        return None, outcome.json, reason, outcome.variant, metadata
-    return outcome.read(kind), None, reason, outcome.variant, metadata
-
-
-def _details(default: typing.Any, kind: int, outcome: Outcome) -> FlagResolutionDetails[typing.Any]:
-    if outcome.error_code is not None:
-        return _failed(default, _CODES.get(outcome.error_code, ErrorCode.GENERAL), outcome.message)
-    if not outcome.has_value:
-        reason = _REASONS.get(outcome.reason, Reason.UNKNOWN)
-        return FlagResolutionDetails(default, None, None, reason, None, _EMPTY)
-    if outcome.json == "null":
-        # An object to the library; the SDK takes None for no type at all.
-        return _failed(default, ErrorCode.TYPE_MISMATCH, "expected object, the variant holds null")
-    value, text, reason, variant, metadata = _prepared(kind, outcome)
-    return FlagResolutionDetails(value if text is None else json.loads(text), None, None, reason, variant, metadata)
+            return resolve(flag_key, default, context)
+        return await self._client.in_pool(lambda: resolve(flag_key, default, context))
