@@ -11,6 +11,7 @@ import threads_left
 from openfeature import _event_support, api
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.event import EventDetails, ProviderEvent
+from openfeature.provider.no_op_provider import NoOpProvider
 from stand_in import StandIn, flag
 
 from mpflags import LocalFlagsConfig
@@ -70,13 +71,24 @@ class Lifecycle:
         """Waits for the handlers of every event so far."""
         _event_support._event_executor.submit(int).result()
 
-    def set_provider(self) -> None:
-        config = LocalFlagsConfig(api_host=self.server.url, **OPTIONS)
-        self.provider = MixpanelProvider.from_local_config("token", config)
+    def set_provider(self, provider: MixpanelProvider | None = None) -> None:
+        if provider is None:
+            config = LocalFlagsConfig(api_host=self.server.url, **OPTIONS)
+            provider = MixpanelProvider.from_local_config("token", config)
+        self.provider = provider
         try:
             api.set_provider_and_wait(self.provider, self.domain)
         except Exception as error:
             self.failure = error
+
+    def unset_provider(self) -> None:
+        """Puts another one in its place, and waits until the SDK has let go of this one, which it does on a thread."""
+        assert self.provider is not None
+        api.set_provider_and_wait(NoOpProvider(), self.domain)
+        end = time.monotonic() + PATIENCE
+        while hasattr(self.provider, "_on_emit"):
+            assert time.monotonic() < end, "the SDK did not let go of the provider"
+            time.sleep(0.002)
 
     def expect(self, *names: str) -> None:
         """Waits for as many events, and wants these, in this order."""

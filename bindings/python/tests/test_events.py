@@ -1,4 +1,4 @@
-"""The event scenarios of tests/openfeature/events.feature, many times over, five at a time.
+"""The event scenarios of tests/openfeature/events.feature, many times over, all at once, and two more.
 
 EVENTS_REPEAT is how often each runs: 100 unless it is set. Every event comes exactly once and in order, and no thread
 is left after a round.
@@ -85,8 +85,22 @@ def a_change(life: Lifecycle) -> None:
     life.gives_variant(False)
 
 
+def set_again(life: Lifecycle) -> None:
+    """The same provider after its shutdown: it starts anew, and tells of what comes then."""
+    life.set_provider()
+    life.expect("READY")
+    life.shut_down()
+    life.unset_provider()
+    life.set_provider(life.provider)
+    assert life.failure is None
+    life.expect("READY", "READY")
+    life.server.define({"flags": [flag("boolean-flag", False), flag("other-flag")]})
+    life.expect("READY", "READY", "CONFIGURATION_CHANGED")
+    life.gives_variant(False)
+
+
 SCENARIOS: list[typing.Callable[[Lifecycle], None]] = [
-    refused_at_start, healed_at_once, down_at_start, stale_for_a_while, a_change,
+    refused_at_start, healed_at_once, down_at_start, stale_for_a_while, a_change, set_again,
 ]  # fmt: skip
 
 

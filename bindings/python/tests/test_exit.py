@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -81,6 +82,33 @@ def test_a_remote_call_under_way(server: StandIn, how: str, flags: list[str]) ->
     server.requests(at_least=1)
     output, errors = program.communicate("\n", timeout=120)
     assert (program.returncode, output, errors) == (0, "waiting\n", "")
+    assert time.monotonic() - began < SHUTDOWN_MS / 1000 + SLACK
+
+
+@pytest.mark.parametrize("flags", run_program.INTERPRETERS)
+def test_an_initialisation_under_way(server: StandIn, flags: list[str]) -> None:
+    server.fail_fetches("hang")
+    server.forget()
+    began = time.monotonic()
+    program = start(server, "while it is initialised", flags, init_timeout_ms=300_000, **FOREVER)
+    server.requests(at_least=1)
+    output, errors = program.communicate("\n", timeout=120)
+    assert (program.returncode, output, errors) == (0, "waiting\n", "")
+    assert time.monotonic() - began < SHUTDOWN_MS / 1000 + SLACK
+
+
+@pytest.mark.parametrize("flags", run_program.INTERPRETERS)
+def test_ctrl_c_ends_the_wait_for_definitions(server: StandIn, flags: list[str]) -> None:
+    server.fail_fetches("hang")
+    server.forget()
+    began = time.monotonic()
+    program = start(server, "interrupted", flags, init_timeout_ms=300_000, **FOREVER)
+    server.requests(at_least=1)
+    program.send_signal(signal.SIGINT)
+    _, errors = program.communicate(timeout=120)
+    assert program.returncode == -signal.SIGINT
+    assert errors.splitlines()[-1] == "KeyboardInterrupt"
+    assert errors.count("Traceback") == 1, errors
     assert time.monotonic() - began < SHUTDOWN_MS / 1000 + SLACK
 
 

@@ -104,67 +104,105 @@ def same(left, right):
     return left == right
 
 
-def test_equal_but_for_the_accepted_differences():
-    missing = set(rows.ORDER) - rows.of_readme() - set(rows.BEYOND_TABLE)
-    assert not missing, f"the README has no such rows: {missing}"
+class Compared:
+    """What came of it: how many comparisons, by row and by change of reason."""
+
+    def __init__(self):
+        self.documents = 0
+        self.equal = 0
+        self.different = 0
+        self.rows = collections.Counter()
+        self.reasons = collections.Counter()
+
+    @property
+    def count(self):
+        return self.equal + self.different
+
+
+def compare(comparisons, altered=lambda document: document):
+    """Asks both. `altered` makes the definitions that mpflags gets."""
     rng = random.Random(SEED)
-    counts = collections.Counter()
-    reasons = collections.Counter()
-    compared = 0
-    document_number = 0
-    while compared < COMPARISONS:
-        document, cases = generate.definitions(rng, document_number, FLAGS)
-        providers = {"official": official(document), "ours": local(document), "rules": local(rule_flags(document))}
+    done = Compared()
+    while done.count < comparisons:
+        document, cases = generate.definitions(rng, done.documents, FLAGS)
+        providers = {
+            "official": official(document),
+            "ours": local(altered(document)),
+            "rules": local(rule_flags(document)),
+        }
         clients = {}
         for name, provider in providers.items():
             api.set_provider_and_wait(provider, domain=name)
             clients[name] = api.get_client(name)
-        for _ in range(min(ASKED, COMPARISONS - compared)):
+        for _ in range(min(ASKED, comparisons - done.count)):
             key = rng.choice([*cases, "no such flag"])
             case = cases.get(key)
             wanted = case.kind if case and rng.random() < 0.6 else rng.choice(list(DEFAULTS))
             attributes, targeting_key = generate.context(rng)
-            context = EvaluationContext(targeting_key, attributes)
-            theirs, their_reason = asked(clients["official"], wanted, key, context)
-            ours, reason = asked(clients["ours"], wanted, key, context)
-            compared += 1
+            about = f"seed {SEED}, document {done.documents}, {wanted} {key}, {targeting_key!r}, {attributes!r}"
+            compare_one(done, clients, case, key, wanted, attributes, targeting_key, about)
+        done.documents += 1
+    return done
 
-            whole = attributes | ({"targetingKey": targeting_key} if targeting_key else {})
-            properties = {k: v for k, v in attributes.items() if k == "custom_properties"}
 
-            def says(flag, index, properties=properties, clients=clients):
-                given = EvaluationContext(None, {"user": "x", **properties})
-                return clients["rules"].get_boolean_value(f"{flag['key']}/{index}", False, given)
+def compare_one(done, clients, case, key, wanted, attributes, targeting_key, about):
+    context = EvaluationContext(targeting_key, attributes)
+    theirs, their_reason = asked(clients["official"], wanted, key, context)
+    ours, reason = asked(clients["ours"], wanted, key, context)
+    whole = attributes | ({"targetingKey": targeting_key} if targeting_key else {})
+    properties = {k: v for k, v in attributes.items() if k == "custom_properties"}
 
-            default = DEFAULTS[wanted]
-            about = f"seed {SEED}, document {document_number}, {wanted} {key}, {targeting_key!r}, {attributes!r}"
-            wants = reference.answer(case, whole, wanted, default, frozenset(rows.ORDER), says)
-            assert same(theirs, wants), f"{about}: Mixpanel's client gives {theirs}, the model of it {wants}"
-            wants = reference.answer(case, whole, wanted, default, frozenset(), says)
-            assert same(ours, wants), (
-                f"{about}: mpflags gives {ours}, the model of it {wants}, Mixpanel's client {theirs}"
-            )
-            if same(theirs, ours):
-                allowed = REASONS.get((their_reason, theirs[2]), {their_reason})
-                disabled = case and case.flag["status"] != "enabled"
-                assert reason in allowed or (disabled and reason == "DISABLED"), (
-                    f"{about}: {their_reason} became {reason}"
-                )
-                reasons[f"{their_reason} -> {reason}"] += 1
-                counts["equal"] += 1
-            else:
-                found = reference.causes(case, whole, wanted, default, says)
-                assert found, f"{about}: {theirs} became {ours}, and no row says why"
-                counts.update(found)
-                counts["different"] += 1
-        document_number += 1
+    def says(flag, index):
+        given = EvaluationContext(None, {"user": "x", **properties})
+        return clients["rules"].get_boolean_value(f"{flag['key']}/{index}", False, given)
 
-    print(
-        f"\n{compared} comparisons, {document_number} documents: {counts['equal']} equal, {counts['different']} different"
-    )
+    default = DEFAULTS[wanted]
+    wants = reference.answer(case, whole, wanted, default, frozenset(rows.ORDER), says)
+    assert same(theirs, wants), f"{about}: Mixpanel's client gives {theirs}, the model of it {wants}"
+    wants = reference.answer(case, whole, wanted, default, frozenset(), says)
+    assert same(ours, wants), f"{about}: mpflags gives {ours}, the model of it {wants}, Mixpanel's client {theirs}"
+    if same(theirs, ours):
+        allowed = REASONS.get((their_reason, theirs[2]), {their_reason})
+        if case and case.flag["status"] != "enabled":
+            allowed = allowed | {"DISABLED"}
+        assert reason in allowed, f"{about}: {their_reason} became {reason}"
+        done.reasons[f"{their_reason} -> {reason}"] += 1
+        done.equal += 1
+    else:
+        found = reference.causes(case, whole, wanted, default, says)
+        assert found, f"{about}: {theirs} became {ours}, and no row says why"
+        done.rows.update(found)
+        done.different += 1
+
+
+def test_equal_but_for_the_accepted_differences():
+    missing = set(rows.ORDER) - rows.of_readme() - set(rows.BEYOND_TABLE)
+    assert not missing, f"the README has no such rows: {missing}"
+    done = compare(COMPARISONS)
+    print(f"\n{done.count} comparisons, {done.documents} documents: {done.equal} equal, {done.different} different")
     for row in rows.ORDER:
-        print(f"  {counts[row]:6}  {row}" + ("  (beyond the table)" if row in rows.BEYOND_TABLE else ""))
-    for change, count in sorted(reasons.items()):
+        print(f"  {done.rows[row]:6}  {row}" + ("  (beyond the table)" if row in rows.BEYOND_TABLE else ""))
+    for change, count in sorted(done.reasons.items()):
         print(f"  {count:6}  reason {change}")
-    unseen = [row for row in rows.ORDER if not counts[row]]
-    assert compared < 20000 or not unseen, f"no difference shows these rows: {unseen}"
+    unseen = [row for row in rows.ORDER if not done.rows[row]]
+    assert done.count < 20000 or not unseen, f"no difference shows these rows: {unseen}"
+
+
+def salted(document):
+    """Another salt where there is one: other buckets."""
+    return {"flags": [flag | ({"hash_salt": "planted"} if flag.get("hash_salt") else {}) for flag in document["flags"]]}
+
+
+def reversed_groups(document):
+    return {
+        "flags": [
+            flag | {"ruleset": flag["ruleset"] | {"rollout": flag["ruleset"]["rollout"][::-1]}}
+            for flag in document["flags"]
+        ]
+    }
+
+
+@pytest.mark.parametrize("altered", [salted, reversed_groups])
+def test_a_planted_difference_is_seen(altered):
+    with pytest.raises(AssertionError, match="the model of it"):
+        compare(1000, altered)

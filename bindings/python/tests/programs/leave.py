@@ -68,6 +68,12 @@ elif how == "exit code":
     local()
     print(api.get_client().get_boolean_value("boolean-flag", False, USER))
     sys.exit(3)
+elif how == "while it is initialised":
+    # On a thread of the SDK's.
+    api.set_provider(MixpanelProvider.from_local_config("token", LocalFlagsConfig(api_host=url, **options)))
+    wait_for_request()
+elif how == "interrupted":
+    local()
 elif how == "in a daemon thread":
     remote()
     threading.Thread(target=api.get_client().get_boolean_value, args=("boolean-flag", False, USER), daemon=True).start()
