@@ -20,8 +20,8 @@ export CC
 RELEASE := $(abspath $(TARGET))/release
 WITH = MPFLAGS_LIBRARY=$(RELEASE)/libmpflags.so MPFLAGS_DEV=$(RELEASE)/mpflags-dev BUILD=$(abspath $(BUILD))/$(1)
 
-.PHONY: help demo demo-c demo-python demo-go demo-cpp test test-rust test-c test-python test-go test-cpp release bench lint mutants header
-.PHONY: install uninstall dist conformance differential clean need-rust need-cc need-cxx need-python need-go golden
+.PHONY: help demo demo-c demo-python demo-go demo-cpp test test-rust test-c test-install test-python test-go test-cpp release bench lint mutants header
+.PHONY: install uninstall dist sanitizers conformance differential clean need-rust need-cc need-cxx need-python need-go golden
 
 help:
 	@echo "make demo          runs the quickstarts of C, Python, Go and C++ against mpflags-dev, the embedded Mixpanel stand-in"
@@ -79,12 +79,12 @@ demo-cpp: release
 	@command -v $(CXX) >/dev/null || { echo "== C++ is left out: $(CXX) was not found"; exit 0; }; \
 		$(MAKE) --no-print-directory -C bindings/cpp demo $(call WITH,cpp)
 
-test: test-rust test-c test-python test-go test-cpp demo
+test: test-rust test-c test-install test-cpp test-python test-go demo
 	@echo "== all passed"
 
 test-rust: need-rust need-cc golden
 	@echo "== the core"
-	$(CARGO) test -j$(JOBS) -p mpflags
+	$(CARGO) test -j$(JOBS) -p mpflags --features openfeature
 	@echo "== mpflags-dev"
 	$(CARGO) test -j$(JOBS) -p mpflags-dev
 
@@ -104,6 +104,27 @@ test-cpp: need-cxx release
 	@echo "== C++"
 	@$(MAKE) --no-print-directory -C bindings/cpp test $(call WITH,cpp)
 
+# What C and C++ programs have: an installed prefix, examples, hosts of every kind.
+test-install: need-cc need-cxx release
+	@echo "== installed like a C library"
+	@$(MAKE) --no-print-directory -C packaging test-abi test-consumers test-programs $(call WITH,packaging)
+
+install: release
+	@$(MAKE) --no-print-directory -C packaging install $(call WITH,packaging)
+
+uninstall dist: need-rust
+	@$(MAKE) --no-print-directory -C packaging $@ $(call WITH,packaging)
+
+sanitizers: need-cc need-cxx release
+	@$(MAKE) --no-print-directory -C packaging sanitizers $(call WITH,packaging)
+
+conformance: need-python need-go need-cxx release
+	@$(PYTHON) tests/conformance.py --readme
+
+# LONG=1: a million evaluations and more.
+differential: need-python release
+	@$(MAKE) --no-print-directory -C tests/differential $(if $(LONG),long,test) $(call WITH,differential)
+
 # The golden vectors of semver_compare and datetime_compare ship inside Mixpanel's Python package.
 GOLDEN := $(BUILD)/golden/mixpanel/flags/test-data/semver_compare_tests.json
 golden: $(GOLDEN)
@@ -113,10 +134,14 @@ $(GOLDEN):
 	PIP_ROOT_USER_ACTION=ignore $(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(BUILD)/golden mixpanel==5.4.1
 	@test -f $@
 
-lint: need-rust
+lint: need-rust lint-languages
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy -j$(JOBS) --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc -j$(JOBS) --no-deps --document-private-items -p mpflags -p mpflags-dev
+	$(CARGO) clippy -j$(JOBS) -p mpflags --features openfeature --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc -j$(JOBS) --no-deps --document-private-items -p mpflags -p mpflags-dev --features mpflags/openfeature
+
+lint-languages: release
+	@for language in python go cpp; do $(MAKE) --no-print-directory -C bindings/$$language lint $(subst /x,/$$language,$(call WITH,x)); done
 
 header: need-rust need-cc
 	MPFLAGS_UPDATE=1 $(CARGO) test -j$(JOBS) -p mpflags-c --test header
