@@ -2,6 +2,7 @@ package mpflags
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
@@ -149,7 +150,7 @@ func (c *Client) State() State {
 func (c *Client) Flush(ctx context.Context) (undelivered uint64, err error) {
 	defer runtime.KeepAlive(c)
 	core := c.core
-	left, err := core.bound(ctx)
+	left, err := bound(ctx, core.shutdownTimeout, math.MaxInt64)
 	if err != nil {
 		return 0, err
 	}
@@ -175,7 +176,7 @@ func (c *Client) Shutdown(ctx context.Context) (undelivered uint64, err error) {
 }
 
 func (c *core) shutdown(ctx context.Context) (undelivered uint64, err error) {
-	left, err := c.bound(ctx)
+	left, err := bound(ctx, c.shutdownTimeout, c.shutdownTimeout)
 	if err != nil {
 		// What has no time left still ends: that is what a shutdown is for.
 		go c.end(c.shutdownTimeout)
@@ -269,15 +270,15 @@ func (c *core) lockLife(ctx context.Context) error {
 
 func (c *core) unlockLife() { <-c.life }
 
-// bound is how long a call with ctx may take.
-func (c *core) bound(ctx context.Context) (time.Duration, error) {
+// bound is how long a call with ctx may take: until its deadline, or otherwise, and never longer than most.
+func bound(ctx context.Context, otherwise, most time.Duration) (time.Duration, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
 	if deadline, ok := ctx.Deadline(); ok {
-		return min(c.shutdownTimeout, time.Until(deadline)), nil
+		return min(most, time.Until(deadline)), nil
 	}
-	return c.shutdownTimeout, nil
+	return otherwise, nil
 }
 
 // waited runs a call that sleeps in the library, and returns with its error, or with ctx's as soon as ctx ends. The call
@@ -292,8 +293,16 @@ func waited(ctx context.Context, call func(given func() bool) error) error {
 	case err := <-result:
 		return err
 	case <-ctx.Done():
-		return ctx.Err()
 	}
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		// The call has the same deadline, and can tell more than that it has passed.
+		select {
+		case err := <-result:
+			return err
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	return ctx.Err()
 }
 
 // milliseconds rounds up, so that a wait does not end before its time.

@@ -137,7 +137,7 @@ func closed(to []byte, end byte) []byte {
 // appendKey appends a key and its colon, if lower-casing it changes nothing for sure. Otherwise it says so.
 func appendKey(to []byte, key string) ([]byte, bool) {
 	for i := range len(key) {
-		if c := key[i]; c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf || 'A' <= c && c <= 'Z' {
+		if !folded[key[i]] {
 			return to, true
 		}
 	}
@@ -250,17 +250,35 @@ func appendNumber(to []byte, number json.Number) ([]byte, *unencodable) {
 
 const hex = "0123456789abcdef"
 
+// plain are the bytes that stand in JSON as they are; folded are those of them that lower-casing leaves alone.
+var plain, folded = func() (plain, folded [256]bool) {
+	for c := ' '; c < utf8.RuneSelf; c++ {
+		plain[c] = c != '"' && c != '\\'
+		folded[c] = plain[c] && (c < 'A' || 'Z' < c)
+	}
+	return plain, folded
+}()
+
 func appendString(to []byte, s string) ([]byte, *unencodable) {
+	for i := range len(s) {
+		if !plain[s[i]] {
+			return appendEscaped(to, s)
+		}
+	}
+	to = append(to, '"')
+	to = append(to, s...)
+	return append(to, '"'), nil
+}
+
+func appendEscaped(to []byte, s string) ([]byte, *unencodable) {
+	if !utf8.ValidString(s) {
+		return to, unencodablef("a string that is not UTF-8")
+	}
 	to = append(to, '"')
 	copied := 0
-	wide := false
 	for i := range len(s) {
 		c := s[i]
-		if c >= utf8.RuneSelf {
-			wide = true
-			continue
-		}
-		if c >= ' ' && c != '"' && c != '\\' {
+		if plain[c] || c >= utf8.RuneSelf {
 			continue
 		}
 		to = append(to, s[copied:i]...)
@@ -270,9 +288,6 @@ func appendString(to []byte, s string) ([]byte, *unencodable) {
 		} else {
 			to = append(to, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
 		}
-	}
-	if wide && !utf8.ValidString(s) {
-		return to, unencodablef("a string that is not UTF-8")
 	}
 	to = append(to, s[copied:]...)
 	return append(to, '"'), nil

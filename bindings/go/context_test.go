@@ -129,7 +129,7 @@ func TestInvalidContext(t *testing.T) {
 	if !c.Boolean(ctx, "forced", false, bad) {
 		t.Error("the override did not come first")
 	}
-	if _, err := d.AllVariants(ctx, bad); !errors.Is(err, InvalidContext) || !strings.Contains(err.Error(), "custom_properties.score") {
+	if _, err := d.AllVariants(ctx, bad); !errors.Is(err, InvalidContext) || !errors.Is(err, ErrInvalidContext) || !strings.Contains(err.Error(), "custom_properties.score") {
 		t.Error(err)
 	}
 	// What JSON can carry and the library refuses has the library's message.
@@ -138,6 +138,9 @@ func TestInvalidContext(t *testing.T) {
 		deep = map[string]any{"in": deep}
 	}
 	if err := d.Variant(ctx, "new-checkout", Context{"distinct_id": "u", "custom_properties": deep}).Err(); !errors.Is(err, InvalidContext) {
+		t.Error(err)
+	}
+	if _, err := d.AllVariants(ctx, deep); !errors.Is(err, InvalidContext) || !errors.Is(err, ErrInvalidContext) {
 		t.Error(err)
 	}
 }

@@ -86,7 +86,7 @@ func (c *Client) Variant(ctx context.Context, flag string, user Context, ask ...
 	}
 	v := c.core.evaluate(ctx, flag, s, body, asked)
 	if err := v.of.err; unfit != nil && err != nil && err.Code == InvalidContext {
-		v.of = failure(flag, InvalidContext, "the context: "+unfit.Error(), nil)
+		v.of = failure(flag, InvalidContext, "the context: "+unfit.Error(), ErrInvalidContext)
 	}
 	return v
 }
@@ -176,7 +176,7 @@ func (c *Client) AllVariants(ctx context.Context, user Context) (map[string]Vari
 	core := c.core
 	body, unfit := appendContext(nil, user)
 	if unfit != nil {
-		return nil, &EvaluationError{Code: InvalidContext, Message: "the context: " + unfit.Error()}
+		return nil, failure("", InvalidContext, "the context: "+unfit.Error(), ErrInvalidContext).err
 	}
 	all := make(chan map[string]Variant, 1)
 	call := func(func() bool) error {
@@ -188,6 +188,9 @@ func (c *Client) AllVariants(ctx context.Context, user Context) (map[string]Vari
 		err := core.native.evaluateAll(body, timeLeft(ctx), core.known, func(flag string, of *outcome, source *exposable) {
 			variants[flag] = Variant{flag: flag, of: of, source: source}
 		})
+		if errors.Is(err, ErrInvalidContext) {
+			err = failure("", InvalidContext, err.Error(), ErrInvalidContext).err
+		}
 		all <- variants
 		return err
 	}

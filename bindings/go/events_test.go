@@ -141,9 +141,11 @@ func TestQueueFullAndUndelivered(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(background, 100*time.Millisecond)
 	defer cancel()
-	left, err := c.Flush(ctx)
-	if left != 2 && !errors.Is(err, context.DeadlineExceeded) {
-		t.Error(left, err)
+	if left, err := c.Flush(ctx); left != 2 || err != nil {
+		// On a machine that is busy the deadline can be told before the count.
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(left, err)
+		}
 	}
 	stats, _ := c.Stats()
 	if stats.LastError == nil || stats.LastError.Time().Before(time.Now().Add(-time.Minute)) || stats.Dropped.QueueFull != 1 {

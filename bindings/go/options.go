@@ -127,7 +127,8 @@ func WithEventRetryBase(d time.Duration) Option { return duration("event_retry_b
 // WithEventRetryMax bounds that pause. (`event_retry_max_ms`)
 func WithEventRetryMax(d time.Duration) Option { return duration("event_retry_max_ms", d) }
 
-// WithEventSink makes events [EventItem]s instead of sending them. (`event_sink`)
+// WithEventSink makes events [EventItem]s instead of sending them: [Client.OnItem], before [Client.Start], takes them, and
+// what nobody takes is gone. (`event_sink`)
 func WithEventSink(sink bool) Option { return WithOption("event_sink", sink) }
 
 // WithCAFile names a PEM file of certificates that are trusted too. (`ca_file`)
