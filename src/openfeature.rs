@@ -164,9 +164,10 @@ impl MixpanelProvider {
         Self::new(config(token, "remote", options)?)
     }
 
-    /// Makes a provider of a client that the program has made, local or remote, and goes on to own: registering the
-    /// provider starts it, dropping the provider leaves it running. Time that a remote evaluation waits for a thread is
-    /// not counted.
+    /// Makes a provider of a client that the program has made, local or remote. Registering the provider starts it. With
+    /// an [`Arc`] the program goes on to own it, and dropping the provider leaves it running; a client handed over whole
+    /// ends with the provider. Time that a remote evaluation waits for a thread does not count towards
+    /// `request_timeout_ms`.
     pub fn from_client(client: impl Into<Arc<Client>>) -> Self {
         MixpanelProvider {
             client: client.into(),
@@ -368,5 +369,50 @@ impl Drop for MixpanelProvider {
 impl fmt::Debug for MixpanelProvider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MixpanelProvider").field("client", &self.client).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+    use crate::stream::{Item, Level};
+
+    /// Of a future that waits for nothing.
+    fn now<T>(future: impl Future<Output = T>) -> T {
+        match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(value) => value,
+            Poll::Pending => panic!("it waits"),
+        }
+    }
+
+    fn provider() -> MixpanelProvider {
+        MixpanelProvider::local("t", r#"{"api_host": "http://127.0.0.1:1"}"#).unwrap()
+    }
+
+    #[test]
+    fn a_panic_is_told_and_goes_no_further() {
+        let provider = provider();
+        let answer = guarded(provider.client(), || panic!("planted"));
+        assert_eq!(answer, Err("a panic was caught: planted".to_owned()));
+        let item = provider.client().next(Duration::ZERO).unwrap().unwrap();
+        let message = "a panic was caught: planted".to_owned();
+        assert_eq!(item, Item::Log { level: Level::Error, message });
+    }
+
+    #[test]
+    fn why_the_client_did_not_start_is_told() {
+        let mut provider = provider();
+        provider.failed = Some("cannot start a thread: none is left".to_owned());
+        let context = EvaluationContext::default();
+        let error = now(provider.resolve_bool_value("f", &context)).unwrap_err();
+        assert_eq!(error.code, EvaluationErrorCode::ProviderNotReady);
+        assert_eq!(error.message.as_deref(), Some("cannot start a thread: none is left"));
+        assert_eq!(provider.status(), ProviderStatus::Error);
+        // The next start counts.
+        now(provider.initialize(&context));
+        assert_eq!(provider.failed, None);
     }
 }

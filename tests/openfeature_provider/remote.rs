@@ -92,7 +92,6 @@ fn waiting_for_a_turn_counts() {
     });
     // Otherwise the second turn would take as long again.
     assert!(begun.elapsed() < Duration::from_millis(5000), "{:?}", begun.elapsed());
-    assert_eq!(server.requests().in_flight_max, 128);
 }
 
 /// Whatever executor there is, or none.
