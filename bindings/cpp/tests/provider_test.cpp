@@ -207,7 +207,7 @@ TEST(ProviderVectors, All) {
             FAIL() << "unknown type " << type;
         }
     }
-    std::cout << "provider: " << cases.size() << " vectors\n";
+    if (!HasFailure()) vectors::report("provider", cases.size(), 0);
 }
 
 // ---- Contexts: what mpflags-dev sees of a remote evaluation is what was sent.

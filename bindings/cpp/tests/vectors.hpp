@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iostream>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
@@ -57,6 +58,16 @@ inline std::vector<Json> suite(const std::string& name, const std::set<std::stri
     }
     if (all.empty()) throw std::runtime_error(name + ": no vectors");
     return all;
+}
+
+/* Says what a suite came to, and appends it to the file that MPFLAGS_REPORT names, for the project's `make conformance`. */
+inline void report(const std::string& suite, std::size_t passed, std::size_t skipped, const std::string& reason = "") {
+    std::cout << suite << ": " << passed << " of " << passed + skipped << " vectors " << reason << '\n';
+    if (const char* path = std::getenv("MPFLAGS_REPORT")) {
+        const Json line{
+            {"layer", "C++"}, {"suite", suite}, {"passed", passed}, {"skipped", skipped}, {"reason", reason}};
+        std::ofstream(path, std::ios::app) << line.dump() << '\n';
+    }
 }
 
 /* The text of what stands under `flags`: a file's, an inline object's, or a string's. */

@@ -163,5 +163,5 @@ func TestProviderVectors(t *testing.T) {
 			v.compare(t, "again", v.direct(p, user))
 		})
 	}
-	t.Logf("%d vectors, each twice", len(vectors))
+	dev.Report(t, "provider", len(vectors), 0, "")
 }

@@ -126,3 +126,28 @@ func Parse(t testing.TB, text string) any {
 	}
 	return value
 }
+
+// Report tells what a suite came to, once the test that runs it has passed, and appends it to the file that
+// MPFLAGS_REPORT names, for the project's `make conformance`.
+func Report(t testing.TB, suite string, passed, skipped int, reason string) {
+	t.Helper()
+	t.Logf("%s: %d of %d vectors %s", suite, passed, passed+skipped, reason)
+	path := os.Getenv("MPFLAGS_REPORT")
+	if path == "" || t.Failed() {
+		return
+	}
+	line, err := json.Marshal(map[string]any{"layer": "Go", "suite": suite, "passed": passed, "skipped": skipped, "reason": reason})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := file.Write(append(line, '\n')); err != nil {
+		t.Fatal(err)
+	}
+	if err := file.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
