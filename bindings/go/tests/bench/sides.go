@@ -55,6 +55,8 @@ func user() map[string]any {
 }
 
 // made keeps the compiler from leaving a context out.
+//
+//lint:ignore U1000 it is written to for that, and never read
 var made map[string]any
 
 // processorTime is what this process has used, its garbage collection included. Unlike the time on the wall it does not
