@@ -119,6 +119,13 @@ TEST(Client, AllFlagsInOrder) {
     EXPECT_FALSE(all.find("none").has_value());
 }
 
+TEST(Client, ExplainsAnEvaluation) {
+    const Client client(fixed());
+    const auto told = nlohmann::json::parse(client.explain_json("bool", Context({{"distinct_id", "u1"}})));
+    EXPECT_EQ(told.at("variant"), "on") << told;
+    EXPECT_EQ(thrown([&] { static_cast<void>(client.explain_json("\xff", Context())); }), Status::InvalidUtf8);
+}
+
 TEST(Client, OverridesComeFirst) {
     const Client client(fixed());
     const Context user({{"distinct_id", "u1"}});

@@ -218,6 +218,16 @@ class Client {
         return Evaluations(made);
     }
 
+    /* How the flag comes to what it gives, group by group, as JSON; see mpflags_client_explain. */
+    std::string explain_json(std::string_view key, const Context& context) const {
+        mpflags_text* made = nullptr;
+        mpflags_error* error = nullptr;
+        detail::check(mpflags_client_explain(owned_.get(), key.data(), key.size(), context.get(), &made, &error),
+                      error);
+        const detail::Handle<mpflags_text> text(made);
+        return std::string(detail::view(mpflags_text_view(text.get())));
+    }
+
     /* Any JSON value, whatever Mixpanel says, from now on. */
     void set_override(std::string_view key, const Value& value) const {
         const std::string& json = value.json();
