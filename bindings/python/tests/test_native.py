@@ -1,5 +1,6 @@
 """What `_native.py` declares is what the header says; the library is found, and refused when it does not fit."""
 
+import ast
 import ctypes
 import ctypes.util
 import os
@@ -169,3 +170,38 @@ def test_a_library_of_another_revision_is_refused(monkeypatch, library):
     )
     with pytest.raises(_native.LibraryError, match=wanted):
         _native.Library(str(library))
+
+
+# Who may import whom. A file that is not here, or imports what its row does not name, fails.
+LAYERS = {
+    "errors": set(),
+    "abi": set(),
+    "variants": {"abi"},
+    "_native": {"abi", "errors"},
+    "config": {"errors"},
+    "context": {"errors"},
+    "items": {"_native", "abi", "errors"},
+    "pool": set(),
+    "client": {"_native", "abi", "config", "context", "errors", "items", "pool", "variants"},
+    "lifecycle": {"abi"},
+    "openfeature": {"abi", "client", "config", "context", "errors", "items", "lifecycle"},
+    "testing": {"client", "config", "openfeature"},
+    "__init__": {"_native", "abi", "client", "config", "context", "errors", "variants"},
+}
+
+
+def test_who_imports_whom():
+    sources = stand_in.ROOT / "bindings" / "python" / "src" / "mpflags"
+    assert {file.stem for file in sources.glob("*.py")} == set(LAYERS)
+    for name, allowed in LAYERS.items():
+        tree = ast.parse((sources / f"{name}.py").read_text())
+        imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level == 1]
+        found = {node.module for node in imports if node.module}
+        assert found == allowed, name
+        absolute = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+        absolute |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level == 0}
+        # Pointers are in one file; numbers that ctypes passes fast are made in another; a type is named in a third.
+        if "ctypes" in absolute:
+            assert name in ("_native", "abi", "client"), name
+        if any(module.startswith("openfeature") for module in absolute):
+            assert name in ("openfeature", "lifecycle"), name

@@ -21,7 +21,12 @@ def pytest_runtest_logreport(report):
 def pytest_sessionfinish():
     rows = [{"suite": suite, "passed": count, "skipped": 0, "reason": ""} for suite, count in passed.items()]
     rows.append(
-        {"suite": "bucket", "passed": 0, "skipped": len(load_vectors("bucket")), "reason": "no C function gives a bucket"}
+        {
+            "suite": "bucket",
+            "passed": 0,
+            "skipped": len(load_vectors("bucket")),
+            "reason": "no C function gives a bucket",
+        }
     )
     with open(os.environ["MPFLAGS_REPORT"], "a") as file:
         file.writelines(json.dumps({"layer": "Python", **row}) + "\n" for row in rows)
