@@ -7,6 +7,7 @@ is left after a round.
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import os
 import threading
 import typing
@@ -34,11 +35,13 @@ def refused_at_start(life: Lifecycle) -> None:
 
 
 def healed_at_once(life: Lifecycle) -> None:
-    """The next fetch after the refusal succeeds: READY must not be overtaken by the SDK's own report of the failure."""
+    """The next fetch after the refusal succeeds: READY must not be overtaken by the SDK's own report of the failure.
+
+    On a busy machine it may have succeeded before `initialize` looks: then there was no failure.
+    """
     life.server.fail_fetches("status", status=401, times=1)
     life.set_provider()
-    assert life.failure is not None
-    life.expect("ERROR", "READY")
+    life.expect(*(["ERROR", "READY"] if life.failure else ["READY"]))
     life.status("READY")
     life.gives_variant()
 
@@ -113,10 +116,11 @@ def play(scenario: typing.Callable[[Lifecycle], None], life: Lifecycle) -> None:
 
 
 def test_every_event_exactly_once_and_in_order() -> None:
-    servers = [StandIn() for _ in SCENARIOS]
-    lives = [Lifecycle(f"events-{i}", server) for i, server in enumerate(servers)]
     barrier = threading.Barrier(len(SCENARIOS))
-    with concurrent.futures.ThreadPoolExecutor(len(SCENARIOS)) as pool:
+    with contextlib.ExitStack() as stack, concurrent.futures.ThreadPoolExecutor(len(SCENARIOS)) as pool:
+        servers = [stack.enter_context(StandIn()) for _ in SCENARIOS]
+        stack.callback(api.clear_providers)
+        lives = [Lifecycle(f"events-{i}", server) for i, server in enumerate(servers)]
         list(pool.map(lambda _: barrier.wait(), SCENARIOS))  # starts every thread of the pool
         before, python_before = threads_left.tasks(), set(threading.enumerate())
         for round_number in range(REPEAT):
@@ -130,7 +134,4 @@ def test_every_event_exactly_once_and_in_order() -> None:
             assert not left, f"round {round_number}: threads are left: {left}"
             more = set(threading.enumerate()) - python_before
             assert not more, f"round {round_number}: threads are left: {more}"
-    api.clear_providers()
-    for server in servers:
-        server.close()
     print(f"\n{len(SCENARIOS)} scenarios, each {REPEAT} times: every event once and in order, no thread left")
