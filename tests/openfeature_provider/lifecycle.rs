@@ -65,7 +65,9 @@ fn an_evaluation_does_not_wait_for_the_first_definitions() {
     block_on(async {
         let slow = local(&server, r#", "request_timeout_ms": 600000, "init_timeout_ms": 600000"#);
         let mixpanel = slow.client().clone();
+        let begun = Instant::now();
         let client = register("hanging", slow).await;
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
         assert_eq!(server.wait_requests(1, LONG).requests.len(), 1, "the request is under way");
         let error = client.get_bool_value("gate", Some(&user("u1")), None).await.unwrap_err();
         assert_eq!(error.code, EvaluationErrorCode::ProviderNotReady);
