@@ -1,7 +1,7 @@
 """Compares the three answers to a question and finds the rows that explain where they differ."""
 import json
 
-from rows import ARRAY_SUBJECT, DAGGER, DISABLED, alone, completed, node_repairs, of_malformed, python_repairs, repaired
+from rows import ARRAY_SUBJECT, DAGGER, DISABLED, UNREACHED, alone, completed, node_repairs, of_fault, python_repairs, repaired
 
 OFFICIAL = ("python", "node")
 REPAIRS = {"python": python_repairs, "node": node_repairs}
@@ -95,11 +95,14 @@ class Classifier:
             if not same(answer, case.answers["mpflags"], exact=name == "python"):
                 case.why_not = f"{name} answers {short(answer)} with its known differences taken out: {listed(repairs)}"
                 case.wanted = answer
+            elif not case.differs(name):
+                case.rows[name] = set()
+            elif len(repairs) == 1:
+                case.rows[name] = repairs[0][0]
             else:
                 left.append([case, name, repairs, 0])
         while left:
             trials = [(case, name, repairs[:at] + repairs[at + 1 :]) for case, name, repairs, at in left]
-            # One repair is needed where there is a difference; without one there may be none.
             answers = self.evaluate(trials)
             following = []
             for entry, (case, name, fewer), answer in zip(left, trials, answers, strict=True):
@@ -115,15 +118,23 @@ class Classifier:
             left = following
 
     def evaluate(self, trials):
-        asked = {name: [i for i, trial in enumerate(trials) if trial[1] == name] for name in OFFICIAL}
+        """Each trial's answer. Questions about one repaired flag are asked together."""
+        asked = {name: {} for name in OFFICIAL}
+        for i, (case, name, repairs) in enumerate(trials):
+            item = repaired(case, repairs)
+            [context] = item.pop("contexts")
+            together = asked[name].setdefault((item["document"], item["lower"]), (item, [], []))
+            together[1].append(context)
+            together[2].append(i)
+        pending = {
+            name: self.workers[name].ask("evaluate", [{**item, "contexts": contexts} for item, contexts, _ in by_flag.values()])
+            for name, by_flag in asked.items()
+        }
         answers = [None] * len(trials)
-        replies = {}
-        for name, indexes in asked.items():
-            documents = [repaired(trials[i][0], trials[i][2]) for i in indexes]
-            replies[name] = self.workers[name].ask("evaluate", documents)
-        for name, indexes in asked.items():
-            for i, reply in zip(indexes, replies[name].get(), strict=True):
-                answers[i] = reply["distinct"][0]
+        for name, by_flag in asked.items():
+            for reply, (_, _, indexes) in zip(pending[name].get(), by_flag.values(), strict=True):
+                for i, pick in zip(indexes, reply["picks"], strict=True):
+                    answers[i] = reply["distinct"][pick]
         return answers
 
 
@@ -135,7 +146,11 @@ def settled(case):
         return True
     if wanted is None:
         return False
-    rows = of_malformed(case.document.faults) if wanted == "malformed" else {DISABLED} if wanted == "disabled" else set()
+    rows = {DISABLED} if wanted == "disabled" else set()
+    if wanted == "malformed":
+        rows = {of_fault(field, kind) for _, field, kind in case.document.faults}
+        if case.official_agree and not any(row.startswith(DAGGER) for row in rows):
+            rows = {UNREACHED}
     case.rows = {name: rows if case.differs(name) else set() for name in OFFICIAL}
     if mpflags[0] != wanted:
         case.why_not, case.wanted = f"the definition makes it {wanted}", [wanted]

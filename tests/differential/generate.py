@@ -3,7 +3,7 @@ import json
 import random
 
 from document import Document
-from rules import DATA_TYPES, NAMES, Rules, deep, wide
+from rules import DATA_TYPES, NAMES, Rules, deep, literals, wide
 
 HUGE = "a number beyond a double"
 KEYS = ["checkout", "new-onboarding", "Capital Key", "a", "", "флаг-用", "constructor", "__proto__", "emoji😀", "rollout", "1"]
@@ -41,7 +41,8 @@ class Generator:
         # The texts are what everybody reads; ASCII half of the time.
         text = json.dumps({"code": 200, "flags": flags}, ensure_ascii=self.rng.random() < 0.5 or "\\ud800" in str(flags))
         text = text.replace(f'"{HUGE}"', "1e400")
-        return Document(kind, text, key, [self.context(flag, kind) for _ in range(contexts)])
+        read = [(name, literals(rule)) for name, rule in properties_read(flag).items()] or [(name, []) for name in self.rng.sample(NAMES, 2)]
+        return Document(kind, text, key, [self.context(flag, kind, read) for _ in range(contexts)])
 
     def neighbours(self, flag, kind):
         others = [self.flag(self.rng.choice(["splits", "model", kind])) for _ in range(self.rng.randrange(1, 3))]
@@ -197,7 +198,7 @@ class Generator:
 
     # Contexts
 
-    def context(self, flag, kind):
+    def context(self, flag, kind, read):
         rng = self.rng
         context = {}
         if rng.random() < 0.97:
@@ -206,10 +207,12 @@ class Generator:
         if isinstance(key, str) and key != "custom_properties" and (key not in context or rng.random() < 0.2) and rng.random() < 0.95:
             context[key] = self.subject(kind)
         if rng.random() < 0.97:
-            context["custom_properties"] = self.properties(flag, kind)
+            context["custom_properties"] = self.properties(kind, read)
         if rng.random() < 0.1:
             context[rng.choice(["Distinct_id", "plan", "extra", "targetingKey", "$os"])] = self.rules.value()
-        return json.dumps(context, ensure_ascii=rng.random() < 0.5)
+        # A context with a lone surrogate has no UTF-8 text; definitions may have one.
+        text = json.dumps(context, ensure_ascii=False).replace("\ud800", "?")
+        return text if rng.random() < 0.5 else json.dumps(json.loads(text))
 
     def subject(self, kind):
         rng = self.rng
@@ -220,16 +223,16 @@ class Generator:
         prefix = rng.choice(["user-", "用户-", "u", "😀"]) if kind == "unicode" else "user-"
         return f"{prefix}{rng.randrange(10**6)}" if rng.random() < 0.9 else rng.randrange(1, 10**6)
 
-    def properties(self, flag, kind):
+    def properties(self, kind, read):
         rng = self.rng
         if rng.random() < 0.03:
             return rng.choice([None, [], ["x"], "plan", "", 5, True, False, {}])
         data_type = kind[7:] if kind.startswith("rules: ") else rng.choice(DATA_TYPES)
         properties = {}
-        for name, rule in self.names(flag):
+        for name, found in read:
             if rng.random() < 0.1:
                 continue
-            value = self.rules.near(rule, data_type)
+            value = self.rules.near(found, data_type)
             name = rng.choice([name, name, name.lower(), name.upper()])
             outer, dot, inner = name.partition(".")
             properties[outer] = {inner: value} if dot else value
@@ -237,19 +240,19 @@ class Generator:
             properties[rng.choice(NAMES).upper()] = self.rules.value()
         return properties
 
-    def names(self, flag):
-        """The properties that the flag's rules read, each with a rule that reads it."""
-        found = {}
-        ruleset = flag.get("ruleset")
-        groups = ruleset.get("rollout") if isinstance(ruleset, dict) else []
-        for group in groups if isinstance(groups, list) else []:
-            if isinstance(group, dict):
-                rule = group.get("runtime_evaluation_rule")
-                legacy = group.get("runtime_evaluation_definition")
-                variables(rule, rule, found)
-                if isinstance(legacy, dict):
-                    found.update({name: {"==": [expected]} for name, expected in legacy.items()})
-        return found.items() if found else [(name, None) for name in self.rng.sample(NAMES, 2)]
+
+def properties_read(flag):
+    """The properties that the flag's rules read, each with a rule that reads it."""
+    found = {}
+    ruleset = flag.get("ruleset")
+    groups = ruleset.get("rollout") if isinstance(ruleset, dict) else []
+    for group in groups if isinstance(groups, list) else []:
+        if isinstance(group, dict):
+            rule, legacy = group.get("runtime_evaluation_rule"), group.get("runtime_evaluation_definition")
+            variables(rule, rule, found)
+            if isinstance(legacy, dict):
+                found.update({name: {"==": [expected]} for name, expected in legacy.items()})
+    return found
 
 
 def variables(rule, part, found):

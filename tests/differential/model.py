@@ -62,7 +62,7 @@ def kind(value):
         return "true" if value else "false"
     if isinstance(value, (str, list, dict)):
         return {str: "string", list: "array", dict: "object"}[type(value)] + ("" if value else " (empty)")
-    return "null" if value is None else "number"
+    return "null" if value is None else "number" if value else "0"
 
 
 def unicode(string):

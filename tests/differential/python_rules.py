@@ -262,6 +262,9 @@ def odd_arithmetic(operator, values, number):
         return "operand count"
     if not all(number) or any(kind(v) == INT and abs(v) > 2**26 for v in values):
         return "arithmetic"
+    if operator == "+" and len(values) > 2 and not all(isinstance(v, int) for v in values):
+        # From Python 3.12 on, sum() loses nothing on the way.
+        return "arithmetic"
     if operator in "/%" and (values[1] == 0 or operator == "%" and min(values) < 0):
         return "arithmetic"
     return None

@@ -3,12 +3,13 @@
 {"ask": "evaluate", "documents": [{"document", "key", "contexts", "lower"?}]}: per document the distinct answers, and which one each context got.
 {"ask": "conditions", "documents": […]}: per document and context, what each group's rule or legacy definition came to.
 
-`lower` asks for the SDK with one word of its source changed, `casefold` to `lower`: the difference that the row about case folding stands for.
+`lower` asks for the SDK with one line of its source changed: it compares the names of variants by `lower` and not by `casefold`.
 """
 import importlib.util
 import json
 import logging
 import sys
+from datetime import datetime
 from importlib.metadata import version
 
 import httpx
@@ -23,25 +24,22 @@ KINDS = {"FLAG_NOT_FOUND": "not_found", "MISSING_CONTEXT_KEY": "missing", "NO_RO
 def with_lower():
     spec = importlib.util.find_spec(local_feature_flags.__name__)
     source = open(spec.origin, encoding="utf-8").read()
-    assert source.count(".casefold()") == 7, "the SDK folds case elsewhere than expected"
+    compared = "variant_key.casefold() == variant.key.casefold()"
+    assert source.count(compared) == 1, "the SDK compares names elsewhere than expected"
     module = importlib.util.module_from_spec(spec)
-    exec(compile(source.replace(".casefold()", ".lower()"), spec.origin, "exec"), module.__dict__)
+    exec(compile(source.replace(compared, compared.replace("casefold", "lower")), spec.origin, "exec"), module.__dict__)
     return module
 
 
 class Sdk:
     def __init__(self, module):
-        self.document = b""
-        self.provider = module.LocalFeatureFlagsProvider(
-            "token", LocalFlagsConfig(enable_polling=False), SDK, lambda *_args, **_kwargs: None
-        )
-        transport = httpx.MockTransport(lambda _request: httpx.Response(200, content=self.document))
-        self.provider._sync_client = httpx.Client(base_url="http://none.invalid", transport=transport)
+        self.provider = module.LocalFeatureFlagsProvider("token", LocalFlagsConfig(enable_polling=False), SDK, lambda *_args, **_kwargs: None)
+        self.request = httpx.Request("GET", "https://none.invalid/flags/definitions")
 
     def load(self, document):
-        self.document = document.encode()
-        self.provider._flag_definitions = {}
-        self.provider.start_polling_for_definitions()
+        """Hands the document to the SDK as the answer to its request, which is not made."""
+        now = datetime.now()
+        self.provider._handle_response(httpx.Response(200, content=document.encode(), request=self.request), now, now)
         return self.provider
 
 

@@ -17,6 +17,7 @@ BIG_TESTER = "testers and a distinct_id beyond 2^53"
 LEFT_OUT = "a field that Python requires and nobody reads, null or {} where the model allows it"
 NEIGHBOUR = "a field of the wrong type in another flag"
 WRONG_TYPE = "a field of the wrong type"
+UNREACHED = "a field of the wrong type that both do not reach for this user"
 DISABLED = DAGGER + "status disabled or archived"
 CAPITALS = "legacy with a capitalised key"
 ARRAY_SUBJECT = DAGGER + "subject array or object"
@@ -29,20 +30,17 @@ CONSTRUCTOR = "testers and a user called `constructor`"
 INHERITED_SPLIT = "a variant called `constructor` and variant_splits"
 EMPTY_RULE = "rule {} or [] beside a legacy definition"
 
-# What both SDKs serve although the model refuses it, field by field.
-TOLERATED = {
-    **{(field, kind): BY_ACCIDENT for field in ("rollout_percentage", "split", "a split of variant_splits") for kind in ("true", "false")},
-    ("users", "array (empty)"): BY_ACCIDENT,
-    ("variant_splits", "array (empty)"): BY_ACCIDENT,
-    ("variants", "array (empty)"): NO_VARIANTS,
-    **{(f"runtime_evaluation_{field}", kind): LIMITS for field in ("rule", "definition") for kind in ("over 64 operators", "over 10,000 values")},
-}
+# What both SDKs serve although the model refuses it: what they hand on unread, what is falsy in both languages, and numbers by accident.
+HANDED_ON = ("status", "experiment_id", "is_experiment_active", "value")
+FALSY = ("array (empty)", "string (empty)", "false", "0")
+NONE_IF_FALSY = ("users", "variant_splits", "runtime_evaluation_definition")
+NUMBERS = ("rollout_percentage", "split", "a split of variant_splits")
 # In the order of the semantics page.
 ROWS = [
     "subject 1.0, 1e16, 0.00001", "subject integer beyond 2^53", "subject true", "subject 0, 0.0, false", 'subject ""', "subject null", ARRAY_SUBJECT,
     NON_STRING, BIG_TESTER, CONSTRUCTOR, INHERITED_SPLIT, UNSORTED, "custom_properties absent or no object", "empty custom_properties", EMPTY_RULE,
     "legacy {} without custom_properties", DAGGER + CAPITALS, "legacy with a non-string", "some all none map filter reduce substr", "and, or, if, ?: are lazy",
-    "result of a rule", "case folding", QA, LEFT_OUT, NEIGHBOUR, WRONG_TYPE, BY_ACCIDENT, NO_VARIANTS, LIMITS, DISABLED,
+    "result of a rule", "case folding", QA, LEFT_OUT, NEIGHBOUR, WRONG_TYPE, UNREACHED, BY_ACCIDENT, NO_VARIANTS, LIMITS, DISABLED,
 ]  # fmt: skip
 INHERITED = {
     "constructor", "hasOwnProperty", "isPrototypeOf", "propertyIsEnumerable", "toLocaleString", "toString", "valueOf",
@@ -250,6 +248,16 @@ def dagger(rows):
     return {DAGGER + row if row == CAPITALS else row for row in rows}
 
 
-def of_malformed(faults):
-    """The rows for what makes a flag malformed; a field that both SDKs serve anyway has a row marked †."""
-    return {TOLERATED.get((field, kind), WRONG_TYPE) for _, field, kind in faults}
+def of_fault(field, kind):
+    """The row for what makes a flag malformed; a field that both SDKs serve anyway has a row marked †."""
+    if kind in ("over 64 operators", "over 10,000 values"):
+        return LIMITS
+    if field == "variants" and kind == "array (empty)":
+        return NO_VARIANTS
+    tolerated = (
+        field in HANDED_ON
+        or field in NONE_IF_FALSY and kind in FALSY
+        or field in NUMBERS and kind in ("true", "false", "beyond a double")
+        or field in ("key", "runtime_evaluation_rule") and kind in ("lone surrogate", "beyond a double")
+    )
+    return BY_ACCIDENT if tolerated else WRONG_TYPE

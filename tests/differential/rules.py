@@ -138,11 +138,9 @@ class Rules:
             return {operator: operands[0]}
         return {operator: operands}
 
-    def near(self, rule, data_type):
-        """A value that a rule of that type may be about: one of its literals, or any."""
+    def near(self, literals, data_type):
+        """A value that a rule with these literals may be about: one of them, or any of the data type."""
         rng = self.rng
-        literals = []
-        collect(rule, literals)
         draw = rng.random()
         if literals and draw < 0.45:
             literal = rng.choice(literals)
@@ -156,16 +154,13 @@ class Rules:
         return self.of_type(data_type) if draw < 0.85 else self.value()
 
 
-def collect(rule, literals):
+def literals(rule):
     if isinstance(rule, dict):
-        for operator, operands in rule.items():
-            if operator != "var":
-                collect(operands, literals)
-    elif isinstance(rule, list):
-        for item in rule:
-            collect(item, literals)
-    elif rule not in SYMBOLS:
-        literals.append(rule)
+        return [literal for operator, operands in rule.items() if operator != "var" for literal in literals(operands)]
+    if isinstance(rule, list):
+        # A long list is one of `wide`, whose items are all the same.
+        return [literal for item in rule[:100] for literal in literals(item)]
+    return [] if rule in SYMBOLS else [rule]
 
 
 def deep(operators):

@@ -3,6 +3,7 @@
     python3 tests/differential/run.py --seed 1 --evaluations 100000 --seconds 60
 """
 import argparse
+import json
 import os
 import pathlib
 import sys
@@ -51,7 +52,7 @@ class Run:
         self.started = time.monotonic()
         self.evaluations = 0
         self.kinds, self.differing, self.answers, self.agreement, self.rows = Counter(), Counter(), Counter(), Counter(), {}
-        self.unexplained = []
+        self.unexplained, self.current = [], []
 
     def batch(self):
         documents = [self.generator.document(CONTEXTS) for _ in range(BATCH)]
@@ -66,6 +67,7 @@ class Run:
                 waiting.append(self.batch())
                 asked += BATCH * CONTEXTS
             documents, pending = waiting.pop(0)
+            self.current = documents
             self.compare(documents, {name: one.get() for name, one in pending.items()})
 
     @property
@@ -149,7 +151,9 @@ def main():
         problems = run.report()
         vectors = Shrinker(run.classifier, args.seed).vectors(run.unexplained)
     except WorkerEnded as error:
-        sys.exit(f"seed {args.seed}, after {run.evaluations} evaluations: {error}")
+        batch = args.build / "batch.json"
+        batch.write_text(json.dumps([{"key": d.key, "document": d.text, "contexts": d.contexts} for d in run.current]))
+        sys.exit(f"seed {args.seed}, after {run.evaluations} evaluations: {error}; what was asked is in {batch}")
     for vector in vectors:
         print(f"UNEXPLAINED, as a vector for tests/vectors/evaluate:\n{vector}\n")
     for problem in problems:
