@@ -29,7 +29,7 @@ def server() -> typing.Iterator[StandIn]:
 
 def growth(server: StandIn, evaluations: int, lifetimes: int, planted: str) -> dict[str, dict[str, int]]:
     """What grew after the first fifth, by phase."""
-    done = run_program.run("leak.py", server.url, str(evaluations), str(lifetimes), planted, timeout=900)
+    done = run_program.run("leak.py", server.url, str(evaluations), str(lifetimes), planted, timeout=3600)
     assert (done.returncode, done.stderr) == (0, "")
     return typing.cast("dict[str, dict[str, int]]", json.loads(done.stdout))
 
