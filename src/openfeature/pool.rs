@@ -1,6 +1,7 @@
 //! Threads that ask Mixpanel while the caller's executor does other work: made when there is something to ask, at most
 //! [`MOST`], gone when there is nothing for a while. No async runtime: the one that polls the future is woken.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,6 +21,11 @@ pub(super) const MOST: usize = 128;
 pub(super) const WAITING: usize = 1024;
 /// How long a thread without a question stays: starting one costs less than a request, but not nothing.
 const IDLE: Duration = Duration::from_secs(10);
+
+thread_local! {
+    /// The pool that this thread is of, by address.
+    static OWN: Cell<usize> = const { Cell::new(0) };
+}
 
 /// An evaluation, or why there is none.
 pub(super) type Answer = Result<Evaluation, String>;
@@ -132,6 +138,7 @@ impl Pool {
 
     /// What a thread does.
     fn serve(&self) {
+        OWN.set(self.address());
         while let Some(Question { ask, slot }) = self.next() {
             if slot.is_abandoned() {
                 continue;
@@ -178,11 +185,10 @@ impl Pool {
 
     /// Waits for the threads to end, at most until `deadline`. Those that have not are left behind.
     pub(super) fn join(&self, deadline: Instant) {
-        let (ended, own) = {
+        // An executor may drop the provider where it is woken, on a thread of the pool, which cannot wait for itself.
+        let own = OWN.get() == self.address();
+        let ended = {
             let mut state = self.lock();
-            // An executor may drop the provider where it is woken, on a thread of the pool.
-            let current = thread::current().id();
-            let own = state.threads.iter().any(|thread| thread.thread().id() == current);
             while state.live > usize::from(own) {
                 let left = deadline.saturating_duration_since(Instant::now());
                 if left == Duration::ZERO {
@@ -190,12 +196,17 @@ impl Pool {
                 }
                 state = self.ended.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
             }
-            (std::mem::take(&mut state.threads), own.then_some(current))
+            std::mem::take(&mut state.threads)
         };
-        for thread in ended.into_iter().filter(|thread| Some(thread.thread().id()) != own) {
+        let current = own.then(|| thread::current().id());
+        for thread in ended.into_iter().filter(|thread| Some(thread.thread().id()) != current) {
             // It has nothing left to do, and panics nowhere.
             let _ = thread.join();
         }
+    }
+
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
