@@ -33,7 +33,7 @@ RUST = HERE / "rust" if (HERE / "rust").is_dir() else HERE.parent.parent
 PROJECT = tomllib.loads((HERE / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 NAME = f"{PROJECT['name']}-{PROJECT['version']}"
 LIBRARY = "libmpflags.dylib" if sys.platform == "darwin" else "libmpflags.so"
-# What cargo needs, from the workspace's root. `dev` is a member and a dev-dependency: its manifest has to be there.
+# What cargo needs, from the workspace's root: what a manifest names has to be there, built or not.
 SOURCES = (
     "Cargo.toml",
     "Cargo.lock",
@@ -42,7 +42,9 @@ SOURCES = (
     "CHANGELOG.md",
     "include/mpflags.h",
     "src/**/*.rs",
-    "benches/*.rs",
+    "benches/**/*.rs",
+    "examples/**/*.rs",
+    "tests/**/*.rs",
     "bindings/c/Cargo.toml",
     "bindings/c/build.rs",
     "bindings/c/src/**/*.rs",
@@ -140,14 +142,17 @@ def _license() -> bytes:
     return (RUST / "LICENSE").read_bytes()
 
 
+def _info(tag: str) -> "dict[str, bytes]":
+    return {
+        "METADATA": _metadata().encode(),
+        "WHEEL": f"Wheel-Version: 1.0\nGenerator: mpflags\nRoot-Is-Purelib: false\nTag: {tag}\n".encode(),
+        "licenses/LICENSE": _license(),
+    }
+
+
 def _write_wheel(folder: str, tag: str, files: "dict[str, bytes]") -> str:
     info = f"{NAME}.dist-info"
-    files = {
-        **files,
-        f"{info}/METADATA": _metadata().encode(),
-        f"{info}/WHEEL": f"Wheel-Version: 1.0\nGenerator: mpflags\nRoot-Is-Purelib: false\nTag: {tag}\n".encode(),
-        f"{info}/licenses/LICENSE": _license(),
-    }
+    files = {**files, **{f"{info}/{name}": content for name, content in _info(tag).items()}}
     record = io.StringIO()
     filename = f"{NAME}-{tag}.whl"
     with zipfile.ZipFile(Path(folder) / filename, "w", zipfile.ZIP_DEFLATED) as wheel:
@@ -175,6 +180,18 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
     with tempfile.TemporaryDirectory() as folder:
         files[f"mpflags/{LIBRARY}"] = _build_library(Path(folder)).read_bytes()
     return _write_wheel(wheel_directory, _tag(), files)
+
+
+def prepare_metadata_for_build_wheel(metadata_directory, config_settings=None):
+    """What pip asks first. Without it pip would build the wheel for that, library and all."""
+    info = Path(metadata_directory) / f"{NAME}.dist-info"
+    for name, content in _info(_tag()).items():
+        (info / name).parent.mkdir(parents=True, exist_ok=True)
+        (info / name).write_bytes(content)
+    return info.name
+
+
+prepare_metadata_for_build_editable = prepare_metadata_for_build_wheel
 
 
 def build_editable(wheel_directory, config_settings=None, metadata_directory=None):

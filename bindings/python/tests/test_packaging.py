@@ -135,9 +135,11 @@ def test_without_cargo_the_error_says_so(tmp_path):
 
 def test_the_source_distribution_carries_the_rust_sources(sdist, tmp_path, library):
     """Its manifests are whole, so cargo can build it; the build itself is `make sdist-wheel`, which takes minutes."""
-    arguments = ("metadata", "--locked", "--no-deps", "--format-version", "1")
-    told = run("cargo", *arguments, cwd=sdist / "rust", env=environment())
-    assert '"name":"mpflags-c"' in told
+    # Offline it may lack crates of other platforms; what counts is that it gets as far as looking for them.
+    fetch = ("cargo", "fetch", "--locked", "--offline")
+    done = subprocess.run(fetch, cwd=sdist / "rust", env=environment(), capture_output=True, text=True, check=False)
+    assert "manifest" not in done.stderr, done.stderr
+    assert done.returncode == 0 or "--offline" in done.stderr, done.stderr
     rust = {file.relative_to(stand_in.ROOT) for file in (stand_in.ROOT / "src").rglob("*.rs")}
     assert rust <= {file.relative_to(sdist / "rust") for file in (sdist / "rust").rglob("*.rs")}
     build(tmp_path, source=sdist, MPFLAGS_PREBUILT_LIBRARY=library)

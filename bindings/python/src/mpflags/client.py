@@ -238,6 +238,9 @@ class Client:
                 if number == DISABLED:
                     return fallback_value.as_fallback(FLAG_DISABLED)
                 outcome = self.resolve(key, encoded, ask, number)
+                if outcome.error_code == "INVALID_CONTEXT" and not isinstance(context, Context):
+                    # The library says where in the text; this says which key.
+                    encode_exactly(context)
                 if not outcome.has_value:
                     return fallback_value.as_fallback(fallback_reason(outcome))
                 prepared = self._remember(outcome)

@@ -70,6 +70,9 @@ def _resolver(kind: int) -> typing.Any:
             if number == DISABLED:
                 return _without(default_value, kind, Reason.DISABLED)
             outcome = client.resolve(key, encoded, ask, number)
+            if outcome.error_code == "INVALID_CONTEXT":
+                # The library says where in the text; this says which key.
+                encode_exactly(attributes)
             if outcome.answer and outcome.json != "null":
                 if len(known) >= _MOST_ANSWERS:
                     known.clear()
