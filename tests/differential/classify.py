@@ -1,6 +1,7 @@
 """Compares the three answers to a question and finds the rows that explain where they differ."""
 import json
 
+from model import reason
 from rows import ARRAY_SUBJECT, DAGGER, DISABLED, UNREACHED, alone, completed, node_repairs, of_fault, python_repairs, repaired
 
 OFFICIAL = ("python", "node")
@@ -51,7 +52,8 @@ def same(one, other, exact):
     if one[0] != "variant" or other[0] != "variant":
         # The message of an error is not compared, an exception is no answer.
         return one[0] == other[0] != "raised"
-    return json.dumps(canonical(one, exact)) == json.dumps(canonical(other, exact))
+    # The official SDKs give no reasons.
+    return json.dumps(canonical(one[:6], exact)) == json.dumps(canonical(other[:6], exact))
 
 
 class Classifier:
@@ -174,6 +176,10 @@ def judge(case):
     for name in OFFICIAL:
         if case.differs(name) and not case.rows[name]:
             case.why_not = f"{name} differs, and no row is needed to make it agree"
+    if case.answers["mpflags"][0] == "variant":
+        documented = reason(case.document.flag, case.context, [group["wanted"] for group in case.conditions["node"]])
+        if case.answers["mpflags"][6] != documented:
+            case.why_not, case.wanted = f"the reason is {documented}, not {case.answers['mpflags'][6]}", case.answers["mpflags"]
     if ARRAY_SUBJECT in case.rows["python"] | case.rows["node"] and case.answers["mpflags"][0] != "missing":
         case.why_not = "an array or object is no subject"
 

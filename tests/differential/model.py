@@ -181,17 +181,17 @@ def named(variants, name):
 
 
 def chosen(flag, rollout, h):
+    """Which variant a group gives: of two with one key each is one of its own."""
     variants = flag["ruleset"]["variants"]
     over = named(variants, (rollout.get("variant_override") or {}).get("key"))
     if over is not None:
         return over
-    total, key = 0.0, None
-    for variant in sorted(variants, key=lambda v: v["key"]):
-        key = variant["key"]
-        total += (rollout.get("variant_splits") or {}).get(key, variant.get("split") or 0.0)
+    total, place = 0.0, None
+    for place, variant in enumerate(sorted(variants, key=lambda v: v["key"])):
+        total += (rollout.get("variant_splits") or {}).get(variant["key"], variant.get("split") or 0.0)
         if h < total:
             break
-    return key
+    return place
 
 
 def reason(flag, context, holds):

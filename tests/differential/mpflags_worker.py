@@ -1,5 +1,5 @@
 """mpflags as a worker: the "evaluate" of python_worker.py through libmpflags.so. A context is evaluated twice, read once and kept:
-the two answers must be one."""
+the two answers must be one. A variant comes with its reason."""
 import json
 import sys
 from ctypes import CDLL, POINTER, Structure, byref, c_bool, c_char_p, c_int32, c_size_t, c_uint32, c_void_p, string_at
@@ -9,6 +9,7 @@ ANY = 0
 NO_EXPOSURE = 1
 ERRORS = {2: "not_found", 3: "malformed", 5: "missing", 6: "invalid_context"}
 DISABLED = 5
+REASONS = {1: "STATIC", 2: "DEFAULT", 3: "TARGETING_MATCH", 4: "SPLIT"}
 ACTIVE = {0: None, 1: False, 2: True}
 ABI_VERSION = 0
 
@@ -79,6 +80,7 @@ class Mpflags:
                     lib.mpflags_evaluation_experiment_id(evaluation).text(),
                     ACTIVE[lib.mpflags_evaluation_is_experiment_active(evaluation)],
                     lib.mpflags_evaluation_is_qa_tester(evaluation),
+                    REASONS.get(lib.mpflags_evaluation_reason(evaluation)),
                 )
             code = lib.mpflags_evaluation_error_code(evaluation)
             if code:

@@ -65,7 +65,10 @@ def passes(vector, library):
     item = {"document": json.dumps(vector["flags"]), "key": vector["key"], "contexts": [json.dumps(vector["context"])]}
     answer, want = Mpflags(str(library)).evaluate(item)["distinct"][0], vector["want"]
     outcomes = {"no_match": "no_rollout_match", "missing": "missing_context_key", "not_found": "flag_not_found"}
-    return outcomes.get(answer[0], answer[0]) == want["outcome"] and answer[1:3] == [want["variant"], want["value"]][: len(answer) - 1]
+    if outcomes.get(answer[0], answer[0]) != want["outcome"]:
+        return False
+    _, variant, value, _, _, is_qa_tester, reason = answer if answer[0] == "variant" else [None] * 7
+    return [variant, value, is_qa_tester, reason] == [want.get(n) for n in ("variant", "value", "is_qa_tester")] + [want["reason"] if variant is not None else None]
 
 
 def main():

@@ -50,7 +50,7 @@ class Run:
         self.classifier = Classifier(self.workers)
         self.generator = Generator(args.seed)
         self.started = time.monotonic()
-        self.evaluations = 0
+        self.evaluations = self.told = 0
         self.kinds, self.differing, self.answers, self.agreement, self.rows = Counter(), Counter(), Counter(), Counter(), {}
         self.unexplained, self.current = [], []
 
@@ -68,7 +68,14 @@ class Run:
                 asked += BATCH * CONTEXTS
             documents, pending = waiting.pop(0)
             self.current = documents
+            self.progress()
             self.compare(documents, {name: one.get() for name, one in pending.items()})
+
+    def progress(self):
+        """A line a minute, beside the report."""
+        if self.seconds > self.told + 60:
+            self.told = self.seconds
+            print(f"{self.evaluations} evaluations in {self.seconds:.0f} s, {self.agreement['differ, by accepted rows']} explained", file=sys.stderr)
 
     @property
     def seconds(self):
