@@ -168,6 +168,7 @@ def judge(case):
     if case.why_not:
         if case.official_agree and case.differs("node"):
             case.wanted = case.answers["python"]
+            case.why_not = f"both official SDKs answer {short(case.wanted)}"
         return
     if case.official_agree and case.differs("python"):
         shared = case.rows["python"] & case.rows["node"]

@@ -16,9 +16,9 @@ class Shrinker:
         self.classifier, self.seed = classifier, seed
 
     def vectors(self, unexplained):
-        """One vector for each kind of difference, three at most."""
+        """One vector for each kind of difference, three at most; other answers before other reasons."""
         firsts = {}
-        for case in sorted(unexplained, key=lambda case: len(case.document.text) + len(case.context_text)):
+        for case in sorted(unexplained, key=lambda case: (about_reason(case), len(case.document.text) + len(case.context_text))):
             firsts.setdefault(signature(case), case)
         found = list(firsts.values())[:VECTORS]
         return [self.vector(self.smallest(case), number) for number, case in enumerate(found, 1)]
@@ -81,7 +81,12 @@ def told(case, name):
 
 
 def signature(case):
-    return (tuple(case.answers[name][0] for name in sorted(case.answers)), case.differs("python"), case.differs("node"), case.official_agree)
+    kinds = tuple(case.answers[name][0] for name in sorted(case.answers))
+    return (kinds, case.differs("python"), case.differs("node"), case.official_agree, about_reason(case))
+
+
+def about_reason(case):
+    return case.why_not.startswith("the reason")
 
 
 def smaller_pairs(case):
