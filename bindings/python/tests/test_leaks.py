@@ -54,7 +54,7 @@ def test_nothing_grows(server: StandIn) -> None:
     ("planted", "grows"), [("memory", "resident"), ("thread", "threads"), ("descriptor", "descriptors")]
 )
 def test_a_planted_leak_is_seen(server: StandIn, planted: str, grows: str) -> None:
-    """4 KiB, a thread or a descriptor, a thousand times in each phase: less often when the phase is shorter."""
+    """16 KiB, a thread or a descriptor, a thousand times in each phase: less often when the phase is shorter."""
     found = leaks(growth(server, 20_000, 20, planted))
     print(f"\n{planted}: {found}")
     assert f"evaluations: {grows}" in " ".join(found)

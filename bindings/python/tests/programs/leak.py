@@ -37,7 +37,7 @@ def measure():
 def leak(i, every):
     if i % every == 0:
         if planted == "memory":
-            leaked.append(bytes(range(256)) * 16)
+            leaked.append(bytes(range(256)) * 64)
         elif planted == "thread":
             threading.Thread(target=threading.Event().wait, daemon=True).start()
         elif planted == "descriptor":
