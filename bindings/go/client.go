@@ -29,6 +29,7 @@ type core struct {
 	listening       sync.Mutex
 	listeners       atomic.Pointer[[]*listener]
 	initTimeout     time.Duration
+	requestTimeout  time.Duration
 	shutdownTimeout time.Duration
 	// life holds a token: starting and shutting down exclude each other, and give up waiting with their context.
 	life chan struct{}
@@ -42,6 +43,7 @@ var scratchNumber atomic.Uint32
 // What the library takes without these options: the waits of Go are to be as long.
 const (
 	initTimeout     = 10 * time.Second
+	requestTimeout  = 10 * time.Second
 	shutdownTimeout = 5 * time.Second
 )
 
@@ -63,6 +65,7 @@ func New(token string, options ...Option) (*Client, error) {
 		native:          native,
 		logger:          s.logger,
 		initTimeout:     s.milliseconds("init_timeout_ms", initTimeout),
+		requestTimeout:  s.milliseconds("request_timeout_ms", requestTimeout),
 		shutdownTimeout: s.milliseconds("shutdown_timeout_ms", shutdownTimeout),
 		life:            make(chan struct{}, 1),
 	}

@@ -158,7 +158,7 @@ func (c *core) evaluateRemote(ctx context.Context, flag string, s *scratch, body
 			return errClosed
 		}
 		defer c.calls.exit(s.number)
-		result <- c.slow(flag, body, ask, timeLeft(ctx))
+		result <- c.slow(flag, body, ask, c.timeLeft(ctx))
 		return nil
 	})
 	if err != nil {
@@ -185,7 +185,7 @@ func (c *Client) AllVariants(ctx context.Context, user Context) (map[string]Vari
 		}
 		defer core.calls.exit(0)
 		variants := map[string]Variant{}
-		err := core.native.evaluateAll(body, timeLeft(ctx), core.known, func(flag string, of *outcome, source *exposable) {
+		err := core.native.evaluateAll(body, core.timeLeft(ctx), core.known, func(flag string, of *outcome, source *exposable) {
 			variants[flag] = Variant{flag: flag, of: of, source: source}
 		})
 		if errors.Is(err, ErrInvalidContext) {
@@ -242,10 +242,11 @@ func (c *core) takePlace(ctx context.Context) error {
 
 func (c *core) leavePlace() { <-c.remote }
 
-// timeLeft is a request's time in milliseconds; 0 stands for request_timeout_ms.
-func timeLeft(ctx context.Context) uint32 {
+// timeLeft is a request's time in milliseconds. 0 stands for request_timeout_ms, which any other number takes the place
+// of: a later deadline must not.
+func (c *core) timeLeft(ctx context.Context) uint32 {
 	if deadline, ok := ctx.Deadline(); ok {
-		return max(1, milliseconds(time.Until(deadline)))
+		return max(1, milliseconds(min(time.Until(deadline), c.requestTimeout)))
 	}
 	return 0
 }

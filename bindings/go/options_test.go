@@ -93,7 +93,8 @@ func TestOptionsTable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for key, otherwise := range map[string]time.Duration{"init_timeout_ms": initTimeout, "shutdown_timeout_ms": shutdownTimeout} {
+	for key, otherwise := range map[string]time.Duration{"init_timeout_ms": initTimeout, "request_timeout_ms": requestTimeout,
+		"shutdown_timeout_ms": shutdownTimeout} {
 		if got := fmt.Sprint(s.milliseconds(key, otherwise).Milliseconds()); got != table[key] {
 			t.Errorf("%s: the README has %s, this package %s", key, table[key], got)
 		}

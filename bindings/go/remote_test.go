@@ -102,3 +102,19 @@ func TestRemoteConcurrency(t *testing.T) {
 	cancel()
 	group.Wait()
 }
+
+// request_timeout_ms bounds the request of a context that has a later deadline, too.
+func TestRemoteTimeout(t *testing.T) {
+	server := dev.Start(t)
+	c := ready(t, against(t, server, flagOf(`true`), WithRemote(), WithRequestTimeout(200*time.Millisecond)))
+	server.Faults(`[{"path": "/flags", "kind": "hang"}]`)
+	user := Context{"distinct_id": "u1"}
+	ctx, cancel := context.WithTimeout(background, 15*time.Second)
+	defer cancel()
+	if err := c.Variant(ctx, "f", user).Err(); !errors.Is(err, General) || ctx.Err() != nil {
+		t.Error(err, ctx.Err())
+	}
+	if _, err := c.AllVariants(ctx, user); !errors.Is(err, General) || ctx.Err() != nil {
+		t.Error(err, ctx.Err())
+	}
+}
