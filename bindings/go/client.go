@@ -31,6 +31,7 @@ type core struct {
 	initTimeout     time.Duration
 	requestTimeout  time.Duration
 	shutdownTimeout time.Duration
+	targetingKeyAs  string
 	// life holds a token: starting and shutting down exclude each other, and give up waiting with their context.
 	life chan struct{}
 	// The pump that runs, and how to end it. life guards both.
@@ -67,6 +68,7 @@ func New(token string, options ...Option) (*Client, error) {
 		initTimeout:     s.milliseconds("init_timeout_ms", initTimeout),
 		requestTimeout:  s.milliseconds("request_timeout_ms", requestTimeout),
 		shutdownTimeout: s.milliseconds("shutdown_timeout_ms", shutdownTimeout),
+		targetingKeyAs:  s.text("targeting_key_as"),
 		life:            make(chan struct{}, 1),
 	}
 	c.calls = newInflight(native.free)
@@ -136,6 +138,9 @@ func (c *Client) WaitReady(ctx context.Context) error {
 
 // Remote tells whether Mixpanel decides, see [WithRemote].
 func (c *Client) Remote() bool { return c.core.remote != nil }
+
+// TargetingKeyAs is the context key that takes targetingKey, see [WithTargetingKeyAs]; empty where there is none.
+func (c *Client) TargetingKeyAs() string { return c.core.targetingKeyAs }
 
 // State tells whether the client can evaluate.
 func (c *Client) State() State {

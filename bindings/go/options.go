@@ -207,3 +207,10 @@ func (s *settings) milliseconds(key string, otherwise time.Duration) time.Durati
 	}
 	return time.Duration(ms) * time.Millisecond
 }
+
+// text is the text that was set, or none.
+func (s *settings) text(key string) string {
+	var text string
+	_ = json.Unmarshal([]byte(s.config[key]), &text)
+	return text
+}

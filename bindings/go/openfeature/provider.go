@@ -10,6 +10,8 @@ package openfeature
 import (
 	"context"
 	"fmt"
+	"strconv"
+	"sync"
 
 	"github.com/mpflags/mpflags/bindings/go"
 	of "github.com/open-feature/go-sdk/openfeature"
@@ -30,6 +32,7 @@ const name = "mixpanel-provider"
 type Provider struct {
 	client *mpflags.Client
 	owned  bool
+	nobody sync.Once
 	lifecycle
 }
 
@@ -110,17 +113,32 @@ func resolve[T any](p *Provider, ctx context.Context, flag string, otherwise T, 
 }
 
 // Track sends an event of the context's user, with the attributes of details, and their value if it is not 0. The user
-// is distinct_id, or else the targeting key. It never blocks; what cannot be sent is told in the client's log.
+// is distinct_id; the targeting key is it only where the option targeting_key_as is "distinct_id" and there is none. It
+// never blocks; what cannot be sent is told in the client's log, and that there is no user once.
 func (p *Provider) Track(ctx context.Context, event string, user of.EvaluationContext, details of.TrackingEventDetails) {
+	id := user.Attribute("distinct_id")
+	if id == nil && p.client.TargetingKeyAs() == "distinct_id" {
+		id = user.TargetingKey()
+	}
+	if id == nil || id == "" {
+		p.nobody.Do(func() {
+			p.client.Logger().WarnContext(ctx, "events are not tracked for contexts without distinct_id", "library", "mpflags")
+		})
+		return
+	}
 	properties := details.Attributes()
 	if value := details.Value(); value != 0 {
 		properties["value"] = value
 	}
-	distinctID := user.TargetingKey()
-	if id := user.Attribute("distinct_id"); id != nil {
-		distinctID = fmt.Sprint(id)
-	}
-	if err := p.client.Track(event, distinctID, properties); err != nil {
+	if err := p.client.Track(event, identity(id), properties); err != nil {
 		p.client.Logger().WarnContext(ctx, "an event was not tracked", "event", event, "error", err, "library", "mpflags")
 	}
+}
+
+// identity writes a whole float as it is in JSON, from which contexts often come: fmt would write an exponent.
+func identity(id any) string {
+	if number, ok := id.(float64); ok {
+		return strconv.FormatFloat(number, 'f', -1, 64)
+	}
+	return fmt.Sprint(id)
 }
