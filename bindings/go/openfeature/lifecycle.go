@@ -45,28 +45,22 @@ func (p *Provider) Init(user of.EvaluationContext) error {
 // most. On failure polling goes on: the provider heals by itself, and then tells READY. A remote provider is ready at
 // once. A provider that was shut down can be initialized again.
 func (p *Provider) InitWithContext(ctx context.Context, _ of.EvaluationContext) error {
-	life, err := p.begin(ctx)
+	started, err := p.begin(ctx)
 	if err == nil {
 		err = p.client.WaitReady(ctx)
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.life != life {
-		return &initError{errors.Join(err, mpflags.ErrClosed)}
-	}
-	if p.emitter != nil {
-		// From here on the SDK believes what this returns.
-		p.begun.Store(true)
-		p.emitter.initialized(err == nil)
-	}
-	if err != nil {
-		return &initError{err}
-	}
-	return nil
+	return p.returns(started, err)
+}
+
+// started is what an Init has begun.
+type started struct {
+	life uint64
+	// The emitter that counts it. None where it gave up before there was one: it is not to end another Init's count.
+	emitter *emitter
 }
 
 // begin starts the client, and what passes its items on.
-func (p *Provider) begin(ctx context.Context) (life uint64, err error) {
+func (p *Provider) begin(ctx context.Context) (started, error) {
 	// A context that has ended does not keep the client from being started: it is what heals. But nothing waits for
 	// a shutdown longer than ctx lets it.
 	select {
@@ -77,21 +71,42 @@ func (p *Provider) begin(ctx context.Context) (life uint64, err error) {
 		case <-ctx.Done():
 			p.mu.Lock()
 			defer p.mu.Unlock()
-			if p.emitter != nil {
-				p.emitter.initializing()
-			}
-			return p.life, ctx.Err()
+			return p.counted(), ctx.Err()
 		}
 	}
 	defer func() { <-p.turn }()
 	p.mu.Lock()
-	life = p.life
 	if p.emitter == nil {
 		p.emitter = newEmitter(p.client, p.events)
 	}
-	p.emitter.initializing()
+	s := p.counted()
 	p.mu.Unlock()
-	return life, p.client.Start(context.WithoutCancel(ctx))
+	return s, p.client.Start(context.WithoutCancel(ctx))
+}
+
+// counted counts an Init. The caller holds mu.
+func (p *Provider) counted() started {
+	if p.emitter != nil {
+		p.emitter.initializing()
+	}
+	return started{p.life, p.emitter}
+}
+
+// returns is what an Init returns, and what the SDK believes from then on.
+func (p *Provider) returns(s started, err error) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.life != s.life {
+		return &initError{errors.Join(err, mpflags.ErrClosed)}
+	}
+	if s.emitter != nil {
+		p.begun.Store(true)
+		s.emitter.initialized(err == nil)
+	}
+	if err != nil {
+		return &initError{err}
+	}
+	return nil
 }
 
 // Shutdown shuts down within shutdown_timeout_ms.

@@ -2,6 +2,7 @@ package openfeature
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"testing"
 
@@ -43,5 +44,35 @@ func TestHandedOut(t *testing.T) {
 	flag.FlagMetadata["experiment_id"] = "changed"
 	if again := p.StringEvaluation(context.Background(), "experiment", "", user); again.FlagMetadata["experiment_id"] != "exp-1" {
 		t.Error(again.FlagMetadata)
+	}
+}
+
+// An Init that gives up behind a shutdown, before there is an emitter, leaves the count of the next one alone: otherwise
+// events would leave before that has returned.
+func TestInitGivesUpBesideAnother(t *testing.T) {
+	p := vector{Flags: []byte(`"provider.json"`)}.provider(t)
+	p.Shutdown()
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	p.turn <- struct{}{} // as a shutdown holds it
+	first, err := p.begin(ended)
+	if !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	<-p.turn
+	second, failed := p.begin(context.Background())
+	if failed != nil {
+		t.Fatal(failed)
+	}
+	inits := func() int {
+		p.emitter.mu.Lock()
+		defer p.emitter.mu.Unlock()
+		return p.emitter.inits
+	}
+	if err := p.returns(first, err); !errors.Is(err, context.Canceled) || inits() != 1 || p.initialized() {
+		t.Error(err, inits(), p.initialized())
+	}
+	if err := p.returns(second, nil); err != nil || inits() != 0 || !p.initialized() {
+		t.Error(err, inits(), p.initialized())
 	}
 }
