@@ -142,6 +142,10 @@ func (e *emitter) next() (*of.Event, time.Duration) {
 	case state == mpflags.StateReady && e.told != of.ReadyState:
 		e.told = of.ReadyState
 		return event(of.ProviderReady, of.ProviderEventDetails{Message: "definitions are up to date"}), 0
+	case state == mpflags.StateStale && e.told == of.ErrorState:
+		// That evaluations have a value is READY, that it may be an old one STALE: to the SDK the one is not the other.
+		e.told = of.ReadyState
+		return event(of.ProviderReady, of.ProviderEventDetails{Message: "definitions are held"}), 0
 	case state == mpflags.StateStale && e.told != of.StaleState:
 		e.told = of.StaleState
 		return event(of.ProviderStale, of.ProviderEventDetails{Message: e.message}), 0

@@ -309,6 +309,38 @@ func TestStartFromCache(t *testing.T) {
 	}
 }
 
+// It is so after an Init that failed, too. The channel is read here, since the SDK runs handlers in no order.
+func TestStartFromCacheAfterFailure(t *testing.T) {
+	s := newScene(t)
+	cache := mpflags.WithDefinitionsCacheDir(t.TempDir())
+	first := s.provider(cache)
+	if err := first.Init(of.EvaluationContext{}); err != nil {
+		t.Fatal(err)
+	}
+	first.Shutdown()
+	s.server.Faults(`[{"path": "/flags/definitions", "kind": "status", "status": 500}]`)
+	p := s.provider(cache)
+	ended, cancel := context.WithCancel(background)
+	cancel()
+	if err := p.InitWithContext(ended, of.EvaluationContext{}); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	for _, wanted := range []of.EventType{of.ProviderReady, of.ProviderStale, of.ProviderReady} {
+		select {
+		case event := <-p.EventChannel():
+			if event.EventType != wanted {
+				t.Fatalf("want %s, got %+v", wanted, event)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("%s did not come", wanted)
+		}
+		if wanted == of.ProviderStale {
+			s.server.NoFaults()
+		}
+	}
+	p.Shutdown()
+}
+
 // A remote provider is ready at once, and an evaluation returns when its context ends.
 func TestRemoteProvider(t *testing.T) {
 	s := newScene(t)
