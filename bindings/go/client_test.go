@@ -108,6 +108,20 @@ func TestVariantTells(t *testing.T) {
 	}
 }
 
+// Where there is no flag there is no variant of one, with definitions and without.
+func TestAllVariantsOfNoFlag(t *testing.T) {
+	for document, code := range map[string]error{`{"flags": []}`: nil, "": ProviderNotReady} {
+		var options []Option
+		if document != "" {
+			options = append(options, WithDefinitions(document))
+		}
+		c := client(t, options...)
+		if all, err := c.AllVariants(background, Context{"distinct_id": "u1"}); all == nil || len(all) != 0 || !errors.Is(err, code) {
+			t.Errorf("%q: %v %v", document, all, err)
+		}
+	}
+}
+
 func TestVersions(t *testing.T) {
 	if LibraryVersion() != Version {
 		t.Errorf("the library is %s, this package %s", LibraryVersion(), Version)

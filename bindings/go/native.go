@@ -199,7 +199,10 @@ func (n native) evaluateAll(context []byte, ms uint32, known func(uint64) *outco
 	owner := &evaluations{handle: all}
 	runtime.AddCleanup(owner, func(e *C.mpflags_evaluations) { C.mpflags_evaluations_free(e) }, all)
 	count := int(C.mpflags_evaluations_count(all))
-	answers := unsafe.Slice((*uint64)(C.mpflags_evaluations_answers(all)), count)
+	var answers []uint64
+	if count > 0 { // where there are none, the pointer is none to hold
+		answers = unsafe.Slice((*uint64)(C.mpflags_evaluations_answers(all)), count)
+	}
 	for i := range count {
 		evaluation := C.mpflags_evaluations_at(all, C.size_t(i))
 		of := known(answers[i])
