@@ -4,7 +4,7 @@
     bench/run.py [--quick] [--no-build] [--no-peers]
 
 --quick takes few samples, to see that everything runs; --no-build takes what was built last; --no-peers leaves the
-official SDK out. It takes about four minutes, and the table also goes to build/bench/results.md.
+official SDKs and the other languages out. It takes about ten minutes, and the table also goes to build/bench/results.md.
 
 Nothing here fails because something is slow. What gates is countable: bench/instructions, and the tests.
 
@@ -17,6 +17,7 @@ Nothing here fails because something is slow. What gates is countable: bench/ins
 | bench/mixpanel_worker.py | the official Python SDK |
 | bindings/c/bench/*.c | the C programs; each says at its head what it does |
 | benches/core.rs | `cargo bench`: the core alone, in Rust |
+| bindings/python/bench, bindings/go/bench | each language's boundary, beside Mixpanel's own SDK for it |
 
 How it measures:
 
@@ -452,6 +453,29 @@ def stripped_size(library):
     return copy.stat().st_size / 1e6
 
 
+LANGUAGES = {"python": "Python", "go": "Go"}
+UNITS = {"ns": time_text, "x": ratio_text, "bytes": lambda value: megabytes(value / 1e6), "1/s": lambda value: f"{value:,.0f}/s"}
+
+
+def languages(quick, table, notes):
+    """The boundary benchmark of each language, which prints a JSON object per figure; a toolchain that is missing is a note."""
+    for name, words in LANGUAGES.items():
+        print(words, file=sys.stderr, flush=True)
+        command = ["make", "--no-print-directory", "-s", "-C", str(programs.ROOT / "bindings" / name), "bench"]
+        command += [f"MPFLAGS_LIBRARY={programs.TARGET / 'release' / 'libmpflags.so'}", f"MPFLAGS_DEV={OUT / 'bin' / 'mpflags-dev'}"]
+        command += [f"BUILD={programs.ROOT / 'build' / name}", *(["QUICK=1"] if quick else [])]
+        run = subprocess.run(command, text=True, stdout=subprocess.PIPE)
+        if run.returncode != 0:
+            notes.append(f"{words}: left out, `make -C bindings/{name} bench` ended with {run.returncode}")
+            continue
+        for line in run.stdout.splitlines():
+            if not line.startswith("{"):
+                continue
+            row = json.loads(line)
+            ns = row["unit"] == "ns"
+            table.add(f"{words}: {row['figure']}", row["samples"], UNITS[row["unit"]], row["goal"], row["at_least"], row["against"], timed=ns)
+
+
 def difference(rows, empty, column):
     """Each row's column above the median of the runs without flags."""
     base = statistics.median(row[1] for row in empty)
@@ -588,6 +612,9 @@ def main():
     ideal = 20e6 * (20 if options.quick else 200)
     text = f"ideal {ideal / 1e9:.1f} s; with connecting {asked[0][0] / 1e9:.2f} s; processor {statistics.median(row[1] for row in asked) / 1e9:.2f} s"
     table.add("remote, 64 threads × 200 evaluations, server 20 ms away", [wall / 1e9 for wall, _ in asked[1:]], lambda s: f"{s:.2f} s", against=text)
+
+    if not options.no_peers:
+        languages(options.quick, table, notes)
 
     processor = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "?")
     lines = [

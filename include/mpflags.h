@@ -74,7 +74,7 @@
 /**
  * Grows with every addition to this header.
  */
-#define MPFLAGS_ABI_REVISION 1
+#define MPFLAGS_ABI_REVISION 2
 
 /**
  * No state: the client is NULL, or the item tells of something else.
@@ -327,6 +327,16 @@
  * For bindings: the context is JSON. Other numbers are reserved.
  */
 #define MPFLAGS_ENCODING_JSON 1
+
+/**
+ * For bindings: the packed answer of a flag of which no rollout matched: the default, with `MPFLAGS_REASON_DEFAULT`.
+ */
+#define MPFLAGS_ANSWER_NO_MATCH 1
+
+/**
+ * For bindings: the packed answer of a flag that is disabled or archived: the default, with `MPFLAGS_REASON_DISABLED`.
+ */
+#define MPFLAGS_ANSWER_DISABLED 3
 
 /**
  * Evaluates the flags of one Mixpanel project. Any thread may call any function with it, any number at once.
@@ -674,6 +684,22 @@ mpflags_status mpflags_client_evaluate(const mpflags_client *client,
                                        uint32_t timeout_ms,
                                        mpflags_evaluation **out,
                                        mpflags_error **err);
+
+/**
+ * Tells how flag `key` comes to what it gives for `context`, as a JSON object for people and tools: `flag`, `step` (what
+ * decided), `subject`, `rollouts` (each that was asked: salt, bucket, percentage, the rule with the value of its parts),
+ * `choice` (the split's table with its bucket, or the one variant that is left), and what came out: `variant`, `value`,
+ * `reason`, `error_code`, `message`, `metadata`. Reports no exposure. A NULL context is the empty one.
+ *
+ * The caller frees `*out` with `mpflags_text_free`. On failure `*out` is as it was: `MPFLAGS_INVALID_ARGUMENT` for a remote
+ * client, for which Mixpanel decides, unless the flag is overridden. Any thread. Costs many times what an evaluation does.
+ */
+mpflags_status mpflags_client_explain(const mpflags_client *client,
+                                      const char *key,
+                                      size_t key_len,
+                                      const mpflags_context *context,
+                                      mpflags_text **out,
+                                      mpflags_error **err);
 
 /**
  * Gives flag `key` the value `json`, any JSON value, from now on, whatever Mixpanel says. It replaces an earlier
@@ -1080,6 +1106,65 @@ mpflags_status mpflags_client_evaluate_encoded(const mpflags_client *client,
                                                uint32_t timeout_ms,
                                                mpflags_evaluation **out,
                                                mpflags_error **err);
+
+/**
+ * Does `mpflags_client_evaluate_encoded` for a JSON context and tells the outcome in one number. `ask` is the
+ * `value_type`, with the options eight bits higher: `MPFLAGS_TYPE_BOOLEAN | MPFLAGS_OPTION_NO_EXPOSURE << 8`. A remote
+ * client's request has `request_timeout_ms`.
+ *
+ * An odd number is an answer: `MPFLAGS_ANSWER_NO_MATCH`, `MPFLAGS_ANSWER_DISABLED`, or one that stands for a
+ * definition of the flag, variant, reason and tester mark. As long as the client lives, the same answer means the same
+ * value, variant, reason and metadata, which `mpflags_client_answer` tells; whether the value is of the type asked for has
+ * been looked at. Any other number but 0 is a pointer to an `mpflags_evaluation`, which the caller frees with
+ * `mpflags_evaluation_free`: an error, an override, or an answer of Mixpanel. A failure is 0: misuse (NULL, no UTF-8, an
+ * unknown type or option) or a bug of the library; `mpflags_client_evaluate_encoded` with the same arguments tells which. Any thread. Costs what
+ * `mpflags_client_evaluate_encoded` does, without the allocation where there is an answer.
+ */
+uint64_t mpflags_client_evaluate_packed(const mpflags_client *client,
+                                        const char *key,
+                                        size_t key_len,
+                                        const char *context,
+                                        size_t context_len,
+                                        uint32_t ask);
+
+/**
+ * Does `mpflags_client_evaluate_packed` for strings that end with a NUL, since ctypes takes 0.2 µs to pass two
+ * lengths. A NULL context is the empty one.
+ *
+ * The caller frees what a number that is no answer points to. Cannot ask for a key that holds U+0000, and fails as
+ * `mpflags_client_evaluate_packed` does. Any thread. Costs the same, and the search for the NULs.
+ */
+uint64_t mpflags_client_evaluate_packed_z(const mpflags_client *client,
+                                          const char *key,
+                                          const char *context,
+                                          uint32_t ask);
+
+/**
+ * Tells what `answer`, given for flag `key`, stands for, as an evaluation of any type. The evaluation tells no user:
+ * `mpflags_client_track_exposure` refuses it.
+ *
+ * The caller frees it with `mpflags_evaluation_free`. On failure it is NULL: another definition has taken the flag's place
+ * since, the arguments are misused, or the library has a bug. Evaluate again then. Any thread. Costs the allocation of
+ * the evaluation.
+ */
+mpflags_evaluation *mpflags_client_answer(const mpflags_client *client,
+                                          const char *key,
+                                          size_t key_len,
+                                          uint64_t answer);
+
+/**
+ * Tells the answer that stands for an evaluation; 0 where none does.
+ *
+ * Nothing to free. Cannot fail: 0 for NULL. Any thread. Costs nothing.
+ */
+uint64_t mpflags_evaluation_answer(const mpflags_evaluation *evaluation);
+
+/**
+ * Tells the answers of all evaluations, in the same order, `mpflags_evaluations_count` of them; 0 where there is none.
+ *
+ * Nothing to free: they belong to the evaluations. Cannot fail: NULL for NULL. Any thread. Costs nothing.
+ */
+const uint64_t *mpflags_evaluations_answers(const mpflags_evaluations *evaluations);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -25,6 +25,8 @@ use crate::transport::http::Settings;
 use crate::variant::FlagValue;
 use runtime::{Parts, Runtime};
 
+pub use evaluate::Packed;
+
 /// Evaluates the flags of one Mixpanel project, and reports who was shown what.
 ///
 /// [`Client::new`] opens nothing. [`Client::start`] starts two threads: `mpflags-poll` keeps the definitions fresh,

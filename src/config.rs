@@ -10,6 +10,7 @@ use std::time::Duration;
 
 pub use options::{OPTIONS, OptionSpec};
 
+use crate::context::View;
 use crate::endpoint::Endpoint;
 use crate::error::Error;
 use crate::variant::FlagValue;
@@ -38,6 +39,8 @@ pub struct Config {
     pub(crate) definitions_path: Option<PathBuf>,
     pub(crate) definitions_cache_dir: Option<PathBuf>,
     pub(crate) overrides: HashMap<Box<str>, FlagValue>,
+    /// None where contexts are taken as they come.
+    pub(crate) view: Option<View>,
     pub(crate) report_exposures: bool,
     pub(crate) exposure_window: Duration,
     pub(crate) exposure_dedupe_capacity: usize,

@@ -1,10 +1,13 @@
 //! The evaluation context: a JSON object, parsed once, folded once, read by any number of evaluations.
 
 mod scalar;
+mod view;
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Deref;
 
+use once_cell::race::OnceBox;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use crate::error::{Error, ErrorKind, json_kind, place};
@@ -14,6 +17,7 @@ use crate::value::{Folded, Object, Text, fold};
 use crate::variant::{Checked, compact};
 
 use scalar::{Scalar, ScalarVisitor};
+pub(crate) use view::View;
 
 /// What an evaluation asks of a context.
 pub(crate) trait Facts {
@@ -46,6 +50,8 @@ pub struct Context {
     properties: Option<Object<'static>>,
     /// As it came, for Mixpanel to evaluate.
     json: Box<str>,
+    /// As the first client with a view sees it.
+    seen: OnceBox<(View, Context)>,
 }
 
 impl Context {
@@ -75,12 +81,48 @@ impl Context {
             subjects: texts.collect(),
             properties: parsed.properties.map(Object::into_owned),
             json: json.into(),
+            seen: OnceBox::new(),
         })
     }
 
     /// The context as compact JSON.
     pub(crate) fn compact_json(&self) -> Box<str> {
-        if self.json.is_empty() { "{}".into() } else { compact(&self.json) }
+        compact(self.json())
+    }
+
+    fn json(&self) -> &str {
+        if self.json.is_empty() { "{}" } else { &self.json }
+    }
+
+    /// The context as a client with this view sees it: made once, unless clients with several views share it. Fails when
+    /// what is added nests it too deeply.
+    pub(crate) fn seen_through(&self, view: &View) -> Result<Seen<'_>, Error> {
+        let make = || Context::from_json(&view.of(self.json()));
+        if self.seen.get().is_none() {
+            // Another thread may be first, with this view or another.
+            let _ = self.seen.set(Box::new((view.clone(), make()?)));
+        }
+        match self.seen.get() {
+            Some((known, context)) if known == view => Ok(Seen::Kept(context)),
+            _ => Ok(Seen::Made(Box::new(make()?))),
+        }
+    }
+}
+
+/// A context through a view.
+pub(crate) enum Seen<'a> {
+    Kept(&'a Context),
+    Made(Box<Context>),
+}
+
+impl Deref for Seen<'_> {
+    type Target = Context;
+
+    fn deref(&self) -> &Context {
+        match self {
+            Seen::Kept(context) => context,
+            Seen::Made(context) => context,
+        }
     }
 }
 

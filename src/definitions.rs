@@ -24,6 +24,8 @@ pub(crate) struct FlagSet {
     /// In order of key.
     entries: Vec<(Arc<str>, Entry)>,
     index: HashMap<Arc<str>, usize, foldhash::fast::RandomState>,
+    /// The last serial number given, here or in a set before.
+    serial: u64,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -52,6 +54,18 @@ pub(crate) struct Flag {
     pub(crate) is_experiment_active: Option<bool>,
     /// The top-level properties that the rules of all groups read.
     pub(crate) properties: Properties,
+    pub(crate) serial: Serial,
+}
+
+/// Tells definitions of one client apart, as long as it lives: a flag that comes unchanged keeps its number. No part of what
+/// the definition says, so any two are equal.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Serial(pub(crate) u64);
+
+impl PartialEq for Serial {
+    fn eq(&self, _: &Serial) -> bool {
+        true
+    }
 }
 
 /// One entry of `ruleset.rollout`.
@@ -115,7 +129,9 @@ impl FlagSet {
     /// `previous`. Fails when the document as a whole is not `{"flags": [ … ]}`.
     pub(crate) fn parse(body: &[u8], previous: Option<&FlagSet>) -> Result<(FlagSet, Report), Error> {
         let text = as_text(body);
-        let mut collected = Collected { previous, found: HashMap::default(), report: Report::default() };
+        let serial = previous.map_or(0, |set| set.serial);
+        let mut collected =
+            Collected { previous, found: HashMap::default(), report: Report::default(), serial };
         let mut deserializer = serde_json::Deserializer::from_str(&text);
         (&mut deserializer)
             .deserialize_map(DocumentVisitor(&mut collected))
@@ -159,6 +175,7 @@ struct Collected<'p> {
     previous: Option<&'p FlagSet>,
     found: HashMap<Arc<str>, Entry, foldhash::fast::RandomState>,
     report: Report,
+    serial: u64,
 }
 
 impl Collected<'_> {
@@ -181,10 +198,14 @@ impl Collected<'_> {
     }
 
     /// An unchanged flag is shared with the previous set: a poll that changes one flag costs one flag.
-    fn known(&self, flag: Flag) -> Arc<Flag> {
+    fn known(&mut self, mut flag: Flag) -> Arc<Flag> {
         match self.previous.and_then(|set| set.get(&flag.key)) {
             Some(Entry::Flag(held)) if **held == flag => held.clone(),
-            _ => Arc::new(flag),
+            _ => {
+                self.serial += 1;
+                flag.serial = Serial(self.serial);
+                Arc::new(flag)
+            }
         }
     }
 
@@ -203,7 +224,7 @@ impl Collected<'_> {
         }
         self.report.rejected.sort();
         let index = entries.iter().enumerate().map(|(i, (key, _))| (key.clone(), i)).collect();
-        let set = FlagSet { entries, index };
+        let set = FlagSet { entries, index, serial: self.serial };
         if let Some(previous) = self.previous {
             self.report.changed = set.differences(previous);
         }

@@ -4,19 +4,44 @@ use std::sync::Arc;
 
 use crate::bucket::Hash;
 use crate::context::Facts;
-use crate::definitions::{Choice, Condition, Entry, Flag, FlagSet, Rollout, chosen};
+use crate::definitions::{Choice, Condition, Entry, Flag, FlagSet, Group, Rollout, chosen};
 use crate::outcome::{Assignment, Outcome, Reason};
 
+/// What is told of each step on the way to an outcome. `()` hears nothing, and costs nothing.
+pub(crate) trait Trace {
+    fn subject(&mut self, key: &str, text: &str);
+    fn tester(&mut self);
+    /// A group was asked: whether its percentage admits the subject, and then whether it is taken.
+    fn group(&mut self, index: usize, group: &Group, hash: &mut Keyed<'_>, admitted: bool, taken: bool);
+    fn choice(&mut self, flag: &Flag, choice: &Choice, hash: &mut Keyed<'_>);
+}
+
+impl Trace for () {
+    fn subject(&mut self, _: &str, _: &str) {}
+    fn tester(&mut self) {}
+    fn group(&mut self, _: usize, _: &Group, _: &mut Keyed<'_>, _: bool, _: bool) {}
+    fn choice(&mut self, _: &Flag, _: &Choice, _: &mut Keyed<'_>) {}
+}
+
 /// Which variant of flag `key` the user in `facts` gets.
-pub(crate) fn evaluate<'a>(set: &'a FlagSet, key: &str, facts: &impl Facts) -> Outcome<'a> {
+pub(crate) fn evaluate<'a>(
+    set: &'a FlagSet,
+    key: &str,
+    facts: &impl Facts,
+    trace: &mut impl Trace,
+) -> Outcome<'a> {
     match set.get(key) {
         None => Outcome::FlagNotFound,
-        Some(entry) => evaluate_entry(entry, facts),
+        Some(entry) => evaluate_entry(entry, facts, trace),
     }
 }
 
 /// The same for an entry already at hand.
-pub(crate) fn evaluate_entry<'a>(entry: &'a Entry, facts: &impl Facts) -> Outcome<'a> {
+pub(crate) fn evaluate_entry<'a>(
+    entry: &'a Entry,
+    facts: &impl Facts,
+    trace: &mut impl Trace,
+) -> Outcome<'a> {
     let flag = match entry {
         Entry::Malformed(why) => return Outcome::Malformed(why),
         Entry::Flag(flag) => flag,
@@ -30,23 +55,33 @@ pub(crate) fn evaluate_entry<'a>(entry: &'a Entry, facts: &impl Facts) -> Outcom
             only_targeting_key: facts.subject("targetingKey").is_some(),
         };
     };
-    assign(flag, subject, facts).map_or(Outcome::NoRolloutMatch, Outcome::Variant)
+    trace.subject(&flag.context, subject);
+    assign(flag, subject, facts, trace).map_or(Outcome::NoRolloutMatch, Outcome::Variant)
 }
 
-fn assign<'a>(flag: &'a Arc<Flag>, subject: &str, facts: &impl Facts) -> Option<Assignment<'a>> {
+fn assign<'a>(
+    flag: &'a Arc<Flag>,
+    subject: &str,
+    facts: &impl Facts,
+    trace: &mut impl Trace,
+) -> Option<Assignment<'a>> {
     if let Some(index) = tester(flag, facts) {
+        trace.tester();
         let variant = flag.variants.get(index)?;
         return Some(Assignment { flag, variant, index, reason: Reason::TargetingMatch, is_qa_tester: true });
     }
     let mut hash = Keyed::new(subject, &flag.key);
-    let group = flag.groups.iter().find(|group| {
+    let (_, group) = flag.groups.iter().enumerate().find(|(at, group)| {
         let admitted = match group.rollout {
             Rollout::All => true,
             Rollout::None => false,
             Rollout::Below(percentage) => hash.get().with(&group.salt).bucket() < percentage,
         };
-        admitted && group.condition.as_ref().is_none_or(|condition| holds(condition, facts))
+        let taken = admitted && group.condition.as_ref().is_none_or(|condition| holds(condition, facts));
+        trace.group(*at, group, &mut hash, admitted, taken);
+        taken
     })?;
+    trace.choice(flag, &group.choice, &mut hash);
     let index = match &group.choice {
         Choice::Fixed(index) => *index,
         Choice::Split(sums) => chosen(sums, hash.get().with(&flag.variant_salt).hundredth()),
@@ -73,7 +108,7 @@ fn holds(condition: &Condition, facts: &impl Facts) -> bool {
 }
 
 /// The hash of subject and flag key, made when the first salt needs it: many flags never do.
-struct Keyed<'a> {
+pub(crate) struct Keyed<'a> {
     subject: &'a str,
     key: &'a str,
     state: Option<Hash>,
@@ -84,7 +119,12 @@ impl<'a> Keyed<'a> {
         Keyed { subject, key, state: None }
     }
 
-    fn get(&mut self) -> Hash {
+    /// What every salt of the flag begins with.
+    pub(crate) fn key(&self) -> &str {
+        self.key
+    }
+
+    pub(crate) fn get(&mut self) -> Hash {
         *self.state.get_or_insert_with(|| Hash::new().with(self.subject).with(self.key))
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::ops::Range;
 
+use crate::answer::Answer;
 use crate::event::{Fetch, Kept};
 use crate::identity::{Identity, push_json_string};
 use crate::outcome::{Assignment, ErrorCode, Outcome, Reason};
@@ -27,6 +28,7 @@ pub struct Evaluation {
     reason: Reason,
     error: Option<ErrorCode>,
     exposure: Option<Exposure>,
+    answer: Option<Answer>,
 }
 
 type Span = Range<usize>;
@@ -154,6 +156,7 @@ impl Evaluation {
             reason,
             error,
             exposure,
+            answer: Answer::of(outcome).filter(|_| error.is_none()),
             text: text.0,
         }
     }
@@ -271,6 +274,12 @@ impl Evaluation {
     /// `is_qa_tester` where it is true.
     pub fn metadata_json(&self) -> &str {
         self.at(&self.metadata)
+    }
+
+    /// The evaluation in one number, where what it tells will be told again.
+    #[doc(hidden)]
+    pub fn answer(&self) -> Option<Answer> {
+        self.answer
     }
 
     /// The exposure that showing this evaluation's variant is, and whom to. Nothing where there is no variant to

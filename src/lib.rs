@@ -21,6 +21,7 @@
 #![forbid(unsafe_code)]
 
 // pure: no clock, thread, socket, log
+mod answer;
 mod ask;
 mod bucket;
 mod config;
@@ -32,6 +33,7 @@ mod evaluate;
 mod evaluation;
 mod evaluations;
 mod event;
+mod explain;
 mod identity;
 mod outcome;
 mod rules;
@@ -45,6 +47,8 @@ mod clock;
 mod dedupe;
 mod events;
 mod fork;
+#[cfg(feature = "openfeature")]
+mod openfeature;
 mod outbox;
 mod poller;
 mod remote;
@@ -58,15 +62,21 @@ mod worker;
 #[cfg(test)]
 mod outage_tests;
 
+#[doc(hidden)]
+pub use answer::Answer;
 pub use ask::Ask;
 pub use bucket::bucket;
 pub use client::Client;
+#[doc(hidden)]
+pub use client::Packed;
 pub use config::{Config, OPTIONS, OptionSpec};
 pub use context::Context;
 pub use error::{Error, ErrorKind};
 pub use evaluation::{Evaluation, ValueKind};
 pub use evaluations::Evaluations;
 pub use fork::after_fork_in_child;
+#[cfg(feature = "openfeature")]
+pub use openfeature::MixpanelProvider;
 pub use outcome::{ErrorCode, Reason};
 pub use stream::{Item, Level, State};
 pub use variant::ValueType;

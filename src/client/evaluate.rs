@@ -5,22 +5,34 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use crate::answer::Answer;
 use crate::ask::Ask;
 use crate::clock::Clock;
 use crate::context::{Context, Facts, Glance, Wanted};
 use crate::definitions::Entry;
 use crate::error::{Error, ErrorKind};
-use crate::evaluate::{evaluate, evaluate_entry};
+use crate::evaluate::{Trace, evaluate, evaluate_entry};
 use crate::evaluation::Evaluation;
 use crate::evaluations::Evaluations;
+use crate::explain::Steps;
 use crate::identity::Identity;
-use crate::outcome::Outcome;
+use crate::outcome::{Assignment, Outcome};
 use crate::remote::{Remote, Reply};
 use crate::snapshot::{Current, Overrides};
 use crate::transport::Transport;
 use crate::variant::{FlagValue, ValueType};
 
 use super::Client;
+
+/// What [`Client::evaluate_packed`] gives: a number for what a binding may know already, otherwise everything.
+#[doc(hidden)]
+#[derive(Debug)]
+pub enum Packed {
+    /// [`Client::recall`] tells what it stands for.
+    Answer(Answer),
+    /// Something that is told once.
+    Evaluation(Box<Evaluation>),
+}
 
 impl Client {
     /// The boolean that flag `key` gives, or `default` in every other case: not ready, no such flag, no match, a value of
@@ -52,45 +64,43 @@ impl Client {
     /// Waits for nothing, unless the client is remote: then for the time that `ask` allows. Takes no lock but for a
     /// first exposure; allocates the evaluation's strings once.
     pub fn evaluate(&self, key: &str, context: &Context, ask: Ask) -> Evaluation {
-        self.with_outcome(key, context, ask, |outcome| {
-            Evaluation::new(key, outcome, ask.wanted, context.user())
-        })
+        self.with_context(key, context, ask, |outcome, user| Evaluation::new(key, outcome, ask.wanted, user))
     }
 
     /// Does [`Client::evaluate`] for a context that is used once: `context` is read whole, and only what the flag asks
     /// of it is kept. For a context used twice [`Context::from_json`] is cheaper. A context that cannot be read gives
     /// INVALID_CONTEXT, unless an override answers first; then it is not read.
     pub fn evaluate_json(&self, key: &str, context: &str, ask: Ask) -> Evaluation {
-        self.after_fork();
+        self.with_json(key, context, ask, |outcome, user| Evaluation::new(key, outcome, ask.wanted, user))
+    }
+
+    /// Does [`Client::evaluate_json`] and makes an evaluation only of what has no [`Answer`].
+    #[doc(hidden)]
+    pub fn evaluate_packed(&self, key: &str, context: &str, ask: Ask) -> Packed {
+        self.with_json(key, context, ask, |outcome, user| {
+            match Answer::of(outcome).filter(|_| outcome.verdict(ask.wanted).1.is_none()) {
+                Some(answer) => Packed::Answer(answer),
+                None => Packed::Evaluation(Box::new(Evaluation::new(key, outcome, ask.wanted, user))),
+            }
+        })
+    }
+
+    /// What `answer`, given for flag `key`, stands for; nothing when another definition has taken the flag's place since.
+    /// The evaluation tells no user, so no exposure can be reported by it.
+    #[doc(hidden)]
+    pub fn recall(&self, key: &str, answer: Answer) -> Option<Evaluation> {
+        let made = |outcome: &Outcome<'_>| Evaluation::new(key, outcome, ValueType::Any, None);
+        match answer {
+            Answer::NO_MATCH => return Some(made(&Outcome::NoRolloutMatch)),
+            Answer::DISABLED => return Some(made(&Outcome::Disabled)),
+            _ => {}
+        }
         let current = self.parts.snapshot.load();
-        if let Some(value) = current.over(key) {
-            return Evaluation::new(key, &Outcome::Override(value), ask.wanted, None);
-        }
-        let invalid = |error: Error| {
-            Evaluation::new(key, &Outcome::InvalidContext(error.to_string()), ask.wanted, None)
-        };
-        if self.parts.config.remote {
-            return match Context::from_json(context) {
-                Ok(context) => self.evaluate(key, &context, ask),
-                Err(error) => invalid(error),
-            };
-        }
-        let entry = current.flags.as_ref().and_then(|set| set.get(key));
-        let asked = match entry {
-            Some(Entry::Flag(flag)) => Some(Wanted { subject: &flag.context, properties: &flag.properties }),
-            _ => None,
-        };
-        let glance = match Glance::parse(context, asked) {
-            Ok(glance) => glance,
-            Err(error) => return invalid(error),
-        };
-        let outcome = match entry {
-            Some(entry) => evaluate_entry(entry, &glance),
-            None if current.flags.is_some() => Outcome::FlagNotFound,
-            None => Outcome::Unavailable(&current.unavailable),
-        };
-        self.report(key, &outcome, glance.user(), ask.report);
-        Evaluation::new(key, &outcome, ask.wanted, glance.user())
+        let Some(Entry::Flag(flag)) = current.flags.as_ref()?.get(key) else { return None };
+        let index = answer.variant();
+        let variant = flag.variants.get(index).filter(|_| flag.serial.0 == answer.serial())?;
+        let (reason, is_qa_tester) = (answer.reason()?, answer.is_qa_tester());
+        Some(made(&Outcome::Variant(Assignment { flag, variant, index, reason, is_qa_tester })))
     }
 
     /// Evaluates every flag: of a local client all that it holds, those kept out as malformed included; of a remote
@@ -102,6 +112,24 @@ impl Client {
     pub fn evaluate_all(&self, context: &Context, ask: Ask) -> Evaluations {
         self.after_fork();
         let current = self.parts.snapshot.load();
+        let mut all = match &self.parts.config.view {
+            None => self.evaluate_all_seen(&current, context, ask),
+            Some(view) => match context.seen_through(view) {
+                Ok(context) => self.evaluate_all_seen(&current, &context, ask),
+                Err(error) => {
+                    let mut none = Evaluations::new(context.user(), ask.wanted);
+                    none.fail(&Outcome::InvalidContext(error.to_string()));
+                    none
+                }
+            },
+        };
+        for (key, value) in current.overrides.iter() {
+            all.replace(key, &Outcome::Override(value));
+        }
+        all
+    }
+
+    fn evaluate_all_seen(&self, current: &Current, context: &Context, ask: Ask) -> Evaluations {
         let mut all = Evaluations::new(context.user(), ask.wanted);
         if self.parts.config.remote {
             match self.remote(ask.timeout).all(context) {
@@ -111,15 +139,46 @@ impl Client {
         } else {
             match &current.flags {
                 Some(set) => {
-                    set.iter().for_each(|(key, entry)| all.add(key, &evaluate_entry(entry, context)))
+                    set.iter().for_each(|(key, entry)| all.add(key, &evaluate_entry(entry, context, &mut ())))
                 }
                 None => all.fail(&Outcome::Unavailable(&current.unavailable)),
             }
         }
-        for (key, value) in current.overrides.iter() {
-            all.replace(key, &Outcome::Override(value));
-        }
         all
+    }
+
+    /// Tells, as a JSON object, how flag `key` comes to what it gives: the step that decided, the subject, each rollout's
+    /// bucket against its percentage, its rule with the value of every part, the split's table, the outcome. The way is the
+    /// evaluation's own, listened to. Reports no exposure.
+    ///
+    /// Fails with [`ErrorKind::InvalidArgument`] for a remote client without an override of the flag: Mixpanel decides
+    /// there, and does not say why. Costs far more than an evaluation: for people and tools.
+    pub fn explain(&self, key: &str, context: &Context) -> Result<String, Error> {
+        self.after_fork();
+        let seen = self.parts.config.view.as_ref().map(|view| context.seen_through(view)).transpose();
+        let current = self.parts.snapshot.load();
+        if self.parts.config.remote && current.over(key).is_none() {
+            let why = "explain: Mixpanel decides for a remote client, and does not say why";
+            return Err(Error::new(ErrorKind::InvalidArgument, why));
+        }
+        let told = |steps: Steps<'_>, outcome: &Outcome<'_>| {
+            steps.json(outcome, &Evaluation::new(key, outcome, ValueType::Any, None))
+        };
+        Ok(match &seen {
+            Ok(seen) => {
+                let context = seen.as_deref().unwrap_or(context);
+                let mut steps = Steps::new(context);
+                let outcome = outcome(&current, key, context, &mut steps);
+                told(steps, &outcome)
+            }
+            Err(error) => {
+                let steps = Steps::new(context);
+                match current.over(key) {
+                    Some(value) => told(steps, &Outcome::Override(value)),
+                    None => told(steps, &Outcome::InvalidContext(error.to_string())),
+                }
+            }
+        })
     }
 
     /// Reports that the variant of `evaluation` was shown, once per flag, variant and user within the window. For
@@ -139,18 +198,37 @@ impl Client {
     }
 
     fn read<R>(&self, key: &str, context: &Context, read: impl FnOnce(&Outcome<'_>) -> R) -> R {
-        self.with_outcome(key, context, Ask::new(), read)
+        self.with_context(key, context, Ask::new(), |outcome, _| read(outcome))
     }
 
     /// The one way to an outcome with a context at hand: one load of the snapshot, then pure code; or Mixpanel is asked.
-    fn with_outcome<R>(
+    fn with_context<R>(
         &self,
         key: &str,
         context: &Context,
         ask: Ask,
-        read: impl FnOnce(&Outcome<'_>) -> R,
+        read: impl FnOnce(&Outcome<'_>, Option<&Identity<'_>>) -> R,
     ) -> R {
         self.after_fork();
+        let Some(view) = &self.parts.config.view else {
+            return self.with_seen(key, context, ask, read);
+        };
+        match context.seen_through(view) {
+            Ok(context) => self.with_seen(key, &context, ask, read),
+            Err(error) => match self.parts.snapshot.load().over(key) {
+                Some(value) => read(&Outcome::Override(value), None),
+                None => read(&Outcome::InvalidContext(error.to_string()), None),
+            },
+        }
+    }
+
+    fn with_seen<R>(
+        &self,
+        key: &str,
+        context: &Context,
+        ask: Ask,
+        read: impl FnOnce(&Outcome<'_>, Option<&Identity<'_>>) -> R,
+    ) -> R {
         let current = self.parts.snapshot.load();
         if self.parts.config.remote && current.over(key).is_none() {
             // A request takes its time; the snapshot is not held meanwhile.
@@ -158,11 +236,50 @@ impl Client {
             let reply = self.remote(ask.timeout).one(key, context);
             let outcome = reply.outcome();
             self.report(key, &outcome, context.user(), ask.report);
-            return read(&outcome);
+            return read(&outcome, context.user());
         }
-        let outcome = outcome(&current, key, context);
+        let outcome = outcome(&current, key, context, &mut ());
         self.report(key, &outcome, context.user(), ask.report);
-        read(&outcome)
+        read(&outcome, context.user())
+    }
+
+    /// The same for a context that is used once, as text.
+    fn with_json<R>(
+        &self,
+        key: &str,
+        context: &str,
+        ask: Ask,
+        read: impl FnOnce(&Outcome<'_>, Option<&Identity<'_>>) -> R,
+    ) -> R {
+        self.after_fork();
+        let current = self.parts.snapshot.load();
+        if let Some(value) = current.over(key) {
+            return read(&Outcome::Override(value), None);
+        }
+        if self.parts.config.remote {
+            drop(current);
+            return match Context::from_json(context) {
+                Ok(context) => self.with_context(key, &context, ask, read),
+                Err(error) => read(&Outcome::InvalidContext(error.to_string()), None),
+            };
+        }
+        let entry = current.flags.as_ref().and_then(|set| set.get(key));
+        let asked = match entry {
+            Some(Entry::Flag(flag)) => Some(Wanted { subject: &flag.context, properties: &flag.properties }),
+            _ => None,
+        };
+        let seen = self.parts.config.view.as_ref().map(|view| view.of(context));
+        let glance = match Glance::parse(seen.as_deref().unwrap_or(context), asked) {
+            Ok(glance) => glance,
+            Err(error) => return read(&Outcome::InvalidContext(error.to_string()), None),
+        };
+        let outcome = match entry {
+            Some(entry) => evaluate_entry(entry, &glance, &mut ()),
+            None if current.flags.is_some() => Outcome::FlagNotFound,
+            None => Outcome::Unavailable(&current.unavailable),
+        };
+        self.report(key, &outcome, glance.user(), ask.report);
+        read(&outcome, glance.user())
     }
 
     fn report(&self, key: &str, outcome: &Outcome<'_>, user: Option<&Identity<'_>>, report: bool) {
@@ -224,13 +341,13 @@ fn shut_down() -> Reply {
     Reply::Failed("the client is shut down".to_owned())
 }
 
-fn outcome<'a>(current: &'a Current, key: &str, facts: &impl Facts) -> Outcome<'a> {
+fn outcome<'a>(current: &'a Current, key: &str, facts: &impl Facts, trace: &mut impl Trace) -> Outcome<'a> {
     if let Some(value) = current.over(key) {
         return Outcome::Override(value);
     }
     match &current.flags {
         None => Outcome::Unavailable(&current.unavailable),
-        Some(set) => evaluate(set, key, facts),
+        Some(set) => evaluate(set, key, facts, trace),
     }
 }
 

@@ -106,6 +106,18 @@ pub const OPTIONS: &[OptionSpec] = &[
         "values that these flags have, whatever Mixpanel says",
     ),
     option(
+        "targeting_key_as",
+        "the name of a context key, usually \"distinct_id\"",
+        "none",
+        "this key takes the context's `targetingKey` when it is absent or null",
+    ),
+    option(
+        "attributes_as_custom_properties",
+        "true or false",
+        "false",
+        "true: rules see the context's top-level attributes too, where `custom_properties` has no such key",
+    ),
+    option(
         "proxy",
         "the URL of a proxy, or \"\" for none",
         "from HTTPS_PROXY or ALL_PROXY",

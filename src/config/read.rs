@@ -9,6 +9,7 @@ use serde::de::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{Config, Credentials, OPTIONS, ServiceAccount};
+use crate::context::View;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, json_kind, without_position};
 use crate::value::RawPairs;
@@ -71,6 +72,7 @@ pub(super) fn config(json: &str) -> Result<Config, Error> {
         definitions_path,
         definitions_cache_dir: fields.path("definitions_cache_dir")?,
         overrides: overrides(fields.object("overrides")?)?,
+        view: view(&mut fields)?,
         report_exposures: fields.flag("report_exposures")?.unwrap_or(true),
         exposure_window: fields.ms("exposure_window_ms", 0..=604_800_000, 1_800_000)?,
         exposure_dedupe_capacity: fields.count("exposure_dedupe_capacity", 0..=16_777_216, 65_536)?,
@@ -116,6 +118,13 @@ fn overrides(json: Option<Box<str>>) -> Result<HashMap<Box<str>, FlagValue>, Err
         overrides.insert(key.into(), value);
     }
     Ok(overrides)
+}
+
+fn view(fields: &mut Fields<'_>) -> Result<Option<View>, Error> {
+    let targeting_key_as = fields.text("targeting_key_as")?;
+    let attributes_as_custom_properties = fields.flag("attributes_as_custom_properties")?.unwrap_or(false);
+    let any = targeting_key_as.is_some() || attributes_as_custom_properties;
+    Ok(any.then_some(View { targeting_key_as, attributes_as_custom_properties }))
 }
 
 fn wrapper(wrapper: Option<Box<str>>) -> Result<Option<Box<str>>, Error> {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
 use super::wire::{self, Number, Object, Pairs};
-use super::{Choice, Condition, Flag, Group, Rollout, fault};
+use super::{Choice, Condition, Flag, Group, Rollout, Serial, fault};
 use crate::bucket::fraction;
 use crate::error::place;
 use crate::outcome::Reason;
@@ -53,6 +53,7 @@ pub(super) fn flag(json: &str) -> Result<(Flag, Vec<String>), String> {
         experiment_id: wire.experiment_id.map(|id| id.0.into()),
         is_experiment_active: wire.is_experiment_active,
         properties: if all { Properties::All } else { Properties::Only(names.into_iter().collect()) },
+        serial: Serial::default(),
     };
     Ok((flag, unchecked))
 }

@@ -35,6 +35,17 @@ impl Symbol {
         })
     }
 
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Symbol::Equal => "===",
+            Symbol::NotEqual => "!==",
+            Symbol::Less => "<",
+            Symbol::LessOrEqual => "<=",
+            Symbol::Greater => ">",
+            Symbol::GreaterOrEqual => ">=",
+        }
+    }
+
     fn holds(self, order: Ordering) -> bool {
         match self {
             Symbol::Equal => order.is_eq(),

@@ -8,7 +8,7 @@ use crate::value::{Object, Value, fold};
 use super::ecma::number_text;
 use super::evaluate::Evaluator;
 use super::operand::Operand;
-use super::{Properties, RuleError, parse};
+use super::{Properties, RuleError, explain, parse};
 
 /// A compiled legacy definition.
 #[derive(Debug, PartialEq)]
@@ -48,6 +48,12 @@ impl Legacy {
     /// Whether every property is there and has the text that is expected, ignoring case.
     pub(crate) fn matches(&self, data: &Object<'_>) -> bool {
         self.pairs.iter().all(|pair| pair.holds(data))
+    }
+
+    /// Appends the definition as JSON, with the properties that it reads of `data`.
+    pub(crate) fn explain(&self, data: Option<&Object<'_>>, out: &mut String) {
+        let pairs = self.pairs.iter().map(|pair| (&*pair.name, pair.expected.as_deref()));
+        explain::tell_pairs(out, pairs, data);
     }
 
     /// Without the properties that this leaves out, the definition comes out the same.

@@ -1,6 +1,6 @@
 //! Rules: JSON Logic as json-logic-js runs it, over folded data. The only place that knows JSON Logic.
 //!
-//! [`parse`] reads a rule within bounds, [`compile`] turns it into a tree, [`evaluate`] walks the tree, [`operators`] holds
+//! [`parse`] reads a rule within bounds, [`compile`] turns it into a tree, [`evaluate`] walks the tree, [`explain`] tells it, [`operators`] holds
 //! the names of all and, with [`access`], [`text`] and [`custom`], what takes its operands evaluated; [`operand`] has the
 //! language's values and [`ecma`] their conversions.
 
@@ -10,6 +10,7 @@ mod custom;
 mod datetime;
 mod ecma;
 mod evaluate;
+mod explain;
 mod legacy;
 mod operand;
 mod operators;
@@ -72,6 +73,11 @@ impl Rule {
     pub(crate) fn matches(&self, data: &Object<'_>) -> bool {
         let evaluator = Evaluator::default();
         evaluator.eval(&self.root, &Operand::Object(data)).is_ok_and(|result| result.truthy())
+    }
+
+    /// Appends the rule as JSON, with the value of each of its parts for `data`.
+    pub(crate) fn explain(&self, data: Option<&Object<'_>>, out: &mut String) {
+        explain::tell(out, &self.root, data);
     }
 
     /// Without the properties that this leaves out, the rule comes out the same.

@@ -91,6 +91,11 @@ impl Operator {
         })
     }
 
+    /// The name, for people; `?:` goes by `if`.
+    pub(super) fn name(self) -> &'static str {
+        NAMES.into_iter().find(|name| Operator::named(name) == Some(self)).unwrap_or_default()
+    }
+
     /// Whether its second operand is evaluated over elements instead of the data.
     pub(super) fn has_body(self) -> bool {
         matches!(
@@ -104,6 +109,45 @@ impl Operator {
         )
     }
 }
+
+const NAMES: [&str; 36] = [
+    "var",
+    "missing",
+    "missing_some",
+    "if",
+    "and",
+    "or",
+    "==",
+    "===",
+    "!=",
+    "!==",
+    "!",
+    "!!",
+    ">",
+    ">=",
+    "<",
+    "<=",
+    "max",
+    "min",
+    "+",
+    "-",
+    "*",
+    "/",
+    "%",
+    "map",
+    "reduce",
+    "filter",
+    "all",
+    "none",
+    "some",
+    "merge",
+    "in",
+    "cat",
+    "substr",
+    "log",
+    "semver_compare",
+    "datetime_compare",
+];
 
 /// A search among so many elements is part of its step; a longer one costs a step for each.
 const FREE_ITEMS: usize = 32;

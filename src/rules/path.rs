@@ -1,5 +1,7 @@
 //! What `var` follows: own properties, array indexes, `length`.
 
+use std::fmt;
+
 use crate::value::Value;
 
 use super::ecma::number_text;
@@ -85,6 +87,18 @@ impl Path {
         }
         // A made array may hold undefined, which is nothing.
         Ok(found.filter(|found| !matches!(found, Operand::Undefined)))
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, segment) in self.segments.iter().enumerate() {
+            if index > 0 {
+                f.write_str(".")?;
+            }
+            f.write_str(&segment.name)?;
+        }
+        Ok(())
     }
 }
 

@@ -1,6 +1,7 @@
 //! Semantic versions, official grammar, compared without an allocation.
 
 use std::cmp::Ordering;
+use std::fmt;
 
 use super::ecma;
 
@@ -36,6 +37,14 @@ impl<'a> Version<&'a str> {
 
     pub(super) fn to_owned(&self) -> Version<Box<str>> {
         Version { core: self.core.map(Into::into), prerelease: self.prerelease.map(Into::into) }
+    }
+}
+
+impl fmt::Display for Version<Box<str>> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [major, minor, patch] = &self.core;
+        write!(f, "{major}.{minor}.{patch}")?;
+        self.prerelease.as_ref().map_or(Ok(()), |prerelease| write!(f, "-{prerelease}"))
     }
 }
 

@@ -69,3 +69,21 @@ pub(crate) fn text_of(json: &RawValue) -> Option<String> {
 pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
+
+/// Prints what a suite came to, and appends it to the file that `MPFLAGS_REPORT` names, for `make conformance`.
+#[allow(dead_code, clippy::print_stdout, reason = "not every test runs vectors")]
+pub(crate) fn report(layer: &str, suite: &str, passed: usize, skipped: usize, reason: &str) {
+    println!(
+        "{suite}: {passed} of {} vectors, {skipped} skipped{}{reason}",
+        passed + skipped,
+        if skipped > 0 { ": " } else { "" }
+    );
+    if let Some(path) = std::env::var_os("MPFLAGS_REPORT") {
+        use std::io::Write;
+        let line = serde_json::json!({
+            "layer": layer, "suite": suite, "passed": passed, "skipped": skipped, "reason": reason,
+        });
+        let mut file = fs::OpenOptions::new().append(true).create(true).open(path).unwrap();
+        file.write_all(format!("{line}\n").as_bytes()).unwrap();
+    }
+}

@@ -9,6 +9,7 @@ use crate::client::{milliseconds, mpflags_client};
 use crate::context::mpflags_context;
 use crate::error::{Failure, mpflags_error};
 use crate::evaluation::mpflags_evaluation;
+use crate::events::mpflags_text;
 use crate::guard;
 use crate::handle;
 use crate::status::{MPFLAGS_INVALID_ARGUMENT, MPFLAGS_UNKNOWN_BIT, mpflags_status};
@@ -167,6 +168,34 @@ pub unsafe extern "C" fn mpflags_client_evaluate(
         let empty = Context::default();
         let evaluation = client.evaluate(key, context.map_or(&empty, mpflags_context::core), ask);
         handle::give(out, evaluation.into());
+        Ok(())
+    })
+}
+
+/// Tells how flag `key` comes to what it gives for `context`, as a JSON object for people and tools: `flag`, `step` (what
+/// decided), `subject`, `rollouts` (each that was asked: salt, bucket, percentage, the rule with the value of its parts),
+/// `choice` (the split's table with its bucket, or the one variant that is left), and what came out: `variant`, `value`,
+/// `reason`, `error_code`, `message`, `metadata`. Reports no exposure. A NULL context is the empty one.
+///
+/// The caller frees `*out` with `mpflags_text_free`. On failure `*out` is as it was: `MPFLAGS_INVALID_ARGUMENT` for a remote
+/// client, for which Mixpanel decides, unless the flag is overridden. Any thread. Costs many times what an evaluation does.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mpflags_client_explain(
+    client: Option<&mpflags_client>,
+    key: *const c_char,
+    key_len: usize,
+    context: Option<&mpflags_context>,
+    out: Option<&mut MaybeUninit<*mut mpflags_text>>,
+    err: Option<&mut MaybeUninit<*mut mpflags_error>>,
+) -> mpflags_status {
+    guard::status(client, err, || {
+        let client = handle::required("client", client)?.core();
+        let out = handle::required_out("out", out)?;
+        // SAFETY: the caller lends `key_len` bytes at `key` for the call, or passes NULL.
+        let key = unsafe { strings::text("key", key, key_len) }?;
+        let empty = Context::default();
+        let explanation = client.explain(key, context.map_or(&empty, mpflags_context::core))?;
+        handle::give(out, explanation.into());
         Ok(())
     })
 }

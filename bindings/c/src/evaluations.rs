@@ -3,7 +3,7 @@
 use std::ffi::c_char;
 use std::mem::MaybeUninit;
 
-use mpflags_core::{Ask, Context};
+use mpflags_core::{Answer, Ask, Context, Evaluation};
 
 use crate::client::{milliseconds, mpflags_client};
 use crate::context::mpflags_context;
@@ -18,11 +18,18 @@ use crate::strings::{self, Text, mpflags_str};
 /// What every flag gave for one context, in order of key. Immutable; any thread may read it.
 pub struct mpflags_evaluations {
     items: Vec<mpflags_evaluation>,
+    answers: Box<[u64]>,
     failure: i32,
     message: Option<Text>,
 }
 
 const _: () = handle::shared::<mpflags_evaluations>();
+
+impl mpflags_evaluations {
+    pub(crate) fn answers(&self) -> &[u64] {
+        &self.answers
+    }
+}
 
 /// Evaluates every flag: of a local client all that it holds, of a remote one those that the user is in, with one
 /// request; and the overrides. Reports no exposure: `mpflags_client_track_exposure` does, for what is shown. `options` is
@@ -49,7 +56,9 @@ pub extern "C" fn mpflags_client_evaluate_all(
         let ask = Ask::new().within(milliseconds(timeout_ms));
         let all = client.evaluate_all(context.map_or(&empty, mpflags_context::core), ask);
         let failure = all.failure();
+        let answer = |e: &Evaluation| e.answer().map_or(0, Answer::number);
         let evaluations = mpflags_evaluations {
+            answers: all.as_slice().iter().map(answer).collect(),
             failure: failure.map_or(MPFLAGS_ERROR_NONE, |(code, _)| code_of(code)),
             message: failure.map(|(_, message)| Text::new(message)),
             items: all.into_iter().map(mpflags_evaluation::from).collect(),

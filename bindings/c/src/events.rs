@@ -112,6 +112,12 @@ pub struct mpflags_text(Text);
 
 const _: () = handle::shared::<mpflags_text>();
 
+impl From<String> for mpflags_text {
+    fn from(text: String) -> Self {
+        mpflags_text(Text::new(text))
+    }
+}
+
 /// Tells what became of events, as a JSON object: `enqueued`, `sent`, `deduplicated`, `dropped` (`queue_full`, `rejected`,
 /// `shutdown`), `without_distinct_id`, `queue_length`, `remote_in_flight` (remote evaluations under way, whether or not
 /// anybody waits for them), and `last_error` with its `message` and `time` (ms since 1970), or null.
@@ -127,7 +133,7 @@ pub extern "C" fn mpflags_client_statistics(
     guard::status(client, err, || {
         let client = handle::required("client", client)?.core();
         let out = handle::required_out("out", out)?;
-        handle::give(out, mpflags_text(Text::new(client.statistics())));
+        handle::give(out, client.statistics().into());
         Ok(())
     })
 }

@@ -97,6 +97,8 @@ static mpflags_status people_update(const struct call *c)
 static mpflags_status flush(const struct call *c) { return mpflags_client_flush(c->client, 0, NULL, c->err); }
 static mpflags_status statistics(const struct call *c)
 { return mpflags_client_statistics(c->client, (mpflags_text **)c->out, c->err); }
+static mpflags_status explain(const struct call *c)
+{ return mpflags_client_explain(c->client, c->text, c->text_len, c->context, (mpflags_text **)c->out, c->err); }
 
 static void free_client(void *p) { mpflags_client_free(p); }
 static void free_context(void *p) { mpflags_context_free(p); }
@@ -143,6 +145,7 @@ static const struct row {
      .client = true, .text_empty = MPFLAGS_INVALID_ARGUMENT, .second_empty = MPFLAGS_INVALID_ARGUMENT,
      .third_empty = MPFLAGS_INVALID_ARGUMENT, .shut_down = MPFLAGS_CLOSED},
     {.name = "client_flush", .call = flush, .client = true, .shut_down = MPFLAGS_CLOSED},
+    {.name = "client_explain", .call = explain, .text = "boolean", .client = true, .free = free_text},
     {.name = "client_statistics", .call = statistics, .client = true, .free = free_text},
     {.name = "client_shutdown", .call = shut, .client = true},
 };
@@ -465,6 +468,75 @@ static void evaluations(void)
     mpflags_evaluation_free(missing);
 }
 
+/* Misuse of what has no status: 0, and the evaluation behind a number that is no answer is the caller's. */
+static void packed(void)
+{
+    static const char bad[] = "a\xff";
+    mpflags_client *client = new_client();
+    static const char user[] = "{\"id\": \"u1\"}";
+    uint64_t answer = mpflags_client_evaluate_packed(client, MPFLAGS_S("boolean"), user, sizeof user - 1, MPFLAGS_TYPE_BOOLEAN);
+    CHECK(answer % 2 == 1 && answer > MPFLAGS_ANSWER_DISABLED);
+    CHECK(mpflags_client_evaluate_packed_z(client, "boolean", user, MPFLAGS_TYPE_BOOLEAN) == answer);
+    CHECK(mpflags_client_evaluate_packed(NULL, MPFLAGS_S("boolean"), user, sizeof user - 1, 0) == 0);
+    CHECK(mpflags_client_evaluate_packed(client, NULL, 3, user, sizeof user - 1, 0) == 0);
+    CHECK(mpflags_client_evaluate_packed(client, bad, sizeof bad - 1, user, sizeof user - 1, 0) == 0);
+    CHECK(mpflags_client_evaluate_packed(client, MPFLAGS_S("boolean"), NULL, 3, 0) == 0);
+    CHECK(mpflags_client_evaluate_packed(client, MPFLAGS_S("boolean"), bad, sizeof bad - 1, 0) == 0);
+    CHECK(mpflags_client_evaluate_packed(client, MPFLAGS_S("boolean"), user, sizeof user - 1, 6) == 0);
+    CHECK(mpflags_client_evaluate_packed(client, MPFLAGS_S("boolean"), user, sizeof user - 1, 2 << 8) == 0);
+    CHECK(mpflags_client_evaluate_packed_z(NULL, "boolean", user, 0) == 0);
+    CHECK(mpflags_client_evaluate_packed_z(client, NULL, user, 0) == 0);
+    CHECK(mpflags_client_evaluate_packed_z(client, bad, user, 0) == 0);
+    CHECK(mpflags_client_evaluate_packed_z(client, "boolean", bad, 0) == 0);
+    /* A NULL context is the empty one, and a missing key an error: an evaluation, at an even address. */
+    uint64_t pointer = mpflags_client_evaluate_packed_z(client, "boolean", NULL, 0);
+    mpflags_evaluation *missing = (mpflags_evaluation *)(uintptr_t)pointer;
+    CHECK(pointer % 2 == 0 && mpflags_evaluation_error_code(missing) == MPFLAGS_ERROR_TARGETING_KEY_MISSING);
+    CHECK(mpflags_evaluation_answer(missing) == 0 && mpflags_evaluation_answer(NULL) == 0);
+    mpflags_evaluation_free(missing);
+
+    mpflags_evaluation *told = mpflags_client_answer(client, MPFLAGS_S("boolean"), answer);
+    CHECK(mpflags_evaluation_boolean(told) && mpflags_evaluation_answer(told) == answer);
+    /* Nobody is told of: there is no user in it. */
+    CHECK(mpflags_client_track_exposure(client, told, NULL) == MPFLAGS_INVALID_ARGUMENT);
+    mpflags_evaluation_free(told);
+    told = mpflags_client_answer(client, MPFLAGS_S("nowhere"), MPFLAGS_ANSWER_NO_MATCH);
+    CHECK(mpflags_evaluation_reason(told) == MPFLAGS_REASON_DEFAULT && !mpflags_evaluation_has_value(told));
+    mpflags_evaluation_free(told);
+    told = mpflags_client_answer(client, MPFLAGS_S("nowhere"), MPFLAGS_ANSWER_DISABLED);
+    CHECK(mpflags_evaluation_reason(told) == MPFLAGS_REASON_DISABLED && !mpflags_evaluation_has_value(told));
+    mpflags_evaluation_free(told);
+    CHECK(mpflags_client_answer(NULL, MPFLAGS_S("boolean"), answer) == NULL);
+    CHECK(mpflags_client_answer(client, NULL, 3, answer) == NULL);
+    CHECK(mpflags_client_answer(client, bad, sizeof bad - 1, answer) == NULL);
+    CHECK(mpflags_client_answer(client, MPFLAGS_S("int"), answer) == NULL);
+    CHECK(mpflags_client_answer(client, MPFLAGS_S("none"), answer) == NULL);
+    /* Numbers that nothing gave: even, of a variant beyond the last, of no reason, beyond every definition. */
+    CHECK(mpflags_client_answer(client, MPFLAGS_S("boolean"), answer - 1) == NULL);
+    CHECK(mpflags_client_answer(client, MPFLAGS_S("boolean"), answer | 0xffffu << 5) == NULL);
+    CHECK(mpflags_client_answer(client, MPFLAGS_S("boolean"), answer | 7 << 2) == NULL);
+    CHECK(mpflags_client_answer(client, MPFLAGS_S("boolean"), UINT64_MAX) == NULL);
+    CHECK(mpflags_client_answer(client, MPFLAGS_S("boolean"), 0) == NULL);
+
+    /* Among all: the same number, and 0 for what has none. */
+    mpflags_context *context = new_context();
+    mpflags_evaluations *every = NULL;
+    CHECK(mpflags_client_set_override(client, MPFLAGS_S("int"), MPFLAGS_S("7"), NULL) == MPFLAGS_OK);
+    CHECK(mpflags_client_evaluate_all(client, context, 0, 0, &every, NULL) == MPFLAGS_OK);
+    const uint64_t *answers = mpflags_evaluations_answers(every);
+    for (size_t i = 0; i < mpflags_evaluations_count(every); i++) {
+        const mpflags_evaluation *evaluation = mpflags_evaluations_at(every, i);
+        CHECK(answers[i] == mpflags_evaluation_answer(evaluation));
+        if (evaluation == mpflags_evaluations_find(every, MPFLAGS_S("boolean"))) CHECK(answers[i] == answer);
+        if (evaluation == mpflags_evaluations_find(every, MPFLAGS_S("int"))) CHECK(answers[i] == 0);
+        if (evaluation == mpflags_evaluations_find(every, MPFLAGS_S("bad"))) CHECK(answers[i] == 0);
+    }
+    CHECK(mpflags_evaluations_answers(NULL) == NULL);
+    mpflags_evaluations_free(every);
+    mpflags_context_free(context);
+    mpflags_client_free(client);
+}
+
 static void nulls(void)
 {
     CHECK(!mpflags_evaluation_has_value(NULL) && mpflags_evaluation_kind(NULL) == MPFLAGS_KIND_NONE);
@@ -566,6 +638,7 @@ int main(void)
     values();
     evaluations();
     all();
+    packed();
     nulls();
     outliving();
     messages();

@@ -43,6 +43,7 @@ static_assert(MPFLAGS_LEVEL_NONE == 0 && MPFLAGS_LEVEL_DEBUG == 1 && MPFLAGS_LEV
 static_assert(MPFLAGS_LEVEL_WARNING == 3 && MPFLAGS_LEVEL_ERROR == 4, "level");
 
 static_assert(MPFLAGS_ENCODING_JSON == 1, "encoding");
+static_assert(MPFLAGS_ANSWER_NO_MATCH == 1 && MPFLAGS_ANSWER_DISABLED == 3, "answers");
 
 static_assert(sizeof(mpflags_status) == 4, "a status is an int32_t");
 static_assert(sizeof(mpflags_str) == sizeof(char *) + sizeof(size_t), "no padding");

@@ -91,6 +91,7 @@ int main(void)
     CLIENT_STATUS(client_people_update, client, MPFLAGS_S("$set"), MPFLAGS_S("u"), MPFLAGS_S("{}"));
     CLIENT_STATUS(client_flush, client, 0, NULL);
     CLIENT_STATUS(client_statistics, client, &no_text);
+    CLIENT_STATUS(client_explain, client, MPFLAGS_S("on"), context, &no_text);
     CLIENT_STATUS(client_set_override, client, MPFLAGS_S("on"), MPFLAGS_S("false"));
     CLIENT_STATUS(client_clear_override, client, MPFLAGS_S("on"));
     CLIENT_STATUS(client_wait_ready, client, 0);
@@ -106,6 +107,9 @@ int main(void)
     CLIENT_VALUE(client_get_boolean, == true, client, MPFLAGS_S("none"), context, 1);
     CLIENT_VALUE(client_get_int64, == -7, client, MPFLAGS_S("one"), context, -7);
     CLIENT_VALUE(client_get_double, == -7.5, client, MPFLAGS_S("one"), context, -7.5);
+    CLIENT_VALUE(client_evaluate_packed, == 0, client, MPFLAGS_S("on"), MPFLAGS_S("{}"), 0);
+    CLIENT_VALUE(client_evaluate_packed_z, == 0, client, "on", "{}", 0);
+    CLIENT_VALUE(client_answer, == NULL, client, MPFLAGS_S("on"), MPFLAGS_ANSWER_NO_MATCH);
     CLIENT_VALUE(client_state, == MPFLAGS_STATE_NONE, client);
     /* None of them had an effect. */
     CHECK(mpflags_client_get_boolean(client, MPFLAGS_S("on"), context, 0));
@@ -119,6 +123,7 @@ int main(void)
     VALUE(evaluation_error_code, == MPFLAGS_ERROR_NONE, evaluation);
     VALUE(evaluation_is_experiment_active, == MPFLAGS_EXPERIMENT_UNKNOWN, evaluation);
     VALUE(evaluation_is_qa_tester, == false, evaluation);
+    VALUE(evaluation_answer, == 0, evaluation);
     TEXT(evaluation_string, evaluation);
     TEXT(evaluation_json, evaluation);
     TEXT(evaluation_variant, evaluation);
@@ -141,6 +146,7 @@ int main(void)
     CHECK(mpflags_client_evaluate_all(client, context, 0, 0, &evaluations, NULL) == MPFLAGS_OK);
     VALUE(evaluations_count, == 0, evaluations);
     VALUE(evaluations_at, == NULL, evaluations, 0);
+    VALUE(evaluations_answers, == NULL, evaluations);
     VALUE(evaluations_find, == NULL, evaluations, MPFLAGS_S("on"));
     VALUE(evaluations_failure, == MPFLAGS_ERROR_NONE, evaluations);
     TEXT(evaluations_message, evaluations);

@@ -89,12 +89,23 @@ fn the_remote_example_works() {
     assert_eq!(refused.stderr, b"no answer: Mixpanel refused the credentials: HTTP 401\n");
 }
 
+/// Each example of the README stands behind the path of its file, which the tests of its language compile and run.
 #[test]
 fn the_readme_shows_the_examples_as_they_are() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
-    for name in ["bindings/c/examples/first.c", "bindings/c/examples/remote.c"] {
-        let source = fs::read_to_string(root().join(name)).unwrap();
-        let shown = format!("<!-- {name} -->\n```c\n{source}```\n<!-- end -->");
-        assert!(readme.contains(&shown), "the README shows another text than {name}");
+    let mut shown = Vec::new();
+    for part in readme.split("\n<!-- ").skip(1) {
+        let Some((name, rest)) = part.split_once(" -->\n```") else { continue };
+        if !name.contains('/') {
+            continue;
+        }
+        let source = fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let (_, code) = rest.split_once('\n').unwrap();
+        let text = format!("{}\n```\n<!-- end -->", source.trim_end());
+        assert!(code.starts_with(&text), "the README shows another text than {name}");
+        shown.push(name.split('/').nth(1).unwrap().to_owned());
+    }
+    for language in ["c", "cpp", "go", "python"] {
+        assert!(shown.iter().any(|name| name == language), "no example of {language} in the README: {shown:?}");
     }
 }

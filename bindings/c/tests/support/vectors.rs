@@ -25,6 +25,22 @@ pub(crate) trait Vector: DeserializeOwned {
     fn why(&self) -> &str;
 }
 
+/// A vector of a suite that C does not run.
+#[derive(Deserialize)]
+pub(crate) struct Counted {
+    name: String,
+    why: String,
+}
+
+impl Vector for Counted {
+    fn name(&self) -> &str {
+        &self.name
+    }
+    fn why(&self) -> &str {
+        &self.why
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Case {
@@ -135,4 +151,22 @@ pub(crate) fn document(flags: &RawValue) -> String {
 /// The string that `json` is, if it is one: the way to write what JSON values cannot carry.
 pub(crate) fn text_of(json: &RawValue) -> Option<String> {
     serde_json::from_str::<String>(json.get()).ok()
+}
+
+/// Prints what a suite came to, and appends it to the file that `MPFLAGS_REPORT` names, for `make conformance`.
+#[allow(dead_code, clippy::print_stdout, reason = "not every test runs vectors")]
+pub(crate) fn report(layer: &str, suite: &str, passed: usize, skipped: usize, reason: &str) {
+    println!(
+        "{suite}: {passed} of {} vectors, {skipped} skipped{}{reason}",
+        passed + skipped,
+        if skipped > 0 { ": " } else { "" }
+    );
+    if let Some(path) = std::env::var_os("MPFLAGS_REPORT") {
+        use std::io::Write;
+        let line = serde_json::json!({
+            "layer": layer, "suite": suite, "passed": passed, "skipped": skipped, "reason": reason,
+        });
+        let mut file = fs::OpenOptions::new().append(true).create(true).open(path).unwrap();
+        file.write_all(format!("{line}\n").as_bytes()).unwrap();
+    }
 }

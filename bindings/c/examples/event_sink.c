@@ -1,0 +1,46 @@
+/* Exposures into a pipeline of the program's own: each comes out of the item stream as JSON, and none is sent to Mixpanel.
+ *
+ *   event_sink '{"token": "YOUR_PROJECT_TOKEN", "event_sink": true}' >events.jsonl
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include <mpflags.h>
+
+/* Called on the thread mpflags-poll, one item at a time; shutdown hands over the last events before it returns. */
+static void take(const mpflags_item *item, void *user_data)
+{
+    FILE *out = user_data;
+    if (mpflags_item_kind(item) == MPFLAGS_ITEM_EVENT)
+        fprintf(out, "%s\n", mpflags_item_event(item).ptr);
+    else if (mpflags_item_kind(item) == MPFLAGS_ITEM_LOG)
+        fprintf(stderr, "mpflags: %s\n", mpflags_item_message(item).ptr);
+}
+
+int main(int argc, char **argv)
+{
+    static const char *const users[] = {"{\"distinct_id\": \"user-1\"}", "{\"distinct_id\": \"user-2\"}"};
+    const char *config = argc == 2 ? argv[1] : "{}";
+    mpflags_client *client = NULL;
+    mpflags_error *error = NULL;
+    uint64_t undelivered = 0;
+    int status = 1;
+
+    if (mpflags_client_new(config, strlen(config), &client, &error) == MPFLAGS_OK
+        && mpflags_client_set_callback(client, take, stdout, NULL, &error) == MPFLAGS_OK
+        && mpflags_client_start(client, &error) == MPFLAGS_OK
+        && mpflags_client_wait_ready(client, 10000, &error) == MPFLAGS_OK) {
+        for (int i = 0; i < 2; i++) {
+            mpflags_context *user = NULL;
+            if (mpflags_context_new_json(users[i], strlen(users[i]), &user, &error) != MPFLAGS_OK) break;
+            int64_t size = mpflags_client_get_int64(client, MPFLAGS_S("search-page-size"), user, 10);
+            fprintf(stderr, "page size of user %d: %d\n", i + 1, (int)size);
+            mpflags_context_free(user);
+        }
+        if (error == NULL && mpflags_client_shutdown(client, 5000, &undelivered, &error) == MPFLAGS_OK) status = undelivered != 0;
+    }
+    if (error != NULL) fprintf(stderr, "event_sink: %s\n", mpflags_error_message(error).ptr);
+    mpflags_error_free(error);
+    mpflags_client_free(client);
+    return status;
+}

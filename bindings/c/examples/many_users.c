@@ -1,0 +1,72 @@
+/* One flag for many users: a distinct_id per line of standard input. Tells how many got which variant.
+ *
+ *   many_users '{"token": "YOUR_PROJECT_TOKEN"}' button-color <users.txt
+ *
+ * The exposures are left out: counting shows nobody anything. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <mpflags.h>
+
+enum { VARIANTS = 64 };
+static struct { char name[64]; unsigned long users; } counts[VARIANTS];
+
+static void count(const char *name)
+{
+    for (int i = 0; i < VARIANTS; i++) {
+        if (counts[i].users == 0) snprintf(counts[i].name, sizeof counts[i].name, "%s", name);
+        if (strncmp(counts[i].name, name, sizeof counts[i].name - 1) == 0) {
+            counts[i].users++;
+            return;
+        }
+    }
+}
+
+/* Ends the program when a call failed. */
+static void check(mpflags_status status, mpflags_error *const *error)
+{
+    if (status == MPFLAGS_OK) return;
+    fprintf(stderr, "many_users: %s\n", mpflags_error_message(*error).ptr);
+    exit(1);
+}
+
+/* Writes {"distinct_id": "..."}: a quote and a backslash are the characters of a line that JSON wants escaped. */
+static size_t context_of(const char *user, char *json, size_t size)
+{
+    size_t at = (size_t)snprintf(json, size, "{\"distinct_id\": \"");
+    for (; *user != '\0' && at + 4 < size; user++) {
+        if (*user == '"' || *user == '\\') json[at++] = '\\';
+        json[at++] = *user;
+    }
+    return at + (size_t)snprintf(json + at, size - at, "\"}");
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 3) {
+        fprintf(stderr, "usage: many_users CONFIG FLAG <USERS\n");
+        return 2;
+    }
+    mpflags_client *client = NULL;
+    mpflags_error *error = NULL;
+    check(mpflags_client_new(argv[1], strlen(argv[1]), &client, &error), &error);
+    check(mpflags_client_start(client, &error), &error);
+    check(mpflags_client_wait_ready(client, 10000, &error), &error);
+
+    char user[256], json[600];
+    while (fgets(user, sizeof user, stdin)) {
+        user[strcspn(user, "\r\n")] = '\0';
+        mpflags_context *context = NULL;
+        mpflags_evaluation *evaluation = NULL;
+        check(mpflags_context_new_json(json, context_of(user, json, sizeof json), &context, &error), &error);
+        check(mpflags_client_evaluate(client, argv[2], strlen(argv[2]), context, MPFLAGS_TYPE_ANY,
+                                      MPFLAGS_OPTION_NO_EXPOSURE, 0, &evaluation, &error), &error);
+        count(mpflags_evaluation_has_value(evaluation) ? mpflags_evaluation_variant(evaluation).ptr : "(default)");
+        mpflags_evaluation_free(evaluation);
+        mpflags_context_free(context);
+    }
+    for (int i = 0; i < VARIANTS && counts[i].users > 0; i++) printf("%s %lu\n", counts[i].name, counts[i].users);
+    mpflags_client_free(client);
+    return 0;
+}

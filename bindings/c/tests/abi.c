@@ -1,0 +1,82 @@
+/* What programs compiled against this header rely on, beside the numbers and layouts in layout.c: each function and its
+ * type. A function that is gone, or one of another type, does not compile. A new one is added at its place; a line is
+ * changed only with another MPFLAGS_ABI_VERSION. The section for bindings is not part of it. Compiled, not run, by
+ * packaging/tests/abi. */
+#include "mpflags.h"
+
+/* A status is signed. */
+char a_status_is_signed[(mpflags_status)-1 < 0 ? 1 : -1];
+
+/* The members' types, which sizes do not tell. */
+mpflags_str a_str;
+const char **a_ptr = &a_str.ptr;
+size_t *a_len = &a_str.len;
+
+/* Callbacks, as a program defines them. */
+void take(const mpflags_item *item, void *user_data);
+void drop(void *user_data);
+mpflags_callback a_callback = take;
+mpflags_drop a_drop = drop;
+
+uint32_t (*p_mpflags_abi_version)(void) = mpflags_abi_version;
+uint32_t (*p_mpflags_abi_revision)(void) = mpflags_abi_revision;
+mpflags_str (*p_mpflags_version)(void) = mpflags_version;
+mpflags_status (*p_mpflags_error_status)(const mpflags_error *) = mpflags_error_status;
+mpflags_str (*p_mpflags_error_message)(const mpflags_error *) = mpflags_error_message;
+void (*p_mpflags_error_free)(mpflags_error *) = mpflags_error_free;
+mpflags_status (*p_mpflags_client_new)(const char *, size_t, mpflags_client **, mpflags_error **) = mpflags_client_new;
+mpflags_status (*p_mpflags_client_start)(const mpflags_client *, mpflags_error **) = mpflags_client_start;
+mpflags_status (*p_mpflags_client_wait_ready)(const mpflags_client *, uint32_t, mpflags_error **) = mpflags_client_wait_ready;
+int32_t (*p_mpflags_client_state)(const mpflags_client *) = mpflags_client_state;
+mpflags_status (*p_mpflags_client_shutdown)(const mpflags_client *, uint32_t, uint64_t *, mpflags_error **) = mpflags_client_shutdown;
+void (*p_mpflags_client_free)(mpflags_client *) = mpflags_client_free;
+mpflags_status (*p_mpflags_context_new_json)(const char *, size_t, mpflags_context **, mpflags_error **) = mpflags_context_new_json;
+void (*p_mpflags_context_free)(mpflags_context *) = mpflags_context_free;
+bool (*p_mpflags_client_get_boolean)(const mpflags_client *, const char *, size_t, const mpflags_context *, int32_t) = mpflags_client_get_boolean;
+int64_t (*p_mpflags_client_get_int64)(const mpflags_client *, const char *, size_t, const mpflags_context *, int64_t) = mpflags_client_get_int64;
+double (*p_mpflags_client_get_double)(const mpflags_client *, const char *, size_t, const mpflags_context *, double) = mpflags_client_get_double;
+mpflags_status (*p_mpflags_client_evaluate)(const mpflags_client *, const char *, size_t, const mpflags_context *, uint32_t, uint32_t, uint32_t, mpflags_evaluation **, mpflags_error **) = mpflags_client_evaluate;
+mpflags_status (*p_mpflags_client_explain)(const mpflags_client *, const char *, size_t, const mpflags_context *, mpflags_text **, mpflags_error **) = mpflags_client_explain;
+mpflags_status (*p_mpflags_client_set_override)(const mpflags_client *, const char *, size_t, const char *, size_t, mpflags_error **) = mpflags_client_set_override;
+mpflags_status (*p_mpflags_client_clear_override)(const mpflags_client *, const char *, size_t, mpflags_error **) = mpflags_client_clear_override;
+bool (*p_mpflags_evaluation_has_value)(const mpflags_evaluation *) = mpflags_evaluation_has_value;
+int32_t (*p_mpflags_evaluation_kind)(const mpflags_evaluation *) = mpflags_evaluation_kind;
+bool (*p_mpflags_evaluation_boolean)(const mpflags_evaluation *) = mpflags_evaluation_boolean;
+int64_t (*p_mpflags_evaluation_int64)(const mpflags_evaluation *) = mpflags_evaluation_int64;
+double (*p_mpflags_evaluation_double)(const mpflags_evaluation *) = mpflags_evaluation_double;
+mpflags_str (*p_mpflags_evaluation_string)(const mpflags_evaluation *) = mpflags_evaluation_string;
+mpflags_str (*p_mpflags_evaluation_json)(const mpflags_evaluation *) = mpflags_evaluation_json;
+mpflags_str (*p_mpflags_evaluation_variant)(const mpflags_evaluation *) = mpflags_evaluation_variant;
+int32_t (*p_mpflags_evaluation_reason)(const mpflags_evaluation *) = mpflags_evaluation_reason;
+int32_t (*p_mpflags_evaluation_error_code)(const mpflags_evaluation *) = mpflags_evaluation_error_code;
+mpflags_str (*p_mpflags_evaluation_message)(const mpflags_evaluation *) = mpflags_evaluation_message;
+mpflags_str (*p_mpflags_evaluation_key)(const mpflags_evaluation *) = mpflags_evaluation_key;
+mpflags_str (*p_mpflags_evaluation_experiment_id)(const mpflags_evaluation *) = mpflags_evaluation_experiment_id;
+int32_t (*p_mpflags_evaluation_is_experiment_active)(const mpflags_evaluation *) = mpflags_evaluation_is_experiment_active;
+bool (*p_mpflags_evaluation_is_qa_tester)(const mpflags_evaluation *) = mpflags_evaluation_is_qa_tester;
+mpflags_str (*p_mpflags_evaluation_metadata_json)(const mpflags_evaluation *) = mpflags_evaluation_metadata_json;
+void (*p_mpflags_evaluation_free)(mpflags_evaluation *) = mpflags_evaluation_free;
+mpflags_status (*p_mpflags_client_evaluate_all)(const mpflags_client *, const mpflags_context *, uint32_t, uint32_t, mpflags_evaluations **, mpflags_error **) = mpflags_client_evaluate_all;
+size_t (*p_mpflags_evaluations_count)(const mpflags_evaluations *) = mpflags_evaluations_count;
+const mpflags_evaluation *(*p_mpflags_evaluations_at)(const mpflags_evaluations *, size_t) = mpflags_evaluations_at;
+const mpflags_evaluation *(*p_mpflags_evaluations_find)(const mpflags_evaluations *, const char *, size_t) = mpflags_evaluations_find;
+int32_t (*p_mpflags_evaluations_failure)(const mpflags_evaluations *) = mpflags_evaluations_failure;
+mpflags_str (*p_mpflags_evaluations_message)(const mpflags_evaluations *) = mpflags_evaluations_message;
+void (*p_mpflags_evaluations_free)(mpflags_evaluations *) = mpflags_evaluations_free;
+mpflags_status (*p_mpflags_client_track_exposure)(const mpflags_client *, const mpflags_evaluation *, mpflags_error **) = mpflags_client_track_exposure;
+mpflags_status (*p_mpflags_client_track)(const mpflags_client *, const char *, size_t, const char *, size_t, const char *, size_t, mpflags_error **) = mpflags_client_track;
+mpflags_status (*p_mpflags_client_people_update)(const mpflags_client *, const char *, size_t, const char *, size_t, const char *, size_t, mpflags_error **) = mpflags_client_people_update;
+mpflags_status (*p_mpflags_client_flush)(const mpflags_client *, uint32_t, uint64_t *, mpflags_error **) = mpflags_client_flush;
+mpflags_status (*p_mpflags_client_statistics)(const mpflags_client *, mpflags_text **, mpflags_error **) = mpflags_client_statistics;
+mpflags_str (*p_mpflags_text_view)(const mpflags_text *) = mpflags_text_view;
+void (*p_mpflags_text_free)(mpflags_text *) = mpflags_text_free;
+mpflags_status (*p_mpflags_client_next)(const mpflags_client *, uint32_t, mpflags_item **, mpflags_error **) = mpflags_client_next;
+int32_t (*p_mpflags_item_kind)(const mpflags_item *) = mpflags_item_kind;
+int32_t (*p_mpflags_item_level)(const mpflags_item *) = mpflags_item_level;
+int32_t (*p_mpflags_item_state)(const mpflags_item *) = mpflags_item_state;
+mpflags_str (*p_mpflags_item_message)(const mpflags_item *) = mpflags_item_message;
+size_t (*p_mpflags_item_key_count)(const mpflags_item *) = mpflags_item_key_count;
+mpflags_str (*p_mpflags_item_key)(const mpflags_item *, size_t) = mpflags_item_key;
+mpflags_str (*p_mpflags_item_event)(const mpflags_item *) = mpflags_item_event;
+void (*p_mpflags_item_free)(mpflags_item *) = mpflags_item_free;
+mpflags_status (*p_mpflags_client_set_callback)(const mpflags_client *, mpflags_callback, void *, mpflags_drop, mpflags_error **) = mpflags_client_set_callback;

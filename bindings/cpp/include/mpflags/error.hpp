@@ -1,0 +1,72 @@
+/* mpflags/error.hpp: what a call that fails throws. */
+#ifndef MPFLAGS_ERROR_HPP
+#define MPFLAGS_ERROR_HPP
+
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+#include "mpflags.h"
+#include "mpflags/names.hpp"
+
+namespace mpflags {
+
+/* Why a call failed. The message is for a person or a log: no token, secret or URL query is in it. */
+class Error : public std::runtime_error {
+  public:
+    Error(Status status, const std::string& message) : std::runtime_error(message), status_(status) {}
+    Status status() const noexcept { return status_; }
+
+  private:
+    Status status_;
+};
+
+namespace detail {
+
+inline std::string_view view(mpflags_str text) noexcept { return {text.ptr, text.len}; }
+
+struct Free {
+    void operator()(mpflags_context* handle) const noexcept { mpflags_context_free(handle); }
+    void operator()(mpflags_evaluation* handle) const noexcept { mpflags_evaluation_free(handle); }
+    void operator()(mpflags_evaluations* handle) const noexcept { mpflags_evaluations_free(handle); }
+    void operator()(mpflags_item* handle) const noexcept { mpflags_item_free(handle); }
+    void operator()(mpflags_error* handle) const noexcept { mpflags_error_free(handle); }
+    void operator()(mpflags_text* handle) const noexcept { mpflags_text_free(handle); }
+};
+
+template <class T>
+using Handle = std::unique_ptr<T, Free>;
+
+/* Throws what a call has left in `error`, unless it succeeded. A reference: the call stands beside it as an argument, and
+ * which of the two is looked at first is the compiler's choice. */
+inline void check(mpflags_status status, mpflags_error* const& error) {
+    const Handle<mpflags_error> held(error);
+    if (status != MPFLAGS_OK) {
+        throw Error(static_cast<Status>(status), std::string(view(mpflags_error_message(error))));
+    }
+}
+
+/* Throws when the library found at run time is not one that this header was made for. */
+inline void require_library() {
+    static const bool fits = [] {
+        const std::uint32_t version = mpflags_abi_version();
+        const std::uint32_t revision = mpflags_abi_revision();
+        if (version != MPFLAGS_ABI_VERSION || revision < MPFLAGS_ABI_REVISION) {
+            throw Error(Status::General,
+                        "this program was compiled for ABI version " + std::to_string(MPFLAGS_ABI_VERSION) +
+                            ", revision " + std::to_string(MPFLAGS_ABI_REVISION) +
+                            " of libmpflags; the library found is " + std::string(view(mpflags_version())) +
+                            " with ABI version " + std::to_string(version) + ", revision " + std::to_string(revision) +
+                            ": install the library that the header came with, or compile against its own header");
+        }
+        return true;
+    }();
+    static_cast<void>(fits);
+}
+
+}  // namespace detail
+
+}  // namespace mpflags
+
+#endif

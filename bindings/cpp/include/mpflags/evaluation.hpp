@@ -1,0 +1,197 @@
+/* mpflags/evaluation.hpp: what a flag gave, and what a client tells. */
+#ifndef MPFLAGS_EVALUATION_HPP
+#define MPFLAGS_EVALUATION_HPP
+
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "mpflags.h"
+#include "mpflags/error.hpp"
+#include "mpflags/names.hpp"
+
+namespace mpflags {
+
+/* A look at an evaluation that something else owns, and good as long as that is. Texts are good as long too; where there
+ * is none, `data()` is nullptr. */
+class EvaluationView {
+  public:
+    explicit EvaluationView(const mpflags_evaluation* evaluation) noexcept : evaluation_(evaluation) {}
+
+    /* Whether there is a value of the type asked for. If not, the caller's default applies. */
+    bool has_value() const noexcept { return mpflags_evaluation_has_value(evaluation_); }
+    explicit operator bool() const noexcept { return has_value(); }
+    Kind kind() const noexcept { return static_cast<Kind>(mpflags_evaluation_kind(evaluation_)); }
+    /* The value, if it is one; false or 0 for any other. Ask with a type, and `has_value` tells. */
+    bool boolean() const noexcept { return mpflags_evaluation_boolean(evaluation_); }
+    std::int64_t int64() const noexcept { return mpflags_evaluation_int64(evaluation_); }
+    double number() const noexcept { return mpflags_evaluation_double(evaluation_); }
+    std::string_view string() const noexcept { return detail::view(mpflags_evaluation_string(evaluation_)); }
+    /* The value, whatever it is, as compact JSON. */
+    std::string_view json() const noexcept { return detail::view(mpflags_evaluation_json(evaluation_)); }
+
+    std::string_view key() const noexcept { return detail::view(mpflags_evaluation_key(evaluation_)); }
+    std::string_view variant() const noexcept { return detail::view(mpflags_evaluation_variant(evaluation_)); }
+    Reason reason() const noexcept { return static_cast<Reason>(mpflags_evaluation_reason(evaluation_)); }
+    ErrorCode error_code() const noexcept { return static_cast<ErrorCode>(mpflags_evaluation_error_code(evaluation_)); }
+    /* What is wrong, where the reason is `Error`. */
+    std::string_view message() const noexcept { return detail::view(mpflags_evaluation_message(evaluation_)); }
+
+    std::string_view experiment_id() const noexcept {
+        return detail::view(mpflags_evaluation_experiment_id(evaluation_));
+    }
+    std::optional<bool> is_experiment_active() const noexcept {
+        const std::int32_t active = mpflags_evaluation_is_experiment_active(evaluation_);
+        if (active == MPFLAGS_EXPERIMENT_UNKNOWN) return std::nullopt;
+        return active == MPFLAGS_EXPERIMENT_ACTIVE;
+    }
+    bool is_qa_tester() const noexcept { return mpflags_evaluation_is_qa_tester(evaluation_); }
+    /* The three above, where there are any, as a JSON object. */
+    std::string_view metadata_json() const noexcept {
+        return detail::view(mpflags_evaluation_metadata_json(evaluation_));
+    }
+
+    const mpflags_evaluation* get() const noexcept { return evaluation_; }
+
+  private:
+    const mpflags_evaluation* evaluation_;
+};
+
+/* An evaluation of one's own; it may outlive the client. Texts of a temporary are copies, so that none dangles. */
+class Evaluation {
+  public:
+    explicit Evaluation(mpflags_evaluation* owned) noexcept : owned_(owned) {}
+
+    EvaluationView view() const& noexcept { return EvaluationView(owned_.get()); }
+    EvaluationView view() const&& = delete;
+    operator EvaluationView() const& noexcept { return view(); }
+
+    bool has_value() const noexcept { return at().has_value(); }
+    explicit operator bool() const noexcept { return at().has_value(); }
+    Kind kind() const noexcept { return at().kind(); }
+    bool boolean() const noexcept { return at().boolean(); }
+    std::int64_t int64() const noexcept { return at().int64(); }
+    double number() const noexcept { return at().number(); }
+    Reason reason() const noexcept { return at().reason(); }
+    ErrorCode error_code() const noexcept { return at().error_code(); }
+    std::optional<bool> is_experiment_active() const noexcept { return at().is_experiment_active(); }
+    bool is_qa_tester() const noexcept { return at().is_qa_tester(); }
+
+    std::string_view string() const& noexcept { return at().string(); }
+    std::string string() const&& { return std::string(at().string()); }
+    std::string_view json() const& noexcept { return at().json(); }
+    std::string json() const&& { return std::string(at().json()); }
+    std::string_view key() const& noexcept { return at().key(); }
+    std::string key() const&& { return std::string(at().key()); }
+    std::string_view variant() const& noexcept { return at().variant(); }
+    std::string variant() const&& { return std::string(at().variant()); }
+    std::string_view message() const& noexcept { return at().message(); }
+    std::string message() const&& { return std::string(at().message()); }
+    std::string_view experiment_id() const& noexcept { return at().experiment_id(); }
+    std::string experiment_id() const&& { return std::string(at().experiment_id()); }
+    std::string_view metadata_json() const& noexcept { return at().metadata_json(); }
+    std::string metadata_json() const&& { return std::string(at().metadata_json()); }
+
+  private:
+    EvaluationView at() const noexcept { return EvaluationView(owned_.get()); }
+
+    detail::Handle<mpflags_evaluation> owned_;
+};
+
+/* What every flag gave for one context, in order of key; it may outlive the client, and the looks that it gives out may
+ * not outlive it. */
+class Evaluations {
+  public:
+    explicit Evaluations(mpflags_evaluations* owned) noexcept : owned_(owned) {}
+
+    class Iterator {
+      public:
+        using iterator_category = std::input_iterator_tag;
+        using value_type = EvaluationView;
+        using difference_type = std::ptrdiff_t;
+        using pointer = void;
+        using reference = EvaluationView;
+
+        Iterator(const mpflags_evaluations* of, std::size_t at) noexcept : of_(of), at_(at) {}
+        EvaluationView operator*() const noexcept { return EvaluationView(mpflags_evaluations_at(of_, at_)); }
+        Iterator& operator++() noexcept {
+            at_++;
+            return *this;
+        }
+        Iterator operator++(int) noexcept {
+            const Iterator before = *this;
+            at_++;
+            return before;
+        }
+        bool operator==(const Iterator& other) const noexcept { return at_ == other.at_; }
+        bool operator!=(const Iterator& other) const noexcept { return at_ != other.at_; }
+
+      private:
+        const mpflags_evaluations* of_;
+        std::size_t at_;
+    };
+
+    std::size_t size() const noexcept { return mpflags_evaluations_count(owned_.get()); }
+    bool empty() const noexcept { return size() == 0; }
+    Iterator begin() const noexcept { return {owned_.get(), 0}; }
+    Iterator end() const noexcept { return {owned_.get(), size()}; }
+    std::optional<EvaluationView> find(std::string_view key) const noexcept {
+        const mpflags_evaluation* found = mpflags_evaluations_find(owned_.get(), key.data(), key.size());
+        if (found == nullptr) return std::nullopt;
+        return EvaluationView(found);
+    }
+    /* Why there are no evaluations but overrides; `None` when nothing is wrong. */
+    ErrorCode failure() const noexcept { return static_cast<ErrorCode>(mpflags_evaluations_failure(owned_.get())); }
+    std::string_view message() const noexcept { return detail::view(mpflags_evaluations_message(owned_.get())); }
+
+  private:
+    detail::Handle<mpflags_evaluations> owned_;
+};
+
+/* A look at something that a client tells. In a callback it is good until the callback returns. */
+class ItemView {
+  public:
+    explicit ItemView(const mpflags_item* item) noexcept : item_(item) {}
+
+    ItemKind kind() const noexcept { return static_cast<ItemKind>(mpflags_item_kind(item_)); }
+    Level level() const noexcept { return static_cast<Level>(mpflags_item_level(item_)); }
+    State state() const noexcept { return static_cast<State>(mpflags_item_state(item_)); }
+    /* The log line, or what led to the state. */
+    std::string_view message() const noexcept { return detail::view(mpflags_item_message(item_)); }
+    /* The flags that a change names, in order. */
+    std::size_t key_count() const noexcept { return mpflags_item_key_count(item_); }
+    std::string_view key(std::size_t index) const noexcept { return detail::view(mpflags_item_key(item_, index)); }
+    /* With the option event_sink: the event as JSON. */
+    std::string_view event() const noexcept { return detail::view(mpflags_item_event(item_)); }
+
+  protected:
+    const mpflags_item* item_;
+};
+
+/* An item of one's own; it may outlive the client. Empty until `Client::next` puts something in. */
+class Item : public ItemView {
+  public:
+    Item() noexcept : ItemView(nullptr) {}
+    explicit Item(mpflags_item* owned) noexcept : ItemView(owned), owned_(owned) {}
+    Item(const Item&) = delete;
+    Item& operator=(const Item&) = delete;
+    ~Item() = default;
+    Item(Item&& other) noexcept : ItemView(other), owned_(std::move(other.owned_)) { other.item_ = nullptr; }
+    Item& operator=(Item&& other) noexcept {
+        owned_ = std::move(other.owned_);
+        if (this != &other) other.item_ = nullptr;
+        item_ = owned_.get();
+        return *this;
+    }
+
+  private:
+    detail::Handle<mpflags_item> owned_;
+};
+
+}  // namespace mpflags
+
+#endif

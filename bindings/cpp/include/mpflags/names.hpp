@@ -1,0 +1,155 @@
+/* mpflags/names.hpp: the numbers of mpflags.h as enumerations. A number that is not among them is no error: it is what a
+ * newer library tells, and reads as the general one. */
+#ifndef MPFLAGS_NAMES_HPP
+#define MPFLAGS_NAMES_HPP
+
+#include <cstdint>
+#include <string_view>
+
+#include "mpflags.h"
+
+namespace mpflags {
+
+enum class Status : std::int32_t {
+    Ok = MPFLAGS_OK,
+    NullArgument = MPFLAGS_NULL_ARGUMENT,
+    InvalidUtf8 = MPFLAGS_INVALID_UTF8,
+    InvalidArgument = MPFLAGS_INVALID_ARGUMENT,
+    UnknownBit = MPFLAGS_UNKNOWN_BIT,
+    InvalidConfig = MPFLAGS_INVALID_CONFIG,
+    InvalidContext = MPFLAGS_INVALID_CONTEXT,
+    InvalidDefinitions = MPFLAGS_INVALID_DEFINITIONS,
+    CredentialsRefused = MPFLAGS_CREDENTIALS_REFUSED,
+    Backend = MPFLAGS_BACKEND,
+    QueueFull = MPFLAGS_QUEUE_FULL,
+    Timeout = MPFLAGS_TIMEOUT,
+    Closed = MPFLAGS_CLOSED,
+    System = MPFLAGS_SYSTEM,
+    Panic = MPFLAGS_PANIC,
+    General = MPFLAGS_GENERAL,
+};
+
+enum class State : std::int32_t {
+    None = MPFLAGS_STATE_NONE,
+    NotReady = MPFLAGS_STATE_NOT_READY,
+    Ready = MPFLAGS_STATE_READY,
+    Stale = MPFLAGS_STATE_STALE,
+    Error = MPFLAGS_STATE_ERROR,
+};
+
+/* What a read asks for. */
+enum class Type : std::uint32_t {
+    Any = MPFLAGS_TYPE_ANY,
+    Boolean = MPFLAGS_TYPE_BOOLEAN,
+    String = MPFLAGS_TYPE_STRING,
+    Int64 = MPFLAGS_TYPE_INT64,
+    Double = MPFLAGS_TYPE_DOUBLE,
+    Object = MPFLAGS_TYPE_OBJECT,
+};
+
+/* What a value is. */
+enum class Kind : std::int32_t {
+    None = MPFLAGS_KIND_NONE,
+    Boolean = MPFLAGS_KIND_BOOLEAN,
+    String = MPFLAGS_KIND_STRING,
+    Int64 = MPFLAGS_KIND_INT64,
+    Double = MPFLAGS_KIND_DOUBLE,
+    Object = MPFLAGS_KIND_OBJECT,
+    Array = MPFLAGS_KIND_ARRAY,
+    Null = MPFLAGS_KIND_NULL,
+};
+
+enum class Reason : std::int32_t {
+    Unknown = MPFLAGS_REASON_UNKNOWN,
+    Static = MPFLAGS_REASON_STATIC,
+    Default = MPFLAGS_REASON_DEFAULT,
+    TargetingMatch = MPFLAGS_REASON_TARGETING_MATCH,
+    Split = MPFLAGS_REASON_SPLIT,
+    Disabled = MPFLAGS_REASON_DISABLED,
+    Error = MPFLAGS_REASON_ERROR,
+};
+
+enum class ErrorCode : std::int32_t {
+    None = MPFLAGS_ERROR_NONE,
+    ProviderNotReady = MPFLAGS_ERROR_PROVIDER_NOT_READY,
+    FlagNotFound = MPFLAGS_ERROR_FLAG_NOT_FOUND,
+    ParseError = MPFLAGS_ERROR_PARSE_ERROR,
+    TypeMismatch = MPFLAGS_ERROR_TYPE_MISMATCH,
+    TargetingKeyMissing = MPFLAGS_ERROR_TARGETING_KEY_MISSING,
+    InvalidContext = MPFLAGS_ERROR_INVALID_CONTEXT,
+    ProviderFatal = MPFLAGS_ERROR_PROVIDER_FATAL,
+    General = MPFLAGS_ERROR_GENERAL,
+};
+
+/* A program passes over kinds that it does not know. */
+enum class ItemKind : std::int32_t {
+    None = MPFLAGS_ITEM_NONE,
+    Log = MPFLAGS_ITEM_LOG,
+    State = MPFLAGS_ITEM_STATE,
+    Change = MPFLAGS_ITEM_CHANGE,
+    Event = MPFLAGS_ITEM_EVENT,
+};
+
+enum class Level : std::int32_t {
+    None = MPFLAGS_LEVEL_NONE,
+    Debug = MPFLAGS_LEVEL_DEBUG,
+    Info = MPFLAGS_LEVEL_INFO,
+    Warning = MPFLAGS_LEVEL_WARNING,
+    Error = MPFLAGS_LEVEL_ERROR,
+};
+
+/* OpenFeature's names. */
+constexpr std::string_view to_string(Reason reason) noexcept {
+    switch (reason) {
+        case Reason::Static: return "STATIC";
+        case Reason::Default: return "DEFAULT";
+        case Reason::TargetingMatch: return "TARGETING_MATCH";
+        case Reason::Split: return "SPLIT";
+        case Reason::Disabled: return "DISABLED";
+        case Reason::Error: return "ERROR";
+        case Reason::Unknown: break;
+    }
+    return "UNKNOWN";
+}
+
+/* OpenFeature's names; nothing where nothing is wrong. */
+constexpr std::string_view to_string(ErrorCode code) noexcept {
+    switch (code) {
+        case ErrorCode::None: return "";
+        case ErrorCode::ProviderNotReady: return "PROVIDER_NOT_READY";
+        case ErrorCode::FlagNotFound: return "FLAG_NOT_FOUND";
+        case ErrorCode::ParseError: return "PARSE_ERROR";
+        case ErrorCode::TypeMismatch: return "TYPE_MISMATCH";
+        case ErrorCode::TargetingKeyMissing: return "TARGETING_KEY_MISSING";
+        case ErrorCode::InvalidContext: return "INVALID_CONTEXT";
+        case ErrorCode::ProviderFatal: return "PROVIDER_FATAL";
+        case ErrorCode::General: break;
+    }
+    return "GENERAL";
+}
+
+constexpr std::string_view to_string(State state) noexcept {
+    switch (state) {
+        case State::NotReady: return "NOT_READY";
+        case State::Ready: return "READY";
+        case State::Stale: return "STALE";
+        case State::Error: return "ERROR";
+        case State::None: break;
+    }
+    return "NONE";
+}
+
+constexpr std::string_view to_string(Level level) noexcept {
+    switch (level) {
+        case Level::Debug: return "DEBUG";
+        case Level::Info: return "INFO";
+        case Level::Warning: return "WARNING";
+        case Level::Error: return "ERROR";
+        case Level::None: break;
+    }
+    return "NONE";
+}
+
+}  // namespace mpflags
+
+#endif

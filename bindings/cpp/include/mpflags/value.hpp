@@ -1,0 +1,241 @@
+/* mpflags/value.hpp: JSON in the making, for contexts, options and event properties.
+ *
+ *   mpflags::Object user{{"distinct_id", "user-1"}, {"custom_properties", {{"plan", "premium"}, {"seats", 5}}}};
+ *
+ * It writes text and checks nothing: the library reads the text, and its error says where it is wrong. That goes for
+ * NaN, for an infinity, and for strings that are not UTF-8.
+ */
+#ifndef MPFLAGS_VALUE_HPP
+#define MPFLAGS_VALUE_HPP
+
+#include <chrono>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <initializer_list>
+#include <map>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace mpflags {
+
+/* Appends JSON to a text. */
+namespace json {
+
+inline void append(std::string& out, std::nullptr_t) { out += "null"; }
+
+inline void append(std::string& out, bool value) { out += value ? "true" : "false"; }
+
+inline void append(std::string& out, std::int64_t value) { out += std::to_string(value); }
+
+inline void append(std::string& out, std::uint64_t value) { out += std::to_string(value); }
+
+/* The shortest text that reads as the same number. NaN and infinities are written as such, which is no JSON. */
+inline void append(std::string& out, double value) {
+    if (!std::isfinite(value)) {
+        out += std::isnan(value) ? "NaN" : value < 0 ? "-Infinity" : "Infinity";
+        return;
+    }
+    char text[32];
+    for (int digits = 15; digits <= 17; digits++) {
+        std::snprintf(text, sizeof text, "%.*g", digits, value);
+        double read = 0;
+        /* Both in the locale of the program, so they agree. */
+        if (std::sscanf(text, "%lf", &read) == 1 && read == value) break;
+    }
+    for (const char* c = text; *c != '\0'; c++) {
+        const bool part = (*c >= '0' && *c <= '9') || *c == '-' || *c == '+' || *c == 'e';
+        /* Whatever that locale puts for the point. */
+        out += part ? *c : '.';
+    }
+}
+
+inline void append(std::string& out, std::string_view text) {
+    out += '"';
+    for (const char c : text) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (byte == '"' || byte == '\\') {
+            out += '\\';
+            out += c;
+        } else if (byte < 0x20) {
+            char escape[8];
+            std::snprintf(escape, sizeof escape, "\\u%04x", static_cast<unsigned>(byte));
+            out += escape;
+        } else {
+            out += c;
+        }
+    }
+    out += '"';
+}
+
+/* RFC 3339 in UTC, with as many of three, six or nine decimals as the time has. */
+inline void append(std::string& out, std::chrono::system_clock::time_point time) {
+    using std::chrono::nanoseconds;
+    using std::chrono::seconds;
+    const auto since = time.time_since_epoch();
+    auto whole = std::chrono::duration_cast<seconds>(since);
+    if (whole > since) whole -= seconds(1);
+    const auto fraction = static_cast<long>(nanoseconds(since - whole).count());
+    const std::int64_t count = whole.count();
+    const std::int64_t days = (count >= 0 ? count : count - 86399) / 86400;
+    const auto second = static_cast<int>(count - days * 86400);
+    /* Days since 1970 to a date, with years that begin in March. */
+    const std::int64_t shifted = days + 719468;
+    const std::int64_t era = (shifted >= 0 ? shifted : shifted - 146096) / 146097;
+    const std::int64_t day_of_era = shifted - era * 146097;
+    const std::int64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+    const std::int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    const std::int64_t month_from_march = (5 * day_of_year + 2) / 153;
+    const auto day = static_cast<int>(day_of_year - (153 * month_from_march + 2) / 5 + 1);
+    const auto month = static_cast<int>(month_from_march < 10 ? month_from_march + 3 : month_from_march - 9);
+    const std::int64_t year = year_of_era + era * 400 + (month <= 2 ? 1 : 0);
+    char text[64];
+    std::snprintf(text, sizeof text, "\"%04lld-%02d-%02dT%02d:%02d:%02d", static_cast<long long>(year), month, day,
+                  second / 3600, second / 60 % 60, second % 60);
+    out += text;
+    if (fraction != 0) {
+        const int digits = fraction % 1000000 == 0 ? 3 : fraction % 1000 == 0 ? 6 : 9;
+        const long scale = digits == 3 ? 1000000 : digits == 6 ? 1000 : 1;
+        std::snprintf(text, sizeof text, ".%0*ld", digits, fraction / scale);
+        out += text;
+    }
+    out += "Z\"";
+}
+
+}  // namespace json
+
+struct Member;
+
+/* A JSON value. Numbers, booleans, strings and times become one by themselves; braces with pairs are an object. */
+class Value {
+  public:
+    Value() : text_("null") {}
+    Value(std::nullptr_t) : text_("null") {}
+    Value(const char* text) { json::append(text_, std::string_view(text)); }
+    Value(std::string_view text) { json::append(text_, text); }
+    Value(const std::string& text) { json::append(text_, std::string_view(text)); }
+    Value(std::chrono::system_clock::time_point time) { json::append(text_, time); }
+    Value(std::initializer_list<Member> members);
+    /* Any other number, and bool. Not char: whether it is a letter or a number is not clear. */
+    template <class T, std::enable_if_t<std::is_arithmetic_v<T> && !std::is_same_v<T, char>, int> = 0>
+    Value(T value) {
+        if constexpr (std::is_same_v<T, bool>) {
+            json::append(text_, value);
+        } else if constexpr (std::is_floating_point_v<T>) {
+            json::append(text_, static_cast<double>(value));
+        } else if constexpr (std::is_signed_v<T>) {
+            json::append(text_, static_cast<std::int64_t>(value));
+        } else {
+            json::append(text_, static_cast<std::uint64_t>(value));
+        }
+    }
+    template <class T>
+    Value(const std::vector<T>& elements) {
+        begin('[');
+        for (const auto& element : elements) next(Value(T(element)).text_);
+        text_ += ']';
+    }
+    template <class T>
+    Value(const std::map<std::string, T>& members);
+
+    static Value array(std::initializer_list<Value> elements) {
+        Value made;
+        made.begin('[');
+        for (const Value& element : elements) made.next(element.text_);
+        made.text_ += ']';
+        return made;
+    }
+    /* Takes JSON as it is. */
+    static Value from_json(std::string text) {
+        Value made;
+        made.text_ = std::move(text);
+        return made;
+    }
+
+    const std::string& json() const& noexcept { return text_; }
+    std::string json() && noexcept { return std::move(text_); }
+
+  private:
+    friend class Object;
+
+    void begin(char bracket) { text_ = bracket; }
+    void next(std::string_view element) {
+        if (text_.size() > 1) text_ += ',';
+        text_ += element;
+    }
+    void next(std::string_view key, std::string_view element) {
+        if (text_.size() > 1) text_ += ',';
+        json::append(text_, key);
+        text_ += ':';
+        text_ += element;
+    }
+
+    std::string text_;
+};
+
+/* A key and its value, in braces: {"plan", "premium"}. */
+struct Member {
+    std::string_view key;
+    Value value;
+};
+
+inline Value::Value(std::initializer_list<Member> members) {
+    begin('{');
+    for (const Member& member : members) next(member.key, member.value.text_);
+    text_ += '}';
+}
+
+template <class T>
+Value::Value(const std::map<std::string, T>& members) {
+    begin('{');
+    for (const auto& [key, value] : members) next(key, Value(value).text_);
+    text_ += '}';
+}
+
+/* A JSON object: a context, a configuration, the properties of an event. */
+class Object {
+  public:
+    Object() : Object(std::initializer_list<Member>{}) {}
+    Object(std::initializer_list<Member> members) : value_(members) {}
+    template <class T>
+    Object(const std::map<std::string, T>& members) : value_(members) {}
+
+    /* Takes JSON as it is; the library says if it is no object. */
+    static Object from_json(std::string text) {
+        Object made;
+        made.value_ = Value::from_json(std::move(text));
+        return made;
+    }
+
+    /* Adds a member. A key that is there already is not looked for: the library says what two of a key mean. */
+    Object& add(std::string_view key, const Value& value) {
+        std::string& text = value_.text_;
+        const std::size_t brace = text.find_last_of('}');
+        if (brace != std::string::npos) {
+            text.erase(brace);
+            const std::size_t last = text.find_last_not_of(" \t\r\n");
+            if (last != std::string::npos && text[last] != '{') text += ',';
+            json::append(text, key);
+            text += ':';
+            text += value.text_;
+            text += '}';
+        }
+        return *this;
+    }
+
+    const std::string& json() const& noexcept { return value_.json(); }
+    std::string json() && noexcept { return std::move(value_).json(); }
+
+    operator Value() const { return value_; }
+
+  private:
+    Value value_;
+};
+
+}  // namespace mpflags
+
+#endif

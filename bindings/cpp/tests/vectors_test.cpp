@@ -1,0 +1,223 @@
+/* Every vector of `evaluate` and `rules` through client.hpp: with a context that is kept, and with one that is read once. */
+#include "vectors.hpp"
+
+#include <gtest/gtest.h>
+
+#include <mpflags/client.hpp>
+
+namespace {
+
+using vectors::Json;
+
+mpflags::Client client_for(const std::string& definitions, const std::string& overrides) {
+    return mpflags::Client::from_json("{\"token\": \"t\", \"enable_polling\": false, \"definitions\": " + definitions +
+                                      ", \"overrides\": " + overrides + "}");
+}
+
+/* An evaluation, told by the accessors. */
+struct Told {
+    std::string outcome, reason, json, variant, message, experiment_id, key, string, metadata;
+    mpflags::Kind kind{};
+    std::optional<bool> is_experiment_active;
+    bool is_qa_tester = false, boolean = false;
+    std::int64_t int64 = 0;
+    double number = 0;
+
+    bool operator==(const Told& o) const {
+        return outcome == o.outcome && reason == o.reason && json == o.json && variant == o.variant &&
+               message == o.message && experiment_id == o.experiment_id && key == o.key && string == o.string &&
+               metadata == o.metadata && kind == o.kind && is_experiment_active == o.is_experiment_active &&
+               is_qa_tester == o.is_qa_tester && boolean == o.boolean && int64 == o.int64 && number == o.number;
+    }
+};
+
+std::string outcome_of(const mpflags::Evaluation& evaluation) {
+    switch (evaluation.error_code()) {
+        case mpflags::ErrorCode::None:
+            if (evaluation.has_value()) return "variant";
+            return evaluation.reason() == mpflags::Reason::Disabled ? "disabled" : "no_rollout_match";
+        case mpflags::ErrorCode::FlagNotFound: return "flag_not_found";
+        case mpflags::ErrorCode::ParseError: return "malformed";
+        case mpflags::ErrorCode::TypeMismatch: return "type_mismatch";
+        case mpflags::ErrorCode::TargetingKeyMissing: return "missing_context_key";
+        case mpflags::ErrorCode::InvalidContext: return "invalid_context";
+        default: return "unexpected";
+    }
+}
+
+Told tell(const mpflags::Evaluation& evaluation) {
+    Told told;
+    told.outcome = outcome_of(evaluation);
+    told.reason = to_string(evaluation.reason());
+    told.json = evaluation.json();
+    told.variant = evaluation.variant();
+    told.message = evaluation.message();
+    told.experiment_id = evaluation.experiment_id();
+    told.key = evaluation.key();
+    told.string = evaluation.string();
+    told.metadata = evaluation.metadata_json();
+    told.kind = evaluation.kind();
+    told.is_experiment_active = evaluation.is_experiment_active();
+    told.is_qa_tester = evaluation.is_qa_tester();
+    told.boolean = evaluation.boolean();
+    told.int64 = evaluation.int64();
+    told.number = evaluation.number();
+    return told;
+}
+
+mpflags::Type type_of(const std::string& read) {
+    if (read == "boolean") return mpflags::Type::Boolean;
+    if (read == "string") return mpflags::Type::String;
+    if (read == "integer") return mpflags::Type::Int64;
+    if (read == "double") return mpflags::Type::Double;
+    if (read == "object") return mpflags::Type::Object;
+    if (!read.empty()) throw std::runtime_error("unknown read " + read);
+    return mpflags::Type::Any;
+}
+
+bool typed(const Json& value, const Told& told) {
+    using mpflags::Kind;
+    if (value.is_string()) return told.string == value.get<std::string>() && told.kind == Kind::String;
+    if (value.is_boolean()) return told.boolean == value.get<bool>() && told.kind == Kind::Boolean;
+    if (value.is_number()) {
+        return told.number == value.get<double>() && (told.kind == Kind::Int64 || told.kind == Kind::Double);
+    }
+    if (value.is_object()) return told.kind == Kind::Object;
+    return told.kind == (value.is_array() ? Kind::Array : Kind::Null);
+}
+
+void check(const Json& want, const Told& told) {
+    EXPECT_EQ(want.at("outcome"), told.outcome);
+    EXPECT_EQ(want.at("reason"), told.reason);
+    EXPECT_EQ(want.value("variant", ""), told.variant);
+    EXPECT_EQ(told.reason == "ERROR", !told.message.empty());
+    if (want.contains("value")) {
+        const Json got = Json::parse(told.json, nullptr, false);
+        EXPECT_TRUE(vectors::same(want.at("value"), got)) << told.json;
+        EXPECT_TRUE(typed(want.at("value"), told)) << told.json;
+    }
+    if (want.contains("is_qa_tester")) {
+        EXPECT_EQ(want.at("is_qa_tester"), told.is_qa_tester);
+    }
+    if (want.contains("experiment_id")) {
+        EXPECT_EQ(want.at("experiment_id").is_null() ? "" : want.at("experiment_id"), told.experiment_id);
+    }
+    if (want.contains("is_experiment_active")) {
+        const Json active = told.is_experiment_active ? Json(*told.is_experiment_active) : Json();
+        EXPECT_EQ(want.at("is_experiment_active"), active);
+    }
+    if (want.contains("message")) {
+        EXPECT_EQ(want.at("message"), told.message);
+    }
+    if (want.contains("message_has")) {
+        for (const std::string part : want.at("message_has")) {
+            EXPECT_NE(told.message.find(part), std::string::npos) << told.message;
+        }
+    }
+}
+
+/* The short read of a type agrees with the evaluation of that type. */
+void check_short_read(const mpflags::Client& client, const std::string& key, const mpflags::Context& context,
+                      mpflags::Type type, const Told& told) {
+    const bool has_value = told.outcome == "variant";
+    switch (type) {
+        case mpflags::Type::Boolean:
+            EXPECT_EQ(client.get_boolean(key, context, false), has_value && told.boolean);
+            EXPECT_EQ(client.get_boolean(key, context, true), !has_value || told.boolean);
+            break;
+        case mpflags::Type::Int64: EXPECT_EQ(client.get_int64(key, context, -7), has_value ? told.int64 : -7); break;
+        case mpflags::Type::Double:
+            EXPECT_EQ(client.get_double(key, context, -7.5), has_value ? told.number : -7.5);
+            break;
+        case mpflags::Type::String:
+            EXPECT_EQ(client.get_string(key, context, "none"), has_value ? told.string : "none");
+            break;
+        case mpflags::Type::Object:
+            EXPECT_EQ(client.get_json(key, context, "none"), has_value ? told.json : "none");
+            break;
+        case mpflags::Type::Any: break;
+    }
+}
+
+TEST(Vectors, Evaluate) {
+    const auto cases =
+        vectors::suite("evaluate", {"name", "flags", "key", "context", "overrides", "read", "want", "why"});
+    for (const Json& vector : cases) {
+        SCOPED_TRACE(vector.at("name").get<std::string>());
+        vectors::only(vector.at("want"),
+                      {"outcome", "reason", "variant", "value", "is_qa_tester", "experiment_id", "is_experiment_active",
+                       "message", "message_has"},
+                      vector.at("name"));
+        const auto client = client_for(vectors::document(vector.at("flags")),
+                                       vector.contains("overrides") ? vectors::text(vector.at("overrides")) : "{}");
+        const std::string key = vector.at("key");
+        const std::string context = vectors::text(vector.at("context"));
+        const mpflags::Type type = type_of(vector.value("read", ""));
+        const Told once = tell(client.evaluate_json(key, context, type));
+        check(vector.at("want"), once);
+        EXPECT_EQ(once.key, key);
+        try {
+            const auto kept = mpflags::Context::from_json(context);
+            const Told told = tell(client.evaluate(key, kept, type));
+            EXPECT_TRUE(told == once) << told.json << " and " << once.json;
+            check_short_read(client, key, kept, type, told);
+        } catch (const mpflags::Error& error) {
+            EXPECT_EQ(error.status(), mpflags::Status::InvalidContext);
+            EXPECT_EQ(vector.at("want").at("outcome"), "invalid_context");
+            EXPECT_EQ(once.message, error.what());
+        }
+    }
+    if (!HasFailure()) vectors::report("evaluate", cases.size(), 0);
+}
+
+TEST(Vectors, Rules) {
+    const auto cases = vectors::suite("rules", {"name", "rule", "rule_text", "data", "data_text", "want", "why"});
+    for (const Json& vector : cases) {
+        SCOPED_TRACE(vector.at("name").get<std::string>());
+        const std::string rule =
+            vector.contains("rule_text") ? vector.at("rule_text").get<std::string>() : vector.at("rule").dump();
+        std::string properties;
+        if (vector.contains("data_text")) {
+            properties = ", \"custom_properties\": " + vector.at("data_text").get<std::string>();
+        } else if (vector.contains("data")) {
+            properties = ", \"custom_properties\": " + vector.at("data").dump();
+        }
+        const auto client = client_for(
+            "{\"flags\": [{\"key\": \"f\", \"context\": \"id\", \"ruleset\": {\"variants\": [{\"key\": \"on\", "
+            "\"value\": true}], \"rollout\": [{\"rollout_percentage\": 1, \"runtime_evaluation_rule\": " +
+                rule + "}]}}]}",
+            "{}");
+        const std::string context = "{\"id\": 1" + properties + "}";
+        const Told once = tell(client.evaluate_json("f", context));
+        const Told told = tell(client.evaluate("f", mpflags::Context::from_json(context)));
+        EXPECT_TRUE(told == once);
+        const Json got = told.outcome == "variant"            ? Json(true)
+                         : told.outcome == "no_rollout_match" ? Json(false)
+                                                              : Json(told.outcome);
+        EXPECT_EQ(vector.at("want"), got);
+    }
+    if (!HasFailure()) vectors::report("rules", cases.size(), 0);
+}
+
+/* A new suite is run or skipped here, and a skip says why. */
+TEST(Vectors, EverySuiteIsKnown) {
+    for (const auto& entry : std::filesystem::directory_iterator(vectors::folder())) {
+        const std::string name = entry.path().filename().string();
+        if (!entry.is_directory() || name == "flags" || name == "evaluate" || name == "rules") continue;
+        if (name == "bucket") {
+            const auto all = vectors::suite(name, {"name", "subject", "salt", "want", "why"});
+            vectors::report(name, 0, all.size(), "no C function gives a bucket");
+        } else if (name == "provider") {
+            // Run by provider_test, where there is an SDK to build it with.
+            if (std::getenv("MPFLAGS_WITH_SDK") != nullptr) continue;
+            const auto all = vectors::suite(name, {"name", "config", "flags", "setup", "key", "type", "default",
+                                                   "targeting_key", "attributes", "nan_attribute", "want", "why"});
+            vectors::report(name, 0, all.size(),
+                            "needs a build of OpenFeature's C++ SDK, which OPENFEATURE_CPP_INCLUDE names");
+        } else {
+            ADD_FAILURE() << name << " is neither run nor skipped";
+        }
+    }
+}
+
+}  // namespace

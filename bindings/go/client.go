@@ -1,0 +1,320 @@
+package mpflags
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Client evaluates the flags of one Mixpanel project, and reports who was shown what. Any goroutine may call any method,
+// and any number at once.
+type Client struct {
+	core    *core
+	cleanup runtime.Cleanup
+}
+
+// core is what a client's goroutines may hold without keeping the client itself.
+type core struct {
+	native          native
+	calls           *inflight
+	answers         answers
+	remote          chan struct{} // nil of a local client; otherwise a place for each request
+	logger          *slog.Logger
+	listening       sync.Mutex
+	listeners       atomic.Pointer[[]*listener]
+	initTimeout     time.Duration
+	requestTimeout  time.Duration
+	shutdownTimeout time.Duration
+	targetingKeyAs  string
+	// life holds a token: starting and shutting down exclude each other, and give up waiting with their context.
+	life chan struct{}
+	// The pump that runs, and how to end it. life guards both.
+	stop chan struct{}
+	done chan struct{}
+}
+
+var scratchNumber atomic.Uint32
+
+// What the library takes without these options: the waits of Go are to be as long.
+const (
+	initTimeout     = 10 * time.Second
+	requestTimeout  = 10 * time.Second
+	shutdownTimeout = 5 * time.Second
+)
+
+// New makes a client. It can evaluate what the options bring (definitions, overrides), and opens no connection before
+// [Client.Start].
+//
+// It fails with [ErrInvalidConfig] and a message that names the option, and with [ErrIncompatible] when the library that
+// is linked is of another release. [Client.Close] is to be called when the client is not needed any more.
+func New(token string, options ...Option) (*Client, error) {
+	s, err := collect(token, options)
+	if err != nil {
+		return nil, err
+	}
+	native, err := newNative(s.json())
+	if err != nil {
+		return nil, err
+	}
+	c := &core{
+		native:          native,
+		logger:          s.logger,
+		initTimeout:     s.milliseconds("init_timeout_ms", initTimeout),
+		requestTimeout:  s.milliseconds("request_timeout_ms", requestTimeout),
+		shutdownTimeout: s.milliseconds("shutdown_timeout_ms", shutdownTimeout),
+		targetingKeyAs:  s.text("targeting_key_as"),
+		life:            make(chan struct{}, 1),
+	}
+	c.calls = newInflight(native.free)
+	if s.config["mode"] == `"remote"` {
+		c.remote = make(chan struct{}, s.remote)
+	}
+	client := &Client{core: c}
+	// A backstop for a client that was forgotten. Cleanups run one after another, so it does not do it there.
+	client.cleanup = runtime.AddCleanup(client, func(c *core) { go c.close() }, c)
+	return client, nil
+}
+
+// Start starts the client's threads, and returns at once. Starting a started client does nothing; one that was shut down
+// starts anew. With definitions in the options and polling off nothing is fetched.
+//
+// It fails with [ErrSystem] when no thread is to be had, and with [ErrClosed] after [Client.Close].
+func (c *Client) Start(ctx context.Context) error {
+	defer runtime.KeepAlive(c)
+	return c.core.start(ctx)
+}
+
+func (c *core) start(ctx context.Context) error {
+	if err := c.lockLife(ctx); err != nil {
+		return err
+	}
+	defer c.unlockLife()
+	if !c.calls.enter(0) {
+		return errClosed
+	}
+	defer c.calls.exit(0)
+	if err := c.native.start(); err != nil {
+		return err
+	}
+	if c.stop == nil {
+		c.stop, c.done = make(chan struct{}), make(chan struct{})
+		go c.pump(c.stop, c.done)
+	}
+	return nil
+}
+
+// WaitReady waits until there is something to evaluate: a fetch, definitions in the options, or, after the first failed
+// fetch, the cache. It waits as long as ctx lets it, and init_timeout_ms at most.
+//
+// It fails with [ErrTimeout], with [ErrCredentialsRefused] as soon as Mixpanel answers 401 or 403, with [ErrClosed], with
+// [ErrInvalidArgument] when the client was never started, and with ctx's error. Polling goes on in any case.
+func (c *Client) WaitReady(ctx context.Context) error {
+	defer runtime.KeepAlive(c)
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	limit := time.Now().Add(c.core.initTimeout)
+	// In slices, so that a wait that was given up soon ends.
+	return waited(ctx, func(given func() bool) error {
+		for {
+			left := min(time.Until(limit), 100*time.Millisecond)
+			if !c.core.calls.enter(0) {
+				return errClosed
+			}
+			err := c.core.native.waitReady(milliseconds(left))
+			c.core.calls.exit(0)
+			if err == nil || !isTimeout(err) || time.Now().After(limit) || given() {
+				return err
+			}
+		}
+	})
+}
+
+// Remote tells whether Mixpanel decides, see [WithRemote].
+func (c *Client) Remote() bool { return c.core.remote != nil }
+
+// TargetingKeyAs is the context key that takes targetingKey, see [WithTargetingKeyAs]; empty where there is none.
+func (c *Client) TargetingKeyAs() string { return c.core.targetingKeyAs }
+
+// State tells whether the client can evaluate.
+func (c *Client) State() State {
+	defer runtime.KeepAlive(c)
+	if !c.core.calls.enter(0) {
+		return StateUnknown
+	}
+	defer c.core.calls.exit(0)
+	return c.core.native.state()
+}
+
+// Flush sends what is enqueued, and waits until Mixpanel has it. It gives how many events are still enqueued when ctx's
+// deadline, or shutdown_timeout_ms where ctx has none, is over; that is no failure. When ctx is cancelled it returns at
+// once, with ctx's error, and sending goes on.
+func (c *Client) Flush(ctx context.Context) (undelivered uint64, err error) {
+	defer runtime.KeepAlive(c)
+	core := c.core
+	left, err := bound(ctx, core.shutdownTimeout, math.MaxInt64)
+	if err != nil {
+		return 0, err
+	}
+	err = waited(ctx, func(func() bool) error {
+		if !core.calls.enter(0) {
+			return errClosed
+		}
+		defer core.calls.exit(0)
+		count, err := core.native.flush(milliseconds(left))
+		atomic.StoreUint64(&undelivered, count)
+		return err
+	})
+	return atomic.LoadUint64(&undelivered), err
+}
+
+// Shutdown delivers the events that are enqueued and ends the client's threads and goroutine, within ctx's deadline, or
+// shutdown_timeout_ms where it has none or a later one. It gives how many events were lost. Evaluations go on with the
+// definitions held, without exposures. When ctx is cancelled it returns at once, and what it does goes on within that
+// time. Shutting down twice is fine; the client can be started again.
+func (c *Client) Shutdown(ctx context.Context) (undelivered uint64, err error) {
+	defer runtime.KeepAlive(c)
+	return c.core.shutdown(ctx)
+}
+
+func (c *core) shutdown(ctx context.Context) (undelivered uint64, err error) {
+	left, err := bound(ctx, c.shutdownTimeout, c.shutdownTimeout)
+	if err != nil {
+		// What has no time left still ends: that is what a shutdown is for.
+		go c.end(c.shutdownTimeout)
+		return 0, err
+	}
+	lost := make(chan uint64, 1)
+	err = waited(ctx, func(func() bool) error {
+		count, err := c.end(left)
+		lost <- count
+		return err
+	})
+	select {
+	case undelivered = <-lost:
+	default:
+	}
+	return undelivered, err
+}
+
+func (c *core) end(within time.Duration) (uint64, error) {
+	limit := time.Now().Add(within)
+	c.life <- struct{}{}
+	defer c.unlockLife()
+	if !c.calls.enter(0) {
+		return 0, nil
+	}
+	defer c.calls.exit(0)
+	return c.endLocked(limit)
+}
+
+func (c *core) endLocked(limit time.Time) (uint64, error) {
+	if c.stop != nil {
+		close(c.stop)
+	}
+	lost, err := c.native.shutdown(milliseconds(time.Until(limit)))
+	if c.stop != nil {
+		// A listener that shuts the client down waits for itself, but not for ever.
+		select {
+		case <-c.done:
+		case <-time.After(max(time.Until(limit), 100*time.Millisecond)):
+		}
+		c.stop, c.done = nil, nil
+	}
+	return lost, err
+}
+
+// Close shuts the client down, within shutdown_timeout_ms, and frees it. Calls under way on other goroutines end safely;
+// from then on evaluations give the default, and other calls [ErrClosed]. Closing twice is fine.
+//
+// It fails with [ErrUndelivered] when events were lost.
+func (c *Client) Close() error {
+	defer runtime.KeepAlive(c)
+	c.cleanup.Stop()
+	return c.core.close()
+}
+
+func (c *core) close() error {
+	limit := time.Now().Add(c.shutdownTimeout)
+	c.life <- struct{}{}
+	defer c.unlockLife()
+	if !c.calls.enter(0) {
+		return nil
+	}
+	// First of all, so that what is started, evaluated or sent beside this is not begun.
+	c.calls.close()
+	lost, err := c.endLocked(limit)
+	c.calls.exit(0)
+	// A call that sleeps in a name look-up can take longer. The last one out frees.
+	select {
+	case <-c.calls.done:
+	case <-time.After(max(time.Until(limit), 100*time.Millisecond)):
+	}
+	if err == nil && lost > 0 {
+		err = newError(ErrUndelivered, fmt.Sprintf("%d events were not delivered", lost))
+	}
+	return err
+}
+
+var errClosed = newError(ErrClosed, "the client is closed")
+
+func (c *core) lockLife(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case c.life <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (c *core) unlockLife() { <-c.life }
+
+// bound is how long a call with ctx may take: until its deadline, or otherwise, and never longer than most.
+func bound(ctx context.Context, otherwise, most time.Duration) (time.Duration, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	if deadline, ok := ctx.Deadline(); ok {
+		return min(most, time.Until(deadline)), nil
+	}
+	return otherwise, nil
+}
+
+// waited runs a call that sleeps in the library, and returns with its error, or with ctx's as soon as ctx ends. The call
+// then goes on: it has a time limit of its own, and may ask given whether anybody still waits.
+func waited(ctx context.Context, call func(given func() bool) error) error {
+	if ctx.Done() == nil {
+		return call(func() bool { return false })
+	}
+	result := make(chan error, 1)
+	go func() { result <- call(func() bool { return ctx.Err() != nil }) }()
+	select {
+	case err := <-result:
+		return err
+	case <-ctx.Done():
+	}
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		// The call has the same deadline, and can tell more than that it has passed.
+		select {
+		case err := <-result:
+			return err
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	return ctx.Err()
+}
+
+// milliseconds rounds up, so that a wait does not end before its time.
+func milliseconds(d time.Duration) uint32 {
+	ms := (d + time.Millisecond - 1) / time.Millisecond
+	return uint32(max(0, min(int64(ms), math.MaxUint32)))
+}

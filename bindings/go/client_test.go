@@ -1,0 +1,346 @@
+package mpflags
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/mpflags/mpflags/bindings/go/internal/dev"
+)
+
+var background = context.Background()
+
+const oneFlag = `{"flags": [{"key": "f", "context": "distinct_id", "experiment_id": "e1", "is_experiment_active": true, "ruleset":
+	{"variants": [{"key": "on", "value": VALUE, "split": 1}], "rollout": [{"rollout_percentage": 1}], "test": {"users": {"qa": "on"}}}}]}`
+
+func flagOf(value string) string { return strings.Replace(oneFlag, "VALUE", value, 1) }
+
+func fast() []Option {
+	return []Option{WithPollingInterval(50 * time.Millisecond), WithRetryBase(10 * time.Millisecond),
+		WithEventFlushInterval(10 * time.Millisecond), WithLogger(slog.New(slog.DiscardHandler))}
+}
+
+// against makes a client of a server that serves a document, and starts it.
+func against(t *testing.T, server *dev.Server, document string, options ...Option) *Client {
+	t.Helper()
+	server.Serve(document)
+	c, err := New("demo", slices.Concat(fast(), []Option{WithAPIHost(server.URL)}, options)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	if err := c.Start(background); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func ready(t *testing.T, c *Client) *Client {
+	t.Helper()
+	if err := c.WaitReady(background); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func eventually(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if is() {
+			return
+		}
+	}
+	t.Fatalf("%s did not come", what)
+}
+
+func TestTypedReads(t *testing.T) {
+	user := Context{"distinct_id": "u1"}
+	for value, want := range map[string]string{
+		`true`: "true none -7 -7.5 none", `"x"`: "false x -7 -7.5 none", `3`: "false none 3 3 none", `3.0`: "false none 3 3 none",
+		`2.5`: "false none -7 2.5 none", `9007199254740993`: "false none 9007199254740993 9.007199254740992e+15 none",
+		`{"a": [1, 2.5]}`: "false none -7 -7.5 map[a:[1 2.5]]", `[1]`: "false none -7 -7.5 [1]", `null`: "false none -7 -7.5 <nil>",
+	} {
+		c := client(t, WithReportExposures(false), WithDefinitions(flagOf(value)))
+		got := fmt.Sprint(c.Boolean(background, "f", false, user), " ", c.String(background, "f", "none", user), " ", c.Int(background, "f", -7, user),
+			" ", c.Float(background, "f", -7.5, user), " ", c.Object(background, "f", "none", user))
+		if got != want {
+			t.Errorf("%s: want %s, got %s", value, want, got)
+		}
+	}
+}
+
+func TestVariantTells(t *testing.T) {
+	c := client(t, WithReportExposures(false), WithDefinitions(flagOf(`{"a": {"b": [1]}}`)))
+	v := c.Variant(background, "f", Context{"distinct_id": "qa"})
+	active, known := v.IsExperimentActive()
+	got := fmt.Sprintln(v.Flag(), v.Assigned(), v.Name(), v.Reason(), v.Err(), v.ExperimentID(), active, known, v.IsQATester(), v.JSON(), v.Metadata())
+	want := `f true on TARGETING_MATCH <nil> e1 true true true {"a":{"b":[1]}} map[experiment_id:e1 is_experiment_active:true is_qa_tester:true]`
+	if got != want+"\n" {
+		t.Error(got)
+	}
+	// What is handed out is the caller's own.
+	v.Value().(map[string]any)["a"].(map[string]any)["b"].([]any)[0] = "changed"
+	v.Metadata()["experiment_id"] = "changed"
+	if again := c.Variant(background, "f", Context{"distinct_id": "qa"}); fmt.Sprintln(again.Value(), again.Metadata()["experiment_id"]) != "map[a:map[b:[1]]] e1\n" {
+		t.Error(again.Value(), again.Metadata())
+	}
+	missing := c.Variant(background, "missing", nil)
+	var why *EvaluationError
+	if !errors.Is(missing.Err(), FlagNotFound) || errors.Is(missing.Err(), TypeMismatch) || !errors.As(missing.Err(), &why) || why.Flag != "missing" {
+		t.Error(missing.Err())
+	}
+	var none Variant
+	if none.Assigned() || none.Err() != nil || none.Reason() != Unknown || none.Value() != nil || none.Metadata() != nil {
+		t.Error(none)
+	}
+	if err := c.Variant(background, "f\xff", nil).Err(); !errors.Is(err, General) || !errors.Is(err, ErrInvalidArgument) {
+		t.Error(err)
+	}
+}
+
+// Where there is no flag there is no variant of one, with definitions and without.
+func TestAllVariantsOfNoFlag(t *testing.T) {
+	for document, code := range map[string]error{`{"flags": []}`: nil, "": ProviderNotReady} {
+		var options []Option
+		if document != "" {
+			options = append(options, WithDefinitions(document))
+		}
+		c := client(t, options...)
+		if all, err := c.AllVariants(background, Context{"distinct_id": "u1"}); all == nil || len(all) != 0 || !errors.Is(err, code) {
+			t.Errorf("%q: %v %v", document, all, err)
+		}
+	}
+}
+
+func TestVersions(t *testing.T) {
+	if LibraryVersion() != Version {
+		t.Errorf("the library is %s, this package %s", LibraryVersion(), Version)
+	}
+	server := dev.Start(t)
+	ready(t, against(t, server, `{"flags": []}`))
+	if agent := server.Requests(1)[0].Headers["user-agent"]; agent != "mpflags/"+Version+" go/"+Version {
+		t.Error(agent)
+	}
+}
+
+func TestLifecycle(t *testing.T) {
+	server := dev.Start(t)
+	c := ready(t, against(t, server, flagOf("true")))
+	user := Context{"distinct_id": "u1"}
+	if c.State() != StateReady || !c.Boolean(background, "f", false, user) {
+		t.Error(c.State())
+	}
+	if err := c.Start(background); err != nil {
+		t.Error(err)
+	}
+	if lost, err := c.Shutdown(background); err != nil || lost != 0 {
+		t.Error(lost, err)
+	}
+	if lost, err := c.Shutdown(background); err != nil || lost != 0 {
+		t.Error("the second time", lost, err)
+	}
+	// Definitions are held, and nothing is reported any more.
+	if !c.Boolean(background, "f", false, Context{"distinct_id": "u2"}) {
+		t.Error("a client that is shut down evaluates")
+	}
+	if err := c.Track("e", "u", nil); !errors.Is(err, ErrClosed) {
+		t.Error(err)
+	}
+	if err := c.Start(background); err != nil {
+		t.Fatal(err)
+	}
+	ready(t, c)
+	c.Boolean(background, "f", false, Context{"distinct_id": "u3"})
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+	var users []any
+	for _, event := range server.Events(2) {
+		users = append(users, event.JSON.Properties["distinct_id"])
+	}
+	if fmt.Sprint(users) != "[u1 u3]" {
+		t.Error(users)
+	}
+	// After Close there are defaults and ErrClosed, and no crash.
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+	v := c.Variant(background, "f", user)
+	_, all := c.AllVariants(background, user)
+	_, stats := c.Stats()
+	_, flush := c.Flush(background)
+	lost, shutdown := c.Shutdown(background)
+	for what, err := range map[string]error{"Variant": v.Err(), "AllVariants": all, "Stats": stats, "Flush": flush, "Start": c.Start(background), "WaitReady": c.WaitReady(background),
+		"Track": c.Track("e", "u", nil), "UpdatePeople": c.UpdatePeople("$set", "u", map[string]any{}), "SetOverride": c.SetOverride("f", 1), "ClearOverride": c.ClearOverride("f"),
+		"TrackExposure": c.TrackExposure(Variant{source: &exposable{}})} {
+		if !errors.Is(err, ErrClosed) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if c.Boolean(background, "f", false, user) || c.State() != StateUnknown || lost != 0 || shutdown != nil || fmt.Sprintf("%#v", c) != "mpflags.Client(UNKNOWN)" {
+		t.Error("after Close:", c.State(), lost, shutdown)
+	}
+}
+
+func TestWaitReady(t *testing.T) {
+	server := dev.Start(t)
+	server.Faults(`[{"path": "/flags/definitions", "kind": "hang"}]`)
+	never, err := New("t")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer never.Close()
+	if err := never.WaitReady(background); !errors.Is(err, ErrInvalidArgument) {
+		t.Error(err)
+	}
+	c := against(t, server, flagOf("true"), WithInitTimeout(100*time.Millisecond))
+	if err := c.WaitReady(background); !errors.Is(err, ErrTimeout) {
+		t.Error(err)
+	}
+	if err := c.Variant(background, "f", nil).Err(); !errors.Is(err, ProviderNotReady) {
+		t.Error(err)
+	}
+	slow := against(t, server, flagOf("true"), WithInitTimeout(time.Minute))
+	ctx, cancel := context.WithCancel(background)
+	server.Requests(2)
+	time.AfterFunc(10*time.Millisecond, cancel)
+	begun := time.Now()
+	if err := slow.WaitReady(ctx); !errors.Is(err, context.Canceled) || time.Since(begun) > 5*time.Second {
+		t.Error(err, time.Since(begun))
+	}
+	if err := slow.WaitReady(ctx); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	ctx, cancel = context.WithTimeout(background, 10*time.Millisecond)
+	defer cancel()
+	if err := slow.WaitReady(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
+	}
+	// A wait ends when the client is closed beside it.
+	waiting := make(chan error)
+	go func() { waiting <- slow.WaitReady(background) }()
+	if err := slow.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-waiting; !errors.Is(err, ErrClosed) {
+		t.Error(err)
+	}
+	server.Faults(`[{"path": "/flags/definitions", "kind": "status", "status": 401}]`)
+	refused := against(t, server, flagOf("true"))
+	if err := refused.WaitReady(background); !errors.Is(err, ErrCredentialsRefused) || !strings.Contains(err.Error(), "HTTP 401") {
+		t.Error(err)
+	}
+	if err := refused.Variant(background, "f", nil).Err(); !errors.Is(err, ProviderFatal) {
+		t.Error(err)
+	}
+	server.NoFaults()
+	eventually(t, "the healing", func() bool { return refused.WaitReady(background) == nil })
+}
+
+func TestItems(t *testing.T) {
+	server := dev.Start(t)
+	var log lockedBuffer
+	c := against(t, server, flagOf("true"), WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+	var mu sync.Mutex
+	var items []string
+	stop := c.OnItem(func(item Item) {
+		mu.Lock()
+		defer mu.Unlock()
+		items = append(items, fmt.Sprintf("%T%+v", item, item))
+	})
+	has := func(part string) func() bool {
+		return func() bool {
+			mu.Lock()
+			defer mu.Unlock()
+			return slices.ContainsFunc(items, func(item string) bool { return strings.Contains(item, part) })
+		}
+	}
+	ready(t, c)
+	server.Serve(flagOf("false"))
+	eventually(t, "the change", has("ChangeItem{Flags:[f]}"))
+	server.Faults(`[{"path": "/flags/definitions", "kind": "status", "status": 500}]`)
+	eventually(t, "the state", has("StateItem{State:STALE Message:"))
+	eventually(t, "the log line", has("LogItem{Level:WARN"))
+	eventually(t, "the line in the log", func() bool {
+		return strings.Contains(log.String(), "level=WARN") && strings.Contains(log.String(), "library=mpflags")
+	})
+	stop()
+	mu.Lock()
+	before := len(items)
+	mu.Unlock()
+	server.NoFaults()
+	eventually(t, "the healing", func() bool { return c.State() == StateReady })
+	if _, err := c.Shutdown(background); err != nil {
+		t.Error(err)
+	}
+	if len(items) > before+1 {
+		t.Error("a listener that was stopped was told", items[before:])
+	}
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// A client that was forgotten ends by itself, and leaves neither thread nor goroutine.
+func TestForgottenClient(t *testing.T) {
+	server := dev.Start(t)
+	func() {
+		c := against0(t, server)
+		ready(t, c)
+	}()
+	if threads() == 0 {
+		t.Fatal("the client has no thread")
+	}
+	eventually(t, "the end of the threads", func() bool {
+		runtime.GC()
+		return threads() == 0
+	})
+}
+
+func against0(t *testing.T, server *dev.Server) *Client {
+	server.Serve(flagOf("true"))
+	c, err := New("demo", append(fast(), WithAPIHost(server.URL))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(background); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// threads counts those that the library has started.
+func threads() int {
+	names, _ := filepath.Glob("/proc/self/task/*/comm")
+	count := 0
+	for _, path := range names {
+		if name, err := os.ReadFile(path); err == nil && strings.HasPrefix(string(name), "mpflags-") {
+			count++
+		}
+	}
+	return count
+}

@@ -1,0 +1,287 @@
+package mpflags
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/mpflags/mpflags/bindings/go/internal/dev"
+)
+
+type vector struct {
+	Name      string          `json:"name"`
+	Flags     json.RawMessage `json:"flags"`
+	Key       string          `json:"key"`
+	Context   json.RawMessage `json:"context"`
+	Overrides json.RawMessage `json:"overrides"`
+	Read      string          `json:"read"`
+	Want      struct {
+		Outcome            string          `json:"outcome"`
+		Reason             string          `json:"reason"`
+		Variant            string          `json:"variant"`
+		Value              json.RawMessage `json:"value"`
+		IsQATester         *bool           `json:"is_qa_tester"`
+		ExperimentID       json.RawMessage `json:"experiment_id"`
+		IsExperimentActive json.RawMessage `json:"is_experiment_active"`
+		Message            string          `json:"message"`
+		MessageHas         []string        `json:"message_has"`
+	} `json:"want"`
+	Why string `json:"why"`
+}
+
+func (v vector) Named() (string, string) { return v.Name, v.Why }
+
+type ruleVector struct {
+	Name     string          `json:"name"`
+	Rule     json.RawMessage `json:"rule"`
+	RuleText string          `json:"rule_text"`
+	Data     json.RawMessage `json:"data"`
+	DataText *string         `json:"data_text"`
+	Want     any             `json:"want"`
+	Why      string          `json:"why"`
+}
+
+func (v ruleVector) Named() (string, string) { return v.Name, v.Why }
+
+func client(t testing.TB, options ...Option) *Client {
+	t.Helper()
+	c, err := New("t", append([]Option{WithEnablePolling(false)}, options...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return c
+}
+
+// raw evaluates with a context that is JSON already, the way that Variant does after encoding one.
+func (c *Client) raw(flag, body string, ask Ask) Variant {
+	return c.core.evaluate(context.Background(), flag, scratches.Get().(*scratch), []byte(body), uint32(ask))
+}
+
+func outcomeOf(t testing.TB, v Variant) string {
+	t.Helper()
+	err, _ := v.Err().(*EvaluationError)
+	switch {
+	case err != nil:
+		name := map[ErrorCode]string{FlagNotFound: "flag_not_found", ParseError: "malformed", TypeMismatch: "type_mismatch",
+			TargetingKeyMissing: "missing_context_key", InvalidContext: "invalid_context"}[err.Code]
+		if name == "" {
+			t.Fatalf("unexpected error %v", err)
+		}
+		return name
+	case v.Assigned():
+		return "variant"
+	case v.Reason() == Disabled:
+		return "disabled"
+	}
+	return "no_rollout_match"
+}
+
+func (v vector) compare(t *testing.T, told Variant) {
+	t.Helper()
+	expect := func(what string, wanted, got any) {
+		if !reflect.DeepEqual(wanted, got) {
+			t.Errorf("%s: want %v, got %v", what, wanted, got)
+		}
+	}
+	w := v.Want
+	expect("outcome", w.Outcome, outcomeOf(t, told))
+	expect("reason", Reason(w.Reason), told.Reason())
+	expect("variant", w.Variant, told.Name())
+	expect("flag", v.Key, told.Flag())
+	message := ""
+	if err, ok := told.Err().(*EvaluationError); ok {
+		message = err.Message
+	}
+	expect("a message", told.Reason() == Failure, message != "")
+	if w.Message != "" {
+		expect("message", w.Message, message)
+	}
+	for _, part := range w.MessageHas {
+		if !strings.Contains(message, part) {
+			t.Errorf("message %q lacks %q", message, part)
+		}
+	}
+	if w.Value != nil {
+		wanted := dev.Parse(t, string(w.Value))
+		if !dev.Same(wanted, dev.Parse(t, told.JSON())) {
+			t.Errorf("value: want %s, got %s", w.Value, told.JSON())
+		}
+		// The same by the accessor of Go, and by that of the value's type.
+		if float, ok := told.Value().(float64); ok {
+			wantedFloat, err := wanted.(json.Number).Float64()
+			expect("Value", wantedFloat, float)
+			expect("its error", nil, err)
+		} else if again, err := json.Marshal(told.Value()); err != nil || !dev.Same(wanted, dev.Parse(t, string(again))) {
+			t.Errorf("Value: want %s, got %s %v", w.Value, again, err)
+		}
+		typed := map[bool]int{true: 1}
+		boolean, isBoolean := told.Boolean()
+		text, isText := told.Text()
+		_, isInt := told.Int()
+		number, isFloat := told.Float()
+		switch wanted := wanted.(type) {
+		case bool:
+			expect("Boolean", wanted, boolean && isBoolean)
+			expect("other accessors", 0, typed[isText]+typed[isInt]+typed[isFloat])
+		case string:
+			expect("Text", wanted, text)
+			expect("other accessors", 1, typed[isBoolean]+typed[isText]+typed[isInt]+typed[isFloat])
+		case json.Number:
+			wantedFloat, _ := wanted.Float64()
+			expect("Float", wantedFloat, number)
+			expect("is Float", true, isFloat)
+			_, notInt := wanted.Int64()
+			whole := wantedFloat == math.Trunc(wantedFloat) && -(1<<63) <= wantedFloat && wantedFloat < 1<<63
+			expect("is Int", notInt == nil || whole, isInt)
+		default:
+			expect("accessors", 0, typed[isBoolean]+typed[isText]+typed[isInt]+typed[isFloat])
+		}
+	}
+	if w.IsQATester != nil {
+		expect("is_qa_tester", *w.IsQATester, told.IsQATester())
+	}
+	if w.ExperimentID != nil {
+		id, _ := dev.TextOf(w.ExperimentID)
+		expect("experiment_id", id, told.ExperimentID())
+	}
+	if w.IsExperimentActive != nil {
+		active, known := told.IsExperimentActive()
+		expect("is_experiment_active", string(w.IsExperimentActive), map[bool]string{true: fmt.Sprint(active), false: "null"}[known])
+	}
+}
+
+func TestVectors(t *testing.T) {
+	reads := map[string]Ask{"": 0, "boolean": AsBoolean, "string": AsString, "integer": AsInteger, "double": AsFloat, "object": AsObject}
+	vectors := dev.Vectors[vector](t, "evaluate")
+	maps := 0
+	for _, vector := range vectors {
+		t.Run(vector.Name, func(t *testing.T) {
+			options := []Option{WithReportExposures(false), WithDefinitions(dev.Document(t, vector.Flags))}
+			if vector.Overrides != nil {
+				options = append(options, WithOption("overrides", vector.Overrides))
+			}
+			c := client(t, options...)
+			ask, known := reads[vector.Read]
+			if !known {
+				t.Fatalf("unknown read %q", vector.Read)
+			}
+			body, isText := dev.TextOf(vector.Context)
+			if !isText {
+				body = string(vector.Context)
+			}
+			// Packed twice, of which the second finds a prepared answer, and by the call that keeps the evaluation.
+			vector.compare(t, c.raw(vector.Key, body, ask))
+			vector.compare(t, c.raw(vector.Key, body, ask))
+			vector.compare(t, c.raw(vector.Key, body, ask|WithoutExposure))
+			if isText {
+				return
+			}
+			// A Go map, encoded by this package.
+			maps++
+			user, isObject := dev.Parse(t, body).(map[string]any)
+			if !isObject {
+				t.Fatalf("a context that is no object stands as text: %s", body)
+			}
+			vector.compare(t, c.Variant(context.Background(), vector.Key, user, ask))
+			if ask != 0 {
+				return
+			}
+			all, err := c.AllVariants(context.Background(), user)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if v, ok := all[vector.Key]; ok && vector.Want.Outcome != "flag_not_found" {
+				vector.compare(t, v)
+			} else if ok != (vector.Want.Outcome != "flag_not_found") && vector.Want.Outcome != "malformed" {
+				t.Errorf("AllVariants has the flag: %v", ok)
+			}
+		})
+	}
+	t.Logf("%d of them with a Go map too", maps)
+	dev.Report(t, "evaluate", len(vectors), 0, "")
+}
+
+func TestRuleVectors(t *testing.T) {
+	vectors := dev.Vectors[ruleVector](t, "rules")
+	for _, vector := range vectors {
+		t.Run(vector.Name, func(t *testing.T) {
+			rule, properties := string(vector.Rule), ""
+			if vector.RuleText != "" {
+				rule = vector.RuleText
+			}
+			if vector.DataText != nil {
+				properties = *vector.DataText
+			} else if vector.Data != nil {
+				properties = string(vector.Data)
+			}
+			c := client(t, WithReportExposures(false), WithDefinitions(`{"flags": [{"key": "f", "context": "id", "ruleset": {"variants":
+				[{"key": "on", "value": true}], "rollout": [{"rollout_percentage": 1, "runtime_evaluation_rule": `+rule+`}]}}]}`))
+			body := `{"id": 1}`
+			if properties != "" {
+				body = `{"id": 1, "custom_properties": ` + properties + `}`
+			}
+			check := func(v Variant) {
+				var got any
+				switch outcome := outcomeOf(t, v); outcome {
+				case "variant":
+					got = true
+				case "no_rollout_match":
+					got = false
+				default:
+					got = outcome
+				}
+				if got != vector.Want {
+					t.Errorf("want %v, got %v", vector.Want, got)
+				}
+			}
+			check(c.raw("f", body, 0))
+			if vector.DataText == nil {
+				check(c.Variant(context.Background(), "f", dev.Parse(t, body).(map[string]any)))
+			}
+		})
+	}
+	dev.Report(t, "rules", len(vectors), 0, "")
+}
+
+// Not run: Rust does.
+type bucketVector struct {
+	Name    string  `json:"name"`
+	Subject string  `json:"subject"`
+	Salt    string  `json:"salt"`
+	Want    float64 `json:"want"`
+	Why     string  `json:"why"`
+}
+
+func (v bucketVector) Named() (string, string) { return v.Name, v.Why }
+
+// A new suite is run or skipped here, and a skip says why.
+func TestEverySuiteIsKnown(t *testing.T) {
+	entries, err := os.ReadDir(filepath.Join(dev.Root(), "tests", "vectors"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		name := entry.Name()
+		switch {
+		case !entry.IsDir() || slices.Contains([]string{"flags", "evaluate", "rules"}, name):
+		case name == "provider":
+			t.Log("provider: the package openfeature runs it")
+		case name == "bucket":
+			dev.Report(t, name, 0, len(dev.Vectors[bucketVector](t, name)), "no C function gives a bucket")
+		default:
+			t.Errorf("tests/vectors/%s is neither run nor skipped", name)
+		}
+	}
+}

@@ -1,0 +1,171 @@
+package mpflags
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"math"
+	"math/big"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/mpflags/mpflags/bindings/go/internal/dev"
+)
+
+type plan string
+type age int16
+type score float32
+type address struct {
+	City string `json:"city"`
+	Zip  string `json:"zip,omitempty"`
+	note string
+}
+type failing struct{}
+
+func (failing) MarshalJSON() ([]byte, error) { return nil, errors.New("will not") }
+
+func pointer[T any](value T) *T { return &value }
+
+func TestContextEncoding(t *testing.T) {
+	at := time.Date(2026, 3, 4, 5, 6, 7, 890, time.FixedZone("", 5400))
+	for name, c := range map[string]struct {
+		value any
+		want  string
+	}{
+		"nil": {nil, `null`}, "true": {true, `true`}, "false": {false, `false`},
+		"string": {"a", `"a"`}, "empty string": {"", `""`}, "escapes": {"\x00\t\n\"\\/<\u2028é", "\"\\u0000\\u0009\\u000a\\\"\\\\/<\u2028é\""},
+		"replacement character": {"\ufffd", "\"\ufffd\""},
+		"int":                   {-1, `-1`}, "int8": {int8(-128), `-128`}, "int16": {int16(300), `300`}, "int32": {int32(7), `7`},
+		"int64": {int64(math.MaxInt64), `9223372036854775807`}, "int64 min": {int64(math.MinInt64), `-9223372036854775808`},
+		"uint": {uint(1), `1`}, "uint8": {uint8(255), `255`}, "uint16": {uint16(1), `1`}, "uint32": {uint32(1), `1`},
+		"uint64": {uint64(math.MaxUint64), `18446744073709551615`}, "uintptr": {uintptr(9), `9`},
+		"float64": {1.5, `1.5`}, "whole": {1.0, `1`}, "large whole": {1e20, `100000000000000000000`}, "1e21": {1e21, `1e+21`},
+		"small": {1e-7, `1e-07`}, "0.1": {0.1, `0.1`}, "float32": {float32(0.1), `0.1`}, "float32 large": {float32(3e38), `3e+38`},
+		"json.Number": {json.Number("12.50"), `12.50`}, "json.Number exact": {json.Number("9007199254740993"), `9007199254740993`},
+		"json.Number empty": {json.Number(""), `0`}, "json.RawMessage": {json.RawMessage(`{"a": 1}`), `{"a":1}`},
+		"time": {at, `"2026-03-04T05:06:07.00000089+01:30"`}, "time pointer": {&at, `"2026-03-04T05:06:07.00000089+01:30"`},
+		"duration": {time.Second, `1000000000`}, "bytes": {[]byte("ab"), `"YWI="`}, "byte array": {[2]byte{1, 2}, `[1,2]`},
+		"named string": {plan("pro"), `"pro"`}, "named int": {age(3), `3`}, "named float": {score(2), `2`},
+		"[]any": {[]any{1, "a", nil, []any{}}, `[1,"a",null,[]]`}, "[]string": {[]string{"a", "b"}, `["a","b"]`}, "[]int": {[]int{1, 2}, `[1,2]`},
+		"[]float64": {[]float64{1, 2.5}, `[1,2.5]`}, "[]plan": {[]plan{"x"}, `["x"]`}, "array": {[2]bool{true, false}, `[true,false]`},
+		"nil slice": {[]any(nil), `null`}, "nil []string": {[]string(nil), `null`}, "nil []int": {[]int(nil), `null`},
+		"nil map": {map[string]any(nil), `null`}, "nil map[string]string": {map[string]string(nil), `null`},
+		"map": {map[string]any{"a": map[string]any{}}, `{"a":{}}`}, "map[string]string": {map[string]string{"a": "b"}, `{"a":"b"}`},
+		"map[plan]int": {map[plan]int{"a": 1}, `{"a":1}`}, "map[int]bool": {map[int]bool{-5: true}, `{"-5":true}`}, "map[uint8]bool": {map[uint8]bool{5: true}, `{"5":true}`},
+		"map[netip.Addr]int": {map[netip.Addr]int{netip.MustParseAddr("::1"): 1}, `{"::1":1}`},
+		"struct":             {address{City: "Bonn", note: "x"}, `{"city":"Bonn"}`}, "struct pointer": {&address{City: "Bonn", Zip: "1"}, `{"city":"Bonn","zip":"1"}`},
+		"slice of structs": {[]address{{City: "Bonn"}}, `[{"city":"Bonn"}]`}, "pointer": {pointer(5), `5`}, "pointer to pointer": {pointer(pointer("a")), `"a"`},
+		"nil pointer": {(*int)(nil), `null`}, "nil struct pointer": {(*address)(nil), `null`}, "pointer to map": {&map[string]any{"a": 1}, `{"a":1}`},
+		"big.Int": {big.NewInt(5), `5`}, "text marshaler": {netip.MustParseAddr("10.0.0.1"), `"10.0.0.1"`},
+		"folding keys in order of code points": {map[string]any{"plan": 1, "PLAN": 2, "Plan": 3, "é": 4}, `{"PLAN":2,"Plan":3,"plan":1,"é":4}`},
+		"the same of a typed map":              {map[plan]string{"b": "1", "B": "2"}, `{"B":"2","b":"1"}`},
+		"a key to be escaped":                  {map[string]any{"a\"\n": 1}, `{"a\"\u000a":1}`},
+	} {
+		got, err := appendContext(nil, Context{"k": c.value})
+		if want := `{"k":` + c.want + `}`; err != nil || string(got) != want {
+			t.Errorf("%s: want %s, got %s %v", name, want, got, err)
+		}
+	}
+}
+
+func TestContextErrors(t *testing.T) {
+	loop := map[string]any{}
+	loop["self"] = loop
+	list := []any{nil}
+	list[0] = list
+	var tied *any
+	knot := any(nil)
+	tied = &knot
+	knot = tied
+	for name, c := range map[string]struct {
+		value any
+		want  string
+	}{
+		"NaN":                 {math.NaN(), "`k`: NaN is no JSON number"},
+		"infinity":            {math.Inf(-1), "`k`: -Inf is no JSON number"},
+		"float32 NaN":         {float32(math.NaN()), "`k`: NaN is no JSON number"},
+		"channel":             {make(chan int), "`k`: a chan int is not representable in JSON"},
+		"function":            {func() {}, "`k`: a func() is not representable in JSON"},
+		"complex":             {1i, "`k`: a complex128 is not representable in JSON"},
+		"nested":              {map[string]any{"a": []any{1, math.NaN()}}, "`k.a[1]`: NaN is no JSON number"},
+		"typed slice":         {[]float64{1, math.Inf(1)}, "`k[1]`: +Inf is no JSON number"},
+		"typed map":           {map[string]float64{"x": math.NaN()}, "`k.x`: NaN is no JSON number"},
+		"under a folding key": {map[string]any{"X": math.NaN()}, "`k.X`: NaN is no JSON number"},
+		"in a struct":         {struct{ F float64 }{math.NaN()}, "`k`: json: unsupported value: NaN"},
+		"chan in a struct":    {struct{ C chan int }{}, "`k`: json: unsupported type: chan int"},
+		"marshaler":           {failing{}, "`k`: json: error calling MarshalJSON for type mpflags.failing: will not"},
+		"map keys":            {map[float64]int{1: 1}, "`k`: a map with keys of type float64 is not representable in JSON"},
+		"json.Number":         {json.Number("1x"), "`k`: a json.Number that is no number"},
+		"json.Number object":  {json.Number(`{"a":1}`), "`k`: a json.Number that is no number"},
+		"time":                {time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC), "`k`: a time that RFC 3339 cannot write"},
+		"not UTF-8":           {"a\xffb", "`k`: a string that is not UTF-8"},
+		"not UTF-8 in a list": {[]string{"\xc3\x28"}, "`k[0]`: a string that is not UTF-8"},
+		"not UTF-8 in struct": {address{City: "\xff"}, "`k`: a string in this mpflags.address is not UTF-8"},
+		"a key not UTF-8":     {map[string]any{"\xff": 1}, "`k.\"\\xff\"`: a string that is not UTF-8"},
+		"a map in itself":     {loop, "more than 512 levels, or it contains itself"},
+		"a list in itself":    {list, "more than 512 levels, or it contains itself"},
+		"a pointer to itself": {tied, "more than 512 levels, or it contains itself"},
+	} {
+		got, err := appendContext(nil, Context{"k": c.value})
+		if err == nil || !strings.HasSuffix(err.Error(), c.want) {
+			t.Errorf("%s: want %s, got %v and %s", name, c.want, err, got)
+		}
+	}
+}
+
+// A context that cannot be encoded is INVALID_CONTEXT and names the key, unless an override comes before it.
+func TestInvalidContext(t *testing.T) {
+	c := client(t, WithDefinitions(`{"flags": []}`), WithOverrides(map[string]any{"forced": true}))
+	ctx := context.Background()
+	d := client(t, WithDefinitions(dev.Read(t, "dev", "samples", "definitions.json")), WithReportExposures(false))
+	bad := Context{"distinct_id": "u", "custom_properties": map[string]any{"score": math.NaN()}}
+	err := d.Variant(ctx, "new-checkout", bad).Err()
+	if !errors.Is(err, InvalidContext) || err.Error() != "new-checkout: INVALID_CONTEXT: the context: `custom_properties.score`: NaN is no JSON number" {
+		t.Error(err)
+	}
+	if !c.Boolean(ctx, "forced", false, bad) {
+		t.Error("the override did not come first")
+	}
+	if _, err := d.AllVariants(ctx, bad); !errors.Is(err, InvalidContext) || !errors.Is(err, ErrInvalidContext) || !strings.Contains(err.Error(), "custom_properties.score") {
+		t.Error(err)
+	}
+	// What JSON can carry and the library refuses has the library's message.
+	deep := map[string]any{}
+	for range 200 {
+		deep = map[string]any{"in": deep}
+	}
+	if err := d.Variant(ctx, "new-checkout", Context{"distinct_id": "u", "custom_properties": deep}).Err(); !errors.Is(err, InvalidContext) {
+		t.Error(err)
+	}
+	if _, err := d.AllVariants(ctx, deep); !errors.Is(err, InvalidContext) || !errors.Is(err, ErrInvalidContext) {
+		t.Error(err)
+	}
+}
+
+// Whatever encoding/json makes of a value, this package makes too, or says why not.
+func FuzzContext(f *testing.F) {
+	f.Add("key", "value", 1.5, int64(7), true)
+	f.Add("K\u00c9y", "\ufffd\u2028\x7f", 1e21, int64(-1), false)
+	f.Add("\xff", "\xc3", math.Copysign(0, -1), int64(math.MinInt64), false)
+	f.Fuzz(func(t *testing.T, key, text string, number float64, integer int64, truth bool) {
+		user := Context{key: text, "n": number, "i": integer, "b": truth, "l": []any{text, number, map[string]any{key: text}},
+			"f": float32(number), "s": struct{ Key string }{text}, "m": map[string]string{key: text}}
+		got, failure := appendContext(nil, user)
+		want, err := json.Marshal(user)
+		if !utf8.ValidString(key) || !utf8.ValidString(text) {
+			if failure == nil {
+				t.Fatalf("%q %q was taken: %s", key, text, got)
+			}
+			return
+		}
+		if (failure != nil) != (err != nil) {
+			t.Fatalf("encoding/json: %v, here: %v", err, failure)
+		}
+		if err == nil && !dev.Same(dev.Parse(t, string(want)), dev.Parse(t, string(got))) {
+			t.Fatalf("want %s, got %s", want, got)
+		}
+	})
+}

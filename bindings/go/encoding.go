@@ -1,0 +1,151 @@
+package mpflags
+
+import (
+	"bytes"
+	"encoding"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strconv"
+)
+
+// appendOther is the slow path of appendValue: types that only reflection knows.
+func appendOther(to []byte, value any, depth int) ([]byte, *unencodable) {
+	v := reflect.ValueOf(value)
+	switch value.(type) {
+	case json.Marshaler, encoding.TextMarshaler:
+		return appendMarshaled(to, value)
+	}
+	switch v.Kind() {
+	case reflect.Bool:
+		return strconv.AppendBool(to, v.Bool()), nil
+	case reflect.String:
+		return appendString(to, v.String())
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		return strconv.AppendInt(to, v.Int(), 10), nil
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr:
+		return strconv.AppendUint(to, v.Uint(), 10), nil
+	case reflect.Float32, reflect.Float64:
+		return appendFloat(to, v.Float(), v.Type().Bits())
+	case reflect.Pointer:
+		if v.IsNil() {
+			return append(to, "null"...), nil
+		}
+		if depth > maxDepth {
+			return to, unencodablef("more than %d levels, or it contains itself", maxDepth)
+		}
+		if v.Elem().Kind() == reflect.Struct {
+			return appendMarshaled(to, value)
+		}
+		return appendValue(to, v.Elem().Interface(), depth+1)
+	case reflect.Map:
+		return appendMap(to, v, depth)
+	case reflect.Slice:
+		if v.IsNil() {
+			return append(to, "null"...), nil
+		}
+		if v.Type().Elem().Kind() == reflect.Uint8 {
+			// Bytes are base64, as in encoding/json.
+			return appendMarshaled(to, value)
+		}
+		return appendElements(to, v, depth)
+	case reflect.Array:
+		return appendElements(to, v, depth)
+	case reflect.Struct:
+		return appendMarshaled(to, value)
+	}
+	return to, unencodablef("a %s is not representable in JSON", v.Type())
+}
+
+func appendElements(to []byte, v reflect.Value, depth int) ([]byte, *unencodable) {
+	if depth > maxDepth {
+		return to, unencodablef("more than %d levels, or it contains itself", maxDepth)
+	}
+	to = append(to, '[')
+	for i := range v.Len() {
+		var err *unencodable
+		if to, err = appendValue(to, v.Index(i).Interface(), depth+1); err != nil {
+			return to, err.under("[" + strconv.Itoa(i) + "]")
+		}
+		to = append(to, ',')
+	}
+	return closed(to, ']'), nil
+}
+
+// appendMap takes maps of other types than map[string]any. Keys are written as encoding/json writes them.
+func appendMap(to []byte, v reflect.Value, depth int) ([]byte, *unencodable) {
+	if v.IsNil() {
+		return append(to, "null"...), nil
+	}
+	object := make(map[string]any, v.Len())
+	for entries := v.MapRange(); entries.Next(); {
+		key, err := mapKey(entries.Key())
+		if err != nil {
+			return to, err
+		}
+		object[key] = entries.Value().Interface()
+	}
+	return appendObject(to, object, depth)
+}
+
+func mapKey(key reflect.Value) (string, *unencodable) {
+	if key.Kind() == reflect.String {
+		return key.String(), nil
+	}
+	if marshaler, ok := key.Interface().(encoding.TextMarshaler); ok {
+		text, err := marshaler.MarshalText()
+		if err != nil {
+			return "", unencodablef("a key: %v", err)
+		}
+		return string(text), nil
+	}
+	switch key.Kind() {
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		return strconv.FormatInt(key.Int(), 10), nil
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr:
+		return strconv.FormatUint(key.Uint(), 10), nil
+	}
+	return "", unencodablef("a map with keys of type %s is not representable in JSON", key.Type())
+}
+
+// appendMarshaled leaves structs, and what marshals itself, to encoding/json.
+func appendMarshaled(to []byte, value any) (result []byte, err *unencodable) {
+	marshaled, failure := json.Marshal(value)
+	if failure != nil {
+		return to, unencodablef("%v", failure)
+	}
+	if replaced(marshaled) {
+		return to, unencodablef("a string in this %s is not UTF-8", reflect.TypeOf(value))
+	}
+	return append(to, marshaled...), nil
+}
+
+// replaced tells whether encoding/json wrote U+FFFD for bytes that are not UTF-8. It writes that as an escape, and one
+// that was in the string as itself.
+func replaced(marshaled []byte) bool {
+	escape := []byte(`\ufffd`)
+	for from := 0; ; {
+		at := bytes.Index(marshaled[from:], escape)
+		if at < 0 {
+			return false
+		}
+		at += from
+		backslashes := 0
+		for at-backslashes-1 >= 0 && marshaled[at-backslashes-1] == '\\' {
+			backslashes++
+		}
+		if backslashes%2 == 0 {
+			return true
+		}
+		from = at + len(escape)
+	}
+}
+
+// encoded gives the JSON of any value, for what is no context: properties, overrides, options.
+func encoded(what string, value any) (string, error) {
+	to, err := appendValue(nil, value, 0)
+	if err != nil {
+		return "", newError(ErrInvalidArgument, fmt.Sprintf("%s: %v", what, err))
+	}
+	return string(to), nil
+}

@@ -1,0 +1,232 @@
+package mpflags
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/mpflags/mpflags/bindings/go/internal/dev"
+)
+
+func TestExposures(t *testing.T) {
+	server := dev.Start(t)
+	c := ready(t, against(t, server, flagOf("true")))
+	for range 3 {
+		for _, user := range []string{"u1", "u2"} {
+			c.Boolean(background, "f", false, Context{"distinct_id": user})
+		}
+	}
+	quietly := c.Variant(background, "f", Context{"distinct_id": "u3"}, WithoutExposure)
+	all, err := c.AllVariants(background, Context{"distinct_id": "u4"})
+	if err != nil || len(all) != 1 {
+		t.Fatal(all, err)
+	}
+	if left, err := c.Flush(background); err != nil || left != 0 {
+		t.Error(left, err)
+	}
+	if events := server.Events(2); len(events) != 2 {
+		t.Error("before the exposures by hand:", len(events))
+	}
+	for _, v := range []Variant{quietly, all["f"], quietly} {
+		if err := c.TrackExposure(v); err != nil {
+			t.Error(err)
+		}
+	}
+	for name, v := range map[string]Variant{"reported": c.Variant(background, "f", Context{"distinct_id": "u1"}), "none": {},
+		"no user": c.Variant(background, "f", nil, WithoutExposure), "no flag": c.Variant(background, "g", Context{"distinct_id": "u1"}, WithoutExposure)} {
+		if err := c.TrackExposure(v); !errors.Is(err, ErrInvalidArgument) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+	var users []string
+	for _, event := range server.Events(4) {
+		p := event.JSON.Properties
+		users = append(users, fmt.Sprint(event.JSON.Event, " ", p["distinct_id"], " ", p["Experiment name"], " ", p["Variant name"], " ", p["$experiment_id"], " ", event.Accepted))
+	}
+	slices.Sort(users)
+	want := []string{}
+	for i := range 4 {
+		want = append(want, fmt.Sprintf("$experiment_started u%d f on e1 true", i+1))
+	}
+	if !slices.Equal(users, want) {
+		t.Error(users)
+	}
+}
+
+func TestTrack(t *testing.T) {
+	server := dev.Start(t)
+	c := ready(t, against(t, server, `{"flags": []}`))
+	if err := c.Track("Signed up", "u1", map[string]any{"plan": "pro", "seats": int64(3), "at": time.Unix(0, 0).UTC()}); err != nil {
+		t.Error(err)
+	}
+	if err := c.Track("Left", "u1", nil); err != nil {
+		t.Error(err)
+	}
+	if err := c.UpdatePeople("$set", "u1", map[string]string{"plan": "pro"}); err != nil {
+		t.Error(err)
+	}
+	for name, err := range map[string]error{
+		"no name": c.Track("", "u1", nil), "no user": c.Track("e", "", nil), "NaN": c.Track("e", "u", map[string]any{"x": math.NaN()}),
+		"operation": c.UpdatePeople("$what", "u", map[string]any{}), "value": c.UpdatePeople("$set", "u", make(chan int)),
+		"override": c.SetOverride("f", math.Inf(1)),
+	} {
+		if !errors.Is(err, ErrInvalidArgument) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if left, err := c.Flush(background); left != 0 || err != nil {
+		t.Error(left, err)
+	}
+	got := map[string]map[string]any{}
+	for _, event := range server.Events(3) {
+		got[event.JSON.Event] = event.JSON.Properties
+		if !event.Accepted {
+			t.Error("not accepted", event)
+		}
+	}
+	if p := got["Signed up"]; p["plan"] != "pro" || p["seats"] != 3.0 || p["at"] != "1970-01-01T00:00:00Z" || p["distinct_id"] != "u1" {
+		t.Error(p)
+	}
+	stats, err := c.Stats()
+	if err != nil || stats.Enqueued != 3 || stats.Sent != 3 || stats.QueueLength != 0 || stats.LastError != nil || stats.Dropped != (Dropped{}) {
+		t.Errorf("%+v %v", stats, err)
+	}
+}
+
+// Stats reads every member that the library writes, and no other.
+func TestStatisticsAreComplete(t *testing.T) {
+	c := client(t)
+	var written map[string]any
+	if err := c.call(func(n native) error {
+		text, err := n.statistics()
+		return errors.Join(err, json.Unmarshal([]byte(text), &written))
+	}); err != nil {
+		t.Fatal(err)
+	}
+	var read map[string]any
+	text, _ := json.Marshal(Statistics{})
+	_ = json.Unmarshal(text, &read)
+	if fmt.Sprint(keys(written)) != fmt.Sprint(keys(read)) || fmt.Sprint(keys(written["dropped"])) != fmt.Sprint(keys(read["dropped"])) {
+		t.Errorf("the library writes %v, Statistics has %v", written, read)
+	}
+}
+
+func keys(object any) (names []string) {
+	for name := range object.(map[string]any) {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+func TestQueueFullAndUndelivered(t *testing.T) {
+	server := dev.Start(t)
+	server.Faults(`[{"path": "/track", "kind": "status", "status": 503}]`)
+	c := ready(t, against(t, server, `{"flags": []}`, WithEventQueueCapacity(2), WithShutdownTimeout(200*time.Millisecond)))
+	var full error
+	for i := 0; i < 5 && full == nil; i++ {
+		full = c.Track("e", "u", nil)
+	}
+	if !errors.Is(full, ErrQueueFull) {
+		t.Error(full)
+	}
+	ctx, cancel := context.WithTimeout(background, 100*time.Millisecond)
+	defer cancel()
+	if left, err := c.Flush(ctx); left != 2 || err != nil {
+		// On a machine that is busy the deadline can be told before the count.
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(left, err)
+		}
+	}
+	stats, _ := c.Stats()
+	if stats.LastError == nil || stats.LastError.Time().Before(time.Now().Add(-time.Minute)) || stats.Dropped.QueueFull != 1 {
+		t.Errorf("%+v", stats)
+	}
+	if err := c.Close(); !errors.Is(err, ErrUndelivered) || err.Error() != "2 events were not delivered" {
+		t.Error(err)
+	}
+}
+
+// A flush and a shutdown return as soon as their context ends, and what they began goes on.
+func TestCancelledFlushAndShutdown(t *testing.T) {
+	server := dev.Start(t)
+	server.Faults(`[{"path": "/track", "kind": "hang"}]`)
+	c := ready(t, against(t, server, `{"flags": []}`, WithShutdownTimeout(10*time.Second)))
+	if err := c.Track("e", "u", nil); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the request", func() bool { return server.InFlight() > 0 })
+	for name, call := range map[string]func(context.Context) error{
+		"Flush": func(ctx context.Context) error { _, err := c.Flush(ctx); return err },
+		"Shutdown": func(ctx context.Context) error {
+			_, err := c.Shutdown(ctx)
+			return err
+		},
+	} {
+		ctx, cancel := context.WithCancel(background)
+		time.AfterFunc(10*time.Millisecond, cancel)
+		begun := time.Now()
+		if err := call(ctx); !errors.Is(err, context.Canceled) || time.Since(begun) > 5*time.Second {
+			t.Error(name, err, time.Since(begun))
+		}
+	}
+	// The shutdown goes on, and delivers when the server answers again.
+	server.NoFaults()
+	server.Call("POST", "/__dev/restart", "")
+	if events := server.Events(1); len(events) != 1 {
+		t.Error(events)
+	}
+	eventually(t, "the end of the threads", func() bool { return threads() == 0 })
+}
+
+func TestEventSink(t *testing.T) {
+	c := client(t, WithDefinitions(flagOf("true")), WithEventSink(true))
+	var mu sync.Mutex
+	var events []string
+	c.OnItem(func(item Item) {
+		if event, ok := item.(EventItem); ok {
+			mu.Lock()
+			defer mu.Unlock()
+			events = append(events, string(event.JSON))
+		}
+	})
+	if err := c.Start(background); err != nil {
+		t.Fatal(err)
+	}
+	c.Boolean(background, "f", false, Context{"distinct_id": "u1"})
+	eventually(t, "the event", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(events) == 1 && json.Valid([]byte(events[0]))
+	})
+}
+
+func TestOverrides(t *testing.T) {
+	c := client(t, WithOverrides(map[string]any{"a": 1}))
+	for _, value := range []any{true, "x", int64(5), 2.5, map[string]any{"k": []any{int64(1)}}, nil} {
+		if err := c.SetOverride("a", value); err != nil {
+			t.Fatal(err)
+		}
+		if v := c.Variant(background, "a", nil); fmt.Sprint(v.Value()) != fmt.Sprint(value) || v.Name() != "override" || v.Reason() != Static {
+			t.Errorf("%v: %v", value, v.Value())
+		}
+	}
+	if err := c.ClearOverride("a"); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.ClearOverride("never"); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Variant(background, "a", nil).Err(); !errors.Is(err, ProviderNotReady) {
+		t.Error(err)
+	}
+}

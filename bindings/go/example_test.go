@@ -1,0 +1,74 @@
+package mpflags_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/mpflags/mpflags/bindings/go"
+)
+
+// With a token alone, definitions come from Mixpanel. Here they stand in an option, so that the examples need no server.
+const definitions = `{"flags": [
+	{"key": "new-checkout", "context": "distinct_id", "ruleset": {"variants": [{"key": "on", "value": true}],
+	 "rollout": [{"rollout_percentage": 1, "runtime_evaluation_rule": {"==": [{"var": "plan"}, "pro"]}}]}},
+	{"key": "banner", "context": "distinct_id", "ruleset": {"variants": [{"key": "blue", "value": {"color": "blue", "size": 3}}],
+	 "rollout": [{"rollout_percentage": 1}]}}]}`
+
+func open() *mpflags.Client {
+	client, err := mpflags.New("YOUR_PROJECT_TOKEN", mpflags.WithEnablePolling(false), mpflags.WithDefinitions(definitions),
+		mpflags.WithReportExposures(false))
+	if err != nil {
+		panic(err)
+	}
+	return client
+}
+
+func Example() {
+	ctx := context.Background()
+	client, err := mpflags.New("YOUR_PROJECT_TOKEN", mpflags.WithEnablePolling(false), mpflags.WithDefinitions(definitions),
+		mpflags.WithReportExposures(false))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer client.Close()
+	if err := client.Start(ctx); err != nil {
+		fmt.Println(err)
+		return
+	}
+	if err := client.WaitReady(ctx); err != nil {
+		fmt.Println(err) // evaluations give the default, and polling goes on
+	}
+	user := mpflags.Context{"distinct_id": "user-1", "custom_properties": map[string]any{"plan": "Pro"}}
+	fmt.Println(client.Boolean(ctx, "new-checkout", false, user))
+	// Output: true
+}
+
+func ExampleClient_Variant() {
+	client := open()
+	defer client.Close()
+	ctx := context.Background()
+	v := client.Variant(ctx, "banner", mpflags.Context{"distinct_id": "user-1"}, mpflags.AsObject)
+	fmt.Println(v.Name(), v.Reason(), v.Value())
+
+	v = client.Variant(ctx, "banner", mpflags.Context{"device_id": 5})
+	fmt.Println(errors.Is(v.Err(), mpflags.TargetingKeyMissing), v.Err())
+	// Output:
+	// blue STATIC map[color:blue size:3]
+	// true banner: TARGETING_KEY_MISSING: the context has no usable `distinct_id`
+}
+
+func ExampleClient_AllVariants() {
+	client := open()
+	defer client.Close()
+	all, err := client.AllVariants(context.Background(), mpflags.Context{"distinct_id": "user-1"})
+	fmt.Println(len(all), all["banner"].JSON(), all["new-checkout"].Assigned(), err)
+	// Output: 2 {"color":"blue","size":3} false <nil>
+}
+
+func ExampleNew_error() {
+	_, err := mpflags.New("YOUR_PROJECT_TOKEN", mpflags.WithOption("polling_interval_ms", "often"))
+	fmt.Println(errors.Is(err, mpflags.ErrInvalidConfig), err)
+	// Output: true config: polling_interval_ms: expected an integer from 50 to 86400000, found a string
+}

@@ -1,0 +1,19 @@
+// Installed tells which library it is linked with. `make installed` builds it outside this module, the way a user does.
+package main
+
+import (
+	"context"
+	"fmt"
+	"log"
+
+	"github.com/mpflags/mpflags/bindings/go"
+)
+
+func main() {
+	client, err := mpflags.New("token", mpflags.WithEnablePolling(false), mpflags.WithOverrides(map[string]any{"installed": true}))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close()
+	fmt.Println("libmpflags", mpflags.LibraryVersion(), client.Boolean(context.Background(), "installed", false, nil))
+}

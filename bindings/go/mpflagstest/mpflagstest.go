@@ -1,0 +1,120 @@
+// Package mpflagstest makes clients and providers for a program's unit tests. They open no connection, have the flags
+// that a test gives them, and remember the events that the program tracks.
+//
+//	func TestCheckout(t *testing.T) {
+//		flags := mpflagstest.New(t, map[string]any{"new-checkout": true})
+//		shop := NewShop(flags.Client)
+//		…
+//		flags.Set("new-checkout", false)
+//		…
+//		if !flags.Tracked("Bought") { t.Error("nothing was tracked") }
+//	}
+package mpflagstest
+
+import (
+	"encoding/json"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/mpflags/mpflags/bindings/go"
+	"github.com/mpflags/mpflags/bindings/go/openfeature"
+)
+
+// Flags are the flags of one test.
+type Flags struct {
+	// Client evaluates them. It ends with the test.
+	Client *mpflags.Client
+	// Provider evaluates them for OpenFeature. It is the test's to set, with an API of its own or the global one.
+	Provider *openfeature.Provider
+
+	t      testing.TB
+	mu     sync.Mutex
+	events []Event
+}
+
+// Event is one that the program tracked.
+type Event struct {
+	Name       string         `json:"event"`
+	Properties map[string]any `json:"properties"`
+}
+
+// New makes a client whose flags have these values; every other flag is not found. For rules, splits and exposures give
+// it definitions: mpflagstest.New(t, nil, mpflags.WithDefinitions(document)).
+func New(t testing.TB, values map[string]any, options ...mpflags.Option) *Flags {
+	t.Helper()
+	base := []mpflags.Option{
+		mpflags.WithEnablePolling(false), mpflags.WithDefinitions(`{"flags": []}`), mpflags.WithEventSink(true), mpflags.WithEventFlushInterval(10 * time.Millisecond),
+		mpflags.WithLogger(slog.New(slog.DiscardHandler)),
+	}
+	if values != nil {
+		base = append(base, mpflags.WithOverrides(values))
+	}
+	client, err := mpflags.New("test", append(base, options...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &Flags{Client: client, Provider: openfeature.NewProvider(client), t: t}
+	client.OnItem(f.listen)
+	if err := client.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		f.Provider.Shutdown()
+		_ = client.Close() // events that nobody asked for are no failure
+	})
+	return f
+}
+
+// Set gives a flag another value.
+func (f *Flags) Set(flag string, value any) {
+	f.t.Helper()
+	if err := f.Client.SetOverride(flag, value); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// Unset takes a flag's value back: it is not found, or what its definition says.
+func (f *Flags) Unset(flag string) {
+	f.t.Helper()
+	if err := f.Client.ClearOverride(flag); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// Events gives the events so far, exposures ("$experiment_started") among them. A flag with a value of New or Set makes
+// no exposure.
+func (f *Flags) Events() []Event {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return append([]Event(nil), f.events...)
+}
+
+// Tracked tells whether an event of this name came, and waits a second for it.
+func (f *Flags) Tracked(name string) bool {
+	for end := time.Now().Add(time.Second); ; time.Sleep(time.Millisecond) {
+		for _, event := range f.Events() {
+			if event.Name == name {
+				return true
+			}
+		}
+		if time.Now().After(end) {
+			return false
+		}
+	}
+}
+
+func (f *Flags) listen(item mpflags.Item) {
+	told, ok := item.(mpflags.EventItem)
+	if !ok {
+		return
+	}
+	var event Event
+	if err := json.Unmarshal(told.JSON, &event); err != nil {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.events = append(f.events, event)
+}

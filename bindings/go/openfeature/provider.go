@@ -1,0 +1,144 @@
+// Package openfeature is the OpenFeature provider of Mixpanel feature flags.
+//
+//	provider, err := openfeature.NewLocalProvider("YOUR_PROJECT_TOKEN")
+//	…
+//	err = of.SetProviderAndWait(provider)
+//
+// where of is github.com/open-feature/go-sdk/openfeature.
+package openfeature
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"sync"
+
+	"github.com/mpflags/mpflags/bindings/go"
+	of "github.com/open-feature/go-sdk/openfeature"
+)
+
+var (
+	_ of.FeatureProvider          = (*Provider)(nil)
+	_ of.StateHandler             = (*Provider)(nil)
+	_ of.ContextAwareStateHandler = (*Provider)(nil)
+	_ of.EventHandler             = (*Provider)(nil)
+	_ of.Tracker                  = (*Provider)(nil)
+)
+
+const name = "mixpanel-provider"
+
+// Provider evaluates Mixpanel feature flags for OpenFeature's SDK. Make it with [NewLocalProvider], [NewRemoteProvider] or
+// [NewProvider]. Any goroutine may call any method.
+type Provider struct {
+	client *mpflags.Client
+	owned  bool
+	nobody sync.Once
+	lifecycle
+}
+
+// NewLocalProvider makes a provider that evaluates in process. It opens no connection before Init. It fails as
+// [mpflags.New] does.
+func NewLocalProvider(token string, options ...mpflags.Option) (*Provider, error) {
+	client, err := mpflags.New(token, options...)
+	if err != nil {
+		return nil, err
+	}
+	return newProvider(client, true), nil
+}
+
+// NewRemoteProvider makes a provider that asks Mixpanel, with one request per evaluation. It is ready at once.
+func NewRemoteProvider(token string, options ...mpflags.Option) (*Provider, error) {
+	return NewLocalProvider(token, append([]mpflags.Option{mpflags.WithRemote()}, options...)...)
+}
+
+// NewProvider makes a provider of a client that the program has made, and goes on to own: Init starts it, Shutdown
+// delivers its events and leaves it running, and the program closes it.
+func NewProvider(client *mpflags.Client) *Provider { return newProvider(client, false) }
+
+func newProvider(client *mpflags.Client, owned bool) *Provider {
+	return &Provider{client: client, owned: owned, lifecycle: newLifecycle()}
+}
+
+// Client is the client behind the provider.
+func (p *Provider) Client() *mpflags.Client { return p.client }
+
+// Metadata gives the provider's name, "mixpanel-provider".
+func (p *Provider) Metadata() of.Metadata { return of.Metadata{Name: name} }
+
+// Hooks gives none: exposures are made in the library.
+func (p *Provider) Hooks() []of.Hook { return nil }
+
+// BooleanEvaluation evaluates a flag whose value is to be true or false.
+func (p *Provider) BooleanEvaluation(ctx context.Context, flag string, otherwise bool, user of.FlattenedContext) of.BoolResolutionDetail {
+	return resolve(p, ctx, flag, otherwise, user, mpflags.AsBoolean, mpflags.Variant.Boolean)
+}
+
+// StringEvaluation evaluates a flag whose value is to be a string.
+func (p *Provider) StringEvaluation(ctx context.Context, flag string, otherwise string, user of.FlattenedContext) of.StringResolutionDetail {
+	return resolve(p, ctx, flag, otherwise, user, mpflags.AsString, mpflags.Variant.Text)
+}
+
+// FloatEvaluation evaluates a flag whose value is to be a number.
+func (p *Provider) FloatEvaluation(ctx context.Context, flag string, otherwise float64, user of.FlattenedContext) of.FloatResolutionDetail {
+	return resolve(p, ctx, flag, otherwise, user, mpflags.AsFloat, mpflags.Variant.Float)
+}
+
+// IntEvaluation evaluates a flag whose value is to be an integer, or a whole number, within 64 bits.
+func (p *Provider) IntEvaluation(ctx context.Context, flag string, otherwise int64, user of.FlattenedContext) of.IntResolutionDetail {
+	return resolve(p, ctx, flag, otherwise, user, mpflags.AsInteger, mpflags.Variant.Int)
+}
+
+// ObjectEvaluation evaluates a flag whose value is to be an object, an array or null: a map[string]any, a []any or nil,
+// the caller's own.
+func (p *Provider) ObjectEvaluation(ctx context.Context, flag string, otherwise any, user of.FlattenedContext) of.InterfaceResolutionDetail {
+	return resolve(p, ctx, flag, otherwise, user, mpflags.AsObject, func(v mpflags.Variant) (any, bool) {
+		return v.Value(), v.Assigned()
+	})
+}
+
+func resolve[T any](p *Provider, ctx context.Context, flag string, otherwise T, user of.FlattenedContext,
+	as mpflags.Ask, read func(mpflags.Variant) (T, bool)) of.GenericResolutionDetail[T] {
+	var v mpflags.Variant
+	if p.initialized() || p.client.Remote() {
+		v = p.client.Variant(ctx, flag, mpflags.Context(user), as)
+	} else if v = p.client.Variant(ctx, flag, mpflags.Context(user), as|mpflags.WithoutExposure); !unready(v) {
+		// The SDK asks a provider whose Init has not returned, when it replaces one that is ready.
+		return of.GenericResolutionDetail[T]{Value: otherwise, ProviderResolutionDetail: notInitialized}
+	}
+	value, ok := read(v)
+	if !ok {
+		value = otherwise
+	}
+	return of.GenericResolutionDetail[T]{Value: value, ProviderResolutionDetail: detail(v)}
+}
+
+// Track sends an event of the context's user, with the attributes of details, and their value if it is not 0. The user
+// is distinct_id; the targeting key is it only where the option targeting_key_as is "distinct_id" and there is none. It
+// never blocks; what cannot be sent is told in the client's log, and that there is no user once.
+func (p *Provider) Track(ctx context.Context, event string, user of.EvaluationContext, details of.TrackingEventDetails) {
+	id := user.Attribute("distinct_id")
+	if id == nil && p.client.TargetingKeyAs() == "distinct_id" {
+		id = user.TargetingKey()
+	}
+	if id == nil || id == "" {
+		p.nobody.Do(func() {
+			p.client.Logger().WarnContext(ctx, "events are not tracked for contexts without distinct_id", "library", "mpflags")
+		})
+		return
+	}
+	properties := details.Attributes()
+	if value := details.Value(); value != 0 {
+		properties["value"] = value
+	}
+	if err := p.client.Track(event, identity(id), properties); err != nil {
+		p.client.Logger().WarnContext(ctx, "an event was not tracked", "event", event, "error", err, "library", "mpflags")
+	}
+}
+
+// identity writes a whole float as it is in JSON, from which contexts often come: fmt would write an exponent.
+func identity(id any) string {
+	if number, ok := id.(float64); ok {
+		return strconv.FormatFloat(number, 'f', -1, 64)
+	}
+	return fmt.Sprint(id)
+}

@@ -1,0 +1,78 @@
+package openfeature
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"testing"
+
+	of "github.com/open-feature/go-sdk/openfeature"
+)
+
+var quiet = slog.New(slog.DiscardHandler)
+
+// An evaluation of the provider allocates nothing: a plain gate has no metadata, and the value is a value.
+func TestAllocations(t *testing.T) {
+	v := vector{Flags: []byte(`"provider.json"`)}
+	p := v.provider(t)
+	user := of.FlattenedContext{"distinct_id": "u1", "custom_properties": map[string]any{"plan": "pro", "age": 31}}
+	evaluate := func() {
+		if got := p.BooleanEvaluation(context.Background(), "targeted", false, user); !got.Value {
+			t.Errorf("%+v", got)
+		}
+	}
+	evaluate()
+	allocations := testing.AllocsPerRun(1000, evaluate)
+	// The race detector's sync.Pool drops some of what it is given.
+	if allocations > 1 {
+		t.Errorf("%v allocations", allocations)
+	}
+	t.Logf("%v allocations", allocations)
+}
+
+// What a provider hands out is the caller's own.
+func TestHandedOut(t *testing.T) {
+	v := vector{Flags: []byte(`"provider.json"`)}
+	p := v.provider(t)
+	user := of.FlattenedContext{"distinct_id": "u1"}
+	object := p.ObjectEvaluation(context.Background(), "object", nil, user)
+	object.Value.(map[string]any)["nested"].(map[string]any)["list"].([]any)[0] = "changed"
+	if again := p.ObjectEvaluation(context.Background(), "object", nil, user); again.Value.(map[string]any)["nested"].(map[string]any)["list"].([]any)[0] != int64(1) {
+		t.Error(again.Value)
+	}
+	flag := p.StringEvaluation(context.Background(), "experiment", "", user)
+	flag.FlagMetadata["experiment_id"] = "changed"
+	if again := p.StringEvaluation(context.Background(), "experiment", "", user); again.FlagMetadata["experiment_id"] != "exp-1" {
+		t.Error(again.FlagMetadata)
+	}
+}
+
+// An Init that gives up behind a shutdown, before there is an emitter, leaves the count of the next one alone: otherwise
+// events would leave before that has returned.
+func TestInitGivesUpBesideAnother(t *testing.T) {
+	p := vector{Flags: []byte(`"provider.json"`)}.provider(t)
+	p.Shutdown()
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	p.turn <- struct{}{} // as a shutdown holds it
+	first, err := p.begin(ended)
+	if !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	<-p.turn
+	second, failed := p.begin(context.Background())
+	if failed != nil {
+		t.Fatal(failed)
+	}
+	inits := func() int {
+		p.emitter.mu.Lock()
+		defer p.emitter.mu.Unlock()
+		return p.emitter.inits
+	}
+	if err := p.returns(first, err); !errors.Is(err, context.Canceled) || inits() != 1 || p.initialized() {
+		t.Error(err, inits(), p.initialized())
+	}
+	if err := p.returns(second, nil); err != nil || inits() != 0 || !p.initialized() {
+		t.Error(err, inits(), p.initialized())
+	}
+}

@@ -1,0 +1,5 @@
+//go:build race
+
+package mpflags
+
+const raceEnabled = true

@@ -1,0 +1,92 @@
+package tests
+
+import (
+	"bytes"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/mpflags/mpflags/bindings/go/internal/dev"
+)
+
+// The README's code is what the examples hold, which are compiled and run below.
+func TestReadmeShowsTheExamples(t *testing.T) {
+	readme := dev.Read(t, "bindings", "go", "README.md")
+	shown := 0
+	for part := range strings.SplitSeq(readme, "<!-- bindings/go/") {
+		path, rest, found := strings.Cut(part, " -->\n```go\n")
+		if !found || strings.Contains(path, "\n") {
+			continue
+		}
+		code, _, _ := strings.Cut(rest, "```\n<!-- end -->")
+		text := dev.Read(t, "bindings", "go", path)
+		// A program stands there whole, of a test file the one test.
+		if text != code && !(strings.HasSuffix(path, "_test.go") && len(code) > 200 && strings.Contains(text, "\n"+code)) {
+			t.Errorf("%s is not the README's code", path)
+		}
+		shown++
+	}
+	if shown != 3 {
+		t.Errorf("%d examples are shown", shown)
+	}
+}
+
+func TestExamples(t *testing.T) {
+	sample := dev.Read(t, "dev", "samples", "definitions.json")
+	for name, example := range map[string]struct {
+		arguments []string
+		change    bool
+		wanted    []string
+		exposures int
+	}{
+		"first":         {nil, false, []string{"new-checkout: true", "button-color: #6e7781 control SPLIT"}, 2},
+		"quickstart":    {[]string{"4"}, true, []string{"new-checkout: false", "ranking-boost: 1.35", "changed: [new-checkout]", "new-checkout: true", "banner: map["}, 4},
+		"allflags":      {nil, false, []string{"button-color", "new-checkout", "STATIC"}, 1},
+		"logandchanges": {[]string{"4"}, true, []string{"state: READY", "changed: [new-checkout]"}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			program := filepath.Join(t.TempDir(), name)
+			build := exec.Command("go", "build", "-o", program, "./examples/"+name)
+			build.Dir = filepath.Join(dev.Root(), "bindings", "go")
+			if output, err := build.CombinedOutput(); err != nil {
+				t.Fatalf("%v\n%s", err, output)
+			}
+			server := dev.Start(t, "--token", "demo")
+			server.Serve(sample)
+			arguments := append([]string{server.URL, "demo"}, example.arguments...)
+			if name == "first" {
+				arguments = []string{"demo", server.URL}
+			}
+			command := exec.Command(program, arguments...)
+			var output bytes.Buffer
+			command.Stdout, command.Stderr = &output, &output
+			if err := command.Start(); err != nil {
+				t.Fatal(err)
+			}
+			if example.change {
+				// The third fetch is behind the first evaluations.
+				server.Requests(3)
+				server.Serve(strings.Replace(sample, `"rollout_percentage": 0.5`, `"rollout_percentage": 1.0`, 1))
+			}
+			if err := command.Wait(); err != nil {
+				t.Fatalf("%v\n%s", err, output.String())
+			}
+			for _, part := range example.wanted {
+				if !strings.Contains(output.String(), part) {
+					t.Errorf("%q is not in\n%s", part, output.String())
+				}
+			}
+			exposures := 0
+			for _, event := range server.Events(example.exposures) {
+				if event.JSON.Event == "$experiment_started" && event.Accepted {
+					exposures++
+				}
+			}
+			if exposures < example.exposures || example.exposures == 0 && exposures > 0 {
+				t.Errorf("%d exposures", exposures)
+			}
+		})
+	}
+}

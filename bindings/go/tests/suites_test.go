@@ -1,0 +1,157 @@
+package tests
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/cucumber/godog"
+	"github.com/mpflags/mpflags/bindings/go/internal/dev"
+)
+
+// mismatch is a comparison that failed, which is the one way in which an expected failure may fail.
+type mismatch struct{ what string }
+
+func (m mismatch) Error() string { return m.what }
+
+func same(what string, wanted, got any) error {
+	w, errW := json.Marshal(wanted)
+	g, errG := json.Marshal(got)
+	if errW == nil && errG == nil && string(w) == string(g) {
+		return nil
+	}
+	return mismatch{fmt.Sprintf("%s: want %s, got %s", what, w, g)}
+}
+
+// inSteps fails by a panic, which godog makes the failure of a step: t.Fatal would end the wrong goroutine.
+type inSteps struct{ testing.TB }
+
+func (inSteps) Fatal(args ...any)                 { panic(fmt.Sprint(args...)) }
+func (inSteps) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
+
+// expectations is tests/openfeature/expected_failures.json.
+type expectations struct {
+	Suites map[string]struct {
+		Scenarios int
+		Passed    map[string]int
+	}
+	ExpectedFailures []expectedFailure `json:"expected_failures"`
+}
+
+type expectedFailure struct {
+	Feature, Scenario, Step, Reason string
+	Languages                       []string
+}
+
+func readExpectations(t *testing.T) expectations {
+	var e expectations
+	decoder := json.NewDecoder(strings.NewReader(dev.Read(t, "tests", "openfeature", "expected_failures.json")))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&e); err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+func (e expectedFailure) fits(feature string, scenario *godog.Scenario) bool {
+	if e.Feature != feature || e.Scenario != scenario.Name || !contains(e.Languages, "go") {
+		return false
+	}
+	for _, step := range scenario.Steps {
+		if e.Step == "" || step.Text == e.Step {
+			return true
+		}
+	}
+	return false
+}
+
+func contains(list []string, wanted string) bool {
+	for _, one := range list {
+		if one == wanted {
+			return true
+		}
+	}
+	return false
+}
+
+// runSuite runs one feature file and compares what fails with what is expected to.
+func runSuite(t *testing.T, path string, initialize func(*godog.ScenarioContext)) {
+	t.Helper()
+	feature := filepath.Base(path)
+	expected := readExpectations(t)
+	counts, known := expected.Suites[feature]
+	if !known {
+		t.Fatalf("%s is not among the suites of expected_failures.json", feature)
+	}
+	var mu sync.Mutex
+	scenarios, passed := 0, 0
+	met := make([]int, len(expected.ExpectedFailures))
+	suite := godog.TestSuite{
+		Name: feature,
+		ScenarioInitializer: func(sc *godog.ScenarioContext) {
+			initialize(sc)
+			sc.After(func(ctx context.Context, scenario *godog.Scenario, err error) (context.Context, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				scenarios++
+				name := scenario.Name + " / " + scenario.Steps[min(1, len(scenario.Steps)-1)].Text
+				for i, entry := range expected.ExpectedFailures {
+					if !entry.fits(feature, scenario) {
+						continue
+					}
+					met[i]++
+					var compared mismatch
+					switch {
+					case err == nil:
+						t.Errorf("%s passes, and is expected to fail: %s", name, entry.Reason)
+					case !errors.As(err, &compared):
+						t.Errorf("%s fails, but not by a comparison: %v", name, err)
+					default:
+						t.Logf("fails as expected: %s: %v (%s)", name, err, entry.Reason)
+					}
+					return ctx, nil
+				}
+				if err != nil {
+					t.Errorf("%s: %v", name, err)
+				} else {
+					passed++
+				}
+				return ctx, nil
+			})
+		},
+		Options: &godog.Options{Format: "progress", Output: discard{}, Paths: []string{path}, Strict: true, NoColors: true},
+	}
+	suite.Run()
+	for i, entry := range expected.ExpectedFailures {
+		if entry.Feature == feature && contains(entry.Languages, "go") && met[i] == 0 {
+			t.Errorf("no scenario fits the expected failure %q %q", entry.Scenario, entry.Step)
+		}
+	}
+	if scenarios != counts.Scenarios || passed != counts.Passed["go"] {
+		t.Errorf("%s: %d of %d scenarios pass; expected are %d of %d", feature, passed, scenarios, counts.Passed["go"], counts.Scenarios)
+	}
+	t.Logf("%s: %d of %d scenarios pass", feature, passed, scenarios)
+}
+
+type discard struct{}
+
+func (discard) Write(p []byte) (int, error) { return len(p), nil }
+
+// definitions is the document that tests/openfeature/definitions.py makes. make test says when the data are absent.
+func definitions(t *testing.T) string {
+	path := os.Getenv("MPFLAGS_OPENFEATURE_DEFINITIONS")
+	if path == "" {
+		t.Skip("OpenFeature's feature files are absent (MPFLAGS_SHARED_DATA); tests/vectors/provider states the same facts")
+	}
+	return path
+}
+
+func featureFile(name string) string {
+	return filepath.Join(os.Getenv("MPFLAGS_SHARED_DATA"), "openfeature", name)
+}

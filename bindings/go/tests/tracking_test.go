@@ -1,0 +1,74 @@
+package tests
+
+import (
+	"fmt"
+	"log/slog"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mpflags/mpflags/bindings/go"
+	of "github.com/open-feature/go-sdk/openfeature"
+)
+
+func TestTracking(t *testing.T) {
+	s := newScene(t)
+	var log lockedBuffer
+	p := s.provider(mpflags.WithEventFlushInterval(10*time.Millisecond), mpflags.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+	if err := s.api.SetProviderAndWait(background, p); err != nil {
+		t.Fatal(err)
+	}
+	user := of.NewEvaluationContext("key", map[string]any{"distinct_id": "u1"})
+	s.client.Track(background, "Bought", user, of.NewTrackingEventDetails(9.5).Add("items", 3))
+	// What cannot be sent is logged, and raises nothing.
+	s.client.Track(background, "Unfit", user, of.NewTrackingEventDetails(math.NaN()).Add("x", make(chan int)))
+	// The targeting key is no identity. That there is none is logged once, and not for each event.
+	for range 3 {
+		s.client.Track(background, "Nobody", of.EvaluationContext{}, of.TrackingEventDetails{})
+		s.client.Track(background, "Seen", of.NewEvaluationContext("key", nil), of.TrackingEventDetails{})
+	}
+	for _, id := range []any{5, 12345678.0} {
+		s.client.Track(background, fmt.Sprintf("Numbered %T", id), of.NewTargetlessEvaluationContext(map[string]any{"distinct_id": id}), of.TrackingEventDetails{})
+	}
+	if got := s.tracked(3); got != "map[Bought:u1 9.5 3 Numbered float64:12345678 <nil> <nil> Numbered int:5 <nil> <nil>]" {
+		t.Error(got)
+	}
+	for part, wanted := range map[string]int{"without distinct_id": 1, "event=Unfit": 1, "Nobody": 0, "Seen": 0} {
+		if count := strings.Count(log.String(), part); count != wanted {
+			t.Errorf("%d log lines with %q, not %d: %s", count, part, wanted, log.String())
+		}
+	}
+}
+
+// The targeting key is the user when the option says that it is distinct_id, and then where there is none only.
+func TestTrackingTargetingKey(t *testing.T) {
+	for as, wanted := range map[string]string{
+		"distinct_id": "map[Keyed:key <nil> <nil> Last:u1 <nil> <nil> Null:key <nil> <nil>]",
+		"company":     "map[Last:u1 <nil> <nil>]",
+	} {
+		t.Run(as, func(t *testing.T) {
+			s := newScene(t)
+			p := s.provider(mpflags.WithEventFlushInterval(10*time.Millisecond), mpflags.WithTargetingKeyAs(as))
+			if err := s.api.SetProviderAndWait(background, p); err != nil {
+				t.Fatal(err)
+			}
+			s.client.Track(background, "Keyed", of.NewEvaluationContext("key", nil), of.TrackingEventDetails{})
+			s.client.Track(background, "Null", of.NewEvaluationContext("key", map[string]any{"distinct_id": nil}), of.TrackingEventDetails{})
+			s.client.Track(background, "Last", of.NewEvaluationContext("key", map[string]any{"distinct_id": "u1"}), of.TrackingEventDetails{})
+			if got := s.tracked(strings.Count(wanted, ":")); got != wanted {
+				t.Error(got)
+			}
+		})
+	}
+}
+
+// tracked tells user, value and items of the events that came, by name.
+func (s *scene) tracked(atLeast int) string {
+	got := map[string]string{}
+	for _, event := range s.server.Events(atLeast) {
+		p := event.JSON.Properties
+		got[event.JSON.Event] = fmt.Sprint(p["distinct_id"], " ", p["value"], " ", p["items"])
+	}
+	return fmt.Sprint(got)
+}

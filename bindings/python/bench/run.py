@@ -1,0 +1,160 @@
+"""Measures the figures of Python beside Mixpanel's own provider, and prints one JSON object a line: `make bench`.
+
+    python run.py BUILD [--quick]
+
+* A worker process for each: mpflags with orjson, without, and `mixpanel-openfeature` 0.2.0. In each round every case of every
+  worker is sampled once, in a new random order, so that a slow moment of the machine falls on all; ratios are taken
+  within a round. The first round is dropped.
+* Times are processor time of the calling thread, for contexts that are new for each call. Exposures are off, the official
+  provider's go to a function that does nothing. With exposures on it is time on the wall of single calls: another user for each,
+  and mpflags-dev takes 20 ms for each request of events.
+* Import and memory are of fresh processes, in turn. Python itself is in both.
+"""
+
+import json
+import os
+import random
+import shutil
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[2]
+sys.path.insert(0, str(HERE.parent / "tests"))
+from stand_in import StandIn  # noqa: E402
+
+PEER = "mixpanel-openfeature 0.2.0"
+OURS = ("orjson", "stdlib")
+CASES = {
+    "direct": {"orjson": 40_000, "stdlib": 20_000, "official": 2_000},
+    "through": {"orjson": 10_000, "stdlib": 10_000, "official": 2_000},
+    "native": {"orjson": 20_000, "official": 2_000},
+    "kept": {"orjson": 20_000},
+    "all": {"orjson": 30, "official": 2},
+}
+
+
+def install(build):
+    """Measures what a user has: the package from its wheel, compiled, with the library inside."""
+    site = build / "bench" / "site"
+    for name in ("PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX"):
+        os.environ.pop(name, None)
+    os.environ.setdefault("MPFLAGS_PREBUILT_LIBRARY", os.environ.pop("MPFLAGS_LIBRARY", ""))
+    shutil.rmtree(site, ignore_errors=True)
+    how = ("--quiet", "--no-deps", "--no-index", "--no-build-isolation", "--target", str(site))
+    subprocess.run([sys.executable, "-m", "pip", "install", *how, str(HERE.parent)], check=True, stdout=sys.stderr)
+    os.environ["PYTHONPATH"] = str(site)
+
+
+class Worker:
+    def __init__(self, name, *arguments):
+        command = [sys.executable, str(HERE / "worker.py"), name, *map(str, arguments)]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.name = name
+
+    def take(self, case, calls):
+        self.process.stdin.write(f"{case} {calls}\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        if not line:
+            sys.exit(f"bench: the worker {self.name} ended with {self.process.wait()}")
+        return json.loads(line)
+
+    def end(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def emit(figure, samples, unit, goal=None, at_least=False, against=""):
+    row = {"figure": figure, "samples": samples, "unit": unit, "goal": goal, "at_least": at_least, "against": against}
+    print(json.dumps(row), flush=True)
+    sign = "" if goal is None else f"   goal {'≥' if at_least else '≤'} {goal:g}"
+    print(f"{figure:95} {statistics.median(samples):14,.2f} {unit}{sign}", file=sys.stderr)
+
+
+def measure(workers, rounds, share):
+    taken = {}
+    pairs = [(case, name) for case, calls in CASES.items() for name in calls]
+    for number in range(rounds + 1):
+        random.shuffle(pairs)
+        for case, name in pairs:
+            calls = max(2, int(CASES[case][name] * share))
+            sample = workers[name].take(case, calls)
+            if number > 0:
+                taken.setdefault((case, name), []).append(sample)
+    return taken
+
+
+def measure_exposures(workers, rounds, share):
+    taken = {}
+    for number in range(rounds + 1):
+        for name, calls in (("orjson", 5_000), ("official", 60)):
+            samples = sorted(workers[name].take("exposures", max(20, int(calls * share))))
+            if number > 0:
+                for percent in (50, 99):
+                    taken.setdefault((name, percent), []).append(samples[len(samples) * percent // 100])
+    return taken
+
+
+def measure_processes(directory, rounds):
+    taken = {}
+    for number in range(rounds + 1):
+        for name in ("ours", "official"):
+            for what in ("import", "flags"):
+                command = [sys.executable, str(HERE / "process.py"), name, what, str(directory)]
+                said = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+                milliseconds, resident = map(float, said)
+                if number > 0:
+                    taken.setdefault((name, what), []).append(milliseconds * 1e6 if what == "import" else resident)
+    return taken
+
+
+def ratio(taken, case, name):
+    return [theirs / ours for theirs, ours in zip(taken[case, "official"], taken[case, name], strict=True)]
+
+
+def main():
+    build, quick = Path(sys.argv[1]), "--quick" in sys.argv[2:]
+    rounds, share = (2, 0.1) if quick else (9, 1.0)
+    directory = build / "bench"
+    directory.mkdir(parents=True, exist_ok=True)
+    subprocess.run([sys.executable, str(ROOT / "bench" / "workload.py"), str(directory)], check=True, stdout=sys.stderr)
+    install(build)
+    with StandIn({"flags": []}, "--events", "count") as server:
+        server.faults({"path": "/track", "kind": "delay", "delay_ms": 20})
+        workers = {name: Worker(name, directory, server.url) for name in ("orjson", "stdlib", "official")}
+        taken = measure(workers, rounds, share)
+        exposures = measure_exposures(workers, 2 if quick else 4, share)
+        for worker in workers.values():
+            worker.end()
+    processes = measure_processes(directory, 2 if quick else 9)
+
+    for name, how, goal in (("stdlib", "standard library only", 2200), ("orjson", "orjson installed", 1200)):
+        figure = f"Python provider called directly, eq, new context each call, {how}"
+        emit(figure, taken["direct", name], "ns", goal)
+        emit(f"{figure}, against {PEER}", ratio(taken, "direct", name), "x", 10, True, PEER)
+    emit(f"{PEER} called directly, eq", taken["direct", "official"], "ns", against=PEER)
+    emit("Python client, get_variant_value, context encoded before", taken["kept", "orjson"], "ns", 1200)
+    emit("Python client, get_variant_value, new context each call, orjson", taken["native", "orjson"], "ns")
+    emit("mixpanel 5.4.1, get_variant_value", taken["native", "official"], "ns", against="mixpanel 5.4.1")
+    for name, how in (("orjson", "orjson installed"), ("stdlib", "standard library only")):
+        figure = f"Python through the OpenFeature client, eq, {how}"
+        emit(figure, taken["through", name], "ns", 11_000)
+        emit(f"{figure}, against {PEER}", ratio(taken, "through", name), "x", 3.5, True, PEER)
+    emit(f"{PEER} through the OpenFeature client, eq", taken["through", "official"], "ns", against=PEER)
+    for percent, goal in ((50, 13_000), (99, 60_000)):
+        figure = f"through the OpenFeature client, each call an exposure, events server 20 ms away, p{percent}"
+        emit(f"Python {figure}", exposures["orjson", percent], "ns", goal)
+        emit(f"{PEER} {figure}", exposures["official", percent], "ns", against=PEER)
+    emit("Python, all variants of 1,000 flags", taken["all", "orjson"], "ns", 1_000_000)
+    emit("mixpanel 5.4.1, all variants of 1,000 flags", taken["all", "official"], "ns", against="mixpanel 5.4.1")
+    emit("Python process, import and 1,000 flags, resident", processes["ours", "flags"], "bytes", 19_000_000)
+    emit(f"{PEER}, import and 1,000 flags, resident", processes["official", "flags"], "bytes", against=PEER)
+    emit("import mpflags", processes["ours", "import"], "ns", 12_000_000)
+    emit("import mixpanel_openfeature", processes["official", "import"], "ns", against=PEER)
+
+
+if __name__ == "__main__":
+    main()

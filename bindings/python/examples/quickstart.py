@@ -1,0 +1,31 @@
+"""Evaluates a flag for a user, through OpenFeature.
+
+usage: MPFLAGS_TOKEN=YOUR_PROJECT_TOKEN python quickstart.py
+"""
+
+import os
+
+from openfeature import api
+from openfeature.evaluation_context import EvaluationContext
+
+from mpflags import LocalFlagsConfig
+from mpflags.openfeature import MixpanelProvider
+
+config = LocalFlagsConfig(
+    api_host=os.environ.get("MPFLAGS_API_HOST", "api.mixpanel.com"),
+    polling_interval_in_seconds=float(os.environ.get("MPFLAGS_POLL_SECONDS", "60")),
+)
+api.set_provider_and_wait(MixpanelProvider.from_local_config(os.environ["MPFLAGS_TOKEN"], config))
+client = api.get_client()
+
+# `distinct_id` says who the user is; rules look at `custom_properties`.
+user = EvaluationContext(attributes={"distinct_id": "user-1", "custom_properties": {"plan": "premium"}})
+
+if client.get_boolean_value("new-checkout", False, user):
+    print("the new checkout")
+
+color = client.get_string_details("button-color", "#000000", user)
+print(f"button-color: {color.value}, variant {color.variant} ({color.reason})")
+
+# Delivers the exposures.
+api.shutdown()

@@ -1,0 +1,51 @@
+"""Evaluates Mixpanel feature flags in process. `mpflags.openfeature` has the OpenFeature provider."""
+
+from ._native import version
+from .abi import Item
+from .client import Client
+from .config import VERSION, FlagsConfig, LocalFlagsConfig, RemoteFlagsConfig, ServiceAccountCredentials
+from .context import Context
+from .errors import (
+    BackendError,
+    Closed,
+    CredentialsRefused,
+    InvalidArgument,
+    InvalidConfig,
+    InvalidContext,
+    InvalidDefinitions,
+    LibraryError,
+    MpflagsError,
+    QueueFull,
+    SystemFailure,
+    Timeout,
+)
+from .variants import FallbackReason, SelectedVariant, VariantSource
+
+__version__ = VERSION
+
+__all__ = [
+    "BackendError",
+    "Client",
+    "Closed",
+    "Context",
+    "CredentialsRefused",
+    "FallbackReason",
+    "FlagsConfig",
+    "InvalidArgument",
+    "InvalidConfig",
+    "InvalidContext",
+    "InvalidDefinitions",
+    "Item",
+    "LibraryError",
+    "LocalFlagsConfig",
+    "MpflagsError",
+    "QueueFull",
+    "RemoteFlagsConfig",
+    "SelectedVariant",
+    "ServiceAccountCredentials",
+    "SystemFailure",
+    "Timeout",
+    "VariantSource",
+    "__version__",
+    "version",
+]

@@ -1,0 +1,417 @@
+"""The only file that sees pointers: loads `libmpflags`, declares what it exports, and copies what it returns.
+
+`FUNCTIONS` declares each function of `include/mpflags.h` once; a test compares the two. A function that waits is called
+through `CDLL`, which lets go of the interpreter's lock meanwhile. All others are called through `PyDLL`, which keeps it:
+letting go and taking it again costs more than they do.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import json
+import os
+import sys
+from ctypes import POINTER, byref, c_bool, c_char_p, c_double, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
+
+from .abi import (
+    ABI_REVISION,
+    ABI_VERSION,
+    ENCODING_JSON,
+    ERROR_CODES,
+    KINDS,
+    LEVELS,
+    REASONS,
+    STATES,
+    Item,
+    Outcome,
+    name_of,
+)
+from .errors import LibraryError, MpflagsError, Timeout, of_status
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+
+class Str(ctypes.Structure):
+    """`mpflags_str`: borrowed from the handle that it was asked of."""
+
+    _fields_ = [("ptr", c_void_p), ("len", c_size_t)]
+
+
+Callback = ctypes.CFUNCTYPE(None, c_void_p, c_void_p)
+Drop = ctypes.CFUNCTYPE(None, c_void_p)
+_OUT = POINTER(c_void_p)
+_TEXT = (c_char_p, c_size_t)
+
+#: Name, result, arguments, and whether it waits.
+FUNCTIONS: tuple[tuple[str, Any, tuple[Any, ...], bool], ...] = (
+    ("abi_version", c_uint32, (), False),
+    ("abi_revision", c_uint32, (), False),
+    ("version", Str, (), False),
+    ("error_status", c_int32, (c_void_p,), False),
+    ("error_message", Str, (c_void_p,), False),
+    ("error_free", None, (c_void_p,), False),
+    ("client_new", c_int32, (*_TEXT, _OUT, _OUT), True),
+    ("client_start", c_int32, (c_void_p, _OUT), True),
+    ("client_wait_ready", c_int32, (c_void_p, c_uint32, _OUT), True),
+    ("client_state", c_int32, (c_void_p,), False),
+    ("client_shutdown", c_int32, (c_void_p, c_uint32, POINTER(c_uint64), _OUT), True),
+    ("client_free", None, (c_void_p,), True),
+    ("context_new_json", c_int32, (*_TEXT, _OUT, _OUT), False),
+    ("context_free", None, (c_void_p,), False),
+    ("client_get_boolean", c_bool, (c_void_p, *_TEXT, c_void_p, c_int32), False),
+    ("client_get_int64", c_int64, (c_void_p, *_TEXT, c_void_p, c_int64), False),
+    ("client_get_double", c_double, (c_void_p, *_TEXT, c_void_p, c_double), False),
+    ("client_evaluate", c_int32, (c_void_p, *_TEXT, c_void_p, c_uint32, c_uint32, c_uint32, _OUT, _OUT), False),
+    ("client_explain", c_int32, (c_void_p, *_TEXT, c_void_p, _OUT, _OUT), False),
+    ("client_set_override", c_int32, (c_void_p, *_TEXT, *_TEXT, _OUT), False),
+    ("client_clear_override", c_int32, (c_void_p, *_TEXT, _OUT), False),
+    ("evaluation_has_value", c_bool, (c_void_p,), False),
+    ("evaluation_kind", c_int32, (c_void_p,), False),
+    ("evaluation_boolean", c_bool, (c_void_p,), False),
+    ("evaluation_int64", c_int64, (c_void_p,), False),
+    ("evaluation_double", c_double, (c_void_p,), False),
+    ("evaluation_string", Str, (c_void_p,), False),
+    ("evaluation_json", Str, (c_void_p,), False),
+    ("evaluation_variant", Str, (c_void_p,), False),
+    ("evaluation_reason", c_int32, (c_void_p,), False),
+    ("evaluation_error_code", c_int32, (c_void_p,), False),
+    ("evaluation_message", Str, (c_void_p,), False),
+    ("evaluation_key", Str, (c_void_p,), False),
+    ("evaluation_experiment_id", Str, (c_void_p,), False),
+    ("evaluation_is_experiment_active", c_int32, (c_void_p,), False),
+    ("evaluation_is_qa_tester", c_bool, (c_void_p,), False),
+    ("evaluation_metadata_json", Str, (c_void_p,), False),
+    ("evaluation_free", None, (c_void_p,), False),
+    ("client_evaluate_all", c_int32, (c_void_p, c_void_p, c_uint32, c_uint32, _OUT, _OUT), True),
+    ("evaluations_count", c_size_t, (c_void_p,), False),
+    ("evaluations_at", c_void_p, (c_void_p, c_size_t), False),
+    ("evaluations_find", c_void_p, (c_void_p, *_TEXT), False),
+    ("evaluations_failure", c_int32, (c_void_p,), False),
+    ("evaluations_message", Str, (c_void_p,), False),
+    ("evaluations_free", None, (c_void_p,), False),
+    ("client_track_exposure", c_int32, (c_void_p, c_void_p, _OUT), False),
+    ("client_track", c_int32, (c_void_p, *_TEXT, *_TEXT, *_TEXT, _OUT), False),
+    ("client_people_update", c_int32, (c_void_p, *_TEXT, *_TEXT, *_TEXT, _OUT), False),
+    ("client_flush", c_int32, (c_void_p, c_uint32, POINTER(c_uint64), _OUT), True),
+    ("client_statistics", c_int32, (c_void_p, _OUT, _OUT), False),
+    ("text_view", Str, (c_void_p,), False),
+    ("text_free", None, (c_void_p,), False),
+    ("client_next", c_int32, (c_void_p, c_uint32, _OUT, _OUT), True),
+    ("item_kind", c_int32, (c_void_p,), False),
+    ("item_level", c_int32, (c_void_p,), False),
+    ("item_state", c_int32, (c_void_p,), False),
+    ("item_message", Str, (c_void_p,), False),
+    ("item_key_count", c_size_t, (c_void_p,), False),
+    ("item_key", Str, (c_void_p, c_size_t), False),
+    ("item_event", Str, (c_void_p,), False),
+    ("item_free", None, (c_void_p,), False),
+    ("client_set_callback", c_int32, (c_void_p, Callback, c_void_p, Drop, _OUT), False),
+    (
+        "client_evaluate_encoded",
+        c_int32,
+        (c_void_p, *_TEXT, *_TEXT, c_int32, c_uint32, c_uint32, c_uint32, _OUT, _OUT),
+        True,
+    ),
+    ("client_evaluate_packed", c_uint64, (c_void_p, *_TEXT, *_TEXT, c_uint32), False),
+    ("client_evaluate_packed_z", c_uint64, (c_void_p, c_char_p, c_char_p, c_uint32), False),
+    ("client_answer", c_void_p, (c_void_p, *_TEXT, c_uint64), False),
+    ("evaluation_answer", c_uint64, (c_void_p,), False),
+    ("evaluations_answers", POINTER(c_uint64), (c_void_p,), False),
+)
+
+
+def _find() -> str:
+    named = os.environ.get("MPFLAGS_LIBRARY")
+    if named:
+        if not os.path.isfile(named):
+            raise LibraryError(f"MPFLAGS_LIBRARY names {named!r}, which is no file")
+        return named
+    name = "libmpflags.dylib" if sys.platform == "darwin" else "libmpflags.so"
+    inside = os.path.join(os.path.dirname(os.path.abspath(__file__)), name)
+    if os.path.isfile(inside):
+        return inside
+    raise LibraryError(
+        f"{name} was not found: not in the installed package, and MPFLAGS_LIBRARY is not set. Install the package from its"
+        f" wheel, or build the library with `cargo build --release -p mpflags-c` and set MPFLAGS_LIBRARY to the file"
+    )
+
+
+class Library:
+    """The loaded library: each function of `FUNCTIONS` as an attribute without its prefix, with its types declared."""
+
+    def __init__(self, path: str) -> None:
+        try:
+            keeps, lets_go = ctypes.PyDLL(path), ctypes.CDLL(path)
+            keeps.mpflags_abi_version.restype = keeps.mpflags_abi_revision.restype = c_uint32
+            version, revision = keeps.mpflags_abi_version(), keeps.mpflags_abi_revision()
+        except (OSError, AttributeError) as error:
+            raise LibraryError(f"{path!r} cannot be loaded as libmpflags: {error}") from error
+        # Exactly the revision: what the header keeps for bindings may change with any.
+        if (version, revision) != (ABI_VERSION, ABI_REVISION):
+            raise LibraryError(
+                f"{path!r} has ABI version {version}, revision {revision}; this package needs version {ABI_VERSION},"
+                f" revision {ABI_REVISION}. Install the wheel, which brings its library, or build the library from the"
+                " same sources as the package"
+            )
+        self.path = path
+        for name, result, arguments, waits in FUNCTIONS:
+            function = getattr(lets_go if waits else keeps, "mpflags_" + name)
+            function.restype = result
+            function.argtypes = arguments
+            setattr(self, name, function)
+        # Reads what a local client holds: that never waits, and keeps the lock.
+        self.evaluate_local = keeps.mpflags_client_evaluate_encoded
+        self.evaluate_all_local = keeps.mpflags_client_evaluate_all
+        for twin, waiting in (
+            (self.evaluate_local, "client_evaluate_encoded"),
+            (self.evaluate_all_local, "client_evaluate_all"),
+        ):
+            twin.restype = c_int32
+            twin.argtypes = getattr(self, waiting).argtypes
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
+
+
+LIB = Library(_find())
+
+
+def text(borrowed: Str) -> str | None:
+    """A copy of a string that the library returned; None where it returned none."""
+    return None if borrowed.ptr is None else ctypes.string_at(borrowed.ptr, borrowed.len).decode()
+
+
+def _fail(status: int, error: c_void_p) -> MpflagsError:
+    try:
+        message = text(LIB.error_message(error)) or f"status {status}"
+    finally:
+        LIB.error_free(error)
+    return of_status(status, message)
+
+
+def _call(function: Any, *arguments: Any) -> None:
+    """Calls a function whose last parameter is `err`, and raises what it writes there."""
+    error = c_void_p()
+    status = function(*arguments, byref(error))
+    if status != 0:
+        raise _fail(status, error)
+
+
+def version() -> str:
+    return text(LIB.version()) or ""
+
+
+class _Handle(c_void_p):
+    """Owns what a pointer points to. A call holds a reference while it runs, so nothing is freed under it."""
+
+
+class ClientHandle(_Handle):
+    def __del__(self, _free: Any = LIB.client_free) -> None:
+        if self.value:
+            _free(self)
+            self.value = None
+
+
+class ContextHandle(_Handle):
+    def __del__(self, _free: Any = LIB.context_free) -> None:
+        if self.value:
+            _free(self)
+            self.value = None
+
+
+class EvaluationsHandle(_Handle):
+    def __del__(self, _free: Any = LIB.evaluations_free) -> None:
+        if self.value:
+            _free(self)
+            self.value = None
+
+
+class EvaluationHandle(_Handle):
+    def __del__(self, _free: Any = LIB.evaluation_free) -> None:
+        if self.value:
+            _free(self)
+            self.value = None
+
+
+def _outcome(evaluation: Any) -> Outcome:
+    code = LIB.evaluation_error_code(evaluation)
+    metadata = text(LIB.evaluation_metadata_json(evaluation))
+    return Outcome(
+        key=text(LIB.evaluation_key(evaluation)) or "",
+        json=text(LIB.evaluation_json(evaluation)) if LIB.evaluation_has_value(evaluation) else None,
+        variant=text(LIB.evaluation_variant(evaluation)),
+        reason=name_of(REASONS, LIB.evaluation_reason(evaluation)),
+        error_code=ERROR_CODES[code] if 0 <= code < len(ERROR_CODES) else "GENERAL",
+        message=text(LIB.evaluation_message(evaluation)),
+        metadata=json.loads(metadata) if metadata else {},
+        answer=LIB.evaluation_answer(evaluation),
+    )
+
+
+class Evaluations:
+    """What every flag gave for one context. Kept as long as somebody may report one of them as shown."""
+
+    __slots__ = ("_handle", "failure", "message")
+
+    def __init__(self, handle: EvaluationsHandle) -> None:
+        self._handle = handle
+        code = LIB.evaluations_failure(handle)
+        self.failure = ERROR_CODES[code] if 0 <= code < len(ERROR_CODES) else "GENERAL"
+        self.message = text(LIB.evaluations_message(handle))
+
+    def answers(self) -> list[int]:
+        """The answers, in order of key; 0 where there is none."""
+        count = LIB.evaluations_count(self._handle)
+        return LIB.evaluations_answers(self._handle)[:count] if count else []
+
+    def outcome(self, index: int) -> Outcome:
+        return _outcome(LIB.evaluations_at(self._handle, index))
+
+
+def _context(encoded: bytes) -> ContextHandle:
+    context = ContextHandle()
+    _call(LIB.context_new_json, encoded, len(encoded), byref(context))
+    return context
+
+
+def _read_text(function: Any, *arguments: Any) -> dict[str, Any]:
+    """What a function gives as a text of JSON."""
+    out = c_void_p()
+    _call(function, *arguments, byref(out))
+    try:
+        read: dict[str, Any] = json.loads(text(LIB.text_view(out)) or "{}")
+        return read
+    finally:
+        LIB.text_free(out)
+
+
+class NativeClient:
+    """One client of the library. Usable from any thread; freed with its last reference."""
+
+    def __init__(self, config: bytes) -> None:
+        self.handle = ClientHandle()
+        _call(LIB.client_new, config, len(config), byref(self.handle))
+
+    def start(self) -> None:
+        _call(LIB.client_start, self.handle)
+
+    def wait_ready(self, timeout_ms: int) -> None:
+        _call(LIB.client_wait_ready, self.handle, timeout_ms)
+
+    def state(self) -> str:
+        return name_of(STATES, LIB.client_state(self.handle))
+
+    def shutdown(self, timeout_ms: int) -> int:
+        undelivered = c_uint64()
+        _call(LIB.client_shutdown, self.handle, timeout_ms, byref(undelivered))
+        return undelivered.value
+
+    def flush(self, timeout_ms: int) -> int:
+        undelivered = c_uint64()
+        _call(LIB.client_flush, self.handle, timeout_ms, byref(undelivered))
+        return undelivered.value
+
+    def packed(self) -> Callable[[bytes, bytes, c_uint32], int]:
+        """The one crossing of a local evaluation: key, context and `ask`, to a number that `resolve` reads."""
+        return functools.partial(LIB.client_evaluate_packed_z, self.handle)
+
+    def resolve(self, key: bytes, number: int) -> Outcome | None:
+        """What a packed number stands for. None when the flag has another definition by now: evaluate again.
+
+        Consumes the number if it is a pointer: it is resolved once.
+        """
+        evaluation = EvaluationHandle(LIB.client_answer(self.handle, key, len(key), number) if number & 1 else number)
+        return _outcome(evaluation) if evaluation.value else None
+
+    def evaluate(
+        self, key: bytes, context: bytes, ask: c_uint32, timeout_ms: int, waits: bool
+    ) -> tuple[Outcome, EvaluationHandle]:
+        evaluation = EvaluationHandle()
+        _call(
+            LIB.client_evaluate_encoded if waits else LIB.evaluate_local,
+            self.handle,
+            key,
+            len(key),
+            context,
+            len(context),
+            ENCODING_JSON,
+            ask.value & 0xFF,
+            ask.value >> 8,
+            timeout_ms,
+            byref(evaluation),
+        )
+        return _outcome(evaluation), evaluation
+
+    def evaluate_all(self, context: bytes, timeout_ms: int, waits: bool) -> Evaluations:
+        parsed = _context(context)
+        evaluations = EvaluationsHandle()
+        function = LIB.client_evaluate_all if waits else LIB.evaluate_all_local
+        _call(function, self.handle, parsed, 0, timeout_ms, byref(evaluations))
+        return Evaluations(evaluations)
+
+    def track_shown(self, shown: EvaluationHandle | Evaluations, key: bytes) -> None:
+        """Reports an evaluation, or the one of flag `key` among many, as shown."""
+        if isinstance(shown, Evaluations):
+            evaluation = LIB.evaluations_find(shown._handle, key, len(key))
+            _call(LIB.client_track_exposure, self.handle, evaluation)
+        else:
+            _call(LIB.client_track_exposure, self.handle, shown)
+
+    def statistics(self) -> dict[str, Any]:
+        return _read_text(LIB.client_statistics, self.handle)
+
+    def explain(self, key: bytes, context: bytes) -> dict[str, Any]:
+        return _read_text(LIB.client_explain, self.handle, key, len(key), _context(context))
+
+    def track(self, event: bytes, distinct_id: bytes, properties: bytes) -> None:
+        _call(
+            LIB.client_track,
+            self.handle,
+            event,
+            len(event),
+            distinct_id,
+            len(distinct_id),
+            properties,
+            len(properties),
+        )
+
+    def people_update(self, operation: bytes, distinct_id: bytes, value: bytes) -> None:
+        _call(
+            LIB.client_people_update,
+            self.handle,
+            operation,
+            len(operation),
+            distinct_id,
+            len(distinct_id),
+            value,
+            len(value),
+        )
+
+    def set_override(self, key: bytes, value: bytes) -> None:
+        _call(LIB.client_set_override, self.handle, key, len(key), value, len(value))
+
+    def clear_override(self, key: bytes) -> None:
+        _call(LIB.client_clear_override, self.handle, key, len(key))
+
+    def next(self, timeout_ms: int) -> Item | None:
+        """The next item, None when none came in time. Raises `Closed` when the client is shut down."""
+        out = c_void_p()
+        try:
+            _call(LIB.client_next, self.handle, timeout_ms, byref(out))
+        except Timeout:
+            return None
+        try:
+            return Item(
+                kind=name_of(KINDS, LIB.item_kind(out)),
+                level=name_of(LEVELS, LIB.item_level(out)),
+                state=name_of(STATES, LIB.item_state(out)),
+                message=text(LIB.item_message(out)) or text(LIB.item_event(out)) or "",
+                keys=tuple(text(LIB.item_key(out, index)) or "" for index in range(LIB.item_key_count(out))),
+            )
+        finally:
+            LIB.item_free(out)

@@ -1,0 +1,285 @@
+"""The OpenFeature provider. Needs `openfeature-sdk`: `pip install mpflags[openfeature]`."""
+
+from __future__ import annotations
+
+import functools
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+
+from openfeature.exception import ErrorCode, GeneralError, ProviderNotReadyError
+from openfeature.flag_evaluation import FlagResolutionDetails, Reason
+from openfeature.provider import AbstractProvider, Metadata
+
+from .abi import BOOLEAN, DISABLED, DOUBLE, INT64, NO_MATCH, OBJECT, STRING, Outcome, asking
+from .client import Client
+from .config import LocalFlagsConfig, RemoteFlagsConfig
+from .context import encode_exactly, known_key
+from .context import flag_key as encoded_key
+from .errors import CredentialsRefused, InvalidArgument, InvalidContext, MpflagsError, Timeout
+from .items import log
+from .lifecycle import Lifecycle
+
+if typing.TYPE_CHECKING:
+    from openfeature.evaluation_context import EvaluationContext
+    from openfeature.track import TrackingEventDetails
+
+
+_METADATA = Metadata(name="mixpanel-provider")
+# Read-only and shared: making one for each answer costs as much as the rest of the details.
+_EMPTY: Mapping[str, typing.Any] = MappingProxyType({})
+_REASONS = {reason.value: reason for reason in Reason}
+_CODES = {code.value: code for code in ErrorCode}
+_MOST_ANSWERS = 20_000
+_T = typing.TypeVar("_T")
+
+_Object = Sequence[typing.Any] | Mapping[str, typing.Any]
+# Makes the details that an answer stands for.
+_Prepared = Callable[[], FlagResolutionDetails[typing.Any]]
+
+
+def _resolver(kind: int) -> typing.Any:
+    """The method that resolves one type of value. The way of every local evaluation: one crossing, one look-up, one object."""
+    ask = asking(kind)
+
+    def resolve(
+        self: MixpanelProvider,
+        flag_key: str,
+        default_value: typing.Any,
+        evaluation_context: EvaluationContext | None = None,
+    ) -> FlagResolutionDetails[typing.Any]:
+        try:
+            client = self._client
+            key = known_key(flag_key) or encoded_key(flag_key)
+            if evaluation_context is None:
+                attributes: Mapping[str, typing.Any] = {}
+            elif evaluation_context.targeting_key:
+                attributes = {**evaluation_context.attributes, "targetingKey": evaluation_context.targeting_key}
+            else:
+                attributes = evaluation_context.attributes
+            if not self._is_local:
+                return _details(default_value, kind, client.ask_mixpanel(key, encode_exactly(attributes), ask))
+            encoded = client.encode(attributes)
+            number = client.packed(key, encoded, ask)
+            known = self._known[kind]
+            prepared = known.get(number)
+            if prepared is not None:
+                return prepared()
+            if number == NO_MATCH:
+                return _without(default_value, kind, Reason.DEFAULT)
+            if number == DISABLED:
+                return _without(default_value, kind, Reason.DISABLED)
+            outcome = client.resolve(key, encoded, ask, number)
+            if outcome.error_code == "INVALID_CONTEXT":
+                # The library says where in the text; this says which key.
+                encode_exactly(attributes)
+            if outcome.answer and outcome.json != "null":
+                if len(known) >= _MOST_ANSWERS:
+                    known.clear()
+                known[outcome.answer] = _prepared(kind, outcome)
+            return _details(default_value, kind, outcome)
+        except InvalidContext as error:
+            return _without(default_value, kind, Reason.ERROR, ErrorCode.INVALID_CONTEXT, str(error))
+        except InvalidArgument as error:
+            return _without(default_value, kind, Reason.ERROR, ErrorCode.FLAG_NOT_FOUND, str(error))
+        except Exception as error:
+            return _without(default_value, kind, Reason.ERROR, ErrorCode.GENERAL, str(error))
+
+    return resolve
+
+
+def _without(
+    default: typing.Any, kind: int, reason: Reason, code: ErrorCode | None = None, message: str | None = None
+) -> FlagResolutionDetails[typing.Any]:
+    """The details of what has no value. The SDK checks the default's type, too, and an int is no float to it."""
+    value = float(default) if kind == DOUBLE and type(default) is int else default
+    return FlagResolutionDetails(value, code, message, reason, None, _EMPTY)
+
+
+def _prepared(kind: int, outcome: Outcome) -> _Prepared:
+    metadata = MappingProxyType(outcome.metadata) if outcome.metadata else _EMPTY
+    rest = (None, None, _REASONS.get(outcome.reason, Reason.UNKNOWN), outcome.variant, metadata)
+    if kind == OBJECT:
+        # Each caller may change what it gets.
+        return lambda: FlagResolutionDetails(outcome.value, *rest)
+    return functools.partial(FlagResolutionDetails, outcome.read(kind), *rest)
+
+
+def _details(default: typing.Any, kind: int, outcome: Outcome) -> FlagResolutionDetails[typing.Any]:
+    reason = _REASONS.get(outcome.reason, Reason.UNKNOWN)
+    if outcome.error_code is not None:
+        code = _CODES.get(outcome.error_code, ErrorCode.GENERAL)
+        return _without(default, kind, reason, code, outcome.message)
+    if not outcome.has_value:
+        return _without(default, kind, reason)
+    if outcome.json == "null":
+        # An object to the library; the SDK takes None for no type at all.
+        message = "expected object, the variant holds null"
+        return _without(default, kind, Reason.ERROR, ErrorCode.TYPE_MISMATCH, message)
+    return _prepared(kind, outcome)()
+
+
+class MixpanelProvider(AbstractProvider):
+    """Evaluates Mixpanel's flags for OpenFeature, local or remote.
+
+    `from_local_config` and `from_remote_config` make a client of their own; the constructor takes one that exists.
+    """
+
+    def __init__(self, client: Client, mixpanel_instance: Client | None = None) -> None:
+        super().__init__()
+        self._client = client
+        self._mixpanel = mixpanel_instance
+        self._is_local = client.is_local
+        self._lifecycle = Lifecycle(self)
+        # By type of value: what the answers stand for.
+        self._known: tuple[dict[int, _Prepared], ...] = ({}, {}, {}, {}, {}, {})
+        self._told_untracked = False
+
+    @classmethod
+    def from_local_config(
+        cls, token: str | LocalFlagsConfig | None = None, config: LocalFlagsConfig | None = None
+    ) -> MixpanelProvider:
+        """A provider that evaluates in process. The token may stand in the configuration instead."""
+        if isinstance(token, LocalFlagsConfig):
+            token, config = None, token
+        client = Client.local(token, config)
+        return cls(client, client)
+
+    @classmethod
+    def from_remote_config(
+        cls, token: str | RemoteFlagsConfig | None = None, config: RemoteFlagsConfig | None = None
+    ) -> MixpanelProvider:
+        """A provider that asks Mixpanel for each evaluation."""
+        if isinstance(token, RemoteFlagsConfig):
+            token, config = None, token
+        client = Client.remote(token, config)
+        return cls(client, client)
+
+    @property
+    def client(self) -> Client:
+        """The client behind the provider."""
+        return self._client
+
+    @property
+    def mixpanel(self) -> Client | None:
+        """The client when the provider made it, None when it was handed one."""
+        return self._mixpanel
+
+    def get_metadata(self) -> Metadata:
+        return _METADATA
+
+    def initialize(self, evaluation_context: EvaluationContext) -> None:
+        """Starts the client, and waits for the first definitions. A failure is no end: polling goes on."""
+        with self._lifecycle.initializing():
+            self._client.watch(self._lifecycle)
+            try:
+                self._client.start()
+                if self._is_local:
+                    self._client.wait_ready()
+            # Neither is FATAL: the SDK would answer by itself from then on, while this may heal.
+            except (Timeout, CredentialsRefused) as error:
+                raise ProviderNotReadyError(str(error)) from error
+            except MpflagsError as error:
+                raise GeneralError(str(error)) from error
+
+    def shutdown(self) -> None:
+        """Delivers what is queued and ends all threads, within `shutdown_timeout_ms`. The provider can start again."""
+        self._lifecycle.end()
+        self._client.shutdown()
+
+    def track(
+        self,
+        tracking_event_name: str,
+        evaluation_context: EvaluationContext | None = None,
+        tracking_event_details: TrackingEventDetails | None = None,
+    ) -> None:
+        """Queues a Mixpanel event with the details' attributes and value. Never raises, never waits."""
+        try:
+            distinct_id = self._distinct_id(evaluation_context)
+            if distinct_id is None:
+                if not self._told_untracked:
+                    self._told_untracked = True
+                    log("warning", "events are not tracked for contexts without distinct_id")
+                return
+            properties: dict[str, typing.Any] = {}
+            if tracking_event_details is not None:
+                properties.update(tracking_event_details.attributes)
+                if tracking_event_details.value is not None:
+                    properties["value"] = tracking_event_details.value
+            self._client.track(distinct_id, tracking_event_name, properties)
+        except Exception as error:
+            log("warning", f"the event {tracking_event_name!r} was not tracked: {error}")
+
+    def _distinct_id(self, context: EvaluationContext | None) -> str | None:
+        if context is None:
+            return None
+        distinct_id = context.attributes.get("distinct_id")
+        if distinct_id is None and self._client.option("targeting_key_as") == "distinct_id":
+            distinct_id = context.targeting_key
+        return None if distinct_id is None else str(distinct_id)
+
+    if typing.TYPE_CHECKING:
+
+        def resolve_boolean_details(
+            self, flag_key: str, default_value: bool, evaluation_context: EvaluationContext | None = None
+        ) -> FlagResolutionDetails[bool]: ...
+
+        def resolve_string_details(
+            self, flag_key: str, default_value: str, evaluation_context: EvaluationContext | None = None
+        ) -> FlagResolutionDetails[str]: ...
+
+        def resolve_integer_details(
+            self, flag_key: str, default_value: int, evaluation_context: EvaluationContext | None = None
+        ) -> FlagResolutionDetails[int]: ...
+
+        def resolve_float_details(
+            self, flag_key: str, default_value: float, evaluation_context: EvaluationContext | None = None
+        ) -> FlagResolutionDetails[float]: ...
+
+        def resolve_object_details(
+            self, flag_key: str, default_value: _Object, evaluation_context: EvaluationContext | None = None
+        ) -> FlagResolutionDetails[_Object]: ...
+
+    else:
+        resolve_boolean_details = _resolver(BOOLEAN)
+        resolve_string_details = _resolver(STRING)
+        resolve_integer_details = _resolver(INT64)
+        resolve_float_details = _resolver(DOUBLE)
+        resolve_object_details = _resolver(OBJECT)
+
+    async def resolve_boolean_details_async(
+        self, flag_key: str, default_value: bool, evaluation_context: EvaluationContext | None = None
+    ) -> FlagResolutionDetails[bool]:
+        return await self._waiting(self.resolve_boolean_details, flag_key, default_value, evaluation_context)
+
+    async def resolve_string_details_async(
+        self, flag_key: str, default_value: str, evaluation_context: EvaluationContext | None = None
+    ) -> FlagResolutionDetails[str]:
+        return await self._waiting(self.resolve_string_details, flag_key, default_value, evaluation_context)
+
+    async def resolve_integer_details_async(
+        self, flag_key: str, default_value: int, evaluation_context: EvaluationContext | None = None
+    ) -> FlagResolutionDetails[int]:
+        return await self._waiting(self.resolve_integer_details, flag_key, default_value, evaluation_context)
+
+    async def resolve_float_details_async(
+        self, flag_key: str, default_value: float, evaluation_context: EvaluationContext | None = None
+    ) -> FlagResolutionDetails[float]:
+        return await self._waiting(self.resolve_float_details, flag_key, default_value, evaluation_context)
+
+    async def resolve_object_details_async(
+        self, flag_key: str, default_value: _Object, evaluation_context: EvaluationContext | None = None
+    ) -> FlagResolutionDetails[_Object]:
+        return await self._waiting(self.resolve_object_details, flag_key, default_value, evaluation_context)
+
+    async def _waiting(
+        self,
+        resolve: Callable[[str, _T, EvaluationContext | None], FlagResolutionDetails[_T]],
+        flag_key: str,
+        default: _T,
+        context: EvaluationContext | None,
+    ) -> FlagResolutionDetails[_T]:
+        """A local evaluation at once; one that asks Mixpanel on a thread of the client's pool."""
+        if self._is_local:
+            return resolve(flag_key, default, context)
+        return await self._client.in_pool(lambda: resolve(flag_key, default, context))

@@ -1,0 +1,84 @@
+"""Threads that wait for remote evaluations on behalf of coroutines: bounded, made as needed, ended with the client.
+
+Not a `ThreadPoolExecutor`: the interpreter joins its threads at exit before anybody could interrupt what they wait for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import typing
+from collections import deque
+
+_Work = typing.Callable[[], typing.Any]
+
+
+class Pool:
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._tasks: deque[tuple[asyncio.AbstractEventLoop, asyncio.Future[typing.Any], _Work]] = deque()
+        self._there_is_work = threading.Condition()
+        self._threads: list[threading.Thread] = []
+        self._idle = 0
+        self._closed = False
+
+    async def run(self, work: _Work) -> typing.Any:
+        """The result of `work`, which runs on a thread of the pool. Cancelling returns at once; work that runs goes on."""
+        loop = asyncio.get_running_loop()
+        future = loop.create_future()
+        with self._there_is_work:
+            if self._closed:
+                # What the library says of a client that is shut down is said here, too.
+                return work()
+            self._tasks.append((loop, future, work))
+            if self._idle >= len(self._tasks) or len(self._threads) >= self._size:
+                self._there_is_work.notify()
+            else:
+                thread = threading.Thread(target=self._serve, name="mpflags-remote", daemon=True)
+                self._threads.append(thread)
+                thread.start()
+        return await future
+
+    def close(self, timeout: float) -> None:
+        """Ends the threads once their work is done; what waits is still done."""
+        with self._there_is_work:
+            self._closed = True
+            self._there_is_work.notify_all()
+            threads = list(self._threads)
+        for thread in threads:
+            if thread is not threading.current_thread():
+                thread.join(timeout)
+
+    def _serve(self) -> None:
+        while True:
+            with self._there_is_work:
+                self._idle += 1
+                while not self._tasks and not self._closed:
+                    self._there_is_work.wait()
+                self._idle -= 1
+                if not self._tasks:
+                    return
+                loop, future, work = self._tasks.popleft()
+            if future.cancelled():
+                continue
+            result, error = None, None
+            try:
+                result = work()
+            except BaseException as raised:
+                error = raised
+            try:
+                loop.call_soon_threadsafe(_settle, future, result, error)
+            except RuntimeError:
+                # The loop is closed: nobody waits any more.
+                pass
+            # Nothing of one task is kept until the next.
+            del loop, future, work, result, error
+
+
+def _settle(future: asyncio.Future[typing.Any], result: typing.Any, error: BaseException | None) -> None:
+    if future.done():
+        return
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(result)

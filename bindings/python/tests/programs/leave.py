@@ -1,0 +1,107 @@
+"""Ends the interpreter in the ways that programs do. Arguments: how, url.
+
+Options of the client come as JSON in OPTIONS.
+"""
+
+import json
+import logging
+import os
+import sys
+import threading
+
+from openfeature import api
+from openfeature.evaluation_context import EvaluationContext
+
+from mpflags import LocalFlagsConfig, RemoteFlagsConfig
+from mpflags.openfeature import MixpanelProvider
+
+# A program that configures logging. What is said of a server that hangs is no noise; what logging says of itself is.
+logging.basicConfig(filename=os.devnull)
+how, url = sys.argv[1:]
+options = json.loads(os.environ.get("OPTIONS", "{}"))
+USER = EvaluationContext(attributes={"distinct_id": "user-1"})
+
+
+def local():
+    provider = MixpanelProvider.from_local_config("token", LocalFlagsConfig(api_host=url, **options))
+    try:
+        api.set_provider_and_wait(provider)
+    except Exception as error:
+        print(type(error).__name__)
+    return provider
+
+
+def remote():
+    provider = MixpanelProvider.from_remote_config("token", RemoteFlagsConfig(api_host=url, **options))
+    api.set_provider_and_wait(provider)
+    return provider
+
+
+def wait_for_request():
+    """Until the server has said on standard input that the request is there."""
+    print("waiting", flush=True)
+    sys.stdin.readline()
+
+
+if how == "nothing":
+    MixpanelProvider.from_local_config("token", LocalFlagsConfig(api_host=url, **options))
+elif how == "forgotten":
+    local()
+    print(api.get_client().get_boolean_value("boolean-flag", False, USER))
+elif how == "shutdown":
+    local()
+    print(api.get_client().get_boolean_value("boolean-flag", False, USER))
+    api.shutdown()
+elif how == "atexit":
+    import atexit
+
+    local()
+    atexit.register(api.shutdown)
+    print(api.get_client().get_boolean_value("boolean-flag", False, USER))
+elif how == "dropped":
+    # The provider goes before the interpreter does.
+    provider = local()
+    print(api.get_client().get_boolean_value("boolean-flag", False, USER))
+    api.clear_providers()
+    del provider
+elif how == "exit code":
+    local()
+    print(api.get_client().get_boolean_value("boolean-flag", False, USER))
+    sys.exit(3)
+elif how == "while it is initialised":
+    # On a thread of the SDK's.
+    api.set_provider(MixpanelProvider.from_local_config("token", LocalFlagsConfig(api_host=url, **options)))
+    wait_for_request()
+elif how == "interrupted":
+    local()
+elif how == "in a daemon thread":
+    remote()
+    threading.Thread(target=api.get_client().get_boolean_value, args=("boolean-flag", False, USER), daemon=True).start()
+    wait_for_request()
+elif how == "in a thread":
+    remote()
+    threading.Thread(target=api.get_client().get_boolean_value, args=("boolean-flag", False, USER)).start()
+    wait_for_request()
+elif how == "in a coroutine":
+    import asyncio
+
+    async def leave():
+        # Not through the SDK's client: 0.10 answers a cancellation with an error of its own (test_asyncio.py).
+        call = asyncio.create_task(remote().resolve_boolean_details_async("boolean-flag", False, USER))
+        await asyncio.to_thread(wait_for_request)
+        call.cancel()
+
+    asyncio.run(leave())
+elif how == "while others evaluate":
+    local()
+    client = api.get_client()
+
+    def evaluate():
+        while True:
+            client.get_boolean_value("boolean-flag", False, USER)
+
+    for _ in range(3):
+        threading.Thread(target=evaluate, daemon=True).start()
+    wait_for_request()
+else:
+    sys.exit(f"no such way: {how}")

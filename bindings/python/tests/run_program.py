@@ -1,0 +1,34 @@
+"""Runs a program of tests/programs in an interpreter of its own."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+PROGRAMS = pathlib.Path(__file__).parent / "programs"
+
+#: Where such an interpreter finds the package.
+SOURCES = {"PYTHONPATH": str(PROGRAMS.parent.parent / "src")}
+
+#: The interpreter as it is, and with its development mode: warnings, checks of the allocator, the fault handler.
+INTERPRETERS = [pytest.param([], id="plain"), pytest.param(["-X", "dev"], id="dev")]
+# Python 3.12 warns of every fork beside threads, native ones too. That is what these tests are about.
+OF_FORKS = ["-W", "ignore:This process:DeprecationWarning"]
+
+
+def run(
+    name: str, *arguments: str, flags: list[str] | None = None, timeout: float = 120, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *(flags or []), str(PROGRAMS / name), *arguments],
+        env={**os.environ, **SOURCES, **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )

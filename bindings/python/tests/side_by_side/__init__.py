@@ -1,0 +1,1 @@
+"""Mixpanel's own provider and this one, asked the same; what the comparison needs."""

@@ -1,0 +1,307 @@
+"""Contexts as JSON: the same with orjson and without, exactly what JSON has for each value, and errors that name the key."""
+
+import collections
+import dataclasses
+import datetime
+import decimal
+import enum
+import fractions
+import json
+import math
+import subprocess
+import sys
+import types
+import uuid
+
+import numpy
+import pytest
+
+import mpflags
+from mpflags import Client, Context, InvalidArgument, InvalidContext, SelectedVariant, abi, context
+
+
+class Color(enum.Enum):
+    RED = "red"
+    NUMBER = 3
+    NESTED = ("a", 1.5)
+
+
+class Text(str, enum.Enum):
+    A = "a"
+
+
+class Number(enum.IntEnum):
+    SEVEN = 7
+
+
+class OwnText(str):
+    __slots__ = ()
+
+
+class OwnInt(int):
+    pass
+
+
+class OwnFloat(float):
+    pass
+
+
+class OwnDict(dict):
+    pass
+
+
+Pair = collections.namedtuple("Pair", ["left", "right"])
+
+
+@dataclasses.dataclass
+class Data:
+    a: int
+
+
+UTC = datetime.timezone.utc
+BERLIN = datetime.timezone(datetime.timedelta(hours=2))
+ODD = datetime.timezone(datetime.timedelta(hours=1, minutes=2, seconds=3))
+
+# What a value is as JSON.
+GOOD = {
+    "text": ("a", "a"),
+    "empty": ("", ""),
+    "unicode": ("Sulisław 😀\u2028", "Sulisław 😀\u2028"),
+    "control": ('\0\n\x1f"\\\x7f', '\0\n\x1f"\\\x7f'),
+    "true": (True, True),
+    "false": (False, False),
+    "none": (None, None),
+    "int": (42, 42),
+    "negative": (-1, -1),
+    "i64": (2**63 - 1, 2**63 - 1),
+    "u64": (2**64 - 1, 2**64 - 1),
+    "beyond u64": (2**64, 2**64),
+    "bignum": (10**30, 10**30),
+    "as large as a float": (10**307, 10**307),
+    "float": (1.5, 1.5),
+    "small": (1e-7, 1e-7),
+    "tiny": (5e-324, 5e-324),
+    "seventeen digits": (0.1 + 0.2, 0.1 + 0.2),
+    "whole": (1.0, 1),
+    "negative zero": (-0.0, 0),
+    "whole and large": (1e16, 10**16),
+    "whole and beyond 2^53": (1.2345678901234567e18, 1234567890123456768),
+    "list": ([1, "a", None, [True]], [1, "a", None, [True]]),
+    "tuple": ((1, (2, 3)), [1, [2, 3]]),
+    "named tuple": (Pair(1, "b"), [1, "b"]),
+    "deque": (collections.deque([1, 2]), [1, 2]),
+    "range": (range(3), [0, 1, 2]),
+    "dict": ({"a": {"b": [{}]}}, {"a": {"b": [{}]}}),
+    "ordered dict": (collections.OrderedDict(a=1), {"a": 1}),
+    "default dict": (collections.defaultdict(list, a=[1]), {"a": [1]}),
+    "own dict": (OwnDict(a=1), {"a": 1}),
+    "proxy": (types.MappingProxyType({"a": 1}), {"a": 1}),
+    "chain map": (collections.ChainMap({"a": 1}, {"b": 2}), {"b": 2, "a": 1}),
+    "int keys": ({1: "a", 20: "b"}, {"1": "a", "20": "b"}),
+    "float key": ({1.5: "a"}, {"1.5": "a"}),
+    "none key": ({None: "a"}, {"null": "a"}),
+    "boolean key": ({False: "a"}, {"false": "a"}),
+    "enum key": ({Text.A: 1}, {"a": 1}),
+    "own text key": ({OwnText("k"): 1}, {"k": 1}),
+    "utc": (datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), "2026-01-02T03:04:05+00:00"),
+    "offset": (datetime.datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=BERLIN), "2026-01-02T03:04:05.000678+02:00"),
+    "offset with seconds": (datetime.datetime(2026, 1, 2, 3, tzinfo=ODD), "2026-01-02T01:57:57+00:00"),
+    "naive": (datetime.datetime(2026, 1, 2), "2026-01-02T00:00:00+00:00"),
+    "date": (datetime.date(2026, 1, 2), "2026-01-02"),
+    "decimal": (decimal.Decimal("19.99"), 19.99),
+    "whole decimal": (decimal.Decimal("12.00"), 12),
+    "large decimal": (decimal.Decimal("1e30"), 10**30),
+    "uuid": (uuid.UUID(int=5), "00000000-0000-0000-0000-000000000005"),
+    "enum": (Color.RED, "red"),
+    "enum of a number": (Color.NUMBER, 3),
+    "enum of a tuple": (Color.NESTED, ["a", 1.5]),
+    "text enum": (Text.A, "a"),
+    "int enum": (Number.SEVEN, 7),
+    "own text": (OwnText("own"), "own"),
+    "own int": (OwnInt(9), 9),
+    "own float": (OwnFloat(2.5), 2.5),
+    "numpy int": (numpy.int64(5), 5),
+    "numpy unsigned": (numpy.uint8(255), 255),
+    "numpy float": (numpy.float64(2.5), 2.5),
+    "numpy half": (numpy.float16(0.5), 0.5),
+    "numpy boolean": (numpy.bool_(True), True),
+    "numpy text": (numpy.str_("x"), "x"),
+    "numpy time": (numpy.datetime64("2026-01-02T03:04:05", "us"), "2026-01-02T03:04:05+00:00"),
+    "null as text": ("null", "null"),
+    "looks like a whole float": ("1.0", "1.0"),
+}
+CIRCLE: list[object] = []
+CIRCLE.append(CIRCLE)
+DEEP: object = 1
+for _ in range(5000):
+    DEEP = [DEEP]
+# What part of the message says why.
+BAD = {
+    "nan": (math.nan, "not finite"),
+    "infinity": (math.inf, "not finite"),
+    "minus infinity": (-math.inf, "not finite"),
+    "numpy nan": (numpy.float64("nan"), "not finite"),
+    "own nan": (OwnFloat("nan"), "not finite"),
+    "decimal nan": (decimal.Decimal("NaN"), "not finite"),
+    "decimal infinity": (decimal.Decimal("-Infinity"), "not finite"),
+    "huge decimal": (decimal.Decimal("1e999999"), "1e400"),
+    "set": ({1, 2}, "set"),
+    "frozen set": (frozenset([1]), "frozenset"),
+    "bytes": (b"a", "bytes"),
+    "bytearray": (bytearray(b"a"), "bytearray"),
+    "complex": (1j, "complex"),
+    "fraction": (fractions.Fraction(1, 3), "Fraction"),
+    "object": (object(), "object"),
+    "function": (len, "builtin_function_or_method"),
+    "time": (datetime.time(1, 2), "time"),
+    "time delta": (datetime.timedelta(1), "timedelta"),
+    "dataclass": (Data(1), "Data"),
+    "numpy array": (numpy.array([1, 2]), "ndarray"),
+    "surrogate": ("\ud800", "surrogate"),
+    "surrogate key": ({"\ud800": 1}, "surrogate"),
+    "tuple key": ({(1, 2): 1}, "key of type tuple"),
+    "bytes key": ({b"a": 1}, "key of type bytes"),
+    "circle": (CIRCLE, "contains itself"),
+    "deep": (DEEP, "127 levels"),
+    "int of a million digits": (10**5000, "beyond every number"),
+}
+
+
+WITH = context.encode_with_orjson()
+WITHOUT = context.encode_with_stdlib
+EXACTLY = context.encode_exactly
+BARE = Client.local("t", definitions={"flags": []}, enable_polling=False, report_exposures=False)
+
+
+def test_orjson_is_used_where_it_is(monkeypatch):
+    assert context.fastest().__qualname__ == WITH.__qualname__
+    assert context.fastest() is Client.local("t", definitions={"flags": []}, enable_polling=False).encode
+    monkeypatch.setattr(context, "_fastest", [])
+    monkeypatch.setitem(sys.modules, "orjson", None)
+    assert context.fastest() is WITHOUT
+    assert context.stdlib_dumps({"a": 1}) == b'{"a":1}'
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_a_value(name):
+    value, wanted = GOOD[name]
+    for attributes, want in (
+        ({"distinct_id": "u", "value": value}, {"distinct_id": "u", "value": wanted}),
+        ({"custom_properties": {"value": [value]}}, {"custom_properties": {"value": [wanted]}}),
+    ):
+        exact = json.loads(context.encode_exactly(attributes))
+        assert exact == want
+        assert repr(exact) == repr(want)
+        with_orjson, without = json.loads(WITH(attributes)), json.loads(WITHOUT(attributes))
+        # At the top a whole float is an integer, whatever encodes it; deeper down that changes no rule.
+        assert with_orjson == want
+        assert repr(with_orjson) == repr(without)
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_value_that_cannot_be_sent(name):
+    value, why = BAD[name]
+    for attributes, path in (
+        ({"distinct_id": "u", "value": value}, "value"),
+        ({"custom_properties": {"list": [1, {"value": value}]}}, "custom_properties.list[1].value"),
+    ):
+        messages = set()
+        for encode in (WITH, WITHOUT, EXACTLY):
+            try:
+                encoded = encode(attributes)
+            except InvalidContext as error:
+                messages.add(str(error))
+            else:
+                # Deeper than the library goes, and no deeper than some releases of Python do: the library refuses it.
+                assert name == "deep"
+                assert encode is not EXACTLY
+                outcome, _ = BARE._native.evaluate(b"f", encoded, abi.asking(0), 0, waits=False)
+                assert outcome.error_code == "INVALID_CONTEXT"
+        messages.add(BARE.get_variant("f", SelectedVariant(None), attributes).fallback_reason.message)
+        assert len(messages) == 1, messages
+        (message,) = messages
+        assert path in message
+        assert why in message
+
+
+def test_an_error_leaves_the_encoder_as_it_was():
+    for encode in (WITH, WITHOUT):
+        shared = {"a": object()}
+        for _ in range(3):
+            with pytest.raises(Exception, match=r"shared\.a"):
+                encode({"shared": shared})
+        shared["a"] = 1
+        assert encode({"shared": shared, "again": shared}) == b'{"shared":{"a":1},"again":{"a":1}}'
+
+
+def test_what_is_no_mapping_is_refused():
+    for given in (None, 3, "text", [("a", 1)]):
+        with pytest.raises(InvalidContext, match="expected a mapping"):
+            WITH(given)
+        with pytest.raises(InvalidContext, match="expected a mapping"):
+            WITHOUT(given)
+
+
+def test_the_librarys_answer_is_the_same_both_ways():
+    """Every value as what a flag is bucketed by, and as what a rule looks at."""
+    rule = {"==": [{"cat": [{"var": "value"}]}, {"cat": [{"var": "value"}, ""]}]}
+    flags = [
+        {
+            "key": key,
+            "context": bucketed,
+            "hash_salt": "s",
+            "ruleset": {
+                "variants": [{"key": f"v{i}", "value": i, "split": 0.1} for i in range(10)],
+                "rollout": [{"rollout_percentage": 1, "runtime_evaluation_rule": rule if key == "rule" else None}],
+            },
+        }
+        for key, bucketed in (("subject", "value"), ("rule", "distinct_id"))
+    ]
+    client = Client.local("token", definitions={"flags": flags}, enable_polling=False, report_exposures=False)
+    for name, (value, _) in GOOD.items():
+        attributes = {"distinct_id": "u", "value": value, "custom_properties": {"value": value}}
+        answers = set()
+        for encoded in (WITH(attributes), WITHOUT(attributes), EXACTLY(attributes)):
+            for key in (b"subject", b"rule"):
+                outcome, _ = client._native.evaluate(key, encoded, mpflags.abi.asking(0), 0, waits=False)
+                answers.add((key, outcome.error_code, outcome.variant))
+        assert len(answers) == 2, (name, answers)
+
+
+def test_a_flag_key(monkeypatch):
+    assert context.flag_key("täg") == "täg".encode()
+    assert context.known_key("täg") == "täg".encode()
+    for key in ("a\0", "\ud800", 3, None, b"a", ["a"]):
+        with pytest.raises(InvalidArgument, match="the flag key"):
+            context.flag_key(key)
+    monkeypatch.setattr(context, "_MOST_KEYS", 10)
+    for number in range(50):
+        context.flag_key(f"many-{number}")
+    assert len(context._keys) <= 10
+
+
+def test_a_context_that_is_kept():
+    attributes = {"distinct_id": "u", "custom_properties": {"when": datetime.date(2026, 1, 2)}}
+    kept = Context(attributes)
+    attributes["distinct_id"] = "other"
+    assert kept.encoded == b'{"distinct_id":"u","custom_properties":{"when":"2026-01-02"}}'
+    assert repr(kept) == "Context({'distinct_id': 'u', 'custom_properties': {'when': '2026-01-02'}})"
+    with pytest.raises(InvalidContext, match="distinct_id"):
+        Context({"distinct_id": {1}})
+
+
+def test_neither_numpy_nor_datetime_is_imported_for_it():
+    program = (
+        "import sys, mpflags\n"
+        "client = mpflags.Client.local('t', definitions={'flags': []}, enable_polling=False)\n"
+        "client.is_enabled('f', {'distinct_id': 'u'})\n"
+        "print([name for name in ('numpy', 'decimal', 'datetime', 'logging', 'asyncio', 'openfeature') if name in sys.modules])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": ":".join(sys.path), "MPFLAGS_LIBRARY": mpflags._native.LIB.path},
+    )
+    assert done.stdout.strip() in ("[]", "['datetime']"), done.stdout

@@ -1,0 +1,15 @@
+/* A program that has only what is installed. No network: the definitions stand in the configuration. */
+#include <iostream>
+#include <mpflags/client.hpp>
+
+/* Of the other file: two of one program have the header. */
+std::string other(const mpflags::Client& client);
+
+int main() {
+    const mpflags::Client client({{"token", "t"}, {"enable_polling", false}, {"overrides", {{"button-color", "green"}}}});
+    client.start();
+    const mpflags::Context user({{"distinct_id", "u1"}});
+    const std::string color = client.get_string("button-color", user, "blue");
+    std::cout << "mpflags " << mpflags::version() << ": " << color << '\n';
+    return color == "green" && other(client) == color ? 0 : 1;
+}

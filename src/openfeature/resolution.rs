@@ -1,0 +1,157 @@
+//! An evaluation as OpenFeature's SDK takes it: each outcome once.
+
+use open_feature::provider::ResolutionDetails;
+use open_feature::{
+    EvaluationError, EvaluationErrorCode, EvaluationReason, EvaluationResult, FlagMetadata, StructValue,
+    Value,
+};
+use serde_json::Value as Json;
+
+use crate::evaluation::Evaluation;
+use crate::outcome::{ErrorCode, Reason};
+
+/// What an evaluation without a value comes to. The SDK hands no default to a provider, and takes the caller's own only
+/// for an error: so there being nothing for this user is one too, which carries the reason as its code.
+pub(super) fn failure(evaluation: &Evaluation) -> EvaluationError {
+    let message = match (evaluation.message(), evaluation.reason()) {
+        (Some(message), _) => message.to_owned(),
+        (None, Reason::Disabled) => format!("flag `{}` is disabled: the default applies", evaluation.key()),
+        (None, _) => format!("flag `{}` is not for this context: the default applies", evaluation.key()),
+    };
+    let code = match evaluation.error_code() {
+        Some(code) => error_code(code),
+        None => EvaluationErrorCode::General(evaluation.reason().to_string()),
+    };
+    EvaluationError { code, message: Some(message) }
+}
+
+pub(super) fn general(message: String) -> EvaluationError {
+    EvaluationError { code: error_code(ErrorCode::General), message: Some(message) }
+}
+
+fn mismatch(message: String) -> EvaluationError {
+    EvaluationError { code: error_code(ErrorCode::TypeMismatch), message: Some(message) }
+}
+
+pub(super) fn invalid_context(message: String) -> EvaluationError {
+    EvaluationError { code: error_code(ErrorCode::InvalidContext), message: Some(message) }
+}
+
+fn error_code(code: ErrorCode) -> EvaluationErrorCode {
+    match code {
+        ErrorCode::ProviderNotReady => EvaluationErrorCode::ProviderNotReady,
+        ErrorCode::FlagNotFound => EvaluationErrorCode::FlagNotFound,
+        ErrorCode::ParseError => EvaluationErrorCode::ParseError,
+        ErrorCode::TypeMismatch => EvaluationErrorCode::TypeMismatch,
+        ErrorCode::TargetingKeyMissing => EvaluationErrorCode::TargetingKeyMissing,
+        ErrorCode::InvalidContext => EvaluationErrorCode::InvalidContext,
+        // The SDK knows neither of them; its General prints what it holds.
+        ErrorCode::ProviderFatal | ErrorCode::General => EvaluationErrorCode::General(code.to_string()),
+    }
+}
+
+fn reason(reason: Reason) -> EvaluationReason {
+    match reason {
+        Reason::Static => EvaluationReason::Static,
+        Reason::Default => EvaluationReason::Default,
+        Reason::TargetingMatch => EvaluationReason::TargetingMatch,
+        Reason::Split => EvaluationReason::Split,
+        Reason::Disabled => EvaluationReason::Disabled,
+        Reason::Error => EvaluationReason::Error,
+    }
+}
+
+/// The value that `read` takes, with variant, reason and metadata.
+pub(super) fn details<T>(
+    evaluation: &Evaluation,
+    read: impl FnOnce(&Evaluation) -> Option<T>,
+) -> EvaluationResult<ResolutionDetails<T>> {
+    let value = read(evaluation).ok_or_else(|| failure(evaluation))?;
+    Ok(with(evaluation, value))
+}
+
+/// An object; the SDK has no other value at the top, and no null anywhere.
+pub(super) fn object(evaluation: &Evaluation) -> EvaluationResult<ResolutionDetails<StructValue>> {
+    let json = evaluation.json().ok_or_else(|| failure(evaluation))?;
+    let json: Json = serde_json::from_str(json).map_err(|e| general(format!("the variant's value: {e}")))?;
+    match value(json) {
+        Ok(Value::Struct(value)) => Ok(with(evaluation, value)),
+        Ok(_) => Err(mismatch("expected object, the variant holds an array".to_owned())),
+        Err(Null(path)) if path.is_empty() => {
+            Err(mismatch("expected object, the variant holds null".to_owned()))
+        }
+        Err(null) => Err(mismatch(format!(
+            "the variant holds null at `{}`, which OpenFeature's Rust SDK cannot express",
+            null.place()
+        ))),
+    }
+}
+
+fn with<T>(evaluation: &Evaluation, value: T) -> ResolutionDetails<T> {
+    ResolutionDetails {
+        value,
+        variant: evaluation.variant().map(str::to_owned),
+        reason: Some(reason(evaluation.reason())),
+        flag_metadata: metadata(evaluation),
+    }
+}
+
+fn metadata(evaluation: &Evaluation) -> Option<FlagMetadata> {
+    let mut metadata = FlagMetadata::default();
+    if let Some(id) = evaluation.experiment_id() {
+        metadata.add_value("experiment_id", id);
+    }
+    if let Some(active) = evaluation.is_experiment_active() {
+        metadata.add_value("is_experiment_active", active);
+    }
+    if evaluation.is_qa_tester() {
+        metadata.add_value("is_qa_tester", true);
+    }
+    (!metadata.values.is_empty()).then_some(metadata)
+}
+
+/// A null in a value, and the way to it, innermost first.
+struct Null(Vec<String>);
+
+impl Null {
+    fn under(mut self, step: String) -> Self {
+        self.0.push(step);
+        self
+    }
+
+    fn place(&self) -> String {
+        let mut place = String::new();
+        for step in self.0.iter().rev() {
+            if !place.is_empty() && !step.starts_with('[') {
+                place.push('.');
+            }
+            place.push_str(step);
+        }
+        place
+    }
+}
+
+fn value(json: Json) -> Result<Value, Null> {
+    Ok(match json {
+        Json::Null => return Err(Null(Vec::new())),
+        Json::Bool(b) => Value::Bool(b),
+        Json::Number(n) => match n.as_i64() {
+            Some(i) => Value::Int(i),
+            // Every number of a definition is a double; the document was refused otherwise.
+            None => Value::Float(n.as_f64().unwrap_or(f64::NAN)),
+        },
+        Json::String(s) => Value::String(s),
+        Json::Array(items) => {
+            let items = items.into_iter().enumerate();
+            let values = items.map(|(n, item)| value(item).map_err(|null| null.under(format!("[{n}]"))));
+            Value::Array(values.collect::<Result<_, _>>()?)
+        }
+        Json::Object(fields) => {
+            let fields = fields.into_iter().map(|(key, field)| match value(field) {
+                Ok(value) => Ok((key, value)),
+                Err(null) => Err(null.under(key)),
+            });
+            Value::Struct(StructValue { fields: fields.collect::<Result<_, _>>()? })
+        }
+    })
+}

@@ -1,0 +1,133 @@
+#!/usr/bin/env python3
+"""Runs the vectors in every layer and prints one table: layer × suite → passed of total, with the reason of every skip.
+
+    tests/conformance.py [--only LAYER] [--readme]
+
+Each layer's own tests run; what they came to they append to the file that MPFLAGS_REPORT names. This script counts the
+vectors itself, and fails when a layer or a suite is missing, when a suite is empty, when a count is not the corpus', or when
+a skip has no reason. --readme compares the table with the one in README.md, which stands between the two marks; with
+MPFLAGS_UPDATE=1 it is written there.
+
+The library and mpflags-dev are those that `make release` made.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VECTORS = ROOT / "tests" / "vectors"
+BUILD = ROOT / "build"
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve()
+MARK = "<!-- conformance -->"
+
+
+def binding(name, target="conformance"):
+    release = TARGET / "release"
+    return [
+        "make", "--no-print-directory", "-s", "-C", f"bindings/{name}", target,
+        f"MPFLAGS_LIBRARY={release / 'libmpflags.so'}", f"MPFLAGS_DEV={release / 'mpflags-dev'}", f"BUILD={BUILD / name}",
+    ]
+
+
+CARGO = ["cargo", "test", "-j2", "-q"]
+COMMANDS = {
+    "Rust": [[*CARGO, "-p", "mpflags", "--test", "conformance", "--test", "provider"]],
+    "Rust provider": [[*CARGO, "-p", "mpflags", "--features", "openfeature", "--test", "openfeature_provider"]],
+    "C": [[*CARGO, "-p", "mpflags-c", "--test", "conformance"]],
+    "C++": [binding("cpp")],
+    "Python": [binding("python")],
+    "Go": [binding("go")],
+}
+
+
+def corpus():
+    """suite → number of vectors."""
+    counts = {}
+    for folder in sorted(path for path in VECTORS.iterdir() if path.is_dir() and path.name != "flags"):
+        files = sorted(folder.glob("*.json"))
+        counts[folder.name] = sum(len(json.loads(path.read_text())["vectors"]) for path in files)
+    return counts
+
+
+def run(layer, suites):
+    """suite → its report, of one layer."""
+    report = BUILD / "conformance" / f"{layer}.jsonl"
+    report.parent.mkdir(parents=True, exist_ok=True)
+    report.unlink(missing_ok=True)
+    log = report.with_suffix(".log")
+    print(f"== {layer}", file=sys.stderr, flush=True)
+    with log.open("w") as out:
+        for command in COMMANDS[layer]:
+            ended = subprocess.run(command, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT, env={**os.environ, "MPFLAGS_REPORT": str(report)})
+            if ended.returncode != 0:
+                out.flush()
+                print(log.read_text()[-8000:], file=sys.stderr)
+                sys.exit(f"conformance: {layer}: {' '.join(command)} ended with {ended.returncode}")
+    if not report.exists():
+        sys.exit(f"conformance: {layer} reported nothing; see {log}")
+    told = {}
+    for line in report.read_text().splitlines():
+        row = json.loads(line)
+        if row["layer"] != layer or row["suite"] in told:
+            sys.exit(f"conformance: {layer}: reported twice, or of another layer: {line}")
+        told[row["suite"]] = row
+    wrong = [f"suite {suite} is missing" for suite in suites if suite not in told]
+    wrong += [f"suite {suite} is no suite" for suite in told if suite not in suites]
+    for suite, row in told.items():
+        if row["passed"] + row["skipped"] != suites.get(suite):
+            wrong.append(f"{suite}: {row['passed']} passed and {row['skipped']} skipped of {suites.get(suite)}")
+        if row["skipped"] and not row["reason"].strip():
+            wrong.append(f"{suite}: {row['skipped']} skipped without a reason")
+    if wrong:
+        sys.exit(f"conformance: {layer}: " + "; ".join(wrong))
+    return told
+
+
+def table(told, suites):
+    reasons = []
+    head = ["layer", *(f"{suite} ({count})" for suite, count in suites.items())]
+    lines = ["| " + " | ".join(head) + " |", "| " + " | ".join("---" for _ in head) + " |"]
+    for layer, rows in told.items():
+        cells = []
+        for suite, count in suites.items():
+            row = rows[suite]
+            mark = ""
+            if row["skipped"]:
+                if row["reason"] not in reasons:
+                    reasons.append(row["reason"])
+                mark = f" ({reasons.index(row['reason']) + 1})"
+            cells.append(f"{row['passed']} of {count}{mark}")
+        lines.append("| " + " | ".join([layer, *cells]) + " |")
+    if reasons:
+        lines += ["", *(f"({number}) {reason}" + ("  " if number < len(reasons) else "") for number, reason in enumerate(reasons, 1))]
+    return "\n".join(lines)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", action="append", choices=list(COMMANDS))
+    parser.add_argument("--readme", action="store_true")
+    options = parser.parse_args()
+    suites = corpus()
+    if not suites or not all(suites.values()):
+        sys.exit(f"conformance: a suite is empty: {suites}")
+    told = {layer: run(layer, suites) for layer in COMMANDS if not options.only or layer in options.only}
+    text = table(told, suites)
+    print(text)
+    if options.readme and not options.only:
+        readme = ROOT / "README.md"
+        parts = readme.read_text().split(MARK)
+        if len(parts) != 3:
+            sys.exit(f"conformance: README.md has no two marks {MARK}")
+        if os.environ.get("MPFLAGS_UPDATE") == "1":
+            readme.write_text(f"{parts[0]}{MARK}\n{text}\n{MARK}{parts[2]}")
+        elif parts[1].strip() != text.strip():
+            sys.exit("conformance: the table in README.md is another one; MPFLAGS_UPDATE=1 make conformance writes it")
+
+
+if __name__ == "__main__":
+    main()

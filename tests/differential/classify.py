@@ -1,0 +1,194 @@
+"""Compares the three answers to a question and finds the rows that explain where they differ."""
+import json
+
+from model import reason
+from rows import ARRAY_SUBJECT, DAGGER, DISABLED, UNREACHED, alone, completed, node_repairs, of_fault, python_repairs, repaired
+
+OFFICIAL = ("python", "node")
+REPAIRS = {"python": python_repairs, "node": node_repairs}
+
+
+class Case:
+    """One flag, one context, and what each answered."""
+
+    def __init__(self, document, context, answers):
+        self.document, self.context_text, self.answers = document, context, answers
+        self.context = json.loads(context)
+        # Per official SDK: the rows that it takes to make it answer as mpflags does. Explained when `why_not` stays empty.
+        self.rows, self.why_not, self.wanted = {}, None, None
+        groups = self.document.flag["ruleset"]["rollout"] if self.document.outcome is None else []
+        self.conditions = {"python": [True] * len(groups), "node": [{"own": True, "wanted": True, "row": None}] * len(groups)}
+
+    def differs(self, name):
+        return not same(self.answers[name], self.answers["mpflags"], exact=name == "python")
+
+    @property
+    def official_agree(self):
+        python, node = self.answers["python"], self.answers["node"]
+        return python[0] != "raised" and same(python, node, exact=False)
+
+
+def agree(answers, document):
+    """Whether all three gave one answer, and mpflags' message says what it is about."""
+    mpflags = answers["mpflags"]
+    names_key = mpflags[0] != "missing" or f"`{document.flag['context']}`" in mpflags[1]
+    return names_key and same(answers["python"], mpflags, exact=True) and same(answers["node"], mpflags, exact=False)
+
+
+def canonical(value, exact):
+    """A value with numbers by what they are worth; not exact where one side only has doubles."""
+    if isinstance(value, bool) or value is None or isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return [canonical(item, exact) for item in value]
+    if isinstance(value, dict):
+        return {name: canonical(item, exact) for name, item in sorted(value.items())}
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return int(value)
+    return value if exact or abs(value) <= 2**53 else float(value)
+
+
+def same(one, other, exact):
+    if one[0] != "variant" or other[0] != "variant":
+        # The message of an error is not compared, an exception is no answer.
+        return one[0] == other[0] != "raised"
+    # The official SDKs give no reasons.
+    return json.dumps(canonical(one[:6], exact)) == json.dumps(canonical(other[:6], exact))
+
+
+class Classifier:
+    def __init__(self, workers):
+        self.workers = workers
+
+    def explain(self, cases):
+        """Fills in `rows` or `why_not` of each case."""
+        by_sdks = [case for case in cases if not settled(case)]
+        self.ask_conditions([case for case in by_sdks if case.document.has_conditions])
+        pending = []
+        for case in by_sdks:
+            for name in OFFICIAL:
+                if case.differs(name) or case.document.has_capitals:
+                    conditions = list(zip(case.conditions["python"], case.conditions["node"], strict=True))
+                    pending.append((case, name, REPAIRS[name](case, conditions)))
+                else:
+                    case.rows[name] = set()
+        self.reduce(pending)
+        for case in by_sdks:
+            judge(case)
+
+    def ask_conditions(self, cases):
+        """What each group's condition came to, in each official SDK and by the documentation."""
+        by_document = {}
+        for case in cases:
+            by_document.setdefault(id(case.document), []).append(case)
+        # Repaired only so that Python can read the flag.
+        documents = [{**repaired(group[0], [(set(), completed), (set(), alone)]), "contexts": [case.context_text for case in group]} for group in by_document.values()]
+        pending = {name: self.workers[name].ask("conditions", documents) for name in OFFICIAL}
+        answers = {name: one.get() for name, one in pending.items()}
+        for at, group in enumerate(by_document.values()):
+            for i, case in enumerate(group):
+                case.conditions = {name: answers[name][at][i] for name in OFFICIAL}
+
+    def reduce(self, pending):
+        """The fewest repairs, taken away one by one, with which an SDK still gives mpflags' answer."""
+        full = self.evaluate([(case, name, repairs) for case, name, repairs in pending])
+        left = []
+        for (case, name, repairs), answer in zip(pending, full, strict=True):
+            if not same(answer, case.answers["mpflags"], exact=name == "python"):
+                case.why_not = f"{name} answers {short(answer)} with its known differences taken out: {listed(repairs)}"
+                case.wanted = answer
+            elif not case.differs(name):
+                case.rows[name] = set()
+            elif len(repairs) == 1:
+                case.rows[name] = repairs[0][0]
+            else:
+                left.append([case, name, repairs, 0])
+        while left:
+            trials = [(case, name, repairs[:at] + repairs[at + 1 :]) for case, name, repairs, at in left]
+            answers = self.evaluate(trials)
+            following = []
+            for entry, (case, name, fewer), answer in zip(left, trials, answers, strict=True):
+                _, _, repairs, at = entry
+                if at < len(repairs) and same(answer, case.answers["mpflags"], exact=name == "python"):
+                    repairs = fewer
+                else:
+                    at += 1
+                if at < len(repairs):
+                    following.append([case, name, repairs, at])
+                else:
+                    case.rows[name] = set().union(*(rows for rows, _ in repairs))
+            left = following
+
+    def evaluate(self, trials):
+        """Each trial's answer. Questions about one repaired flag are asked together."""
+        asked = {name: {} for name in OFFICIAL}
+        for i, (case, name, repairs) in enumerate(trials):
+            item = repaired(case, repairs)
+            [context] = item.pop("contexts")
+            together = asked[name].setdefault((item["document"], item["lower"]), (item, [], []))
+            together[1].append(context)
+            together[2].append(i)
+        pending = {
+            name: self.workers[name].ask("evaluate", [{**item, "contexts": contexts} for item, contexts, _ in by_flag.values()])
+            for name, by_flag in asked.items()
+        }
+        answers = [None] * len(trials)
+        for name, by_flag in asked.items():
+            for reply, (_, _, indexes) in zip(pending[name].get(), by_flag.values(), strict=True):
+                for i, pick in zip(indexes, reply["picks"], strict=True):
+                    answers[i] = reply["distinct"][pick]
+        return answers
+
+
+def settled(case):
+    """Whether mpflags' answer follows from the definition alone; then the rows are those of the definition."""
+    mpflags, wanted = case.answers["mpflags"], case.document.outcome
+    if mpflags[0] not in ("variant", "no_match", "missing", "malformed", "disabled", "not_found"):
+        case.why_not = f"mpflags answers {short(mpflags)}"
+        return True
+    if wanted is None:
+        return False
+    rows = {DISABLED} if wanted == "disabled" else set()
+    if wanted == "malformed":
+        rows = {of_fault(field, kind) for _, field, kind in case.document.faults}
+        if case.official_agree and not any(row.startswith(DAGGER) for row in rows):
+            rows = {UNREACHED}
+    case.rows = {name: rows if case.differs(name) else set() for name in OFFICIAL}
+    if mpflags[0] != wanted:
+        case.why_not, case.wanted = f"the definition makes it {wanted}", [wanted]
+    elif wanted == "malformed" and not any(path in mpflags[1] for path, _, _ in case.document.faults):
+        case.why_not = f"the message names none of the faults: {mpflags[1]}"
+    elif wanted == "not_found" and (case.differs("python") or case.differs("node")):
+        case.why_not = "there is no such flag"
+    return True
+
+
+def judge(case):
+    """Rule 3: what both official SDKs answer for one reason is mpflags' answer too, unless a row marked † says otherwise."""
+    if case.why_not:
+        if case.official_agree and case.differs("node"):
+            case.wanted = case.answers["python"]
+            case.why_not = f"both official SDKs answer {short(case.wanted)}"
+        return
+    if case.official_agree and case.differs("python"):
+        shared = case.rows["python"] & case.rows["node"]
+        if any(not row.startswith(DAGGER) for row in shared):
+            case.why_not, case.wanted = f"both official SDKs give this answer, by {sorted(shared)}", case.answers["python"]
+    for name in OFFICIAL:
+        if case.differs(name) and not case.rows[name]:
+            case.why_not = f"{name} differs, and no row is needed to make it agree"
+    if case.answers["mpflags"][0] == "variant":
+        documented = reason(case.document.flag, case.context, [group["wanted"] for group in case.conditions["node"]])
+        if case.answers["mpflags"][6] != documented:
+            case.why_not, case.wanted = f"the reason is {documented}, not {case.answers['mpflags'][6]}", case.answers["mpflags"]
+    if ARRAY_SUBJECT in case.rows["python"] | case.rows["node"] and case.answers["mpflags"][0] != "missing":
+        case.why_not = "an array or object is no subject"
+
+
+def listed(repairs):
+    return "; ".join(sorted(set().union(*(rows for rows, _ in repairs)))) or "none applies"
+
+
+def short(answer):
+    text = json.dumps(answer, ensure_ascii=False)
+    return text if len(text) < 200 else text[:200] + "…"

@@ -1,0 +1,59 @@
+"""A definitions document, the flag of it that is asked for, and what its definition alone decides."""
+import json
+from dataclasses import dataclass
+from functools import cached_property
+
+from model import faults
+
+
+@dataclass
+class Document:
+    kind: str
+    text: str
+    key: str
+    contexts: list
+    # Whether the Python SDK can read the flag; rows.py knows.
+    complete: bool = None
+
+    @cached_property
+    def flags(self):
+        return json.loads(self.text)["flags"]
+
+    @cached_property
+    def place(self):
+        """Where the flag stands that is asked for, if there is one: of two with one key the later counts."""
+        asked = [i for i, flag in enumerate(self.flags) if isinstance(flag, dict) and flag.get("key") == self.key]
+        return asked[-1] if asked else None
+
+    @cached_property
+    def flag(self):
+        return None if self.place is None else self.flags[self.place]
+
+    @cached_property
+    def flag_text(self):
+        return json.dumps(self.flag)
+
+    @cached_property
+    def faults(self):
+        return faults(self.flag)
+
+    @cached_property
+    def outcome(self):
+        """The outcome that the definition has for everybody; None where it depends on the context."""
+        if self.flag is None:
+            return "not_found"
+        if self.faults:
+            return "malformed"
+        return "disabled" if self.flag.get("status") in ("disabled", "archived") else None
+
+    @cached_property
+    def has_conditions(self):
+        """Empty ones too: the SDKs do not agree on what is none."""
+        fields = ("runtime_evaluation_rule", "runtime_evaluation_definition")
+        return any(group.get(field) is not None for group in self.flag["ruleset"]["rollout"] for field in fields)
+
+    @cached_property
+    def has_capitals(self):
+        """Both SDKs agree on such a flag by a row marked †, so that their agreement proves nothing."""
+        groups = self.flag["ruleset"]["rollout"]
+        return any(name != name.lower() for group in groups for name in group.get("runtime_evaluation_definition") or {})

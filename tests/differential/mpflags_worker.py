@@ -1,0 +1,144 @@
+"""mpflags as a worker: the "evaluate" of python_worker.py through libmpflags.so. A context is evaluated twice, read once and kept:
+the two answers must be one. A variant comes with its reason."""
+import json
+import sys
+from ctypes import CDLL, POINTER, Structure, byref, c_bool, c_char_p, c_int32, c_size_t, c_uint32, c_void_p, string_at
+
+JSON = 1
+ANY = 0
+NO_EXPOSURE = 1
+ERRORS = {2: "not_found", 3: "malformed", 5: "missing", 6: "invalid_context"}
+DISABLED = 5
+REASONS = {1: "STATIC", 2: "DEFAULT", 3: "TARGETING_MATCH", 4: "SPLIT"}
+ACTIVE = {0: None, 1: False, 2: True}
+ABI_VERSION = 0
+
+
+class Str(Structure):
+    _fields_ = [("ptr", c_void_p), ("len", c_size_t)]
+
+    def text(self):
+        return string_at(self.ptr, self.len).decode() if self.ptr else None
+
+
+def library(path):
+    lib = CDLL(path)
+    out = POINTER(c_void_p)
+    for name, result, *arguments in [
+        ("abi_version", c_uint32),
+        ("client_new", c_int32, c_char_p, c_size_t, out, out),
+        ("client_free", None, c_void_p),
+        ("context_new_json", c_int32, c_char_p, c_size_t, out, out),
+        ("context_free", None, c_void_p),
+        ("client_evaluate", c_int32, c_void_p, c_char_p, c_size_t, c_void_p, c_uint32, c_uint32, c_uint32, out, out),
+        ("client_evaluate_encoded", c_int32, c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, c_int32, c_uint32, c_uint32, c_uint32, out, out),
+        ("evaluation_has_value", c_bool, c_void_p),
+        ("evaluation_json", Str, c_void_p),
+        ("evaluation_variant", Str, c_void_p),
+        ("evaluation_reason", c_int32, c_void_p),
+        ("evaluation_error_code", c_int32, c_void_p),
+        ("evaluation_message", Str, c_void_p),
+        ("evaluation_experiment_id", Str, c_void_p),
+        ("evaluation_is_experiment_active", c_int32, c_void_p),
+        ("evaluation_is_qa_tester", c_bool, c_void_p),
+        ("evaluation_free", None, c_void_p),
+        ("error_message", Str, c_void_p),
+        ("error_free", None, c_void_p),
+    ]:
+        function = getattr(lib, f"mpflags_{name}")
+        function.restype, function.argtypes = result, arguments
+    if lib.mpflags_abi_version() != ABI_VERSION:
+        sys.exit(f"{path} has ABI version {lib.mpflags_abi_version()}, {ABI_VERSION} is wanted")
+    return lib
+
+
+class Mpflags:
+    def __init__(self, path):
+        self.lib = library(path)
+
+    def taken(self, error):
+        message = self.lib.mpflags_error_message(error).text()
+        self.lib.mpflags_error_free(error)
+        return message
+
+    def client(self, document):
+        config = '{"token":"t","enable_polling":false,"report_exposures":false,"definitions":' + document + "}"
+        config = config.encode()
+        client, error = c_void_p(), c_void_p()
+        if self.lib.mpflags_client_new(config, len(config), byref(client), byref(error)):
+            return None, self.taken(error)
+        return client, None
+
+    def answer(self, evaluation):
+        lib = self.lib
+        try:
+            if lib.mpflags_evaluation_has_value(evaluation):
+                return (
+                    "variant",
+                    lib.mpflags_evaluation_variant(evaluation).text(),
+                    lib.mpflags_evaluation_json(evaluation).text(),
+                    lib.mpflags_evaluation_experiment_id(evaluation).text(),
+                    ACTIVE[lib.mpflags_evaluation_is_experiment_active(evaluation)],
+                    lib.mpflags_evaluation_is_qa_tester(evaluation),
+                    REASONS.get(lib.mpflags_evaluation_reason(evaluation)),
+                )
+            code = lib.mpflags_evaluation_error_code(evaluation)
+            if code:
+                return (ERRORS.get(code, f"error {code}"), lib.mpflags_evaluation_message(evaluation).text())
+            return ("disabled" if lib.mpflags_evaluation_reason(evaluation) == DISABLED else "no_match",)
+        finally:
+            lib.mpflags_evaluation_free(evaluation)
+
+    def read_once(self, client, key, context):
+        out, error = c_void_p(), c_void_p()
+        status = self.lib.mpflags_client_evaluate_encoded(
+            client, key, len(key), context, len(context), JSON, ANY, NO_EXPOSURE, 0, byref(out), byref(error)
+        )
+        return ("failed", status, self.taken(error)) if status else self.answer(out)
+
+    def kept(self, client, key, context):
+        handle, out, error = c_void_p(), c_void_p(), c_void_p()
+        if self.lib.mpflags_context_new_json(context, len(context), byref(handle), byref(error)):
+            return ("invalid_context", self.taken(error))
+        status = self.lib.mpflags_client_evaluate(client, key, len(key), handle, ANY, NO_EXPOSURE, 0, byref(out), byref(error))
+        got = ("failed", status, self.taken(error)) if status else self.answer(out)
+        self.lib.mpflags_context_free(handle)
+        return got
+
+    def evaluate(self, item):
+        client, refusal = self.client(item["document"])
+        if client is None:
+            return {"distinct": [["definitions refused", refusal]], "picks": [0] * len(item["contexts"])}
+        key = item["key"].encode()
+        seen, distinct, picks = {}, [], []
+        for context in item["contexts"]:
+            context = context.encode()
+            got = self.read_once(client, key, context)
+            kept = self.kept(client, key, context)
+            if kept != got:
+                got = ("two answers", got, kept)
+            if got not in seen:
+                seen[got] = len(distinct)
+                distinct.append(got)
+            picks.append(seen[got])
+        self.lib.mpflags_client_free(client)
+        return {"distinct": [readable(one) for one in distinct], "picks": picks}
+
+
+def readable(answer):
+    if answer[0] == "variant":
+        kind, variant, value, *rest = answer
+        return [kind, variant, json.loads(value), *rest]
+    return list(answer)
+
+
+def main():
+    mpflags = Mpflags(sys.argv[1])
+    for line in sys.stdin:
+        answers = [mpflags.evaluate(item) for item in json.loads(line)["documents"]]
+        sys.stdout.write(json.dumps(answers) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

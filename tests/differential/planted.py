@@ -1,0 +1,107 @@
+"""Puts bugs into a copy of the core, one at a time, and checks that a run finds each: within its time, and as a vector that the
+library without the bug passes.
+
+    python3 tests/differential/planted.py --build build/differential --library target/release/libmpflags.so
+"""
+import argparse
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+SECONDS = 40
+
+# What it is, the file, what stands there, and what stands there instead.
+BUGS = [
+    ("a rollout takes the bucket that its percentage ends at", "src/evaluate.rs", ".bucket() < percentage", ".bucket() <= percentage"),
+    (
+        "the splits are summed as hundredths, rounded",
+        "src/definitions/compile.rs",
+        "sums.push(cumulative);",
+        "sums.push((cumulative * 100.0_f64).round() / 100.0);",
+    ),
+    (
+        "the index in the salt counts only groups that admit somebody",
+        "src/definitions/compile.rs",
+        'Some(salt) => format!("{salt}{i}").into_boxed_str(),',
+        'Some(salt) => format!("{salt}{}", groups.iter().filter(|g: &&Group| g.rollout != Rollout::None).count()).into_boxed_str(),',
+    ),
+]
+
+
+def copied(to):
+    """The files of the work tree that git does not ignore."""
+    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    files = subprocess.run(listing, cwd=ROOT, check=True, capture_output=True).stdout.decode().split("\0")
+    shutil.rmtree(to, ignore_errors=True)
+    for file in filter(None, files):
+        if (ROOT / file).exists():
+            (to / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / file, to / file)
+
+
+def built(tree, target):
+    environment = {**os.environ, "CARGO_TARGET_DIR": str(target), "CARGO_PROFILE_DEV_DEBUG": "0", "CARGO_TERM_COLOR": "never"}
+    command = ["cargo", "rustc", "-q", "-j2", "--locked", "-p", "mpflags-c", "--lib", "--crate-type", "cdylib"]
+    if subprocess.run(command, cwd=tree, env=environment).returncode:
+        sys.exit(f"the copy in {tree} does not build")
+    return target / "debug/libmpflags.so"
+
+
+def vectors_of(output):
+    lines = output.splitlines()
+    return [json.loads(after) for line, after in zip(lines, lines[1:]) if line.startswith("UNEXPLAINED")]
+
+
+def passes(vector, library):
+    """Whether the library gives what the vector wants."""
+    from mpflags_worker import Mpflags
+
+    item = {"document": json.dumps(vector["flags"]), "key": vector["key"], "contexts": [json.dumps(vector["context"])]}
+    answer, want = Mpflags(str(library)).evaluate(item)["distinct"][0], vector["want"]
+    outcomes = {"no_match": "no_rollout_match", "missing": "missing_context_key", "not_found": "flag_not_found"}
+    if outcomes.get(answer[0], answer[0]) != want["outcome"]:
+        return False
+    _, variant, value, _, _, is_qa_tester, reason = answer if answer[0] == "variant" else [None] * 7
+    return [variant, value, is_qa_tester, reason] == [want.get(n) for n in ("variant", "value", "is_qa_tester")] + [want["reason"] if variant is not None else None]
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--build", type=pathlib.Path, required=True)
+    parser.add_argument("--library", type=pathlib.Path, required=True)
+    parser.add_argument("--seed", default="20260716")
+    args = parser.parse_args()
+    build = args.build.resolve()
+    tree, target = build / "planted/tree", build / "planted/target"
+    copied(tree)
+    found = 0
+    for name, file, old, new in BUGS:
+        source = (ROOT / file).read_text()
+        if source.count(old) != 1:
+            sys.exit(f"{file} has {source.count(old)} times `{old}`: planted.py no longer fits the core")
+        (tree / file).write_text(source.replace(old, new))
+        library = built(tree, target)
+        (tree / file).write_text(source)
+        begun = time.monotonic()
+        run = subprocess.run([sys.executable, HERE / "run.py", "--seed", args.seed, "--seconds", str(SECONDS), "--evaluations", "1000000",
+                              "--build", build, "--library", library], capture_output=True, text=True)  # fmt: skip
+        vectors = vectors_of(run.stdout)
+        good = run.returncode == 1 and vectors and all(passes(vector, args.library) for vector in vectors)
+        print(f"{'found' if good else 'NOT FOUND'} in {time.monotonic() - begun:.0f} s: {name}")
+        if good:
+            print(f"    {json.dumps(vectors[0], ensure_ascii=False)}")
+        else:
+            print(run.stdout[-3000:] + run.stderr[-3000:])
+        found += bool(good)
+    print(f"{found} of {len(BUGS)} bugs found")
+    sys.exit(0 if found == len(BUGS) else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,263 @@
+"""The rows of *Accepted differences*, each as a repair.
+
+A repair takes one known difference out of an official SDK's question: it rewrites the flag or the context so that the difference has nothing
+to act on, and changes nothing else. A row explains a difference when it applies to the flag and context, and the SDK, asked the repaired question,
+gives mpflags' answer to the last bit. So no row covers more than what it names: bucketing, order, sums and every other condition
+still come from the SDK.
+"""
+import json
+
+from model import ABSENT, named, tester_text, text
+from python_rules import SAFE, explain
+
+SUBJECT = "the subject of a repaired question"
+DAGGER = "† "
+NON_STRING = "testers and a distinct_id that is no string"
+BIG_TESTER = "testers and a distinct_id beyond 2^53"
+LEFT_OUT = "a field that Python requires and nobody reads, null or {} where the model allows it"
+NEIGHBOUR = "a field of the wrong type in another flag"
+WRONG_TYPE = "a field of the wrong type"
+UNREACHED = "a field of the wrong type that both do not reach for this user"
+DISABLED = DAGGER + "status disabled or archived"
+CAPITALS = "legacy with a capitalised key"
+ARRAY_SUBJECT = DAGGER + "subject array or object"
+LIMITS = DAGGER + "a rule of over 64 operators or 10,000 values"
+NO_VARIANTS = DAGGER + "empty variants"
+BY_ACCIDENT = DAGGER + "a field that both tolerate by accident"
+QA = "is_qa_tester after variant_override"
+UNSORTED = "variants not sorted in the payload"
+CONSTRUCTOR = "testers and a user called `constructor`"
+INHERITED_SPLIT = "a variant called `constructor` and variant_splits"
+EMPTY_RULE = "rule {} or [] beside a legacy definition"
+
+# What both SDKs serve although the model refuses it: what they hand on unread, what is falsy in both languages, and numbers by accident.
+HANDED_ON = ("status", "experiment_id", "is_experiment_active", "value")
+FALSY = ("array (empty)", "string (empty)", "false", "0")
+NONE_IF_FALSY = ("users", "variant_splits", "runtime_evaluation_definition")
+NUMBERS = ("rollout_percentage", "split", "a split of variant_splits")
+# In the order of the semantics page.
+ROWS = [
+    "subject 1.0, 1e16, 0.00001", "subject integer beyond 2^53", "subject true", "subject 0, 0.0, false", 'subject ""', "subject null", ARRAY_SUBJECT,
+    NON_STRING, BIG_TESTER, CONSTRUCTOR, INHERITED_SPLIT, UNSORTED, "custom_properties absent or no object", "empty custom_properties", EMPTY_RULE,
+    "legacy {} without custom_properties", DAGGER + CAPITALS, "legacy with a non-string", "some all none map filter reduce substr", "and, or, if, ?: are lazy",
+    "result of a rule", "case folding", QA, LEFT_OUT, NEIGHBOUR, WRONG_TYPE, UNREACHED, BY_ACCIDENT, NO_VARIANTS, LIMITS, DISABLED,
+]  # fmt: skip
+INHERITED = {
+    "constructor", "hasOwnProperty", "isPrototypeOf", "propertyIsEnumerable", "toLocaleString", "toString", "valueOf",
+    "__proto__", "__defineGetter__", "__defineSetter__", "__lookupGetter__", "__lookupSetter__",
+}  # fmt: skip
+
+
+class Question:
+    """A flag alone in its document, and one context: what repairs edit."""
+
+    def __init__(self, document, context):
+        self.flag, self.context, self.others = json.loads(document.flag_text), dict(context), list(document.flags)
+        self.place = document.place
+        self.subject, self.detached, self.lower = self.context.get(self.flag["context"], ABSENT), False, False
+
+    def detach(self):
+        """Names the subject by a key of its own, so that `distinct_id` can change under it."""
+        if not self.detached:
+            self.flag["context"], self.detached = SUBJECT, True
+
+    def item(self):
+        if self.detached and self.subject is not ABSENT:
+            self.context[SUBJECT] = self.subject
+        self.others[self.place] = self.flag
+        flags = json.dumps({"flags": self.others}).replace("Infinity", "1e400")
+        return {"document": flags, "key": self.flag["key"], "contexts": [json.dumps(self.context)], "lower": self.lower}
+
+    @property
+    def groups(self):
+        return self.flag["ruleset"]["rollout"]
+
+
+def repaired(case, repairs):
+    question = Question(case.document, case.context)
+    for _, edit in repairs:
+        edit(question)
+    return question.item()
+
+
+def subject(new):
+    def edit(question):
+        question.detach()
+        question.subject = new
+
+    return edit
+
+
+def user(new):
+    def edit(question):
+        question.detach()
+        question.context.pop("distinct_id", None)
+        if new is not None:
+            question.context["distinct_id"] = new
+
+    return edit
+
+
+def condition(index, holds):
+    """The condition of one group as the documentation has it: met by all, or a group that admits nobody. Its index still counts."""
+
+    def edit(question):
+        group = question.groups[index]
+        group.pop("runtime_evaluation_rule", None)
+        group.pop("runtime_evaluation_definition", None)
+        if not holds:
+            group["rollout_percentage"] = 0.0
+
+    return edit
+
+
+def assigned_by_splits(question):
+    """A variant_override as the splits that give the same variant."""
+    variants = question.flag["ruleset"]["variants"]
+    for group in question.groups:
+        over = named(variants, (group.get("variant_override") or {}).get("key"))
+        if over is not None:
+            del group["variant_override"]
+            group["variant_splits"] = {v["key"]: float(v["key"] == over) for v in variants}
+
+
+def completed(question):
+    flag = question.flag
+    for field, value in {"id": "", "name": "", "status": "enabled", "project_id": 0}.items():
+        flag.setdefault(field, value)
+    ruleset = flag["ruleset"]
+    for variant in ruleset["variants"]:
+        variant.setdefault("value", None)
+        variant.setdefault("is_control", False)
+        if variant.get("split", 0) is None:
+            variant["split"] = 0.0
+    if not (ruleset.get("test") or {}).get("users"):
+        ruleset.pop("test", None)
+    for group in question.groups:
+        if not isinstance((group.get("variant_override") or {}).get("key"), str):
+            group.pop("variant_override", None)
+
+
+def alone(question):
+    question.others, question.place = [None], 0
+
+
+def lower(question):
+    question.lower = True
+
+
+def sort_variants(question):
+    question.flag["ruleset"]["variants"].sort(key=lambda variant: variant["key"])
+
+
+def own_splits(question):
+    for group in question.groups:
+        for variant in question.flag["ruleset"]["variants"] if group.get("variant_splits") is not None else []:
+            if variant["key"] in INHERITED:
+                group["variant_splits"].setdefault(variant["key"], variant.get("split") or 0.0)
+
+
+def is_complete(document):
+    """Whether Python can read the flag as it stands."""
+    if document.complete is None:
+        question = Question(document, {})
+        completed(question)
+        document.complete = question.flag == document.flag
+    return document.complete
+
+
+def python_repairs(case, conditions):
+    """Every repair of the Python SDK that applies, as pairs of row names and edit."""
+    flag, context, found = case.document.flag, case.context, []
+
+    def row(name, edit):
+        found.append(({name}, edit))
+
+    value = context.get(flag["context"], ABSENT)
+    if isinstance(value, (bool, int, float)):
+        if not value:
+            row("subject 0, 0.0, false", subject(text(value)))
+        elif value is True:
+            row("subject true", subject("true"))
+        elif str(value) != text(value):
+            float_row = "subject 1.0, 1e16, 0.00001" if isinstance(value, float) else "subject integer beyond 2^53"
+            row(float_row, subject(text(value)))
+    elif isinstance(value, (list, dict)) and value:
+        row(ARRAY_SUBJECT, subject(ABSENT))
+    testers = (flag["ruleset"].get("test") or {}).get("users") or {}
+    if testers and context.get("distinct_id") and not isinstance(context["distinct_id"], str):
+        row(NON_STRING, user(tester_text(context)))
+    variants = flag["ruleset"]["variants"]
+    overrides = [(group.get("variant_override") or {}).get("key") for group in flag["ruleset"]["rollout"]]
+    names = [v["key"] for v in variants] + [n for n in [*testers.values(), *overrides] if isinstance(n, str)]
+    if any(name.casefold() != name.lower() for name in names):
+        row("case folding", lower)
+    if any(named(variants, over) is not None for over in overrides):
+        row(QA, assigned_by_splits)
+    if not is_complete(case.document):
+        row(LEFT_OUT, completed)
+    if len(case.document.flags) > 1:
+        row(NEIGHBOUR, alone)
+    for index, (own, group) in enumerate(conditions):
+        if own != group["wanted"]:
+            rows = explain(flag["ruleset"]["rollout"][index], context, own, group["wanted"])
+            if rows:
+                found.append((dagger(rows), condition(index, group["wanted"])))
+    return found
+
+
+def node_repairs(case, conditions):
+    flag, context, found = case.document.flag, case.context, []
+
+    def row(name, edit):
+        found.append(({name}, edit))
+
+    value = context.get(flag["context"], ABSENT)
+    if value == "" and isinstance(value, str):
+        row('subject ""', subject(ABSENT))
+    elif value is None:
+        row("subject null", subject(ABSENT))
+    elif isinstance(value, (list, dict)):
+        row(ARRAY_SUBJECT, subject(ABSENT))
+    elif isinstance(value, int) and abs(value) > SAFE:
+        row("subject integer beyond 2^53", subject(text(value)))
+    testers = (flag["ruleset"].get("test") or {}).get("users") or {}
+    name = context.get("distinct_id")
+    if testers and isinstance(name, (list, dict)):
+        row(NON_STRING, user(None))
+    elif testers and isinstance(name, int) and abs(name) > SAFE:
+        row(BIG_TESTER, user(text(name)))
+    elif isinstance(name, str) and name in INHERITED and name not in testers and flag["ruleset"].get("test"):
+        row(CONSTRUCTOR, user(None))
+    keys = [variant["key"] for variant in flag["ruleset"]["variants"]]
+    if keys != sorted(keys):
+        row(UNSORTED, sort_variants)
+    if INHERITED & set(keys) and any(group.get("variant_splits") is not None for group in flag["ruleset"]["rollout"]):
+        row(INHERITED_SPLIT, own_splits)
+    if not is_complete(case.document):
+        row(LEFT_OUT, completed)
+    if len(case.document.flags) > 1:
+        row(NEIGHBOUR, alone)
+    for index, (_, group) in enumerate(conditions):
+        if group["row"]:
+            found.append((dagger({group["row"]}), condition(index, group["wanted"])))
+    return found
+
+
+def dagger(rows):
+    return {DAGGER + row if row == CAPITALS else row for row in rows}
+
+
+def of_fault(field, kind):
+    """The row for what makes a flag malformed; a field that both SDKs serve anyway has a row marked †."""
+    if kind in ("over 64 operators", "over 10,000 values"):
+        return LIMITS
+    if field == "variants" and kind == "array (empty)":
+        return NO_VARIANTS
+    tolerated = (
+        field in HANDED_ON
+        or field in NONE_IF_FALSY and kind in FALSY
+        or field in NUMBERS and kind in ("true", "false", "beyond a double")
+        or field in ("key", "runtime_evaluation_rule") and kind in ("lone surrogate", "beyond a double")
+    )
+    return BY_ACCIDENT if tolerated else WRONG_TYPE

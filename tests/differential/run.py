@@ -1,0 +1,176 @@
+"""mpflags against Mixpanel's official SDKs, on definitions and contexts that a seed makes. README.md says what is compared and how.
+
+    python3 tests/differential/run.py --seed 1 --evaluations 100000 --seconds 60
+"""
+import argparse
+import json
+import os
+import pathlib
+import sys
+import time
+from collections import Counter
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+BATCH = 76
+CONTEXTS = 32
+NAMES = ("python", "node", "mpflags")
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description="Compares mpflags with Mixpanel's Python and Node SDKs.")
+    parser.add_argument("--seed", type=int, default=20260716)
+    parser.add_argument("--evaluations", type=int, default=100_000, help="stop after so many")
+    parser.add_argument("--seconds", type=float, default=3600, help="stop after so long")
+    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build/differential", help="where `make -C tests/differential tools` put the SDKs")
+    parser.add_argument("--library", type=pathlib.Path, default=ROOT / "target/release/libmpflags.so")
+    parser.add_argument("--every-row", action="store_true", help="fail when a row of the accepted differences was never met")
+    return parser.parse_args()
+
+
+def under_the_tools(args):
+    """The official Python SDK and its json_logic live in a virtual environment: goes on there."""
+    python = args.build.resolve() / "venv/bin/python"
+    if not python.exists() or not (args.build / "node/node_modules/mixpanel").exists():
+        sys.exit(f"the official SDKs are not in {args.build}: run `make -C tests/differential tools`")
+    if not args.library.exists():
+        sys.exit(f"{args.library} was not found: run `cargo build --release -p mpflags-c`")
+    if pathlib.Path(sys.prefix).resolve() != python.parent.parent:
+        os.execv(python, [str(python), str(HERE / "run.py"), *sys.argv[1:]])
+
+
+class Run:
+    def __init__(self, args):
+        import workers
+        from classify import Classifier
+        from generate import Generator
+
+        self.args = args
+        self.workers = workers.start(args.build.resolve(), args.library.resolve())
+        self.classifier = Classifier(self.workers)
+        self.generator = Generator(args.seed)
+        self.started = time.monotonic()
+        self.evaluations = self.told = 0
+        self.kinds, self.differing, self.answers, self.agreement, self.rows = Counter(), Counter(), Counter(), Counter(), {}
+        self.unexplained, self.current = [], []
+
+    def batch(self):
+        documents = [self.generator.document(CONTEXTS) for _ in range(BATCH)]
+        asked = [{"document": d.text, "key": d.key, "contexts": d.contexts} for d in documents]
+        return documents, {name: worker.ask("evaluate", asked) for name, worker in self.workers.items()}
+
+    def all(self):
+        waiting = [self.batch()]
+        asked = BATCH * CONTEXTS
+        while waiting:
+            if asked < self.args.evaluations and self.seconds < self.args.seconds and not self.unexplained:
+                waiting.append(self.batch())
+                asked += BATCH * CONTEXTS
+            documents, pending = waiting.pop(0)
+            self.current = documents
+            self.progress()
+            self.compare(documents, {name: one.get() for name, one in pending.items()})
+
+    def progress(self):
+        """A line a minute, beside the report."""
+        if self.seconds > self.told + 60:
+            self.told = self.seconds
+            print(f"{self.evaluations} evaluations in {self.seconds:.0f} s, {self.agreement['differ, by accepted rows']} explained", file=sys.stderr)
+
+    @property
+    def seconds(self):
+        return time.monotonic() - self.started
+
+    def compare(self, documents, replies):
+        from classify import Case, agree
+
+        cases = []
+        for at, document in enumerate(documents):
+            reply = {name: answers[at] for name, answers in replies.items()}
+            picks = list(zip(*(reply[name]["picks"] for name in NAMES), strict=True))
+            self.kinds[document.kind] += len(picks)
+            # Equal answers prove nothing where the definition demands one that differs from what both official SDKs give.
+            suspicious = document.outcome not in (None, "not_found") or document.outcome is None and document.has_capitals
+            settled = {}
+            for i, triple in enumerate(picks):
+                answers = {name: reply[name]["distinct"][pick] for name, pick in zip(NAMES, triple)}
+                self.answers[answers["mpflags"][0]] += 1
+                if triple not in settled:
+                    settled[triple] = agree(answers, document)
+                if suspicious or not settled[triple]:
+                    cases.append(Case(document, document.contexts[i], answers))
+                else:
+                    self.agreement["all three agree"] += 1
+        self.classifier.explain(cases)
+        for case in cases:
+            self.count(case)
+        self.evaluations += sum(len(d.contexts) for d in documents)
+
+    def count(self, case):
+        if case.why_not:
+            self.unexplained.append(case)
+            return
+        rows = set().union(*case.rows.values())
+        if not rows:
+            self.agreement["all three agree"] += 1
+            return
+        self.agreement["differ, by accepted rows"] += 1
+        self.differing[case.document.kind] += 1
+        for name, of_sdk in case.rows.items():
+            for row in of_sdk:
+                self.rows.setdefault(row, Counter())[name] += 1
+        if case.official_agree and case.differs("node"):
+            why = "both official SDKs differ, by a row marked †" if any(r.startswith("†") for r in rows) else "both official SDKs differ, by different rows"
+            self.agreement[why] += 1
+
+    def report(self):
+        from rows import ROWS
+
+        print(f"\nmpflags against mixpanel 5.4.1 (Python) and mixpanel 0.24.0 (Node), seed {self.args.seed}: {self.evaluations} evaluations in {self.seconds:.0f} s\n")
+        table(("cases by kind", "evaluations", "differ"), [(kind, count, self.differing[kind]) for kind, count in sorted(self.kinds.items())])
+        table(("what mpflags answered", "evaluations"), self.answers.most_common())
+        table(("what came out", "evaluations"), [*self.agreement.most_common(), ("unexplained", len(self.unexplained))])
+        rows = [(row, self.rows.get(row, {}).get("python", 0), self.rows.get(row, {}).get("node", 0)) for row in [*ROWS, *sorted(set(self.rows) - set(ROWS))]]
+        table(("differences by accepted row", "Python", "Node"), rows)
+        problems = [f"no case of kind {kind}" for kind in self.generator.kinds if not self.kinds[kind]]
+        if self.args.every_row:
+            problems += [f"no case of the row {row}" for row, python, node in rows if not python + node]
+        return problems
+
+
+def table(head, rows):
+    lines = [[str(cell) for cell in row] for row in [head, *rows]]
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    for line in lines:
+        print("  ".join(cell.ljust(width) if i == 0 else cell.rjust(width) for i, (cell, width) in enumerate(zip(line, widths))))
+    print()
+
+
+def main():
+    args = arguments()
+    under_the_tools(args)
+    from shrink import Shrinker
+    from workers import WorkerEnded
+
+    run = Run(args)
+    try:
+        run.all()
+        problems = run.report()
+        vectors = Shrinker(run.classifier, args.seed).vectors(run.unexplained)
+    except WorkerEnded as error:
+        batch = args.build / "batch.json"
+        batch.write_text(json.dumps([{"key": d.key, "document": d.text, "contexts": d.contexts} for d in run.current]))
+        sys.exit(f"seed {args.seed}, after {run.evaluations} evaluations: {error}; what was asked is in {batch}")
+    for vector in vectors:
+        print(f"UNEXPLAINED, as a vector for tests/vectors/evaluate:\n{vector}\n")
+    for problem in problems:
+        print(f"FAILED: {problem}")
+    for worker in run.workers.values():
+        worker.end()
+    failed = len(run.unexplained) + len(problems)
+    print(f"{run.evaluations} evaluations, {len(run.unexplained)} unexplained")
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,231 @@
+//! Explanations: ten written by hand, and every vector's, which says what its evaluation says and shows why.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test fails by a panic, in its helpers too, and says what it ran"
+)]
+
+mod support;
+
+use mpflags::{Ask, Client, Config, Context, ErrorKind};
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use support::{Vector, document, text_of, vectors};
+
+fn client(definitions: &str, overrides: &str) -> Client {
+    let config = format!(
+        r#"{{"token": "t", "api_host": "http://127.0.0.1:1", "enable_polling": false, "report_exposures": false,
+            "definitions": {definitions}, "overrides": {overrides}}}"#
+    );
+    Client::new(Config::from_json(&config).unwrap()).unwrap()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    name: String,
+    key: String,
+    context: Value,
+    want: Value,
+}
+
+/// `tests/explain.json` holds one definitions document, overrides, and what is told of each flag, written by hand.
+#[test]
+fn written_by_hand() {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct File {
+        definitions: Value,
+        overrides: Value,
+        cases: Vec<Written>,
+    }
+    let file: File = serde_json::from_str(include_str!("explain.json")).unwrap();
+    let client = client(&file.definitions.to_string(), &file.overrides.to_string());
+    let mut failed = Vec::new();
+    for case in &file.cases {
+        let context = Context::from_json(&case.context.to_string()).unwrap();
+        let told = client.explain(&case.key, &context).unwrap();
+        let read: Value = serde_json::from_str(&told).unwrap();
+        if read != case.want {
+            failed.push(format!("{}: want {}\n    got {told}", case.name, case.want));
+        }
+    }
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+    assert!(file.cases.len() >= 10);
+    println!("explain: {} cases", file.cases.len());
+}
+
+/// The README shows one of the cases.
+#[test]
+fn readme() {
+    let readme = include_str!("../README.md");
+    let (_, rest) = readme.split_once("<!-- explain: ").unwrap();
+    let (name, rest) = rest.split_once(" -->\n```json\n").unwrap();
+    let shown: Value = serde_json::from_str(rest.split_once("```").unwrap().0).unwrap();
+    let file: Value = serde_json::from_str(include_str!("explain.json")).unwrap();
+    let case = file["cases"].as_array().unwrap().iter().find(|case| case["name"] == name).unwrap();
+    assert_eq!(case["want"], shown);
+}
+
+#[derive(Deserialize)]
+struct Case {
+    name: String,
+    flags: Box<RawValue>,
+    key: String,
+    context: Box<RawValue>,
+    #[serde(default)]
+    overrides: Option<Box<RawValue>>,
+    why: String,
+}
+
+impl Vector for Case {
+    fn name(&self) -> &str {
+        &self.name
+    }
+    fn why(&self) -> &str {
+        &self.why
+    }
+}
+
+/// What an explanation shows leads to what it says: buckets, percentages and rules to the group, the split's table to the
+/// variant.
+fn follows(told: &Value, context: &Value) -> Result<(), String> {
+    let rollouts = told["rollouts"].as_array().unwrap();
+    let subject = told["subject"]["text"].as_str();
+    for (at, rollout) in rollouts.iter().enumerate() {
+        let salt = rollout["salt"].as_str().unwrap();
+        let bucket = rollout["bucket"].as_f64().unwrap();
+        if mpflags::bucket(subject.unwrap(), salt) != bucket {
+            return Err(format!("bucket of {salt}"));
+        }
+        let admitted = bucket < rollout["percentage"].as_f64().unwrap();
+        let matches = match rollout.get("rule") {
+            None => true,
+            Some(_) if !admitted => rollout["matches"].is_null(),
+            Some(rule) => {
+                let holds = rollout["matches"].as_bool().unwrap();
+                // A legacy definition tells its pairs and no value; an object without properties has no values at all.
+                let value = rule.get("value").or_else(|| rule.get("error").map(|_| &Value::Bool(false)));
+                let seen = context["custom_properties"].is_object();
+                if let Some(value) = value.filter(|_| seen)
+                    && holds != truthy(value)
+                {
+                    return Err(format!("rollout {at}: its rule gives {value}, and it matches: {holds}"));
+                }
+                holds
+            }
+        };
+        let taken = admitted && matches;
+        if rollout["admitted"] != admitted || rollout["taken"] != taken || (taken && at + 1 < rollouts.len())
+        {
+            return Err(format!("rollout {at}: {rollout}"));
+        }
+    }
+    let took = rollouts.last().is_some_and(|last| last["taken"] == true);
+    if (told["step"] == "rollout") != took
+        || (told["step"] == "no_rollout_match") != (subject.is_some() && !took && told["step"] != "tester")
+    {
+        return Err(format!("step {}", told["step"]));
+    }
+    let choice = &told["choice"];
+    if choice.is_null() == took {
+        return Err(format!("choice {choice}"));
+    }
+    let chosen = match choice["cumulative"].as_array() {
+        None => choice["fixed"].clone(),
+        Some(table) => {
+            let bucket = choice["bucket"].as_f64().unwrap();
+            if mpflags::bucket(subject.unwrap(), choice["salt"].as_str().unwrap()) != bucket {
+                return Err("bucket of the split".to_owned());
+            }
+            let found = table.iter().find(|row| row["below"].as_f64().is_none_or(|below| bucket < below));
+            found.or(table.last()).unwrap()["variant"].clone()
+        }
+    };
+    if took && told["error_code"].is_null() && chosen != told["variant"] {
+        return Err(format!("chosen {chosen}, variant {}", told["variant"]));
+    }
+    Ok(())
+}
+
+/// As JSON Logic has it.
+fn truthy(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(b) => *b,
+        Value::Number(n) => n.as_f64() != Some(0.0),
+        Value::String(text) => !text.is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(_) => true,
+    }
+}
+
+/// Every vector of an evaluation: the explanation ends as the evaluation does, and leads there.
+#[test]
+fn every_vector() {
+    let cases = vectors::<Case>("evaluate");
+    let (mut failed, mut told_of) = (Vec::new(), 0);
+    for case in &cases {
+        let text = text_of(&case.context).unwrap_or_else(|| case.context.get().to_owned());
+        let Ok(context) = Context::from_json(&text) else { continue };
+        let client = client(&document(&case.flags), case.overrides.as_deref().map_or("{}", RawValue::get));
+        let evaluation = client.evaluate(&case.key, &context, Ask::new());
+        let told = client.explain(&case.key, &context).unwrap();
+        let told: Value =
+            serde_json::from_str(&told).unwrap_or_else(|e| panic!("{}: {e}: {told}", case.name));
+        told_of += 1;
+        let json = |text: Option<&str>| text.map_or(Value::Null, |text| serde_json::from_str(text).unwrap());
+        let wanted = [
+            ("flag", Value::from(case.key.as_str())),
+            ("variant", Value::from(evaluation.variant())),
+            ("reason", Value::from(evaluation.reason().to_string())),
+            ("error_code", Value::from(evaluation.error_code().map(|code| code.to_string()))),
+            ("message", Value::from(evaluation.message())),
+            ("value", json(evaluation.json())),
+            ("metadata", json(Some(evaluation.metadata_json()))),
+        ];
+        for (field, wanted) in wanted {
+            if told[field] != wanted {
+                failed.push(format!("{}: {field}: want {wanted}, got {}", case.name, told[field]));
+            }
+        }
+        let context: Value = serde_json::from_str(&text).unwrap();
+        if let Err(why) = follows(&told, &context) {
+            failed.push(format!("{}: {why}: {told}", case.name));
+        }
+    }
+    assert!(failed.is_empty(), "{} fail:\n{}", failed.len(), failed.join("\n"));
+    println!("explain: {told_of} of {} vectors; the others have a context that is none", cases.len());
+}
+
+#[test]
+fn a_remote_client_cannot_tell() {
+    let config = r#"{"token": "t", "mode": "remote", "overrides": {"forced": 1}}"#;
+    let client = Client::new(Config::from_json(config).unwrap()).unwrap();
+    let error = client.explain("gate", &Context::default()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+    assert_eq!(error.to_string(), "explain: Mixpanel decides for a remote client, and does not say why");
+    assert!(client.explain("forced", &Context::default()).unwrap().contains("\"step\":\"override\""));
+}
+
+/// A rule that is dear to tell is told in bounded time, and no exposure is reported.
+#[test]
+fn bounded() {
+    let mut rule = r#"{"var": "plan"}"#.to_owned();
+    for _ in 0..63 {
+        rule = format!(r#"{{"and": [{rule}, true]}}"#);
+    }
+    let definitions = format!(
+        r#"{{"flags": [{{"key": "f", "context": "id", "ruleset": {{"variants": [{{"key": "on", "value": true}}],
+            "rollout": [{{"rollout_percentage": 1, "runtime_evaluation_rule": {rule}}}]}}}}]}}"#
+    );
+    let client = client(&definitions, "{}");
+    let context = Context::from_json(r#"{"id": 1, "custom_properties": {"plan": "pro"}}"#).unwrap();
+    let told: Value = serde_json::from_str(&client.explain("f", &context).unwrap()).unwrap();
+    assert_eq!(told["step"], "rollout");
+    assert!(client.statistics().contains("\"enqueued\":0"), "{}", client.statistics());
+}
