@@ -3,9 +3,9 @@
 # change nothing are listed, with the reason, in tests/mutants.toml.
 #
 # Three rounds, each over what the one before let live: the vectors first, because they build and run fastest and kill
-# most; then the engine's own tests and the oracle table; then clients against mpflags-dev, with which everything takes
-# twice as long to build. Arguments go to cargo mutants, `-F REGEX` for one. With `--iterate` as the first, what an earlier
-# run caught is not run again.
+# most; then the engine's own tests, the oracle table and explanations; then clients against mpflags-dev, with which
+# everything takes twice as long to build. Arguments go to cargo mutants, `-F REGEX` for one. With `--iterate` as the
+# first, what an earlier run caught is not run again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -51,7 +51,7 @@ round() {
 sed -i '/^members = /s/=.*/= ["."]/; /^mpflags-dev = /d' "$tree/Cargo.toml"
 sed -i 's/^mod outage_tests;/mod outage_tests {}/' "$tree/src/lib.rs"
 round vectors -C=--test=conformance
-round engine -C=--lib -C=--test=oracle
+round engine -C=--lib -C=--test=oracle -C=--test=explain
 cp Cargo.toml Cargo.lock "$tree"
 sed -i '/^members = /s/=.*/= [".", "dev"]/' "$tree/Cargo.toml"
 round client -C=--test=client
