@@ -18,7 +18,7 @@ more=("$@")
 # kept, or cargo could take for built what a run that was ended left there.
 mkdir -p "$tree" "$out/no-roots"
 find "$tree" -mindepth 1 -maxdepth 1 ! -name target -exec rm -rf {} +
-git ls-files -z -- Cargo.toml Cargo.lock README.md include src dev tests benches |
+git ls-files -z -- Cargo.toml Cargo.lock README.md include src dev tests benches examples |
     xargs -0 cp --parents --target-directory "$tree"
 export CARGO_TARGET_DIR=$tree/target
 # Nobody debugs a mutant.
