@@ -54,7 +54,8 @@ round vectors -C=--test=conformance
 round engine -C=--lib -C=--test=oracle -C=--test=explain
 cp Cargo.toml Cargo.lock "$tree"
 sed -i '/^members = /s/=.*/= [".", "dev"]/' "$tree/Cargo.toml"
-round client -C=--test=client
+# Only the tests that see what is left: a test that fails on a busy machine kills every mutant.
+round client -C=--test=client -- -- warm_start cannot_be_checked_locally
 
 count() { sort -u "$@" | wc -l; }
 # A mutant that runs for ever is as good as caught. Those are of the last round that ran it.
