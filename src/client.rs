@@ -123,6 +123,16 @@ impl Client {
         runtime.status.wait_ready(deadline(timeout))
     }
 
+    /// The option `init_timeout_ms`, for a wait that the caller gives no time of its own.
+    pub fn init_timeout(&self) -> Duration {
+        self.parts.config.init_timeout
+    }
+
+    /// The option `shutdown_timeout_ms`, likewise.
+    pub fn shutdown_timeout(&self) -> Duration {
+        self.parts.config.shutdown_timeout
+    }
+
     /// Whether the client can evaluate. Takes a short lock.
     pub fn state(&self) -> State {
         self.after_fork();
