@@ -39,13 +39,16 @@ CASES = {
 def install(build):
     """Measures what a user has: the package from its wheel, compiled, with the library inside."""
     site = build / "bench" / "site"
-    for name in ("PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX"):
-        os.environ.pop(name, None)
     os.environ.setdefault("MPFLAGS_PREBUILT_LIBRARY", os.environ.pop("MPFLAGS_LIBRARY", ""))
     shutil.rmtree(site, ignore_errors=True)
     how = ("--quiet", "--no-deps", "--no-index", "--no-build-isolation", "--target", str(site))
-    subprocess.run([sys.executable, "-m", "pip", "install", *how, str(HERE.parent)], check=True, stdout=sys.stderr)
+    command = [sys.executable, "-m", "pip", "install", *how, str(HERE.parent)]
+    # pip compiles what it installs; nothing else is written beside the sources.
+    subprocess.run(command, check=True, stdout=sys.stderr, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"})
     os.environ["PYTHONPATH"] = str(site)
+    # The interpreter's own modules come compiled, as they do for a user.
+    os.environ.pop("PYTHONPYCACHEPREFIX", None)
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
 
 
 class Worker:
