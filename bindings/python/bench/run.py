@@ -43,12 +43,12 @@ def install(build):
     shutil.rmtree(site, ignore_errors=True)
     how = ("--quiet", "--no-deps", "--no-index", "--no-build-isolation", "--target", str(site))
     command = [sys.executable, "-m", "pip", "install", *how, str(HERE.parent)]
-    # pip compiles what it installs; nothing else is written beside the sources.
-    subprocess.run(command, check=True, stdout=sys.stderr, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"})
-    os.environ["PYTHONPATH"] = str(site)
-    # The interpreter's own modules come compiled, as they do for a user.
-    os.environ.pop("PYTHONPYCACHEPREFIX", None)
+    # Compiled as pip does it for a user, and nothing is written beside the sources.
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+    os.environ.pop("PYTHONPYCACHEPREFIX", None)
+    subprocess.run(command, check=True, stdout=sys.stderr)
+    subprocess.run([sys.executable, "-m", "compileall", "-q", str(site)], check=True)
+    os.environ["PYTHONPATH"] = str(site)
 
 
 class Worker:
