@@ -12,6 +12,9 @@ namespace {
 
 using mpflags::Client;
 using mpflags::Context;
+using mpflags::Evaluation;
+using mpflags::Evaluations;
+using mpflags::EvaluationView;
 using mpflags::Object;
 using mpflags::Status;
 using std::chrono::milliseconds;
@@ -52,9 +55,42 @@ Status thrown(Call call) {
 
 static_assert(!std::is_copy_constructible_v<Client> && std::is_nothrow_move_constructible_v<Client>);
 static_assert(!std::is_copy_constructible_v<Context> && std::is_nothrow_move_constructible_v<Context>);
-static_assert(!std::is_copy_constructible_v<mpflags::Evaluation>);
-static_assert(std::is_nothrow_move_assignable_v<mpflags::Evaluation>);
+static_assert(!std::is_copy_constructible_v<Evaluation> && std::is_nothrow_move_assignable_v<Evaluation>);
 static_assert(!std::is_copy_constructible_v<mpflags::Item> && std::is_nothrow_move_assignable_v<mpflags::Item>);
+
+/* Looks into a temporary do not compile; what is kept gives them. */
+static_assert(std::is_convertible_v<Evaluation&, EvaluationView> &&
+              std::is_convertible_v<const Evaluation&, EvaluationView>);
+static_assert(!std::is_convertible_v<Evaluation, EvaluationView> &&
+              !std::is_convertible_v<const Evaluation, EvaluationView>);
+static_assert(!std::is_constructible_v<EvaluationView, Evaluation> &&
+              !std::is_assignable_v<EvaluationView&, Evaluation>);
+static_assert(!std::is_constructible_v<std::optional<EvaluationView>, Evaluation>);
+
+template <class T>
+using View = decltype(std::declval<T>().view());
+template <class T>
+using Find = decltype(std::declval<T>().find("key"));
+template <class T>
+using Message = decltype(std::declval<T>().message());
+template <class T>
+using Begin = decltype(std::declval<T>().begin());
+template <class T>
+using End = decltype(std::declval<T>().end());
+
+template <template <class> class Call, class T, class = void>
+constexpr bool compiles = false;
+template <template <class> class Call, class T>
+constexpr bool compiles<Call, T, std::void_t<Call<T>>> = true;
+template <template <class> class Call, class T>
+constexpr bool kept_alone =
+    compiles<Call, T&>&& compiles<Call, const T&> && !compiles<Call, T> && !compiles<Call, const T>;
+static_assert(kept_alone<View, Evaluation>);
+static_assert(kept_alone<Find, Evaluations> && kept_alone<Message, Evaluations>);
+static_assert(kept_alone<Begin, Evaluations> && kept_alone<End, Evaluations>);
+/* A temporary's text is a copy. */
+static_assert(std::is_same_v<Message<Evaluation>, std::string> &&
+              std::is_same_v<Message<Evaluation&>, std::string_view>);
 
 TEST(Client, ReadsWithDefaults) {
     const Client client(fixed());
@@ -94,14 +130,14 @@ TEST(Client, EvaluationsTellAll) {
 }
 
 TEST(Client, EvaluationsOutliveTheClientAndTheContext) {
-    std::optional<mpflags::Evaluation> kept;
+    std::optional<Evaluation> kept;
     {
         const Client client(fixed());
         const Context user({{"distinct_id", "u1"}});
         kept = client.evaluate("object", user);
     }
     EXPECT_EQ(kept->json(), "{\"a\":[1,null]}");
-    mpflags::Evaluation moved = std::move(*kept);
+    Evaluation moved = std::move(*kept);
     EXPECT_EQ(moved.variant(), "v");
     EXPECT_FALSE(kept->has_value());
     moved = std::move(moved);
@@ -112,7 +148,7 @@ TEST(Client, AllFlagsInOrder) {
     const Client client(fixed());
     const auto all = client.evaluate_all(Context({{"distinct_id", "u1"}}));
     std::string keys;
-    for (const mpflags::EvaluationView flag : all) keys += std::string(flag.key()) + " ";
+    for (const EvaluationView flag : all) keys += std::string(flag.key()) + " ";
     EXPECT_EQ(keys, "bool object text ");
     EXPECT_EQ(all.failure(), mpflags::ErrorCode::None);
     EXPECT_EQ(all.find("bool")->variant(), "on");
@@ -208,11 +244,14 @@ TEST(Client, ExposuresAndEventsArrive) {
     EXPECT_TRUE(client.get_boolean("bool", user, false));
     const auto quiet = client.evaluate("text", user, mpflags::Type::String, {false, {}});
     client.track_exposure(quiet);
+    client.track_exposure(client.evaluate("object", user, mpflags::Type::Object, {false, {}}));
+    const auto all = client.evaluate_all(Context({{"distinct_id", "u2"}}));
+    client.track_exposure(*all.find("text"));
     client.track("Bought", "u1", {{"price", 9.5}});
     client.people_update("$set", "u1", {{"plan", "premium"}});
     EXPECT_EQ(client.flush(seconds(20)), 0U);
     std::vector<std::string> names;
-    const auto arrived = dev.events(4);
+    const auto arrived = dev.events(6);
     for (const auto& event : arrived.at("events")) {
         EXPECT_TRUE(event.at("accepted").get<bool>()) << event;
         const auto& json = event.at("json");
@@ -225,9 +264,9 @@ TEST(Client, ExposuresAndEventsArrive) {
         }
     }
     std::sort(names.begin(), names.end());
-    EXPECT_EQ(names, (std::vector<std::string>{"Bought", "bool", "profile", "text"}));
+    EXPECT_EQ(names, (std::vector<std::string>{"Bought", "bool", "object", "profile", "text", "text"}));
     const auto statistics = nlohmann::json::parse(client.statistics_json());
-    EXPECT_EQ(statistics.at("sent"), 4);
+    EXPECT_EQ(statistics.at("sent"), 6);
 }
 
 TEST(Client, ItemsAsAPullLoop) {

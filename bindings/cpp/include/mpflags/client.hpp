@@ -245,6 +245,8 @@ class Client {
         mpflags_error* error = nullptr;
         detail::check(mpflags_client_track_exposure(owned_.get(), shown.get(), &error), error);
     }
+    /* A temporary, too. */
+    void track_exposure(const Evaluation& shown) const { track_exposure(shown.view()); }
     void track(std::string_view event, std::string_view distinct_id, const Object& properties = {}) const {
         const std::string& json = properties.json();
         mpflags_error* error = nullptr;
