@@ -107,14 +107,8 @@ struct Encoder {
 
     void value(const std::string& text, int) { json::append(out, std::string_view(text)); }
     void value(std::string_view text, int) { json::append(out, text); }
-    void value(const char* text, int) {
-        if (text == nullptr) {
-            json::append(out, nullptr);
-        } else {
-            json::append(out, std::string_view(text));
-        }
-    }
-    void value(char* text, int depth) { value(static_cast<const char*>(text), depth); }
+    void value(const char* text, int) { json::append(out, text); }
+    void value(char* text, int) { json::append(out, text); }
     void value(std::nullptr_t, int) { json::append(out, nullptr); }
     void value(std::chrono::system_clock::time_point time, int) { json::append(out, time); }
 
