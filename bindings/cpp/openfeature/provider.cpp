@@ -23,8 +23,6 @@ namespace {
 using ::openfeature::EvaluationContext;
 using ::openfeature::FlagMetadata;
 using ::openfeature::Value;
-using std::chrono::milliseconds;
-using std::chrono::seconds;
 
 // ---- Numbers of the library as the SDK's.
 
@@ -482,24 +480,14 @@ absl::StatusOr<std::shared_ptr<Provider>> Provider::Wrap(std::shared_ptr<Client>
 absl::Status Provider::Init(const EvaluationContext&) {
     return guarded([&]() -> absl::Status {
         client_->start();
-        // The client knows its init_timeout_ms, and is in ERROR when that has passed. This limit is the option's own.
-        const auto limit = std::chrono::steady_clock::now() + seconds(600);
-        while (true) {
-            try {
-                client_->wait_ready(milliseconds(50));
-                return absl::OkStatus();
-            } catch (const Error& error) {
-                const bool goes_on = error.status() == Status::Timeout && client_->state() != State::Error &&
-                                     std::chrono::steady_clock::now() < limit;
-                if (!goes_on) throw;
-            }
-        }
+        client_->wait_ready();
+        return absl::OkStatus();
     });
 }
 
 absl::Status Provider::Shutdown() {
     return guarded([&]() -> absl::Status {
-        client_->shutdown(seconds(5));
+        client_->shutdown();
         return absl::OkStatus();
     });
 }

@@ -351,6 +351,37 @@ TEST(Client, RefusedCredentialsAndDeadServers) {
     EXPECT_EQ(waiting.state(), mpflags::State::NotReady);
 }
 
+/* Nobody takes the event within shutdown_timeout_ms, and somebody would later. */
+TEST(Client, WaitsAsLongAsItsOptionsSay) {
+    const Dev dev;
+    dev.fault({{"path", "/flags/definitions"}, {"kind", "hang"}});
+    const Client client(polling(dev).add("init_timeout_ms", 50).add("shutdown_timeout_ms", 50));
+    client.start();
+    EXPECT_EQ(thrown([&] { client.wait_ready(); }), Status::Timeout);
+    dev.put("/__dev/faults", R"([{"path": "*", "kind": "delay", "delay_ms": 3000}])");
+    client.track("Bought", "u1");
+    EXPECT_EQ(client.shutdown(), 1U);
+    /* A time that the library has no number for is a long one, not the option's. */
+    EXPECT_EQ(mpflags::detail::milliseconds(milliseconds::max()), MPFLAGS_TIMEOUT_CONFIGURED - 1);
+    EXPECT_EQ(mpflags::detail::milliseconds(milliseconds(MPFLAGS_TIMEOUT_CONFIGURED)), MPFLAGS_TIMEOUT_CONFIGURED - 1);
+    EXPECT_EQ(mpflags::detail::milliseconds(milliseconds::min()), 0U);
+}
+
+/* With a callback too: the requests are given up before they are answered. */
+TEST(Client, TheDestructorKeepsToTheShutdownTimeout) {
+    const Dev dev;
+    dev.fault({{"path", "*"}, {"kind", "delay"}, {"delay_ms", 3000}});
+    {
+        Client client(polling(dev).add("shutdown_timeout_ms", 50));
+        client.on_item([](const mpflags::ItemView&) {});
+        client.start();
+        client.track("Bought", "u1");
+        dev.get("/__dev/requests?at_least=2");
+    }
+    const auto requests = dev.get("/__dev/requests").at("requests");
+    for (const auto& request : requests) EXPECT_TRUE(request.at("status").is_null()) << request;
+}
+
 TEST(Client, RemoteAnswersWithinTheTimeGiven) {
     const Dev dev;
     dev.put("/__dev/definitions", definitions);
