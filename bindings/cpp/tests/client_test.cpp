@@ -159,6 +159,13 @@ TEST(Client, ExplainsAnEvaluation) {
     const Client client(fixed());
     const auto told = nlohmann::json::parse(client.explain_json("bool", Context({{"distinct_id", "u1"}})));
     EXPECT_EQ(told.at("variant"), "on") << told;
+    EXPECT_EQ(told.at("flag"), "bool") << told;
+    EXPECT_EQ(told.at("subject").at("text"), "u1") << told;
+    EXPECT_EQ(told.at("rollouts").size(), 1U) << told;
+    const auto missing = nlohmann::json::parse(client.explain_json("none", Context()));
+    EXPECT_EQ(missing.at("error_code"), "FLAG_NOT_FOUND") << missing;
+    const Client remote({{"token", "t"}, {"mode", "remote"}});
+    EXPECT_EQ(thrown([&] { static_cast<void>(remote.explain_json("bool", Context())); }), Status::InvalidArgument);
     EXPECT_EQ(thrown([&] { static_cast<void>(client.explain_json("\xff", Context())); }), Status::InvalidUtf8);
 }
 
