@@ -149,7 +149,7 @@ header: need-rust need-cc
 bench: need-rust need-cc
 	$(PYTHON) bench/run.py
 
-mutants: need-rust
+mutants: need-rust golden
 	@command -v cargo-mutants >/dev/null || $(CARGO) install -j$(JOBS) --locked cargo-mutants
 	tests/mutants.sh
 

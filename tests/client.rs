@@ -565,6 +565,27 @@ fn what_cannot_be_checked_locally_is_told_once() {
 }
 
 #[test]
+fn every_field_that_cannot_be_checked_locally_is_named() {
+    let definitions = r#"{"flags": [
+        {"key": "f", "context": "distinct_id", "ruleset": {
+            "variants": [{"key": "a", "is_sticky": false}, {"key": "b", "is_sticky": true}, {"key": "c", "is_sticky": null}],
+            "rollout": [{"rollout_percentage": 1}, {"rollout_percentage": 1, "cohort_hash": "abc", "runtime_event_rule": {}}]}},
+        {"key": "g", "context": "distinct_id", "ruleset": {
+            "variants": [{"key": "a", "is_sticky": false}], "rollout": [{"rollout_percentage": 1}]}}]}"#;
+    let config = format!(r#"{{"token": "t", "enable_polling": false, "definitions": {definitions}}}"#);
+    let client = Client::new(Config::from_json(&config).unwrap()).unwrap();
+    let Some(Item::Log { message, .. }) = client.next(Duration::ZERO).unwrap() else {
+        panic!("nothing told")
+    };
+    assert_eq!(
+        message,
+        "flag `f`: ruleset.rollout[1].cohort_hash, ruleset.rollout[1].runtime_event_rule, ruleset.variants[1].is_sticky \
+         cannot be checked locally and does not restrict; remote evaluation honours it"
+    );
+    assert_eq!(client.next(Duration::ZERO).unwrap(), None);
+}
+
+#[test]
 fn bootstrap() {
     let server = serve(&one("2"));
     let bootstrap = format!("\"definitions\": {}", one("1"));

@@ -202,6 +202,127 @@ fn every_vector() {
     println!("explain: {told_of} of {} vectors; the others have a context that is none", cases.len());
 }
 
+/// What is told of one rollout's rule, or of its legacy definition.
+fn told(field: &str, rule: &str, properties: &str) -> Value {
+    let definitions = format!(
+        r#"{{"flags": [{{"key": "f", "context": "id", "ruleset": {{"variants": [{{"key": "on", "value": true}}],
+            "rollout": [{{"rollout_percentage": 1, "{field}": {rule}}}]}}}}]}}"#
+    );
+    let context = format!(r#"{{"id": 1, "custom_properties": {properties}}}"#);
+    let client = client(&definitions, "{}");
+    let told = client.explain("f", &Context::from_json(&context).unwrap()).unwrap();
+    let mut told: Value = serde_json::from_str(&told).unwrap_or_else(|e| panic!("{rule}: {e}: {told}"));
+    told["rollouts"][0]["rule"].take()
+}
+
+#[test]
+fn parts_of_a_rule() {
+    let data = r#"{"a": {"b": 1}, "d": "1970-01-01T00:00:00Z", "v": "1.2.0", "l": [1, 2], "m": {"x": 1, "y": [true, null]},
+        "many": [0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0]}"#;
+    let rows = [
+        (r#"{"var": "a.b"}"#, r#"{"var": "a.b", "value": 1}"#),
+        (r#"{"var": "a.b.c"}"#, r#"{"var": "a.b.c", "value": null}"#),
+        (r#"{"var": "m"}"#, r#"{"var": "m", "value": {"x": 1, "y": [true, null]}}"#),
+        (
+            r#"[{"var": "a.b"}, 1, "Two"]"#,
+            r#"{"list": [{"var": "a.b", "value": 1}, 1, "two"], "value": [1, 1, "two"]}"#,
+        ),
+        (
+            r#"{"datetime_compare": [{"var": "d"}, "<", 1500]}"#,
+            r#"{"operator": "datetime_compare", "operands": [{"var": "d", "value": "1970-01-01t00:00:00z"}, "<", 1000],
+                "value": true}"#,
+        ),
+        (
+            r#"{"datetime_compare": [{"var": "d"}, ">=", "1500"]}"#,
+            r#"{"operator": "datetime_compare", "operands": [{"var": "d", "value": "1970-01-01t00:00:00z"}, ">=", null],
+                "value": false}"#,
+        ),
+        (
+            r#"{"semver_compare": [{"var": "v"}, ">", "V1.2-rc.1+build"]}"#,
+            r#"{"operator": "semver_compare", "operands": [{"var": "v", "value": "1.2.0"}, ">", "1.2.0-rc.1"], "value": true}"#,
+        ),
+        (
+            r#"{"semver_compare": [{"var": "v"}, "===", "no version"]}"#,
+            r#"{"operator": "semver_compare", "operands": [{"var": "v", "value": "1.2.0"}, "===", null], "value": false}"#,
+        ),
+        (r#"{"nope": [1]}"#, r#"{"operator": "nope", "error": "unknown operator"}"#),
+        (r#"{"*": []}"#, r#"{"operator": "*", "operands": [], "error": "an operand cannot be converted"}"#),
+        (
+            r#"{"reduce": [{"var": "many"}, {"cat": [{"var": "accumulator"}, {"var": "accumulator"}]}, "x"]}"#,
+            r#"{"operator": "reduce", "operands": [
+                {"var": "many", "value": [0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0]},
+                {"operator": "cat", "operands": [{"var": "accumulator"}, {"var": "accumulator"}]}, "x"],
+                "error": "too costly to tell"}"#,
+        ),
+        (r#"{"+": ["x"]}"#, r#"{"operator": "+", "operands": ["x"], "value": null}"#),
+        (r#"{"/": [1, 0]}"#, r#"{"operator": "/", "operands": [1, 0], "value": null}"#),
+        (
+            r#"{"map": [{"var": "l"}, {"var": "x"}]}"#,
+            r#"{"operator": "map", "operands": [{"var": "l", "value": [1, 2]}, {"var": "x"}], "value": [null, null]}"#,
+        ),
+        (
+            r#"{"reduce": [[1], {"var": ""}, 0]}"#,
+            r#"{"operator": "reduce", "operands": [[1], {"var": ""}, 0], "value": {"current": 1, "accumulator": 0}}"#,
+        ),
+    ];
+    for (rule, want) in rows {
+        let want: Value = serde_json::from_str(want).unwrap();
+        assert_eq!(told("runtime_evaluation_rule", rule, data), want, "{rule}");
+    }
+    let want = r#"{"legacy": [{"property": "a", "expected": null, "value": {"b": 1}}, {"property": "nope", "expected": "x"},
+        {"property": "v", "expected": "1.2.0", "value": "1.2.0"}]}"#;
+    assert_eq!(
+        told("runtime_evaluation_definition", r#"{"a": {"toString": 1}, "nope": "x", "v": "1.2.0"}"#, data),
+        serde_json::from_str::<Value>(want).unwrap()
+    );
+}
+
+#[test]
+fn every_operator_and_symbol_has_its_name() {
+    let operators = "missing missing_some if and or == === != !== ! !! > >= < <= max min + - * / % map reduce filter all \
+        none some merge in cat substr log semver_compare datetime_compare";
+    for name in operators.split_whitespace() {
+        let rule = format!(r#"{{"{name}": [1, 2]}}"#);
+        assert_eq!(told("runtime_evaluation_rule", &rule, "{}")["operator"], name);
+    }
+    for symbol in ["===", "!==", "<", "<=", ">", ">="] {
+        let rule = format!(r#"{{"semver_compare": ["1", "{symbol}", "1"]}}"#);
+        assert_eq!(told("runtime_evaluation_rule", &rule, "{}")["operands"][1], symbol);
+    }
+}
+
+#[test]
+fn what_lies_deep_is_left_out() {
+    let nested = |levels: usize, inner: &str| {
+        let rule = format!("{}{inner}{}", r#"{"!": ["#.repeat(levels), "]}".repeat(levels));
+        let mut part = told("runtime_evaluation_rule", &rule, "{}");
+        for _ in 0..levels {
+            part = part["operands"][0].take();
+        }
+        part
+    };
+    let (cat, semver) = (r#"{"cat": ["1"]}"#, r#"{"semver_compare": [{"cat": ["1"]}, "===", "1"]}"#);
+    assert_eq!(nested(23, cat)["operands"][0], "1");
+    assert_eq!(nested(24, cat)["operands"], "\u{2026}");
+    assert_eq!(nested(22, semver)["operands"][0]["operands"][0], "1");
+    assert_eq!(nested(23, semver)["operands"][0]["operands"], "\u{2026}");
+    assert_eq!(nested(24, semver)["operands"], "\u{2026}");
+
+    let value = |levels: usize, open: &str, close: &str, step: &dyn Fn(&mut Value) -> Value| {
+        let data = format!(r#"{{"x": {}1{}}}"#, open.repeat(levels), close.repeat(levels));
+        let mut value = told("runtime_evaluation_rule", r#"{"var": "x"}"#, &data)["value"].take();
+        for _ in 0..32 {
+            value = step(&mut value);
+        }
+        value
+    };
+    let (first, under) = (|value: &mut Value| value[0].take(), |value: &mut Value| value["a"].take());
+    assert_eq!(value(32, "[", "]", &first), 1);
+    assert_eq!(value(33, "[", "]", &first), "\u{2026}");
+    assert_eq!(value(32, r#"{"a": "#, "}", &under), 1);
+    assert_eq!(value(33, r#"{"a": "#, "}", &under), "\u{2026}");
+}
+
 #[test]
 fn a_remote_client_cannot_tell() {
     let config = r#"{"token": "t", "mode": "remote", "overrides": {"forced": 1}}"#;

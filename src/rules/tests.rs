@@ -253,6 +253,10 @@ fn data_are_never_run_as_a_rule() {
         (r#"{"missing":{"var":"o"}}"#, data, r#"[{"a":1,"b":2}]"#),
         (r#"{"missing":[[["x","given"],"y"]]}"#, data, r#"["y"]"#),
     ]);
+    // Looking for one is bounded, here through 500 made arrays around 120 of the data.
+    let data = format!(r#"{{"l":[{}0],"d":{}1{}}}"#, "0,".repeat(499), "[".repeat(120), "]".repeat(120));
+    let made = r#"{"reduce":[{"var":"l"},[{"var":"accumulator"}],{"var":"d"}]}"#;
+    assert_eq!(result(&format!(r#"{{"missing":[[["x",{made}]]]}}"#), &data), "Exhausted");
 }
 
 #[test]
@@ -302,6 +306,42 @@ fn evaluation_is_bounded() {
     }
     // A long list is within the budget.
     assert_eq!(result(r#"{"reduce":[{"var":"l"},{"+":[{"var":"accumulator"},1]},0]}"#, &data), "5001");
+}
+
+#[test]
+fn long_text_and_long_lists_cost_steps() {
+    let data = format!(r#"{{"l":[{}0]}}"#, "0,".repeat(5_000));
+    let (short, long) = ("a".repeat(256), "a".repeat(400 * 256));
+    // Within what a step may look at, and beyond: once, and with each of 5,001 elements.
+    for (within, beyond) in [
+        (format!(r#"{{"in":["x","{short}"]}}"#), format!(r#"{{"in":["x","{long}"]}}"#)),
+        (format!(r#"{{"in":["{short}b",["{short}"]]}}"#), format!(r#"{{"in":["{long}b",["{long}"]]}}"#)),
+        (
+            format!(r#"{{"in":["x",[{}0]]}}"#, "\"y\",".repeat(31)),
+            format!(r#"{{"in":["x",[{}0]]}}"#, "\"y\",".repeat(400)),
+        ),
+    ] {
+        let often = |json: &str| format!(r#"{{"some":[{{"var":"l"}},{json}]}}"#);
+        assert_eq!(result(&often(&within), &data), "false");
+        assert_eq!(result(&beyond, &data), "false");
+        assert_eq!(result(&often(&beyond), &data), "Exhausted");
+    }
+}
+
+#[test]
+fn nesting_is_bounded() {
+    let data = |elements: usize| {
+        format!(r#"{{"l":[{}0],"d":{}1{}}}"#, "0,".repeat(elements - 1), "[".repeat(120), "]".repeat(120))
+    };
+    for body in [r#"[{"var":"accumulator"}]"#, r#"{"var":""}"#] {
+        let json = format!(r#"{{"!!":{{"reduce":[{{"var":"l"}},{body},1]}}}}"#);
+        assert_eq!(result(&json, &data(512)), "true", "{body}");
+        assert_eq!(result(&json, &data(513)), "Exhausted", "{body}");
+    }
+    // Made arrays around one of the data, as text.
+    let json = r#"{"cat":{"reduce":[{"var":"l"},[{"var":"accumulator"}],{"var":"d"}]}}"#;
+    assert_eq!(result(json, &data(480)), "\"1\"");
+    assert_eq!(result(json, &data(481)), "Exhausted");
 }
 
 /// A build without optimisation takes several times the stack.
