@@ -104,6 +104,12 @@
 #define MPFLAGS_STATE_ERROR 4
 
 /**
+ * Instead of a time: as long as the client's own option says, `init_timeout_ms` of `mpflags_client_wait_ready`,
+ * `shutdown_timeout_ms` of `mpflags_client_shutdown`.
+ */
+#define MPFLAGS_TIMEOUT_CONFIGURED UINT32_MAX
+
+/**
  * Whatever the variant holds; never a mismatch.
  */
 #define MPFLAGS_TYPE_ANY 0
@@ -562,7 +568,8 @@ mpflags_status mpflags_client_start(const mpflags_client *client,
                                     mpflags_error **err);
 
 /**
- * Waits until there is something to evaluate. The time covers all retries; 0 only looks.
+ * Waits until there is something to evaluate. The time covers all retries; 0 only looks, `MPFLAGS_TIMEOUT_CONFIGURED`
+ * is `init_timeout_ms`.
  *
  * Nothing to free. On failure polling goes on, and the message tells the last fetch's error: `MPFLAGS_TIMEOUT` when the
  * time has passed, `MPFLAGS_CREDENTIALS_REFUSED` as soon as Mixpanel answers 401 or 403, `MPFLAGS_CLOSED` when the
@@ -588,7 +595,7 @@ int32_t mpflags_client_state(const mpflags_client *client);
  * Nothing to free; the client is still to be freed. The one failure but misuse is `MPFLAGS_TIMEOUT`, with
  * `*undelivered` as it was: a thread is inside a name look-up or a connect for longer; it is left behind, and ends when
  * that does. Any thread but a callback's; from `atexit` and static destructors too. Sleeps until the threads have
- * ended, at most `timeout_ms`.
+ * ended, at most `timeout_ms`; `MPFLAGS_TIMEOUT_CONFIGURED` is `shutdown_timeout_ms`.
  */
 mpflags_status mpflags_client_shutdown(const mpflags_client *client,
                                        uint32_t timeout_ms,
@@ -1162,7 +1169,7 @@ uint64_t mpflags_evaluation_answer(const mpflags_evaluation *evaluation);
 /**
  * Tells the answers of all evaluations, in the same order, `mpflags_evaluations_count` of them; 0 where there is none.
  *
- * Nothing to free: they belong to the evaluations. Cannot fail: NULL for NULL. Any thread. Costs nothing.
+ * Nothing to free: they belong to the evaluations. Cannot fail: NULL where there are none. Any thread. Costs nothing.
  */
 const uint64_t *mpflags_evaluations_answers(const mpflags_evaluations *evaluations);
 

@@ -123,6 +123,16 @@ impl Client {
         runtime.status.wait_ready(deadline(timeout))
     }
 
+    /// The option `init_timeout_ms`, for a wait that the caller gives no time of its own.
+    pub fn init_timeout(&self) -> Duration {
+        self.parts.config.init_timeout
+    }
+
+    /// The option `shutdown_timeout_ms`, likewise.
+    pub fn shutdown_timeout(&self) -> Duration {
+        self.parts.config.shutdown_timeout
+    }
+
     /// Whether the client can evaluate. Takes a short lock.
     pub fn state(&self) -> State {
         self.after_fork();
@@ -311,13 +321,26 @@ impl Client {
         // The old runtime's locks may be held by threads that do not exist here, and its threads cannot be joined: it
         // is forgotten, not dropped.
         std::mem::forget(self.runtime.swap(new.clone()));
-        self.generation.store(now, Ordering::Release);
+        // Only then do other threads of the child go on: one that flushes relies on the thread that sends.
+        let _published = Published { generation: &self.generation, now };
         if old.is_started()
             && let Err(error) = new.start(&self.parts, self.callback())
         {
             new.stream.log(Level::Error, format!("after a fork: {error}"));
         }
         std::mem::forget(old);
+    }
+}
+
+/// Lets those who wait for a rebuilt runtime go on, after a panic too.
+struct Published<'a> {
+    generation: &'a AtomicU64,
+    now: u64,
+}
+
+impl Drop for Published<'_> {
+    fn drop(&mut self) {
+        self.generation.store(self.now, Ordering::Release);
     }
 }
 

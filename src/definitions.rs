@@ -6,6 +6,7 @@ mod wire;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -24,8 +25,6 @@ pub(crate) struct FlagSet {
     /// In order of key.
     entries: Vec<(Arc<str>, Entry)>,
     index: HashMap<Arc<str>, usize, foldhash::fast::RandomState>,
-    /// The last serial number given, here or in a set before.
-    serial: u64,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -57,10 +56,18 @@ pub(crate) struct Flag {
     pub(crate) serial: Serial,
 }
 
-/// Tells definitions of one client apart, as long as it lives: a flag that comes unchanged keeps its number. No part of what
-/// the definition says, so any two are equal.
+/// Tells definitions apart, as long as the process lives: a flag that comes unchanged keeps its number. No part of what the
+/// definition says, so any two are equal.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Serial(pub(crate) u64);
+
+impl Serial {
+    /// One that no definition had before, whoever read it: two documents may be read at once.
+    fn next() -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        Serial(LAST.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+}
 
 impl PartialEq for Serial {
     fn eq(&self, _: &Serial) -> bool {
@@ -129,9 +136,7 @@ impl FlagSet {
     /// `previous`. Fails when the document as a whole is not `{"flags": [ … ]}`.
     pub(crate) fn parse(body: &[u8], previous: Option<&FlagSet>) -> Result<(FlagSet, Report), Error> {
         let text = as_text(body);
-        let serial = previous.map_or(0, |set| set.serial);
-        let mut collected =
-            Collected { previous, found: HashMap::default(), report: Report::default(), serial };
+        let mut collected = Collected { previous, found: HashMap::default(), report: Report::default() };
         let mut deserializer = serde_json::Deserializer::from_str(&text);
         (&mut deserializer)
             .deserialize_map(DocumentVisitor(&mut collected))
@@ -175,7 +180,6 @@ struct Collected<'p> {
     previous: Option<&'p FlagSet>,
     found: HashMap<Arc<str>, Entry, foldhash::fast::RandomState>,
     report: Report,
-    serial: u64,
 }
 
 impl Collected<'_> {
@@ -198,12 +202,11 @@ impl Collected<'_> {
     }
 
     /// An unchanged flag is shared with the previous set: a poll that changes one flag costs one flag.
-    fn known(&mut self, mut flag: Flag) -> Arc<Flag> {
+    fn known(&self, mut flag: Flag) -> Arc<Flag> {
         match self.previous.and_then(|set| set.get(&flag.key)) {
             Some(Entry::Flag(held)) if **held == flag => held.clone(),
             _ => {
-                self.serial += 1;
-                flag.serial = Serial(self.serial);
+                flag.serial = Serial::next();
                 Arc::new(flag)
             }
         }
@@ -224,7 +227,7 @@ impl Collected<'_> {
         }
         self.report.rejected.sort();
         let index = entries.iter().enumerate().map(|(i, (key, _))| (key.clone(), i)).collect();
-        let set = FlagSet { entries, index, serial: self.serial };
+        let set = FlagSet { entries, index };
         if let Some(previous) = self.previous {
             self.report.changed = set.differences(previous);
         }

@@ -333,6 +333,35 @@ fn a_remote_client_cannot_tell() {
     assert!(client.explain("forced", &Context::default()).unwrap().contains("\"step\":\"override\""));
 }
 
+/// A value that shares its parts holds little and would be told without end.
+#[test]
+fn a_value_that_shares_its_parts() {
+    let list: Vec<String> = (0..40).map(|n| n.to_string()).collect();
+    let rule = format!(
+        r#"{{"reduce": [[{}], [{{"var": "accumulator"}}, {{"var": "accumulator"}}], 1]}}"#,
+        list.join(",")
+    );
+    let definitions = format!(
+        r#"{{"flags": [{{"key": "f", "context": "id", "ruleset": {{"variants": [{{"key": "on", "value": true}}],
+            "rollout": [{{"rollout_percentage": 1, "runtime_evaluation_rule": {rule}}}]}}}}]}}"#
+    );
+    let client = client(&definitions, "{}");
+    let context = Context::from_json(r#"{"id": 1, "custom_properties": {}}"#).unwrap();
+    let told = client.explain("f", &context).unwrap();
+    assert!(told.len() < 200_000, "{}", told.len());
+    let read: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(read["step"], "rollout");
+
+    // Many parts that are the whole of large data.
+    let parts = vec![r#"{"var": ""}"#; 2000].join(",");
+    let definitions = definitions.replace(&rule, &format!(r#"{{"merge": [{parts}]}}"#));
+    let client = self::client(&definitions, "{}");
+    let large = format!(r#"{{"id": 1, "custom_properties": {{"text": "{}"}}}}"#, "x".repeat(50_000));
+    let told = client.explain("f", &Context::from_json(&large).unwrap()).unwrap();
+    assert!(told.len() < 300_000, "{}", told.len());
+    assert_eq!(serde_json::from_str::<Value>(&told).unwrap()["step"], "rollout");
+}
+
 /// A rule that is dear to tell is told in bounded time, and no exposure is reported.
 #[test]
 fn bounded() {

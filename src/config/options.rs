@@ -115,7 +115,7 @@ pub const OPTIONS: &[OptionSpec] = &[
         "attributes_as_custom_properties",
         "true or false",
         "false",
-        "true: rules see the context's top-level attributes too, where `custom_properties` has no such key",
+        "true: rules see the context's top-level attributes too, where `custom_properties` has no such key; in remote mode they are sent twice",
     ),
     option(
         "proxy",

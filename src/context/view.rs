@@ -30,7 +30,8 @@ impl View {
             && value(name).is_none()
             && let Some(targeting_key) = value(TARGETING_KEY)
         {
-            // Behind the others, so that it counts instead of a null.
+            // What stands there is null.
+            pairs.retain(|(key, _)| *key != **name);
             pairs.push((Cow::Borrowed(name), targeting_key));
         }
         let mut text = String::with_capacity(2 * json.len() + 64);
@@ -85,7 +86,7 @@ mod tests {
         assert_eq!(user(r#"{"targetingKey": "t"}"#), r#"{"targetingKey":"t","distinct_id":"t"}"#);
         assert_eq!(
             user(r#"{"distinct_id": null, "targetingKey": 7}"#),
-            r#"{"distinct_id":null,"targetingKey":7,"distinct_id":7}"#
+            r#"{"targetingKey":7,"distinct_id":7}"#
         );
         let given = r#"{"distinct_id":"d","targetingKey":"t"}"#;
         assert_eq!(user(given), given);

@@ -18,6 +18,10 @@ const MAX_PARTS: u32 = 24;
 /// Arrays and objects within each other in a value; what lies deeper is told as `…`.
 const MAX_VALUE: u32 = 32;
 
+/// Bytes that are told of one rule; what comes behind is told as `…`. A list may share its elements, so that little is held
+/// and much would be told.
+const MAX_BYTES: usize = 64 << 10;
+
 /// Appends the tree of `root` as JSON. `data` are what the rule sees; without them no part has a value.
 pub(super) fn tell(out: &mut String, root: &Node, data: Option<&Object<'_>>) {
     // One budget for all: a rule that is cheap to evaluate once is not cheap to evaluate once per part.
@@ -96,6 +100,10 @@ impl Teller {
             if index > 0 {
                 out.push(',');
             }
+            if out.len() > MAX_BYTES {
+                out.push_str("\"…\"");
+                break;
+            }
             self.node(out, node, data.filter(|_| body != Some(index)), depth + 1);
         }
         out.push(']');
@@ -142,7 +150,7 @@ fn describe(failure: Failure) -> &'static str {
 fn push_value(out: &mut String, value: &Operand<'_>, depth: u32) {
     match value {
         Operand::Array(_) | Operand::List(_) | Operand::Object(_) | Operand::Scope(_)
-            if depth == MAX_VALUE =>
+            if depth == MAX_VALUE || out.len() > MAX_BYTES =>
         {
             out.push_str("\"…\"");
         }
@@ -159,6 +167,10 @@ fn push_value(out: &mut String, value: &Operand<'_>, depth: u32) {
                 if index > 0 {
                     out.push(',');
                 }
+                if out.len() > MAX_BYTES {
+                    out.push_str("\"…\"");
+                    break;
+                }
                 push_value(out, &item, depth + 1);
             }
             out.push(']');
@@ -174,6 +186,9 @@ fn push_value(out: &mut String, value: &Operand<'_>, depth: u32) {
 fn push_entries<'k, 'v>(out: &mut String, entries: impl Iterator<Item = (&'k str, Operand<'v>)>, depth: u32) {
     out.push('{');
     for (index, (key, value)) in entries.enumerate() {
+        if out.len() > MAX_BYTES {
+            break;
+        }
         if index > 0 {
             out.push(',');
         }

@@ -4,14 +4,16 @@ use std::borrow::Cow;
 use std::env;
 use std::fmt::Write as _;
 use std::io::{self, BufRead as _, Read, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use once_cell::race::OnceBox;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use rustls_native_certs::load_certs_from_paths;
 use ureq::http::{Response, header};
 use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 use ureq::unversioned::transport::DefaultConnector;
@@ -34,7 +36,8 @@ pub(crate) struct Settings {
     project: String,
     user_agent: String,
     proxy: Option<Proxy>,
-    roots: Option<RootCerts>,
+    /// None for http.
+    roots: Option<Roots>,
 }
 
 impl Settings {
@@ -43,7 +46,7 @@ impl Settings {
         if let Some(wrapper) = &config.wrapper {
             let _ = write!(user_agent, " {wrapper}");
         }
-        let roots = if config.endpoint.is_secure() { Some(roots(config.ca_file.as_deref())?) } else { None };
+        let roots = config.endpoint.is_secure().then(|| Roots::new(config.ca_file.as_deref())).transpose()?;
         Ok(Settings {
             base: config.endpoint.base().to_owned(),
             authorization: authorization(&config.credentials),
@@ -73,7 +76,7 @@ impl Settings {
             let tls = TlsConfig::builder()
                 .provider(TlsProvider::Rustls)
                 .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
-                .root_certs(roots.clone());
+                .root_certs(roots.get());
             config = config.tls_config(tls.build());
         }
         let agent = Agent::with_parts(config.build(), DefaultConnector::new(), OneLookup::default());
@@ -265,26 +268,61 @@ fn traceparent() -> Result<String, Failure> {
     Ok(text)
 }
 
-/// The system's roots and the bundled ones together: a bare image has no system roots, and a company's proxy signs
-/// with a root that only the system knows.
-fn roots(ca_file: Option<&Path>) -> Result<RootCerts, Error> {
-    let mut certificates: Vec<Certificate<'static>> =
-        webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().map(|der| Certificate::from_der(der)).collect();
-    // An unreadable system store leaves the bundled roots.
-    for der in rustls_native_certs::load_native_certs().certs {
-        certificates.push(Certificate::from_der(&der).to_owned());
-    }
-    if let Some(path) = ca_file {
-        let broken =
-            |e: &dyn std::fmt::Display| Error::config(format!("config: ca_file: {}: {e}", path.display()));
-        let own: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).map_err(|e| broken(&e))?.collect();
-        let own = own.map_err(|e| broken(&e))?;
-        if own.is_empty() {
-            return Err(broken(&"no certificate in it"));
+/// The certificates that are trusted: the bundled ones, since a bare image has none, the system's, since a company's proxy
+/// signs with one that only the system knows, and those of `ca_file`.
+struct Roots {
+    own: Vec<CertificateDer<'static>>,
+    /// Where the system keeps its own, by the environment or by custom.
+    system: (Option<PathBuf>, Vec<PathBuf>),
+    /// Read when the first connection is prepared: 140 files and 4 ms, which a client that never connects does not pay.
+    made: OnceBox<RootCerts>,
+}
+
+impl Roots {
+    fn new(ca_file: Option<&Path>) -> Result<Self, Error> {
+        let mut own = Vec::new();
+        if let Some(path) = ca_file {
+            let broken = |e: &dyn std::fmt::Display| {
+                Error::config(format!("config: ca_file: {}: {e}", path.display()))
+            };
+            let read: Result<Vec<_>, _> =
+                CertificateDer::pem_file_iter(path).map_err(|e| broken(&e))?.collect();
+            own = read.map_err(|e| broken(&e))?;
+            if own.is_empty() {
+                return Err(broken(&"no certificate in it"));
+            }
         }
-        certificates.extend(own.iter().map(|der| Certificate::from_der(der).to_owned()));
+        // As openssl does: either variable stands for both places.
+        let file = env::var_os("SSL_CERT_FILE").map(PathBuf::from);
+        let folders = env::var_os("SSL_CERT_DIR").map_or_else(Vec::new, |paths| {
+            env::split_paths(&paths).filter(|p| !p.as_os_str().is_empty()).collect()
+        });
+        let system = if file.is_some() || !folders.is_empty() {
+            (file, folders)
+        } else {
+            let found = openssl_probe::probe();
+            (found.cert_file, found.cert_dir)
+        };
+        Ok(Roots { own, system, made: OnceBox::new() })
     }
-    Ok(RootCerts::new_with_certs(&certificates))
+
+    /// Takes no lock: a process may be forked meanwhile.
+    fn get(&self) -> RootCerts {
+        self.made.get_or_init(|| Box::new(self.read())).clone()
+    }
+
+    fn read(&self) -> RootCerts {
+        let bundled = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
+        let mut certificates: Vec<Certificate<'static>> =
+            bundled.map(|der| Certificate::from_der(der)).collect();
+        let (file, folders) = &self.system;
+        let mut folders = folders.iter();
+        // An unreadable system store leaves the bundled ones.
+        let mut found = load_certs_from_paths(file.as_deref(), folders.next().map(PathBuf::as_path)).certs;
+        folders.for_each(|folder| found.extend(load_certs_from_paths(None, Some(folder)).certs));
+        certificates.extend(found.iter().chain(&self.own).map(|der| Certificate::from_der(der).to_owned()));
+        RootCerts::new_with_certs(&certificates)
+    }
 }
 
 /// The proxy of the configuration, or else of the environment, which never applies to this machine.

@@ -52,6 +52,14 @@ pub(crate) fn milliseconds(timeout_ms: u32) -> Duration {
     Duration::from_millis(timeout_ms.into())
 }
 
+/// Instead of a time: as long as the client's own option says, `init_timeout_ms` of `mpflags_client_wait_ready`,
+/// `shutdown_timeout_ms` of `mpflags_client_shutdown`.
+pub const MPFLAGS_TIMEOUT_CONFIGURED: u32 = u32::MAX;
+
+fn or_configured(timeout_ms: u32, configured: Duration) -> Duration {
+    if timeout_ms == MPFLAGS_TIMEOUT_CONFIGURED { configured } else { milliseconds(timeout_ms) }
+}
+
 /// Makes a client of a configuration: a JSON object whose keys the README lists, `token` among them. It can evaluate
 /// what the configuration brings (`definitions`, `definitions_path`, `overrides`) and opens no connection before
 /// `mpflags_client_start`. The first client of a process registers the fork handler and the panic hook.
@@ -90,7 +98,8 @@ pub extern "C" fn mpflags_client_start(
     guard::status(client, err, || Ok(handle::required("client", client)?.core().start()?))
 }
 
-/// Waits until there is something to evaluate. The time covers all retries; 0 only looks.
+/// Waits until there is something to evaluate. The time covers all retries; 0 only looks, `MPFLAGS_TIMEOUT_CONFIGURED`
+/// is `init_timeout_ms`.
 ///
 /// Nothing to free. On failure polling goes on, and the message tells the last fetch's error: `MPFLAGS_TIMEOUT` when the
 /// time has passed, `MPFLAGS_CREDENTIALS_REFUSED` as soon as Mixpanel answers 401 or 403, `MPFLAGS_CLOSED` when the
@@ -102,7 +111,8 @@ pub extern "C" fn mpflags_client_wait_ready(
     err: Option<&mut MaybeUninit<*mut mpflags_error>>,
 ) -> mpflags_status {
     guard::status(client, err, || {
-        Ok(handle::required("client", client)?.core().wait_ready(milliseconds(timeout_ms))?)
+        let client = handle::required("client", client)?.core();
+        Ok(client.wait_ready(or_configured(timeout_ms, client.init_timeout()))?)
     })
 }
 
@@ -122,7 +132,7 @@ pub extern "C" fn mpflags_client_state(client: Option<&mpflags_client>) -> i32 {
 /// Nothing to free; the client is still to be freed. The one failure but misuse is `MPFLAGS_TIMEOUT`, with
 /// `*undelivered` as it was: a thread is inside a name look-up or a connect for longer; it is left behind, and ends when
 /// that does. Any thread but a callback's; from `atexit` and static destructors too. Sleeps until the threads have
-/// ended, at most `timeout_ms`.
+/// ended, at most `timeout_ms`; `MPFLAGS_TIMEOUT_CONFIGURED` is `shutdown_timeout_ms`.
 #[unsafe(no_mangle)]
 pub extern "C" fn mpflags_client_shutdown(
     client: Option<&mpflags_client>,
@@ -131,7 +141,8 @@ pub extern "C" fn mpflags_client_shutdown(
     err: Option<&mut MaybeUninit<*mut mpflags_error>>,
 ) -> mpflags_status {
     guard::status(client, err, || {
-        let lost = handle::required("client", client)?.core().shutdown(milliseconds(timeout_ms))?;
+        let client = handle::required("client", client)?.core();
+        let lost = client.shutdown(or_configured(timeout_ms, client.shutdown_timeout()))?;
         if let Some(undelivered) = undelivered {
             undelivered.write(lost);
         }

@@ -180,8 +180,9 @@ pub extern "C" fn mpflags_evaluation_answer(evaluation: Option<&mpflags_evaluati
 
 /// Tells the answers of all evaluations, in the same order, `mpflags_evaluations_count` of them; 0 where there is none.
 ///
-/// Nothing to free: they belong to the evaluations. Cannot fail: NULL for NULL. Any thread. Costs nothing.
+/// Nothing to free: they belong to the evaluations. Cannot fail: NULL where there are none. Any thread. Costs nothing.
 #[unsafe(no_mangle)]
 pub extern "C" fn mpflags_evaluations_answers(evaluations: Option<&mpflags_evaluations>) -> *const u64 {
-    guard::value(None, ptr::null(), || Some(evaluations?.answers().as_ptr()))
+    // An empty slice has a pointer that leads nowhere.
+    guard::value(None, ptr::null(), || Some(evaluations?.answers().first()?))
 }

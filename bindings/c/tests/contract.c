@@ -617,6 +617,20 @@ static void outliving(void)
     mpflags_context_free(context);
 }
 
+/* A wait that is given no time of its own takes the option's: nobody answers, and it ends. */
+static void configured(void)
+{
+    mpflags_client *client = NULL;
+    CHECK(mpflags_client_new(MPFLAGS_S("{\"token\": \"t\", \"api_host\": \"http://127.0.0.1:1\", \"init_timeout_ms\": 60,"
+                                       " \"shutdown_timeout_ms\": 50}"), &client, NULL) == MPFLAGS_OK);
+    CHECK(mpflags_client_start(client, NULL) == MPFLAGS_OK);
+    CHECK(mpflags_client_wait_ready(client, MPFLAGS_TIMEOUT_CONFIGURED, NULL) == MPFLAGS_TIMEOUT);
+    CHECK(mpflags_client_track(client, MPFLAGS_S("e"), MPFLAGS_S("u"), NULL, 0, NULL) == MPFLAGS_OK);
+    uint64_t undelivered = 0;
+    CHECK(mpflags_client_shutdown(client, MPFLAGS_TIMEOUT_CONFIGURED, &undelivered, NULL) == MPFLAGS_OK && undelivered == 1);
+    mpflags_client_free(client);
+}
+
 /* A failure names what is wrong, and never a secret. */
 static void messages(void)
 {
@@ -641,6 +655,7 @@ int main(void)
     packed();
     nulls();
     outliving();
+    configured();
     messages();
     printf("%zu functions with every argument, %d failures\n", sizeof rows / sizeof *rows, failures);
     return failures != 0;

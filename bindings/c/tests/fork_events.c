@@ -1,5 +1,6 @@
 /* Exposures and forks: the parent's queue is the parent's to send, a child's the child's, and none is sent twice.
  * usage: fork_events URL CHILDREN USERS */
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +38,23 @@ static void deliver(mpflags_client *client, const char *who)
     mpflags_client_free(client);
 }
 
+static void *first_call(void *client)
+{
+    mpflags_client_state(client);
+    return NULL;
+}
+
+/* While another thread makes the child's first call, and with it its threads, this one relies on them. */
+static void deliver_beside_the_first_call(mpflags_client *client, const char *who)
+{
+    pthread_t other;
+    uint64_t left = 1;
+    if (pthread_create(&other, NULL, first_call, client) != 0) fail(who, "thread");
+    expose(client, who, 1);
+    if (mpflags_client_flush(client, 10000, &left, NULL) != MPFLAGS_OK || left != 0) fail(who, "flush beside the first call");
+    pthread_join(other, NULL);
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 4) return 2;
@@ -63,6 +81,7 @@ int main(int argc, char **argv)
             /* The last but one exits at once, the last without a word to the library. */
             if (i == children - 1) _exit(0);
             if (i == children - 2) exit(0);
+            deliver_beside_the_first_call(client, who);
             expose(client, who, users);
             deliver(client, who);
             _exit(0);

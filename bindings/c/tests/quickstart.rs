@@ -106,6 +106,9 @@ fn the_readme_shows_the_examples_as_they_are() {
         shown.push(name.split('/').nth(1).unwrap().to_owned());
     }
     for language in ["c", "cpp", "go", "python"] {
-        assert!(shown.iter().any(|name| name == language), "no example of {language} in the README: {shown:?}");
+        assert!(
+            shown.iter().any(|name| name == language),
+            "no example of {language} in the README: {shown:?}"
+        );
     }
 }

@@ -23,8 +23,6 @@ namespace {
 using ::openfeature::EvaluationContext;
 using ::openfeature::FlagMetadata;
 using ::openfeature::Value;
-using std::chrono::milliseconds;
-using std::chrono::seconds;
 
 // ---- Numbers of the library as the SDK's.
 
@@ -107,14 +105,8 @@ struct Encoder {
 
     void value(const std::string& text, int) { json::append(out, std::string_view(text)); }
     void value(std::string_view text, int) { json::append(out, text); }
-    void value(const char* text, int) {
-        if (text == nullptr) {
-            json::append(out, nullptr);
-        } else {
-            json::append(out, std::string_view(text));
-        }
-    }
-    void value(char* text, int depth) { value(static_cast<const char*>(text), depth); }
+    void value(const char* text, int) { json::append(out, text); }
+    void value(char* text, int) { json::append(out, text); }
     void value(std::nullptr_t, int) { json::append(out, nullptr); }
     void value(std::chrono::system_clock::time_point time, int) { json::append(out, time); }
 
@@ -488,24 +480,14 @@ absl::StatusOr<std::shared_ptr<Provider>> Provider::Wrap(std::shared_ptr<Client>
 absl::Status Provider::Init(const EvaluationContext&) {
     return guarded([&]() -> absl::Status {
         client_->start();
-        // The client knows its init_timeout_ms, and is in ERROR when that has passed. This limit is the option's own.
-        const auto limit = std::chrono::steady_clock::now() + seconds(600);
-        while (true) {
-            try {
-                client_->wait_ready(milliseconds(50));
-                return absl::OkStatus();
-            } catch (const Error& error) {
-                const bool goes_on = error.status() == Status::Timeout && client_->state() != State::Error &&
-                                     std::chrono::steady_clock::now() < limit;
-                if (!goes_on) throw;
-            }
-        }
+        client_->wait_ready();
+        return absl::OkStatus();
     });
 }
 
 absl::Status Provider::Shutdown() {
     return guarded([&]() -> absl::Status {
-        client_->shutdown(seconds(5));
+        client_->shutdown();
         return absl::OkStatus();
     });
 }

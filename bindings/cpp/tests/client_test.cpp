@@ -12,6 +12,9 @@ namespace {
 
 using mpflags::Client;
 using mpflags::Context;
+using mpflags::Evaluation;
+using mpflags::Evaluations;
+using mpflags::EvaluationView;
 using mpflags::Object;
 using mpflags::Status;
 using std::chrono::milliseconds;
@@ -52,9 +55,42 @@ Status thrown(Call call) {
 
 static_assert(!std::is_copy_constructible_v<Client> && std::is_nothrow_move_constructible_v<Client>);
 static_assert(!std::is_copy_constructible_v<Context> && std::is_nothrow_move_constructible_v<Context>);
-static_assert(!std::is_copy_constructible_v<mpflags::Evaluation>);
-static_assert(std::is_nothrow_move_assignable_v<mpflags::Evaluation>);
+static_assert(!std::is_copy_constructible_v<Evaluation> && std::is_nothrow_move_assignable_v<Evaluation>);
 static_assert(!std::is_copy_constructible_v<mpflags::Item> && std::is_nothrow_move_assignable_v<mpflags::Item>);
+
+/* Looks into a temporary do not compile; what is kept gives them. */
+static_assert(std::is_convertible_v<Evaluation&, EvaluationView> &&
+              std::is_convertible_v<const Evaluation&, EvaluationView>);
+static_assert(!std::is_convertible_v<Evaluation, EvaluationView> &&
+              !std::is_convertible_v<const Evaluation, EvaluationView>);
+static_assert(!std::is_constructible_v<EvaluationView, Evaluation> &&
+              !std::is_assignable_v<EvaluationView&, Evaluation>);
+static_assert(!std::is_constructible_v<std::optional<EvaluationView>, Evaluation>);
+
+template <class T>
+using View = decltype(std::declval<T>().view());
+template <class T>
+using Find = decltype(std::declval<T>().find("key"));
+template <class T>
+using Message = decltype(std::declval<T>().message());
+template <class T>
+using Begin = decltype(std::declval<T>().begin());
+template <class T>
+using End = decltype(std::declval<T>().end());
+
+template <template <class> class Call, class T, class = void>
+constexpr bool compiles = false;
+template <template <class> class Call, class T>
+constexpr bool compiles<Call, T, std::void_t<Call<T>>> = true;
+template <template <class> class Call, class T>
+constexpr bool kept_alone =
+    compiles<Call, T&>&& compiles<Call, const T&> && !compiles<Call, T> && !compiles<Call, const T>;
+static_assert(kept_alone<View, Evaluation>);
+static_assert(kept_alone<Find, Evaluations> && kept_alone<Message, Evaluations>);
+static_assert(kept_alone<Begin, Evaluations> && kept_alone<End, Evaluations>);
+/* A temporary's text is a copy. */
+static_assert(std::is_same_v<Message<Evaluation>, std::string> &&
+              std::is_same_v<Message<Evaluation&>, std::string_view>);
 
 TEST(Client, ReadsWithDefaults) {
     const Client client(fixed());
@@ -94,14 +130,14 @@ TEST(Client, EvaluationsTellAll) {
 }
 
 TEST(Client, EvaluationsOutliveTheClientAndTheContext) {
-    std::optional<mpflags::Evaluation> kept;
+    std::optional<Evaluation> kept;
     {
         const Client client(fixed());
         const Context user({{"distinct_id", "u1"}});
         kept = client.evaluate("object", user);
     }
     EXPECT_EQ(kept->json(), "{\"a\":[1,null]}");
-    mpflags::Evaluation moved = std::move(*kept);
+    Evaluation moved = std::move(*kept);
     EXPECT_EQ(moved.variant(), "v");
     EXPECT_FALSE(kept->has_value());
     moved = std::move(moved);
@@ -112,7 +148,7 @@ TEST(Client, AllFlagsInOrder) {
     const Client client(fixed());
     const auto all = client.evaluate_all(Context({{"distinct_id", "u1"}}));
     std::string keys;
-    for (const mpflags::EvaluationView flag : all) keys += std::string(flag.key()) + " ";
+    for (const EvaluationView flag : all) keys += std::string(flag.key()) + " ";
     EXPECT_EQ(keys, "bool object text ");
     EXPECT_EQ(all.failure(), mpflags::ErrorCode::None);
     EXPECT_EQ(all.find("bool")->variant(), "on");
@@ -123,6 +159,13 @@ TEST(Client, ExplainsAnEvaluation) {
     const Client client(fixed());
     const auto told = nlohmann::json::parse(client.explain_json("bool", Context({{"distinct_id", "u1"}})));
     EXPECT_EQ(told.at("variant"), "on") << told;
+    EXPECT_EQ(told.at("flag"), "bool") << told;
+    EXPECT_EQ(told.at("subject").at("text"), "u1") << told;
+    EXPECT_EQ(told.at("rollouts").size(), 1U) << told;
+    const auto missing = nlohmann::json::parse(client.explain_json("none", Context()));
+    EXPECT_EQ(missing.at("error_code"), "FLAG_NOT_FOUND") << missing;
+    const Client remote({{"token", "t"}, {"mode", "remote"}});
+    EXPECT_EQ(thrown([&] { static_cast<void>(remote.explain_json("bool", Context())); }), Status::InvalidArgument);
     EXPECT_EQ(thrown([&] { static_cast<void>(client.explain_json("\xff", Context())); }), Status::InvalidUtf8);
 }
 
@@ -208,11 +251,14 @@ TEST(Client, ExposuresAndEventsArrive) {
     EXPECT_TRUE(client.get_boolean("bool", user, false));
     const auto quiet = client.evaluate("text", user, mpflags::Type::String, {false, {}});
     client.track_exposure(quiet);
+    client.track_exposure(client.evaluate("object", user, mpflags::Type::Object, {false, {}}));
+    const auto all = client.evaluate_all(Context({{"distinct_id", "u2"}}));
+    client.track_exposure(*all.find("text"));
     client.track("Bought", "u1", {{"price", 9.5}});
     client.people_update("$set", "u1", {{"plan", "premium"}});
     EXPECT_EQ(client.flush(seconds(20)), 0U);
     std::vector<std::string> names;
-    const auto arrived = dev.events(4);
+    const auto arrived = dev.events(6);
     for (const auto& event : arrived.at("events")) {
         EXPECT_TRUE(event.at("accepted").get<bool>()) << event;
         const auto& json = event.at("json");
@@ -225,9 +271,9 @@ TEST(Client, ExposuresAndEventsArrive) {
         }
     }
     std::sort(names.begin(), names.end());
-    EXPECT_EQ(names, (std::vector<std::string>{"Bought", "bool", "profile", "text"}));
+    EXPECT_EQ(names, (std::vector<std::string>{"Bought", "bool", "object", "profile", "text", "text"}));
     const auto statistics = nlohmann::json::parse(client.statistics_json());
-    EXPECT_EQ(statistics.at("sent"), 4);
+    EXPECT_EQ(statistics.at("sent"), 6);
 }
 
 TEST(Client, ItemsAsAPullLoop) {
@@ -310,6 +356,37 @@ TEST(Client, RefusedCredentialsAndDeadServers) {
     waiting.start();
     EXPECT_EQ(thrown([&] { waiting.wait_ready(milliseconds(50)); }), Status::Timeout);
     EXPECT_EQ(waiting.state(), mpflags::State::NotReady);
+}
+
+/* Nobody takes the event within shutdown_timeout_ms, and somebody would later. */
+TEST(Client, WaitsAsLongAsItsOptionsSay) {
+    const Dev dev;
+    dev.fault({{"path", "/flags/definitions"}, {"kind", "hang"}});
+    const Client client(polling(dev).add("init_timeout_ms", 50).add("shutdown_timeout_ms", 50));
+    client.start();
+    EXPECT_EQ(thrown([&] { client.wait_ready(); }), Status::Timeout);
+    dev.put("/__dev/faults", R"([{"path": "*", "kind": "delay", "delay_ms": 3000}])");
+    client.track("Bought", "u1");
+    EXPECT_EQ(client.shutdown(), 1U);
+    /* A time that the library has no number for is a long one, not the option's. */
+    EXPECT_EQ(mpflags::detail::milliseconds(milliseconds::max()), MPFLAGS_TIMEOUT_CONFIGURED - 1);
+    EXPECT_EQ(mpflags::detail::milliseconds(milliseconds(MPFLAGS_TIMEOUT_CONFIGURED)), MPFLAGS_TIMEOUT_CONFIGURED - 1);
+    EXPECT_EQ(mpflags::detail::milliseconds(milliseconds::min()), 0U);
+}
+
+/* With a callback too: the requests are given up before they are answered. */
+TEST(Client, TheDestructorKeepsToTheShutdownTimeout) {
+    const Dev dev;
+    dev.fault({{"path", "*"}, {"kind", "delay"}, {"delay_ms", 3000}});
+    {
+        Client client(polling(dev).add("shutdown_timeout_ms", 50));
+        client.on_item([](const mpflags::ItemView&) {});
+        client.start();
+        client.track("Bought", "u1");
+        dev.get("/__dev/requests?at_least=2");
+    }
+    const auto requests = dev.get("/__dev/requests").at("requests");
+    for (const auto& request : requests) EXPECT_TRUE(request.at("status").is_null()) << request;
 }
 
 TEST(Client, RemoteAnswersWithinTheTimeGiven) {

@@ -414,6 +414,17 @@ TEST(ProviderLife, ShutdownTwiceAndInitAgain) {
     EXPECT_TRUE((*provider->GetBooleanEvaluation("flag", false, user()))->GetValue()) << "held definitions serve on";
 }
 
+/* Nobody answers within shutdown_timeout_ms, and somebody would later. */
+TEST(ProviderLife, ShutdownTakesItsOptionsTime) {
+    const Dev dev;
+    const auto provider = made(Provider::Local("t", polling(dev).add("shutdown_timeout_ms", 50)));
+    ASSERT_TRUE(provider->Init(EvaluationContext::Builder().build()).ok());
+    dev.fault({{"path", "*"}, {"kind", "delay"}, {"delay_ms", 3000}});
+    provider->client()->track("Bought", "u1");
+    EXPECT_TRUE(provider->Shutdown().ok());
+    EXPECT_EQ(Json::parse(provider->client()->statistics_json()).at("dropped").at("shutdown"), 1);
+}
+
 // ---- Through the SDK's client.
 
 TEST(ProviderSdk, ValuesAndDefaults) {

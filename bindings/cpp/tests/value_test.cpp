@@ -27,6 +27,18 @@ TEST(Value, Scalars) {
     EXPECT_EQ(text("\xc3\xa9"), "\"\xc3\xa9\"");
 }
 
+/* As getenv gives for what is not set. */
+TEST(Value, ANullPointerIsNull) {
+    const char* const missing = nullptr;
+    EXPECT_EQ(text(missing), "null");
+    EXPECT_EQ(text({{"plan", missing}}), "{\"plan\":null}");
+    EXPECT_EQ(text(std::vector<const char*>{"a", nullptr}), "[\"a\",null]");
+    std::string out;
+    mpflags::json::append(out, missing);
+    mpflags::json::append(out, "a");
+    EXPECT_EQ(out, "null\"a\"");
+}
+
 TEST(Value, DoublesReadAsTheSameNumber) {
     EXPECT_EQ(text(0.1), "0.1");
     EXPECT_EQ(text(5.0), "5");

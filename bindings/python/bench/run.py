@@ -39,12 +39,15 @@ CASES = {
 def install(build):
     """Measures what a user has: the package from its wheel, compiled, with the library inside."""
     site = build / "bench" / "site"
-    for name in ("PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX"):
-        os.environ.pop(name, None)
     os.environ.setdefault("MPFLAGS_PREBUILT_LIBRARY", os.environ.pop("MPFLAGS_LIBRARY", ""))
     shutil.rmtree(site, ignore_errors=True)
     how = ("--quiet", "--no-deps", "--no-index", "--no-build-isolation", "--target", str(site))
-    subprocess.run([sys.executable, "-m", "pip", "install", *how, str(HERE.parent)], check=True, stdout=sys.stderr)
+    command = [sys.executable, "-m", "pip", "install", *how, str(HERE.parent)]
+    # Compiled as pip does it for a user, and nothing is written beside the sources.
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+    os.environ.pop("PYTHONPYCACHEPREFIX", None)
+    subprocess.run(command, check=True, stdout=sys.stderr)
+    subprocess.run([sys.executable, "-m", "compileall", "-q", str(site)], check=True)
     os.environ["PYTHONPATH"] = str(site)
 
 

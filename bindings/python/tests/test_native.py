@@ -179,7 +179,7 @@ LAYERS = {
     "variants": {"abi"},
     "_native": {"abi", "errors"},
     "config": {"errors"},
-    "context": {"errors"},
+    "context": {"abi", "errors"},
     "items": {"_native", "abi", "errors"},
     "pool": set(),
     "client": {"_native", "abi", "config", "context", "errors", "items", "pool", "variants"},

@@ -80,7 +80,9 @@ namespace detail {
 inline std::uint32_t milliseconds(std::chrono::milliseconds time) noexcept {
     const auto count = time.count();
     if (count < 0) return 0;
-    return count > 0xFFFFFFFFLL ? 0xFFFFFFFFU : static_cast<std::uint32_t>(count);
+    /* The greatest number is no time but MPFLAGS_TIMEOUT_CONFIGURED. */
+    constexpr std::uint32_t longest = MPFLAGS_TIMEOUT_CONFIGURED - 1;
+    return count > longest ? longest : static_cast<std::uint32_t>(count);
 }
 
 /* What takes a client's items, and how often it threw. */
@@ -103,7 +105,7 @@ struct Listener {
 struct ClientFree {
     bool listens = false;
     void operator()(mpflags_client* client) const noexcept {
-        if (listens) mpflags_client_shutdown(client, 5000, nullptr, nullptr);
+        if (listens) mpflags_client_shutdown(client, MPFLAGS_TIMEOUT_CONFIGURED, nullptr, nullptr);
         mpflags_client_free(client);
     }
 };
@@ -132,27 +134,23 @@ class Client {
     explicit Client(std::initializer_list<Member> options) : Client(Object(options)) {}
     static Client from_json(std::string json) { return Client(Object::from_json(std::move(json))); }
 
-    /* The destructor shuts the client down, within its shutdown_timeout_ms; one that has a callback within five
-     * seconds. Call `shutdown` before to choose the time or to learn what was lost. */
+    /* The destructor shuts the client down, within its shutdown_timeout_ms. Call `shutdown` before to choose the time or to
+     * learn what was lost. */
 
     void start() const {
         mpflags_error* error = nullptr;
         detail::check(mpflags_client_start(owned_.get(), &error), error);
     }
-    /* Returns when there is something to evaluate. Throws `Timeout`, `CredentialsRefused` or `Closed`; polling goes on. */
-    void wait_ready(std::chrono::milliseconds timeout) const {
-        mpflags_error* error = nullptr;
-        detail::check(mpflags_client_wait_ready(owned_.get(), detail::milliseconds(timeout), &error), error);
-    }
+    /* Returns when there is something to evaluate. Throws `Timeout`, `CredentialsRefused` or `Closed`; polling goes on.
+     * Without a time it is init_timeout_ms. */
+    void wait_ready(std::chrono::milliseconds timeout) const { wait_until_ready(detail::milliseconds(timeout)); }
+    void wait_ready() const { wait_until_ready(MPFLAGS_TIMEOUT_CONFIGURED); }
     State state() const noexcept { return static_cast<State>(mpflags_client_state(owned_.get())); }
 
-    /* Delivers what is enqueued and ends the threads. Gives how many events were lost. Any thread but a callback's. */
-    std::uint64_t shutdown(std::chrono::milliseconds timeout) const {
-        std::uint64_t lost = 0;
-        mpflags_error* error = nullptr;
-        detail::check(mpflags_client_shutdown(owned_.get(), detail::milliseconds(timeout), &lost, &error), error);
-        return lost;
-    }
+    /* Delivers what is enqueued and ends the threads. Gives how many events were lost. Any thread but a callback's.
+     * Without a time it is shutdown_timeout_ms. */
+    std::uint64_t shutdown(std::chrono::milliseconds timeout) const { return end(detail::milliseconds(timeout)); }
+    std::uint64_t shutdown() const { return end(MPFLAGS_TIMEOUT_CONFIGURED); }
     /* Sends what is enqueued. Gives how many events still are when the time is over. */
     std::uint64_t flush(std::chrono::milliseconds timeout) const {
         std::uint64_t left = 0;
@@ -245,6 +243,8 @@ class Client {
         mpflags_error* error = nullptr;
         detail::check(mpflags_client_track_exposure(owned_.get(), shown.get(), &error), error);
     }
+    /* A temporary, too. */
+    void track_exposure(const Evaluation& shown) const { track_exposure(shown.view()); }
     void track(std::string_view event, std::string_view distinct_id, const Object& properties = {}) const {
         const std::string& json = properties.json();
         mpflags_error* error = nullptr;
@@ -309,6 +309,16 @@ class Client {
     mpflags_client* get() const noexcept { return owned_.get(); }
 
   private:
+    void wait_until_ready(std::uint32_t timeout_ms) const {
+        mpflags_error* error = nullptr;
+        detail::check(mpflags_client_wait_ready(owned_.get(), timeout_ms, &error), error);
+    }
+    std::uint64_t end(std::uint32_t timeout_ms) const {
+        std::uint64_t lost = 0;
+        mpflags_error* error = nullptr;
+        detail::check(mpflags_client_shutdown(owned_.get(), timeout_ms, &lost, &error), error);
+        return lost;
+    }
     /* Nothing for misuse. */
     std::optional<Evaluation> read(std::string_view key, const Context& context, Type type) const noexcept {
         mpflags_evaluation* made = nullptr;

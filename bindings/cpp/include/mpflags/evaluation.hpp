@@ -61,7 +61,8 @@ class EvaluationView {
     const mpflags_evaluation* evaluation_;
 };
 
-/* An evaluation of one's own; it may outlive the client. Texts of a temporary are copies, so that none dangles. */
+/* An evaluation of one's own; it may outlive the client. A look into a temporary does not compile; texts of a temporary
+ * are copies, to be kept as std::string or auto. */
 class Evaluation {
   public:
     explicit Evaluation(mpflags_evaluation* owned) noexcept : owned_(owned) {}
@@ -69,6 +70,7 @@ class Evaluation {
     EvaluationView view() const& noexcept { return EvaluationView(owned_.get()); }
     EvaluationView view() const&& = delete;
     operator EvaluationView() const& noexcept { return view(); }
+    operator EvaluationView() const&& = delete;
 
     bool has_value() const noexcept { return at().has_value(); }
     explicit operator bool() const noexcept { return at().has_value(); }
@@ -103,7 +105,7 @@ class Evaluation {
 };
 
 /* What every flag gave for one context, in order of key; it may outlive the client, and the looks that it gives out may
- * not outlive it. */
+ * not outlive it. A look into a temporary does not compile. */
 class Evaluations {
   public:
     explicit Evaluations(mpflags_evaluations* owned) noexcept : owned_(owned) {}
@@ -137,16 +139,20 @@ class Evaluations {
 
     std::size_t size() const noexcept { return mpflags_evaluations_count(owned_.get()); }
     bool empty() const noexcept { return size() == 0; }
-    Iterator begin() const noexcept { return {owned_.get(), 0}; }
-    Iterator end() const noexcept { return {owned_.get(), size()}; }
-    std::optional<EvaluationView> find(std::string_view key) const noexcept {
+    Iterator begin() const& noexcept { return {owned_.get(), 0}; }
+    Iterator begin() const&& = delete;
+    Iterator end() const& noexcept { return {owned_.get(), size()}; }
+    Iterator end() const&& = delete;
+    std::optional<EvaluationView> find(std::string_view key) const& noexcept {
         const mpflags_evaluation* found = mpflags_evaluations_find(owned_.get(), key.data(), key.size());
         if (found == nullptr) return std::nullopt;
         return EvaluationView(found);
     }
+    std::optional<EvaluationView> find(std::string_view key) const&& = delete;
     /* Why there are no evaluations but overrides; `None` when nothing is wrong. */
     ErrorCode failure() const noexcept { return static_cast<ErrorCode>(mpflags_evaluations_failure(owned_.get())); }
-    std::string_view message() const noexcept { return detail::view(mpflags_evaluations_message(owned_.get())); }
+    std::string_view message() const& noexcept { return detail::view(mpflags_evaluations_message(owned_.get())); }
+    std::string_view message() const&& = delete;
 
   private:
     detail::Handle<mpflags_evaluations> owned_;

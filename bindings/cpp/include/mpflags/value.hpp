@@ -72,6 +72,12 @@ inline void append(std::string& out, std::string_view text) {
     out += '"';
 }
 
+/* A null pointer, as getenv gives, is null. Without this one a pointer would be taken for a bool. */
+inline void append(std::string& out, const char* text) {
+    if (text == nullptr) return append(out, nullptr);
+    append(out, std::string_view(text));
+}
+
 /* RFC 3339 in UTC, with as many of three, six or nine decimals as the time has. */
 inline void append(std::string& out, std::chrono::system_clock::time_point time) {
     using std::chrono::nanoseconds;
@@ -115,7 +121,7 @@ class Value {
   public:
     Value() : text_("null") {}
     Value(std::nullptr_t) : text_("null") {}
-    Value(const char* text) { json::append(text_, std::string_view(text)); }
+    Value(const char* text) { json::append(text_, text); }
     Value(std::string_view text) { json::append(text_, text); }
     Value(const std::string& text) { json::append(text_, std::string_view(text)); }
     Value(std::chrono::system_clock::time_point time) { json::append(text_, time); }

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import json
 import os
 import sys
 from ctypes import POINTER, byref, c_bool, c_char_p, c_double, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
@@ -25,6 +24,7 @@ from .abi import (
     STATES,
     Item,
     Outcome,
+    loads,
     name_of,
 )
 from .errors import LibraryError, MpflagsError, Timeout, of_status
@@ -248,7 +248,7 @@ def _outcome(evaluation: Any) -> Outcome:
         reason=name_of(REASONS, LIB.evaluation_reason(evaluation)),
         error_code=ERROR_CODES[code] if 0 <= code < len(ERROR_CODES) else "GENERAL",
         message=text(LIB.evaluation_message(evaluation)),
-        metadata=json.loads(metadata) if metadata else {},
+        metadata=loads(metadata) if metadata else {},
         answer=LIB.evaluation_answer(evaluation),
     )
 
@@ -284,7 +284,7 @@ def _read_text(function: Any, *arguments: Any) -> dict[str, Any]:
     out = c_void_p()
     _call(function, *arguments, byref(out))
     try:
-        read: dict[str, Any] = json.loads(text(LIB.text_view(out)) or "{}")
+        read: dict[str, Any] = loads(text(LIB.text_view(out)) or "{}")
         return read
     finally:
         LIB.text_free(out)

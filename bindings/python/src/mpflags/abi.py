@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ctypes import c_uint32
-from json import loads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,6 +32,13 @@ STATES = ("NONE", "NOT_READY", "READY", "STALE", "ERROR")
 KINDS = ("none", "log", "state", "change", "event")
 LEVELS = ("none", "debug", "info", "warning", "error")
 ENCODING_JSON = 1
+
+
+def loads(text: str) -> Any:
+    """`json.loads`, which is imported when the first client is made: with what it needs it takes as long as this package."""
+    import json  # noqa: PLC0415
+
+    return json.loads(text)
 
 
 def name_of(names: tuple[str, ...], number: int) -> str:

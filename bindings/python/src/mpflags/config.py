@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Mapping
 
@@ -90,6 +89,8 @@ class FlagsConfig:
 
     def to_json(self, token: str | None) -> bytes:
         """The configuration as the library reads it."""
+        import json  # noqa: PLC0415 - as late as it is needed, see `abi.loads`
+
         if token is None and self.token is None:
             raise InvalidConfig("token: a project token is needed")
         if token is not None and self.token is not None and token != self.token:

@@ -7,12 +7,11 @@ names the key of what it does not.
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 from collections.abc import Mapping, Sequence
-from enum import Enum
 
+from .abi import loads
 from .errors import InvalidArgument, InvalidContext
 
 TYPE_CHECKING = False
@@ -36,7 +35,7 @@ def _loaded(module: str, name: str) -> Any:
 
 def _convert(value: Any) -> Any:
     """What JSON has for a value that an encoder does not know. Raises TypeError for what nothing is known about."""
-    if isinstance(value, Enum):
+    if isinstance(value, _loaded("enum", "Enum")):
         return value.value
     # Subclasses, which one encoder takes and the other does not.
     if isinstance(value, str):
@@ -85,6 +84,8 @@ def _number(decimal: Any) -> int | float:
 
 def _stdlib() -> Callable[[Any], bytes]:
     """The standard library's encoder, made once: `json.dumps` with options makes one for each call."""
+    import json  # noqa: PLC0415 - as late as it is needed, see `abi.loads`
+
     prepared = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_convert)
 
     def slower(value: Any) -> bytes:
@@ -107,23 +108,38 @@ def _stdlib() -> Callable[[Any], bytes]:
     return slower  # pragma: no cover - another implementation
 
 
-stdlib_dumps = _stdlib()
+_prepared: list[Callable[[Any], bytes]] = []
+
+
+def stdlib_dumps(value: Any) -> bytes:
+    """A value as JSON by the standard library. NaN and the infinities are errors."""
+    if not _prepared:
+        _prepared.append(_stdlib())
+    return _prepared[0](value)
+
 
 # A flag may be bucketed by an attribute: the text of a whole float is then an integer's, so the encoders leave contexts with
 # one to `encode_exactly`. Deeper ones only take part in rules, where 1.0 is 1.
 _EXPECTED = (TypeError, ValueError, RecursionError, AttributeError)
 
 
-def encode_with_stdlib(attributes: Attributes, _dumps: Any = stdlib_dumps) -> bytes:
-    """A context for a local evaluation. Raises `InvalidContext`, which names the key that cannot be sent."""
-    try:
-        for value in attributes.values():
-            if value.__class__ is float and value.is_integer():
-                return encode_exactly(attributes)
-        encoded: bytes = _dumps(attributes)
-        return encoded
-    except _EXPECTED:
-        return encode_exactly(attributes)
+def encode_with_stdlib() -> Callable[[Attributes], bytes]:
+    """What makes of attributes a context for a local evaluation. That raises `InvalidContext`, which names the key that
+    cannot be sent."""
+
+    prepared = _stdlib()
+
+    def encode(attributes: Attributes, _dumps: Any = prepared) -> bytes:
+        try:
+            for value in attributes.values():
+                if value.__class__ is float and value.is_integer():
+                    return encode_exactly(attributes)
+            encoded: bytes = _dumps(attributes)
+            return encoded
+        except _EXPECTED:
+            return encode_exactly(attributes)
+
+    return encode
 
 
 def encode_with_orjson() -> Callable[[Attributes], bytes]:
@@ -155,7 +171,7 @@ def fastest() -> Callable[[Attributes], bytes]:
         try:
             _fastest.append(encode_with_orjson())
         except ImportError:
-            _fastest.append(encode_with_stdlib)
+            _fastest.append(encode_with_stdlib())
     return _fastest[0]
 
 
@@ -202,7 +218,7 @@ def _plain(value: Any, path: str, depth: int) -> Any:
         raise InvalidContext(f"attribute {path[:80]!r}…: more than {_DEEPEST} levels, or it contains itself")
     if isinstance(value, Mapping):
         return {_key(key, path): _plain(item, _join(path, key), depth + 1) for key, item in value.items()}
-    if isinstance(value, (list, tuple)) and not isinstance(value, Enum):
+    if isinstance(value, (list, tuple)) and not isinstance(value, _loaded("enum", "Enum")):
         return [_plain(item, f"{path}[{index}]", depth + 1) for index, item in enumerate(value)]
     try:
         converted = _convert(value)
@@ -221,7 +237,7 @@ def _key(key: Any, path: str) -> str:
         return text
     # As `json.dumps` has it.
     if key is None or isinstance(key, (bool, int, float)):
-        return str(next(iter(json.loads(json.dumps({key: 0})))))
+        return str(next(iter(loads(stdlib_dumps({key: 0}).decode()))))
     raise InvalidContext(f"attribute {path!r}: a key of type {type(key).__name__}: expected a string")
 
 
@@ -235,7 +251,7 @@ class Context:
 
     def __init__(self, attributes: Attributes) -> None:
         self.encoded = encode_exactly(attributes)
-        self.attributes: dict[str, Any] = json.loads(self.encoded)
+        self.attributes: dict[str, Any] = loads(self.encoded.decode())
 
     def __repr__(self) -> str:
         return f"Context({self.attributes!r})"

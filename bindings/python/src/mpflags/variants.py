@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from json import loads
-
-from .abi import Record
+from .abi import Record, loads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -48,7 +48,7 @@ class Provider final : public ::openfeature::FeatureProvider {
     // Waits for the first definitions until init_timeout_ms has passed or the credentials are refused. Polling goes
     // on after a failure: the SDK goes on asking the provider, which answers as soon as it can.
     absl::Status Init(const ::openfeature::EvaluationContext& context) override;
-    // Delivers queued exposures and ends the client's threads, within five seconds; for another limit call
+    // Delivers queued exposures and ends the client's threads, within shutdown_timeout_ms; for another limit call
     // `client()->shutdown` before. Twice is fine, and so is Init after it.
     absl::Status Shutdown() override;
 
