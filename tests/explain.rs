@@ -333,6 +333,28 @@ fn a_remote_client_cannot_tell() {
     assert!(client.explain("forced", &Context::default()).unwrap().contains("\"step\":\"override\""));
 }
 
+#[test]
+fn what_is_long_is_cut() {
+    let rule = |rule: &str, properties: &str| told("runtime_evaluation_rule", rule, properties);
+    let size = |told: &Value| told.to_string().len();
+    let literals = vec![format!("\"{}\"", "x".repeat(1000)); 300].join(",");
+    let read = rule(&format!(r#"{{"merge": [{literals}]}}"#), "{}");
+    assert!(size(&read) < 70_000, "{}", size(&read));
+    assert_eq!(read["operands"].as_array().unwrap().last().unwrap(), "\u{2026}");
+    assert_eq!(read["value"], "\u{2026}");
+
+    let numbers = vec!["12345"; 20_000].join(",");
+    let read = rule(r#"{"var": "l"}"#, &format!(r#"{{"l": [{numbers}]}}"#));
+    assert!(size(&read) < 70_000, "{}", size(&read));
+    assert_eq!(read["value"].as_array().unwrap().last().unwrap(), "\u{2026}");
+
+    let entries: Vec<String> = (10_000..20_000).map(|n| format!("\"k{n}\": {n}")).collect();
+    let read = rule(r#"{"var": "o"}"#, &format!(r#"{{"o": {{{}}}}}"#, entries.join(",")));
+    assert!(size(&read) < 70_000, "{}", size(&read));
+    assert_eq!(read["value"]["k10000"], 10_000);
+    assert_eq!(read["value"].get("k19999"), None);
+}
+
 /// A value that shares its parts holds little and would be told without end.
 #[test]
 fn a_value_that_shares_its_parts() {
