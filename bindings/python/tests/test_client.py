@@ -197,6 +197,28 @@ def test_an_exposure_by_hand(dev, client):
     assert modes == {"local" if client.is_local else "remote"}
 
 
+def test_an_exposure_is_of_the_context_that_it_is_tracked_with(dev, client):
+    anonymous = {"$device_id": "device-1", "distinct_id": "device-1"}
+    of_all = client.get_all_variants(anonymous)["banner"]
+    one = client.get_variant("ranking-boost", SelectedVariant(None), anonymous, report_exposure=False)
+    client.track_exposure_event("banner", of_all, USER)
+    client.track_exposure_event("ranking-boost", one, USER)
+    client.flush()
+    told = [event["json"]["properties"] for event in dev.events(at_least=2)["events"]]
+    assert sorted((event["Experiment name"], event["distinct_id"]) for event in told) == [
+        ("banner", "user-1"),
+        ("ranking-boost", "user-1"),
+    ]
+
+
+def test_an_exposure_by_hand_of_what_was_reported_is_left_out(dev, client):
+    variant = client.get_variant("button-color", SelectedVariant(None), USER)
+    for _ in range(3):
+        client.track_exposure_event("button-color", variant, Context(USER))
+    assert client.flush() == 0
+    assert exposures(dev) == [("button-color", "control")]
+
+
 def test_what_is_no_exposure_is_said(client, caplog):
     with caplog.at_level(logging.WARNING, "mpflags"):
         fallback = client.get_variant("nope", SelectedVariant(1, "x"), USER)

@@ -288,7 +288,7 @@ class Client:
                 prepared = self._remember(outcome)
             variant = prepared.selected()
             # What `track_exposure_event` reports.
-            variant._shown = evaluations
+            variant._shown = (evaluations, prepared.key.encode(), encoded)
             variants[prepared.key] = variant
         if evaluations.failure is not None:
             log("warning", f"all variants: {evaluations.message}")
@@ -409,8 +409,8 @@ class Client:
         if not outcome.has_value:
             return fallback.as_fallback(fallback_reason(outcome))
         variant = Prepared(outcome, self._source).selected()
-        if ask is _QUIET:
-            variant._shown = evaluation
+        # One that was reported, too: the library leaves out what it has reported, where it is asked with the evaluation.
+        variant._shown = (evaluation, key, encoded)
         return variant
 
     def _remember(self, outcome: Outcome) -> Prepared:
@@ -425,9 +425,13 @@ class Client:
         if variant.variant_source == VariantSource.FALLBACK or variant.variant_key is None:
             raise InvalidArgument("a fallback is no exposure")
         self._resume()
-        shown = getattr(variant, "_shown", None)
+        encoded = self._encoded(context)
+        shown, *of = getattr(variant, "_shown", None) or (None,)
+        if of != [key, encoded]:
+            # The evaluation of another flag or user, as before a login.
+            shown = None
         if shown is None and self._is_local:
-            outcome, evaluation = self._native.evaluate(key, self._encoded(context), _QUIET, 0, waits=False)
+            outcome, evaluation = self._native.evaluate(key, encoded, _QUIET, 0, waits=False)
             shown = evaluation if outcome.variant == variant.variant_key else None
         if shown is not None:
             self._native.track_shown(shown, key)
