@@ -396,6 +396,12 @@ class Client:
         """Hands items to `watcher`, for as long as somebody else keeps it."""
         self._pump.watcher = weakref.ref(watcher)
 
+    def unwatch(self, watcher: Watcher) -> None:
+        """Hands items to it no more, if they are handed to it."""
+        watched = self._pump.watcher
+        if watched is not None and watched() is watcher:
+            self._pump.watcher = None
+
     def option(self, name: str) -> Any:
         """An option of the configuration, None where it was not given."""
         return self._config.options.get(name)

@@ -80,8 +80,13 @@ class Pump:
                 self._hand_out(item)
             wait = self._tick()
 
+    def _watching(self) -> Watcher | None:
+        # Read once: another thread may take it away.
+        watcher = self.watcher
+        return watcher() if watcher is not None else None
+
     def _tick(self) -> int:
-        watcher = self.watcher() if self.watcher is not None else None
+        watcher = self._watching()
         if watcher is None:
             return _LONGEST_WAIT_MS
         try:
@@ -95,7 +100,7 @@ class Pump:
         if item.kind == "log":
             log(item.level, item.message)
             return
-        watcher = self.watcher() if self.watcher is not None else None
+        watcher = self._watching()
         listeners = [*self.listeners, *([watcher.take] if watcher is not None else [])]
         for listener in listeners:
             try:

@@ -185,6 +185,7 @@ class MixpanelProvider(AbstractProvider):
     def shutdown(self) -> None:
         """Delivers what is queued and ends all threads, within `shutdown_timeout_ms`. The provider can start again."""
         self._lifecycle.end()
+        self._client.unwatch(self._lifecycle)
         self._client.shutdown()
 
     def track(
