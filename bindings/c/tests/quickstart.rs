@@ -101,7 +101,7 @@ fn the_readme_shows_the_examples_as_they_are() {
         }
         let source = fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
         let (_, code) = rest.split_once('\n').unwrap();
-        let text = format!("{}\n```\n<!-- end -->", source.trim_end());
+        let text = format!("{}\n```", source.trim_end());
         assert!(code.starts_with(&text), "the README shows another text than {name}");
         shown.push(name.split('/').nth(1).unwrap().to_owned());
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 import typing
 
@@ -177,3 +178,16 @@ def test_more_evaluations_than_threads_all_answer(server: StandIn) -> None:
 
     asyncio.run(run())
     assert server.requests(at_least=400)["in_flight_max"] <= 128
+
+
+def test_without_threads_the_provider_gives_the_default(server: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    provider = remote(server)
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    details = asyncio.run(provider.resolve_float_details_async("number", 1, user(1)))
+    code = details.error_code and details.error_code.value
+    assert (details.value, type(details.value), code) == (1.0, float, "GENERAL")
+    assert "can't start new thread" in (details.error_message or "")

@@ -197,6 +197,28 @@ def test_an_exposure_by_hand(dev, client):
     assert modes == {"local" if client.is_local else "remote"}
 
 
+def test_an_exposure_is_of_the_context_that_it_is_tracked_with(dev, client):
+    anonymous = {"$device_id": "device-1", "distinct_id": "device-1"}
+    of_all = client.get_all_variants(anonymous)["banner"]
+    one = client.get_variant("ranking-boost", SelectedVariant(None), anonymous, report_exposure=False)
+    client.track_exposure_event("banner", of_all, USER)
+    client.track_exposure_event("ranking-boost", one, USER)
+    client.flush()
+    told = [event["json"]["properties"] for event in dev.events(at_least=2)["events"]]
+    assert sorted((event["Experiment name"], event["distinct_id"]) for event in told) == [
+        ("banner", "user-1"),
+        ("ranking-boost", "user-1"),
+    ]
+
+
+def test_an_exposure_by_hand_of_what_was_reported_is_left_out(dev, client):
+    variant = client.get_variant("button-color", SelectedVariant(None), USER)
+    for _ in range(3):
+        client.track_exposure_event("button-color", variant, Context(USER))
+    assert client.flush() == 0
+    assert exposures(dev) == [("button-color", "control")]
+
+
 def test_what_is_no_exposure_is_said(client, caplog):
     with caplog.at_level(logging.WARNING, "mpflags"):
         fallback = client.get_variant("nope", SelectedVariant(1, "x"), USER)
@@ -451,3 +473,73 @@ def test_remote_needs_no_start(dev):
     assert client.is_enabled("new-checkout", USER)
     client.close()
     assert exposures(dev) == [("new-checkout", "On")]
+
+
+# -- what the system refuses
+
+
+@pytest.fixture
+def no_thread(monkeypatch):
+    """No thread of these names can be started."""
+    start, refused = threading.Thread.start, set()
+
+    def refuse(thread):
+        if thread.name in refused:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    return refused
+
+
+def test_without_threads_an_evaluation_gives_the_fallback(dev, no_thread):
+    client = Client.remote(TOKEN, api_host=dev.url, async_threads=1)
+    no_thread.add("mpflags-items")
+    found = client.get_variant("button-color", SelectedVariant("mine"), USER)
+    assert (found.variant_value, found.fallback_reason.kind) == ("mine", "BACKEND_ERROR")
+    assert client.get_all_variants(USER) is None
+    no_thread.clear()
+    no_thread.add("mpflags-remote")
+    for _ in range(2):
+        found = asyncio.run(client.aget_variant("button-color", SelectedVariant("mine"), USER))
+        assert (found.variant_value, found.fallback_reason.kind) == ("mine", "BACKEND_ERROR")
+        assert asyncio.run(client.aget_all_variants(USER)) is None
+        assert asyncio.run(client.ais_enabled("new-checkout", USER)) is False
+    # Nothing of it is left: the pool has its one thread as soon as there is one.
+    no_thread.clear()
+    assert asyncio.run(client.aget_variant_value("button-color", "mine", USER)) == "#6e7781"
+    client.close()
+
+
+def test_a_local_client_answers_coroutines_at_once(no_thread):
+    no_thread.add("mpflags-remote")
+    client = offline(flag("f", 1))
+    assert asyncio.run(client.aget_variant_value("f", 0, USER)) == 1
+    unstarted = asyncio.run(Client.local(TOKEN).aget_variant("f", SelectedVariant(None), USER))
+    assert unstarted.fallback_reason.kind == "PROVIDER_NOT_READY"
+
+
+def test_a_time_without_end(dev):
+    with Client.local(TOKEN, api_host=dev.url) as client:
+        for timeout in (float("inf"), 1e30, 2**32 / 1000):
+            client.wait_ready(timeout)
+            client.track("u", "event")
+            assert client.flush(timeout) == 0
+        client.flush(-1)
+        client.shutdown(float("inf"))
+
+
+def test_a_start_beside_a_shutdown_has_a_thread_of_its_own(dev, eventually):
+    dev.faults({"path": "/track", "kind": "delay", "delay_ms": 500})
+    client = Client.local(TOKEN, api_host=dev.url, **FAST)
+    client.start_polling_for_definitions()
+    client.track("u", "event")
+    ending = threading.Thread(target=client.shutdown)
+    ending.start()
+    eventually(lambda: client._ended)
+    client.start()
+    ending.join(20)
+    client.start()
+    assert [thread.name for thread in threading.enumerate() if thread.name == "mpflags-items"]
+    client.shutdown()
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("mpflags")]

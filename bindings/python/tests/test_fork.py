@@ -89,6 +89,11 @@ def test_processes_that_end_without_the_interpreters_end(server: StandIn, flags:
     once(users(server, len(expected)), expected)
 
 
+def test_a_child_that_shuts_down_before_its_first_call(server: StandIn) -> None:
+    done = run_program.run("fork_shut_down.py", server.url, flags=run_program.OF_FORKS)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 class OverSocket(http.client.HTTPConnection):
     """HTTP over a socket of the file system, whose name nobody else can have."""
 

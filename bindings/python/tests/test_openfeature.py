@@ -8,6 +8,7 @@ import pytest
 from conftest import flags_text, load_vectors
 from openfeature import api
 from openfeature.evaluation_context import EvaluationContext
+from openfeature.event import ProviderEvent
 from openfeature.exception import ErrorCode
 from openfeature.flag_evaluation import FlagResolutionDetails, Reason
 from openfeature.track import TrackingEventDetails
@@ -296,3 +297,21 @@ def test_initialize_fails_within_its_deadline_and_the_provider_heals(dev, eventu
     provider.initialize(EvaluationContext())
     assert provider.client.state == "READY"
     provider.shutdown()
+
+
+def test_a_client_that_is_stale_before_initialize(dev, eventually):
+    client = Client.local("token", api_host=dev.url, polling_interval_ms=50, retry_base_ms=10)
+    client.start_polling_for_definitions()
+    dev.fail_fetches("status", status=503)
+    eventually(lambda: client.state == "STALE")
+    provider, came = MixpanelProvider(client), []
+    handlers = {event: lambda _, event=event: came.append(event.name) for event in ProviderEvent}
+    stale = api.get_client("stale")
+    for event, handler in handlers.items():
+        stale.add_handler(event, handler)
+    api.set_provider_and_wait(provider, "stale")
+    eventually(lambda: came[-1:] == ["PROVIDER_STALE"])
+    dev.heal()
+    eventually(lambda: came[-1:] == ["PROVIDER_READY"])
+    provider.shutdown()
+    assert client._pump.watcher is None

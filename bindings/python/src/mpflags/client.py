@@ -14,7 +14,7 @@ from .abi import ANY, DISABLED, NO_MATCH, Outcome, asking
 from .config import INIT_TIMEOUT_MS, SHUTDOWN_TIMEOUT_MS, FlagsConfig, LocalFlagsConfig, RemoteFlagsConfig, configured
 from .context import Context, encode_exactly, encode_value, fastest, known_key
 from .context import flag_key as encoded_key
-from .errors import InvalidArgument, InvalidContext, MpflagsError, Timeout
+from .errors import InvalidArgument, InvalidContext, MpflagsError, SystemFailure, Timeout
 from .items import Pump, log
 from .variants import (
     FLAG_DISABLED,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from .config import ServiceAccountCredentials
     from .context import Attributes
-    from .items import Listener, Watcher
+    from .items import Listener, Run, Watcher
     from .pool import Pool
 
     Ask: TypeAlias = ctypes.c_uint32
@@ -45,6 +45,7 @@ _REPORT, _QUIET = asking(ANY), asking(ANY, quiet=True)
 _SLICE_MS = 200
 # A definition that changes gets new numbers; the old ones are never asked for again.
 _MOST_ANSWERS = 20_000
+_LONGEST_MS = 2**32 - 2
 # What threads may take to end, beyond the time that the library had.
 _GRACE = 1.0
 
@@ -73,7 +74,7 @@ class Client:
         self.encode = fastest()
         self.packed = self._native.packed()
         # Ends the threads of a client that nobody shuts down and nobody holds.
-        self._finalizer = weakref.finalize(self, _end, self._native, self._pump, self._shutdown_ms)
+        self._finalizer = weakref.finalize(self, _end_unheld, self._native, self._pump, self._shutdown_ms)
         self._finalizer.atexit = False
         _clients.add(self)
 
@@ -119,7 +120,7 @@ class Client:
             timeout = self._config.milliseconds("init_timeout_ms", INIT_TIMEOUT_MS) / 1000
         deadline = time.monotonic() + timeout
         while True:
-            left = max(0, round((deadline - time.monotonic()) * 1000))
+            left = _milliseconds(deadline - time.monotonic())
             try:
                 return self._native.wait_ready(min(left, _SLICE_MS))
             except Timeout:
@@ -142,7 +143,7 @@ class Client:
         """`start_polling_for_definitions`, without blocking the loop."""
         self.start()
         if self._is_local:
-            await self.in_pool(self.start_polling_for_definitions)
+            await self._in_pool(self.start_polling_for_definitions)
 
     async def astop_polling_for_definitions(self) -> None:
         """Does nothing, as `stop_polling_for_definitions`."""
@@ -167,11 +168,17 @@ class Client:
         May be called twice, from any thread, beside calls that run, and within a running event loop. Evaluations go on with
         the definitions held, without exposures. `start` starts the client again.
         """
-        milliseconds = self._shutdown_ms if timeout is None else max(0, round(timeout * 1000))
+        milliseconds = self._shutdown_ms if timeout is None else _milliseconds(timeout)
         with self._lock:
             pool, self._pool = self._pool, None
             self._started, self._ended = False, True
-        _end(self._native, self._pump, milliseconds)
+            if self._is_child:
+                # Shut down before its first call: that one starts nothing.
+                self._is_child = False
+                self.packed = self._native.packed()
+            # A start beside this one makes a thread of its own.
+            run = self._pump.take()
+        _end(self._native, run, milliseconds)
         if pool is not None:
             pool.close(milliseconds / 1000 + _GRACE)
 
@@ -179,7 +186,7 @@ class Client:
 
     def flush(self, timeout: float = 5.0) -> int:
         """Sends what is queued, and waits for it, at most `timeout` seconds. Gives how many events are still queued."""
-        return self._native.flush(max(0, round(timeout * 1000)))
+        return self._native.flush(_milliseconds(timeout))
 
     def statistics(self) -> dict[str, Any]:
         """What became of events: `enqueued`, `sent`, `dropped` by cause and so on."""
@@ -250,7 +257,8 @@ class Client:
         # A key that no flag can have; a TypeError is one that cannot even be looked up.
         except (InvalidArgument, TypeError) as error:
             return fallback_value.as_fallback(FallbackReason("FLAG_NOT_FOUND", str(error)))
-        except MpflagsError as error:
+        # A RuntimeError, too: no thread can be started.
+        except Exception as error:
             return fallback_value.as_fallback(FallbackReason("BACKEND_ERROR", str(error)))
 
     def get_variant_value(self, flag_key: str, fallback_value: _T, context: Attributes | Context) -> _T:
@@ -272,7 +280,7 @@ class Client:
             encoded = self._encoded(context)
             self._resume()
             evaluations = self._native.evaluate_all(encoded, 0, waits=not self._is_local)
-        except MpflagsError as error:
+        except Exception as error:
             log("warning", f"all variants: {error}")
             return nothing
         variants: dict[str, SelectedVariant] = {}
@@ -288,7 +296,7 @@ class Client:
                 prepared = self._remember(outcome)
             variant = prepared.selected()
             # What `track_exposure_event` reports.
-            variant._shown = evaluations
+            variant._shown = (evaluations, prepared.key.encode(), encoded)
             variants[prepared.key] = variant
         if evaluations.failure is not None:
             log("warning", f"all variants: {evaluations.message}")
@@ -320,19 +328,27 @@ class Client:
     ) -> SelectedVariant:
         """`get_variant`: at once for a local client, on a thread of the pool for a remote one."""
         report = report_exposure if reportExposure is None else reportExposure
-        return await self.in_pool(lambda: self.get_variant(flag_key, fallback_value, context, report))
+        try:
+            return await self.in_pool(lambda: self.get_variant(flag_key, fallback_value, context, report))
+        except SystemFailure as error:
+            return fallback_value.as_fallback(FallbackReason("BACKEND_ERROR", str(error)))
 
     async def aget_variant_value(self, flag_key: str, fallback_value: _T, context: Attributes | Context) -> _T:
         """`get_variant_value`, without blocking the loop."""
-        return await self.in_pool(lambda: self.get_variant_value(flag_key, fallback_value, context))
+        value: _T = (await self.aget_variant(flag_key, SelectedVariant(fallback_value), context)).variant_value
+        return value
 
     async def ais_enabled(self, flag_key: str, context: Attributes | Context) -> bool:
         """`is_enabled`, without blocking the loop."""
-        return await self.in_pool(lambda: self.is_enabled(flag_key, context))
+        return await self.aget_variant_value(flag_key, False, context) is True
 
     async def aget_all_variants(self, context: Attributes | Context) -> Any:
         """`get_all_variants`, without blocking the loop."""
-        return await self.in_pool(lambda: self.get_all_variants(context))
+        try:
+            return await self.in_pool(lambda: self.get_all_variants(context))
+        except SystemFailure as error:
+            log("warning", f"all variants: {error}")
+            return None
 
     async def atrack_exposure_event(
         self, flag_key: str, variant: SelectedVariant, context: Attributes | Context
@@ -368,9 +384,8 @@ class Client:
         outcome = self._native.resolve(key, number) if number else None
         if outcome is not None:
             return outcome
-        # Misuse, or a definition that was replaced meanwhile. What was reported is not reported again.
-        quiet = asking(ask.value & 0xFF, quiet=True)
-        return self._native.evaluate(key, context, quiet, 0, waits=False)[0]
+        # Misuse, or a definition that was replaced meanwhile. What is shown is reported; what was reported is not again.
+        return self._native.evaluate(key, context, ask, 0, waits=False)[0]
 
     def ask_mixpanel(self, key: bytes, context: bytes, ask: Ask) -> Outcome:
         """A remote evaluation. Other threads run meanwhile."""
@@ -381,14 +396,21 @@ class Client:
         """Hands items to `watcher`, for as long as somebody else keeps it."""
         self._pump.watcher = weakref.ref(watcher)
 
+    def unwatch(self, watcher: Watcher) -> None:
+        """Hands items to it no more, if they are handed to it."""
+        watched = self._pump.watcher
+        if watched is not None and watched() is watcher:
+            self._pump.watcher = None
+
     def option(self, name: str) -> Any:
         """An option of the configuration, None where it was not given."""
         return self._config.options.get(name)
 
     async def in_pool(self, work: Callable[[], _T]) -> _T:
-        """Does what may wait for Mixpanel on a thread of the pool; anything else at once."""
-        if self._ended or (self._is_local and self._started and self.are_flags_ready()):
-            return work()
+        """Evaluates on a thread of the pool where that waits for Mixpanel; else at once."""
+        return work() if self._ended or self._is_local else await self._in_pool(work)
+
+    async def _in_pool(self, work: Callable[[], _T]) -> _T:
         pool = self._pool
         if pool is None:
             from .pool import Pool  # noqa: PLC0415 - asyncio costs more than this package
@@ -409,8 +431,8 @@ class Client:
         if not outcome.has_value:
             return fallback.as_fallback(fallback_reason(outcome))
         variant = Prepared(outcome, self._source).selected()
-        if ask is _QUIET:
-            variant._shown = evaluation
+        # One that was reported, too: the library leaves out what it has reported, where it is asked with the evaluation.
+        variant._shown = (evaluation, key, encoded)
         return variant
 
     def _remember(self, outcome: Outcome) -> Prepared:
@@ -425,9 +447,13 @@ class Client:
         if variant.variant_source == VariantSource.FALLBACK or variant.variant_key is None:
             raise InvalidArgument("a fallback is no exposure")
         self._resume()
-        shown = getattr(variant, "_shown", None)
+        encoded = self._encoded(context)
+        shown, *of = getattr(variant, "_shown", None) or (None,)
+        if of != [key, encoded]:
+            # The evaluation of another flag or user, as before a login.
+            shown = None
         if shown is None and self._is_local:
-            outcome, evaluation = self._native.evaluate(key, self._encoded(context), _QUIET, 0, waits=False)
+            outcome, evaluation = self._native.evaluate(key, encoded, _QUIET, 0, waits=False)
             shown = evaluation if outcome.variant == variant.variant_key else None
         if shown is not None:
             self._native.track_shown(shown, key)
@@ -460,7 +486,7 @@ class Client:
         # Whoever held the lock, and the threads, are not here.
         self._lock = threading.Lock()
         self._pool = None
-        self._pump.forget()
+        self._pump.take()
         if self._started:
             self._is_child = True
             packed = self._native.packed()
@@ -474,12 +500,22 @@ class Client:
             self.packed = first
 
 
-def _end(native: NativeClient, pump: Pump, milliseconds: int) -> None:
+def _end(native: NativeClient, run: Run | None, milliseconds: int) -> None:
     try:
         native.shutdown(milliseconds)
     except Timeout as error:
         log("warning", str(error))
-    pump.join(milliseconds / 1000 + _GRACE)
+    if run is not None:
+        run.end(milliseconds / 1000 + _GRACE)
+
+
+def _end_unheld(native: NativeClient, pump: Pump, milliseconds: int) -> None:
+    _end(native, pump.take(), milliseconds)
+
+
+def _milliseconds(seconds: float) -> int:
+    """A time as the library takes it. The highest number means something else there."""
+    return round(min(seconds * 1000, _LONGEST_MS)) if seconds > 0 else 0
 
 
 def _after_fork_in_child() -> None:

@@ -30,38 +30,47 @@ if TYPE_CHECKING:
 _LONGEST_WAIT_MS = 10_000
 
 
+class Run(threading.Thread):
+    """The thread, from one start of the client to its shutdown."""
+
+    def __init__(self, pump: Pump) -> None:
+        super().__init__(name="mpflags-items", daemon=True)
+        self._pump = pump
+        self.ending = False
+
+    def run(self) -> None:
+        self._pump.pull(self)
+
+    def end(self, timeout: float) -> None:
+        self.ending = True
+        if self is not threading.current_thread():
+            self.join(timeout)
+
+
 class Pump:
     """Pulls the items of one client. Started with it, and ended by its shutdown."""
 
     def __init__(self, native: NativeClient) -> None:
         self._native = native
-        self._thread: threading.Thread | None = None
+        self._run: Run | None = None
         self.listeners: list[Listener] = []
         # Weak: the thread must not keep a provider alive that nobody uses any more.
         self.watcher: weakref.ref[Watcher] | None = None
 
-    @property
-    def running(self) -> bool:
-        return self._thread is not None
-
     def start(self) -> None:
-        if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=self._run, name="mpflags-items", daemon=True)
-            self._thread.start()
+        if self._run is None or not self._run.is_alive():
+            run = Run(self)
+            run.start()
+            self._run = run
 
-    def join(self, timeout: float) -> None:
-        thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
-            thread.join(timeout)
-        self._thread = None
+    def take(self) -> Run | None:
+        """The thread, for whoever ends it. A start from now on makes another one. In the child of a fork it does not exist."""
+        run, self._run = self._run, None
+        return run
 
-    def forget(self) -> None:
-        """In the child of a fork, where the thread does not exist."""
-        self._thread = None
-
-    def _run(self) -> None:
+    def pull(self, run: Run) -> None:
         wait = _LONGEST_WAIT_MS
-        while True:
+        while not run.ending:
             try:
                 item = self._native.next(wait)
             except MpflagsError:
@@ -71,8 +80,13 @@ class Pump:
                 self._hand_out(item)
             wait = self._tick()
 
+    def _watching(self) -> Watcher | None:
+        # Read once: another thread may take it away.
+        watcher = self.watcher
+        return watcher() if watcher is not None else None
+
     def _tick(self) -> int:
-        watcher = self.watcher() if self.watcher is not None else None
+        watcher = self._watching()
         if watcher is None:
             return _LONGEST_WAIT_MS
         try:
@@ -86,7 +100,7 @@ class Pump:
         if item.kind == "log":
             log(item.level, item.message)
             return
-        watcher = self.watcher() if self.watcher is not None else None
+        watcher = self._watching()
         listeners = [*self.listeners, *([watcher.take] if watcher is not None else [])]
         for listener in listeners:
             try:

@@ -13,9 +13,8 @@ from openfeature.event import ProviderEventDetails
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from openfeature.provider import AbstractProvider
-
     from .abi import Item
+    from .openfeature import MixpanelProvider
 
 # The SDK tells the end of `initialize` itself, after it has returned. An event that overtakes it would be overwritten.
 _HEAD_START = 0.1
@@ -28,19 +27,22 @@ class Lifecycle:
     `take` and `tick` run on the thread that pulls the items, `initializing` and `end` on the SDK's.
     """
 
-    def __init__(self, provider: AbstractProvider) -> None:
+    def __init__(self, provider: MixpanelProvider) -> None:
         # The thread that pulls must not keep the provider alive.
         self._provider = weakref.ref(provider)
         self._waiting: deque[Item] = deque()
         #: What the SDK takes the provider for: None before `initialize` and after `shutdown`.
         self._told: str | None = None
         self._opens = float("inf")
+        # Whether the client's state is still to be compared with what the SDK has told.
+        self._to_compare = False
 
     @contextlib.contextmanager
     def initializing(self) -> Iterator[None]:
         self._opens = float("inf")
         self._told = None
         self._waiting.clear()
+        self._to_compare = True
         told = "ERROR"
         try:
             yield
@@ -52,6 +54,7 @@ class Lifecycle:
     def end(self) -> None:
         self._opens = float("inf")
         self._told = None
+        self._to_compare = False
         self._waiting.clear()
 
     def take(self, item: Item) -> None:
@@ -59,14 +62,25 @@ class Lifecycle:
             self._waiting.append(item)
 
     def tick(self) -> int | None:
-        if not self._waiting:
+        if not self._waiting and not self._to_compare:
             return None
         left = self._opens - time.monotonic()
         if left > 0:
             return min(_LOOK_AGAIN_MS, int(left * 1000) + 1) if left != float("inf") else _LOOK_AGAIN_MS
-        while self._waiting:
-            self._tell(self._waiting.popleft())
+        # `end` may empty it meanwhile.
+        with contextlib.suppress(IndexError):
+            while True:
+                self._tell(self._waiting.popleft())
+        if self._to_compare:
+            self._to_compare = False
+            self._compare()
         return None
+
+    def _compare(self) -> None:
+        """Of a client that was STALE before `initialize`, no item says so."""
+        provider = self._provider()
+        if provider is not None and self._told == "READY" and provider.client.state == "STALE":
+            self._stale(provider, None)
 
     def _tell(self, item: Item) -> None:
         provider = self._provider()
@@ -82,12 +96,15 @@ class Lifecycle:
             if self._told == "ERROR":
                 # Definitions from the cache: first there are some, then they are old.
                 self._ready(provider)
-            if self._told != "STALE":
-                self._told = "STALE"
-                provider.emit_provider_stale(ProviderEventDetails(message=item.message or None))
+            self._stale(provider, item.message or None)
         # NOT_READY and ERROR come before there are definitions, when the SDK has told it, or never.
 
-    def _ready(self, provider: AbstractProvider) -> None:
+    def _stale(self, provider: MixpanelProvider, message: str | None) -> None:
+        if self._told != "STALE":
+            self._told = "STALE"
+            provider.emit_provider_stale(ProviderEventDetails(message=message))
+
+    def _ready(self, provider: MixpanelProvider) -> None:
         if self._told != "READY":
             self._told = "READY"
             provider.emit_provider_ready(ProviderEventDetails())

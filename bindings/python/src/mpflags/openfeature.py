@@ -185,6 +185,7 @@ class MixpanelProvider(AbstractProvider):
     def shutdown(self) -> None:
         """Delivers what is queued and ends all threads, within `shutdown_timeout_ms`. The provider can start again."""
         self._lifecycle.end()
+        self._client.unwatch(self._lifecycle)
         self._client.shutdown()
 
     def track(
@@ -250,30 +251,31 @@ class MixpanelProvider(AbstractProvider):
     async def resolve_boolean_details_async(
         self, flag_key: str, default_value: bool, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[bool]:
-        return await self._waiting(self.resolve_boolean_details, flag_key, default_value, evaluation_context)
+        return await self._waiting(BOOLEAN, self.resolve_boolean_details, flag_key, default_value, evaluation_context)
 
     async def resolve_string_details_async(
         self, flag_key: str, default_value: str, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[str]:
-        return await self._waiting(self.resolve_string_details, flag_key, default_value, evaluation_context)
+        return await self._waiting(STRING, self.resolve_string_details, flag_key, default_value, evaluation_context)
 
     async def resolve_integer_details_async(
         self, flag_key: str, default_value: int, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[int]:
-        return await self._waiting(self.resolve_integer_details, flag_key, default_value, evaluation_context)
+        return await self._waiting(INT64, self.resolve_integer_details, flag_key, default_value, evaluation_context)
 
     async def resolve_float_details_async(
         self, flag_key: str, default_value: float, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[float]:
-        return await self._waiting(self.resolve_float_details, flag_key, default_value, evaluation_context)
+        return await self._waiting(DOUBLE, self.resolve_float_details, flag_key, default_value, evaluation_context)
 
     async def resolve_object_details_async(
         self, flag_key: str, default_value: _Object, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[_Object]:
-        return await self._waiting(self.resolve_object_details, flag_key, default_value, evaluation_context)
+        return await self._waiting(OBJECT, self.resolve_object_details, flag_key, default_value, evaluation_context)
 
     async def _waiting(
         self,
+        kind: int,
         resolve: Callable[[str, _T, EvaluationContext | None], FlagResolutionDetails[_T]],
         flag_key: str,
         default: _T,
@@ -282,4 +284,7 @@ class MixpanelProvider(AbstractProvider):
         """A local evaluation at once; one that asks Mixpanel on a thread of the client's pool."""
         if self._is_local:
             return resolve(flag_key, default, context)
-        return await self._client.in_pool(lambda: resolve(flag_key, default, context))
+        try:
+            return await self._client.in_pool(lambda: resolve(flag_key, default, context))
+        except Exception as error:
+            return _without(default, kind, Reason.ERROR, ErrorCode.GENERAL, str(error))

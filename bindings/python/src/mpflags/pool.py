@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 import typing
 from collections import deque
+
+from .errors import SystemFailure
 
 _Work = typing.Callable[[], typing.Any]
 
@@ -23,7 +26,10 @@ class Pool:
         self._closed = False
 
     async def run(self, work: _Work) -> typing.Any:
-        """The result of `work`, which runs on a thread of the pool. Cancelling returns at once; work that runs goes on."""
+        """The result of `work`, which runs on a thread of the pool. Cancelling returns at once; work that runs goes on.
+
+        Raises `SystemFailure` when there is no thread, and none can be had.
+        """
         loop = asyncio.get_running_loop()
         future = loop.create_future()
         with self._there_is_work:
@@ -34,20 +40,32 @@ class Pool:
             if self._idle >= len(self._tasks) or len(self._threads) >= self._size:
                 self._there_is_work.notify()
             else:
-                thread = threading.Thread(target=self._serve, name="mpflags-remote", daemon=True)
-                self._threads.append(thread)
-                thread.start()
+                self._grow()
         return await future
 
+    def _grow(self) -> None:
+        """One more thread for the task that came last. Without one the threads that there are do it, too."""
+        thread = threading.Thread(target=self._serve, name="mpflags-remote", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            if not self._threads:
+                self._tasks.pop()
+                raise SystemFailure(f"a thread for a remote evaluation: {error}") from error
+            self._there_is_work.notify()
+        else:
+            self._threads.append(thread)
+
     def close(self, timeout: float) -> None:
-        """Ends the threads once their work is done; what waits is still done."""
+        """Ends the threads once their work is done, within `timeout` seconds; what waits is still done."""
+        deadline = time.monotonic() + timeout
         with self._there_is_work:
             self._closed = True
             self._there_is_work.notify_all()
             threads = list(self._threads)
         for thread in threads:
             if thread is not threading.current_thread():
-                thread.join(timeout)
+                thread.join(max(0.0, deadline - time.monotonic()))
 
     def _serve(self) -> None:
         while True:

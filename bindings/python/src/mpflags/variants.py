@@ -65,7 +65,7 @@ class SelectedVariant:
     """The variant that a user has of a flag. On a fallback `variant_source` is `"fallback"`, with the reason beside it."""
 
     __dataclass_fields__ = _Fields()
-    # The evaluation that it was made of, where one was kept for `track_exposure_event`.
+    # The evaluation that it was made of, the flag's key and the context, where they were kept for `track_exposure_event`.
     _shown: Any = None
 
     def __init__(
