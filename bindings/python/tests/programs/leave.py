@@ -6,6 +6,7 @@ Options of the client come as JSON in OPTIONS.
 import json
 import logging
 import os
+import signal
 import sys
 import threading
 
@@ -73,6 +74,8 @@ elif how == "while it is initialised":
     api.set_provider(MixpanelProvider.from_local_config("token", LocalFlagsConfig(api_host=url, **options)))
     wait_for_request()
 elif how == "interrupted":
+    # A shell that runs the tests in the background has it ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     local()
 elif how == "in a daemon thread":
     remote()
