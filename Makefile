@@ -54,7 +54,9 @@ need-go:
 # The library and the stand-in server as they ship. A program that is linked here is loaded by the SONAME.
 release: need-rust need-cc
 	@echo "== building the library and mpflags-dev"
-	$(CARGO) build -j$(JOBS) --release -p mpflags-c -p mpflags-dev
+	@# One after the other: together they would share features, and the library would be a larger one than it ships.
+	$(CARGO) build -j$(JOBS) --release -p mpflags-c
+	$(CARGO) build -j$(JOBS) --release -p mpflags-dev
 	@ln -sf libmpflags.so $(TARGET)/release/libmpflags.so.0
 
 demo: demo-c demo-python demo-go demo-cpp

@@ -25,7 +25,9 @@ def cargo(*arguments):
 
 def library(*packages):
     """Builds the library (and `packages`), copies it, so that a build elsewhere disturbs no run, and writes the workload."""
-    cargo("build", "--release", *(word for package in ("mpflags-c", *packages) for word in ("-p", package)))
+    # One after the other: together they would share features, and the library would not be the one that ships.
+    for package in ("mpflags-c", *packages):
+        cargo("build", "--release", "-p", package)
     workload.write(OUT)
     (OUT / "lib").mkdir(parents=True, exist_ok=True)
     # Under its SONAME, which is what the loader asks for.

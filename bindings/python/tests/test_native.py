@@ -181,7 +181,7 @@ LAYERS = {
     "config": {"errors"},
     "context": {"abi", "errors"},
     "items": {"_native", "abi", "errors"},
-    "pool": set(),
+    "pool": {"errors"},
     "client": {"_native", "abi", "config", "context", "errors", "items", "pool", "variants"},
     "lifecycle": {"abi"},
     "openfeature": {"abi", "client", "config", "context", "errors", "items", "lifecycle"},
