@@ -183,7 +183,8 @@ LAYERS = {
     "items": {"_native", "abi", "errors"},
     "pool": {"errors"},
     "client": {"_native", "abi", "config", "context", "errors", "items", "pool", "variants"},
-    "lifecycle": {"abi"},
+    # The provider for its type only.
+    "lifecycle": {"abi", "openfeature"},
     "openfeature": {"abi", "client", "config", "context", "errors", "items", "lifecycle"},
     "testing": {"client", "config", "openfeature"},
     "__init__": {"_native", "abi", "client", "config", "context", "errors", "variants"},

@@ -14,7 +14,8 @@ SUBJECT_ARRAY = "† subject is an array or an object"
 TESTER_TEXT = "`distinct_id` 5, 1.5 or true, and testers"
 WRONG_TYPE = "a field of the wrong type, or a missing one that nothing reads"
 ACCIDENT = (
-    '† a percentage or split `true`, `false` or beyond a double; `[]`, `""`, `false` or `0` for `users`, `variant_splits` or a legacy definition;'
+    "† a percentage or split `true`, `false` or beyond a double;"
+    ' `[]`, `""`, `false` or `0` for `users`, `variant_splits` or a legacy definition;'
     " a `status`, `experiment_id` or `is_experiment_active` of another type; a lone surrogate"
 )
 NO_VARIANTS = "† a flag without variants"
