@@ -463,7 +463,7 @@ def languages(quick, table, notes):
         print(words, file=sys.stderr, flush=True)
         command = ["make", "--no-print-directory", "-s", "-C", str(programs.ROOT / "bindings" / name), "bench"]
         command += [f"MPFLAGS_LIBRARY={programs.TARGET / 'release' / 'libmpflags.so'}", f"MPFLAGS_DEV={OUT / 'bin' / 'mpflags-dev'}"]
-        command += [f"BUILD={programs.ROOT / 'build' / name}", *(["QUICK=1"] if quick else [])]
+        command += [f"BUILD={programs.ROOT / 'build' / name}", *(["QUICK=--quick"] if quick else [])]
         run = subprocess.run(command, text=True, stdout=subprocess.PIPE)
         if run.returncode != 0:
             notes.append(f"{words}: left out, `make -C bindings/{name} bench` ended with {run.returncode}")
