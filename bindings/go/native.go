@@ -266,6 +266,25 @@ func (n native) statistics() (string, error) {
 	return text(C.mpflags_text_view(out)), nil
 }
 
+func (n native) explain(flag string, context []byte) (string, error) {
+	var failure *C.mpflags_error
+	var user *C.mpflags_context
+	status := C.mpflags_context_new_json((*C.char)(unsafe.Pointer(unsafe.SliceData(context))), C.size_t(len(context)),
+		&user, &failure)
+	if err := failed(status, failure); err != nil {
+		return "", err
+	}
+	defer C.mpflags_context_free(user)
+	var out *C.mpflags_text
+	status = C.mpflags_client_explain(n.client, (*C.char)(unsafe.Pointer(unsafe.StringData(flag))), C.size_t(len(flag)),
+		user, &out, &failure)
+	if err := failed(status, failure); err != nil {
+		return "", err
+	}
+	defer C.mpflags_text_free(out)
+	return text(C.mpflags_text_view(out)), nil
+}
+
 // next waits for an item. Neither an item nor an error: none came in time, or it is of a kind not known here.
 func (n native) next(ms uint32) (Item, error) {
 	var failure *C.mpflags_error

@@ -1,0 +1,26 @@
+package mpflags
+
+import "encoding/json"
+
+// Explain tells how a flag comes to what it gives for user, as JSON for people and tools: the step that decided, the
+// subject, each rollout's bucket against its percentage, the rule with the value of each part, the split's table, and
+// the outcome. It reports no exposure, and costs many times what an evaluation does.
+//
+// It fails with [ErrInvalidArgument] for a remote client, for which Mixpanel decides, unless the flag is overridden, and
+// with [ErrInvalidContext] for a context that is not to be had as JSON.
+func (c *Client) Explain(flag string, user Context) (json.RawMessage, error) {
+	body, unfit := appendContext(nil, user)
+	if unfit != nil {
+		return nil, newError(ErrInvalidContext, "the context: "+unfit.Error())
+	}
+	var explanation json.RawMessage
+	err := c.call(func(n native) error {
+		text, err := n.explain(flag, body)
+		explanation = json.RawMessage(text)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return explanation, nil
+}

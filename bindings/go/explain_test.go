@@ -1,0 +1,37 @@
+package mpflags
+
+import (
+	"encoding/json"
+	"errors"
+	"math"
+	"testing"
+)
+
+func TestExplain(t *testing.T) {
+	definitions := `{"flags": [{"key": "f", "context": "distinct_id", "ruleset": {"variants": [{"key": "on", "value": true}],
+		"rollout": [{"rollout_percentage": 1, "runtime_evaluation_rule": {"==": [{"var": "plan"}, "pro"]}}]}}]}`
+	c := client(t, WithReportExposures(false), WithDefinitions(definitions))
+	told, err := c.Explain("f", Context{"distinct_id": "u1", "custom_properties": map[string]any{"plan": "Pro"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var read struct {
+		Step, Variant, Reason string
+		Subject               struct{ Key, Text string }
+		Rollouts              []struct{ Taken, Matches bool }
+	}
+	if err := json.Unmarshal(told, &read); err != nil {
+		t.Fatal(err)
+	}
+	if read.Step != "rollout" || read.Variant != "on" || read.Reason != "TARGETING_MATCH" || read.Subject.Text != "u1" ||
+		len(read.Rollouts) != 1 || !read.Rollouts[0].Taken || !read.Rollouts[0].Matches {
+		t.Errorf("%s", told)
+	}
+	if _, err := c.Explain("f", Context{"score": math.NaN()}); !errors.Is(err, ErrInvalidContext) {
+		t.Error(err)
+	}
+	remote := client(t, WithRemote())
+	if _, err := remote.Explain("f", nil); !errors.Is(err, ErrInvalidArgument) {
+		t.Error(err)
+	}
+}
