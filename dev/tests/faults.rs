@@ -71,7 +71,7 @@ fn status_carries_retry_after_body_and_headers() {
 
 #[test]
 fn delay_delays_and_counts_as_in_flight() {
-    let server = with(Fault { delay_ms: Some(150), ..fault(Kind::Delay) });
+    let server = with(Fault { delay_ms: Some(700), ..fault(Kind::Delay) });
     let start = Instant::now();
     let mut streams: Vec<TcpStream> = (0..3).map(|_| connect(server.addr())).collect();
     streams.iter_mut().for_each(|stream| send(stream, GET, b""));
@@ -79,7 +79,7 @@ fn delay_delays_and_counts_as_in_flight() {
     for stream in &mut streams {
         assert_eq!(receive(stream).text(), DOCUMENT);
     }
-    assert!(start.elapsed() >= Duration::from_millis(150));
+    assert!(start.elapsed() >= Duration::from_millis(700));
     let seen = server.requests();
     assert_eq!((seen.in_flight, seen.in_flight_max, seen.connections_max), (0, 3, 3));
 }

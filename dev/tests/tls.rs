@@ -161,6 +161,7 @@ fn raw_faults_are_sealed_like_the_rest() {
     assert_eq!(TcpStream::connect(server.addr()).unwrap_err().kind(), ErrorKind::ConnectionRefused);
     assert_eq!(control(&server, "POST /__dev/restart", ""), 200);
     server.set_faults(vec![fault(Kind::Hang)]).unwrap();
+    server.clear_requests();
     let mut stream = open(&server, "localhost");
     send(&mut stream, GET, b"");
     assert_eq!(server.wait_requests(1, Duration::from_secs(5)).in_flight, 1);
