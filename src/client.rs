@@ -133,6 +133,11 @@ impl Client {
         self.parts.config.shutdown_timeout
     }
 
+    /// The option `request_timeout_ms`, likewise.
+    pub fn request_timeout(&self) -> Duration {
+        self.parts.config.request_timeout
+    }
+
     /// Whether the client can evaluate. Takes a short lock.
     pub fn state(&self) -> State {
         self.after_fork();

@@ -128,20 +128,13 @@ use pool::{Answer, Pool};
 /// need no definitions.
 pub struct MixpanelProvider {
     client: Arc<Client>,
-    /// Of a client that the provider made itself.
-    own: Option<Own>,
+    /// Whether the provider made the client itself, and ends it.
+    owned: bool,
     /// Replaced in the child of a fork.
     pool: ArcSwap<Pool>,
     metadata: ProviderMetadata,
     /// Why the client could not be started.
     failed: Option<String>,
-}
-
-/// What dropping the provider, and asking, may take.
-#[derive(Clone, Copy)]
-struct Own {
-    shutdown_timeout: Duration,
-    request_timeout: Duration,
 }
 
 /// What threads that were told to end are given in any case.
@@ -166,12 +159,11 @@ impl MixpanelProvider {
 
     /// Makes a provider of a client that the program has made, local or remote. Registering the provider starts it. With
     /// an [`Arc`] the program goes on to own it, and dropping the provider leaves it running; a client handed over whole
-    /// ends with the provider. Time that a remote evaluation waits for a thread does not count towards
-    /// `request_timeout_ms`.
+    /// ends with the provider.
     pub fn from_client(client: impl Into<Arc<Client>>) -> Self {
         MixpanelProvider {
             client: client.into(),
-            own: None,
+            owned: false,
             pool: ArcSwap::from_pointee(Pool::new()),
             metadata: ProviderMetadata::new("mixpanel-provider"),
             failed: None,
@@ -179,9 +171,8 @@ impl MixpanelProvider {
     }
 
     fn new(config: Config) -> Result<Self, Error> {
-        let own = Own { shutdown_timeout: config.shutdown_timeout, request_timeout: config.request_timeout };
         let mut provider = Self::from_client(Client::new(config)?);
-        provider.own = Some(own);
+        provider.owned = true;
         Ok(provider)
     }
 
@@ -227,11 +218,10 @@ impl MixpanelProvider {
     /// Asks Mixpanel, on another thread.
     fn ask(&self, key: &str, json: String, wanted: ValueType) -> impl Future<Output = Answer> + Send + use<> {
         let (client, key, asked) = (self.client.clone(), key.to_owned(), Instant::now());
-        let within = self.own.map(|own| own.request_timeout);
         self.pool().run(move || {
             let mut ask = Ask::new().wanting(wanted);
             // With no time left the client says that it timed out.
-            ask.timeout = within.map(|within| within.saturating_sub(asked.elapsed()));
+            ask.timeout = Some(client.request_timeout().saturating_sub(asked.elapsed()));
             guarded(&client, || client.evaluate_json(&key, &json, ask))
         })
     }
@@ -353,10 +343,10 @@ impl Drop for MixpanelProvider {
             pool.close();
         }
         let mut until = Instant::now();
-        if let Some(own) = self.own {
-            until = deadline(own.shutdown_timeout);
+        if self.owned {
+            until = deadline(self.client.shutdown_timeout());
             // Interrupts the requests that the pool's threads wait for. Nobody is left to tell how it went.
-            let _ = self.client.shutdown(own.shutdown_timeout);
+            let _ = self.client.shutdown(self.client.shutdown_timeout());
         }
         if inherited {
             std::mem::forget(pool);

@@ -75,7 +75,15 @@ fn waiting_for_a_turn_counts() {
     let _beside = beside_others();
     let server = server();
     server.set_faults(vec![Fault::new("/flags", Kind::Hang)]).unwrap();
-    let provider = Arc::new(remote(&server, r#", "request_timeout_ms": 2500"#));
+    for provider in [
+        remote(&server, r#", "request_timeout_ms": 2500"#),
+        MixpanelProvider::from_client(handed_in(&server, r#", "request_timeout_ms": 2500"#)),
+    ] {
+        all_time_out(&Arc::new(provider));
+    }
+}
+
+fn all_time_out(provider: &Arc<MixpanelProvider>) {
     let begun = Instant::now();
     block_on(async {
         let mut evaluations = JoinSet::new();
@@ -154,14 +162,17 @@ fn futures_free_poll<T>(future: impl Future<Output = T>) -> Option<T> {
     }
 }
 
+fn handed_in(server: &Server, options: &str) -> Client {
+    let config = format!(r#"{{"token": "t", "mode": "remote", "api_host": "{}"{options}}}"#, server.url());
+    Client::new(Config::from_json(&config).unwrap()).unwrap()
+}
+
 #[test]
 fn a_client_that_was_handed_in_is_asked_the_same_way() {
     let _beside = beside_others();
     let server = server();
     delay(&server, 100);
-    let config = format!(r#"{{"token": "t", "mode": "remote", "api_host": "{}"}}"#, server.url());
-    let client = Client::new(Config::from_json(&config).unwrap()).unwrap();
-    let provider = Arc::new(MixpanelProvider::from_client(client));
+    let provider = Arc::new(MixpanelProvider::from_client(handed_in(&server, "")));
     block_on(async {
         let mut evaluations = JoinSet::new();
         for n in 0..32 {

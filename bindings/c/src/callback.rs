@@ -14,15 +14,18 @@ use crate::handle;
 use crate::item::mpflags_item;
 use crate::status::{MPFLAGS_NULL_ARGUMENT, mpflags_status};
 
+// C-unwind: an exception of the host, which the header forbids, ends the process where panics are caught. With plain C it
+// would be undefined.
+
 /// Takes an item, which it may use until it returns and does not free. It throws and jumps nowhere.
-pub type mpflags_callback = Option<unsafe extern "C" fn(item: &mpflags_item, user_data: *mut c_void)>;
+pub type mpflags_callback = Option<unsafe extern "C-unwind" fn(item: &mpflags_item, user_data: *mut c_void)>;
 
 /// Ends the use of `user_data`.
-pub type mpflags_drop = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
+pub type mpflags_drop = Option<unsafe extern "C-unwind" fn(user_data: *mut c_void)>;
 
 /// A host's function with what belongs to it.
 struct Host {
-    callback: unsafe extern "C" fn(&mpflags_item, *mut c_void),
+    callback: unsafe extern "C-unwind" fn(&mpflags_item, *mut c_void),
     user_data: *mut c_void,
     drop: mpflags_drop,
     /// Whether `user_data` is ours to drop.
