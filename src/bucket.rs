@@ -36,6 +36,27 @@ impl Hash {
     }
 }
 
+/// Whom a flag buckets. A context that is evaluated many times keeps the state too.
+#[derive(Clone, Copy)]
+pub(crate) struct Subject<'a> {
+    text: &'a str,
+    hash: Option<Hash>,
+}
+
+impl<'a> Subject<'a> {
+    pub(crate) fn new(text: &'a str, hash: Option<Hash>) -> Self {
+        Subject { text, hash }
+    }
+
+    pub(crate) fn text(self) -> &'a str {
+        self.text
+    }
+
+    pub(crate) fn hash(self) -> Hash {
+        self.hash.unwrap_or_else(|| Hash::new().with(self.text))
+    }
+}
+
 /// `hundredth / 100`, rounded once, as the official SDKs divide.
 pub(crate) fn fraction(hundredth: u8) -> f64 {
     f64::from(hundredth) / 100.0

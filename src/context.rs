@@ -10,6 +10,7 @@ use std::ops::Deref;
 use once_cell::race::OnceBox;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
+use crate::bucket::{Hash, Subject};
 use crate::error::{Error, ErrorKind, json_kind, place};
 use crate::identity::Identity;
 use crate::rules::Properties;
@@ -21,8 +22,8 @@ pub(crate) use view::View;
 
 /// What an evaluation asks of a context.
 pub(crate) trait Facts {
-    /// The text of `context[key]` as a subject; nothing where it is unusable.
-    fn subject(&self, key: &str) -> Option<&str>;
+    /// `context[key]` as a subject; nothing where it is unusable.
+    fn subject(&self, key: &str) -> Option<Subject<'_>>;
     /// `context["distinct_id"]`, where it can be a subject.
     fn user(&self) -> Option<&Identity<'_>>;
     /// `context["custom_properties"]`, folded, if it is an object.
@@ -44,14 +45,23 @@ const CUSTOM_PROPERTIES: &str = "custom_properties";
 /// ```
 #[derive(Debug, Default)]
 pub struct Context {
-    /// Sorted; the texts of the keys that can be subjects.
-    subjects: Box<[(Box<str>, Box<str>)]>,
+    /// Sorted by key.
+    subjects: Box<[Named]>,
     user: Option<Identity<'static>>,
     properties: Option<Object<'static>>,
     /// As it came, for Mixpanel to evaluate.
     json: Box<str>,
     /// As the first client with a view sees it.
     seen: OnceBox<(View, Context)>,
+}
+
+/// A top-level value that can be a subject.
+#[derive(Debug)]
+struct Named {
+    key: Box<str>,
+    text: Box<str>,
+    /// Of the text: what a bucket's hash begins with.
+    hash: Hash,
 }
 
 impl Context {
@@ -74,11 +84,13 @@ impl Context {
             }
             same
         });
-        let texts =
-            subjects.iter().filter_map(|(key, s)| Some((key.as_ref().into(), s.text()?.as_ref().into())));
+        let named = subjects.iter().filter_map(|(key, scalar)| {
+            let text: Box<str> = scalar.text()?.as_ref().into();
+            Some(Named { key: key.as_ref().into(), hash: Hash::new().with(&text), text })
+        });
         Ok(Context {
             user: user.map(Identity::into_owned),
-            subjects: texts.collect(),
+            subjects: named.collect(),
             properties: parsed.properties.map(Object::into_owned),
             json: json.into(),
             seen: OnceBox::new(),
@@ -127,9 +139,9 @@ impl Deref for Seen<'_> {
 }
 
 impl Facts for Context {
-    fn subject(&self, key: &str) -> Option<&str> {
-        let at = self.subjects.binary_search_by(|(k, _)| k.as_ref().cmp(key)).ok()?;
-        self.subjects.get(at).map(|(_, text)| text.as_ref())
+    fn subject(&self, key: &str) -> Option<Subject<'_>> {
+        let at = self.subjects.binary_search_by(|named| named.key.as_ref().cmp(key)).ok()?;
+        self.subjects.get(at).map(|named| Subject::new(&named.text, Some(named.hash)))
     }
 
     fn user(&self) -> Option<&Identity<'_>> {
@@ -169,11 +181,9 @@ impl<'a> Glance<'a> {
 
 /// The subject asked for is the flag's own: a glance holds no other, `targetingKey` aside.
 impl Facts for Glance<'_> {
-    fn subject(&self, key: &str) -> Option<&str> {
-        if key == "targetingKey" && self.targeting_key.is_some() {
-            return self.targeting_key.as_deref();
-        }
-        self.subject.as_deref()
+    fn subject(&self, key: &str) -> Option<Subject<'_>> {
+        let targeting_key = self.targeting_key.as_ref().filter(|_| key == "targetingKey");
+        targeting_key.or(self.subject.as_ref()).map(|text| Subject::new(text, None))
     }
 
     fn user(&self) -> Option<&Identity<'_>> {

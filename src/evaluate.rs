@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::bucket::Hash;
+use crate::bucket::{Hash, Subject};
 use crate::context::Facts;
 use crate::definitions::{Choice, Condition, Entry, Flag, FlagSet, Group, Rollout, chosen};
 use crate::outcome::{Assignment, Outcome, Reason};
@@ -55,13 +55,13 @@ pub(crate) fn evaluate_entry<'a>(
             only_targeting_key: facts.subject("targetingKey").is_some(),
         };
     };
-    trace.subject(&flag.context, subject);
+    trace.subject(&flag.context, subject.text());
     assign(flag, subject, facts, trace).map_or(Outcome::NoRolloutMatch, Outcome::Variant)
 }
 
 fn assign<'a>(
     flag: &'a Arc<Flag>,
-    subject: &str,
+    subject: Subject<'_>,
     facts: &impl Facts,
     trace: &mut impl Trace,
 ) -> Option<Assignment<'a>> {
@@ -109,13 +109,13 @@ fn holds(condition: &Condition, facts: &impl Facts) -> bool {
 
 /// The hash of subject and flag key, made when the first salt needs it: many flags never do.
 pub(crate) struct Keyed<'a> {
-    subject: &'a str,
+    subject: Subject<'a>,
     key: &'a str,
     state: Option<Hash>,
 }
 
 impl<'a> Keyed<'a> {
-    fn new(subject: &'a str, key: &'a str) -> Self {
+    fn new(subject: Subject<'a>, key: &'a str) -> Self {
         Keyed { subject, key, state: None }
     }
 
@@ -125,6 +125,6 @@ impl<'a> Keyed<'a> {
     }
 
     pub(crate) fn get(&mut self) -> Hash {
-        *self.state.get_or_insert_with(|| Hash::new().with(self.subject).with(self.key))
+        *self.state.get_or_insert_with(|| self.subject.hash().with(self.key))
     }
 }

@@ -20,6 +20,11 @@ impl Evaluations {
         Evaluations { items: Vec::new(), user, wanted, failure: None }
     }
 
+    /// Makes room for `count` more at once.
+    pub(crate) fn reserve(&mut self, count: usize) {
+        self.items.reserve_exact(count);
+    }
+
     /// The next one in order of key.
     pub(crate) fn add(&mut self, key: &str, outcome: &Outcome<'_>) {
         self.items.push(Evaluation::new(key, outcome, self.wanted, self.user.as_ref()));

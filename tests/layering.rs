@@ -22,7 +22,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("value", &[]),
     ("variant", &[]),
     ("rules", &["identity", "value"]),
-    ("context", &["error", "identity", "rules", "value", "variant"]),
+    ("context", &["bucket", "error", "identity", "rules", "value", "variant"]),
     ("definitions", &["bucket", "error", "outcome", "rules", "value", "variant"]),
     ("outcome", &["definitions", "event", "variant"]),
     ("evaluate", &["bucket", "context", "definitions", "outcome"]),

@@ -139,7 +139,9 @@ impl Client {
         } else {
             match &current.flags {
                 Some(set) => {
-                    set.iter().for_each(|(key, entry)| all.add(key, &evaluate_entry(entry, context, &mut ())))
+                    all.reserve(set.iter().len());
+                    set.iter()
+                        .for_each(|(key, entry)| all.add(key, &evaluate_entry(entry, context, &mut ())));
                 }
                 None => all.fail(&Outcome::Unavailable(&current.unavailable)),
             }
