@@ -463,7 +463,7 @@ fn shutdown_interrupts_a_wait_and_a_request() {
 fn the_initialisation_time() {
     let server = serve(&one("1"));
     server.set_faults(vec![status(500)]).unwrap();
-    let client = started(&server, r#""init_timeout_ms": 100"#);
+    let client = started(&server, r#""init_timeout_ms": 1500"#);
     let items = items_until(&client, State::Error);
     assert_eq!(message_of(&items), "HTTP 500");
     let evaluation = client.evaluate("f", &user(), Ask::new());
