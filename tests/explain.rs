@@ -59,11 +59,11 @@ fn written_by_hand() {
     println!("explain: {} cases", file.cases.len());
 }
 
-/// The README shows one of the cases.
+/// docs/evaluation.md shows one of the cases.
 #[test]
-fn readme() {
-    let readme = include_str!("../README.md");
-    let (_, rest) = readme.split_once("<!-- explain: ").unwrap();
+fn page() {
+    let page = include_str!("../docs/evaluation.md");
+    let (_, rest) = page.split_once("<!-- explain: ").unwrap();
     let (name, rest) = rest.split_once(" -->\n```json\n").unwrap();
     let shown: Value = serde_json::from_str(rest.split_once("```").unwrap().0).unwrap();
     let file: Value = serde_json::from_str(include_str!("explain.json")).unwrap();
