@@ -1,13 +1,4 @@
 //! Every option: what is taken, and what a wrong value is told. Messages are tested verbatim.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a test fails by a panic, in its helpers too, and says what it ran"
-)]
 
 use mpflags::{Client, Config, ErrorKind, OPTIONS};
 
@@ -210,7 +201,7 @@ fn nothing_secret_is_printed() {
 /// The README's options table says what [`OPTIONS`] says.
 #[test]
 fn readme() {
-    let readme = include_str!("../README.md");
+    let readme = include_str!("../../README.md");
     for option in OPTIONS {
         let row =
             format!("| `{}` | {} | {} | {} |", option.key, option.allowed, option.default, option.effect);
