@@ -35,7 +35,7 @@ def binding(name, target="conformance"):
 
 CARGO = ["cargo", "test", "-j2", "-q"]
 COMMANDS = {
-    "Rust": [[*CARGO, "-p", "mpflags", "--test", "conformance", "--test", "provider"]],
+    "Rust": [[*CARGO, "-p", "mpflags", "--test", "engine", "conformance::"], [*CARGO, "-p", "mpflags", "--test", "client", "provider::"]],
     "Rust provider": [[*CARGO, "-p", "mpflags", "--features", "openfeature", "--test", "openfeature_provider"]],
     "C": [[*CARGO, "-p", "mpflags-c", "--test", "conformance"]],
     "C++": [binding("cpp")],

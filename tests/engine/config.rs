@@ -1,13 +1,4 @@
 //! Every option: what is taken, and what a wrong value is told. Messages are tested verbatim.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a test fails by a panic, in its helpers too, and says what it ran"
-)]
 
 use std::fs;
 use std::path::Path;
@@ -210,7 +201,7 @@ fn nothing_secret_is_printed() {
     assert!(!printed.contains("T0KEN") && !printed.contains("S3CRET"), "{printed}");
 }
 
-/// docs/configuration.md is made from [`OPTIONS`]: `MPFLAGS_UPDATE=1 cargo test` writes it.
+/// docs/configuration.md is made from [`OPTIONS`]: `MPFLAGS_UPDATE=1 cargo test --test engine` writes it.
 #[test]
 fn page() {
     let mut page = CONFIGURATION.to_owned();
@@ -227,7 +218,7 @@ fn page() {
 const CONFIGURATION: &str = "\
 # Configuration
 
-<!-- Generated from src/config/options.rs by tests/config.rs: `MPFLAGS_UPDATE=1 cargo test` writes it. -->
+<!-- Generated from src/config/options.rs by tests/engine/config.rs: `MPFLAGS_UPDATE=1 cargo test --test engine` writes it. -->
 
 The configuration is one JSON object. It is checked strictly: an unknown key, a wrong type or a value out of range is an
 error that names the key and what is allowed. Durations are integers in milliseconds. null means the default.
