@@ -181,7 +181,7 @@ LAYERS = {
     "config": {"errors"},
     "context": {"abi", "errors"},
     "items": {"_native", "abi", "errors"},
-    "pool": {"errors"},
+    "pool": {"abi", "errors"},
     "client": {"_native", "abi", "config", "context", "errors", "items", "pool", "variants"},
     # The provider for its type only.
     "lifecycle": {"abi", "openfeature"},

@@ -24,6 +24,7 @@ from .abi import (
     STATES,
     Item,
     Outcome,
+    Uncopied,
     loads,
     name_of,
 )
@@ -206,36 +207,53 @@ def version() -> str:
     return text(LIB.version()) or ""
 
 
-class _Handle(c_void_p):
-    """Owns what a pointer points to. A call holds a reference while it runs, so nothing is freed under it."""
+class _Handle(Uncopied):
+    """Owns what `pointer` points to, and frees it once, with its last reference.
+
+    Not a class of ctypes: those can be made from each other's bytes and numbers, and every such copy would free, too. What
+    passes `pointer` to the library keeps the handle meanwhile, so that nothing is freed under a call.
+    """
+
+    __slots__ = ("__weakref__", "pointer")
+
+    def __init__(self, address: int | None = None) -> None:
+        self.pointer = c_void_p(address)
+
+
+def _end(handle: _Handle, free: Any) -> None:
+    # One that was never initialised has no pointer.
+    pointer = getattr(handle, "pointer", None)
+    if pointer:
+        address, pointer.value = pointer.value, None
+        free(address)
 
 
 class ClientHandle(_Handle):
-    def __del__(self, _free: Any = LIB.client_free) -> None:
-        if self.value:
-            _free(self)
-            self.value = None
+    __slots__ = ()
+
+    def __del__(self, _end: Any = _end, _free: Any = LIB.client_free) -> None:
+        _end(self, _free)
 
 
 class ContextHandle(_Handle):
-    def __del__(self, _free: Any = LIB.context_free) -> None:
-        if self.value:
-            _free(self)
-            self.value = None
+    __slots__ = ()
+
+    def __del__(self, _end: Any = _end, _free: Any = LIB.context_free) -> None:
+        _end(self, _free)
 
 
 class EvaluationsHandle(_Handle):
-    def __del__(self, _free: Any = LIB.evaluations_free) -> None:
-        if self.value:
-            _free(self)
-            self.value = None
+    __slots__ = ()
+
+    def __del__(self, _end: Any = _end, _free: Any = LIB.evaluations_free) -> None:
+        _end(self, _free)
 
 
 class EvaluationHandle(_Handle):
-    def __del__(self, _free: Any = LIB.evaluation_free) -> None:
-        if self.value:
-            _free(self)
-            self.value = None
+    __slots__ = ()
+
+    def __del__(self, _end: Any = _end, _free: Any = LIB.evaluation_free) -> None:
+        _end(self, _free)
 
 
 def _outcome(evaluation: Any) -> Outcome:
@@ -253,29 +271,29 @@ def _outcome(evaluation: Any) -> Outcome:
     )
 
 
-class Evaluations:
+class Evaluations(Uncopied):
     """What every flag gave for one context. Kept as long as somebody may report one of them as shown."""
 
-    __slots__ = ("_handle", "failure", "message")
+    __slots__ = ("__weakref__", "_handle", "failure", "message")
 
     def __init__(self, handle: EvaluationsHandle) -> None:
         self._handle = handle
-        code = LIB.evaluations_failure(handle)
+        code = LIB.evaluations_failure(handle.pointer)
         self.failure = ERROR_CODES[code] if 0 <= code < len(ERROR_CODES) else "GENERAL"
-        self.message = text(LIB.evaluations_message(handle))
+        self.message = text(LIB.evaluations_message(handle.pointer))
 
     def answers(self) -> list[int]:
         """The answers, in order of key; 0 where there is none."""
-        count = LIB.evaluations_count(self._handle)
-        return LIB.evaluations_answers(self._handle)[:count] if count else []
+        count = LIB.evaluations_count(self._handle.pointer)
+        return LIB.evaluations_answers(self._handle.pointer)[:count] if count else []
 
     def outcome(self, index: int) -> Outcome:
-        return _outcome(LIB.evaluations_at(self._handle, index))
+        return _outcome(LIB.evaluations_at(self._handle.pointer, index))
 
 
 def _context(encoded: bytes) -> ContextHandle:
     context = ContextHandle()
-    _call(LIB.context_new_json, encoded, len(encoded), byref(context))
+    _call(LIB.context_new_json, encoded, len(encoded), byref(context.pointer))
     return context
 
 
@@ -290,43 +308,48 @@ def _read_text(function: Any, *arguments: Any) -> dict[str, Any]:
         LIB.text_free(out)
 
 
-class NativeClient:
+class NativeClient(Uncopied):
     """One client of the library. Usable from any thread; freed with its last reference."""
 
     def __init__(self, config: bytes) -> None:
         self.handle = ClientHandle()
-        _call(LIB.client_new, config, len(config), byref(self.handle))
+        _call(LIB.client_new, config, len(config), byref(self.handle.pointer))
 
     def start(self) -> None:
-        _call(LIB.client_start, self.handle)
+        _call(LIB.client_start, self.handle.pointer)
 
     def wait_ready(self, timeout_ms: int) -> None:
-        _call(LIB.client_wait_ready, self.handle, timeout_ms)
+        _call(LIB.client_wait_ready, self.handle.pointer, timeout_ms)
 
     def state(self) -> str:
-        return name_of(STATES, LIB.client_state(self.handle))
+        return name_of(STATES, LIB.client_state(self.handle.pointer))
 
     def shutdown(self, timeout_ms: int) -> int:
         undelivered = c_uint64()
-        _call(LIB.client_shutdown, self.handle, timeout_ms, byref(undelivered))
+        _call(LIB.client_shutdown, self.handle.pointer, timeout_ms, byref(undelivered))
         return undelivered.value
 
     def flush(self, timeout_ms: int) -> int:
         undelivered = c_uint64()
-        _call(LIB.client_flush, self.handle, timeout_ms, byref(undelivered))
+        _call(LIB.client_flush, self.handle.pointer, timeout_ms, byref(undelivered))
         return undelivered.value
 
     def packed(self) -> Callable[[bytes, bytes, c_uint32], int]:
         """The one crossing of a local evaluation: key, context and `ask`, to a number that `resolve` reads."""
-        return functools.partial(LIB.client_evaluate_packed_z, self.handle)
+        crossing = functools.partial(LIB.client_evaluate_packed_z, self.handle.pointer)
+        # A call keeps the crossing, and that the client.
+        crossing.owner = self.handle  # type: ignore[attr-defined]
+        return crossing
 
     def resolve(self, key: bytes, number: int) -> Outcome | None:
         """What a packed number stands for. None when the flag has another definition by now: evaluate again.
 
         Consumes the number if it is a pointer: it is resolved once.
         """
-        evaluation = EvaluationHandle(LIB.client_answer(self.handle, key, len(key), number) if number & 1 else number)
-        return _outcome(evaluation) if evaluation.value else None
+        evaluation = EvaluationHandle(
+            LIB.client_answer(self.handle.pointer, key, len(key), number) if number & 1 else number
+        )
+        return _outcome(evaluation.pointer) if evaluation.pointer else None
 
     def evaluate(
         self, key: bytes, context: bytes, ask: c_uint32, timeout_ms: int, waits: bool
@@ -334,7 +357,7 @@ class NativeClient:
         evaluation = EvaluationHandle()
         _call(
             LIB.client_evaluate_encoded if waits else LIB.evaluate_local,
-            self.handle,
+            self.handle.pointer,
             key,
             len(key),
             context,
@@ -343,35 +366,36 @@ class NativeClient:
             ask.value & 0xFF,
             ask.value >> 8,
             timeout_ms,
-            byref(evaluation),
+            byref(evaluation.pointer),
         )
-        return _outcome(evaluation), evaluation
+        return _outcome(evaluation.pointer), evaluation
 
     def evaluate_all(self, context: bytes, timeout_ms: int, waits: bool) -> Evaluations:
         parsed = _context(context)
         evaluations = EvaluationsHandle()
         function = LIB.client_evaluate_all if waits else LIB.evaluate_all_local
-        _call(function, self.handle, parsed, 0, timeout_ms, byref(evaluations))
+        _call(function, self.handle.pointer, parsed.pointer, 0, timeout_ms, byref(evaluations.pointer))
         return Evaluations(evaluations)
 
     def track_shown(self, shown: EvaluationHandle | Evaluations, key: bytes) -> None:
         """Reports an evaluation, or the one of flag `key` among many, as shown."""
         if isinstance(shown, Evaluations):
-            evaluation = LIB.evaluations_find(shown._handle, key, len(key))
-            _call(LIB.client_track_exposure, self.handle, evaluation)
+            evaluation = LIB.evaluations_find(shown._handle.pointer, key, len(key))
+            _call(LIB.client_track_exposure, self.handle.pointer, evaluation)
         else:
-            _call(LIB.client_track_exposure, self.handle, shown)
+            _call(LIB.client_track_exposure, self.handle.pointer, shown.pointer)
 
     def statistics(self) -> dict[str, Any]:
-        return _read_text(LIB.client_statistics, self.handle)
+        return _read_text(LIB.client_statistics, self.handle.pointer)
 
     def explain(self, key: bytes, context: bytes) -> dict[str, Any]:
-        return _read_text(LIB.client_explain, self.handle, key, len(key), _context(context))
+        parsed = _context(context)
+        return _read_text(LIB.client_explain, self.handle.pointer, key, len(key), parsed.pointer)
 
     def track(self, event: bytes, distinct_id: bytes, properties: bytes) -> None:
         _call(
             LIB.client_track,
-            self.handle,
+            self.handle.pointer,
             event,
             len(event),
             distinct_id,
@@ -383,7 +407,7 @@ class NativeClient:
     def people_update(self, operation: bytes, distinct_id: bytes, value: bytes) -> None:
         _call(
             LIB.client_people_update,
-            self.handle,
+            self.handle.pointer,
             operation,
             len(operation),
             distinct_id,
@@ -393,16 +417,16 @@ class NativeClient:
         )
 
     def set_override(self, key: bytes, value: bytes) -> None:
-        _call(LIB.client_set_override, self.handle, key, len(key), value, len(value))
+        _call(LIB.client_set_override, self.handle.pointer, key, len(key), value, len(value))
 
     def clear_override(self, key: bytes) -> None:
-        _call(LIB.client_clear_override, self.handle, key, len(key))
+        _call(LIB.client_clear_override, self.handle.pointer, key, len(key))
 
     def next(self, timeout_ms: int) -> Item | None:
         """The next item, None when none came in time. Raises `Closed` when the client is shut down."""
         out = c_void_p()
         try:
-            _call(LIB.client_next, self.handle, timeout_ms, byref(out))
+            _call(LIB.client_next, self.handle.pointer, timeout_ms, byref(out))
         except Timeout:
             return None
         try:

@@ -51,6 +51,21 @@ def asking(value_type: int, quiet: bool = False) -> c_uint32:
     return c_uint32(value_type | (NO_EXPOSURE << 8 if quiet else 0))
 
 
+class Uncopied:
+    """Base of what owns memory, threads or connections: a second owner would free or end them twice.
+
+    `copy`, `deepcopy`, `pickle` and `multiprocessing` get a TypeError, and what they were given is unharmed.
+    """
+
+    __slots__ = ()
+    _instead = "share this one instead"
+
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            f"{type(self).__name__} can be neither copied nor pickled: it owns memory or threads of the library; {self._instead}"
+        )
+
+
 class Record:
     """Equal to what holds the same. (`dataclasses` and `typing` take longer to import than all this package.)"""
 

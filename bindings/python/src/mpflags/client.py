@@ -10,7 +10,7 @@ import time
 import weakref
 
 from ._native import NativeClient
-from .abi import ANY, DISABLED, NO_MATCH, Outcome, asking
+from .abi import ANY, DISABLED, NO_MATCH, Outcome, Uncopied, asking
 from .config import INIT_TIMEOUT_MS, SHUTDOWN_TIMEOUT_MS, FlagsConfig, LocalFlagsConfig, RemoteFlagsConfig, configured
 from .context import Context, encode_exactly, encode_value, fastest, known_key
 from .context import flag_key as encoded_key
@@ -52,12 +52,17 @@ _GRACE = 1.0
 _clients: weakref.WeakSet[Client] = weakref.WeakSet()
 
 
-class Client:
+class Client(Uncopied):
     """Evaluates the flags of one Mixpanel project. Usable from any thread.
 
     `Client.local` and `Client.remote` make one; it opens no connection before it is started. As a context manager it
-    starts, waits for the first definitions, and shuts down.
+    starts, waits for the first definitions, and shuts down. It can be neither copied nor pickled: threads share one, and
+    another process makes one from the token and the configuration.
     """
+
+    _instead = (
+        "share it between threads; make another one from the token and the configuration in another process instead"
+    )
 
     def __init__(self, config: FlagsConfig, token: str | None = None) -> None:
         self._native = NativeClient(config.to_json(token))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import weakref
 
+from .abi import Uncopied
 from .errors import MpflagsError
 
 TYPE_CHECKING = False
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 _LONGEST_WAIT_MS = 10_000
 
 
-class Run(threading.Thread):
+class Run(Uncopied, threading.Thread):
     """The thread, from one start of the client to its shutdown."""
 
     def __init__(self, pump: Pump) -> None:
@@ -47,7 +48,7 @@ class Run(threading.Thread):
             self.join(timeout)
 
 
-class Pump:
+class Pump(Uncopied):
     """Pulls the items of one client. Started with it, and ended by its shutdown."""
 
     def __init__(self, native: NativeClient) -> None:

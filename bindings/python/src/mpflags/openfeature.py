@@ -11,7 +11,7 @@ from openfeature.exception import ErrorCode, GeneralError, ProviderNotReadyError
 from openfeature.flag_evaluation import FlagResolutionDetails, Reason
 from openfeature.provider import AbstractProvider, Metadata
 
-from .abi import BOOLEAN, DISABLED, DOUBLE, INT64, NO_MATCH, OBJECT, STRING, Outcome, asking
+from .abi import BOOLEAN, DISABLED, DOUBLE, INT64, NO_MATCH, OBJECT, STRING, Outcome, Uncopied, asking
 from .client import Client
 from .config import LocalFlagsConfig, RemoteFlagsConfig
 from .context import encode_exactly, known_key
@@ -119,11 +119,14 @@ def _details(default: typing.Any, kind: int, outcome: Outcome) -> FlagResolution
     return _prepared(kind, outcome)()
 
 
-class MixpanelProvider(AbstractProvider):
+class MixpanelProvider(Uncopied, AbstractProvider):
     """Evaluates Mixpanel's flags for OpenFeature, local or remote.
 
     `from_local_config` and `from_remote_config` make a client of their own; the constructor takes one that exists.
+    It can be neither copied nor pickled, as the client.
     """
+
+    _instead = Client._instead
 
     def __init__(self, client: Client, mixpanel_instance: Client | None = None) -> None:
         super().__init__()
