@@ -28,7 +28,8 @@ from .abi import (
     loads,
     name_of,
 )
-from .errors import LibraryError, MpflagsError, Timeout, of_status
+from .errors import Closed, LibraryError, MpflagsError, Timeout, of_status
+from .waiting import wait
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,6 +42,9 @@ class Str(ctypes.Structure):
 
     _fields_ = [("ptr", c_void_p), ("len", c_size_t)]
 
+
+# How long a wait may keep a signal's handler waiting, where it cannot be on another thread.
+_SLICE_MS = 200
 
 Callback = ctypes.CFUNCTYPE(None, c_void_p, c_void_p)
 Drop = ctypes.CFUNCTYPE(None, c_void_p)
@@ -319,20 +323,61 @@ class NativeClient(Uncopied):
         _call(LIB.client_start, self.handle.pointer)
 
     def wait_ready(self, timeout_ms: int) -> None:
+        wait(lambda: self._ready(timeout_ms), lambda: self._ready_in_slices(timeout_ms))
+
+    def _ready(self, timeout_ms: int) -> None:
         _call(LIB.client_wait_ready, self.handle.pointer, timeout_ms)
+
+    def _ready_in_slices(self, timeout_ms: int) -> None:
+        while timeout_ms > _SLICE_MS:
+            try:
+                return self._ready(_SLICE_MS)
+            except Timeout:
+                timeout_ms -= _SLICE_MS
+        return self._ready(timeout_ms)
 
     def state(self) -> str:
         return name_of(STATES, LIB.client_state(self.handle.pointer))
 
     def shutdown(self, timeout_ms: int) -> int:
+        """How many events were not delivered. A wait that is interrupted ends as one whose time is over: the events are lost."""
+        try:
+            return wait(lambda: self._end(timeout_ms), lambda: self._end_in_slices(timeout_ms))
+        except MpflagsError:
+            raise
+        except BaseException:
+            # The shutdown that goes on ends with this one, at once.
+            try:
+                self._end(0)
+            except MpflagsError:
+                pass
+            raise
+
+    def _end(self, timeout_ms: int) -> int:
         undelivered = c_uint64()
         _call(LIB.client_shutdown, self.handle.pointer, timeout_ms, byref(undelivered))
         return undelivered.value
 
+    def _end_in_slices(self, timeout_ms: int) -> int:
+        try:
+            self._send_in_slices(timeout_ms)
+        except Closed:
+            pass
+        # What is delivered needs no more time, and what is not has had it.
+        return self._end(min(timeout_ms, _SLICE_MS))
+
     def flush(self, timeout_ms: int) -> int:
+        return wait(lambda: self._send(timeout_ms), lambda: self._send_in_slices(timeout_ms))
+
+    def _send(self, timeout_ms: int) -> int:
         undelivered = c_uint64()
         _call(LIB.client_flush, self.handle.pointer, timeout_ms, byref(undelivered))
         return undelivered.value
+
+    def _send_in_slices(self, timeout_ms: int) -> int:
+        while timeout_ms > _SLICE_MS and self._send(_SLICE_MS):
+            timeout_ms -= _SLICE_MS
+        return self._send(min(timeout_ms, _SLICE_MS))
 
     def packed(self) -> Callable[[bytes, bytes, c_uint32], int]:
         """The one crossing of a local evaluation: key, context and `ask`, to a number that `resolve` reads."""
@@ -355,26 +400,40 @@ class NativeClient(Uncopied):
         self, key: bytes, context: bytes, ask: c_uint32, timeout_ms: int, waits: bool
     ) -> tuple[Outcome, EvaluationHandle]:
         evaluation = EvaluationHandle()
-        _call(
-            LIB.client_evaluate_encoded if waits else LIB.evaluate_local,
-            self.handle.pointer,
-            key,
-            len(key),
-            context,
-            len(context),
-            ENCODING_JSON,
-            ask.value & 0xFF,
-            ask.value >> 8,
-            timeout_ms,
-            byref(evaluation.pointer),
-        )
+
+        def ask_library() -> None:
+            _call(
+                LIB.client_evaluate_encoded if waits else LIB.evaluate_local,
+                self.handle.pointer,
+                key,
+                len(key),
+                context,
+                len(context),
+                ENCODING_JSON,
+                ask.value & 0xFF,
+                ask.value >> 8,
+                timeout_ms,
+                byref(evaluation.pointer),
+            )
+
+        if waits:
+            wait(ask_library)
+        else:
+            ask_library()
         return _outcome(evaluation.pointer), evaluation
 
     def evaluate_all(self, context: bytes, timeout_ms: int, waits: bool) -> Evaluations:
         parsed = _context(context)
         evaluations = EvaluationsHandle()
         function = LIB.client_evaluate_all if waits else LIB.evaluate_all_local
-        _call(function, self.handle.pointer, parsed.pointer, 0, timeout_ms, byref(evaluations.pointer))
+
+        def ask_library() -> None:
+            _call(function, self.handle.pointer, parsed.pointer, 0, timeout_ms, byref(evaluations.pointer))
+
+        if waits:
+            wait(ask_library)
+        else:
+            ask_library()
         return Evaluations(evaluations)
 
     def track_shown(self, shown: EvaluationHandle | Evaluations, key: bytes) -> None:

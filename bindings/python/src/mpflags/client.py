@@ -25,6 +25,7 @@ from .variants import (
     VariantSource,
     fallback_reason,
 )
+from .waiting import in_background
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,13 +42,14 @@ if TYPE_CHECKING:
     _T = TypeVar("_T")
 
 _REPORT, _QUIET = asking(ANY), asking(ANY, quiet=True)
-# So that Ctrl-C ends a wait.
-_SLICE_MS = 200
 # A definition that changes gets new numbers; the old ones are never asked for again.
 _MOST_ANSWERS = 20_000
 _LONGEST_MS = 2**32 - 2
 # What threads may take to end, beyond the time that the library had.
 _GRACE = 1.0
+_GRACE_INTERRUPTED = 0.2
+# A finalizer that has no thread to deliver on blocks somebody who knows nothing of it.
+_LONGEST_BLOCKED_MS = 500
 
 _clients: weakref.WeakSet[Client] = weakref.WeakSet()
 
@@ -123,14 +125,7 @@ class Client(Uncopied):
         """
         if timeout is None:
             timeout = self._config.milliseconds("init_timeout_ms", INIT_TIMEOUT_MS) / 1000
-        deadline = time.monotonic() + timeout
-        while True:
-            left = _milliseconds(deadline - time.monotonic())
-            try:
-                return self._native.wait_ready(min(left, _SLICE_MS))
-            except Timeout:
-                if left <= _SLICE_MS:
-                    raise
+        self._native.wait_ready(_milliseconds(timeout))
 
     def start_polling_for_definitions(self) -> None:
         """Starts, and waits for the first definitions. A failure is logged, and polling goes on."""
@@ -167,8 +162,11 @@ class Client(Uncopied):
         """Whether it evaluates in process."""
         return self._is_local
 
-    def shutdown(self, timeout: float | None = None) -> None:
+    def shutdown(self, timeout: float | None = None) -> int:
         """Delivers what is queued and ends all threads, within `timeout` seconds (`shutdown_timeout_ms`).
+
+        Gives how many events were not delivered; they are lost, and a line in the log says so, with the reason. 0 for a client
+        that is shut down already. Ctrl-C ends it at once, as if the time were over.
 
         May be called twice, from any thread, beside calls that run, and within a running event loop. Evaluations go on with
         the definitions held, without exposures. `start` starts the client again.
@@ -183,14 +181,15 @@ class Client(Uncopied):
                 self.packed = self._native.packed()
             # A start beside this one makes a thread of its own.
             run = self._pump.take()
-        _end(self._native, run, milliseconds)
-        if pool is not None:
-            pool.close(milliseconds / 1000 + _GRACE)
+        return _end(self._native, self._pump, run, pool, milliseconds)
 
     close = shutdown
 
     def flush(self, timeout: float = 5.0) -> int:
-        """Sends what is queued, and waits for it, at most `timeout` seconds. Gives how many events are still queued."""
+        """Sends what is queued, and waits for it, at most `timeout` seconds. Gives how many events are still queued.
+
+        Ctrl-C ends the wait at once, and what is queued stays queued.
+        """
         return self._native.flush(_milliseconds(timeout))
 
     def statistics(self) -> dict[str, Any]:
@@ -216,11 +215,17 @@ class Client(Uncopied):
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        from .pool import Pool  # noqa: PLC0415 - asyncio costs more than this package
+        import asyncio  # noqa: PLC0415 - it costs more than this package
+
+        from .pool import Pool  # noqa: PLC0415
 
         pool = Pool(1)
         try:
             await pool.run(self.shutdown)
+        except asyncio.CancelledError:
+            # As Ctrl-C in `shutdown`: the one that goes on ends with this one, at once.
+            self.shutdown(0)
+            raise
         finally:
             pool.close(_GRACE)
 
@@ -505,17 +510,52 @@ class Client(Uncopied):
             self.packed = first
 
 
-def _end(native: NativeClient, run: Run | None, milliseconds: int) -> None:
+def _end(native: NativeClient, pump: Pump, run: Run | None, pool: Pool | None, milliseconds: int) -> int:
+    grace = _GRACE_INTERRUPTED
     try:
-        native.shutdown(milliseconds)
+        undelivered = _delivered(native, milliseconds)
+        grace = milliseconds / 1000 + _GRACE
+        return undelivered
+    finally:
+        # Interrupted, too: the threads end.
+        if run is not None:
+            run.end(grace)
+        pump.drain()
+        if pool is not None:
+            pool.close(grace)
+
+
+def _delivered(native: NativeClient, milliseconds: int) -> int:
+    try:
+        return native.shutdown(milliseconds)
     except Timeout as error:
         log("warning", str(error))
-    if run is not None:
-        run.end(milliseconds / 1000 + _GRACE)
+        return 0
+
+
+# Clients that nobody holds any more, until they have ended.
+_unheld: dict[threading.Lock, NativeClient] = {}
 
 
 def _end_unheld(native: NativeClient, pump: Pump, milliseconds: int) -> None:
-    _end(native, pump.take(), milliseconds)
+    """The finalizer of a client. It may run wherever the last reference goes, so delivering must not happen there."""
+    run = pump.take()
+    ended = threading.Lock()
+    ended.acquire()
+    _unheld[ended] = native
+
+    def end() -> None:
+        try:
+            _end(native, pump, run, None, milliseconds)
+        finally:
+            _unheld.pop(ended, None)
+            ended.release()
+
+    try:
+        in_background(end)
+    except RuntimeError:
+        milliseconds = min(milliseconds, _LONGEST_BLOCKED_MS)
+        end()
 
 
 def _milliseconds(seconds: float) -> int:
@@ -524,6 +564,8 @@ def _milliseconds(seconds: float) -> int:
 
 
 def _after_fork_in_child() -> None:
+    # Its thread is not here.
+    _unheld.clear()
     for client in list(_clients):
         client._after_fork_in_child()
     # A process of multiprocessing ends with its own finalizers and without those of the interpreter. They can be registered
@@ -536,9 +578,17 @@ def _after_fork_in_child() -> None:
 def _at_exit() -> None:
     """Delivers what clients that nobody shut down have queued. All of them share the time of the most patient one."""
     clients = list(_clients)
-    deadline = time.monotonic() + max((client._shutdown_ms for client in clients), default=0) / 1000
-    for client in clients:
-        client.shutdown(min(client._shutdown_ms / 1000, max(0.0, deadline - time.monotonic())))
+    deadline = time.monotonic() + max((client._shutdown_ms for client in clients), default=SHUTDOWN_TIMEOUT_MS) / 1000
+    try:
+        for client in clients:
+            client.shutdown(min(client._shutdown_ms / 1000, max(0.0, deadline - time.monotonic())))
+        for ended in list(_unheld):
+            ended.acquire(timeout=max(0.0, deadline - time.monotonic()))
+    except BaseException:
+        # Ctrl-C: nothing more is delivered, and nothing is left half done.
+        for client in clients:
+            client.shutdown(0)
+        raise
 
 
 if hasattr(os, "register_at_fork"):

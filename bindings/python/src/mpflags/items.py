@@ -81,6 +81,15 @@ class Pump(Uncopied):
                 self._hand_out(item)
             wait = self._tick()
 
+    def drain(self) -> None:
+        """Hands out what waits, once the client is shut down and the thread has ended: the lines that say what was lost."""
+        try:
+            while (item := self._native.next(0)) is not None:
+                self._hand_out(item)
+        except MpflagsError:
+            # Closed: that was all.
+            pass
+
     def _watching(self) -> Watcher | None:
         # Read once: another thread may take it away.
         watcher = self.watcher
