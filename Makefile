@@ -121,7 +121,7 @@ sanitizers: need-cc need-cxx release
 	@$(MAKE) --no-print-directory -C packaging sanitizers $(call WITH,packaging)
 
 conformance: need-python need-go need-cxx release
-	@$(PYTHON) tests/conformance.py --readme
+	@$(PYTHON) tests/conformance.py --page
 
 # LONG=1: a million evaluations and more.
 differential: need-python release

@@ -1,13 +1,4 @@
 //! 300,000 answers of the official Python SDK, reproduced. `tests/oracle/README.md` tells how they were made.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a test fails by a panic, in its helpers too, and says what it ran"
-)]
 
 use std::fs;
 use std::path::Path;

@@ -1,20 +1,10 @@
 //! Explanations: ten written by hand, and every vector's, which says what its evaluation says and shows why.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    reason = "a test fails by a panic, in its helpers too, and says what it ran"
-)]
 
-mod support;
-
+use crate::support::{Vector, document, text_of, vectors};
 use mpflags::{Ask, Client, Config, Context, ErrorKind};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
-use support::{Vector, document, text_of, vectors};
 
 fn client(definitions: &str, overrides: &str) -> Client {
     let config = format!(
@@ -33,7 +23,7 @@ struct Written {
     want: Value,
 }
 
-/// `tests/explain.json` holds one definitions document, overrides, and what is told of each flag, written by hand.
+/// `explain.json` holds one definitions document, overrides, and what is told of each flag, written by hand.
 #[test]
 fn written_by_hand() {
     #[derive(Deserialize)]
@@ -59,11 +49,11 @@ fn written_by_hand() {
     println!("explain: {} cases", file.cases.len());
 }
 
-/// The README shows one of the cases.
+/// docs/evaluation.md shows one of the cases.
 #[test]
-fn readme() {
-    let readme = include_str!("../README.md");
-    let (_, rest) = readme.split_once("<!-- explain: ").unwrap();
+fn page() {
+    let page = include_str!("../../docs/evaluation.md");
+    let (_, rest) = page.split_once("<!-- explain: ").unwrap();
     let (name, rest) = rest.split_once(" -->\n```json\n").unwrap();
     let shown: Value = serde_json::from_str(rest.split_once("```").unwrap().0).unwrap();
     let file: Value = serde_json::from_str(include_str!("explain.json")).unwrap();

@@ -1,5 +1,4 @@
 //! What a context must be, and what one is told that is not. Messages are tested verbatim; none quotes a value.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by a panic")]
 
 use mpflags::{Ask, Client, Config, Context, ErrorCode, ErrorKind};
 

@@ -1,14 +1,5 @@
 //! The client against a real server that fails in every way a server can: after each fault, what still evaluates, in
 //! which state, which items tell of it, and how it heals.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a test fails by a panic, in its helpers too, and says what it ran"
-)]
 
 use std::fs;
 use std::io::Write;
