@@ -12,7 +12,19 @@ import weakref
 from ._native import NativeClient
 from .abi import ANY, DISABLED, NO_MATCH, Outcome, Uncopied, asking
 from .config import INIT_TIMEOUT_MS, SHUTDOWN_TIMEOUT_MS, FlagsConfig, LocalFlagsConfig, RemoteFlagsConfig, configured
-from .context import Context, encode_exactly, encode_value, fastest, known_key
+from .context import (
+    Context,
+    encode_exactly,
+    encode_value,
+    event_properties,
+    fastest,
+    identity,
+    json_argument,
+    known_key,
+    message_of,
+    name,
+    usable,
+)
 from .context import flag_key as encoded_key
 from .errors import InvalidArgument, InvalidContext, MpflagsError, SystemFailure, Timeout
 from .items import Pump, log
@@ -44,6 +56,7 @@ if TYPE_CHECKING:
 _REPORT, _QUIET = asking(ANY), asking(ANY, quiet=True)
 # A definition that changes gets new numbers; the old ones are never asked for again.
 _MOST_ANSWERS = 20_000
+_MOST_NOTED = 100
 _LONGEST_MS = 2**32 - 2
 # What threads may take to end, beyond the time that the library had.
 _GRACE = 1.0
@@ -72,6 +85,8 @@ class Client(Uncopied):
         self._is_local = config.mode == "local"
         self._source = VariantSource.LOCAL if self._is_local else VariantSource.REMOTE
         self._answers: dict[int, Prepared] = {}
+        # Attributes of contexts that were logged as unusable.
+        self._noted: dict[str, object] = {}
         self._pump = Pump(self._native)
         self._pool: Pool | None = None
         self._started = self._ended = self._is_child = False
@@ -255,9 +270,8 @@ class Client(Uncopied):
                 if number == DISABLED:
                     return fallback_value.as_fallback(FLAG_DISABLED)
                 outcome = self.resolve(key, encoded, ask, number)
-                if outcome.error_code == "INVALID_CONTEXT" and not isinstance(context, Context):
-                    # The library says where in the text; this says which key.
-                    encode_exactly(context)
+                if outcome.error_code == "INVALID_CONTEXT":
+                    raise self.invalid_context(context, outcome.message)
                 if not outcome.has_value:
                     return fallback_value.as_fallback(fallback_reason(outcome))
                 prepared = self._remember(outcome)
@@ -376,16 +390,23 @@ class Client(Uncopied):
         """Takes back an override, one of the configuration too."""
         self._native.clear_override(encoded_key(flag_key))
 
-    def track(self, distinct_id: str, event_name: str, properties: Attributes | None = None) -> None:
-        """Queues an event, as `mixpanel.Mixpanel.track` sends one. Raises `InvalidArgument`, `QueueFull` and `Closed`."""
-        self._resume()
-        self._native.track(event_name.encode(), str(distinct_id).encode(), encode_exactly(properties or {}))
+    def track(self, distinct_id: str | int, event_name: str, properties: Attributes | None = None) -> None:
+        """Queues an event, as `mixpanel.Mixpanel.track` sends one.
 
-    def people_update(self, distinct_id: str, operation: str, value: Any) -> None:
+        `distinct_id` is a string, or an integer, which goes as its text; `""` where the properties have a `$device_id`. A `time`
+        among the properties is a number, seconds or milliseconds since 1970, or a `datetime`: one without a time zone is in
+        local time.
+
+        Raises `InvalidArgument`, which names what is wrong, `QueueFull` and `Closed`.
+        """
+        self._resume()
+        self._native.track(name("event_name", event_name), identity(distinct_id), event_properties(properties))
+
+    def people_update(self, distinct_id: str | int, operation: str, value: Any) -> None:
         """Queues a profile update: `$set`, `$set_once`, `$add`, `$append`, `$union` or `$remove` with a dict, `$unset` with
         a list of names, `$delete` with None. Raises `InvalidArgument`, `QueueFull` and `Closed`."""
         self._resume()
-        self._native.people_update(operation.encode(), str(distinct_id).encode(), encode_value(value))
+        self._native.people_update(name("operation", operation), identity(distinct_id), json_argument("value", value))
 
     # -- for this package
 
@@ -432,8 +453,68 @@ class Client(Uncopied):
 
     def _encoded(self, context: Attributes | Context) -> bytes:
         if isinstance(context, Context):
+            if context.unusable:
+                self._note_unusable(context.unusable)
+                if not self._is_local:
+                    raise InvalidContext(message_of(*context.unusable[0]))
             return context.encoded
-        return self.encode(context) if self._is_local else encode_exactly(context)
+        if self._is_local:
+            try:
+                return self.encode(context)
+            except InvalidContext:
+                pass
+        return self.encode_with_care(context)
+
+    def encode_with_care(self, context: Attributes) -> bytes:
+        """A context that `encode` does not take: what cannot be sent spoils only flags that read it. Of a remote client all of
+        it is sent, so it must be possible to send all of it; that raises `InvalidContext`. Either is logged, once for each
+        attribute: an evaluation does not raise, and `is_enabled` gives no reason."""
+        try:
+            if not self._is_local:
+                return encode_exactly(context)
+            encoded, unusable = usable(context)
+        except InvalidContext as error:
+            try:
+                self._note_unusable(usable(context)[1])
+            except InvalidContext:
+                self._note(str(error), f"{error}. Every flag gives its default")
+            raise
+        self._note_unusable(unusable)
+        return encoded
+
+    def invalid_context(self, context: Attributes | Context, message: str | None) -> InvalidContext:
+        """For an outcome: the library says where in the text, this says what is wrong there."""
+        kept = isinstance(context, Context)
+        found = context.unusable if isinstance(context, Context) else usable(context)[1]
+        if not found:
+            return InvalidContext(message or "the context cannot be read")
+        said = (message or "").lower()
+        named = [entry for entry in found if entry[0] and entry[0].lower() in said]
+        chosen = max(named, key=lambda entry: len(entry[0]), default=found[0])
+        if chosen is found[0] and not kept:
+            try:
+                encode_exactly(context)  # type: ignore[arg-type]
+            except InvalidContext as error:
+                return error
+        return InvalidContext(message_of(*chosen))
+
+    def _note_unusable(self, unusable: list[tuple[str, str]]) -> None:
+        effect = "Flags that read it give their default" if self._is_local else "Every flag gives its default"
+        for path, why in unusable:
+            within = path.removeprefix("custom_properties.")
+            attribute = path[: len(path) - len(within)] + within.split(".")[0].split("[")[0]
+            self._note(attribute, f"{message_of(path, why)}. {effect}; this is logged once for each attribute")
+
+    def _note(self, what: str, line: str) -> None:
+        """Logs a line the first time."""
+        noted = self._noted
+        if what not in noted and len(noted) <= _MOST_NOTED:
+            mine = object()
+            if noted.setdefault(what, mine) is mine:
+                log(
+                    "warning",
+                    line if len(noted) <= _MOST_NOTED else "More attributes cannot be sent, which are not logged",
+                )
 
     def _asked(self, key: bytes, encoded: bytes, ask: Ask, fallback: SelectedVariant) -> SelectedVariant:
         self._resume()
@@ -471,7 +552,7 @@ class Client(Uncopied):
         # A variant that this client did not give, or gives no more: an event like any other.
         attributes = context.attributes if isinstance(context, Context) else context
         distinct_id = attributes.get("distinct_id")
-        if not distinct_id:
+        if distinct_id is None or distinct_id == "":
             raise InvalidContext("the context has no distinct_id")
         properties = {
             "Experiment name": key.decode(),
@@ -483,7 +564,7 @@ class Client(Uncopied):
             "$is_qa_tester": variant.is_qa_tester,
         }
         told = {name: value for name, value in properties.items() if value is not None}
-        self._native.track(b"$experiment_started", str(distinct_id).encode(), encode_value(told))
+        self._native.track(b"$experiment_started", identity(distinct_id), encode_value(told))
 
     def _resume(self) -> None:
         """Before what is not a local evaluation: Mixpanel's remote interface has no call that starts it, and in the child of
