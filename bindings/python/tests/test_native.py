@@ -39,6 +39,7 @@ WAITS = {
     "client_new",
     "client_start",
     "client_wait_ready",
+    "client_refresh",
     "client_shutdown",
     "client_free",
     "client_evaluate_all",

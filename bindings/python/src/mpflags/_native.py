@@ -62,6 +62,7 @@ FUNCTIONS: tuple[tuple[str, Any, tuple[Any, ...], bool], ...] = (
     ("client_new", c_int32, (*_TEXT, _OUT, _OUT), True),
     ("client_start", c_int32, (c_void_p, _OUT), True),
     ("client_wait_ready", c_int32, (c_void_p, c_uint32, _OUT), True),
+    ("client_refresh", c_int32, (c_void_p, c_uint32, _OUT), True),
     ("client_state", c_int32, (c_void_p,), False),
     ("client_shutdown", c_int32, (c_void_p, c_uint32, POINTER(c_uint64), _OUT), True),
     ("client_free", None, (c_void_p,), True),
@@ -335,6 +336,9 @@ class NativeClient(Uncopied):
             except Timeout:
                 timeout_ms -= _SLICE_MS
         return self._ready(timeout_ms)
+
+    def refresh(self, timeout_ms: int) -> None:
+        wait(lambda: _call(LIB.client_refresh, self.handle.pointer, timeout_ms))
 
     def state(self) -> str:
         return name_of(STATES, LIB.client_state(self.handle.pointer))

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 #: `MPFLAGS_ABI_VERSION` and `MPFLAGS_ABI_REVISION` of the header that this package was written for.
 ABI_VERSION = 0
-ABI_REVISION = 2
+ABI_REVISION = 3
 
 ANY, BOOLEAN, STRING, INT64, DOUBLE, OBJECT = range(6)
 NO_EXPOSURE = 1

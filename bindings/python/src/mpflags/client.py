@@ -16,13 +16,13 @@ from .context import (
     Context,
     encode_exactly,
     encode_value,
+    encoded_name,
     event_properties,
     fastest,
     identity,
     json_argument,
     known_key,
     message_of,
-    name,
     usable,
 )
 from .context import flag_key as encoded_key
@@ -58,6 +58,8 @@ _REPORT, _QUIET = asking(ANY), asking(ANY, quiet=True)
 _MOST_ANSWERS = 20_000
 _MOST_NOTED = 100
 _LONGEST_MS = 2**32 - 2
+# Instead of a time: as long as the client's own option says.
+_CONFIGURED = 2**32 - 1
 # What threads may take to end, beyond the time that the library had.
 _GRACE = 1.0
 _GRACE_INTERRUPTED = 0.2
@@ -89,7 +91,7 @@ class Client(Uncopied):
         self._noted: dict[str, object] = {}
         self._pump = Pump(self._native)
         self._pool: Pool | None = None
-        self._started = self._ended = self._is_child = False
+        self._started = self._ended = self._is_child = self._polled = False
         self._lock = threading.Lock()
         self._shutdown_ms = config.milliseconds("shutdown_timeout_ms", SHUTDOWN_TIMEOUT_MS)
         #: What a local evaluation does: encodes the context, and crosses once. For this package.
@@ -142,14 +144,45 @@ class Client(Uncopied):
             timeout = self._config.milliseconds("init_timeout_ms", INIT_TIMEOUT_MS) / 1000
         self._native.wait_ready(_milliseconds(timeout))
 
+    def refresh(self, timeout: float | None = None) -> None:
+        """Fetches the definitions now, with polling or without, and waits until that fetch has ended.
+
+        For a function that is frozen between its calls, and for a job that wants the newest flags once. Takes at most `timeout`
+        seconds (`request_timeout_in_seconds`); 0 starts the fetch and does not wait. Threads that wait at the same time share
+        one fetch. A remote client holds no definitions: for it this does nothing.
+
+        Raises `BackendError`, `CredentialsRefused`, `Timeout`, `Closed`, and `InvalidArgument` before `start`; the definitions
+        held stay in service.
+        """
+        self._resume()
+        self._native.refresh(_CONFIGURED if timeout is None else _milliseconds(timeout))
+
+    async def arefresh(self, timeout: float | None = None) -> None:
+        """`refresh`, without blocking the loop."""
+        if self._ended or not self._is_local:
+            # Neither waits.
+            self.refresh(timeout)
+        else:
+            await self._in_pool(lambda: self.refresh(timeout))
+
     def start_polling_for_definitions(self) -> None:
-        """Starts, and waits for the first definitions. A failure is logged, and polling goes on."""
+        """Starts, and waits for the first definitions. Called again it fetches again, and waits for that, as Mixpanel's does.
+
+        Takes at most `init_timeout_ms`. A failure is logged, and polling goes on.
+        """
+        with self._lock:
+            again = self._started and (self._polled or self.are_flags_ready())
+            self._polled = True
         self.start()
-        if self._is_local:
-            try:
+        if not self._is_local:
+            return
+        try:
+            if again:
+                self.refresh(self._config.milliseconds("init_timeout_ms", INIT_TIMEOUT_MS) / 1000)
+            else:
                 self.wait_ready()
-            except MpflagsError as error:
-                log("warning", f"no definitions yet: {error}")
+        except MpflagsError as error:
+            log("warning", f"{'definitions were not fetched again' if again else 'no definitions yet'}: {error}")
 
     def stop_polling_for_definitions(self) -> None:
         """Does nothing: polling ends with `shutdown`, which delivers the exposures too."""
@@ -189,7 +222,7 @@ class Client(Uncopied):
         milliseconds = self._shutdown_ms if timeout is None else _milliseconds(timeout)
         with self._lock:
             pool, self._pool = self._pool, None
-            self._started, self._ended = False, True
+            self._started, self._ended, self._polled = False, True, False
             if self._is_child:
                 # Shut down before its first call: that one starts nothing.
                 self._is_child = False
@@ -400,13 +433,15 @@ class Client(Uncopied):
         Raises `InvalidArgument`, which names what is wrong, `QueueFull` and `Closed`.
         """
         self._resume()
-        self._native.track(name("event_name", event_name), identity(distinct_id), event_properties(properties))
+        self._native.track(encoded_name("event_name", event_name), identity(distinct_id), event_properties(properties))
 
     def people_update(self, distinct_id: str | int, operation: str, value: Any) -> None:
         """Queues a profile update: `$set`, `$set_once`, `$add`, `$append`, `$union` or `$remove` with a dict, `$unset` with
         a list of names, `$delete` with None. Raises `InvalidArgument`, `QueueFull` and `Closed`."""
         self._resume()
-        self._native.people_update(name("operation", operation), identity(distinct_id), json_argument("value", value))
+        self._native.people_update(
+            encoded_name("operation", operation), identity(distinct_id), json_argument("value", value)
+        )
 
     # -- for this package
 

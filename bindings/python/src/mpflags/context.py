@@ -281,14 +281,17 @@ class _Walk:
             return self._refuse(path, f"reading a value of type {type(value).__name__} raised {type(error).__name__}")
         return self.plain(converted, path, depth + 1)
 
-    def _object(self, value: Attributes, path: str, depth: int) -> dict[str, Any]:
+    def _object(self, value: Attributes, path: str, depth: int) -> Any:
         plain: dict[str, Any] = {}
         # What flags read by name: what is too deep within one spoils that one.
         of_attributes = self.found is not None and path in ("", "custom_properties")
         for key, item in value.items():
             name = self._key(key, path)
             if name is None:
-                continue
+                if of_attributes:
+                    # No flag can read it.
+                    continue
+                return UNUSABLE
             inner = f"{path}.{name}" if path else name
             if not of_attributes:
                 plain[name] = self.plain(item, inner, depth + 1)
@@ -303,7 +306,7 @@ class _Walk:
         return plain
 
     def _key(self, key: Any, path: str) -> str | None:
-        """A key as `json.dumps` has it. None for one that there is none for: no flag can read what is under it."""
+        """A key as `json.dumps` has it. None for one that there is none for."""
         if isinstance(key, str):
             text = str.__str__(key)
             try:
@@ -351,30 +354,26 @@ def _without_unusable(value: Any) -> Any:
 
 
 def identity(distinct_id: Any) -> bytes:
-    """The user of an event. A number that is whole goes as its text, as it does in a context, and so does a UUID."""
+    """The user of an event. An integer goes as its text, as it does in a context, and so does a UUID."""
     value = distinct_id
-    try:
-        if isinstance(value, (_loaded("enum", "Enum"), _loaded("uuid", "UUID"), _loaded("numpy", "generic"))):
-            value = _convert(value)
-        if isinstance(value, str):
-            return str.__str__(value).encode()
-        if isinstance(value, int) and not isinstance(value, bool):
-            return int.__repr__(value).encode()
-    except (TypeError, ValueError):
-        # A lone surrogate, or an integer of thousands of digits.
-        pass
     if value is None:
-        raise InvalidArgument("distinct_id: expected a string, got None: an event needs its user")
-    raise InvalidArgument(
-        f"distinct_id: expected a string or an integer, got {'a value' if isinstance(value, (str, int)) else 'one'} of type"
-        f" {type(distinct_id).__name__}"
-    )
-
-
-def name(parameter: str, value: Any) -> bytes:
-    """A name that is a parameter of a call."""
+        raise InvalidArgument("distinct_id: expected a string, got None: an event needs a user")
+    if isinstance(value, (_loaded("enum", "Enum"), _loaded("uuid", "UUID"), _loaded("numpy", "generic"))):
+        try:
+            value = _convert(value)
+        except (TypeError, ValueError):
+            pass
+    if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() <= _MOST_BITS:
+        return int.__repr__(value).encode()
     if not isinstance(value, str):
-        raise InvalidArgument(f"{parameter}: expected a string, got one of type {type(value).__name__}")
+        raise InvalidArgument(f"distinct_id: expected a string or an integer, got a {type(distinct_id).__name__}")
+    return encoded_name("distinct_id", value)
+
+
+def encoded_name(parameter: str, value: Any) -> bytes:
+    """A parameter of a call that is a string."""
+    if not isinstance(value, str):
+        raise InvalidArgument(f"{parameter}: expected a string, got a {type(value).__name__}")
     try:
         return str.__str__(value).encode()
     except UnicodeEncodeError:

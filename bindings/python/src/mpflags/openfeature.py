@@ -14,8 +14,8 @@ from openfeature.provider import AbstractProvider, Metadata
 from .abi import BOOLEAN, DISABLED, DOUBLE, INT64, NO_MATCH, OBJECT, STRING, Outcome, Uncopied, asking
 from .client import Client
 from .config import LocalFlagsConfig, RemoteFlagsConfig
-from .context import known_key
 from .context import flag_key as encoded_key
+from .context import known_key
 from .errors import CredentialsRefused, InvalidArgument, InvalidContext, MpflagsError, Timeout
 from .items import log
 from .lifecycle import Lifecycle
