@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import functools
 import os
 import sys
 import threading
@@ -22,7 +23,6 @@ from .context import (
     identity,
     json_argument,
     known_key,
-    message_of,
     usable,
 )
 from .context import flag_key as encoded_key
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeAlias, TypeVar
 
     from .config import ServiceAccountCredentials
-    from .context import Attributes
+    from .context import Attributes, Unusable
     from .items import Listener, Run, Watcher
     from .pool import Pool
 
@@ -90,6 +90,7 @@ class Client(Uncopied):
         # Attributes of contexts that were logged as unusable.
         self._noted: dict[str, object] = {}
         self._pump = Pump(self._native)
+        self._pump.is_noted = functools.partial(_is_noted, self._noted)
         self._pool: Pool | None = None
         self._started = self._ended = self._is_child = self._polled = False
         self._lock = threading.Lock()
@@ -491,7 +492,7 @@ class Client(Uncopied):
             if context.unusable:
                 self._note_unusable(context.unusable)
                 if not self._is_local:
-                    raise InvalidContext(message_of(*context.unusable[0]))
+                    raise InvalidContext(str(context.unusable[0]))
             return context.encoded
         if self._is_local:
             try:
@@ -524,21 +525,19 @@ class Client(Uncopied):
         if not found:
             return InvalidContext(message or "the context cannot be read")
         said = (message or "").lower()
-        named = [entry for entry in found if entry[0] and entry[0].lower() in said]
-        chosen = max(named, key=lambda entry: len(entry[0]), default=found[0])
+        named = [each for each in found if each.path and each.path.lower() in said]
+        chosen = max(named, key=lambda each: len(each.path), default=found[0])
         if chosen is found[0] and not kept:
             try:
                 encode_exactly(context)  # type: ignore[arg-type]
             except InvalidContext as error:
                 return error
-        return InvalidContext(message_of(*chosen))
+        return InvalidContext(str(chosen))
 
-    def _note_unusable(self, unusable: list[tuple[str, str]]) -> None:
+    def _note_unusable(self, unusable: list[Unusable]) -> None:
         effect = "Flags that read it give their default" if self._is_local else "Every flag gives its default"
-        for path, why in unusable:
-            within = path.removeprefix("custom_properties.")
-            attribute = path[: len(path) - len(within)] + within.split(".")[0].split("[")[0]
-            self._note(attribute, f"{message_of(path, why)}. {effect}; this is logged once for each attribute")
+        for each in unusable:
+            self._note(each.attribute.lower(), f"{each}. {effect}; this is logged once for each attribute")
 
     def _note(self, what: str, line: str) -> None:
         """Logs a line the first time."""
@@ -672,6 +671,12 @@ def _end_unheld(native: NativeClient, pump: Pump, milliseconds: int) -> None:
     except RuntimeError:
         milliseconds = min(milliseconds, _LONGEST_BLOCKED_MS)
         end()
+
+
+def _is_noted(noted: dict[str, object], line: str) -> bool:
+    """Whether it is the library's line about an attribute that the client has logged, and knows more of."""
+    before, _, rest = line.partition("context: attribute `")
+    return not before and rest.partition("` cannot be used")[0].lower() in noted
 
 
 def _milliseconds(seconds: float) -> int:

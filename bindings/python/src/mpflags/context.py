@@ -191,8 +191,22 @@ def encode_exactly(attributes: Attributes) -> bytes:
     return _encoded(_mapping(attributes), _Walk())
 
 
-def usable(attributes: Attributes) -> tuple[bytes, list[tuple[str, str]]]:
-    """The same with `UNUSABLE` where a value cannot be sent, and the path of each such value with what is wrong with it.
+class Unusable:
+    """A value of a context that cannot be sent: the attribute that it is in, its path, and what is wrong with it."""
+
+    __slots__ = ("attribute", "path", "why")
+
+    def __init__(self, attribute: str, path: str, why: str) -> None:
+        self.attribute = attribute
+        self.path = path
+        self.why = why
+
+    def __str__(self) -> str:
+        return f"attribute {self.path!r}: {self.why}" if self.path else f"the context: {self.why}"
+
+
+def usable(attributes: Attributes) -> tuple[bytes, list[Unusable]]:
+    """The same with `UNUSABLE` where a value cannot be sent, and these values.
 
     Raises `InvalidContext` when nothing can be sent at all.
     """
@@ -223,11 +237,6 @@ def encode_value(value: Any, name: str = "value") -> bytes:
     return stdlib_dumps(_Walk().plain(value, name, 1))
 
 
-def message_of(path: str, why: str) -> str:
-    """What is said of a value that cannot be sent."""
-    return f"attribute {path!r}: {why}" if path else f"the context: {why}"
-
-
 class _TooDeep(InvalidContext):
     pass
 
@@ -235,15 +244,17 @@ class _TooDeep(InvalidContext):
 class _Walk:
     """Makes plain JSON of values. With a list it goes on after what cannot be sent, and notes it there."""
 
-    __slots__ = ("found",)
+    __slots__ = ("_attribute", "found")
 
-    def __init__(self, found: list[tuple[str, str]] | None = None) -> None:
+    def __init__(self, found: list[Unusable] | None = None) -> None:
         self.found = found
+        self._attribute = ""
 
     def _refuse(self, path: str, why: str) -> Any:
+        unusable = Unusable(self._attribute, path, why)
         if self.found is None:
-            raise InvalidContext(message_of(path, why))
-        self.found.append((path, why))
+            raise InvalidContext(str(unusable))
+        self.found.append(unusable)
         return UNUSABLE
 
     def plain(self, value: Any, path: str, depth: int) -> Any:
@@ -265,7 +276,7 @@ class _Walk:
                 return self._refuse(path, "a number that is not finite")
             return int(value) if value.is_integer() else value
         if depth > _DEEPEST:
-            raise _TooDeep(message_of(f"{path[:80]}…", _DEPTH))
+            raise _TooDeep(str(Unusable("", f"{path[:80]}…", _DEPTH)))
         # Nothing below is this package's alone: a class of the program's may raise what it likes.
         try:
             if isinstance(value, Mapping):
@@ -298,11 +309,14 @@ class _Walk:
                 continue
             assert self.found is not None
             before = len(self.found)
+            self._attribute = inner
             try:
                 plain[name] = self.plain(item, inner, depth + 1)
             except (_TooDeep, RecursionError):
                 del self.found[before:]
+                self._attribute = inner
                 plain[name] = self._refuse(inner, _DEPTH)
+            self._attribute = path
         return plain
 
     def _key(self, key: Any, path: str) -> str | None:
@@ -330,7 +344,7 @@ _DEPTH = f"more than {_DEEPEST} levels, or it contains itself"
 class Context:
     """A context that is encoded once, for programs that evaluate many flags for it. Later changes do not reach it.
 
-    What cannot be sent, as a set, spoils only flags that read it; `unusable` has the path of each such value, and what is wrong
+    What cannot be sent, as a set, spoils only flags that read it; `unusable` has each such value with its path and what is wrong
     with it. Raises `InvalidContext` for what is not a mapping. Can be copied and pickled.
     """
 

@@ -57,6 +57,8 @@ class Pump(Uncopied):
         self.listeners: list[Listener] = []
         # Weak: the thread must not keep a provider alive that nobody uses any more.
         self.watcher: weakref.ref[Watcher] | None = None
+        #: Whether a line was logged already, in words of the binding's.
+        self.is_noted: Callable[[str], bool] | None = None
 
     def start(self) -> None:
         if self._run is None or not self._run.is_alive():
@@ -108,7 +110,8 @@ class Pump(Uncopied):
 
     def _hand_out(self, item: Item) -> None:
         if item.kind == "log":
-            log(item.level, item.message)
+            if self.is_noted is None or not self.is_noted(item.message):
+                log(item.level, item.message)
             return
         watcher = self._watching()
         listeners = [*self.listeners, *([watcher.take] if watcher is not None else [])]
