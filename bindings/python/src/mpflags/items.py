@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import weakref
 
+from .abi import Uncopied
 from .errors import MpflagsError
 
 TYPE_CHECKING = False
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 _LONGEST_WAIT_MS = 10_000
 
 
-class Run(threading.Thread):
+class Run(Uncopied, threading.Thread):
     """The thread, from one start of the client to its shutdown."""
 
     def __init__(self, pump: Pump) -> None:
@@ -47,7 +48,7 @@ class Run(threading.Thread):
             self.join(timeout)
 
 
-class Pump:
+class Pump(Uncopied):
     """Pulls the items of one client. Started with it, and ended by its shutdown."""
 
     def __init__(self, native: NativeClient) -> None:
@@ -56,6 +57,8 @@ class Pump:
         self.listeners: list[Listener] = []
         # Weak: the thread must not keep a provider alive that nobody uses any more.
         self.watcher: weakref.ref[Watcher] | None = None
+        #: Whether a line was logged already, in words of the binding's.
+        self.is_noted: Callable[[str], bool] | None = None
 
     def start(self) -> None:
         if self._run is None or not self._run.is_alive():
@@ -80,6 +83,15 @@ class Pump:
                 self._hand_out(item)
             wait = self._tick()
 
+    def drain(self) -> None:
+        """Hands out what waits, once the client is shut down and the thread has ended: the lines that say what was lost."""
+        try:
+            while (item := self._native.next(0)) is not None:
+                self._hand_out(item)
+        except MpflagsError:
+            # Closed: that was all.
+            pass
+
     def _watching(self) -> Watcher | None:
         # Read once: another thread may take it away.
         watcher = self.watcher
@@ -98,7 +110,8 @@ class Pump:
 
     def _hand_out(self, item: Item) -> None:
         if item.kind == "log":
-            log(item.level, item.message)
+            if self.is_noted is None or not self.is_noted(item.message):
+                log(item.level, item.message)
             return
         watcher = self._watching()
         listeners = [*self.listeners, *([watcher.take] if watcher is not None else [])]

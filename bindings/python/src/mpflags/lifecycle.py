@@ -10,6 +10,8 @@ from collections import deque
 
 from openfeature.event import ProviderEventDetails
 
+from .abi import Uncopied
+
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -21,7 +23,7 @@ _HEAD_START = 0.1
 _LOOK_AGAIN_MS = 50
 
 
-class Lifecycle:
+class Lifecycle(Uncopied):
     """Turns items into events. READY and ERROR of `initialize` are the SDK's; what comes after is told here.
 
     `take` and `tick` run on the thread that pulls the items, `initializing` and `end` on the SDK's.
