@@ -1,3 +1,5 @@
+//go:build cgo
+
 package mpflags
 
 import (
@@ -72,7 +74,8 @@ func (c *Client) Object(ctx context.Context, flag string, otherwise any, user Co
 // A local client answers from what it holds and waits for nothing. A remote one asks Mixpanel, within ctx's deadline and
 // request_timeout_ms; when ctx is cancelled it returns at once, and the request goes on to its own deadline.
 func (c *Client) Variant(ctx context.Context, flag string, user Context, ask ...Ask) Variant {
-	defer runtime.KeepAlive(c)
+	own := c.own()
+	defer runtime.KeepAlive(own)
 	asked := uint32(0)
 	for _, a := range ask {
 		asked |= uint32(a)
@@ -84,7 +87,7 @@ func (c *Client) Variant(ctx context.Context, flag string, user Context, ask ...
 		// The library decides what comes before a bad context, an override for one. It gets one that is as bad.
 		body = append(body[:0], '!')
 	}
-	v := c.core.evaluate(ctx, flag, s, body, asked)
+	v := own.core.evaluate(ctx, flag, s, body, asked)
 	if err := v.of.err; unfit != nil && err != nil && err.Code == InvalidContext {
 		v.of = failure(flag, InvalidContext, "the context: "+unfit.Error(), ErrInvalidContext)
 	}
@@ -99,7 +102,7 @@ func (c *core) evaluate(ctx context.Context, flag string, s *scratch, body []byt
 	// No defer: it would cost as much as the counting, and nothing here panics.
 	if !c.calls.enter(s.number) {
 		s.release()
-		return Variant{flag: flag, of: failure(flag, General, errClosed.Error(), errClosed)}
+		return Variant{flag: flag, of: c.closedOutcome(flag)}
 	}
 	v := c.evaluateLocal(flag, body, ask)
 	c.calls.exit(s.number)
@@ -155,7 +158,7 @@ func (c *core) evaluateRemote(ctx context.Context, flag string, s *scratch, body
 		defer s.release()
 		defer c.leavePlace()
 		if !c.calls.enter(s.number) {
-			return errClosed
+			return c.closed()
 		}
 		defer c.calls.exit(s.number)
 		result <- c.slow(flag, body, ask, c.timeLeft(ctx))
@@ -172,8 +175,9 @@ func (c *core) evaluateRemote(ctx context.Context, flag string, s *scratch, body
 //
 // Without definitions or an answer it gives the overrides, and an [*EvaluationError] that tells why.
 func (c *Client) AllVariants(ctx context.Context, user Context) (map[string]Variant, error) {
-	defer runtime.KeepAlive(c)
-	core := c.core
+	own := c.own()
+	defer runtime.KeepAlive(own)
+	core := own.core
 	body, unfit := appendContext(nil, user)
 	if unfit != nil {
 		return nil, failure("", InvalidContext, "the context: "+unfit.Error(), ErrInvalidContext).err
@@ -181,7 +185,7 @@ func (c *Client) AllVariants(ctx context.Context, user Context) (map[string]Vari
 	all := make(chan map[string]Variant, 1)
 	call := func(func() bool) error {
 		if !core.calls.enter(0) {
-			return errClosed
+			return core.closed()
 		}
 		defer core.calls.exit(0)
 		variants := map[string]Variant{}
@@ -249,6 +253,11 @@ func (c *core) timeLeft(ctx context.Context) uint32 {
 		return max(1, milliseconds(min(time.Until(deadline), c.requestTimeout)))
 	}
 	return 0
+}
+
+func (c *core) closedOutcome(flag string) *outcome {
+	err := c.closed()
+	return failure(flag, General, err.Error(), err)
 }
 
 func failure(flag string, code ErrorCode, message string, cause error) *outcome {

@@ -1,3 +1,5 @@
+//go:build cgo
+
 package mpflags
 
 import (
@@ -103,10 +105,11 @@ func (c *Client) Stats() (Statistics, error) {
 
 // call is for calls that are short, and not hot.
 func (c *Client) call(with func(native) error) error {
-	defer runtime.KeepAlive(c)
-	if !c.core.calls.enter(0) {
-		return errClosed
+	own := c.own()
+	defer runtime.KeepAlive(own)
+	if !own.core.calls.enter(0) {
+		return own.core.closed()
 	}
-	defer c.core.calls.exit(0)
-	return with(c.core.native)
+	defer own.core.calls.exit(0)
+	return with(own.core.native)
 }

@@ -1,3 +1,5 @@
+//go:build cgo
+
 package mpflags
 
 import (
@@ -55,14 +57,18 @@ func (EventItem) item()  {}
 // item is told and no log line is written, so it is to be short. It may use the client, but not shut it down. The
 // function that it gives ends that; an item that is being told then still is.
 func (c *Client) OnItem(listen func(Item)) (stop func()) {
+	core := c.own().core
+	if core.unmade {
+		return func() {}
+	}
 	l := &listener{listen}
-	c.core.listening.Lock()
-	defer c.core.listening.Unlock()
-	c.core.setListeners(append(slices.Clone(c.core.currentListeners()), l))
+	core.listening.Lock()
+	defer core.listening.Unlock()
+	core.setListeners(append(slices.Clone(core.currentListeners()), l))
 	return func() {
-		c.core.listening.Lock()
-		defer c.core.listening.Unlock()
-		c.core.setListeners(slices.DeleteFunc(slices.Clone(c.core.currentListeners()), func(other *listener) bool {
+		core.listening.Lock()
+		defer core.listening.Unlock()
+		core.setListeners(slices.DeleteFunc(slices.Clone(core.currentListeners()), func(other *listener) bool {
 			return other == l
 		}))
 	}
@@ -121,7 +127,7 @@ func (c *core) log(line LogItem) {
 }
 
 // Logger is where the client's log lines go.
-func (c *Client) Logger() *slog.Logger { return c.core.currentLogger() }
+func (c *Client) Logger() *slog.Logger { return c.own().core.currentLogger() }
 
 func (c *core) currentLogger() *slog.Logger {
 	if c.logger != nil {

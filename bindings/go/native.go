@@ -153,7 +153,7 @@ func (n native) evaluate(flag string, context []byte, as, options, ms uint32, ke
 
 // takeOutcome reads and frees what packed gave.
 func takeOutcome(packed uint64) *outcome {
-	evaluation := (*C.mpflags_evaluation)(handle(packed))
+	evaluation := (*C.mpflags_evaluation)(fromNumber(packed))
 	defer C.mpflags_evaluation_free(evaluation)
 	return told(evaluation)
 }
@@ -346,8 +346,8 @@ func text(s C.mpflags_str) string {
 	return string(unsafe.Slice((*byte)(unsafe.Pointer(s.ptr)), int(s.len)))
 }
 
-// handle turns the number of a native pointer back into one. The memory is not Go's.
-func handle(number uint64) unsafe.Pointer {
+// fromNumber turns the number of a native pointer back into one. The memory is not Go's.
+func fromNumber(number uint64) unsafe.Pointer {
 	return *(*unsafe.Pointer)(unsafe.Pointer(&number))
 }
 
