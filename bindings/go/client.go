@@ -65,6 +65,9 @@ type core struct {
 	shutdownTimeout time.Duration
 	targetingKeyAs  string
 	unmade          bool
+	// Attributes that were logged because they cannot be used, and how many.
+	unfit       sync.Map
+	unfitLogged atomic.Int32
 	// life holds a token: starting and shutting down exclude each other, and give up waiting with their context.
 	life chan struct{}
 	// The pump that runs, and how to end it. life guards both.

@@ -9,8 +9,11 @@ package openfeature
 
 import (
 	"context"
+	"encoding"
 	"errors"
 	"fmt"
+	"math"
+	"reflect"
 	"strconv"
 	"sync"
 
@@ -142,36 +145,71 @@ func resolve[T any](p *shared, ctx context.Context, flag string, otherwise T, us
 }
 
 // Track sends an event of the context's user, with the attributes of details, and their value if it is not 0. The user
-// is distinct_id; the targeting key is it only where the option targeting_key_as is "distinct_id" and there is none. It
-// never blocks; what cannot be sent is told in the client's log, and that there is no user once.
+// is distinct_id; the targeting key is it only where the option targeting_key_as is "distinct_id" and there is none. An
+// event without a user needs an attribute "$device_id". Track never blocks; what cannot be sent is logged by the client,
+// and that there is no user once.
 func (p *Provider) Track(ctx context.Context, event string, user of.EvaluationContext, details of.TrackingEventDetails) {
 	p.own().track(ctx, event, user, details)
 }
 
 func (p *shared) track(ctx context.Context, event string, user of.EvaluationContext, details of.TrackingEventDetails) {
 	id := user.Attribute("distinct_id")
-	if id == nil && p.client.TargetingKeyAs() == "distinct_id" {
+	if missing(id) && p.client.TargetingKeyAs() == "distinct_id" {
 		id = user.TargetingKey()
-	}
-	if id == nil || id == "" {
-		p.nobody.Do(func() {
-			p.client.Logger().WarnContext(ctx, "events are not tracked for contexts without distinct_id", "library", "mpflags")
-		})
-		return
 	}
 	properties := details.Attributes()
 	if value := details.Value(); value != 0 {
 		properties["value"] = value
 	}
-	if err := p.client.Track(event, identity(id), properties); err != nil {
+	device, _ := properties["$device_id"].(string)
+	if (missing(id) || id == "") && device == "" {
+		p.nobody.Do(func() {
+			p.client.Logger().WarnContext(ctx, "events are not tracked for contexts without distinct_id", "library", "mpflags")
+		})
+		return
+	}
+	distinctID, err := identity(id)
+	if err == nil {
+		err = p.client.Track(event, distinctID, properties)
+	}
+	if err != nil {
 		p.client.Logger().WarnContext(ctx, "an event was not tracked", "event", event, "error", err, "library", "mpflags")
 	}
 }
 
-// identity writes a whole float as it is in JSON, from which contexts often come: fmt would write an exponent.
-func identity(id any) string {
-	if number, ok := id.(float64); ok {
-		return strconv.FormatFloat(number, 'f', -1, 64)
+// missing tells whether there is no id: nil or a nil pointer, which are null in the context's JSON.
+func missing(id any) bool {
+	v := reflect.ValueOf(id)
+	return !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil()
+}
+
+// identity writes an id as it is in the context's JSON: fmt would write a whole float with an exponent, and a pointer as
+// an address.
+func identity(id any) (string, error) {
+	if missing(id) {
+		return "", nil
 	}
-	return fmt.Sprint(id)
+	if marshaler, ok := id.(encoding.TextMarshaler); ok {
+		text, err := marshaler.MarshalText()
+		return string(text), err
+	}
+	v := reflect.ValueOf(id)
+	if v.Kind() == reflect.Pointer {
+		return identity(v.Elem().Interface())
+	}
+	switch v.Kind() {
+	case reflect.String:
+		return v.String(), nil
+	case reflect.Bool:
+		return strconv.FormatBool(v.Bool()), nil
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		return strconv.FormatInt(v.Int(), 10), nil
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr:
+		return strconv.FormatUint(v.Uint(), 10), nil
+	case reflect.Float32, reflect.Float64:
+		if number := v.Float(); !math.IsNaN(number) && !math.IsInf(number, 0) {
+			return strconv.FormatFloat(number, 'f', -1, v.Type().Bits()), nil
+		}
+	}
+	return "", fmt.Errorf("distinct_id is a %T, and not a string or a finite number", id)
 }
