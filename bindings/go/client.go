@@ -141,6 +141,7 @@ func (c *core) start(ctx context.Context) error {
 	}
 	if c.stop == nil {
 		c.stop, c.done = make(chan struct{}), make(chan struct{})
+		c.calls.stay() // until the pump ends
 		go c.pump(c.stop, c.done)
 	}
 	return nil
@@ -256,19 +257,22 @@ func (c *core) end(within time.Duration) (uint64, error) {
 	return c.endLocked(limit)
 }
 
+// endLocked shuts the library's client down. What it reports at its end, lost events among it, is passed on before it
+// returns. The caller is in.
 func (c *core) endLocked(limit time.Time) (uint64, error) {
-	if c.stop != nil {
+	lost, err := c.native.shutdown(milliseconds(time.Until(limit)))
+	if c.stop == nil {
+		c.takeRest()
+		return lost, err
+	}
+	// The pump ends when it has taken the last item. A listener that shuts the client down waits for itself, but not for
+	// ever.
+	select {
+	case <-c.done:
+	case <-time.After(max(time.Until(limit), time.Second)):
 		close(c.stop)
 	}
-	lost, err := c.native.shutdown(milliseconds(time.Until(limit)))
-	if c.stop != nil {
-		// A listener that shuts the client down waits for itself, but not for ever.
-		select {
-		case <-c.done:
-		case <-time.After(max(time.Until(limit), 100*time.Millisecond)):
-		}
-		c.stop, c.done = nil, nil
-	}
+	c.stop, c.done = nil, nil
 	return lost, err
 }
 
@@ -290,7 +294,7 @@ func (c *core) close() error {
 	if !c.calls.enter(0) {
 		return c.unmadeError()
 	}
-	// First of all, so that what is started, evaluated or sent beside this is not begun.
+	// First of all, so that what is started, evaluated or sent beside this is not begun. The pump is in already.
 	c.calls.close()
 	lost, err := c.endLocked(limit)
 	c.calls.exit(0)

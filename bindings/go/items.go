@@ -88,38 +88,55 @@ func (c *core) setListeners(listeners []*listener) { c.listeners.Store(&listener
 // pullFor bounds one wait for an item, so that a pump that was told to stop does.
 const pullFor = 1000
 
-// pump pulls items from a start to its shutdown. It holds the core and not the client: a client that nobody holds is
-// collected, and its cleanup ends the pump.
+// pump passes items on from a start until its shutdown has nothing more to report. It holds the core and not the client:
+// a client that nobody holds is collected, and its cleanup ends the pump. It stays in from its start to its end, so that
+// closing the client does not cut off what it reports last.
 func (c *core) pump(stopped <-chan struct{}, done chan<- struct{}) {
 	defer close(done)
+	defer c.calls.exit(0)
 	for {
 		select {
 		case <-stopped:
 			return
 		default:
 		}
-		if !c.calls.enter(0) {
+		if !c.take(pullFor) {
 			return
-		}
-		item, err := c.native.next(pullFor)
-		c.calls.exit(0)
-		if errors.Is(err, ErrClosed) {
-			return
-		}
-		if err != nil {
-			c.log(LogItem{slog.LevelError, "items cannot be taken any more: " + err.Error()})
-			return
-		}
-		if item == nil {
-			continue
-		}
-		if line, ok := item.(LogItem); ok {
-			c.log(line)
-		}
-		for _, listener := range c.currentListeners() {
-			listener.tell(item)
 		}
 	}
+}
+
+// takeRest passes on what a client that has no pump reports at its end.
+func (c *core) takeRest() {
+	for range mostItems {
+		if !c.take(0) {
+			return
+		}
+	}
+}
+
+// mostItems is more than the library keeps.
+const mostItems = 10_000
+
+// take passes the next item on, and tells whether there may be more.
+func (c *core) take(ms uint32) bool {
+	item, err := c.native.next(ms)
+	switch {
+	case errors.Is(err, ErrClosed):
+		return false
+	case err != nil:
+		c.log(LogItem{slog.LevelError, "items cannot be taken any more: " + err.Error()})
+		return false
+	case item == nil:
+		return ms > 0
+	}
+	if line, ok := item.(LogItem); ok {
+		c.log(line)
+	}
+	for _, listener := range c.currentListeners() {
+		listener.tell(item)
+	}
+	return true
 }
 
 func (c *core) log(line LogItem) {

@@ -113,9 +113,9 @@ func (p *shared) returns(s started, err error) error {
 	return nil
 }
 
-// Shutdown shuts down within shutdown_timeout_ms.
+// Shutdown shuts down within shutdown_timeout_ms. How many events were lost, and why, is logged by the client.
 func (p *Provider) Shutdown() {
-	if err := p.ShutdownWithContext(context.Background()); err != nil {
+	if err := p.ShutdownWithContext(context.Background()); err != nil && !errors.Is(err, mpflags.ErrUndelivered) {
 		p.Client().Logger().Warn("shutting the provider down failed", "error", err, "library", "mpflags")
 	}
 }
@@ -153,6 +153,9 @@ func (p *shared) shutdown(ctx context.Context) error {
 		count, err := p.client.Flush(ctx)
 		if errors.Is(err, mpflags.ErrClosed) {
 			return nil // by the program, which delivered then
+		}
+		if err == nil && count > 0 {
+			p.client.Logger().Warn("events are not delivered yet; the program's client goes on with them", "events", count, "library", "mpflags")
 		}
 		return undelivered(count, err)
 	}
