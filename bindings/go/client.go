@@ -176,6 +176,32 @@ func (c *Client) WaitReady(ctx context.Context) error {
 	})
 }
 
+// Refresh fetches the definitions now, whether or not the client polls, and waits until that fetch has ended: as long as
+// ctx lets it, or request_timeout_ms where ctx has no deadline. When ctx is cancelled it returns at once, with ctx's error,
+// and the fetch goes on. Calls that wait at the same time share one fetch. A remote client has nothing to fetch.
+//
+// On failure the definitions held stay in service. It fails with [ErrBackend], [ErrCredentialsRefused], [ErrTimeout], with
+// [ErrInvalidArgument] when the client was never started, and with [ErrClosed].
+func (c *Client) Refresh(ctx context.Context) error {
+	own := c.own()
+	defer runtime.KeepAlive(own)
+	core := own.core
+	left, err := bound(ctx, core.requestTimeout, longest)
+	if err != nil {
+		return err
+	}
+	return waited(ctx, func(func() bool) error {
+		if !core.calls.enter(0) {
+			return core.closed()
+		}
+		defer core.calls.exit(0)
+		return core.native.refresh(max(1, milliseconds(left))) // 0 would not wait
+	})
+}
+
+// longest is the longest time that the library takes: the number after it stands for an option.
+const longest = time.Duration(math.MaxUint32-1) * time.Millisecond
+
 // Remote tells whether Mixpanel decides, see [WithRemote].
 func (c *Client) Remote() bool { return c.own().core.remote != nil }
 
@@ -200,7 +226,7 @@ func (c *Client) Flush(ctx context.Context) (undelivered uint64, err error) {
 	own := c.own()
 	defer runtime.KeepAlive(own)
 	core := own.core
-	left, err := bound(ctx, core.shutdownTimeout, math.MaxInt64)
+	left, err := bound(ctx, core.shutdownTimeout, longest)
 	if err != nil {
 		return 0, err
 	}

@@ -107,7 +107,7 @@ func TestClientThatWasNotMade(t *testing.T) {
 			_, explain := c.Explain("f", user)
 			for what, err := range map[string]error{
 				"Variant": c.Variant(background, "f", user).Err(), "WithoutExposure": c.Variant(background, "f", user, WithoutExposure).Err(),
-				"AllVariants": all, "Flush": flush, "Shutdown": shutdown, "Stats": stats, "Explain": explain, "Start": c.Start(background),
+				"AllVariants": all, "Flush": flush, "Shutdown": shutdown, "Stats": stats, "Explain": explain, "Start": c.Start(background), "Refresh": c.Refresh(background),
 				"WaitReady": c.WaitReady(background), "Close": c.Close(), "Track": c.Track("e", "u", nil), "UpdatePeople": c.UpdatePeople("$set", "u", map[string]any{}),
 				"SetOverride": c.SetOverride("f", true), "ClearOverride": c.ClearOverride("f"), "TrackExposure": c.TrackExposure(Variant{source: &exposable{}}),
 			} {

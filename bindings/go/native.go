@@ -106,6 +106,11 @@ func (n native) waitReady(ms uint32) error {
 	return failed(C.mpflags_client_wait_ready(n.client, C.uint32_t(ms), &failure), failure)
 }
 
+func (n native) refresh(ms uint32) error {
+	var failure *C.mpflags_error
+	return failed(C.mpflags_client_refresh(n.client, C.uint32_t(ms), &failure), failure)
+}
+
 func (n native) state() State { return state(int32(C.mpflags_client_state(n.client))) }
 
 func (n native) shutdown(ms uint32) (uint64, error) {

@@ -244,6 +244,7 @@ TEST(Client, WhatWasMovedFromIsDefined) {
         EXPECT_EQ(thrown([&] { first.shutdown(); }), Status::NullArgument);
     }
     EXPECT_EQ(thrown([&] { first.wait_ready(); }), Status::NullArgument);
+    EXPECT_EQ(thrown([&] { first.refresh(); }), Status::NullArgument);
     EXPECT_EQ(thrown([&] { first.flush(seconds(1)); }), Status::NullArgument);
     EXPECT_EQ(thrown([&] { first.evaluate_all(user); }), Status::NullArgument);
     EXPECT_EQ(thrown([&] { first.evaluate_json("bool", "{}"); }), Status::NullArgument);
@@ -380,6 +381,47 @@ TEST(Client, LostEventsAreReported) {
         if (got == Status::Ok && item.message().find("not delivered") != std::string_view::npos) lines++;
     }
     EXPECT_EQ(lines, 1) << "what waits comes before Closed";
+}
+
+/* Without polling too. The change comes as an item. */
+TEST(Client, RefreshesOnDemand) {
+    const Dev dev;
+    const auto serve = [&dev](int value) {
+        const nlohmann::json flag = {{"key", "number"},
+                                     {"context", "distinct_id"},
+                                     {"ruleset",
+                                      {{"variants", {{{"key", "v"}, {"value", value}, {"split", 1}}}},
+                                       {"rollout", {{{"rollout_percentage", 1}}}}}}};
+        dev.put("/__dev/definitions", nlohmann::json{{"flags", {flag}}}.dump());
+    };
+    serve(1);
+    const Client client(polling(dev).add("enable_polling", false).add("request_timeout_ms", 20000));
+    const Context user({{"distinct_id", "u1"}});
+    EXPECT_EQ(thrown([&] { client.refresh(seconds(20)); }), Status::InvalidArgument) << "never started";
+    client.start();
+    client.wait_ready(seconds(20));
+    for (int value = 2; value < 5; value++) {
+        serve(value);
+        EXPECT_EQ(client.get_int64("number", user, -1), value - 1);
+        if (value == 2) {
+            client.refresh();
+        } else {
+            client.refresh(seconds(20));
+        }
+        EXPECT_EQ(client.get_int64("number", user, -1), value);
+    }
+    mpflags::Item item;
+    std::string changed;
+    while (client.next(item, seconds(0)) == Status::Ok) {
+        if (item.kind() == mpflags::ItemKind::Change) changed = std::string(item.key(0));
+    }
+    EXPECT_EQ(changed, "number");
+    dev.fault({{"path", "/flags/definitions"}, {"kind", "hang"}});
+    EXPECT_EQ(thrown([&] { client.refresh(milliseconds(50)); }), Status::Timeout);
+    dev.fault({{"path", "/flags/definitions"}, {"kind", "status"}, {"status", 401}});
+    EXPECT_EQ(client.get_int64("number", user, -1), 4) << "what is held stays";
+    client.shutdown(seconds(5));
+    EXPECT_EQ(thrown([&] { client.refresh(seconds(5)); }), Status::Closed);
 }
 
 TEST(Client, NamesItself) {

@@ -170,6 +170,11 @@ class Client {
      * Without a time it is init_timeout_ms. */
     void wait_ready(std::chrono::milliseconds timeout) const { wait_until_ready(detail::milliseconds(timeout)); }
     void wait_ready() const { wait_until_ready(MPFLAGS_TIMEOUT_CONFIGURED); }
+    /* Fetches the definitions now, polling or not, and returns when that fetch has ended; 0 starts it and does not wait.
+     * Without a time it is request_timeout_ms. Throws `Backend`, `CredentialsRefused`, `Timeout` or `Closed`, and
+     * `InvalidArgument` before `start` and in a callback; the definitions held stay in service. */
+    void refresh(std::chrono::milliseconds timeout) const { fetch(detail::milliseconds(timeout)); }
+    void refresh() const { fetch(MPFLAGS_TIMEOUT_CONFIGURED); }
     State state() const noexcept { return static_cast<State>(mpflags_client_state(owned_.get())); }
 
     /* Delivers what is enqueued and ends the threads. Gives how many events were lost. Any thread but a callback's.
@@ -345,6 +350,10 @@ class Client {
     void wait_until_ready(std::uint32_t timeout_ms) const {
         mpflags_error* error = nullptr;
         detail::check(mpflags_client_wait_ready(owned_.get(), timeout_ms, &error), error);
+    }
+    void fetch(std::uint32_t timeout_ms) const {
+        mpflags_error* error = nullptr;
+        detail::check(mpflags_client_refresh(owned_.get(), timeout_ms, &error), error);
     }
     std::uint64_t end(std::uint32_t timeout_ms) const {
         std::uint64_t lost = 0;
