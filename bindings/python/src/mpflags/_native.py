@@ -28,6 +28,7 @@ from .abi import (
     name_of,
 )
 from .errors import LibraryError, MpflagsError, Timeout, of_status
+from .host import wait
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -202,6 +203,14 @@ def _call(function: Any, *arguments: Any) -> None:
         raise _fail(status, error)
 
 
+def _wait(timeout_ms: int | None, function: Any, *arguments: Any) -> None:
+    """`_call` of a function that waits, for as long as Mixpanel's answer may take where no time is given."""
+    if timeout_ms == 0:
+        _call(function, *arguments)
+    else:
+        wait(functools.partial(_call, function, *arguments))
+
+
 def version() -> str:
     return text(LIB.version()) or ""
 
@@ -301,19 +310,19 @@ class NativeClient:
         _call(LIB.client_start, self.handle)
 
     def wait_ready(self, timeout_ms: int) -> None:
-        _call(LIB.client_wait_ready, self.handle, timeout_ms)
+        _wait(timeout_ms, LIB.client_wait_ready, self.handle, timeout_ms)
 
     def state(self) -> str:
         return name_of(STATES, LIB.client_state(self.handle))
 
     def shutdown(self, timeout_ms: int) -> int:
         undelivered = c_uint64()
-        _call(LIB.client_shutdown, self.handle, timeout_ms, byref(undelivered))
+        _wait(timeout_ms, LIB.client_shutdown, self.handle, timeout_ms, byref(undelivered))
         return undelivered.value
 
     def flush(self, timeout_ms: int) -> int:
         undelivered = c_uint64()
-        _call(LIB.client_flush, self.handle, timeout_ms, byref(undelivered))
+        _wait(timeout_ms, LIB.client_flush, self.handle, timeout_ms, byref(undelivered))
         return undelivered.value
 
     def packed(self) -> Callable[[bytes, bytes, c_uint32], int]:
@@ -332,7 +341,8 @@ class NativeClient:
         self, key: bytes, context: bytes, ask: c_uint32, timeout_ms: int, waits: bool
     ) -> tuple[Outcome, EvaluationHandle]:
         evaluation = EvaluationHandle()
-        _call(
+        _wait(
+            None if waits else 0,
             LIB.client_evaluate_encoded if waits else LIB.evaluate_local,
             self.handle,
             key,
@@ -351,7 +361,7 @@ class NativeClient:
         parsed = _context(context)
         evaluations = EvaluationsHandle()
         function = LIB.client_evaluate_all if waits else LIB.evaluate_all_local
-        _call(function, self.handle, parsed, 0, timeout_ms, byref(evaluations))
+        _wait(None if waits else 0, function, self.handle, parsed, 0, timeout_ms, byref(evaluations))
         return Evaluations(evaluations)
 
     def track_shown(self, shown: EvaluationHandle | Evaluations, key: bytes) -> None:
@@ -402,7 +412,7 @@ class NativeClient:
         """The next item, None when none came in time. Raises `Closed` when the client is shut down."""
         out = c_void_p()
         try:
-            _call(LIB.client_next, self.handle, timeout_ms, byref(out))
+            _wait(timeout_ms, LIB.client_next, self.handle, timeout_ms, byref(out))
         except Timeout:
             return None
         try:
