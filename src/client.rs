@@ -325,12 +325,14 @@ impl Client {
         if runtime.is_closed() { Err(closed()) } else { report(&runtime.events) }
     }
 
-    /// In the child of a fork: a runtime of its own. One relaxed load otherwise.
-    fn after_fork(&self) {
+    /// In the child of a fork: a runtime of its own, and true. One relaxed load otherwise.
+    fn after_fork(&self) -> bool {
         let now = fork::generation();
-        if self.generation.load(Ordering::Relaxed) != now {
+        let forked = self.generation.load(Ordering::Relaxed) != now;
+        if forked {
             self.rebuild(now);
         }
+        forked
     }
 
     #[cold]

@@ -156,16 +156,30 @@ impl Runtime {
         self.remote.get_or_init(|| Arc::new(parts.settings.connect())).clone()
     }
 
-    /// Starts the threads that there is work for.
+    /// Starts the threads that there is work for: all of them, or, where one is refused, none.
     pub(super) fn start(&self, parts: &Parts, callback: Option<Arc<Callback>>) -> Result<(), Error> {
         self.started.store(true, Ordering::SeqCst);
         // Without polling, one fetch, unless it was made or the configuration brought definitions.
         let polls =
             !parts.config.remote && (parts.config.enable_polling || self.status.peek() != State::Ready);
-        if polls || callback.is_some() {
-            self.poller.get_or_try_init(|| self.start_poller(parts, callback))?;
+        let reporter = self.reporter.get_or_try_init(|| {
+            let reporter = self.start_reporter(parts)?;
+            if polls || callback.is_some() {
+                // Last: its first request is on its way at once.
+                self.poller.get_or_try_init(|| self.start_poller(parts, callback)).inspect_err(|_| {
+                    reporter.interrupt();
+                    reporter.worker.join(Instant::now() + GRACE);
+                })?;
+            }
+            Ok(reporter)
+        });
+        match reporter {
+            Ok(reporter) => self.events.outbox.wake_with(reporter.worker.signal()),
+            Err(error) => {
+                self.started.store(false, Ordering::SeqCst);
+                return Err(error);
+            }
         }
-        self.reporter.get_or_try_init(|| self.start_reporter(parts))?;
         // A shutdown that came in between has not seen the threads.
         if self.is_closed() {
             self.threads().for_each(Thread::interrupt);
@@ -243,8 +257,8 @@ impl Runtime {
             refreshes.close(Error::new(ErrorKind::System, ended.as_str()));
             stream.log(Level::Error, ended);
         };
-        let worker =
-            Worker::spawn("mpflags-poll", move |signal| poller.run(signal), panicked).map_err(no_thread)?;
+        let worker = Worker::spawn("mpflags-poll", move |signal| poller.run(signal), panicked)
+            .map_err(|error| no_thread("mpflags-poll", &error))?;
         if delivers {
             self.stream.wake_on_push(worker.signal());
         }
@@ -265,9 +279,8 @@ impl Runtime {
         let stream = self.stream.clone();
         let panicked =
             move |text| stream.log(Level::Error, format!("sending events ended by a panic: {text}"));
-        let worker =
-            Worker::spawn("mpflags-send", move |signal| reporter.run(signal), panicked).map_err(no_thread)?;
-        self.events.outbox.wake_with(worker.signal());
+        let worker = Worker::spawn("mpflags-send", move |signal| reporter.run(signal), panicked)
+            .map_err(|error| no_thread("mpflags-send", &error))?;
         Ok(Thread { worker, transport })
     }
 
@@ -324,6 +337,8 @@ impl Thread {
     }
 }
 
-fn no_thread(error: std::io::Error) -> Error {
-    Error::new(ErrorKind::System, format!("cannot start a thread: {error}"))
+fn no_thread(name: &str, error: &std::io::Error) -> Error {
+    let message =
+        format!("cannot start the thread {name}: {error}: raise the limit of threads (ulimit -u, pids.max)");
+    Error::new(ErrorKind::System, message)
 }

@@ -363,7 +363,7 @@ def test_letting_go_of_a_client_blocks_nobody(dev, eventually):
     eventually(lambda: dev.requests()["in_flight"])
     dev.heal()
     assert len(mpflags.client._unheld) == 1
-    for native in list(mpflags.client._unheld.values()):
+    for _, native in list(mpflags.client._unheld.values()):
         native.shutdown(0)
     eventually(lambda: not mpflags.client._unheld)
 
@@ -378,7 +378,7 @@ def test_without_a_thread_letting_go_of_a_client_is_bounded(dev, monkeypatch):
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(mpflags.client, "in_background", refuse)
-    monkeypatch.setattr(mpflags.waiting, "in_background", refuse)
+    monkeypatch.setattr(mpflags.host, "in_background", refuse)
     began = time.monotonic()
     del client
     gc.collect()

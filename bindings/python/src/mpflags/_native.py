@@ -29,7 +29,7 @@ from .abi import (
     name_of,
 )
 from .errors import Closed, LibraryError, MpflagsError, Timeout, of_status
-from .waiting import wait
+from .host import wait
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -324,7 +324,10 @@ class NativeClient(Uncopied):
         _call(LIB.client_start, self.handle.pointer)
 
     def wait_ready(self, timeout_ms: int) -> None:
-        wait(lambda: self._ready(timeout_ms), lambda: self._ready_in_slices(timeout_ms))
+        if timeout_ms == 0:
+            self._ready(0)
+        else:
+            wait(lambda: self._ready(timeout_ms), lambda: self._ready_in_slices(timeout_ms))
 
     def _ready(self, timeout_ms: int) -> None:
         _call(LIB.client_wait_ready, self.handle.pointer, timeout_ms)
@@ -371,6 +374,8 @@ class NativeClient(Uncopied):
         return self._end(min(timeout_ms, _SLICE_MS))
 
     def flush(self, timeout_ms: int) -> int:
+        if timeout_ms == 0:
+            return self._send(0)
         return wait(lambda: self._send(timeout_ms), lambda: self._send_in_slices(timeout_ms))
 
     def _send(self, timeout_ms: int) -> int:
@@ -485,11 +490,17 @@ class NativeClient(Uncopied):
     def clear_override(self, key: bytes) -> None:
         _call(LIB.client_clear_override, self.handle.pointer, key, len(key))
 
+    def _next(self, out: c_void_p, timeout_ms: int) -> None:
+        _call(LIB.client_next, self.handle.pointer, timeout_ms, byref(out))
+
     def next(self, timeout_ms: int) -> Item | None:
         """The next item, None when none came in time. Raises `Closed` when the client is shut down."""
         out = c_void_p()
         try:
-            _call(LIB.client_next, self.handle.pointer, timeout_ms, byref(out))
+            if timeout_ms == 0:
+                self._next(out, 0)
+            else:
+                wait(lambda: self._next(out, timeout_ms))
         except Timeout:
             return None
         try:

@@ -27,6 +27,7 @@ from .context import (
 )
 from .context import flag_key as encoded_key
 from .errors import InvalidArgument, InvalidContext, MpflagsError, SystemFailure, Timeout
+from .host import Lock, in_background
 from .items import Pump, log
 from .variants import (
     FLAG_DISABLED,
@@ -37,7 +38,6 @@ from .variants import (
     VariantSource,
     fallback_reason,
 )
-from .waiting import in_background
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,24 +82,26 @@ class Client(Uncopied):
     )
 
     def __init__(self, config: FlagsConfig, token: str | None = None) -> None:
-        self._native = NativeClient(config.to_json(token))
+        self._pid = os.getpid()
+        self._library = NativeClient(config.to_json(token))
         self._config = config
         self._is_local = config.mode == "local"
         self._source = VariantSource.LOCAL if self._is_local else VariantSource.REMOTE
         self._answers: dict[int, Prepared] = {}
         # Attributes of contexts that were logged as unusable.
         self._noted: dict[str, object] = {}
-        self._pump = Pump(self._native)
+        self._pump = Pump(self._library)
         self._pump.is_noted = functools.partial(_is_noted, self._noted)
         self._pool: Pool | None = None
-        self._started = self._ended = self._is_child = self._polled = False
-        self._lock = threading.Lock()
+        self._started = self._ended = self._polled = False
+        # Held for moments: no thread starts, and no greenlet switches, under it.
+        self._lock = Lock()
         self._shutdown_ms = config.milliseconds("shutdown_timeout_ms", SHUTDOWN_TIMEOUT_MS)
         #: What a local evaluation does: encodes the context, and crosses once. For this package.
         self.encode = fastest()
-        self.packed = self._native.packed()
+        self.packed = self._library.packed()
         # Ends the threads of a client that nobody shuts down and nobody holds.
-        self._finalizer = weakref.finalize(self, _end_unheld, self._native, self._pump, self._shutdown_ms)
+        self._finalizer = weakref.finalize(self, _end_unheld, self._library, self._pump, self._shutdown_ms)
         self._finalizer.atexit = False
         _clients.add(self)
 
@@ -130,11 +132,27 @@ class Client(Uncopied):
     # -- life
 
     def start(self) -> None:
-        """Starts the threads, and returns at once. Starting a started client does nothing."""
-        with self._lock:
-            self._native.start()
-            self._pump.start()
-            self._started, self._ended = True, False
+        """Starts the threads, and returns at once. Starting a started client does nothing.
+
+        Raises `SystemFailure` when the process may not start one; then none is left, and the client is as it was.
+        """
+        native = self._native
+        spare = None
+        try:
+            while True:
+                with self._lock:
+                    if spare is not None or self._pump.is_running:
+                        native.start()
+                        if spare is not None and not self._pump.is_running:
+                            self._pump.take_up(spare)
+                            spare = None
+                        self._started, self._ended = True, False
+                        return
+                # First of all, and without the lock: this is what a process can refuse.
+                spare = self._pump.prepare()
+        finally:
+            if spare is not None:
+                spare.end(_GRACE)
 
     def wait_ready(self, timeout: float | None = None) -> None:
         """Waits until there is something to evaluate, at most `timeout` seconds (`init_timeout_ms`).
@@ -171,10 +189,9 @@ class Client(Uncopied):
 
         Takes at most `init_timeout_ms`. A failure is logged, and polling goes on.
         """
-        with self._lock:
-            again = self._started and (self._polled or self.are_flags_ready())
-            self._polled = True
+        again = self._started and (self._polled or self.are_flags_ready())
         self.start()
+        self._polled = True
         if not self._is_local:
             return
         try:
@@ -222,15 +239,14 @@ class Client(Uncopied):
         """
         milliseconds = self._shutdown_ms if timeout is None else _milliseconds(timeout)
         with self._lock:
-            pool, self._pool = self._pool, None
+            # The child of a fork that does this before its first call starts nothing.
             self._started, self._ended, self._polled = False, True, False
-            if self._is_child:
-                # Shut down before its first call: that one starts nothing.
-                self._is_child = False
-                self.packed = self._native.packed()
+        native = self._native
+        with self._lock:
+            pool, self._pool = self._pool, None
             # A start beside this one makes a thread of its own.
             run = self._pump.take()
-        return _end(self._native, self._pump, run, pool, milliseconds)
+        return _end(native, self._pump, run, pool, milliseconds)
 
     close = shutdown
 
@@ -475,6 +491,7 @@ class Client(Uncopied):
 
     async def in_pool(self, work: Callable[[], _T]) -> _T:
         """Evaluates on a thread of the pool where that waits for Mixpanel; else at once."""
+        self._notice_fork()
         return work() if self._ended or self._is_local else await self._in_pool(work)
 
     async def _in_pool(self, work: Callable[[], _T]) -> _T:
@@ -600,29 +617,33 @@ class Client(Uncopied):
         told = {name: value for name, value in properties.items() if value is not None}
         self._native.track(b"$experiment_started", identity(distinct_id), encode_value(told))
 
-    def _resume(self) -> None:
-        """Before what is not a local evaluation: Mixpanel's remote interface has no call that starts it, and in the child of
-        a fork the thread that pulls items is not there."""
-        if self._is_child or not (self._started or self._ended or self._is_local):
-            self._is_child = False
-            self.start()
+    @property
+    def _native(self) -> NativeClient:
+        """The library's client: for everything but a local evaluation whose answer is known, which `packed` does alone."""
+        self._notice_fork()
+        return self._library
 
-    def _after_fork_in_child(self) -> None:
-        # Whoever held the lock, and the threads, are not here.
-        self._lock = threading.Lock()
-        self._pool = None
-        self._pump.take()
+    def _notice_fork(self) -> None:
+        """In the child of a fork the threads of this package are not there, and not every `fork` runs Python's hooks: uWSGI's
+        does not. So the process is compared instead. A local evaluation comes here too, since the first one in a child has
+        no answer that is known."""
+        if self._pid == os.getpid():
+            return
+        with self._lock:
+            if self._pid == os.getpid():
+                return
+            self._pid = os.getpid()
+            self._pool = None
         if self._started:
-            self._is_child = True
-            packed = self._native.packed()
+            try:
+                self.start()
+            except MpflagsError as error:
+                log("error", f"after a fork: {error}")
 
-            def first(key: bytes, context: bytes, ask: Ask) -> int:
-                # The library starts its threads with the child's first call, and so does this. No later call pays for it.
-                self.packed = packed
-                self._resume()
-                return packed(key, context, ask)
-
-            self.packed = first
+    def _resume(self) -> None:
+        """Before what is not a local evaluation: Mixpanel's remote interface has no call that starts it."""
+        if not (self._started or self._ended or self._is_local):
+            self.start()
 
 
 def _end(native: NativeClient, pump: Pump, run: Run | None, pool: Pool | None, milliseconds: int) -> int:
@@ -649,7 +670,7 @@ def _delivered(native: NativeClient, milliseconds: int) -> int:
 
 
 # Clients that nobody holds any more, until they have ended.
-_unheld: dict[threading.Lock, NativeClient] = {}
+_unheld: dict[threading.Lock, tuple[int, NativeClient]] = {}
 
 
 def _end_unheld(native: NativeClient, pump: Pump, milliseconds: int) -> None:
@@ -657,7 +678,7 @@ def _end_unheld(native: NativeClient, pump: Pump, milliseconds: int) -> None:
     run = pump.take()
     ended = threading.Lock()
     ended.acquire()
-    _unheld[ended] = native
+    _unheld[ended] = (os.getpid(), native)
 
     def end() -> None:
         try:
@@ -684,18 +705,6 @@ def _milliseconds(seconds: float) -> int:
     return round(min(seconds * 1000, _LONGEST_MS)) if seconds > 0 else 0
 
 
-def _after_fork_in_child() -> None:
-    # Its thread is not here.
-    _unheld.clear()
-    for client in list(_clients):
-        client._after_fork_in_child()
-    # A process of multiprocessing ends with its own finalizers and without those of the interpreter. They can be registered
-    # when its bootstrap has cleared the parent's.
-    util = sys.modules.get("multiprocessing.util")
-    if util is not None:
-        util.register_after_fork(_at_exit, lambda at_exit: util.Finalize(None, at_exit, exitpriority=0))
-
-
 def _at_exit() -> None:
     """Delivers what clients that nobody shut down have queued. All of them share the time of the most patient one."""
     clients = list(_clients)
@@ -703,8 +712,10 @@ def _at_exit() -> None:
     try:
         for client in clients:
             client.shutdown(min(client._shutdown_ms / 1000, max(0.0, deadline - time.monotonic())))
-        for ended in list(_unheld):
-            ended.acquire(timeout=max(0.0, deadline - time.monotonic()))
+        for ended, (pid, _) in list(_unheld.items()):
+            # What ends in the parent is not waited for in the child of a fork.
+            if pid == os.getpid():
+                ended.acquire(timeout=max(0.0, deadline - time.monotonic()))
     except BaseException:
         # Ctrl-C: nothing more is delivered, and nothing is left half done.
         for client in clients:
@@ -712,6 +723,29 @@ def _at_exit() -> None:
         raise
 
 
+def _end_with_multiprocessing() -> None:
+    """A child of multiprocessing ends with multiprocessing's finalizers and without those of the interpreter."""
+    global _with_multiprocessing
+    util = sys.modules.get("multiprocessing.util")
+    if util is None:
+        return
+    if not _with_multiprocessing:
+        # For the children that begin from now on, this process included if it is one: the finalizers that are there when
+        # a child begins are its parent's, and multiprocessing clears them.
+        _with_multiprocessing = True
+        util.register_after_fork(_at_exit, _finalize)
+    if sys.modules["multiprocessing.process"].parent_process() is not None:
+        _finalize(_at_exit)
+
+
+def _finalize(at_exit: Callable[[], None]) -> None:
+    # Found through `sys.modules` by now.
+    sys.modules["multiprocessing.util"].Finalize(None, at_exit, exitpriority=0)
+
+
+_with_multiprocessing = False
+_end_with_multiprocessing()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
+    # multiprocessing may be imported later than this.
+    os.register_at_fork(after_in_child=_end_with_multiprocessing)
 atexit.register(_at_exit)
