@@ -74,7 +74,7 @@
 /**
  * Grows with every addition to this header.
  */
-#define MPFLAGS_ABI_REVISION 2
+#define MPFLAGS_ABI_REVISION 3
 
 /**
  * No state: the client is NULL, or the item tells of something else.
@@ -105,7 +105,7 @@
 
 /**
  * Instead of a time: as long as the client's own option says, `init_timeout_ms` of `mpflags_client_wait_ready`,
- * `shutdown_timeout_ms` of `mpflags_client_shutdown`.
+ * `request_timeout_ms` of `mpflags_client_refresh`, `shutdown_timeout_ms` of `mpflags_client_shutdown`.
  */
 #define MPFLAGS_TIMEOUT_CONFIGURED UINT32_MAX
 
@@ -578,6 +578,22 @@ mpflags_status mpflags_client_start(const mpflags_client *client,
 mpflags_status mpflags_client_wait_ready(const mpflags_client *client,
                                          uint32_t timeout_ms,
                                          mpflags_error **err);
+
+/**
+ * Fetches the definitions now, whatever `enable_polling` says, and waits until that fetch has ended. 0 starts the fetch
+ * and does not wait; `MPFLAGS_TIMEOUT_CONFIGURED` is `request_timeout_ms`. Callers that wait at the same time share one
+ * fetch, which begins after the call and on a new connection. A pause between retries is cut short; the next poll comes
+ * an interval later. A remote client has nothing to fetch: the call succeeds at once.
+ *
+ * Nothing to free. On failure the definitions held stay in service, and the message has the last fetch's error:
+ * `MPFLAGS_BACKEND` or `MPFLAGS_CREDENTIALS_REFUSED` when the fetch fails, `MPFLAGS_TIMEOUT` when the time has passed,
+ * after which the fetch goes on, `MPFLAGS_CLOSED` when the client is or gets shut down, `MPFLAGS_SYSTEM` when there is
+ * no thread to be had, `MPFLAGS_INVALID_ARGUMENT` before the start, and in a callback unless the time is 0. Any thread.
+ * Sleeps, at most `timeout_ms`; the first call of a client that polls nothing starts a thread.
+ */
+mpflags_status mpflags_client_refresh(const mpflags_client *client,
+                                      uint32_t timeout_ms,
+                                      mpflags_error **err);
 
 /**
  * Tells whether the client can evaluate: one of `MPFLAGS_STATE_*`.
@@ -1130,7 +1146,7 @@ mpflags_status mpflags_client_evaluate_encoded(const mpflags_client *client,
  * definition of the flag, variant, reason and tester mark. As long as the client lives, the same answer means the same
  * value, variant, reason and metadata, which `mpflags_client_answer` tells; whether the value is of the type asked for has
  * been looked at. Any other number but 0 is a pointer to an `mpflags_evaluation`, which the caller frees with
- * `mpflags_evaluation_free`: an error, an override, or an answer of Mixpanel. A failure is 0: misuse (NULL, no UTF-8, an
+ * `mpflags_evaluation_free`: an error, an override, an answer of Mixpanel, or the first call in the child of a fork. A failure is 0: misuse (NULL, no UTF-8, an
  * unknown type or option) or a bug of the library; `mpflags_client_evaluate_encoded` with the same arguments tells which. Any thread. Costs what
  * `mpflags_client_evaluate_encoded` does, without the allocation where there is an answer.
  */

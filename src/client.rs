@@ -19,6 +19,7 @@ use crate::events::Events;
 use crate::fork;
 use crate::outbox::End;
 use crate::poller::{DEFINITIONS_LIMIT, tell_bootstrap};
+use crate::refresh::closed;
 use crate::snapshot::{Overrides, Snapshot};
 use crate::stream::{Callback, Item, Level, Next, State};
 use crate::transport::http::Settings;
@@ -88,7 +89,8 @@ impl Client {
     /// Starts polling and sending, and returns at once. Starting a started client does nothing; one that was shut down
     /// starts anew, without the callback it had and the items that waited.
     ///
-    /// With definitions in the configuration and `enable_polling` off there is nothing to fetch, and nothing polls.
+    /// With definitions in the configuration and `enable_polling` off there is nothing to fetch, and nothing polls until
+    /// [`Client::refresh`] is called.
     ///
     /// Fails with [`ErrorKind::System`] when no thread can be started.
     pub fn start(&self) -> Result<(), Error> {
@@ -121,6 +123,24 @@ impl Client {
             return Err(Error::new(ErrorKind::InvalidArgument, "the client is not started"));
         }
         runtime.status.wait_ready(deadline(timeout))
+    }
+
+    /// Fetches the definitions now, whatever `enable_polling` says, and waits until that fetch has ended, at most
+    /// `timeout`. Zero starts the fetch and does not wait. The next poll comes an interval later.
+    ///
+    /// Callers that wait at the same time share one fetch. It begins after the call and opens a connection for itself: a
+    /// fetch already under way may bring older definitions, and a connection that was kept may have died while the
+    /// process was frozen. A pause between retries is cut short, one that the server asked for too. A remote client has
+    /// nothing to fetch: the call succeeds at once.
+    ///
+    /// On failure the definitions held stay in service. Fails with [`ErrorKind::Backend`] or
+    /// [`ErrorKind::CredentialsRefused`] when the fetch fails, with [`ErrorKind::Timeout`] when `timeout` passes, after
+    /// which the fetch goes on, with [`ErrorKind::Closed`] when the client is or gets shut down, with
+    /// [`ErrorKind::System`] when there is no thread to fetch with, and with [`ErrorKind::InvalidArgument`] before the
+    /// start and in a callback, whose thread is the one that fetches. The message has the last fetch's error.
+    pub fn refresh(&self, timeout: Duration) -> Result<(), Error> {
+        self.after_fork();
+        self.runtime.load_full().refresh(timeout, &self.parts, self.callback())
     }
 
     /// The option `init_timeout_ms`, for a wait that the caller gives no time of its own.
@@ -311,12 +331,14 @@ impl Client {
         if runtime.is_closed() { Err(closed()) } else { report(&runtime.events) }
     }
 
-    /// In the child of a fork: a runtime of its own. One relaxed load otherwise.
-    fn after_fork(&self) {
+    /// In the child of a fork: a runtime of its own, and true. One relaxed load otherwise.
+    fn after_fork(&self) -> bool {
         let now = fork::generation();
-        if self.generation.load(Ordering::Relaxed) != now {
+        let forked = self.generation.load(Ordering::Relaxed) != now;
+        if forked {
             self.rebuild(now);
         }
+        forked
     }
 
     #[cold]
@@ -390,10 +412,6 @@ impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").field("config", &self.parts.config).finish_non_exhaustive()
     }
-}
-
-fn closed() -> Error {
-    Error::new(ErrorKind::Closed, "the client is shut down")
 }
 
 /// The definitions that the configuration brings.

@@ -51,6 +51,7 @@ mod fork;
 mod openfeature;
 mod outbox;
 mod poller;
+mod refresh;
 mod remote;
 mod reporter;
 mod snapshot;

@@ -9,6 +9,7 @@ use crate::clock::{Clock, random_fraction};
 use crate::config::Config;
 use crate::definitions::{FlagSet, Report};
 use crate::outbox::{End, Outbox};
+use crate::refresh::Refreshes;
 use crate::snapshot::{Retired, Snapshot};
 use crate::status::{Failed, Source, Status};
 use crate::stream::{Callback, Item, Level, State, Stream};
@@ -28,6 +29,7 @@ pub(crate) struct Poller {
     pub(crate) stream: Arc<Stream>,
     pub(crate) cache: Option<Cache>,
     pub(crate) callback: Option<Arc<Callback>>,
+    pub(crate) refreshes: Arc<Refreshes>,
     /// Told of the events that the callback took.
     pub(crate) outbox: Arc<Outbox>,
 }
@@ -43,6 +45,15 @@ struct Memory {
     rejected: HashSet<String>,
 }
 
+/// How a wait for the next fetch ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wake {
+    Stopped,
+    /// A refresh waits.
+    Asked,
+    Elapsed,
+}
+
 /// What one fetch came to.
 enum Fetched {
     Done,
@@ -53,81 +64,96 @@ enum Fetched {
 }
 
 impl Poller {
-    /// Fetches until stopped; without polling, until definitions are held that a fetch brought or the configuration
-    /// did. With a callback the thread stays, to call it.
+    /// Fetches until stopped: without polling, until definitions are held that a fetch brought or the configuration did,
+    /// and then when a refresh asks for it. Hands items to the callback, if there is one, as they come.
     pub(crate) fn run(self, signal: &Signal) {
         let mut memory = Memory::default();
-        if !self.config.remote && (self.config.enable_polling || self.status.peek() != State::Ready) {
-            self.poll(signal, &mut memory);
-        }
-        // Readers of a replaced set finish within microseconds; whoever is later frees it at the end.
-        memory.retired.sweep();
-        while self.callback.is_some() && !self.wait(signal, Duration::from_secs(3600)) {}
-    }
-
-    fn poll(&self, signal: &Signal, memory: &mut Memory) {
-        let started = self.clock.now();
         let mut retries = 0;
         let mut cache = self.cache.as_ref();
-        while !signal.stopped() {
+        let started = self.clock.now();
+        let mut polls =
+            !self.config.remote && (self.config.enable_polling || self.status.peek() != State::Ready);
+        let mut pause = Duration::ZERO;
+        while self.pause(signal, polls.then_some(pause), started) {
+            let asked = self.refreshes.begin();
             let left = self.config.init_timeout.saturating_sub(self.clock.now() - started);
-            let fetched = self.fetch(memory, left);
+            let fetched = self.fetch(&mut memory, asked, left);
             if signal.stopped() {
-                return;
+                break;
             }
-            let pause = match fetched {
+            pause = match fetched {
                 Fetched::Done => {
                     retries = 0;
-                    if !self.config.enable_polling {
-                        return;
-                    }
+                    polls = self.config.enable_polling;
+                    self.refreshes.end(None);
                     self.interval()
                 }
+                Fetched::Retry(failed, _) | Fetched::Failed(failed) if !self.refreshes.end(Some(&failed)) => {
+                    // A refresh interrupted it and waits for the next one.
+                    Duration::ZERO
+                }
                 Fetched::Retry(failed, at_least) => {
-                    self.failed(&failed, cache.take(), memory);
+                    self.failed(&failed, cache.take(), &mut memory);
                     let pause = self.backoff(retries).max(at_least.unwrap_or_default());
                     retries = retries.saturating_add(1);
                     pause
                 }
                 Fetched::Failed(failed) => {
-                    self.failed(&failed, cache.take(), memory);
+                    self.failed(&failed, cache.take(), &mut memory);
                     retries = 0;
                     self.interval()
                 }
             };
             memory.retired.sweep();
-            if self.pause(signal, pause, started) {
-                return;
+        }
+        // Readers of a replaced set finish within microseconds; whoever is later frees it at the end.
+        memory.retired.sweep();
+    }
+
+    /// Waits for the next fetch: for `pause`, without one for a refresh alone. False: stop.
+    fn pause(&self, signal: &Signal, pause: Option<Duration>, started: Instant) -> bool {
+        let Some(pause) = pause else {
+            return loop {
+                match self.wait(signal, Duration::from_secs(3600)) {
+                    Wake::Stopped => break false,
+                    Wake::Asked => break true,
+                    Wake::Elapsed => {}
+                }
+            };
+        };
+        let init_left = self.config.init_timeout.saturating_sub(self.clock.now() - started);
+        if self.status.held() || init_left >= pause {
+            return self.wait(signal, pause) != Wake::Stopped;
+        }
+        match self.wait(signal, init_left) {
+            Wake::Stopped => false,
+            Wake::Asked => true,
+            Wake::Elapsed => {
+                self.status.late(&self.stream);
+                self.wait(signal, pause.saturating_sub(init_left)) != Wake::Stopped
             }
         }
     }
 
-    /// Waits for the next fetch. True: stop.
-    fn pause(&self, signal: &Signal, pause: Duration, started: Instant) -> bool {
-        let init_left = self.config.init_timeout.saturating_sub(self.clock.now() - started);
-        if self.status.held() || init_left >= pause {
-            return self.wait(signal, pause);
-        }
-        if self.wait(signal, init_left) {
-            return true;
-        }
-        self.status.late(&self.stream);
-        self.wait(signal, pause.saturating_sub(init_left))
-    }
-
-    /// Waits, and hands items to the callback, if there is one, as they come. True: stop.
-    fn wait(&self, signal: &Signal, span: Duration) -> bool {
+    /// Waits, and hands items to the callback, if there is one, as they come.
+    fn wait(&self, signal: &Signal, span: Duration) -> Wake {
         let begun = self.clock.now();
         loop {
             // One at a time: a host that is slow to take items must not keep the poller from its time.
             let more = self.deliver_one();
+            if signal.stopped() {
+                return Wake::Stopped;
+            }
+            if self.refreshes.is_pending() {
+                return Wake::Asked;
+            }
             let left = span.saturating_sub(self.clock.now().saturating_duration_since(begun));
-            if more && left > Duration::ZERO && !signal.stopped() {
+            if more && left > Duration::ZERO {
                 continue;
             }
             match signal.pause(&*self.clock, left) {
-                Pause::Stopped => return true,
-                Pause::Elapsed => return false,
+                Pause::Stopped => return Wake::Stopped,
+                Pause::Elapsed => return Wake::Elapsed,
                 Pause::Woken => {}
             }
         }
@@ -145,9 +171,10 @@ impl Poller {
         true
     }
 
-    /// `init_left`: while nothing is held, a server that hangs must not hide that the initialisation time passes.
-    fn fetch(&self, memory: &mut Memory, init_left: Duration) -> Fetched {
-        let timeout = if self.status.held() || init_left == Duration::ZERO {
+    /// `asked`: for a refresh, which must not meet a connection that died while the process was frozen. `init_left`: while
+    /// nothing is held, a server that hangs must not hide that the initialisation time passes.
+    fn fetch(&self, memory: &mut Memory, asked: bool, init_left: Duration) -> Fetched {
+        let timeout = if asked || self.status.held() || init_left == Duration::ZERO {
             self.config.request_timeout
         } else {
             self.config.request_timeout.min(init_left)
@@ -156,6 +183,7 @@ impl Poller {
             path: "/flags/definitions",
             parameters: &[],
             etag: memory.etag.as_deref(),
+            fresh: asked,
             timeout,
             limit: DEFINITIONS_LIMIT,
         });

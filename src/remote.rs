@@ -100,7 +100,14 @@ impl Remote<'_> {
                 Some(key) => &[("context", context), ("flag_key", key)],
                 None => &[("context", context)],
             };
-            let request = Get { path: "/flags", parameters, etag: None, timeout: left, limit: ANSWER_LIMIT };
+            let request = Get {
+                path: "/flags",
+                parameters,
+                etag: None,
+                fresh: false,
+                timeout: left,
+                limit: ANSWER_LIMIT,
+            };
             match self.transport.get(&request) {
                 Ok(answer) => break answer,
                 Err(failure) if failure.too_long => {

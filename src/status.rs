@@ -51,12 +51,27 @@ impl Failed {
         }
     }
 
+    /// What a call that waited for the fetch fails with.
+    pub(crate) fn error(&self) -> Error {
+        let kind = match self {
+            Failed::Credentials(_) => ErrorKind::CredentialsRefused,
+            Failed::Other(_) => ErrorKind::Backend,
+        };
+        Error::new(kind, self.message())
+    }
+
     /// What evaluations say while nothing is held.
     pub(crate) fn unavailable(&self) -> Unavailable {
         match self {
             Failed::Credentials(status) => Unavailable::CredentialsRefused(*status),
             Failed::Other(message) => Unavailable::NotReady(Some(message.clone())),
         }
+    }
+}
+
+impl Inner {
+    fn last_error(&self) -> String {
+        self.last.as_ref().map_or("no answer yet".to_owned(), Failed::message)
     }
 }
 
@@ -148,6 +163,11 @@ impl Status {
         self.changed.notify_all();
     }
 
+    /// What the last fetch failed with, since the last success.
+    pub(crate) fn last_error(&self) -> String {
+        self.lock().last_error()
+    }
+
     /// Waits until there is something to evaluate. Refused credentials end the wait: they do not heal within it.
     pub(crate) fn wait_ready(&self, deadline: Instant) -> Result<(), Error> {
         let mut inner = self.lock();
@@ -159,11 +179,11 @@ impl Status {
                 return Ok(());
             }
             if let Some(refused @ Failed::Credentials(_)) = &inner.last {
-                return Err(Error::new(ErrorKind::CredentialsRefused, refused.message()));
+                return Err(refused.error());
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left == Duration::ZERO {
-                let last = inner.last.as_ref().map_or("no answer yet".to_owned(), Failed::message);
+                let last = inner.last_error();
                 return Err(Error::new(
                     ErrorKind::Timeout,
                     format!("no definitions within the time given: {last}"),

@@ -12,6 +12,8 @@ pub(crate) trait Transport: Send + Sync {
     fn get(&self, request: &Get<'_>) -> Result<Answer, Failure>;
     /// Sends `body` to `path`, with the credentials and without the query that other requests carry.
     fn post(&self, request: &Post<'_>) -> Result<Answer, Failure>;
+    /// Ends the requests under way and closes the connections that are kept. Later requests open new ones.
+    fn renew(&self);
     /// Ends the requests under way, and every later one, at once.
     fn shutdown(&self);
 }
@@ -23,6 +25,8 @@ pub(crate) struct Get<'a> {
     /// Behind the query that every request carries.
     pub(crate) parameters: &'a [(&'a str, &'a str)],
     pub(crate) etag: Option<&'a str>,
+    /// Whether a connection of its own is opened, instead of using one that was kept.
+    pub(crate) fresh: bool,
     /// For the whole request, from the look-up of the name to the last byte of the answer.
     pub(crate) timeout: Duration,
     /// Decoded bytes of the body beyond which the answer is refused.

@@ -1,7 +1,11 @@
+//go:build cgo
+
 package mpflags
 
 import (
 	"encoding/json"
+	"fmt"
+	"maps"
 	"runtime"
 	"time"
 )
@@ -18,19 +22,47 @@ func (c *Client) TrackExposure(v Variant) error {
 	return c.call(func(n native) error { return n.trackExposure(v.source) })
 }
 
-// Track sends an event of a user. "time" and "$insert_id" among the properties replace the library's. It only enqueues.
+// Track sends an event of a user. "time" and "$insert_id" among the properties replace the library's: the time is a
+// [time.Time], or a number of seconds or milliseconds since 1970. An empty distinctID needs a "$device_id" among the
+// properties, as Mixpanel has it for users who are not known yet. Track only enqueues.
 //
-// It fails with [ErrInvalidArgument] when a name is empty or the properties are not to be had as JSON, with
-// [ErrQueueFull], and with [ErrClosed].
+// It fails with [ErrInvalidArgument] when a name is empty, the time is anything else, or the properties are not to be had
+// as JSON, with [ErrQueueFull], and with [ErrClosed].
 func (c *Client) Track(event, distinctID string, properties map[string]any) error {
-	if properties == nil {
-		properties = map[string]any{}
+	properties, err := timed(properties)
+	if err != nil {
+		return err
 	}
 	json, err := encoded("properties", properties)
 	if err != nil {
 		return err
 	}
 	return c.call(func(n native) error { return n.track(event, distinctID, json) })
+}
+
+// timed gives properties as Mixpanel takes them, with a time as milliseconds since 1970.
+func timed(properties map[string]any) (map[string]any, error) {
+	if properties == nil {
+		return map[string]any{}, nil
+	}
+	var at time.Time
+	switch value := properties["time"].(type) {
+	case time.Time:
+		at = value
+	case *time.Time:
+		if value == nil {
+			return nil, newError(ErrInvalidArgument, "properties: `time` is a nil *time.Time: leave it out, or give the time of the event")
+		}
+		at = *value
+	default:
+		return properties, nil
+	}
+	if at.UnixMilli() < 0 {
+		return nil, newError(ErrInvalidArgument, fmt.Sprintf("properties: `time`: %s is before 1970, which Mixpanel refuses", at.Format(time.RFC3339)))
+	}
+	properties = maps.Clone(properties)
+	properties["time"] = at.UnixMilli()
+	return properties, nil
 }
 
 // UpdatePeople changes the profile of a user. operation is $set, $set_once, $add, $append, $union or $remove with a map,
@@ -114,10 +146,11 @@ func (c *Client) Stats() (Statistics, error) {
 
 // call is for calls that are short, and not hot.
 func (c *Client) call(with func(native) error) error {
-	defer runtime.KeepAlive(c)
-	if !c.core.calls.enter(0) {
-		return errClosed
+	own := c.own()
+	defer runtime.KeepAlive(own)
+	if !own.core.calls.enter(0) {
+		return own.core.closed()
 	}
-	defer c.core.calls.exit(0)
-	return with(c.core.native)
+	defer own.core.calls.exit(0)
+	return with(own.core.native)
 }

@@ -75,11 +75,13 @@ impl Client {
         self.with_json(key, context, ask, |outcome, user| Evaluation::new(key, outcome, ask.wanted, user))
     }
 
-    /// Does [`Client::evaluate_json`] and makes an evaluation only of what has no [`Answer`].
+    /// Does [`Client::evaluate_json`] and makes an evaluation only of what has no [`Answer`], and of the first call in the
+    /// child of a fork: a binding that keeps what answers stand for does nothing else there, so this is how it notices.
     #[doc(hidden)]
     pub fn evaluate_packed(&self, key: &str, context: &str, ask: Ask) -> Packed {
+        let forked = self.after_fork();
         self.with_json(key, context, ask, |outcome, user| {
-            match Answer::of(outcome).filter(|_| outcome.verdict(ask.wanted).1.is_none()) {
+            match Answer::of(outcome).filter(|_| !forked && outcome.verdict(ask.wanted).1.is_none()) {
                 Some(answer) => Packed::Answer(answer),
                 None => Packed::Evaluation(Box::new(Evaluation::new(key, outcome, ask.wanted, user))),
             }

@@ -8,13 +8,14 @@ use std::time::{Duration, Instant};
 use once_cell::sync::OnceCell;
 
 use crate::cache::Cache;
-use crate::clock::Clock;
+use crate::clock::{Clock, deadline};
 use crate::config::Config;
 use crate::context::Unusable;
 use crate::error::{Error, ErrorKind};
 use crate::event::{Sender, token_json};
 use crate::events::Events;
 use crate::poller::Poller;
+use crate::refresh::{Refreshes, closed};
 use crate::reporter::{Hurry, Reporter};
 use crate::snapshot::{Retired, Snapshot};
 use crate::status::Status;
@@ -27,6 +28,7 @@ pub(super) struct Runtime {
     pub(super) status: Arc<Status>,
     pub(super) stream: Arc<Stream>,
     pub(super) events: Events,
+    refreshes: Arc<Refreshes>,
     hurry: Arc<Hurry>,
     /// What changes of overrides replaced: freed by the next change, never by an evaluation.
     pub(super) retired: Mutex<Retired>,
@@ -112,6 +114,7 @@ impl Runtime {
             status: Arc::new(Status::new(state, held)),
             events: Events::new(&parts.config, &parts.clock, &stream),
             stream,
+            refreshes: Arc::default(),
             hurry: Arc::new(Hurry::default()),
             retired: Mutex::default(),
             poller: OnceCell::new(),
@@ -143,6 +146,7 @@ impl Runtime {
         self.refuse();
         self.events.close();
         self.status.close();
+        self.refreshes.close(closed());
         self.stream.close();
         self.events.outbox.close();
     }
@@ -152,22 +156,80 @@ impl Runtime {
         self.remote.get_or_init(|| Arc::new(parts.settings.connect())).clone()
     }
 
-    /// Starts the threads that there is work for.
+    /// Starts the threads that there is work for: all of them, or, where one is refused, none.
     pub(super) fn start(&self, parts: &Parts, callback: Option<Arc<Callback>>) -> Result<(), Error> {
         self.started.store(true, Ordering::SeqCst);
         // Without polling, one fetch, unless it was made or the configuration brought definitions.
         let polls =
             !parts.config.remote && (parts.config.enable_polling || self.status.peek() != State::Ready);
-        if polls || callback.is_some() {
-            self.poller.get_or_try_init(|| self.start_poller(parts, callback))?;
+        let reporter = self.reporter.get_or_try_init(|| {
+            let reporter = self.start_reporter(parts)?;
+            if polls || callback.is_some() {
+                // Last: its first request is on its way at once.
+                self.poller.get_or_try_init(|| self.start_poller(parts, callback)).inspect_err(|_| {
+                    reporter.interrupt();
+                    reporter.worker.join(Instant::now() + GRACE);
+                })?;
+            }
+            Ok(reporter)
+        });
+        match reporter {
+            Ok(reporter) => self.events.outbox.wake_with(reporter.worker.signal()),
+            Err(error) => {
+                self.started.store(false, Ordering::SeqCst);
+                return Err(error);
+            }
         }
-        self.reporter.get_or_try_init(|| self.start_reporter(parts))?;
         // A shutdown that came in between has not seen the threads.
         if self.is_closed() {
             self.threads().for_each(Thread::interrupt);
-            return Err(Error::new(ErrorKind::Closed, "the client is shut down"));
+            return Err(closed());
         }
         Ok(())
+    }
+
+    /// Fetches now, and waits until that fetch has ended.
+    pub(super) fn refresh(
+        &self,
+        timeout: Duration,
+        parts: &Parts,
+        callback: Option<Arc<Callback>>,
+    ) -> Result<(), Error> {
+        let deadline = deadline(timeout);
+        if self.is_closed() {
+            return Err(closed());
+        }
+        if !self.is_started() {
+            return Err(Error::new(ErrorKind::InvalidArgument, "the client is not started"));
+        }
+        if parts.config.remote {
+            return Ok(());
+        }
+        // Without polling, and with definitions of the configuration, this is its first work.
+        let poller = self.poller.get_or_try_init(|| self.start_poller(parts, callback))?;
+        if self.is_closed() {
+            poller.interrupt();
+            return Err(closed());
+        }
+        if timeout > Duration::ZERO && poller.worker.is_current() {
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                "a callback cannot wait for a refresh, since its thread is the one that fetches; \
+                 with a timeout of 0 the fetch begins when the callback has returned",
+            ));
+        }
+        let call = self.refreshes.ask()?;
+        poller.worker.signal().wake();
+        if timeout == Duration::ZERO {
+            return Ok(());
+        }
+        self.refreshes.wait(call, deadline, || poller.transport.renew()).unwrap_or_else(|| {
+            let last = self.status.last_error();
+            Err(Error::new(
+                ErrorKind::Timeout,
+                format!("the fetch did not end within the time given: {last}"),
+            ))
+        })
     }
 
     fn threads(&self) -> impl Iterator<Item = &Thread> {
@@ -184,14 +246,19 @@ impl Runtime {
             snapshot: parts.snapshot.clone(),
             status: self.status.clone(),
             stream: self.stream.clone(),
+            refreshes: self.refreshes.clone(),
             cache: Cache::new(&parts.config),
             callback,
             outbox: self.events.outbox.clone(),
         };
-        let stream = self.stream.clone();
-        let panicked = move |text| stream.log(Level::Error, format!("polling ended by a panic: {text}"));
-        let worker =
-            Worker::spawn("mpflags-poll", move |signal| poller.run(signal), panicked).map_err(no_thread)?;
+        let (stream, refreshes) = (self.stream.clone(), self.refreshes.clone());
+        let panicked = move |text| {
+            let ended = format!("polling ended by a panic: {text}");
+            refreshes.close(Error::new(ErrorKind::System, ended.as_str()));
+            stream.log(Level::Error, ended);
+        };
+        let worker = Worker::spawn("mpflags-poll", move |signal| poller.run(signal), panicked)
+            .map_err(|error| no_thread("mpflags-poll", &error))?;
         if delivers {
             self.stream.wake_on_push(worker.signal());
         }
@@ -212,9 +279,8 @@ impl Runtime {
         let stream = self.stream.clone();
         let panicked =
             move |text| stream.log(Level::Error, format!("sending events ended by a panic: {text}"));
-        let worker =
-            Worker::spawn("mpflags-send", move |signal| reporter.run(signal), panicked).map_err(no_thread)?;
-        self.events.outbox.wake_with(worker.signal());
+        let worker = Worker::spawn("mpflags-send", move |signal| reporter.run(signal), panicked)
+            .map_err(|error| no_thread("mpflags-send", &error))?;
         Ok(Thread { worker, transport })
     }
 
@@ -239,6 +305,7 @@ impl Runtime {
         self.refuse();
         self.events.close();
         self.status.close();
+        self.refreshes.close(closed());
         // With a sink the host has to pull what waits, so its stream stays open as long.
         if !parts.config.event_sink {
             self.poller.get().into_iter().for_each(Thread::interrupt);
@@ -270,6 +337,8 @@ impl Thread {
     }
 }
 
-fn no_thread(error: std::io::Error) -> Error {
-    Error::new(ErrorKind::System, format!("cannot start a thread: {error}"))
+fn no_thread(name: &str, error: &std::io::Error) -> Error {
+    let message =
+        format!("cannot start the thread {name}: {error}: raise the limit of threads (ulimit -u, pids.max)");
+    Error::new(ErrorKind::System, message)
 }

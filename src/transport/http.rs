@@ -5,7 +5,7 @@ use std::env;
 use std::fmt::Write as _;
 use std::io::{self, BufRead as _, Read, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use base64::Engine;
@@ -60,6 +60,12 @@ impl Settings {
 
     /// An agent of its own, with connections of its own.
     pub(crate) fn connect(self: &Arc<Self>) -> Http {
+        let lookup = OneLookup::default();
+        let agent = Mutex::new(Some(self.agent(&lookup)));
+        Http { settings: self.clone(), lookup, agent }
+    }
+
+    fn agent(&self, lookup: &OneLookup) -> Agent {
         let mut config = Agent::config_builder()
             .http_status_as_error(false)
             // A redirect would carry the credentials to wherever it points.
@@ -79,8 +85,7 @@ impl Settings {
                 .root_certs(roots.get());
             config = config.tls_config(tls.build());
         }
-        let agent = Agent::with_parts(config.build(), DefaultConnector::new(), OneLookup::default());
-        Http { settings: self.clone(), agent }
+        Agent::with_parts(config.build(), DefaultConnector::new(), lookup.clone())
     }
 }
 
@@ -92,8 +97,24 @@ const ANSWER_LIMIT: u64 = 4 * 1024 * 1024;
 
 pub(crate) struct Http {
     settings: Arc<Settings>,
-    agent: Agent,
+    lookup: OneLookup,
+    /// None after shutdown.
+    agent: Mutex<Option<Agent>>,
 }
+
+impl Http {
+    fn agent(&self) -> Result<Agent, Failure> {
+        let agent = { self.lock().clone() };
+        agent.ok_or_else(|| Failure::transient(INTERRUPTED))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Agent>> {
+        self.agent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Of a request that a shutdown ended.
+const INTERRUPTED: &str = "interrupted by shutdown";
 
 impl Transport for Http {
     fn get(&self, request: &Get<'_>) -> Result<Answer, Failure> {
@@ -106,14 +127,18 @@ impl Transport for Http {
             return Err(Failure { too_long: true, ..Failure::lasting(message) });
         }
         let mut call = self
-            .agent
+            .agent()?
             .get(url)
             .header(header::AUTHORIZATION, &self.settings.authorization)
             .header("traceparent", traceparent()?);
         if let Some(etag) = request.etag {
             call = call.header(header::IF_NONE_MATCH, etag);
         }
-        let response = call.config().timeout_global(Some(request.timeout)).build().call();
+        let mut config = call.config().timeout_global(Some(request.timeout));
+        if request.fresh {
+            config = config.max_idle_age(Duration::ZERO);
+        }
+        let response = config.build().call();
         let response = response.map_err(|e| Failure { ended_early: ended(&e), ..failure(&e) })?;
         answer(response, request.limit)
     }
@@ -122,7 +147,7 @@ impl Transport for Http {
         let project = if request.path == "/import" { self.settings.project.as_str() } else { "" };
         let url = format!("{}{}?{}{project}", self.settings.base, request.path, request.query);
         let mut call = self
-            .agent
+            .agent()?
             .post(url)
             .header(header::AUTHORIZATION, &self.settings.authorization)
             .header(header::CONTENT_TYPE, "application/json")
@@ -138,8 +163,18 @@ impl Transport for Http {
         answer(response, ANSWER_LIMIT)
     }
 
+    fn renew(&self) {
+        let old = {
+            let mut agent = self.lock();
+            let new = agent.is_some().then(|| self.settings.agent(&self.lookup));
+            std::mem::replace(&mut *agent, new)
+        };
+        old.into_iter().for_each(Agent::shutdown);
+    }
+
     fn shutdown(&self) {
-        self.agent.clone().shutdown();
+        let agent = { self.lock().take() };
+        agent.into_iter().for_each(Agent::shutdown);
     }
 }
 
@@ -198,7 +233,7 @@ fn failure(error: &ureq::Error) -> Failure {
             io::ErrorKind::UnexpectedEof => "the connection ended within the answer".to_owned(),
             _ if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => format!("TLS: {error}"),
             // Only a shutdown does this.
-            io::ErrorKind::NotConnected => "interrupted by shutdown".to_owned(),
+            io::ErrorKind::NotConnected => INTERRUPTED.to_owned(),
             _ => error.to_string(),
         }),
         ureq::Error::ConnectionFailed => Failure::transient("connection failed"),

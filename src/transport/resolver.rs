@@ -20,7 +20,7 @@ const FRESH: Duration = Duration::from_secs(30);
 /// getaddrinfo cannot be interrupted, so it runs on a thread of its own that is left behind when time runs out. ureq's
 /// own resolver starts one per request; here all requests share one look-up and what it found, and a name server that
 /// hangs holds one thread.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct OneLookup {
     shared: Arc<Shared>,
 }

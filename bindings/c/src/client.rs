@@ -53,7 +53,7 @@ pub(crate) fn milliseconds(timeout_ms: u32) -> Duration {
 }
 
 /// Instead of a time: as long as the client's own option says, `init_timeout_ms` of `mpflags_client_wait_ready`,
-/// `shutdown_timeout_ms` of `mpflags_client_shutdown`.
+/// `request_timeout_ms` of `mpflags_client_refresh`, `shutdown_timeout_ms` of `mpflags_client_shutdown`.
 pub const MPFLAGS_TIMEOUT_CONFIGURED: u32 = u32::MAX;
 
 fn or_configured(timeout_ms: u32, configured: Duration) -> Duration {
@@ -113,6 +113,28 @@ pub extern "C" fn mpflags_client_wait_ready(
     guard::status(client, err, || {
         let client = handle::required("client", client)?.core();
         Ok(client.wait_ready(or_configured(timeout_ms, client.init_timeout()))?)
+    })
+}
+
+/// Fetches the definitions now, whatever `enable_polling` says, and waits until that fetch has ended. 0 starts the fetch
+/// and does not wait; `MPFLAGS_TIMEOUT_CONFIGURED` is `request_timeout_ms`. Callers that wait at the same time share one
+/// fetch, which begins after the call and on a new connection. A pause between retries is cut short; the next poll comes
+/// an interval later. A remote client has nothing to fetch: the call succeeds at once.
+///
+/// Nothing to free. On failure the definitions held stay in service, and the message has the last fetch's error:
+/// `MPFLAGS_BACKEND` or `MPFLAGS_CREDENTIALS_REFUSED` when the fetch fails, `MPFLAGS_TIMEOUT` when the time has passed,
+/// after which the fetch goes on, `MPFLAGS_CLOSED` when the client is or gets shut down, `MPFLAGS_SYSTEM` when there is
+/// no thread to be had, `MPFLAGS_INVALID_ARGUMENT` before the start, and in a callback unless the time is 0. Any thread.
+/// Sleeps, at most `timeout_ms`; the first call of a client that polls nothing starts a thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn mpflags_client_refresh(
+    client: Option<&mpflags_client>,
+    timeout_ms: u32,
+    err: Option<&mut MaybeUninit<*mut mpflags_error>>,
+) -> mpflags_status {
+    guard::status(client, err, || {
+        let client = handle::required("client", client)?.core();
+        Ok(client.refresh(or_configured(timeout_ms, client.request_timeout()))?)
     })
 }
 

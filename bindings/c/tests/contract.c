@@ -60,6 +60,7 @@ static mpflags_status context_new(const struct call *c)
 { return mpflags_context_new_json(c->text, c->text_len, (mpflags_context **)c->out, c->err); }
 static mpflags_status start(const struct call *c) { return mpflags_client_start(c->client, c->err); }
 static mpflags_status wait_ready(const struct call *c) { return mpflags_client_wait_ready(c->client, 0, c->err); }
+static mpflags_status refresh(const struct call *c) { return mpflags_client_refresh(c->client, 0, c->err); }
 static mpflags_status shut(const struct call *c) { return mpflags_client_shutdown(c->client, 1000, NULL, c->err); }
 static mpflags_status next(const struct call *c)
 { return mpflags_client_next(c->client, 0, (mpflags_item **)c->out, c->err); }
@@ -115,7 +116,8 @@ static const struct row {
     mpflags_status text_empty, second_empty;
     bool client, type, encoding, callback;
     void (*free)(void *);
-    mpflags_status shut_down; /* what a good call gives after shutdown */
+    mpflags_status not_started; /* what a good call gives before the start */
+    mpflags_status shut_down; /* what it gives after shutdown */
     uint32_t known; /* the option bits that it takes */
     bool options, evaluation;
     const char *third;
@@ -135,6 +137,8 @@ static const struct row {
     {.name = "client_clear_override", .call = clear_override, .text = "o", .client = true},
     {.name = "client_next", .call = next, .client = true, .free = free_item, .shut_down = MPFLAGS_CLOSED},
     {.name = "client_wait_ready", .call = wait_ready, .client = true, .shut_down = MPFLAGS_CLOSED},
+    {.name = "client_refresh", .call = refresh, .client = true, .not_started = MPFLAGS_INVALID_ARGUMENT,
+     .shut_down = MPFLAGS_CLOSED},
     {.name = "client_set_callback", .call = set_callback, .client = true, .callback = true},
     {.name = "client_start", .call = start, .client = true},
     {.name = "client_track_exposure", .call = track_exposure, .client = true, .evaluation = true,
@@ -334,7 +338,10 @@ static void arguments(const struct row *row)
         mpflags_item_free(item);
         expect(row, good, MPFLAGS_TIMEOUT, "no item");
     } else {
-        expect(row, good, MPFLAGS_OK, "a good call");
+        expect(row, good, row->not_started, "a good call");
+        if (row->not_started != MPFLAGS_OK) {
+            CHECK(mpflags_client_start(client, NULL) == MPFLAGS_OK);
+        }
         expect(row, good, MPFLAGS_OK, "a second good call");
     }
     mpflags_evaluation_free(evaluation);
@@ -631,6 +638,30 @@ static void configured(void)
     mpflags_client_free(client);
 }
 
+/* A fetch on demand, of a client that fetches nothing by itself: there is no server, and what is held stays in service.
+ * A remote client has nothing to fetch. */
+static void refreshed(void)
+{
+    mpflags_client *client = NULL;
+    mpflags_error *err = NULL;
+    CHECK(mpflags_client_new(MPFLAGS_S("{\"token\": \"t\", \"api_host\": \"http://127.0.0.1:1\", \"enable_polling\": false,"
+                                       " \"definitions\": {\"flags\": [" FLAG("boolean", "id", ONE("true")) "]}}"),
+                             &client, NULL) == MPFLAGS_OK);
+    CHECK(mpflags_client_start(client, NULL) == MPFLAGS_OK);
+    CHECK(mpflags_client_refresh(client, 10000, &err) == MPFLAGS_BACKEND);
+    CHECK(IS(mpflags_error_message(err), "connection refused"));
+    mpflags_error_free(err);
+    CHECK(mpflags_client_refresh(client, MPFLAGS_TIMEOUT_CONFIGURED, NULL) == MPFLAGS_BACKEND);
+    CHECK(mpflags_client_state(client) == MPFLAGS_STATE_READY);
+    mpflags_client_free(client);
+    CHECK(mpflags_client_new(MPFLAGS_S("{\"token\": \"t\", \"mode\": \"remote\", \"api_host\": \"http://127.0.0.1:1\"}"),
+                             &client, NULL) == MPFLAGS_OK);
+    CHECK(mpflags_client_refresh(client, 10000, NULL) == MPFLAGS_INVALID_ARGUMENT);
+    CHECK(mpflags_client_start(client, NULL) == MPFLAGS_OK);
+    CHECK(mpflags_client_refresh(client, 10000, NULL) == MPFLAGS_OK);
+    mpflags_client_free(client);
+}
+
 /* A failure names what is wrong, and never a secret. */
 static void messages(void)
 {
@@ -656,6 +687,7 @@ int main(void)
     nulls();
     outliving();
     configured();
+    refreshed();
     messages();
     printf("%zu functions with every argument, %d failures\n", sizeof rows / sizeof *rows, failures);
     return failures != 0;

@@ -95,6 +95,7 @@ int main(void)
     CLIENT_STATUS(client_set_override, client, MPFLAGS_S("on"), MPFLAGS_S("false"));
     CLIENT_STATUS(client_clear_override, client, MPFLAGS_S("on"));
     CLIENT_STATUS(client_wait_ready, client, 0);
+    CLIENT_STATUS(client_refresh, client, 0);
     CLIENT_STATUS(client_set_callback, client, callback, NULL, drop);
     CLIENT_STATUS(client_start, client);
     CLIENT_STATUS(client_shutdown, client, 0, NULL);
