@@ -256,7 +256,10 @@ impl Client {
             ("unsupported", self.unsupported()),
             ("unusable_attributes", runtime.attributes.count().into()),
         ];
-        runtime.events.outbox.statistics(others.map(|(name, count)| (name.to_owned(), count)).into_iter().collect())
+        runtime
+            .events
+            .outbox
+            .statistics(others.map(|(name, count)| (name.to_owned(), count)).into_iter().collect())
     }
 
     fn unsupported(&self) -> serde_json::Value {
@@ -265,7 +268,9 @@ impl Client {
         let found = || flags.iter().flat_map(|set| set.unsupported());
         let listed: serde_json::Map<_, _> = found()
             .take(LISTED)
-            .map(|(key, unsupported)| (key.to_owned(), unsupported.names.iter().map(|name| &**name).collect()))
+            .map(|(key, unsupported)| {
+                (key.to_owned(), unsupported.names.iter().map(|name| &**name).collect())
+            })
             .collect();
         serde_json::json!({"count": found().count(), "flags": listed})
     }
@@ -300,8 +305,9 @@ impl Client {
     ///
     /// Fails with [`ErrorKind::InvalidArgument`] when `json` is no JSON value.
     pub fn set_override(&self, key: &str, json: &str) -> Result<(), Error> {
-        let value = FlagValue::parse(json)
-            .map_err(|e| Error::new(ErrorKind::InvalidArgument, format!("override of `{key}`: {}", plain(&e))))?;
+        let value = FlagValue::parse(json).map_err(|e| {
+            Error::new(ErrorKind::InvalidArgument, format!("override of `{key}`: {}", plain(&e)))
+        })?;
         self.change_overrides(|overrides| _ = overrides.insert(key.into(), value.clone()));
         Ok(())
     }

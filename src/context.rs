@@ -197,7 +197,8 @@ impl<'a> Glance<'a> {
     #[cold]
     fn read_again(json: &'a str, wanted: Option<Wanted<'_>>) -> Option<Self> {
         let parsed = unusable::parse(json)?;
-        let scalar = |name: &str| parsed.subjects.iter().find(|(key, _)| key == name).map(|(_, scalar)| scalar);
+        let scalar =
+            |name: &str| parsed.subjects.iter().find(|(key, _)| key == name).map(|(_, scalar)| scalar);
         Some(Glance {
             subject: wanted.and_then(|wanted| scalar(wanted.subject)?.text()),
             targeting_key: scalar("targetingKey").and_then(Scalar::text),
@@ -254,8 +255,7 @@ struct Parsed<'a> {
 
 impl<'a> Parsed<'a> {
     fn read(json: &'a str) -> Result<Self, Error> {
-        serde_json::from_str(json)
-            .or_else(|error| unusable::parse(json).ok_or_else(|| invalid(json, &error)))
+        serde_json::from_str(json).or_else(|error| unusable::parse(json).ok_or_else(|| invalid(json, &error)))
     }
 }
 

@@ -162,7 +162,10 @@ impl FlagSet {
             .deserialize_map(DocumentVisitor(&mut collected))
             .and_then(|()| deserializer.end())
             .map_err(|e| {
-                Error::new(ErrorKind::InvalidDefinitions, format!("not a definitions document: {}", document_fault(&e)))
+                Error::new(
+                    ErrorKind::InvalidDefinitions,
+                    format!("not a definitions document: {}", document_fault(&e)),
+                )
             })?;
         Ok(collected.finish())
     }
@@ -215,7 +218,9 @@ impl Collected<'_> {
         match compile::flag(json) {
             Ok((flag, unchecked)) => {
                 let flag = self.known(flag);
-                self.report.unchecked.extend(unchecked.into_iter().map(|warning| (flag.key.clone(), warning)));
+                self.report
+                    .unchecked
+                    .extend(unchecked.into_iter().map(|warning| (flag.key.clone(), warning)));
                 // Of two flags with one key the later settles it.
                 self.found.insert(flag.key.clone(), Entry::Flag(flag));
             }

@@ -97,10 +97,21 @@ type Statistics struct {
 	WithoutDistinctID uint64 `json:"without_distinct_id"`
 	QueueLength       uint64 `json:"queue_length"`
 	// RemoteInFlight counts remote evaluations under way, whether or not anybody waits for them.
-	RemoteInFlight uint64  `json:"remote_in_flight"`
-	Dropped        Dropped `json:"dropped"`
+	RemoteInFlight uint64 `json:"remote_in_flight"`
+	// UnusableAttributes counts evaluations whose context had an attribute that cannot be used.
+	UnusableAttributes uint64      `json:"unusable_attributes"`
+	Dropped            Dropped     `json:"dropped"`
+	Unsupported        Unsupported `json:"unsupported"`
 	// LastError is nil when there was none.
 	LastError *LastError `json:"last_error"`
+}
+
+// Unsupported is what flags use and the library does not know or cannot check.
+type Unsupported struct {
+	// Count is the number of such flags.
+	Count uint64 `json:"count"`
+	// Flags has the names of operators and restrictions by flag, for the first 64 flags.
+	Flags map[string][]string `json:"flags"`
 }
 
 // Dropped counts events that were lost, by cause.

@@ -153,8 +153,8 @@ impl<'a> Fields<'a> {
                 json_kind(json)
             )));
         }
-        let RawPairs(pairs) =
-            serde_json::from_str(json).map_err(|e| Error::config(format!("config: {prefix}{}", plain(&e))))?;
+        let RawPairs(pairs) = serde_json::from_str(json)
+            .map_err(|e| Error::config(format!("config: {prefix}{}", plain(&e))))?;
         let mut fields = Fields { place, pairs: Vec::with_capacity(pairs.len()) };
         for (key, value) in pairs {
             if fields.pairs.iter().any(|(known, _)| *known == key) {

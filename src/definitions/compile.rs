@@ -252,8 +252,16 @@ fn restrictions(wire: &wire::Flag<'_>) -> Vec<Restriction> {
 
 /// `cohort_definition`, and what Mixpanel may add by such names.
 fn looks_restrictive(field: &str) -> bool {
-    let endings =
-        ["_rule", "_rules", "_definition", "_definitions", "_condition", "_conditions", "_filter", "_filters"];
+    let endings = [
+        "_rule",
+        "_rules",
+        "_definition",
+        "_definitions",
+        "_condition",
+        "_conditions",
+        "_filter",
+        "_filters",
+    ];
     field.contains("cohort") || endings.into_iter().any(|ending| field.ends_with(ending))
 }
 

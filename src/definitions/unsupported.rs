@@ -105,7 +105,8 @@ fn consequence(groups: &[Group], operator: &str) -> String {
 
 /// A name of bounded length, without control characters.
 fn shown(name: &str) -> Box<str> {
-    let mut shown: String = name.chars().take(MAX_NAME).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let mut shown: String =
+        name.chars().take(MAX_NAME).map(|c| if c.is_control() { ' ' } else { c }).collect();
     if name.chars().nth(MAX_NAME).is_some() {
         shown.push('…');
     }

@@ -601,10 +601,23 @@ fn what_is_unknown_is_said_when_it_is_loaded() {
     let definitions = [
         flag("x", &format!("{}, {everybody}", ruled(geo))),
         flag("lazy", &ruled(&format!(r#"{{"or": [{{"==": [{{"var": "y"}}, 1]}}, {geo}]}}"#))),
-        flag("twice", &format!("{}, {}", ruled(&format!(r#"{{"and": [{geo}, {geo}]}}"#)), ruled(&format!(r#"{{"!": {geo}}}"#)))),
+        flag(
+            "twice",
+            &format!(
+                "{}, {}",
+                ruled(&format!(r#"{{"and": [{geo}, {geo}]}}"#)),
+                ruled(&format!(r#"{{"!": {geo}}}"#))
+            ),
+        ),
         flag("body", &ruled(&format!(r#"{{"some": [{{"var": "x"}}, {geo}]}}"#))),
-        flag("cohort", r#"{"rollout_percentage": 1, "cohort_definition": {"id": 5}, "name": "n", "geo_filter": ["eu"]}"#),
-        flag("none", r#"{"rollout_percentage": 1, "cohort_definition": {}, "geo_filter": null, "cohort_id": 0, "x": 5}"#),
+        flag(
+            "cohort",
+            r#"{"rollout_percentage": 1, "cohort_definition": {"id": 5}, "name": "n", "geo_filter": ["eu"]}"#,
+        ),
+        flag(
+            "none",
+            r#"{"rollout_percentage": 1, "cohort_definition": {}, "geo_filter": null, "cohort_id": 0, "x": 5}"#,
+        ),
         flag("plain", &ruled(r#"{"==": [1, {"a": 1, "b": 2}]}"#)),
     ];
     let config = format!(
@@ -644,9 +657,8 @@ fn what_is_unknown_is_said_when_it_is_loaded() {
     assert_eq!(metadata("cohort"), named("cohort_definition, geo_filter"));
     assert_eq!(metadata("none"), (Some("a".to_owned()), "{}".to_owned()));
     assert_eq!(metadata("twice"), (None, "{}".to_owned()));
-    let explained = |key: &str| {
-        serde_json::from_str::<serde_json::Value>(&client.explain(key, &user).unwrap()).unwrap()
-    };
+    let explained =
+        |key: &str| serde_json::from_str::<serde_json::Value>(&client.explain(key, &user).unwrap()).unwrap();
     assert_eq!(explained("twice")["unsupported"], serde_json::json!(["geo_within"]));
     assert_eq!(explained("twice")["rollouts"][1]["rule"]["error"], "unknown operator");
     assert_eq!(explained("cohort")["unsupported"], serde_json::json!(["cohort_definition", "geo_filter"]));
@@ -677,7 +689,10 @@ fn what_is_unknown_is_bounded() {
     );
     let client = Client::new(Config::from_json(&config).unwrap()).unwrap();
     let metadata = client.evaluate("f00", &user(), Ask::new()).metadata_json().to_owned();
-    assert!(metadata.len() < 1500 && metadata.ends_with(", …\"}") && !metadata.contains('\u{1b}'), "{metadata}");
+    assert!(
+        metadata.len() < 1500 && metadata.ends_with(", …\"}") && !metadata.contains('\u{1b}'),
+        "{metadata}"
+    );
     let statistics: serde_json::Value = serde_json::from_str(&client.statistics()).unwrap();
     assert_eq!(statistics["unsupported"]["count"], 80);
     assert_eq!(statistics["unsupported"]["flags"].as_object().unwrap().len(), 64);
@@ -696,8 +711,7 @@ fn what_is_unknown_is_said_once() {
     let client = ready(&server, "");
     items_until(&client, State::Ready);
     let next = || client.next(LONG).unwrap();
-    let is_about =
-        |item: &Option<Item>, operator: &str| matches!(item, Some(Item::Log { message, .. }) if message.contains(operator));
+    let is_about = |item: &Option<Item>, operator: &str| matches!(item, Some(Item::Log { message, .. }) if message.contains(operator));
     assert!(is_about(&next(), "unknown operator `geo_within`"));
     server.set_definitions(ruled("geo_within", 2));
     assert_eq!(next(), Some(Item::Change { keys: vec!["f".to_owned()] }));

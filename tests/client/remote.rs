@@ -243,7 +243,11 @@ fn a_flag_that_is_null_is_not_there() {
 fn an_exposure_without_a_variant_key() {
     let server = server();
     let client = client(&server, r#", "event_sink": true"#);
-    answer(&server, 200, r#"{"flags": {"f": {"variant_value": true, "experiment_id": 7, "is_qa_tester": "yes"}}}"#);
+    answer(
+        &server,
+        200,
+        r#"{"flags": {"f": {"variant_value": true, "experiment_id": 7, "is_qa_tester": "yes"}}}"#,
+    );
     let shown = client.evaluate("f", &user("u1"), Ask::new());
     let event = loop {
         if let Some(Item::Event { json, .. }) = client.next(LONG).unwrap() {
@@ -280,7 +284,11 @@ fn failures() {
         (500, r#"{"message": "other form"}"#, r#"HTTP 500: {"message": "other form"}"#),
         (500, r#"{"error": {"code": 5}}"#, r#"HTTP 500: {"error": {"code": 5}}"#),
         (500, r#""text""#, "HTTP 500: text"),
-        (400, "a\u{1b}[31;1mred\u{1b}[0m b\u{1b}]0;title\u{7} c\u{9b}2J d\u{1b}c e\u{202e}f", "HTTP 400: ared b c d ef"),
+        (
+            400,
+            "a\u{1b}[31;1mred\u{1b}[0m b\u{1b}]0;title\u{7} c\u{9b}2J d\u{1b}c e\u{202e}f",
+            "HTTP 400: ared b c d ef",
+        ),
         (400, r#"{"error": "a\u001b[31mred\u0000\u0007"}"#, "HTTP 400: ared"),
         (
             502,
@@ -288,11 +296,19 @@ fn failures() {
              <h1>Oops &amp; sorry</h1><script>if (a < b) {}</script><hr>nginx</body></html>",
             "HTTP 502: 502 Bad Gateway Oops & sorry nginx",
         ),
-        (400, "GET http://api/flags?context=%7B%22a%22%7D&token=T0KEN failed", "HTTP 400: GET http://api/flags?… failed"),
-        (400, "no project for T0KEN.", "HTTP 400: no project for ….",),
+        (
+            400,
+            "GET http://api/flags?context=%7B%22a%22%7D&token=T0KEN failed",
+            "HTTP 400: GET http://api/flags?… failed",
+        ),
+        (400, "no project for T0KEN.", "HTTP 400: no project for …."),
         (400, "Basic VDBLRU46 refused", "HTTP 400: Basic … refused"),
         (400, r#"{"error": "no project for T0KEN"}"#, "HTTP 400: no project for …"),
-        (400, r#"bad context {"distinct_id":"u1","custom_properties":{"plan":"Pro"}}"#, "HTTP 400: bad context …"),
+        (
+            400,
+            r#"bad context {"distinct_id":"u1","custom_properties":{"plan":"Pro"}}"#,
+            "HTTP 400: bad context …",
+        ),
         (400, &format!("{}é", "x".repeat(1023)), &format!("HTTP 400: {}", "x".repeat(1023))),
         (400, &"é".repeat(5000), &format!("HTTP 400: {}", "é".repeat(512))),
         (404, "", "HTTP 404"),

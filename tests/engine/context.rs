@@ -104,7 +104,11 @@ fn an_attribute_that_cannot_be_used_spoils_the_flags_that_read_it() {
     assert_eq!(client.integer("by-company", &context, 0), 5);
     // Names come from outside: they are bounded.
     for number in 0..400 {
-        let _ = client.evaluate_json("plain", &format!(r#"{{"distinct_id": "u", "a{number}": 1e999}}"#), Ask::new());
+        let _ = client.evaluate_json(
+            "plain",
+            &format!(r#"{{"distinct_id": "u", "a{number}": 1e999}}"#),
+            Ask::new(),
+        );
     }
     assert_eq!(warnings(&client).len(), 254);
 }
@@ -144,10 +148,19 @@ fn nested_too_deep() {
 /// Whatever the type is and wherever it stands: what is said names the place, in the words of JSON.
 #[test]
 fn no_message_speaks_of_rust() {
-    const KINDS: [&str; 8] = ["null", "true", "5", "1.5", "-9999999999999999999", "\"x\"", "[1]", r#"{"a": 1}"#];
+    const KINDS: [&str; 8] =
+        ["null", "true", "5", "1.5", "-9999999999999999999", "\"x\"", "[1]", r#"{"a": 1}"#];
     const PHRASES: [&str; 10] = [
-        "invalid type", "invalid value", "invalid length", "missing field", "duplicate field", "unknown variant", "struct",
-        "sequence", "a map", "unit",
+        "invalid type",
+        "invalid value",
+        "invalid length",
+        "missing field",
+        "duplicate field",
+        "unknown variant",
+        "struct",
+        "sequence",
+        "a map",
+        "unit",
     ];
     let plain = |text: &str, of: &str| {
         for phrase in PHRASES {

@@ -236,8 +236,14 @@ fn parts_of_a_rule() {
             r#"{"semver_compare": [{"var": "v"}, "===", "no version"]}"#,
             r#"{"operator": "semver_compare", "operands": [{"var": "v", "value": "1.2.0"}, "===", null], "value": false}"#,
         ),
-        (r#"{"<": [{"var": "age"}, 18]}"#, r#"{"operator": "<", "operands": [{"var": "age", "value": null, "missing": true}, 18], "value": true}"#),
-        (r#"{"<": [{"var": ["age", 7]}, 18]}"#, r#"{"operator": "<", "operands": [{"var": "age", "value": 7, "missing": true}, 18], "value": true}"#),
+        (
+            r#"{"<": [{"var": "age"}, 18]}"#,
+            r#"{"operator": "<", "operands": [{"var": "age", "value": null, "missing": true}, 18], "value": true}"#,
+        ),
+        (
+            r#"{"<": [{"var": ["age", 7]}, 18]}"#,
+            r#"{"operator": "<", "operands": [{"var": "age", "value": 7, "missing": true}, 18], "value": true}"#,
+        ),
         (
             r#"{"==": [{"var": "a.c"}, {"operator": "and", "value": true, "operands": []}]}"#,
             r#"{"operator": "==", "operands": [{"var": "a.c", "value": null, "missing": true},
