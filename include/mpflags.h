@@ -1139,7 +1139,7 @@ mpflags_status mpflags_client_evaluate_encoded(const mpflags_client *client,
  * definition of the flag, variant, reason and tester mark. As long as the client lives, the same answer means the same
  * value, variant, reason and metadata, which `mpflags_client_answer` tells; whether the value is of the type asked for has
  * been looked at. Any other number but 0 is a pointer to an `mpflags_evaluation`, which the caller frees with
- * `mpflags_evaluation_free`: an error, an override, or an answer of Mixpanel. A failure is 0: misuse (NULL, no UTF-8, an
+ * `mpflags_evaluation_free`: an error, an override, an answer of Mixpanel, or the first call in the child of a fork. A failure is 0: misuse (NULL, no UTF-8, an
  * unknown type or option) or a bug of the library; `mpflags_client_evaluate_encoded` with the same arguments tells which. Any thread. Costs what
  * `mpflags_client_evaluate_encoded` does, without the allocation where there is an answer.
  */

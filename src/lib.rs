@@ -83,8 +83,3 @@ pub use stream::{Item, Level, State};
 pub use variant::ValueType;
 #[doc(hidden)]
 pub use worker::set_spawn_guard;
-
-/// The examples of the README.
-#[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;

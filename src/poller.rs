@@ -39,8 +39,8 @@ pub(crate) struct Poller {
 struct Memory {
     etag: Option<String>,
     retired: Retired,
-    /// Flags whose unchecked parts were told.
-    told: HashSet<Arc<str>>,
+    /// What was said of flags' unchecked parts.
+    told: HashSet<(Arc<str>, Box<str>)>,
     /// Faults told last time: one line per problem, not per poll.
     rejected: HashSet<String>,
 }
@@ -285,9 +285,9 @@ fn tell(stream: &Stream, report: &Report, memory: &mut Memory) {
         }
     }
     memory.rejected = report.rejected.iter().cloned().collect();
-    for (key, line) in &report.unchecked {
-        if memory.told.insert(key.clone()) {
-            stream.log(Level::Warning, line.as_str());
+    for (key, warning) in &report.unchecked {
+        if memory.told.insert((key.clone(), warning.about.clone())) {
+            stream.log(Level::Warning, warning.line.as_str());
         }
     }
 }

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Runs the vectors in every layer and prints one table: layer × suite → passed of total, with the reason of every skip.
 
-    tests/conformance.py [--only LAYER] [--readme]
+    tests/conformance.py [--only LAYER] [--page]
 
 Each layer's own tests run; what they came to they append to the file that MPFLAGS_REPORT names. This script counts the
 vectors itself, and fails when a layer or a suite is missing, when a suite is empty, when a count is not the corpus', or when
-a skip has no reason. --readme compares the table with the one in README.md, which stands between the two marks; with
+a skip has no reason. --page compares the table with the one in docs/conformance.md, which stands between the two marks; with
 MPFLAGS_UPDATE=1 it is written there.
 
 The library and mpflags-dev are those that `make release` made.
@@ -35,7 +35,7 @@ def binding(name, target="conformance"):
 
 CARGO = ["cargo", "test", "-j2", "-q"]
 COMMANDS = {
-    "Rust": [[*CARGO, "-p", "mpflags", "--test", "conformance", "--test", "provider"]],
+    "Rust": [[*CARGO, "-p", "mpflags", "--test", "engine", "conformance::"], [*CARGO, "-p", "mpflags", "--test", "client", "provider::"]],
     "Rust provider": [[*CARGO, "-p", "mpflags", "--features", "openfeature", "--test", "openfeature_provider"]],
     "C": [[*CARGO, "-p", "mpflags-c", "--test", "conformance"]],
     "C++": [binding("cpp")],
@@ -110,7 +110,7 @@ def table(told, suites):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", action="append", choices=list(COMMANDS))
-    parser.add_argument("--readme", action="store_true")
+    parser.add_argument("--page", action="store_true")
     options = parser.parse_args()
     suites = corpus()
     if not suites or not all(suites.values()):
@@ -118,15 +118,15 @@ def main():
     told = {layer: run(layer, suites) for layer in COMMANDS if not options.only or layer in options.only}
     text = table(told, suites)
     print(text)
-    if options.readme and not options.only:
-        readme = ROOT / "README.md"
-        parts = readme.read_text().split(MARK)
+    if options.page and not options.only:
+        page = ROOT / "docs" / "conformance.md"
+        parts = page.read_text().split(MARK)
         if len(parts) != 3:
-            sys.exit(f"conformance: README.md has no two marks {MARK}")
+            sys.exit(f"conformance: {page.name} does not have the mark {MARK} twice")
         if os.environ.get("MPFLAGS_UPDATE") == "1":
-            readme.write_text(f"{parts[0]}{MARK}\n{text}\n{MARK}{parts[2]}")
+            page.write_text(f"{parts[0]}{MARK}\n{text}\n{MARK}{parts[2]}")
         elif parts[1].strip() != text.strip():
-            sys.exit("conformance: the table in README.md is another one; MPFLAGS_UPDATE=1 make conformance writes it")
+            sys.exit("conformance: the table in docs/conformance.md differs; MPFLAGS_UPDATE=1 make conformance writes it")
 
 
 if __name__ == "__main__":

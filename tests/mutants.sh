@@ -50,8 +50,8 @@ round() {
 # The first two rounds need no mpflags-dev, which is built anew with each change of the core.
 sed -i '/^members = /s/=.*/= ["."]/; /^mpflags-dev = /d' "$tree/Cargo.toml"
 sed -i 's/^mod outage_tests;/mod outage_tests {}/' "$tree/src/lib.rs"
-round vectors -C=--test=conformance
-round engine -C=--lib -C=--test=oracle -C=--test=explain
+round vectors -C=--test=engine -- -- conformance::
+round engine -C=--lib -C=--test=engine -- -- --include-ignored
 cp Cargo.toml Cargo.lock "$tree"
 sed -i '/^members = /s/=.*/= [".", "dev"]/' "$tree/Cargo.toml"
 # Only the tests that see what is left: a test that fails on a busy machine kills every mutant.

@@ -1,7 +1,8 @@
 //! Whatever of a client has a lock or a thread: made when it starts, replaced in the child of a fork, ended at shutdown.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use once_cell::sync::OnceCell;
@@ -9,6 +10,7 @@ use once_cell::sync::OnceCell;
 use crate::cache::Cache;
 use crate::clock::{Clock, deadline};
 use crate::config::Config;
+use crate::context::Unusable;
 use crate::error::{Error, ErrorKind};
 use crate::event::{Sender, token_json};
 use crate::events::Events;
@@ -36,8 +38,47 @@ pub(super) struct Runtime {
     remote: OnceCell<Arc<dyn Transport>>,
     /// Remote evaluations under way, those that their callers gave up waiting for included.
     pub(super) asking: Arc<AtomicUsize>,
+    /// Attributes of contexts that cannot be used.
+    pub(super) attributes: Attributes,
     started: AtomicBool,
     closed: AtomicBool,
+}
+
+/// Attributes that contexts held and that cannot be used: each is logged once, and every evaluation counts.
+#[derive(Default)]
+pub(super) struct Attributes {
+    evaluations: AtomicU64,
+    logged: Mutex<HashSet<String>>,
+}
+
+impl Attributes {
+    /// Names beyond these are not remembered, and not logged: they come from outside.
+    const MAX: usize = 256;
+
+    /// For an evaluation whose context holds something; the others do not come here. `stream`: where to log it.
+    #[cold]
+    pub(super) fn note(&self, unusable: &[Unusable], stream: Option<&Stream>) {
+        self.evaluations.fetch_add(1, Ordering::Relaxed);
+        let Some(stream) = stream else { return };
+        for each in unusable {
+            let attribute = each.attribute();
+            let is_new = {
+                let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
+                logged.len() < Self::MAX && logged.insert(attribute.clone())
+            };
+            if is_new {
+                let why = each.why();
+                stream.log(
+                    Level::Warning,
+                    format!("context: attribute `{attribute}` cannot be used ({why}): flags that read it give INVALID_CONTEXT"),
+                );
+            }
+        }
+    }
+
+    pub(super) fn count(&self) -> u64 {
+        self.evaluations.load(Ordering::Relaxed)
+    }
 }
 
 /// What a runtime's threads work with, which outlives them.
@@ -80,6 +121,7 @@ impl Runtime {
             reporter: OnceCell::new(),
             remote: OnceCell::new(),
             asking: Arc::default(),
+            attributes: Attributes::default(),
             started: AtomicBool::new(false),
             closed: AtomicBool::new(false),
         }
@@ -114,16 +156,30 @@ impl Runtime {
         self.remote.get_or_init(|| Arc::new(parts.settings.connect())).clone()
     }
 
-    /// Starts the threads that there is work for.
+    /// Starts the threads that there is work for: all of them, or, where one is refused, none.
     pub(super) fn start(&self, parts: &Parts, callback: Option<Arc<Callback>>) -> Result<(), Error> {
         self.started.store(true, Ordering::SeqCst);
         // Without polling, one fetch, unless it was made or the configuration brought definitions.
         let polls =
             !parts.config.remote && (parts.config.enable_polling || self.status.peek() != State::Ready);
-        if polls || callback.is_some() {
-            self.poller.get_or_try_init(|| self.start_poller(parts, callback))?;
+        let reporter = self.reporter.get_or_try_init(|| {
+            let reporter = self.start_reporter(parts)?;
+            if polls || callback.is_some() {
+                // Last: its first request is on its way at once.
+                self.poller.get_or_try_init(|| self.start_poller(parts, callback)).inspect_err(|_| {
+                    reporter.interrupt();
+                    reporter.worker.join(Instant::now() + GRACE);
+                })?;
+            }
+            Ok(reporter)
+        });
+        match reporter {
+            Ok(reporter) => self.events.outbox.wake_with(reporter.worker.signal()),
+            Err(error) => {
+                self.started.store(false, Ordering::SeqCst);
+                return Err(error);
+            }
         }
-        self.reporter.get_or_try_init(|| self.start_reporter(parts))?;
         // A shutdown that came in between has not seen the threads.
         if self.is_closed() {
             self.threads().for_each(Thread::interrupt);
@@ -201,8 +257,8 @@ impl Runtime {
             refreshes.close(Error::new(ErrorKind::System, ended.as_str()));
             stream.log(Level::Error, ended);
         };
-        let worker =
-            Worker::spawn("mpflags-poll", move |signal| poller.run(signal), panicked).map_err(no_thread)?;
+        let worker = Worker::spawn("mpflags-poll", move |signal| poller.run(signal), panicked)
+            .map_err(|error| no_thread("mpflags-poll", &error))?;
         if delivers {
             self.stream.wake_on_push(worker.signal());
         }
@@ -223,9 +279,8 @@ impl Runtime {
         let stream = self.stream.clone();
         let panicked =
             move |text| stream.log(Level::Error, format!("sending events ended by a panic: {text}"));
-        let worker =
-            Worker::spawn("mpflags-send", move |signal| reporter.run(signal), panicked).map_err(no_thread)?;
-        self.events.outbox.wake_with(worker.signal());
+        let worker = Worker::spawn("mpflags-send", move |signal| reporter.run(signal), panicked)
+            .map_err(|error| no_thread("mpflags-send", &error))?;
         Ok(Thread { worker, transport })
     }
 
@@ -282,6 +337,8 @@ impl Thread {
     }
 }
 
-fn no_thread(error: std::io::Error) -> Error {
-    Error::new(ErrorKind::System, format!("cannot start a thread: {error}"))
+fn no_thread(name: &str, error: &std::io::Error) -> Error {
+    let message =
+        format!("cannot start the thread {name}: {error}: raise the limit of threads (ulimit -u, pids.max)");
+    Error::new(ErrorKind::System, message)
 }

@@ -1,4 +1,4 @@
-//! Every option in words: the parser takes its keys from here, and the README's table is checked against it.
+//! Every option in words: the parser takes its keys from here, and docs/configuration.md is generated from it.
 
 /// One key of the configuration.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +23,7 @@ const fn option(
     OptionSpec { key, allowed, default, effect }
 }
 
-/// All options, in the order of the README's table.
+/// All options, in the order of docs/configuration.md.
 pub const OPTIONS: &[OptionSpec] = &[
     option("token", "a non-empty string", "required", "the project token"),
     option(

@@ -1,4 +1,4 @@
-//! The engine against the official suite, the golden vectors, and every sentence of semantics.md's *Rules*.
+//! The engine against the official suite, the golden vectors, and every sentence of docs/evaluation.md about rules.
 
 mod suites;
 

@@ -2,7 +2,7 @@
 import json
 
 from model import reason
-from rows import ARRAY_SUBJECT, DAGGER, DISABLED, UNREACHED, alone, completed, node_repairs, of_fault, python_repairs, repaired
+from rows import UNREACHED, alone, completed, marked, node_repairs, of_fault, on_page, python_repairs, repaired
 
 OFFICIAL = ("python", "node")
 REPAIRS = {"python": python_repairs, "node": node_repairs}
@@ -148,10 +148,10 @@ def settled(case):
         return True
     if wanted is None:
         return False
-    rows = {DISABLED} if wanted == "disabled" else set()
+    rows = {"disabled"} if wanted == "disabled" else set()
     if wanted == "malformed":
         rows = {of_fault(field, kind) for _, field, kind in case.document.faults}
-        if case.official_agree and not any(row.startswith(DAGGER) for row in rows):
+        if case.official_agree and not any(marked(row) for row in rows):
             rows = {UNREACHED}
     case.rows = {name: rows if case.differs(name) else set() for name in OFFICIAL}
     if mpflags[0] != wanted:
@@ -165,6 +165,9 @@ def settled(case):
 
 def judge(case):
     """Rule 3: what both official SDKs answer for one reason is mpflags' answer too, unless a row marked † says otherwise."""
+    unlisted = sorted(row for row in set().union(*case.rows.values()) if not on_page(row))
+    if unlisted and not case.why_not:
+        case.why_not = f"docs/differences.md does not have the row {unlisted[0]}"
     if case.why_not:
         if case.official_agree and case.differs("node"):
             case.wanted = case.answers["python"]
@@ -172,7 +175,7 @@ def judge(case):
         return
     if case.official_agree and case.differs("python"):
         shared = case.rows["python"] & case.rows["node"]
-        if any(not row.startswith(DAGGER) for row in shared):
+        if any(not marked(row) for row in shared):
             case.why_not, case.wanted = f"both official SDKs give this answer, by {sorted(shared)}", case.answers["python"]
     for name in OFFICIAL:
         if case.differs(name) and not case.rows[name]:
@@ -181,7 +184,7 @@ def judge(case):
         documented = reason(case.document.flag, case.context, [group["wanted"] for group in case.conditions["node"]])
         if case.answers["mpflags"][6] != documented:
             case.why_not, case.wanted = f"the reason is {documented}, not {case.answers['mpflags'][6]}", case.answers["mpflags"]
-    if ARRAY_SUBJECT in case.rows["python"] | case.rows["node"] and case.answers["mpflags"][0] != "missing":
+    if "subject-array" in case.rows["python"] | case.rows["node"] and case.answers["mpflags"][0] != "missing":
         case.why_not = "an array or object is no subject"
 
 

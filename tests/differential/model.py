@@ -1,4 +1,4 @@
-"""The sentences of the semantics page about definitions and contexts that no official SDK implements: what is malformed, the
+"""The sentences of docs/evaluation.md about definitions and contexts that no official SDK implements: what is malformed, the
 text of a subject, the reason. Written from the page, not from the core, so that the two check each other."""
 import json
 import math

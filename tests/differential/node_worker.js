@@ -92,7 +92,7 @@ function evaluate(item) {
 const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
 const isEmpty = (value) => typeof value === "object" && value !== null && Object.keys(value).length === 0;
 
-// The result of a rule as the documentation has it: an error is no match.
+// The rule-truth as the documentation has it: an error is no match.
 function result(engine, rule, data) {
   try {
     return engine.apply(lowercaseLeafNodes(rule), lowercaseAllKeysAndValues(data));
@@ -117,17 +117,17 @@ function wanted(rollout, data) {
   return isObject(data) && legacyHolds(legacy, data);
 }
 
-// Why the SDK's decision differs from the documented one: a row of *Accepted differences*, or nothing.
+// Why the SDK's decision differs from the documented one: the id of a row of docs/differences.md, or null.
 function row(rollout, data, own) {
   const rule = rollout.runtime_evaluation_rule;
   const legacy = rollout.runtime_evaluation_definition;
-  if (rule && isEmpty(rule)) return "rule {} or [] beside a legacy definition";
-  if (!rule && legacy && isEmpty(legacy) && !(data && typeof data === "object")) return "legacy {} without custom_properties";
-  if (!isObject(data)) return "custom_properties absent or no object";
-  if (!rule) return Object.keys(legacy).some((name) => name !== name.toLowerCase()) ? "legacy with a capitalised key" : null;
+  if (rule && isEmpty(rule)) return "rule-empty";
+  if (!rule && legacy && isEmpty(legacy) && !(data && typeof data === "object")) return "legacy-empty";
+  if (!isObject(data)) return "rule-no-properties";
+  if (!rule) return Object.keys(legacy).some((name) => name !== name.toLowerCase()) ? "legacy-capitals" : null;
   const raw = result(documented, rule, data);
-  if (own && Array.isArray(raw) && raw.length === 0) return "result of a rule";
-  if (own === Boolean(result(inheriting, rule, data))) return "var reaches inherited properties";
+  if (own && Array.isArray(raw) && raw.length === 0) return "rule-truth";
+  if (own === Boolean(result(inheriting, rule, data))) return "rule-inherited";
   return null;
 }
 

@@ -1,7 +1,7 @@
 """Why Python's decision about a rule differs from the documented one: which of its known differences, taken out, make it agree.
 
 json_logic 0.7.0a0 is run anew with its own operators. Three differences can be taken out (case folding, eagerness, the truth of the
-result), and while it runs, each operation on operands that the row "mixed types, …" speaks of is noted. A difference on operands that
+result), and while it runs, each operation on operands that the row `rule-mixed-types` covers is noted. A difference on operands that
 are noted nowhere is explained by nothing.
 """
 import math
@@ -14,7 +14,7 @@ from model import number_text
 
 LACKING = {"some", "all", "none", "map", "filter", "reduce", "substr"}
 SAFE = 2**53
-FOLD, LAZY, TRUTH = "case folding", "and, or, if, ?: are lazy", "result of a rule"
+FOLD, LAZY, TRUTH = "rule-case", "rule-lazy", "rule-truth"
 SWITCHES = [set(some) for n in range(4) for some in combinations((FOLD, LAZY, TRUTH), n)]
 NULL, BOOL, INT, FLOAT, STRING, ARRAY, OBJECT = "null", "bool", "int", "float", "string", "array", "object"
 KINDS = {type(None): NULL, bool: BOOL, int: INT, float: FLOAT, str: STRING, list: ARRAY, dict: OBJECT}
@@ -51,20 +51,20 @@ def explain(rollout, context, own, wanted):
     if not rule:
         return explain_legacy(legacy, data, wanted)
     if not data and own is False:
-        return {"empty custom_properties"}
+        return {"rule-empty-properties"}
     lacking = operators(rule) & LACKING
     if lacking and own is False:
-        return {"some all none map filter reduce substr"}
+        return {"rule-operators"}
     for switches in SWITCHES:
         if run(rule, data, switches, set()) == wanted:
             return switches or None
     notes = set()
     run(rule, data, {FOLD, LAZY, TRUTH}, notes)
-    return {f"mixed types, …: {note}" for note in notes} or None
+    return {f"rule-mixed-types: {note}" for note in notes} or None
 
 
 def explain_legacy(legacy, data, wanted):
-    rows = {"case folding": False, "legacy with a capitalised key": False, "legacy with a non-string": False}
+    rows = {"rule-case": False, "legacy-capitals": False, "legacy-non-string": False}
     for count in range(1, 4):
         for some in combinations(rows, count):
             on = dict.fromkeys(some, True)

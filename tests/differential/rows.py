@@ -1,4 +1,4 @@
-"""The rows of *Accepted differences*, each as a repair.
+"""The rows of docs/differences.md, each as a repair.
 
 A repair takes one known difference out of an official SDK's question: it rewrites the flag or the context so that the difference has nothing
 to act on, and changes nothing else. A row explains a difference when it applies to the flag and context, and the SDK, asked the repaired question,
@@ -6,42 +6,45 @@ gives mpflags' answer to the last bit. So no row covers more than what it names:
 still come from the SDK.
 """
 import json
+import re
+from pathlib import Path
 
 from model import ABSENT, named, tester_text, text
 from python_rules import SAFE, explain
 
 SUBJECT = "the subject of a repaired question"
-DAGGER = "† "
-NON_STRING = "testers and a distinct_id that is no string"
-BIG_TESTER = "testers and a distinct_id beyond 2^53"
-LEFT_OUT = "a field that Python requires and nobody reads, null or {} where the model allows it"
-NEIGHBOUR = "a field of the wrong type in another flag"
-WRONG_TYPE = "a field of the wrong type"
-UNREACHED = "a field of the wrong type that both do not reach for this user"
-DISABLED = DAGGER + "status disabled or archived"
-CAPITALS = "legacy with a capitalised key"
-ARRAY_SUBJECT = DAGGER + "subject array or object"
-LIMITS = DAGGER + "a rule of over 64 operators or 10,000 values"
-NO_VARIANTS = DAGGER + "empty variants"
-BY_ACCIDENT = DAGGER + "a field that both tolerate by accident"
-QA = "is_qa_tester after variant_override"
-UNSORTED = "variants not sorted in the payload"
-CONSTRUCTOR = "testers and a user called `constructor`"
-INHERITED_SPLIT = "a variant called `constructor` and variant_splits"
-EMPTY_RULE = "rule {} or [] beside a legacy definition"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "differences.md"
+# The ids of the page's rows, in its order, and whether a row is marked †.
+ON_PAGE = {name: bool(mark) for name, mark in re.findall(r"^\| `([a-z0-9-]+)`( †)? \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)}
+
+# What follows a colon says which case of the row it is.
+LEFT_OUT = "field-unread"
+NEIGHBOUR = "field-wrong-type: of another flag"
+WRONG_TYPE = "field-wrong-type"
+UNREACHED = "field-wrong-type: not reached by either for this user"
+# In the order of the page.
+ROWS = [
+    "subject-float", "subject-big-integer", "subject-boolean", "subject-falsy", "subject-empty", "subject-null", "subject-array",
+    "tester-non-string", "tester-big-integer", "tester-constructor", "qa-tester-override", "variant-order", WRONG_TYPE, NEIGHBOUR, UNREACHED, LEFT_OUT,
+    "field-by-accident", "split-constructor", "no-variants", "rule-limits", "disabled", "rule-no-properties", "rule-empty-properties", "rule-empty",
+    "rule-operators", "rule-lazy", "rule-truth", "rule-case", "legacy-empty", "legacy-capitals", "legacy-non-string",
+]  # fmt: skip
+
+
+def on_page(row):
+    return row.partition(":")[0] in ON_PAGE
+
+
+def marked(row):
+    """Whether the page marks the row †: mpflags differs from both official SDKs."""
+    return ON_PAGE[row.partition(":")[0]]
+
 
 # What both SDKs serve although the model refuses it: what they hand on unread, what is falsy in both languages, and numbers by accident.
 HANDED_ON = ("status", "experiment_id", "is_experiment_active", "value")
 FALSY = ("array (empty)", "string (empty)", "false", "0")
 NONE_IF_FALSY = ("users", "variant_splits", "runtime_evaluation_definition")
 NUMBERS = ("rollout_percentage", "split", "a split of variant_splits")
-# In the order of the semantics page.
-ROWS = [
-    "subject 1.0, 1e16, 0.00001", "subject integer beyond 2^53", "subject true", "subject 0, 0.0, false", 'subject ""', "subject null", ARRAY_SUBJECT,
-    NON_STRING, BIG_TESTER, CONSTRUCTOR, INHERITED_SPLIT, UNSORTED, "custom_properties absent or no object", "empty custom_properties", EMPTY_RULE,
-    "legacy {} without custom_properties", DAGGER + CAPITALS, "legacy with a non-string", "some all none map filter reduce substr", "and, or, if, ?: are lazy",
-    "result of a rule", "case folding", QA, LEFT_OUT, NEIGHBOUR, WRONG_TYPE, UNREACHED, BY_ACCIDENT, NO_VARIANTS, LIMITS, DISABLED,
-]  # fmt: skip
 INHERITED = {
     "constructor", "hasOwnProperty", "isPrototypeOf", "propertyIsEnumerable", "toLocaleString", "toString", "valueOf",
     "__proto__", "__defineGetter__", "__defineSetter__", "__lookupGetter__", "__lookupSetter__",
@@ -176,24 +179,24 @@ def python_repairs(case, conditions):
     value = context.get(flag["context"], ABSENT)
     if isinstance(value, (bool, int, float)):
         if not value:
-            row("subject 0, 0.0, false", subject(text(value)))
+            row("subject-falsy", subject(text(value)))
         elif value is True:
-            row("subject true", subject("true"))
+            row("subject-boolean", subject("true"))
         elif str(value) != text(value):
-            float_row = "subject 1.0, 1e16, 0.00001" if isinstance(value, float) else "subject integer beyond 2^53"
+            float_row = "subject-float" if isinstance(value, float) else "subject-big-integer"
             row(float_row, subject(text(value)))
     elif isinstance(value, (list, dict)) and value:
-        row(ARRAY_SUBJECT, subject(ABSENT))
+        row("subject-array", subject(ABSENT))
     testers = (flag["ruleset"].get("test") or {}).get("users") or {}
     if testers and context.get("distinct_id") and not isinstance(context["distinct_id"], str):
-        row(NON_STRING, user(tester_text(context)))
+        row("tester-non-string", user(tester_text(context)))
     variants = flag["ruleset"]["variants"]
     overrides = [(group.get("variant_override") or {}).get("key") for group in flag["ruleset"]["rollout"]]
     names = [v["key"] for v in variants] + [n for n in [*testers.values(), *overrides] if isinstance(n, str)]
     if any(name.casefold() != name.lower() for name in names):
-        row("case folding", lower)
+        row("rule-case", lower)
     if any(named(variants, over) is not None for over in overrides):
-        row(QA, assigned_by_splits)
+        row("qa-tester-override", assigned_by_splits)
     if not is_complete(case.document):
         row(LEFT_OUT, completed)
     if len(case.document.flags) > 1:
@@ -202,7 +205,7 @@ def python_repairs(case, conditions):
         if own != group["wanted"]:
             rows = explain(flag["ruleset"]["rollout"][index], context, own, group["wanted"])
             if rows:
-                found.append((dagger(rows), condition(index, group["wanted"])))
+                found.append((rows, condition(index, group["wanted"])))
     return found
 
 
@@ -214,50 +217,46 @@ def node_repairs(case, conditions):
 
     value = context.get(flag["context"], ABSENT)
     if value == "" and isinstance(value, str):
-        row('subject ""', subject(ABSENT))
+        row("subject-empty", subject(ABSENT))
     elif value is None:
-        row("subject null", subject(ABSENT))
+        row("subject-null", subject(ABSENT))
     elif isinstance(value, (list, dict)):
-        row(ARRAY_SUBJECT, subject(ABSENT))
+        row("subject-array", subject(ABSENT))
     elif isinstance(value, int) and abs(value) > SAFE:
-        row("subject integer beyond 2^53", subject(text(value)))
+        row("subject-big-integer", subject(text(value)))
     testers = (flag["ruleset"].get("test") or {}).get("users") or {}
     name = context.get("distinct_id")
     if testers and isinstance(name, (list, dict)):
-        row(NON_STRING, user(None))
+        row("tester-non-string", user(None))
     elif testers and isinstance(name, int) and abs(name) > SAFE:
-        row(BIG_TESTER, user(text(name)))
+        row("tester-big-integer", user(text(name)))
     elif isinstance(name, str) and name in INHERITED and name not in testers and flag["ruleset"].get("test"):
-        row(CONSTRUCTOR, user(None))
+        row("tester-constructor", user(None))
     keys = [variant["key"] for variant in flag["ruleset"]["variants"]]
     if keys != sorted(keys):
-        row(UNSORTED, sort_variants)
+        row("variant-order", sort_variants)
     if INHERITED & set(keys) and any(group.get("variant_splits") is not None for group in flag["ruleset"]["rollout"]):
-        row(INHERITED_SPLIT, own_splits)
+        row("split-constructor", own_splits)
     if not is_complete(case.document):
         row(LEFT_OUT, completed)
     if len(case.document.flags) > 1:
         row(NEIGHBOUR, alone)
     for index, (_, group) in enumerate(conditions):
         if group["row"]:
-            found.append((dagger({group["row"]}), condition(index, group["wanted"])))
+            found.append(({group["row"]}, condition(index, group["wanted"])))
     return found
-
-
-def dagger(rows):
-    return {DAGGER + row if row == CAPITALS else row for row in rows}
 
 
 def of_fault(field, kind):
     """The row for what makes a flag malformed; a field that both SDKs serve anyway has a row marked †."""
     if kind in ("over 64 operators", "over 10,000 values"):
-        return LIMITS
+        return "rule-limits"
     if field == "variants" and kind == "array (empty)":
-        return NO_VARIANTS
+        return "no-variants"
     tolerated = (
         field in HANDED_ON
         or field in NONE_IF_FALSY and kind in FALSY
         or field in NUMBERS and kind in ("true", "false", "beyond a double")
         or field in ("key", "runtime_evaluation_rule") and kind in ("lone surrogate", "beyond a double")
     )
-    return BY_ACCIDENT if tolerated else WRONG_TYPE
+    return "field-by-accident" if tolerated else WRONG_TYPE

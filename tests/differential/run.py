@@ -24,7 +24,7 @@ def arguments():
     parser.add_argument("--seconds", type=float, default=3600, help="stop after so long")
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build/differential", help="where `make -C tests/differential tools` put the SDKs")
     parser.add_argument("--library", type=pathlib.Path, default=ROOT / "target/release/libmpflags.so")
-    parser.add_argument("--every-row", action="store_true", help="fail when a row of the accepted differences was never met")
+    parser.add_argument("--every-row", action="store_true", help="fail when a row of docs/differences.md was never met")
     return parser.parse_args()
 
 
@@ -120,7 +120,9 @@ class Run:
             for row in of_sdk:
                 self.rows.setdefault(row, Counter())[name] += 1
         if case.official_agree and case.differs("node"):
-            why = "both official SDKs differ, by a row marked †" if any(r.startswith("†") for r in rows) else "both official SDKs differ, by different rows"
+            from rows import marked
+
+            why = "both official SDKs differ, by a row marked †" if any(marked(row) for row in rows) else "both official SDKs differ, by different rows"
             self.agreement[why] += 1
 
     def report(self):

@@ -14,6 +14,7 @@ mod support;
 
 use std::fs;
 use std::process::Command;
+use std::time::Duration;
 
 use mpflags_dev::{Options, Server};
 use program::Program;
@@ -74,6 +75,15 @@ fn the_first_example_works() {
 }
 
 #[test]
+fn the_readme_example_works() {
+    let server = server();
+    let config = format!(r#"{{"token": "demo", "api_host": "{}"}}"#, server.url());
+    let output = succeed(Command::new(compile("examples/hello.c")).arg(config));
+    assert_eq!(output, "the new checkout\n");
+    assert_eq!(server.wait_events(1, Duration::from_secs(10)).len(), 1);
+}
+
+#[test]
 fn the_remote_example_works() {
     let server = server();
     let program = compile("examples/remote.c");
@@ -89,12 +99,12 @@ fn the_remote_example_works() {
     assert_eq!(refused.stderr, b"no answer: Mixpanel refused the credentials: HTTP 401\n");
 }
 
-/// Each example of the README stands behind the path of its file, which the tests of its language compile and run.
+/// Each example of a page stands behind the path of its file, which the tests of its language compile and run.
 #[test]
-fn the_readme_shows_the_examples_as_they_are() {
-    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+fn the_pages_show_the_examples_as_they_are() {
+    let pages = ["README.md", "bindings/c/README.md"].map(|page| fs::read_to_string(root().join(page)).unwrap());
     let mut shown = Vec::new();
-    for part in readme.split("\n<!-- ").skip(1) {
+    for part in pages.iter().flat_map(|page| page.split("\n<!-- ").skip(1)) {
         let Some((name, rest)) = part.split_once(" -->\n```") else { continue };
         if !name.contains('/') {
             continue;
@@ -102,13 +112,11 @@ fn the_readme_shows_the_examples_as_they_are() {
         let source = fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
         let (_, code) = rest.split_once('\n').unwrap();
         let text = format!("{}\n```", source.trim_end());
-        assert!(code.starts_with(&text), "the README shows another text than {name}");
-        shown.push(name.split('/').nth(1).unwrap().to_owned());
+        assert!(code.starts_with(&text), "a page shows another text than {name}");
+        shown.push(name.to_owned());
     }
-    for language in ["c", "cpp", "go", "python"] {
-        assert!(
-            shown.iter().any(|name| name == language),
-            "no example of {language} in the README: {shown:?}"
-        );
+    for example in ["c/examples/hello.c", "c/examples/first.c", "c/examples/remote.c", "python/examples/hello.py"] {
+        let path = format!("bindings/{example}");
+        assert!(shown.contains(&path), "no page shows {path}: {shown:?}");
     }
 }

@@ -338,7 +338,7 @@ def test_closing_beside_calls_that_run(dev, eventually):
     assert not failed
 
 
-def test_a_client_that_nobody_holds_ends_by_itself(dev):
+def test_a_client_that_nobody_holds_ends_by_itself(dev, eventually):
     client = Client.local(TOKEN, api_host=dev.url)
     client.start_polling_for_definitions()
     client.get_variant("button-color", SelectedVariant(None), USER)
@@ -346,8 +346,44 @@ def test_a_client_that_nobody_holds_ends_by_itself(dev):
     del client
     gc.collect()
     assert gone() is None
-    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("mpflags")]
     assert exposures(dev) == [("button-color", "control")]
+    eventually(lambda: not [thread.name for thread in threading.enumerate() if thread.name.startswith("mpflags")])
+
+
+def test_letting_go_of_a_client_blocks_nobody(dev, eventually):
+    dev.faults({"path": "/track", "kind": "hang"})
+    client = Client.local(TOKEN, api_host=dev.url, shutdown_timeout_ms=30_000, request_timeout_in_seconds=300)
+    client.start_polling_for_definitions()
+    client.get_variant("button-color", SelectedVariant(None), USER)
+    began = time.monotonic()
+    del client
+    gc.collect()
+    assert time.monotonic() - began < 10
+    # It goes on delivering meanwhile, as a shutdown does.
+    eventually(lambda: dev.requests()["in_flight"])
+    dev.heal()
+    assert len(mpflags.client._unheld) == 1
+    for _, native in list(mpflags.client._unheld.values()):
+        native.shutdown(0)
+    eventually(lambda: not mpflags.client._unheld)
+
+
+def test_without_a_thread_letting_go_of_a_client_is_bounded(dev, monkeypatch):
+    dev.faults({"path": "/track", "kind": "hang"})
+    client = Client.local(TOKEN, api_host=dev.url, shutdown_timeout_ms=30_000, request_timeout_in_seconds=300)
+    client.start_polling_for_definitions()
+    client.get_variant("button-color", SelectedVariant(None), USER)
+
+    def refuse(work):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(mpflags.client, "in_background", refuse)
+    monkeypatch.setattr(mpflags.host, "in_background", refuse)
+    began = time.monotonic()
+    del client
+    gc.collect()
+    assert time.monotonic() - began < 10
+    assert not mpflags.client._unheld
 
 
 def test_async_context_manager(dev):

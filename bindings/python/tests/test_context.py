@@ -15,6 +15,7 @@ import uuid
 
 import numpy
 import pytest
+from stand_in import flag
 
 import mpflags
 from mpflags import Client, Context, InvalidArgument, InvalidContext, SelectedVariant, abi, context
@@ -170,7 +171,20 @@ BAD = {
 WITH = context.encode_with_orjson()
 WITHOUT = context.encode_with_stdlib()
 EXACTLY = context.encode_exactly
-BARE = Client.local("t", definitions={"flags": []}, enable_polling=False, report_exposures=False)
+# Both read what is unusable.
+READERS = {
+    "flags": [
+        flag("f", context="value"),
+        flag(
+            "rule",
+            ruleset={
+                "variants": [{"key": "on", "value": True, "split": 1.0}],
+                "rollout": [{"rollout_percentage": 1.0, "runtime_evaluation_rule": {"var": "list"}}],
+            },
+        ),
+    ]
+}
+BARE = Client.local("t", definitions=READERS, enable_polling=False, report_exposures=False)
 
 
 def test_orjson_is_used_where_it_is(monkeypatch):
@@ -201,9 +215,13 @@ def test_a_value(name):
 @pytest.mark.parametrize("name", BAD)
 def test_a_value_that_cannot_be_sent(name):
     value, why = BAD[name]
-    for attributes, path in (
-        ({"distinct_id": "u", "value": value}, "value"),
-        ({"custom_properties": {"list": [1, {"value": value}]}}, "custom_properties.list[1].value"),
+    for key, attributes, path in (
+        ("f", {"distinct_id": "u", "value": value}, "value"),
+        (
+            "rule",
+            {"distinct_id": "u", "custom_properties": {"list": [1, {"value": value}]}},
+            "custom_properties.list[1].value",
+        ),
     ):
         messages = set()
         for encode in (WITH, WITHOUT, EXACTLY):
@@ -215,9 +233,9 @@ def test_a_value_that_cannot_be_sent(name):
                 # Deeper than the library goes, and no deeper than some releases of Python do: the library refuses it.
                 assert name == "deep"
                 assert encode is not EXACTLY
-                outcome, _ = BARE._native.evaluate(b"f", encoded, abi.asking(0), 0, waits=False)
+                outcome, _ = BARE._native.evaluate(key.encode(), encoded, abi.asking(0), 0, waits=False)
                 assert outcome.error_code == "INVALID_CONTEXT"
-        messages.add(BARE.get_variant("f", SelectedVariant(None), attributes).fallback_reason.message)
+        messages.add(BARE.get_variant(key, SelectedVariant(None), attributes).fallback_reason.message)
         assert len(messages) == 1, messages
         (message,) = messages
         assert path in message
@@ -286,8 +304,14 @@ def test_a_context_that_is_kept():
     attributes["distinct_id"] = "other"
     assert kept.encoded == b'{"distinct_id":"u","custom_properties":{"when":"2026-01-02"}}'
     assert repr(kept) == "Context({'distinct_id': 'u', 'custom_properties': {'when': '2026-01-02'}})"
-    with pytest.raises(InvalidContext, match="distinct_id"):
-        Context({"distinct_id": {1}})
+    spoiled = Context({"distinct_id": {1}, "list": [1, {2}], "plan": "pro"})
+    assert [str(each) for each in spoiled.unusable] == [
+        "attribute 'distinct_id': a value of type set cannot be written as JSON",
+        "attribute 'list[1]': a value of type set cannot be written as JSON",
+    ]
+    assert spoiled.attributes == {"list": [1, None], "plan": "pro"}
+    with pytest.raises(InvalidContext, match="expected a mapping"):
+        Context(None)
 
 
 def test_neither_numpy_nor_datetime_is_imported_for_it():

@@ -41,6 +41,14 @@ def test_quickstart(dev):
     assert exposures(dev, 2) == ["button-color", "new-checkout"]
 
 
+def test_hello(dev, tmp_path):
+    source = (PACKAGE / "examples" / "hello.py").read_text()
+    assert source.count("api.mixpanel.com") == 1
+    (tmp_path / "hello.py").write_text(source.replace("api.mixpanel.com", dev.url))
+    assert run(tmp_path / "hello.py", dev) == ["the new checkout"]
+    assert exposures(dev, 1) == ["new-checkout"]
+
+
 def test_all_flags(dev):
     lines = run("all_flags.py", dev)
     assert len(lines) == 5

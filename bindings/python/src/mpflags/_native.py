@@ -24,10 +24,12 @@ from .abi import (
     STATES,
     Item,
     Outcome,
+    Uncopied,
     loads,
     name_of,
 )
-from .errors import LibraryError, MpflagsError, Timeout, of_status
+from .errors import Closed, LibraryError, MpflagsError, Timeout, of_status
+from .host import wait
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,6 +42,9 @@ class Str(ctypes.Structure):
 
     _fields_ = [("ptr", c_void_p), ("len", c_size_t)]
 
+
+# How long a wait may keep a signal's handler waiting, where it cannot be on another thread.
+_SLICE_MS = 200
 
 Callback = ctypes.CFUNCTYPE(None, c_void_p, c_void_p)
 Drop = ctypes.CFUNCTYPE(None, c_void_p)
@@ -57,6 +62,7 @@ FUNCTIONS: tuple[tuple[str, Any, tuple[Any, ...], bool], ...] = (
     ("client_new", c_int32, (*_TEXT, _OUT, _OUT), True),
     ("client_start", c_int32, (c_void_p, _OUT), True),
     ("client_wait_ready", c_int32, (c_void_p, c_uint32, _OUT), True),
+    ("client_refresh", c_int32, (c_void_p, c_uint32, _OUT), True),
     ("client_state", c_int32, (c_void_p,), False),
     ("client_shutdown", c_int32, (c_void_p, c_uint32, POINTER(c_uint64), _OUT), True),
     ("client_free", None, (c_void_p,), True),
@@ -206,36 +212,53 @@ def version() -> str:
     return text(LIB.version()) or ""
 
 
-class _Handle(c_void_p):
-    """Owns what a pointer points to. A call holds a reference while it runs, so nothing is freed under it."""
+class _Handle(Uncopied):
+    """Owns what `pointer` points to, and frees it once, with its last reference.
+
+    Not a class of ctypes: those can be made from each other's bytes and numbers, and every such copy would free, too. What
+    passes `pointer` to the library keeps the handle meanwhile, so that nothing is freed under a call.
+    """
+
+    __slots__ = ("__weakref__", "pointer")
+
+    def __init__(self, address: int | None = None) -> None:
+        self.pointer = c_void_p(address)
+
+
+def _end(handle: _Handle, free: Any) -> None:
+    # One that was never initialised has no pointer.
+    pointer = getattr(handle, "pointer", None)
+    if pointer:
+        address, pointer.value = pointer.value, None
+        free(address)
 
 
 class ClientHandle(_Handle):
-    def __del__(self, _free: Any = LIB.client_free) -> None:
-        if self.value:
-            _free(self)
-            self.value = None
+    __slots__ = ()
+
+    def __del__(self, _end: Any = _end, _free: Any = LIB.client_free) -> None:
+        _end(self, _free)
 
 
 class ContextHandle(_Handle):
-    def __del__(self, _free: Any = LIB.context_free) -> None:
-        if self.value:
-            _free(self)
-            self.value = None
+    __slots__ = ()
+
+    def __del__(self, _end: Any = _end, _free: Any = LIB.context_free) -> None:
+        _end(self, _free)
 
 
 class EvaluationsHandle(_Handle):
-    def __del__(self, _free: Any = LIB.evaluations_free) -> None:
-        if self.value:
-            _free(self)
-            self.value = None
+    __slots__ = ()
+
+    def __del__(self, _end: Any = _end, _free: Any = LIB.evaluations_free) -> None:
+        _end(self, _free)
 
 
 class EvaluationHandle(_Handle):
-    def __del__(self, _free: Any = LIB.evaluation_free) -> None:
-        if self.value:
-            _free(self)
-            self.value = None
+    __slots__ = ()
+
+    def __del__(self, _end: Any = _end, _free: Any = LIB.evaluation_free) -> None:
+        _end(self, _free)
 
 
 def _outcome(evaluation: Any) -> Outcome:
@@ -253,29 +276,29 @@ def _outcome(evaluation: Any) -> Outcome:
     )
 
 
-class Evaluations:
+class Evaluations(Uncopied):
     """What every flag gave for one context. Kept as long as somebody may report one of them as shown."""
 
-    __slots__ = ("_handle", "failure", "message")
+    __slots__ = ("__weakref__", "_handle", "failure", "message")
 
     def __init__(self, handle: EvaluationsHandle) -> None:
         self._handle = handle
-        code = LIB.evaluations_failure(handle)
+        code = LIB.evaluations_failure(handle.pointer)
         self.failure = ERROR_CODES[code] if 0 <= code < len(ERROR_CODES) else "GENERAL"
-        self.message = text(LIB.evaluations_message(handle))
+        self.message = text(LIB.evaluations_message(handle.pointer))
 
     def answers(self) -> list[int]:
         """The answers, in order of key; 0 where there is none."""
-        count = LIB.evaluations_count(self._handle)
-        return LIB.evaluations_answers(self._handle)[:count] if count else []
+        count = LIB.evaluations_count(self._handle.pointer)
+        return LIB.evaluations_answers(self._handle.pointer)[:count] if count else []
 
     def outcome(self, index: int) -> Outcome:
-        return _outcome(LIB.evaluations_at(self._handle, index))
+        return _outcome(LIB.evaluations_at(self._handle.pointer, index))
 
 
 def _context(encoded: bytes) -> ContextHandle:
     context = ContextHandle()
-    _call(LIB.context_new_json, encoded, len(encoded), byref(context))
+    _call(LIB.context_new_json, encoded, len(encoded), byref(context.pointer))
     return context
 
 
@@ -290,88 +313,157 @@ def _read_text(function: Any, *arguments: Any) -> dict[str, Any]:
         LIB.text_free(out)
 
 
-class NativeClient:
+class NativeClient(Uncopied):
     """One client of the library. Usable from any thread; freed with its last reference."""
 
     def __init__(self, config: bytes) -> None:
         self.handle = ClientHandle()
-        _call(LIB.client_new, config, len(config), byref(self.handle))
+        _call(LIB.client_new, config, len(config), byref(self.handle.pointer))
 
     def start(self) -> None:
-        _call(LIB.client_start, self.handle)
+        _call(LIB.client_start, self.handle.pointer)
 
     def wait_ready(self, timeout_ms: int) -> None:
-        _call(LIB.client_wait_ready, self.handle, timeout_ms)
+        if timeout_ms == 0:
+            self._ready(0)
+        else:
+            wait(lambda: self._ready(timeout_ms), lambda: self._ready_in_slices(timeout_ms))
+
+    def _ready(self, timeout_ms: int) -> None:
+        _call(LIB.client_wait_ready, self.handle.pointer, timeout_ms)
+
+    def _ready_in_slices(self, timeout_ms: int) -> None:
+        while timeout_ms > _SLICE_MS:
+            try:
+                return self._ready(_SLICE_MS)
+            except Timeout:
+                timeout_ms -= _SLICE_MS
+        return self._ready(timeout_ms)
+
+    def refresh(self, timeout_ms: int) -> None:
+        wait(lambda: _call(LIB.client_refresh, self.handle.pointer, timeout_ms))
 
     def state(self) -> str:
-        return name_of(STATES, LIB.client_state(self.handle))
+        return name_of(STATES, LIB.client_state(self.handle.pointer))
 
     def shutdown(self, timeout_ms: int) -> int:
+        """How many events were not delivered. A wait that is interrupted ends as one whose time is over: the events are lost."""
+        try:
+            return wait(lambda: self._end(timeout_ms), lambda: self._end_in_slices(timeout_ms))
+        except MpflagsError:
+            raise
+        except BaseException:
+            # The shutdown that goes on ends with this one, at once.
+            try:
+                self._end(0)
+            except MpflagsError:
+                pass
+            raise
+
+    def _end(self, timeout_ms: int) -> int:
         undelivered = c_uint64()
-        _call(LIB.client_shutdown, self.handle, timeout_ms, byref(undelivered))
+        _call(LIB.client_shutdown, self.handle.pointer, timeout_ms, byref(undelivered))
         return undelivered.value
 
+    def _end_in_slices(self, timeout_ms: int) -> int:
+        try:
+            self._send_in_slices(timeout_ms)
+        except Closed:
+            pass
+        # What is delivered needs no more time, and what is not has had it.
+        return self._end(min(timeout_ms, _SLICE_MS))
+
     def flush(self, timeout_ms: int) -> int:
+        if timeout_ms == 0:
+            return self._send(0)
+        return wait(lambda: self._send(timeout_ms), lambda: self._send_in_slices(timeout_ms))
+
+    def _send(self, timeout_ms: int) -> int:
         undelivered = c_uint64()
-        _call(LIB.client_flush, self.handle, timeout_ms, byref(undelivered))
+        _call(LIB.client_flush, self.handle.pointer, timeout_ms, byref(undelivered))
         return undelivered.value
+
+    def _send_in_slices(self, timeout_ms: int) -> int:
+        while timeout_ms > _SLICE_MS and self._send(_SLICE_MS):
+            timeout_ms -= _SLICE_MS
+        return self._send(min(timeout_ms, _SLICE_MS))
 
     def packed(self) -> Callable[[bytes, bytes, c_uint32], int]:
         """The one crossing of a local evaluation: key, context and `ask`, to a number that `resolve` reads."""
-        return functools.partial(LIB.client_evaluate_packed_z, self.handle)
+        crossing = functools.partial(LIB.client_evaluate_packed_z, self.handle.pointer)
+        # A call keeps the crossing, and that the client.
+        crossing.owner = self.handle  # type: ignore[attr-defined]
+        return crossing
 
     def resolve(self, key: bytes, number: int) -> Outcome | None:
         """What a packed number stands for. None when the flag has another definition by now: evaluate again.
 
         Consumes the number if it is a pointer: it is resolved once.
         """
-        evaluation = EvaluationHandle(LIB.client_answer(self.handle, key, len(key), number) if number & 1 else number)
-        return _outcome(evaluation) if evaluation.value else None
+        evaluation = EvaluationHandle(
+            LIB.client_answer(self.handle.pointer, key, len(key), number) if number & 1 else number
+        )
+        return _outcome(evaluation.pointer) if evaluation.pointer else None
 
     def evaluate(
         self, key: bytes, context: bytes, ask: c_uint32, timeout_ms: int, waits: bool
     ) -> tuple[Outcome, EvaluationHandle]:
         evaluation = EvaluationHandle()
-        _call(
-            LIB.client_evaluate_encoded if waits else LIB.evaluate_local,
-            self.handle,
-            key,
-            len(key),
-            context,
-            len(context),
-            ENCODING_JSON,
-            ask.value & 0xFF,
-            ask.value >> 8,
-            timeout_ms,
-            byref(evaluation),
-        )
-        return _outcome(evaluation), evaluation
+
+        def ask_library() -> None:
+            _call(
+                LIB.client_evaluate_encoded if waits else LIB.evaluate_local,
+                self.handle.pointer,
+                key,
+                len(key),
+                context,
+                len(context),
+                ENCODING_JSON,
+                ask.value & 0xFF,
+                ask.value >> 8,
+                timeout_ms,
+                byref(evaluation.pointer),
+            )
+
+        if waits:
+            wait(ask_library)
+        else:
+            ask_library()
+        return _outcome(evaluation.pointer), evaluation
 
     def evaluate_all(self, context: bytes, timeout_ms: int, waits: bool) -> Evaluations:
         parsed = _context(context)
         evaluations = EvaluationsHandle()
         function = LIB.client_evaluate_all if waits else LIB.evaluate_all_local
-        _call(function, self.handle, parsed, 0, timeout_ms, byref(evaluations))
+
+        def ask_library() -> None:
+            _call(function, self.handle.pointer, parsed.pointer, 0, timeout_ms, byref(evaluations.pointer))
+
+        if waits:
+            wait(ask_library)
+        else:
+            ask_library()
         return Evaluations(evaluations)
 
     def track_shown(self, shown: EvaluationHandle | Evaluations, key: bytes) -> None:
         """Reports an evaluation, or the one of flag `key` among many, as shown."""
         if isinstance(shown, Evaluations):
-            evaluation = LIB.evaluations_find(shown._handle, key, len(key))
-            _call(LIB.client_track_exposure, self.handle, evaluation)
+            evaluation = LIB.evaluations_find(shown._handle.pointer, key, len(key))
+            _call(LIB.client_track_exposure, self.handle.pointer, evaluation)
         else:
-            _call(LIB.client_track_exposure, self.handle, shown)
+            _call(LIB.client_track_exposure, self.handle.pointer, shown.pointer)
 
     def statistics(self) -> dict[str, Any]:
-        return _read_text(LIB.client_statistics, self.handle)
+        return _read_text(LIB.client_statistics, self.handle.pointer)
 
     def explain(self, key: bytes, context: bytes) -> dict[str, Any]:
-        return _read_text(LIB.client_explain, self.handle, key, len(key), _context(context))
+        parsed = _context(context)
+        return _read_text(LIB.client_explain, self.handle.pointer, key, len(key), parsed.pointer)
 
     def track(self, event: bytes, distinct_id: bytes, properties: bytes) -> None:
         _call(
             LIB.client_track,
-            self.handle,
+            self.handle.pointer,
             event,
             len(event),
             distinct_id,
@@ -383,7 +475,7 @@ class NativeClient:
     def people_update(self, operation: bytes, distinct_id: bytes, value: bytes) -> None:
         _call(
             LIB.client_people_update,
-            self.handle,
+            self.handle.pointer,
             operation,
             len(operation),
             distinct_id,
@@ -393,16 +485,22 @@ class NativeClient:
         )
 
     def set_override(self, key: bytes, value: bytes) -> None:
-        _call(LIB.client_set_override, self.handle, key, len(key), value, len(value))
+        _call(LIB.client_set_override, self.handle.pointer, key, len(key), value, len(value))
 
     def clear_override(self, key: bytes) -> None:
-        _call(LIB.client_clear_override, self.handle, key, len(key))
+        _call(LIB.client_clear_override, self.handle.pointer, key, len(key))
+
+    def _next(self, out: c_void_p, timeout_ms: int) -> None:
+        _call(LIB.client_next, self.handle.pointer, timeout_ms, byref(out))
 
     def next(self, timeout_ms: int) -> Item | None:
         """The next item, None when none came in time. Raises `Closed` when the client is shut down."""
         out = c_void_p()
         try:
-            _call(LIB.client_next, self.handle, timeout_ms, byref(out))
+            if timeout_ms == 0:
+                self._next(out, 0)
+            else:
+                wait(lambda: self._next(out, timeout_ms))
         except Timeout:
             return None
         try:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 #: `MPFLAGS_ABI_VERSION` and `MPFLAGS_ABI_REVISION` of the header that this package was written for.
 ABI_VERSION = 0
-ABI_REVISION = 2
+ABI_REVISION = 3
 
 ANY, BOOLEAN, STRING, INT64, DOUBLE, OBJECT = range(6)
 NO_EXPOSURE = 1
@@ -49,6 +49,21 @@ def name_of(names: tuple[str, ...], number: int) -> str:
 def asking(value_type: int, quiet: bool = False) -> c_uint32:
     """What is asked for, made once: ctypes takes 0.1 µs to turn an int into an argument."""
     return c_uint32(value_type | (NO_EXPOSURE << 8 if quiet else 0))
+
+
+class Uncopied:
+    """Base of what owns memory, threads or connections: a second owner would free or end them twice.
+
+    `copy`, `deepcopy`, `pickle` and `multiprocessing` get a TypeError, and what they were given is unharmed.
+    """
+
+    __slots__ = ()
+    _instead = "share this one instead"
+
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            f"{type(self).__name__} can be neither copied nor pickled: it owns memory or threads of the library; {self._instead}"
+        )
 
 
 class Record:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import functools
 import os
 import sys
 import threading
@@ -10,11 +11,23 @@ import time
 import weakref
 
 from ._native import NativeClient
-from .abi import ANY, DISABLED, NO_MATCH, Outcome, asking
+from .abi import ANY, DISABLED, NO_MATCH, Outcome, Uncopied, asking
 from .config import INIT_TIMEOUT_MS, SHUTDOWN_TIMEOUT_MS, FlagsConfig, LocalFlagsConfig, RemoteFlagsConfig, configured
-from .context import Context, encode_exactly, encode_value, fastest, known_key
+from .context import (
+    Context,
+    encode_exactly,
+    encode_value,
+    encoded_name,
+    event_properties,
+    fastest,
+    identity,
+    json_argument,
+    known_key,
+    usable,
+)
 from .context import flag_key as encoded_key
 from .errors import InvalidArgument, InvalidContext, MpflagsError, SystemFailure, Timeout
+from .host import Lock, in_background
 from .items import Pump, log
 from .variants import (
     FLAG_DISABLED,
@@ -33,7 +46,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeAlias, TypeVar
 
     from .config import ServiceAccountCredentials
-    from .context import Attributes
+    from .context import Attributes, Unusable
     from .items import Listener, Run, Watcher
     from .pool import Pool
 
@@ -41,40 +54,54 @@ if TYPE_CHECKING:
     _T = TypeVar("_T")
 
 _REPORT, _QUIET = asking(ANY), asking(ANY, quiet=True)
-# So that Ctrl-C ends a wait.
-_SLICE_MS = 200
 # A definition that changes gets new numbers; the old ones are never asked for again.
 _MOST_ANSWERS = 20_000
+_MOST_NOTED = 100
 _LONGEST_MS = 2**32 - 2
+# Instead of a time: as long as the client's own option says.
+_CONFIGURED = 2**32 - 1
 # What threads may take to end, beyond the time that the library had.
 _GRACE = 1.0
+_GRACE_INTERRUPTED = 0.2
+# A finalizer that has no thread to deliver on blocks somebody who knows nothing of it.
+_LONGEST_BLOCKED_MS = 500
 
 _clients: weakref.WeakSet[Client] = weakref.WeakSet()
 
 
-class Client:
+class Client(Uncopied):
     """Evaluates the flags of one Mixpanel project. Usable from any thread.
 
     `Client.local` and `Client.remote` make one; it opens no connection before it is started. As a context manager it
-    starts, waits for the first definitions, and shuts down.
+    starts, waits for the first definitions, and shuts down. It can be neither copied nor pickled: threads share one, and
+    another process makes one from the token and the configuration.
     """
 
+    _instead = (
+        "share it between threads; make another one from the token and the configuration in another process instead"
+    )
+
     def __init__(self, config: FlagsConfig, token: str | None = None) -> None:
-        self._native = NativeClient(config.to_json(token))
+        self._pid = os.getpid()
+        self._library = NativeClient(config.to_json(token))
         self._config = config
         self._is_local = config.mode == "local"
         self._source = VariantSource.LOCAL if self._is_local else VariantSource.REMOTE
         self._answers: dict[int, Prepared] = {}
-        self._pump = Pump(self._native)
+        # Attributes of contexts that were logged as unusable.
+        self._noted: dict[str, object] = {}
+        self._pump = Pump(self._library)
+        self._pump.is_noted = functools.partial(_is_noted, self._noted)
         self._pool: Pool | None = None
-        self._started = self._ended = self._is_child = False
-        self._lock = threading.Lock()
+        self._started = self._ended = self._polled = False
+        # Held for moments: no thread starts, and no greenlet switches, under it.
+        self._lock = Lock()
         self._shutdown_ms = config.milliseconds("shutdown_timeout_ms", SHUTDOWN_TIMEOUT_MS)
         #: What a local evaluation does: encodes the context, and crosses once. For this package.
         self.encode = fastest()
-        self.packed = self._native.packed()
+        self.packed = self._library.packed()
         # Ends the threads of a client that nobody shuts down and nobody holds.
-        self._finalizer = weakref.finalize(self, _end_unheld, self._native, self._pump, self._shutdown_ms)
+        self._finalizer = weakref.finalize(self, _end_unheld, self._library, self._pump, self._shutdown_ms)
         self._finalizer.atexit = False
         _clients.add(self)
 
@@ -105,11 +132,27 @@ class Client:
     # -- life
 
     def start(self) -> None:
-        """Starts the threads, and returns at once. Starting a started client does nothing."""
-        with self._lock:
-            self._native.start()
-            self._pump.start()
-            self._started, self._ended = True, False
+        """Starts the threads, and returns at once. Starting a started client does nothing.
+
+        Raises `SystemFailure` when the process may not start one; then none is left, and the client is as it was.
+        """
+        native = self._native
+        spare = None
+        try:
+            while True:
+                with self._lock:
+                    if spare is not None or self._pump.is_running:
+                        native.start()
+                        if spare is not None and not self._pump.is_running:
+                            self._pump.take_up(spare)
+                            spare = None
+                        self._started, self._ended = True, False
+                        return
+                # First of all, and without the lock: this is what a process can refuse.
+                spare = self._pump.prepare()
+        finally:
+            if spare is not None:
+                spare.end(_GRACE)
 
     def wait_ready(self, timeout: float | None = None) -> None:
         """Waits until there is something to evaluate, at most `timeout` seconds (`init_timeout_ms`).
@@ -118,23 +161,46 @@ class Client:
         """
         if timeout is None:
             timeout = self._config.milliseconds("init_timeout_ms", INIT_TIMEOUT_MS) / 1000
-        deadline = time.monotonic() + timeout
-        while True:
-            left = _milliseconds(deadline - time.monotonic())
-            try:
-                return self._native.wait_ready(min(left, _SLICE_MS))
-            except Timeout:
-                if left <= _SLICE_MS:
-                    raise
+        self._native.wait_ready(_milliseconds(timeout))
+
+    def refresh(self, timeout: float | None = None) -> None:
+        """Fetches the definitions now, with polling or without, and waits until that fetch has ended.
+
+        For a function that is frozen between its calls, and for a job that wants the newest flags once. Takes at most `timeout`
+        seconds (`request_timeout_in_seconds`); 0 starts the fetch and does not wait. Threads that wait at the same time share
+        one fetch. A remote client holds no definitions: for it this does nothing.
+
+        Raises `BackendError`, `CredentialsRefused`, `Timeout`, `Closed`, and `InvalidArgument` before `start`; the definitions
+        held stay in service.
+        """
+        self._resume()
+        self._native.refresh(_CONFIGURED if timeout is None else _milliseconds(timeout))
+
+    async def arefresh(self, timeout: float | None = None) -> None:
+        """`refresh`, without blocking the loop."""
+        if self._ended or not self._is_local:
+            # Neither waits.
+            self.refresh(timeout)
+        else:
+            await self._in_pool(lambda: self.refresh(timeout))
 
     def start_polling_for_definitions(self) -> None:
-        """Starts, and waits for the first definitions. A failure is logged, and polling goes on."""
+        """Starts, and waits for the first definitions. Called again it fetches again, and waits for that, as Mixpanel's does.
+
+        Takes at most `init_timeout_ms`. A failure is logged, and polling goes on.
+        """
+        again = self._started and (self._polled or self.are_flags_ready())
         self.start()
-        if self._is_local:
-            try:
+        self._polled = True
+        if not self._is_local:
+            return
+        try:
+            if again:
+                self.refresh(self._config.milliseconds("init_timeout_ms", INIT_TIMEOUT_MS) / 1000)
+            else:
                 self.wait_ready()
-            except MpflagsError as error:
-                log("warning", f"no definitions yet: {error}")
+        except MpflagsError as error:
+            log("warning", f"{'definitions were not fetched again' if again else 'no definitions yet'}: {error}")
 
     def stop_polling_for_definitions(self) -> None:
         """Does nothing: polling ends with `shutdown`, which delivers the exposures too."""
@@ -162,30 +228,33 @@ class Client:
         """Whether it evaluates in process."""
         return self._is_local
 
-    def shutdown(self, timeout: float | None = None) -> None:
+    def shutdown(self, timeout: float | None = None) -> int:
         """Delivers what is queued and ends all threads, within `timeout` seconds (`shutdown_timeout_ms`).
+
+        Gives how many events were not delivered; they are lost, and a line in the log says so, with the reason. 0 for a client
+        that is shut down already. Ctrl-C ends it at once, as if the time were over.
 
         May be called twice, from any thread, beside calls that run, and within a running event loop. Evaluations go on with
         the definitions held, without exposures. `start` starts the client again.
         """
         milliseconds = self._shutdown_ms if timeout is None else _milliseconds(timeout)
         with self._lock:
+            # The child of a fork that does this before its first call starts nothing.
+            self._started, self._ended, self._polled = False, True, False
+        native = self._native
+        with self._lock:
             pool, self._pool = self._pool, None
-            self._started, self._ended = False, True
-            if self._is_child:
-                # Shut down before its first call: that one starts nothing.
-                self._is_child = False
-                self.packed = self._native.packed()
             # A start beside this one makes a thread of its own.
             run = self._pump.take()
-        _end(self._native, run, milliseconds)
-        if pool is not None:
-            pool.close(milliseconds / 1000 + _GRACE)
+        return _end(native, self._pump, run, pool, milliseconds)
 
     close = shutdown
 
     def flush(self, timeout: float = 5.0) -> int:
-        """Sends what is queued, and waits for it, at most `timeout` seconds. Gives how many events are still queued."""
+        """Sends what is queued, and waits for it, at most `timeout` seconds. Gives how many events are still queued.
+
+        Ctrl-C ends the wait at once, and what is queued stays queued.
+        """
         return self._native.flush(_milliseconds(timeout))
 
     def statistics(self) -> dict[str, Any]:
@@ -211,11 +280,17 @@ class Client:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        from .pool import Pool  # noqa: PLC0415 - asyncio costs more than this package
+        import asyncio  # noqa: PLC0415 - it costs more than this package
+
+        from .pool import Pool  # noqa: PLC0415
 
         pool = Pool(1)
         try:
             await pool.run(self.shutdown)
+        except asyncio.CancelledError:
+            # As Ctrl-C in `shutdown`: the one that goes on ends with this one, at once.
+            self.shutdown(0)
+            raise
         finally:
             pool.close(_GRACE)
 
@@ -245,9 +320,8 @@ class Client:
                 if number == DISABLED:
                     return fallback_value.as_fallback(FLAG_DISABLED)
                 outcome = self.resolve(key, encoded, ask, number)
-                if outcome.error_code == "INVALID_CONTEXT" and not isinstance(context, Context):
-                    # The library says where in the text; this says which key.
-                    encode_exactly(context)
+                if outcome.error_code == "INVALID_CONTEXT":
+                    raise self.invalid_context(context, outcome.message)
                 if not outcome.has_value:
                     return fallback_value.as_fallback(fallback_reason(outcome))
                 prepared = self._remember(outcome)
@@ -366,16 +440,25 @@ class Client:
         """Takes back an override, one of the configuration too."""
         self._native.clear_override(encoded_key(flag_key))
 
-    def track(self, distinct_id: str, event_name: str, properties: Attributes | None = None) -> None:
-        """Queues an event, as `mixpanel.Mixpanel.track` sends one. Raises `InvalidArgument`, `QueueFull` and `Closed`."""
-        self._resume()
-        self._native.track(event_name.encode(), str(distinct_id).encode(), encode_exactly(properties or {}))
+    def track(self, distinct_id: str | int, event_name: str, properties: Attributes | None = None) -> None:
+        """Queues an event, as `mixpanel.Mixpanel.track` sends one.
 
-    def people_update(self, distinct_id: str, operation: str, value: Any) -> None:
+        `distinct_id` is a string, or an integer, which goes as its text; `""` where the properties have a `$device_id`. A `time`
+        among the properties is a number, seconds or milliseconds since 1970, or a `datetime`: one without a time zone is in
+        local time.
+
+        Raises `InvalidArgument`, which names what is wrong, `QueueFull` and `Closed`.
+        """
+        self._resume()
+        self._native.track(encoded_name("event_name", event_name), identity(distinct_id), event_properties(properties))
+
+    def people_update(self, distinct_id: str | int, operation: str, value: Any) -> None:
         """Queues a profile update: `$set`, `$set_once`, `$add`, `$append`, `$union` or `$remove` with a dict, `$unset` with
         a list of names, `$delete` with None. Raises `InvalidArgument`, `QueueFull` and `Closed`."""
         self._resume()
-        self._native.people_update(operation.encode(), str(distinct_id).encode(), encode_value(value))
+        self._native.people_update(
+            encoded_name("operation", operation), identity(distinct_id), json_argument("value", value)
+        )
 
     # -- for this package
 
@@ -408,6 +491,7 @@ class Client:
 
     async def in_pool(self, work: Callable[[], _T]) -> _T:
         """Evaluates on a thread of the pool where that waits for Mixpanel; else at once."""
+        self._notice_fork()
         return work() if self._ended or self._is_local else await self._in_pool(work)
 
     async def _in_pool(self, work: Callable[[], _T]) -> _T:
@@ -422,8 +506,66 @@ class Client:
 
     def _encoded(self, context: Attributes | Context) -> bytes:
         if isinstance(context, Context):
+            if context.unusable:
+                self._note_unusable(context.unusable)
+                if not self._is_local:
+                    raise InvalidContext(str(context.unusable[0]))
             return context.encoded
-        return self.encode(context) if self._is_local else encode_exactly(context)
+        if self._is_local:
+            try:
+                return self.encode(context)
+            except InvalidContext:
+                pass
+        return self.encode_with_care(context)
+
+    def encode_with_care(self, context: Attributes) -> bytes:
+        """A context that `encode` does not take: what cannot be sent spoils only flags that read it. Of a remote client all of
+        it is sent, so it must be possible to send all of it; that raises `InvalidContext`. Either is logged, once for each
+        attribute: an evaluation does not raise, and `is_enabled` gives no reason."""
+        try:
+            if not self._is_local:
+                return encode_exactly(context)
+            encoded, unusable = usable(context)
+        except InvalidContext as error:
+            try:
+                self._note_unusable(usable(context)[1])
+            except InvalidContext:
+                self._note(str(error), f"{error}. Every flag gives its default")
+            raise
+        self._note_unusable(unusable)
+        return encoded
+
+    def invalid_context(self, context: Attributes | Context, message: str | None) -> InvalidContext:
+        """For an outcome: the library says where in the text, this says what is wrong there."""
+        kept = isinstance(context, Context)
+        found = context.unusable if isinstance(context, Context) else usable(context)[1]
+        if not found:
+            return InvalidContext(message or "the context cannot be read")
+        said = (message or "").lower()
+        named = [each for each in found if each.path and each.path.lower() in said]
+        chosen = max(named, key=lambda each: len(each.path), default=found[0])
+        if chosen is found[0] and not kept:
+            try:
+                encode_exactly(context)  # type: ignore[arg-type]
+            except InvalidContext as error:
+                return error
+        return InvalidContext(str(chosen))
+
+    def _note_unusable(self, unusable: list[Unusable]) -> None:
+        effect = "Flags that read it give their default" if self._is_local else "Every flag gives its default"
+        for each in unusable:
+            self._note(each.attribute.lower(), f"{each}. {effect}; this is logged once for each attribute")
+
+    def _note(self, what: str, line: str) -> None:
+        """Logs a line the first time."""
+        noted = self._noted
+        if what not in noted and len(noted) <= _MOST_NOTED:
+            mine = object()
+            if noted.setdefault(what, mine) is mine:
+                log(
+                    "warning",
+                    line if len(noted) <= _MOST_NOTED else "More attributes cannot be sent, which are not logged",
+                )
 
     def _asked(self, key: bytes, encoded: bytes, ask: Ask, fallback: SelectedVariant) -> SelectedVariant:
         self._resume()
@@ -461,7 +603,7 @@ class Client:
         # A variant that this client did not give, or gives no more: an event like any other.
         attributes = context.attributes if isinstance(context, Context) else context
         distinct_id = attributes.get("distinct_id")
-        if not distinct_id:
+        if distinct_id is None or distinct_id == "":
             raise InvalidContext("the context has no distinct_id")
         properties = {
             "Experiment name": key.decode(),
@@ -473,44 +615,89 @@ class Client:
             "$is_qa_tester": variant.is_qa_tester,
         }
         told = {name: value for name, value in properties.items() if value is not None}
-        self._native.track(b"$experiment_started", str(distinct_id).encode(), encode_value(told))
+        self._native.track(b"$experiment_started", identity(distinct_id), encode_value(told))
+
+    @property
+    def _native(self) -> NativeClient:
+        """The library's client: for everything but a local evaluation whose answer is known, which `packed` does alone."""
+        self._notice_fork()
+        return self._library
+
+    def _notice_fork(self) -> None:
+        """In the child of a fork the threads of this package are not there, and not every `fork` runs Python's hooks: uWSGI's
+        does not. So the process is compared instead. A local evaluation comes here too, since the first one in a child has
+        no answer that is known."""
+        if self._pid == os.getpid():
+            return
+        with self._lock:
+            if self._pid == os.getpid():
+                return
+            self._pid = os.getpid()
+            self._pool = None
+        if self._started:
+            try:
+                self.start()
+            except MpflagsError as error:
+                log("error", f"after a fork: {error}")
 
     def _resume(self) -> None:
-        """Before what is not a local evaluation: Mixpanel's remote interface has no call that starts it, and in the child of
-        a fork the thread that pulls items is not there."""
-        if self._is_child or not (self._started or self._ended or self._is_local):
-            self._is_child = False
+        """Before what is not a local evaluation: Mixpanel's remote interface has no call that starts it."""
+        if not (self._started or self._ended or self._is_local):
             self.start()
 
-    def _after_fork_in_child(self) -> None:
-        # Whoever held the lock, and the threads, are not here.
-        self._lock = threading.Lock()
-        self._pool = None
-        self._pump.take()
-        if self._started:
-            self._is_child = True
-            packed = self._native.packed()
 
-            def first(key: bytes, context: bytes, ask: Ask) -> int:
-                # The library starts its threads with the child's first call, and so does this. No later call pays for it.
-                self.packed = packed
-                self._resume()
-                return packed(key, context, ask)
-
-            self.packed = first
-
-
-def _end(native: NativeClient, run: Run | None, milliseconds: int) -> None:
+def _end(native: NativeClient, pump: Pump, run: Run | None, pool: Pool | None, milliseconds: int) -> int:
+    grace = _GRACE_INTERRUPTED
     try:
-        native.shutdown(milliseconds)
+        undelivered = _delivered(native, milliseconds)
+        grace = milliseconds / 1000 + _GRACE
+        return undelivered
+    finally:
+        # Interrupted, too: the threads end.
+        if run is not None:
+            run.end(grace)
+        pump.drain()
+        if pool is not None:
+            pool.close(grace)
+
+
+def _delivered(native: NativeClient, milliseconds: int) -> int:
+    try:
+        return native.shutdown(milliseconds)
     except Timeout as error:
         log("warning", str(error))
-    if run is not None:
-        run.end(milliseconds / 1000 + _GRACE)
+        return 0
+
+
+# Clients that nobody holds any more, until they have ended.
+_unheld: dict[threading.Lock, tuple[int, NativeClient]] = {}
 
 
 def _end_unheld(native: NativeClient, pump: Pump, milliseconds: int) -> None:
-    _end(native, pump.take(), milliseconds)
+    """The finalizer of a client. It may run wherever the last reference goes, so delivering must not happen there."""
+    run = pump.take()
+    ended = threading.Lock()
+    ended.acquire()
+    _unheld[ended] = (os.getpid(), native)
+
+    def end() -> None:
+        try:
+            _end(native, pump, run, None, milliseconds)
+        finally:
+            _unheld.pop(ended, None)
+            ended.release()
+
+    try:
+        in_background(end)
+    except RuntimeError:
+        milliseconds = min(milliseconds, _LONGEST_BLOCKED_MS)
+        end()
+
+
+def _is_noted(noted: dict[str, object], line: str) -> bool:
+    """Whether it is the library's line about an attribute that the client has logged, and knows more of."""
+    before, _, rest = line.partition("context: attribute `")
+    return not before and rest.partition("` cannot be used")[0].lower() in noted
 
 
 def _milliseconds(seconds: float) -> int:
@@ -518,24 +705,47 @@ def _milliseconds(seconds: float) -> int:
     return round(min(seconds * 1000, _LONGEST_MS)) if seconds > 0 else 0
 
 
-def _after_fork_in_child() -> None:
-    for client in list(_clients):
-        client._after_fork_in_child()
-    # A process of multiprocessing ends with its own finalizers and without those of the interpreter. They can be registered
-    # when its bootstrap has cleared the parent's.
-    util = sys.modules.get("multiprocessing.util")
-    if util is not None:
-        util.register_after_fork(_at_exit, lambda at_exit: util.Finalize(None, at_exit, exitpriority=0))
-
-
 def _at_exit() -> None:
     """Delivers what clients that nobody shut down have queued. All of them share the time of the most patient one."""
     clients = list(_clients)
-    deadline = time.monotonic() + max((client._shutdown_ms for client in clients), default=0) / 1000
-    for client in clients:
-        client.shutdown(min(client._shutdown_ms / 1000, max(0.0, deadline - time.monotonic())))
+    deadline = time.monotonic() + max((client._shutdown_ms for client in clients), default=SHUTDOWN_TIMEOUT_MS) / 1000
+    try:
+        for client in clients:
+            client.shutdown(min(client._shutdown_ms / 1000, max(0.0, deadline - time.monotonic())))
+        for ended, (pid, _) in list(_unheld.items()):
+            # What ends in the parent is not waited for in the child of a fork.
+            if pid == os.getpid():
+                ended.acquire(timeout=max(0.0, deadline - time.monotonic()))
+    except BaseException:
+        # Ctrl-C: nothing more is delivered, and nothing is left half done.
+        for client in clients:
+            client.shutdown(0)
+        raise
 
 
+def _end_with_multiprocessing() -> None:
+    """A child of multiprocessing ends with multiprocessing's finalizers and without those of the interpreter."""
+    global _with_multiprocessing
+    util = sys.modules.get("multiprocessing.util")
+    if util is None:
+        return
+    if not _with_multiprocessing:
+        # For the children that begin from now on, this process included if it is one: the finalizers that are there when
+        # a child begins are its parent's, and multiprocessing clears them.
+        _with_multiprocessing = True
+        util.register_after_fork(_at_exit, _finalize)
+    if sys.modules["multiprocessing.process"].parent_process() is not None:
+        _finalize(_at_exit)
+
+
+def _finalize(at_exit: Callable[[], None]) -> None:
+    # Found through `sys.modules` by now.
+    sys.modules["multiprocessing.util"].Finalize(None, at_exit, exitpriority=0)
+
+
+_with_multiprocessing = False
+_end_with_multiprocessing()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
+    # multiprocessing may be imported later than this.
+    os.register_at_fork(after_in_child=_end_with_multiprocessing)
 atexit.register(_at_exit)

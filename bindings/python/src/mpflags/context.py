@@ -1,8 +1,9 @@
 """Contexts and values as JSON: with orjson where it is installed, with the standard library otherwise, to the same end.
 
 Encoding is what an evaluation costs in Python, so there are two ways. `encode` takes the fast one: it hands the attributes
-to a prepared encoder. Whatever that cannot take goes to `_plain`, which walks the attributes, converts what it knows, and
-names the key of what it does not.
+to a prepared encoder. Whatever that cannot take goes to `_Walk`, which goes through the attributes, converts what it knows,
+and names what it does not. `usable` does so too, with `UNUSABLE` in the place of what JSON has nothing for: the library
+refuses only flags that read it.
 """
 
 from __future__ import annotations
@@ -33,6 +34,10 @@ def _loaded(module: str, name: str) -> Any:
     return getattr(sys.modules.get(module), name, ())
 
 
+class _NotJson(TypeError):
+    """What a value lacks, in words that do not repeat the value."""
+
+
 def _convert(value: Any) -> Any:
     """What JSON has for a value that an encoder does not know. Raises TypeError for what nothing is known about."""
     if isinstance(value, _loaded("enum", "Enum")):
@@ -59,7 +64,7 @@ def _convert(value: Any) -> Any:
         return dict(value)
     if isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray, memoryview)):
         return list(value)
-    raise TypeError(f"a value of type {type(value).__name__} is no JSON")
+    raise _NotJson(f"a value of type {type(value).__name__} cannot be written as JSON")
 
 
 def _rfc3339(moment: Any) -> str:
@@ -76,9 +81,9 @@ def _rfc3339(moment: Any) -> str:
 
 def _number(decimal: Any) -> int | float:
     if not decimal.is_finite():
-        raise ValueError(f"the number {decimal} is not finite")
+        raise _NotJson("a Decimal that is not finite")
     if decimal.adjusted() > _MOST_DIGITS:
-        raise ValueError(f"a Decimal beyond 1e{_MOST_DIGITS} is no number of JSON")
+        raise _NotJson(f"a Decimal beyond 1e{_MOST_DIGITS}")
     return int(decimal) if decimal == decimal.to_integral_value() else float(decimal)
 
 
@@ -120,7 +125,8 @@ def stdlib_dumps(value: Any) -> bytes:
 
 # A flag may be bucketed by an attribute: the text of a whole float is then an integer's, so the encoders leave contexts with
 # one to `encode_exactly`. Deeper ones only take part in rules, where 1.0 is 1.
-_EXPECTED = (TypeError, ValueError, RecursionError, AttributeError)
+#
+# `except Exception`: what is in a context may be the program's own classes, which raise what they like.
 
 
 def encode_with_stdlib() -> Callable[[Attributes], bytes]:
@@ -136,7 +142,7 @@ def encode_with_stdlib() -> Callable[[Attributes], bytes]:
                     return encode_exactly(attributes)
             encoded: bytes = _dumps(attributes)
             return encoded
-        except _EXPECTED:
+        except Exception:
             return encode_exactly(attributes)
 
     return encode
@@ -156,7 +162,7 @@ def encode_with_orjson() -> Callable[[Attributes], bytes]:
             encoded: bytes = _dumps(attributes, _convert, _pass)
             # NaN and the infinities become null without a word: where there is a null, the other encoder looks.
             return encoded if encoded.find(b"null") < 0 else stdlib_dumps(attributes)
-        except _EXPECTED:
+        except Exception:
             return encode_exactly(attributes)
 
     return encode
@@ -175,86 +181,252 @@ def fastest() -> Callable[[Attributes], bytes]:
     return _fastest[0]
 
 
+#: In the place of a value that JSON has nothing for. The library takes it as part of the text and as no value: it is a number
+#: beyond a double.
+UNUSABLE = 10**400
+
+
 def encode_exactly(attributes: Attributes) -> bytes:
     """A context as it is sent to Mixpanel: whole floats are integers at any depth, as the official provider has them."""
+    return _encoded(_mapping(attributes), _Walk())
+
+
+class Unusable:
+    """A value of a context that cannot be sent: the attribute that it is in, its path, and what is wrong with it."""
+
+    __slots__ = ("attribute", "path", "why")
+
+    def __init__(self, attribute: str, path: str, why: str) -> None:
+        self.attribute = attribute
+        self.path = path
+        self.why = why
+
+    def __str__(self) -> str:
+        return f"attribute {self.path!r}: {self.why}" if self.path else f"the context: {self.why}"
+
+
+def usable(attributes: Attributes) -> tuple[bytes, list[Unusable]]:
+    """The same with `UNUSABLE` where a value cannot be sent, and these values.
+
+    Raises `InvalidContext` when nothing can be sent at all.
+    """
+    walk = _Walk([])
+    return _encoded(_mapping(attributes), walk), walk.found or []
+
+
+def _mapping(attributes: Attributes) -> Attributes:
     if not isinstance(attributes, Mapping):
         raise InvalidContext(
             f"the context is of type {type(attributes).__name__}: expected a mapping of names to values"
         )
+    return attributes
+
+
+def _encoded(attributes: Attributes, walk: _Walk) -> bytes:
     try:
-        return stdlib_dumps(_plain(attributes, "", 1))
-    except (TypeError, ValueError, RecursionError) as error:
-        if isinstance(error, InvalidContext):
-            raise
-        raise InvalidContext(f"the context cannot be written as JSON: {error}") from error
+        return stdlib_dumps(walk.plain(attributes, "", 1))
+    except InvalidContext:
+        raise
+    except Exception as error:
+        # Of the mapping itself: a class of the program's own, whose words may repeat values.
+        raise InvalidContext(f"the context cannot be read: {type(error).__name__}") from error
 
 
-def encode_value(value: Any) -> bytes:
-    """Any value as JSON: an override, a profile's properties."""
-    return stdlib_dumps(_plain(value, "value", 1))
+def encode_value(value: Any, name: str = "value") -> bytes:
+    """Any value as JSON: an override, a profile's properties. Errors call it `name`."""
+    return stdlib_dumps(_Walk().plain(value, name, 1))
 
 
-def _plain(value: Any, path: str, depth: int) -> Any:
-    kind = value.__class__
-    if kind is str:
+class _TooDeep(InvalidContext):
+    pass
+
+
+class _Walk:
+    """Makes plain JSON of values. With a list it goes on after what cannot be sent, and notes it there."""
+
+    __slots__ = ("_attribute", "found")
+
+    def __init__(self, found: list[Unusable] | None = None) -> None:
+        self.found = found
+        self._attribute = ""
+
+    def _refuse(self, path: str, why: str) -> Any:
+        unusable = Unusable(self._attribute, path, why)
+        if self.found is None:
+            raise InvalidContext(str(unusable))
+        self.found.append(unusable)
+        return UNUSABLE
+
+    def plain(self, value: Any, path: str, depth: int) -> Any:
+        # Not `__class__`, which a proxy of the program's may answer as it likes.
+        kind = type(value)
+        if kind is str:
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                return self._refuse(path, "a string with a lone surrogate")
+            return value
+        if value is None or kind is bool:
+            return value
+        if kind is int:
+            bits = value.bit_length()
+            return value if bits <= _MOST_BITS else self._refuse(path, "an integer beyond every number of JSON")
+        if kind is float:
+            if not math.isfinite(value):
+                return self._refuse(path, "a number that is not finite")
+            return int(value) if value.is_integer() else value
+        if depth > _DEEPEST:
+            raise _TooDeep(str(Unusable("", f"{path[:80]}…", _DEPTH)))
+        # Nothing below is this package's alone: a class of the program's may raise what it likes.
         try:
-            value.encode()
-        except UnicodeEncodeError:
-            raise InvalidContext(f"attribute {path!r}: the string holds a lone surrogate") from None
-        return value
-    if value is None or kind is bool:
-        return value
-    if kind is int:
-        if value.bit_length() > _MOST_BITS:
-            raise InvalidContext(
-                f"attribute {path!r}: an integer of {value.bit_length()} bits is beyond every number of JSON"
-            )
-        return value
-    if kind is float:
-        if not math.isfinite(value):
-            raise InvalidContext(f"attribute {path!r}: the number {value} is not finite")
-        return int(value) if value.is_integer() else value
-    if depth > _DEEPEST:
-        raise InvalidContext(f"attribute {path[:80]!r}…: more than {_DEEPEST} levels, or it contains itself")
-    if isinstance(value, Mapping):
-        return {_key(key, path): _plain(item, _join(path, key), depth + 1) for key, item in value.items()}
-    if isinstance(value, (list, tuple)) and not isinstance(value, _loaded("enum", "Enum")):
-        return [_plain(item, f"{path}[{index}]", depth + 1) for index, item in enumerate(value)]
-    try:
-        converted = _convert(value)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise InvalidContext(f"attribute {path!r}: {error}") from None
-    return _plain(converted, path, depth + 1)
+            if isinstance(value, Mapping):
+                return self._object(value, path, depth)
+            if isinstance(value, (list, tuple)) and not isinstance(value, _loaded("enum", "Enum")):
+                return [self.plain(item, f"{path}[{index}]", depth + 1) for index, item in enumerate(value)]
+            converted = _convert(value)
+        except (InvalidContext, RecursionError):
+            raise
+        except _NotJson as error:
+            return self._refuse(path, str(error))
+        except Exception as error:
+            return self._refuse(path, f"reading a value of type {type(value).__name__} raised {type(error).__name__}")
+        return self.plain(converted, path, depth + 1)
+
+    def _object(self, value: Attributes, path: str, depth: int) -> Any:
+        plain: dict[str, Any] = {}
+        # What flags read by name: what is too deep within one spoils that one.
+        of_attributes = self.found is not None and path in ("", "custom_properties")
+        for key, item in value.items():
+            name = self._key(key, path)
+            if name is None:
+                if of_attributes:
+                    # No flag can read it.
+                    continue
+                return UNUSABLE
+            inner = f"{path}.{name}" if path else name
+            if not of_attributes:
+                plain[name] = self.plain(item, inner, depth + 1)
+                continue
+            assert self.found is not None
+            before = len(self.found)
+            self._attribute = inner
+            try:
+                plain[name] = self.plain(item, inner, depth + 1)
+            except (_TooDeep, RecursionError):
+                del self.found[before:]
+                self._attribute = inner
+                plain[name] = self._refuse(inner, _DEPTH)
+            self._attribute = path
+        return plain
+
+    def _key(self, key: Any, path: str) -> str | None:
+        """A key as `json.dumps` has it. None for one that there is none for."""
+        if isinstance(key, str):
+            text = str.__str__(key)
+            try:
+                text.encode()
+            except UnicodeEncodeError:
+                self._refuse(path, "a key with a lone surrogate")
+                return None
+            return text
+        if key is None or isinstance(key, (bool, int, float)):
+            try:
+                return str(next(iter(loads(stdlib_dumps({key: 0}).decode()))))
+            except ValueError:
+                pass
+        self._refuse(path, f"a key of type {type(key).__name__}: expected a string")
+        return None
 
 
-def _join(path: str, key: Any) -> str:
-    return f"{path}.{key}" if path else str(key)
-
-
-def _key(key: Any, path: str) -> str:
-    if isinstance(key, str):
-        text: str = _plain(str.__str__(key), _join(path, key), 1)
-        return text
-    # As `json.dumps` has it.
-    if key is None or isinstance(key, (bool, int, float)):
-        return str(next(iter(loads(stdlib_dumps({key: 0}).decode()))))
-    raise InvalidContext(f"attribute {path!r}: a key of type {type(key).__name__}: expected a string")
+_DEPTH = f"more than {_DEEPEST} levels, or it contains itself"
 
 
 class Context:
     """A context that is encoded once, for programs that evaluate many flags for it. Later changes do not reach it.
 
-    Raises `InvalidContext`, which names the key that cannot be sent.
+    What cannot be sent, as a set, spoils only flags that read it; `unusable` has each such value with its path and what is wrong
+    with it. Raises `InvalidContext` for what is not a mapping. Can be copied and pickled.
     """
 
-    __slots__ = ("attributes", "encoded")
+    __slots__ = ("attributes", "encoded", "unusable")
 
     def __init__(self, attributes: Attributes) -> None:
-        self.encoded = encode_exactly(attributes)
-        self.attributes: dict[str, Any] = loads(self.encoded.decode())
+        self.encoded, self.unusable = usable(attributes)
+        #: As JSON has them, without what is unusable.
+        self.attributes: dict[str, Any] = _without_unusable(loads(self.encoded.decode()))
 
     def __repr__(self) -> str:
         return f"Context({self.attributes!r})"
+
+
+def _without_unusable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_unusable(item) for key, item in value.items() if item != UNUSABLE}
+    if isinstance(value, list):
+        return [None if item == UNUSABLE else _without_unusable(item) for item in value]
+    return value
+
+
+def identity(distinct_id: Any) -> bytes:
+    """The user of an event. An integer goes as its text, as it does in a context, and so does a UUID."""
+    value = distinct_id
+    if value is None:
+        raise InvalidArgument("distinct_id: expected a string, got None: an event needs a user")
+    if isinstance(value, (_loaded("enum", "Enum"), _loaded("uuid", "UUID"), _loaded("numpy", "generic"))):
+        try:
+            value = _convert(value)
+        except (TypeError, ValueError):
+            pass
+    if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() <= _MOST_BITS:
+        return int.__repr__(value).encode()
+    if not isinstance(value, str):
+        raise InvalidArgument(f"distinct_id: expected a string or an integer, got a {type(distinct_id).__name__}")
+    return encoded_name("distinct_id", value)
+
+
+def encoded_name(parameter: str, value: Any) -> bytes:
+    """A parameter of a call that is a string."""
+    if not isinstance(value, str):
+        raise InvalidArgument(f"{parameter}: expected a string, got a {type(value).__name__}")
+    try:
+        return str.__str__(value).encode()
+    except UnicodeEncodeError:
+        raise InvalidArgument(f"{parameter}: the string holds a lone surrogate") from None
+
+
+def event_properties(properties: Attributes | None) -> bytes:
+    """The properties of an event as JSON. A `time` that is a moment goes as milliseconds since 1970."""
+    if properties is None:
+        return b"{}"
+    if not isinstance(properties, Mapping):
+        raise InvalidArgument(f"properties: expected a mapping of names to values, got {type(properties).__name__}")
+    if "time" in properties:
+        properties = {**properties, "time": _moment(properties["time"])}
+    return json_argument("properties", properties)
+
+
+def json_argument(parameter: str, value: Any) -> bytes:
+    """A parameter of a call as JSON."""
+    try:
+        return encode_value(value, parameter)
+    except InvalidContext as error:
+        raise InvalidArgument(str(error)) from None
+
+
+def _moment(value: Any) -> Any:
+    """A date-time as milliseconds since 1970. One without a time zone is in local time, as Python has it, and a date is its
+    first moment. What is no date is the library's to judge."""
+    try:
+        if isinstance(value, _loaded("datetime", "datetime")):
+            return round(value.timestamp() * 1000)
+        if isinstance(value, _loaded("datetime", "date")):
+            return round(sys.modules["datetime"].datetime(value.year, value.month, value.day).timestamp() * 1000)
+        if isinstance(value, _loaded("numpy", "datetime64")):
+            # numpy's have no time zone, and are UTC.
+            return int(value.astype("datetime64[ms]").astype("int64"))
+    except (ValueError, OverflowError, OSError):
+        raise InvalidArgument(f"properties: time: a {type(value).__name__} beyond what a clock can show") from None
+    return value
 
 
 _keys: dict[str, bytes] = {}

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import concurrent.futures.thread
 import contextlib
+import os
+import threading
 import time
 import typing
 import weakref
 from collections import deque
 
+from openfeature import _event_support
 from openfeature.event import ProviderEventDetails
+
+from .abi import Uncopied
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +27,7 @@ _HEAD_START = 0.1
 _LOOK_AGAIN_MS = 50
 
 
-class Lifecycle:
+class Lifecycle(Uncopied):
     """Turns items into events. READY and ERROR of `initialize` are the SDK's; what comes after is told here.
 
     `take` and `tick` run on the thread that pulls the items, `initializing` and `end` on the SDK's.
@@ -62,6 +68,7 @@ class Lifecycle:
             self._waiting.append(item)
 
     def tick(self) -> int | None:
+        _handlers_of_this_process()
         if not self._waiting and not self._to_compare:
             return None
         left = self._opens - time.monotonic()
@@ -108,3 +115,45 @@ class Lifecycle:
         if self._told != "READY":
             self._told = "READY"
             provider.emit_provider_ready(ProviderEventDetails())
+
+
+_pid = os.getpid()
+
+
+def _handlers_of_this_process() -> None:
+    """Once in the child of a fork: makes the SDK's threads for event handlers anew.
+
+    The SDK keeps them in one pool of the process, which believes in the child that they are still there: an event waits for
+    a thread that never comes, and, after a fork without Python's hooks, so does the interpreter's end.
+    """
+    global _pid
+    if _pid == os.getpid():
+        return
+    _pid = os.getpid()
+    inherited = getattr(_event_support, "_event_executor", None)
+    if not isinstance(inherited, concurrent.futures.ThreadPoolExecutor):
+        return
+    _event_support._event_executor = concurrent.futures.ThreadPoolExecutor(
+        thread_name_prefix="openfeature-event-handler"
+    )
+    threads: typing.Any = inherited._threads
+    queues: typing.Any = concurrent.futures.thread._threads_queues
+    for thread in list(threads):
+        queues.pop(thread, None)
+        _is_over(thread)
+    threads.clear()
+
+
+def _is_over(thread: typing.Any) -> None:
+    """What `threading` notes of a thread that a fork has left behind, where its own hook runs. From Python 3.13 on it is not
+    to be reached: there uWSGI needs `py-call-osafterfork`, or `lazy-apps`."""
+    if hasattr(thread, "_tstate_lock"):
+        getattr(threading, "_shutdown_locks", set()).discard(thread._tstate_lock)
+        thread._tstate_lock = None
+        thread._is_stopped = True
+
+
+# Before the interpreter waits for them at its end, for a child in which nothing else has called it.
+_before_threads_end = getattr(threading, "_register_atexit", None)
+if _before_threads_end is not None:
+    _before_threads_end(_handlers_of_this_process)

@@ -11,11 +11,11 @@ from openfeature.exception import ErrorCode, GeneralError, ProviderNotReadyError
 from openfeature.flag_evaluation import FlagResolutionDetails, Reason
 from openfeature.provider import AbstractProvider, Metadata
 
-from .abi import BOOLEAN, DISABLED, DOUBLE, INT64, NO_MATCH, OBJECT, STRING, Outcome, asking
+from .abi import BOOLEAN, DISABLED, DOUBLE, INT64, NO_MATCH, OBJECT, STRING, Outcome, Uncopied, asking
 from .client import Client
 from .config import LocalFlagsConfig, RemoteFlagsConfig
-from .context import encode_exactly, known_key
 from .context import flag_key as encoded_key
+from .context import known_key
 from .errors import CredentialsRefused, InvalidArgument, InvalidContext, MpflagsError, Timeout
 from .items import log
 from .lifecycle import Lifecycle
@@ -58,8 +58,11 @@ def _resolver(kind: int) -> typing.Any:
             else:
                 attributes = evaluation_context.attributes
             if not self._is_local:
-                return _details(default_value, kind, client.ask_mixpanel(key, encode_exactly(attributes), ask))
-            encoded = client.encode(attributes)
+                return _details(default_value, kind, client.ask_mixpanel(key, client.encode_with_care(attributes), ask))
+            try:
+                encoded = client.encode(attributes)
+            except InvalidContext:
+                encoded = client.encode_with_care(attributes)
             number = client.packed(key, encoded, ask)
             known = self._known[kind]
             prepared = known.get(number)
@@ -71,8 +74,7 @@ def _resolver(kind: int) -> typing.Any:
                 return _without(default_value, kind, Reason.DISABLED)
             outcome = client.resolve(key, encoded, ask, number)
             if outcome.error_code == "INVALID_CONTEXT":
-                # The library says where in the text; this says which key.
-                encode_exactly(attributes)
+                raise client.invalid_context(attributes, outcome.message)
             if outcome.answer and outcome.json != "null":
                 if len(known) >= _MOST_ANSWERS:
                     known.clear()
@@ -119,11 +121,14 @@ def _details(default: typing.Any, kind: int, outcome: Outcome) -> FlagResolution
     return _prepared(kind, outcome)()
 
 
-class MixpanelProvider(AbstractProvider):
+class MixpanelProvider(Uncopied, AbstractProvider):
     """Evaluates Mixpanel's flags for OpenFeature, local or remote.
 
     `from_local_config` and `from_remote_config` make a client of their own; the constructor takes one that exists.
+    It can be neither copied nor pickled, as the client.
     """
+
+    _instead = Client._instead
 
     def __init__(self, client: Client, mixpanel_instance: Client | None = None) -> None:
         super().__init__()
@@ -211,13 +216,13 @@ class MixpanelProvider(AbstractProvider):
         except Exception as error:
             log("warning", f"the event {tracking_event_name!r} was not tracked: {error}")
 
-    def _distinct_id(self, context: EvaluationContext | None) -> str | None:
+    def _distinct_id(self, context: EvaluationContext | None) -> typing.Any:
         if context is None:
             return None
         distinct_id = context.attributes.get("distinct_id")
         if distinct_id is None and self._client.option("targeting_key_as") == "distinct_id":
             distinct_id = context.targeting_key
-        return None if distinct_id is None else str(distinct_id)
+        return distinct_id
 
     if typing.TYPE_CHECKING:
 

@@ -11,12 +11,13 @@ import time
 import typing
 from collections import deque
 
+from .abi import Uncopied
 from .errors import SystemFailure
 
 _Work = typing.Callable[[], typing.Any]
 
 
-class Pool:
+class Pool(Uncopied):
     def __init__(self, size: int) -> None:
         self._size = size
         self._tasks: deque[tuple[asyncio.AbstractEventLoop, asyncio.Future[typing.Any], _Work]] = deque()

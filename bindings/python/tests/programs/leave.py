@@ -77,6 +77,10 @@ elif how == "interrupted":
     # A shell that runs the tests in the background has it ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     local()
+elif how == "interrupted at the end":
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    local()
+    print(api.get_client().get_boolean_value("boolean-flag", False, USER))
 elif how == "in a daemon thread":
     remote()
     threading.Thread(target=api.get_client().get_boolean_value, args=("boolean-flag", False, USER), daemon=True).start()

@@ -1,43 +1,33 @@
-"""The accepted differences between Mixpanel's Python SDK and mpflags, by the words of the README's tables."""
+"""The accepted differences between Mixpanel's Python SDK and mpflags, by the ids of docs/differences.md."""
 
 import pathlib
 import re
 
-README = pathlib.Path(__file__).resolve().parents[4] / "README.md"
+PAGE = pathlib.Path(__file__).resolve().parents[4] / "docs" / "differences.md"
 
-# "Differences to the official SDKs", first column.
-SUBJECT_FLOAT = "subject `1.0`, `1e16`, `0.00001`"
-SUBJECT_BIG = "subject is an integer beyond 2^53"
-SUBJECT_TRUE = "subject `true`"
-SUBJECT_ZERO = "subject `0`, `0.0`, `false`"
-SUBJECT_ARRAY = "† subject is an array or an object"
-TESTER_TEXT = "`distinct_id` 5, 1.5 or true, and testers"
-WRONG_TYPE = "a field of the wrong type, or a missing one that nothing reads"
-ACCIDENT = (
-    "† a percentage or split `true`, `false` or beyond a double;"
-    ' `[]`, `""`, `false` or `0` for `users`, `variant_splits` or a legacy definition;'
-    " a `status`, `experiment_id` or `is_experiment_active` of another type; a lone surrogate"
-)
-NO_VARIANTS = "† a flag without variants"
-DEEP = "† a rule of over 64 operators deep, or over 10,000 values"
-STATUS = "† `status` is `disabled` or `archived`"
-EMPTY = "a rule, and empty `custom_properties`"
-LEGACY_CAPITALS = "† a legacy definition with capitals in a property's name"
-LEGACY_TEXT = "a legacy definition that expects a non-string"
-HIGHER = "`some`, `all`, `none`, `map`, `filter`, `reduce`, `substr`"
-MIXED = "mixed types, arrays, arithmetic, corners of `var`, operand counts, `missing` of null, `cat`, `in`"
-LAZY = "`and`, `or`, `if`, `?:`"
-TRUTH = "what counts as true in the end"
-CASE = "letter case"
-DIGITS = "digits beyond ASCII in versions and dates; the year 0000"
+SUBJECT_FLOAT = "subject-float"
+SUBJECT_BIG = "subject-big-integer"
+SUBJECT_TRUE = "subject-boolean"
+SUBJECT_ZERO = "subject-falsy"
+SUBJECT_ARRAY = "subject-array"
+TESTER_TEXT = "tester-non-string"
+WRONG_TYPE = "field-wrong-type"
+ACCIDENT = "field-by-accident"
+NO_VARIANTS = "no-variants"
+DEEP = "rule-limits"
+STATUS = "disabled"
+EMPTY = "rule-empty-properties"
+LEGACY_CAPITALS = "legacy-capitals"
+LEGACY_TEXT = "legacy-non-string"
+HIGHER = "rule-operators"
+MIXED = "rule-mixed-types"
+LAZY = "rule-lazy"
+TRUTH = "rule-truth"
+CASE = "rule-case"
+DIGITS = "unicode-digits"
 
-# What no row of the tables says. Each is a consequence of a page's sentence, given here.
-BEYOND_64_BITS = "an integer read of a number beyond 64 bits"
-TESTER_ARRAY = "`distinct_id` is an array or an object, and testers"
-BEYOND_TABLE = {
-    BEYOND_64_BITS: "a typed read takes whole numbers within 64 bits (README, How a variant is decided)",
-    TESTER_ARRAY: "Python raises: an array is no key of a dict; here such a value names no tester",
-}
+BEYOND_64_BITS = "integer-overflow"
+TESTER_ARRAY = "tester-array"
 
 # The order in which the model turns from Python's side to mpflags', so that each step has one cause.
 ORDER = [
@@ -48,7 +38,6 @@ ORDER = [
 ]  # fmt: skip
 
 
-def of_readme() -> set[str]:
-    """The first column of the tables of that section."""
-    text = README.read_text(encoding="utf-8").split("## Differences to the official SDKs")[1].split("\n## ")[0]
-    return set(re.findall(r"^\| ([^|]+?) \|", text, re.MULTILINE))
+def of_page() -> set[str]:
+    """The ids of the page's rows."""
+    return set(re.findall(r"^\| `([a-z0-9-]+)`", PAGE.read_text(encoding="utf-8"), re.MULTILINE))

@@ -1,13 +1,4 @@
 //! Exposures and events, through real sockets: what is sent, how often, and what becomes of it when sending fails.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a test fails by a panic, in its helpers too, and says what it ran"
-)]
 
 use std::collections::HashSet;
 use std::sync::Arc;

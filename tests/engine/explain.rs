@@ -1,20 +1,10 @@
 //! Explanations: ten written by hand, and every vector's, which says what its evaluation says and shows why.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    reason = "a test fails by a panic, in its helpers too, and says what it ran"
-)]
 
-mod support;
-
+use crate::support::{Vector, document, text_of, vectors};
 use mpflags::{Ask, Client, Config, Context, ErrorKind};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
-use support::{Vector, document, text_of, vectors};
 
 fn client(definitions: &str, overrides: &str) -> Client {
     let config = format!(
@@ -33,7 +23,7 @@ struct Written {
     want: Value,
 }
 
-/// `tests/explain.json` holds one definitions document, overrides, and what is told of each flag, written by hand.
+/// `explain.json` holds one definitions document, overrides, and what is told of each flag, written by hand.
 #[test]
 fn written_by_hand() {
     #[derive(Deserialize)]
@@ -59,11 +49,11 @@ fn written_by_hand() {
     println!("explain: {} cases", file.cases.len());
 }
 
-/// The README shows one of the cases.
+/// docs/evaluation.md shows one of the cases.
 #[test]
-fn readme() {
-    let readme = include_str!("../README.md");
-    let (_, rest) = readme.split_once("<!-- explain: ").unwrap();
+fn page() {
+    let page = include_str!("../../docs/evaluation.md");
+    let (_, rest) = page.split_once("<!-- explain: ").unwrap();
     let (name, rest) = rest.split_once(" -->\n```json\n").unwrap();
     let shown: Value = serde_json::from_str(rest.split_once("```").unwrap().0).unwrap();
     let file: Value = serde_json::from_str(include_str!("explain.json")).unwrap();
@@ -193,7 +183,8 @@ fn every_vector() {
                 failed.push(format!("{}: {field}: want {wanted}, got {}", case.name, told[field]));
             }
         }
-        let context: Value = serde_json::from_str(&text).unwrap();
+        // One with an attribute that cannot be used is not JSON for serde_json, which has no such values.
+        let context: Value = serde_json::from_str(&text).unwrap_or_default();
         if let Err(why) = follows(&told, &context) {
             failed.push(format!("{}: {why}: {told}", case.name));
         }
@@ -221,7 +212,7 @@ fn parts_of_a_rule() {
         "many": [0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0]}"#;
     let rows = [
         (r#"{"var": "a.b"}"#, r#"{"var": "a.b", "value": 1}"#),
-        (r#"{"var": "a.b.c"}"#, r#"{"var": "a.b.c", "value": null}"#),
+        (r#"{"var": "a.b.c"}"#, r#"{"var": "a.b.c", "value": null, "missing": true}"#),
         (r#"{"var": "m"}"#, r#"{"var": "m", "value": {"x": 1, "y": [true, null]}}"#),
         (
             r#"[{"var": "a.b"}, 1, "Two"]"#,
@@ -244,6 +235,17 @@ fn parts_of_a_rule() {
         (
             r#"{"semver_compare": [{"var": "v"}, "===", "no version"]}"#,
             r#"{"operator": "semver_compare", "operands": [{"var": "v", "value": "1.2.0"}, "===", null], "value": false}"#,
+        ),
+        (r#"{"<": [{"var": "age"}, 18]}"#, r#"{"operator": "<", "operands": [{"var": "age", "value": null, "missing": true}, 18], "value": true}"#),
+        (r#"{"<": [{"var": ["age", 7]}, 18]}"#, r#"{"operator": "<", "operands": [{"var": "age", "value": 7, "missing": true}, 18], "value": true}"#),
+        (
+            r#"{"==": [{"var": "a.c"}, {"operator": "and", "value": true, "operands": []}]}"#,
+            r#"{"operator": "==", "operands": [{"var": "a.c", "value": null, "missing": true},
+                {"literal": {"operator": "and", "value": true, "operands": []}}], "value": false}"#,
+        ),
+        (
+            r#"{"in": [1, [{"var": "x", "value": 1}]]}"#,
+            r#"{"operator": "in", "operands": [1, {"literal": [{"var": "x", "value": 1}]}], "value": false}"#,
         ),
         (r#"{"nope": [1]}"#, r#"{"operator": "nope", "error": "unknown operator"}"#),
         (r#"{"*": []}"#, r#"{"operator": "*", "operands": [], "error": "an operand cannot be converted"}"#),

@@ -1,21 +1,10 @@
 //! The corpus through the Rust API: every vector with a context kept, and with one read once.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a test fails by a panic, in its helpers too, and says what it ran"
-)]
 
-mod support;
-
+use crate::support::{Vector, document, report, text_of, vectors};
 use mpflags::{Ask, Client, Config, Context, ErrorCode, Evaluation, ValueType};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
-use support::{Vector, document, report, text_of, vectors};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

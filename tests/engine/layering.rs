@@ -1,14 +1,5 @@
 //! Who may import whom. A module imports modules of its own line and above, as the table says, and nothing else: what
 //! the pure ring does not name, it cannot do.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a test fails by a panic, in its helpers too, and says what it ran"
-)]
 
 use std::collections::BTreeMap;
 use std::fs;

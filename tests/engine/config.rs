@@ -1,15 +1,9 @@
 //! Every option: what is taken, and what a wrong value is told. Messages are tested verbatim.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a test fails by a panic, in its helpers too, and says what it ran"
-)]
 
-use mpflags::{Client, Config, ErrorKind, OPTIONS};
+use std::fs;
+use std::path::Path;
+
+use mpflags::{Client, Config, ErrorKind, OPTIONS, OptionSpec};
 
 #[track_caller]
 fn refused(json: &str, message: &str) {
@@ -161,7 +155,7 @@ fn definitions() {
     with(r#""definitions": []"#, "config: definitions: expected an object, found an array");
     with(
         r#""definitions": {"flag": []}"#,
-        "config: definitions: not a definitions document: missing field `flags` at line 1 column 12",
+        "config: definitions: not a definitions document: flags: required",
     );
     with(
         r#""definitions": {"flags": []}, "definitions_path": "x""#,
@@ -207,13 +201,31 @@ fn nothing_secret_is_printed() {
     assert!(!printed.contains("T0KEN") && !printed.contains("S3CRET"), "{printed}");
 }
 
-/// The README's options table says what [`OPTIONS`] says.
+/// docs/configuration.md is made from [`OPTIONS`]: `MPFLAGS_UPDATE=1 cargo test --test engine` writes it.
 #[test]
-fn readme() {
-    let readme = include_str!("../README.md");
-    for option in OPTIONS {
-        let row =
-            format!("| `{}` | {} | {} | {} |", option.key, option.allowed, option.default, option.effect);
-        assert!(readme.contains(&row), "the README lacks this row:\n{row}");
+fn page() {
+    let mut page = CONFIGURATION.to_owned();
+    for OptionSpec { key, allowed, default, effect, .. } in OPTIONS {
+        page += &format!("| `{key}` | {allowed} | {default} | {effect} |\n");
     }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");
+    if std::env::var_os("MPFLAGS_UPDATE").is_some() {
+        fs::write(&path, &page).unwrap();
+    }
+    assert_eq!(fs::read_to_string(&path).unwrap(), page, "MPFLAGS_UPDATE=1 writes docs/configuration.md");
 }
+
+const CONFIGURATION: &str = "\
+# Configuration
+
+<!-- Generated from src/config/options.rs by tests/engine/config.rs: `MPFLAGS_UPDATE=1 cargo test --test engine` writes it. -->
+
+The configuration is one JSON object. It is checked strictly: an unknown key, a wrong type or a value out of range is an
+error that names the key and what is allowed. Durations are integers in milliseconds. null means the default.
+
+Every binding takes the same keys. Python also accepts the names of Mixpanel's own package; Go has a function for each
+option.
+
+| key | allowed | default | effect |
+| --- | --- | --- | --- |
+";

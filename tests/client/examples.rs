@@ -1,18 +1,11 @@
 //! The examples, run against mpflags-dev with its sample definitions.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by a panic, in its helpers too"
-)]
 
 #[cfg(feature = "openfeature")]
 #[allow(dead_code, reason = "its main takes arguments")]
-#[path = "../examples/openfeature.rs"]
+#[path = "../../examples/openfeature.rs"]
 mod openfeature;
 #[allow(dead_code, reason = "its main takes arguments")]
-#[path = "../examples/quickstart.rs"]
+#[path = "../../examples/quickstart.rs"]
 mod quickstart;
 
 use std::fs;

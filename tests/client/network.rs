@@ -1,13 +1,4 @@
 //! TLS and proxies: which certificates are trusted, what is told of one that is not, and which way requests go.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a test fails by a panic, in its helpers too, and says what it ran"
-)]
 
 use std::fs;
 use std::path::PathBuf;
@@ -190,7 +181,7 @@ fn the_environment() {
     ] {
         let before = proxy.requests().len();
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["the_environment", "--exact", "--nocapture"]).env("MPFLAGS_TEST_HOST", host);
+        command.args(["network::the_environment", "--exact", "--nocapture"]).env("MPFLAGS_TEST_HOST", host);
         for name in [
             "HTTPS_PROXY",
             "https_proxy",

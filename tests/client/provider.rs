@@ -1,24 +1,12 @@
 //! The provider vectors through the Rust client: what an OpenFeature provider hands on, before any SDK sees it.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    reason = "a test fails by a panic, in its helpers too, and says what it ran"
-)]
-
-mod support;
-#[path = "support/provider.rs"]
-mod vector;
 
 use std::time::Duration;
 
+use crate::support::{report, vectors};
+use crate::vector::{Case, Setup, setup};
 use mpflags::{Ask, Client, Config, Context, Evaluation, ValueType};
 use mpflags_dev::Server;
 use serde_json::{Value, json};
-use support::{report, vectors};
-use vector::{Case, Setup, setup};
 
 /// The client that the case is about, and the server that it may need.
 fn client(case: &Case) -> (Client, Option<Server>) {
