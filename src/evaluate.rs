@@ -94,8 +94,8 @@ fn tester(flag: &Flag, facts: &impl Facts) -> Option<usize> {
     if flag.testers.is_empty() {
         return None;
     }
-    let user = facts.user().filter(|user| user.names_tester)?;
-    let at = flag.testers.binary_search_by(|(name, _)| name.as_ref().cmp(&*user.text)).ok()?;
+    let tester = facts.tester()?;
+    let at = flag.testers.binary_search_by(|(name, _)| name.as_ref().cmp(tester)).ok()?;
     flag.testers.get(at).map(|(_, index)| *index)
 }
 
