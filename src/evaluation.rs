@@ -112,12 +112,7 @@ pub enum ValueKind {
 }
 
 impl Evaluation {
-    pub(crate) fn new(
-        key: &str,
-        outcome: &Outcome<'_>,
-        wanted: ValueType,
-        to: ShownTo<'_>,
-    ) -> Self {
+    pub(crate) fn new(key: &str, outcome: &Outcome<'_>, wanted: ValueType, to: ShownTo<'_>) -> Self {
         let (reason, error) = outcome.verdict(wanted);
         // With a type mismatch there is neither variant nor metadata nor exposure: the user is shown the default.
         let assigned = Assigned::of(key, outcome).filter(|_| error.is_none());

@@ -299,7 +299,9 @@ impl Track {
                     track.has_time = true;
                 }
                 "$insert_id" if !is_insert_id(&value) => {
-                    return Err(wrong(&"$insert_id: expected a string of 1 to 36 ASCII letters, digits or `-`"));
+                    return Err(wrong(
+                        &"$insert_id: expected a string of 1 to 36 ASCII letters, digits or `-`",
+                    ));
                 }
                 "$insert_id" => track.has_insert_id = true,
                 "$device_id" => has_device = value.string().is_some_and(|id| !id.is_empty()),

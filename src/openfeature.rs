@@ -292,7 +292,8 @@ impl FeatureProvider for MixpanelProvider {
         flag_key: &str,
         evaluation_context: &EvaluationContext,
     ) -> EvaluationResult<ResolutionDetails<bool>> {
-        let evaluation = self.evaluate(flag_key, evaluation_context, Ask::new().wanting(ValueType::Boolean)).await?;
+        let evaluation =
+            self.evaluate(flag_key, evaluation_context, Ask::new().wanting(ValueType::Boolean)).await?;
         resolution::details(&evaluation, Evaluation::boolean)
     }
 
@@ -301,7 +302,8 @@ impl FeatureProvider for MixpanelProvider {
         flag_key: &str,
         evaluation_context: &EvaluationContext,
     ) -> EvaluationResult<ResolutionDetails<i64>> {
-        let evaluation = self.evaluate(flag_key, evaluation_context, Ask::new().wanting(ValueType::Integer)).await?;
+        let evaluation =
+            self.evaluate(flag_key, evaluation_context, Ask::new().wanting(ValueType::Integer)).await?;
         resolution::details(&evaluation, Evaluation::integer)
     }
 
@@ -310,7 +312,8 @@ impl FeatureProvider for MixpanelProvider {
         flag_key: &str,
         evaluation_context: &EvaluationContext,
     ) -> EvaluationResult<ResolutionDetails<f64>> {
-        let evaluation = self.evaluate(flag_key, evaluation_context, Ask::new().wanting(ValueType::Double)).await?;
+        let evaluation =
+            self.evaluate(flag_key, evaluation_context, Ask::new().wanting(ValueType::Double)).await?;
         resolution::details(&evaluation, Evaluation::double)
     }
 
@@ -319,7 +322,8 @@ impl FeatureProvider for MixpanelProvider {
         flag_key: &str,
         evaluation_context: &EvaluationContext,
     ) -> EvaluationResult<ResolutionDetails<String>> {
-        let evaluation = self.evaluate(flag_key, evaluation_context, Ask::new().wanting(ValueType::String)).await?;
+        let evaluation =
+            self.evaluate(flag_key, evaluation_context, Ask::new().wanting(ValueType::String)).await?;
         resolution::details(&evaluation, |evaluation| evaluation.string().map(str::to_owned))
     }
 

@@ -814,7 +814,6 @@ fn document(flags: &[String]) -> String {
     format!("{{\"flags\": [{}]}}", flags.join(","))
 }
 
-
 /// A client that follows the server's definitions.
 fn polling(server: &Server) -> Client {
     let config = format!(
@@ -917,7 +916,11 @@ fn what_was_bucketed_belongs_to_the_exposure() {
     // What the flag does not bucket by is nothing to it.
     server.clear_events();
     for company in ["acme", "initech"] {
-        client.boolean("plain", &context(&format!(r#"{{"distinct_id": "u1", "company": "{company}"}}"#)), false);
+        client.boolean(
+            "plain",
+            &context(&format!(r#"{{"distinct_id": "u1", "company": "{company}"}}"#)),
+            false,
+        );
     }
     flushed(&client);
     assert_eq!(server.event_counts().total, 1);
@@ -1054,7 +1057,8 @@ fn an_event_without_a_user_needs_a_device() {
 
 #[test]
 fn a_time_that_mixpanel_would_refuse_is_refused_at_once() {
-    let service_account = r#", "service_account": {"username": "user", "secret": "S3CRET", "project_id": "77"}"#;
+    let service_account =
+        r#", "service_account": {"username": "user", "secret": "S3CRET", "project_id": "77"}"#;
     for account in ["", service_account] {
         let server = Server::start(Options::default()).unwrap();
         let client = started(&server, account);

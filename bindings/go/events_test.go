@@ -139,7 +139,7 @@ func TestTrack(t *testing.T) {
 	for name, err := range map[string]error{
 		"no name": c.Track("", "u1", nil), "no user": c.Track("e", "", nil), "no profile": c.UpdatePeople("$set", "", map[string]any{}),
 		"time": c.Track("e", "u", map[string]any{"time": "yesterday"}), "insert id": c.Track("e", "u", map[string]any{"$insert_id": 7}),
-		"NaN": c.Track("e", "u", map[string]any{"x": math.NaN()}),
+		"NaN":       c.Track("e", "u", map[string]any{"x": math.NaN()}),
 		"operation": c.UpdatePeople("$what", "u", map[string]any{}), "value": c.UpdatePeople("$set", "u", make(chan int)),
 		"override": c.SetOverride("f", math.Inf(1)),
 	} {

@@ -290,7 +290,7 @@ TEST(Client, AReadOfTheWrongTypeIsNoExposure) {
     EXPECT_EQ(client.get_json("bool", user, "[]"), "[]");
     const auto mismatch = client.evaluate("text", user, mpflags::Type::Boolean);
     EXPECT_EQ(mismatch.error_code(), mpflags::ErrorCode::TypeMismatch);
-    EXPECT_EQ(client.evaluate_json("bool", R"({"distinct_id": "u1"})", mpflags::Type::ObjectOrArray).error_code(),
+    EXPECT_EQ(client.evaluate_json("bool", R"({"distinct_id": "u1"})", mpflags::Type::Object).error_code(),
               mpflags::ErrorCode::TypeMismatch);
     try {
         client.track_exposure(mismatch);

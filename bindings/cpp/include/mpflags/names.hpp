@@ -45,7 +45,6 @@ enum class Type : std::uint32_t {
     Int64 = MPFLAGS_TYPE_INT64,
     Double = MPFLAGS_TYPE_DOUBLE,
     Object = MPFLAGS_TYPE_OBJECT,
-    ObjectOrArray = MPFLAGS_TYPE_OBJECT_OR_ARRAY,
 };
 
 /* What a value is. */
