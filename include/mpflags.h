@@ -140,6 +140,11 @@
 #define MPFLAGS_TYPE_OBJECT 5
 
 /**
+ * An object or an array, for SDKs that take null for no value at all.
+ */
+#define MPFLAGS_TYPE_OBJECT_OR_ARRAY 6
+
+/**
  * Reports no exposure: `mpflags_client_track_exposure` does when the variant is shown.
  */
 #define MPFLAGS_OPTION_NO_EXPOSURE 1
@@ -940,11 +945,12 @@ mpflags_str mpflags_evaluations_message(const mpflags_evaluations *evaluations);
 void mpflags_evaluations_free(mpflags_evaluations *evaluations);
 
 /**
- * Reports that the variant of `evaluation` was shown, once per flag, variant and user within `exposure_window_ms`: for
- * an evaluation made with `MPFLAGS_OPTION_NO_EXPOSURE`, or one of `mpflags_client_evaluate_all`. Only enqueues.
+ * Reports that the variant of `evaluation` was shown, unless the same exposure was reported within
+ * `exposure_window_ms`: for an evaluation made with `MPFLAGS_OPTION_NO_EXPOSURE`, or one of
+ * `mpflags_client_evaluate_all`. Only enqueues.
  *
- * Nothing to free. On failure nothing is reported: `MPFLAGS_INVALID_ARGUMENT` when the evaluation assigned no variant or
- * its context had no distinct_id, `MPFLAGS_QUEUE_FULL`, counted too, and `MPFLAGS_CLOSED` after shutdown. Any thread.
+ * Nothing to free. On failure nothing is reported: `MPFLAGS_INVALID_ARGUMENT` when the evaluation assigned no variant, is
+ * an override or an `MPFLAGS_ERROR_TYPE_MISMATCH`, or its context had no distinct_id, `MPFLAGS_QUEUE_FULL`, counted too, and `MPFLAGS_CLOSED` after shutdown. Any thread.
  * Costs one short lock.
  */
 mpflags_status mpflags_client_track_exposure(const mpflags_client *client,
@@ -953,10 +959,13 @@ mpflags_status mpflags_client_track_exposure(const mpflags_client *client,
 
 /**
  * Sends the event `event` of user `distinct_id`, with the members of `properties`, a JSON object; NULL with length 0 is
- * none. `time` (ms since 1970) and `$insert_id` among them replace the library's. Only enqueues.
+ * none. An empty `distinct_id`, which NULL with length 0 is too, means that no user is known: the properties must have
+ * a `$device_id` then, a non-empty string. `time` and `$insert_id` among the properties replace the library's: `time` is
+ * a number of seconds or milliseconds since 1970, or an RFC 3339 string, from 1971 on; `$insert_id` a string of 1 to 36
+ * ASCII letters, digits or `-`. Only enqueues.
  *
- * Nothing to free. On failure nothing is sent: `MPFLAGS_INVALID_ARGUMENT` when a name is empty or the properties are no
- * JSON object or larger than 1 MiB, `MPFLAGS_QUEUE_FULL`, counted too, and `MPFLAGS_CLOSED` after shutdown. Any thread.
+ * Nothing to free. On failure nothing is sent: `MPFLAGS_INVALID_ARGUMENT` when the name is empty, the user is and there is
+ * no `$device_id`, `time` or `$insert_id` is another, or the properties are not a JSON object or larger than 1 MiB, `MPFLAGS_QUEUE_FULL`, counted too, and `MPFLAGS_CLOSED` after shutdown. Any thread.
  * Costs the reading of the properties and one short lock.
  */
 mpflags_status mpflags_client_track(const mpflags_client *client,
@@ -970,9 +979,11 @@ mpflags_status mpflags_client_track(const mpflags_client *client,
 
 /**
  * Changes the profile of user `distinct_id`. `operation` is `$set`, `$set_once`, `$add`, `$append`, `$union` or `$remove`
- * with a JSON object, `$unset` with an array of names, or `$delete` with null. Only enqueues.
+ * with a JSON object, `$unset` with an array of names, or `$delete` with null. An empty `distinct_id`, which NULL with
+ * length 0 is too, is an error. Only enqueues.
  *
- * Nothing to free. On failure nothing is sent: the causes are those of `mpflags_client_track`. Any thread. Costs the reading of the JSON and one short lock.
+ * Nothing to free. On failure nothing is sent: `MPFLAGS_INVALID_ARGUMENT` when `distinct_id` is empty, the operation is
+ * unknown or `json` is not what it takes, `MPFLAGS_QUEUE_FULL`, counted too, and `MPFLAGS_CLOSED` after shutdown. Any thread. Costs the reading of the JSON and one short lock.
  */
 mpflags_status mpflags_client_people_update(const mpflags_client *client,
                                             const char *operation,

@@ -213,9 +213,13 @@ impl Client {
     }
 
     /// Sends event `name` of user `distinct_id` with the members of `properties`, a JSON object or an empty string.
-    /// Only enqueues: it waits for nothing. `time` and `$insert_id` among the properties replace ours.
+    /// Only enqueues: it waits for nothing.
     ///
-    /// Fails with [`ErrorKind::InvalidArgument`] when something is empty or no such JSON, with
+    /// An empty `distinct_id` means that no user is known: the properties must have a `$device_id` then, a non-empty string.
+    /// `time` and `$insert_id` among the properties replace ours: `time` is a number of seconds or milliseconds since 1970,
+    /// or an RFC 3339 string, from 1971 on; `$insert_id` a string of 1 to 36 ASCII letters, digits or `-`.
+    ///
+    /// Fails with [`ErrorKind::InvalidArgument`] when the name is empty or the properties are none of this, with
     /// [`ErrorKind::QueueFull`] when the queue is, and with [`ErrorKind::Closed`] after shutdown.
     pub fn track(&self, name: &str, distinct_id: &str, properties: &str) -> Result<(), Error> {
         self.reporting(|events| events.track(name, distinct_id, properties))
@@ -224,7 +228,7 @@ impl Client {
     /// Changes the profile of user `distinct_id`: `operation` is one of `$set`, `$set_once`, `$add`, `$append`,
     /// `$union`, `$remove` (with an object), `$unset` (with an array of names) and `$delete` (with null). Only enqueues.
     ///
-    /// Fails as [`Client::track`] does.
+    /// Fails as [`Client::track`] does; an empty `distinct_id` is always an error.
     pub fn people_update(&self, operation: &str, distinct_id: &str, value: &str) -> Result<(), Error> {
         self.reporting(|events| events.update(operation, distinct_id, value))
     }

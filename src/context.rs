@@ -13,7 +13,7 @@ use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess
 
 use crate::bucket::{Hash, Subject};
 use crate::error::{Error, ErrorKind, json_kind, place, plain};
-use crate::identity::Identity;
+use crate::identity::{DISTINCT_ID, Identity};
 use crate::rules::Properties;
 use crate::value::{Folded, Object, Text, fold};
 use crate::variant::{Checked, compact};
@@ -28,13 +28,14 @@ pub(crate) trait Facts {
     fn subject(&self, key: &str) -> Option<Subject<'_>>;
     /// `context["distinct_id"]`, where it can be a subject.
     fn user(&self) -> Option<&Identity<'_>>;
+    /// Its text, where a tester may be called so.
+    fn tester(&self) -> Option<&str>;
     /// `context["custom_properties"]`, folded, if it is an object.
     fn properties(&self) -> Option<&Object<'_>>;
     /// What the context holds and cannot be used, in its order; nearly always nothing.
     fn unusable(&self) -> &[Unusable];
 }
 
-pub(crate) const DISTINCT_ID: &str = "distinct_id";
 pub(crate) const CUSTOM_PROPERTIES: &str = "custom_properties";
 
 /// An evaluation context. Immutable; share it between threads freely.
@@ -51,13 +52,30 @@ pub(crate) const CUSTOM_PROPERTIES: &str = "custom_properties";
 pub struct Context {
     /// Sorted by key.
     subjects: Box<[Named]>,
-    user: Option<Identity<'static>>,
+    user: Option<User<'static>>,
     properties: Option<Object<'static>>,
     unusable: Box<[Unusable]>,
     /// As it came, for Mixpanel to evaluate.
     json: Box<str>,
     /// As the first client with a view sees it.
     seen: OnceBox<(View, Context)>,
+}
+
+/// The user, and whether a tester may be called so.
+#[derive(Debug)]
+struct User<'a> {
+    identity: Identity<'a>,
+    names_tester: bool,
+}
+
+impl User<'_> {
+    fn into_owned(self) -> User<'static> {
+        User { identity: self.identity.into_owned(), names_tester: self.names_tester }
+    }
+
+    fn tester(&self) -> Option<&str> {
+        self.names_tester.then_some(&*self.identity.text)
+    }
 }
 
 /// A top-level value that can be a subject.
@@ -82,7 +100,7 @@ impl Context {
     pub fn from_json(json: &str) -> Result<Self, Error> {
         let parsed = Parsed::read(json)?;
         let user =
-            parsed.subjects.iter().rev().find(|(key, _)| key == DISTINCT_ID).and_then(|(_, s)| s.identity());
+            parsed.subjects.iter().rev().find(|(key, _)| key == DISTINCT_ID).and_then(|(_, s)| s.user());
         let mut subjects = parsed.subjects;
         // Stable, so the later of two equal keys is the one that a search from the end finds first.
         subjects.sort_by(|a, b| a.0.cmp(&b.0));
@@ -98,7 +116,7 @@ impl Context {
             Some(Named { key: key.as_ref().into(), hash: Hash::new().with(&text), text })
         });
         Ok(Context {
-            user: user.map(Identity::into_owned),
+            user: user.map(User::into_owned),
             subjects: named.collect(),
             properties: parsed.properties.map(Object::into_owned),
             unusable: parsed.unusable.into(),
@@ -155,7 +173,11 @@ impl Facts for Context {
     }
 
     fn user(&self) -> Option<&Identity<'_>> {
-        self.user.as_ref()
+        self.user.as_ref().map(|user| &user.identity)
+    }
+
+    fn tester(&self) -> Option<&str> {
+        self.user.as_ref()?.tester()
     }
 
     fn properties(&self) -> Option<&Object<'_>> {
@@ -172,7 +194,7 @@ impl Facts for Context {
 pub(crate) struct Glance<'a> {
     subject: Option<Cow<'a, str>>,
     targeting_key: Option<Cow<'a, str>>,
-    user: Option<Identity<'a>>,
+    user: Option<User<'a>>,
     properties: Option<Object<'a>>,
     unusable: Vec<Unusable>,
 }
@@ -202,7 +224,7 @@ impl<'a> Glance<'a> {
         Some(Glance {
             subject: wanted.and_then(|wanted| scalar(wanted.subject)?.text()),
             targeting_key: scalar("targetingKey").and_then(Scalar::text),
-            user: scalar(DISTINCT_ID).and_then(Scalar::identity),
+            user: scalar(DISTINCT_ID).and_then(Scalar::user),
             properties: parsed.properties,
             unusable: parsed.unusable,
         })
@@ -217,7 +239,11 @@ impl Facts for Glance<'_> {
     }
 
     fn user(&self) -> Option<&Identity<'_>> {
-        self.user.as_ref()
+        self.user.as_ref().map(|user| &user.identity)
+    }
+
+    fn tester(&self) -> Option<&str> {
+        self.user.as_ref()?.tester()
     }
 
     fn properties(&self) -> Option<&Object<'_>> {
@@ -318,7 +344,7 @@ impl<'de> Visitor<'de> for GlanceSeed<'_> {
             } else if key == wanted.subject || key == DISTINCT_ID || key == "targetingKey" {
                 let scalar: Scalar<'de> = map.next_value()?;
                 if key == DISTINCT_ID {
-                    glance.user = scalar.identity();
+                    glance.user = scalar.user();
                 }
                 if key == "targetingKey" {
                     glance.targeting_key = scalar.text();

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use crate::bucket::{Hash, Subject};
-use crate::context::{CUSTOM_PROPERTIES, DISTINCT_ID, Facts, Unusable};
+use crate::context::{CUSTOM_PROPERTIES, Facts, Unusable};
 use crate::definitions::{Choice, Condition, Entry, Flag, FlagSet, Group, Rollout, chosen};
+use crate::identity::DISTINCT_ID;
 use crate::outcome::{Assignment, Outcome, Reason};
 
 /// What is told of each step on the way to an outcome. `()` hears nothing, and costs nothing.
@@ -113,8 +114,8 @@ fn tester(flag: &Flag, facts: &impl Facts) -> Option<usize> {
     if flag.testers.is_empty() {
         return None;
     }
-    let user = facts.user().filter(|user| user.names_tester)?;
-    let at = flag.testers.binary_search_by(|(name, _)| name.as_ref().cmp(&*user.text)).ok()?;
+    let tester = facts.tester()?;
+    let at = flag.testers.binary_search_by(|(name, _)| name.as_ref().cmp(tester)).ok()?;
     flag.testers.get(at).map(|(_, index)| *index)
 }
 

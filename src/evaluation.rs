@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use crate::answer::Answer;
 use crate::event::{Fetch, Kept};
-use crate::identity::{Identity, push_json_string};
+use crate::identity::{AssignmentId, Identity, ShownTo, push_json_string};
 use crate::outcome::{Assignment, ErrorCode, Outcome, Reason};
 use crate::variant::{FlagValue, ValueType};
 
@@ -33,13 +33,12 @@ pub struct Evaluation {
 
 type Span = Range<usize>;
 
-/// What an exposure tells, apart from what the evaluation tells: a type mismatch exposes a variant too.
+/// What an exposure says, apart from what the evaluation says.
 #[derive(Clone, Debug, PartialEq)]
 struct Exposure {
-    variant: Option<Span>,
+    id: AssignmentId,
     user: Option<(Span, bool)>,
-    experiment_id: Option<Span>,
-    is_experiment_active: Option<bool>,
+    subject: u64,
     is_qa_tester: Option<bool>,
     fetch: Option<Fetch>,
 }
@@ -47,6 +46,7 @@ struct Exposure {
 /// What was assigned, locally or by Mixpanel.
 #[derive(Clone, Copy)]
 struct Assigned<'a> {
+    id: AssignmentId,
     variant: Option<&'a str>,
     experiment_id: Option<&'a str>,
     is_experiment_active: Option<bool>,
@@ -57,9 +57,10 @@ struct Assigned<'a> {
 }
 
 impl<'a> Assigned<'a> {
-    fn of(outcome: &Outcome<'a>) -> Option<Self> {
+    fn of(key: &str, outcome: &Outcome<'a>) -> Option<Self> {
         match outcome {
             Outcome::Variant(Assignment { flag, variant, is_qa_tester, .. }) => Some(Assigned {
+                id: variant.id,
                 variant: Some(&variant.key),
                 experiment_id: flag.experiment_id.as_deref(),
                 is_experiment_active: flag.is_experiment_active,
@@ -68,6 +69,7 @@ impl<'a> Assigned<'a> {
                 unsupported: flag.unsupported.as_deref().map(|unsupported| &*unsupported.text),
             }),
             Outcome::Remote(remote) => Some(Assigned {
+                id: remote.id(key),
                 variant: remote.key.as_deref(),
                 experiment_id: remote.experiment_id.as_deref(),
                 is_experiment_active: remote.is_experiment_active,
@@ -114,47 +116,39 @@ pub enum ValueKind {
 }
 
 impl Evaluation {
-    pub(crate) fn new(
-        key: &str,
-        outcome: &Outcome<'_>,
-        wanted: ValueType,
-        user: Option<&Identity<'_>>,
-    ) -> Self {
+    pub(crate) fn new(key: &str, outcome: &Outcome<'_>, wanted: ValueType, to: ShownTo<'_>) -> Self {
         let (reason, error) = outcome.verdict(wanted);
-        let assigned = Assigned::of(outcome);
-        // A type mismatch tells neither variant nor metadata: the caller got the default. The user was assigned all
-        // the same, and an exposure by hand says so.
-        let told = assigned.filter(|_| error.is_none());
+        // With a type mismatch there is neither variant nor metadata nor exposure: the user is shown the default.
+        let assigned = Assigned::of(key, outcome).filter(|_| error.is_none());
         let value = outcome.value(wanted);
         let message = outcome.message(key, wanted);
-        let mut text = Text::with_room_for(key, value, message.as_deref(), assigned, user);
-        let exposure = assigned.map(|assigned| Exposure {
-            variant: assigned.variant.map(|key| text.push(key)),
-            user: user.map(|user| (text.push(&user.text), user.quoted)),
-            experiment_id: assigned.experiment_id.map(|id| text.push(id)),
-            is_experiment_active: assigned.is_experiment_active,
-            is_qa_tester: assigned.is_qa_tester,
-            fetch: assigned.fetch.cloned(),
-        });
-        let shown = exposure.as_ref().filter(|_| error.is_none());
-        let variant = match (shown, outcome) {
-            (Some(shown), _) => shown.variant.clone(),
+        let mut text = Text::with_room_for(key, value, message.as_deref(), assigned, to.user);
+        let variant = match (assigned, outcome) {
+            (Some(assigned), _) => assigned.variant.map(|key| text.push(key)),
             (None, Outcome::Override(_)) if error.is_none() => Some(text.push("override")),
             _ => None,
         };
-        let is_experiment_active = told.and_then(|told| told.is_experiment_active);
-        let is_qa_tester = told.is_some_and(|told| told.is_qa_tester == Some(true));
+        let exposure = assigned.map(|assigned| Exposure {
+            id: assigned.id,
+            user: to.user.map(|user| (text.push(&user.text), user.quoted)),
+            subject: to.subject,
+            is_qa_tester: assigned.is_qa_tester,
+            fetch: assigned.fetch.cloned(),
+        });
+        let experiment_id = assigned.and_then(|assigned| assigned.experiment_id);
+        let is_experiment_active = assigned.and_then(|assigned| assigned.is_experiment_active);
+        let is_qa_tester = assigned.is_some_and(|assigned| assigned.is_qa_tester == Some(true));
         Evaluation {
             key: text.push(key),
             value: value.map_or(Held::None, |value| text.value(value)),
             variant,
             message: message.map(|message| text.push(&message)),
-            experiment_id: shown.and_then(|shown| shown.experiment_id.clone()),
+            experiment_id: experiment_id.map(|id| text.push(id)),
             metadata: text.metadata(
-                told.and_then(|told| told.experiment_id),
+                experiment_id,
                 is_experiment_active,
                 is_qa_tester,
-                told.and_then(|told| told.unsupported),
+                assigned.and_then(|assigned| assigned.unsupported),
             ),
             is_experiment_active,
             is_qa_tester,
@@ -288,21 +282,23 @@ impl Evaluation {
         self.answer
     }
 
-    /// The exposure that showing this evaluation's variant is, and whom to. Nothing where there is no variant to
-    /// show, or an override.
+    /// The exposure that showing this evaluation's variant is, and to whom. Nothing where there is no variant to show, or
+    /// an override.
     pub(crate) fn exposure(&self) -> Option<(Kept, Option<Identity<'static>>)> {
         let exposure = self.exposure.as_ref()?;
         let kept = Kept {
+            id: exposure.id,
+            subject: exposure.subject,
             flag: self.key().into(),
-            variant: exposure.variant.as_ref().map(|span| self.at(span).into()),
-            experiment_id: exposure.experiment_id.as_ref().map(|span| self.at(span).into()),
-            is_experiment_active: exposure.is_experiment_active,
+            variant: self.variant().map(Box::from),
+            experiment_id: self.experiment_id().map(Box::from),
+            is_experiment_active: self.is_experiment_active,
             is_qa_tester: exposure.is_qa_tester,
             fetch: exposure.fetch.clone(),
         };
         let user = exposure.user.as_ref().map(|(span, quoted)| {
             let text = self.at(span).to_owned();
-            Identity { text: text.into(), quoted: *quoted, names_tester: true }
+            Identity { text: text.into(), quoted: *quoted }
         });
         Some((kept, user))
     }

@@ -1,23 +1,21 @@
 //! The evaluations of every flag for one context.
 
 use crate::evaluation::Evaluation;
-use crate::identity::Identity;
+use crate::identity::ShownTo;
 use crate::outcome::{ErrorCode, Outcome};
-use crate::variant::ValueType;
+use crate::variant::{FlagValue, ValueType};
 
 /// What every flag gave for one context, in order of key. Owns what it tells; typed reads need no further request.
 #[derive(Clone, Debug)]
 pub struct Evaluations {
     items: Vec<Evaluation>,
-    user: Option<Identity<'static>>,
     wanted: ValueType,
     failure: Option<(ErrorCode, String)>,
 }
 
 impl Evaluations {
-    pub(crate) fn new(user: Option<&Identity<'_>>, wanted: ValueType) -> Self {
-        let user = user.map(|user| user.clone().into_owned());
-        Evaluations { items: Vec::new(), user, wanted, failure: None }
+    pub(crate) fn new(wanted: ValueType) -> Self {
+        Evaluations { items: Vec::new(), wanted, failure: None }
     }
 
     /// Makes room for `count` more at once.
@@ -26,12 +24,13 @@ impl Evaluations {
     }
 
     /// The next one in order of key.
-    pub(crate) fn add(&mut self, key: &str, outcome: &Outcome<'_>) {
-        self.items.push(Evaluation::new(key, outcome, self.wanted, self.user.as_ref()));
+    pub(crate) fn add(&mut self, key: &str, outcome: &Outcome<'_>, to: ShownTo<'_>) {
+        self.items.push(Evaluation::new(key, outcome, self.wanted, to));
     }
 
-    pub(crate) fn replace(&mut self, key: &str, outcome: &Outcome<'_>) {
-        let evaluation = Evaluation::new(key, outcome, self.wanted, self.user.as_ref());
+    /// Puts an override in the flag's place.
+    pub(crate) fn replace(&mut self, key: &str, value: &FlagValue) {
+        let evaluation = Evaluation::new(key, &Outcome::Override(value), self.wanted, ShownTo::default());
         match self.items.binary_search_by(|item| item.key().cmp(key)) {
             Ok(at) => {
                 if let Some(item) = self.items.get_mut(at) {

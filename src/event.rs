@@ -1,15 +1,16 @@
 //! Events: what is sent to Mixpanel, as JSON, and what makes two exposures the same.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt::Write;
-use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
 use serde::de::IgnoredAny;
 
 use crate::definitions::Flag;
 use crate::error::{Error, ErrorKind, json_kind, plain};
-use crate::identity::{Identity, push_json_string};
+use crate::identity::{AssignmentId, Identity, push_json_string};
+use crate::rules::text_milliseconds;
 use crate::value::RawPairs;
 use crate::variant::FlagValue;
 
@@ -32,6 +33,9 @@ pub(crate) enum Exposed {
 
 #[derive(Debug)]
 pub(crate) struct Kept {
+    pub(crate) id: AssignmentId,
+    /// As in [`ShownTo`](crate::identity::ShownTo).
+    pub(crate) subject: u64,
     pub(crate) flag: Box<str>,
     /// Absent where Mixpanel named none.
     pub(crate) variant: Option<Box<str>>,
@@ -92,18 +96,6 @@ const OPERATIONS: [(&str, &str); 8] = [
 
 /// JSON of one event beyond which it is refused: one request holds as much.
 pub(crate) const EVENT_LIMIT: usize = 1024 * 1024;
-
-/// What makes two exposures the same: flag, variant and user.
-pub(crate) fn exposure_tag(
-    hasher: &impl BuildHasher,
-    flag: &str,
-    variant: Option<&str>,
-    user: &Identity<'_>,
-) -> u64 {
-    let mut state = hasher.build_hasher();
-    (flag, variant, &*user.text, user.quoted).hash(&mut state);
-    std::hash::Hasher::finish(&state)
-}
 
 impl Event {
     pub(crate) fn local(
@@ -233,16 +225,44 @@ fn invalid(message: String) -> Error {
     Error::new(ErrorKind::InvalidArgument, message)
 }
 
+const NO_USER: &str = "distinct_id: expected a non-empty string";
+
 fn user(distinct_id: &str) -> Result<Identity<'static>, Error> {
     match distinct_id {
-        "" => Err(invalid("distinct_id: expected a non-empty string".to_owned())),
+        "" => Err(invalid(NO_USER.to_owned())),
         id => Ok(Identity::named(id.to_owned())),
     }
 }
 
+/// `time` as Mixpanel takes it: a number stays as it is written, an RFC 3339 text becomes milliseconds. Its import
+/// refuses anything else, and what lies before 1971.
+fn event_time(value: &FlagValue) -> Option<String> {
+    const YEAR_1971: f64 = 31_536_000.0;
+    // Beyond it a number is micro- or nanoseconds.
+    const YEAR_10000_MS: f64 = 253_402_300_800_000.0;
+    let valid = |time: f64| (YEAR_1971..YEAR_10000_MS).contains(&time);
+    match value {
+        FlagValue::Integer(time) => valid(*time as f64).then(|| time.to_string()),
+        FlagValue::Double { number, text } => valid(*number).then(|| text.to_string()),
+        FlagValue::String(text) => {
+            let ms = text_milliseconds(text)?;
+            valid(ms as f64 / 1000.0).then(|| ms.to_string())
+        }
+        _ => None,
+    }
+}
+
+/// Whether Mixpanel's import takes `value` as an `$insert_id`.
+fn is_insert_id(value: &FlagValue) -> bool {
+    value.string().is_some_and(|id| {
+        (1..=36).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    })
+}
+
 impl Track {
     /// An event called `name` with the members of the JSON object `properties`. `time` and `$insert_id` among them
-    /// replace ours; token and distinct_id are not theirs to set.
+    /// replace ours, and are refused where Mixpanel would refuse them; token and distinct_id are not theirs to set. An
+    /// event without a user needs a `$device_id` among them.
     pub(crate) fn new(name: &str, distinct_id: &str, properties: &str, time_ms: u64) -> Result<Self, Error> {
         if name.is_empty() {
             return Err(invalid("event: expected a non-empty name".to_owned()));
@@ -262,16 +282,34 @@ impl Track {
             members: String::with_capacity(properties.len()),
             has_time: false,
             has_insert_id: false,
-            user: user(distinct_id)?,
+            user: Identity::named(distinct_id.to_owned()),
             time_ms,
         };
-        for (key, value) in &pairs {
+        let mut has_device = false;
+        for (key, json) in &pairs {
             // Decodes it: a lone surrogate or 1e400 would spoil the whole request.
-            FlagValue::parse(value.get()).map_err(|e| wrong(&format_args!("{key}: {}", plain(&e))))?;
+            let value =
+                FlagValue::parse(json.get()).map_err(|e| wrong(&format_args!("{key}: {}", plain(&e))))?;
+            let mut text = Cow::Borrowed(json.get());
             match key.as_ref() {
                 "token" | "distinct_id" | "mp_lib" | "$lib_version" => continue,
-                "time" => track.has_time = true,
+                "time" => {
+                    let time = event_time(&value);
+                    text = Cow::Owned(time.ok_or_else(|| {
+                        wrong(
+                            &"time: expected seconds or milliseconds since 1970 as a number, or RFC 3339 as in \
+                              2026-01-31T12:00:00Z, from 1971 on",
+                        )
+                    })?);
+                    track.has_time = true;
+                }
+                "$insert_id" if !is_insert_id(&value) => {
+                    return Err(wrong(
+                        &"$insert_id: expected a string of 1 to 36 ASCII letters, digits or `-`",
+                    ));
+                }
                 "$insert_id" => track.has_insert_id = true,
+                "$device_id" => has_device = value.string().is_some_and(|id| !id.is_empty()),
                 _ => {}
             }
             if !track.members.is_empty() {
@@ -279,7 +317,13 @@ impl Track {
             }
             push_json_string(&mut track.members, key);
             track.members.push(':');
-            track.members.push_str(value.get());
+            track.members.push_str(&text);
+        }
+        if distinct_id.is_empty() && !has_device {
+            return Err(invalid(format!(
+                "event `{name}`: {NO_USER}; an event without a user needs a `$device_id` among its properties, a \
+                 non-empty string"
+            )));
         }
         Ok(track)
     }

@@ -1,5 +1,6 @@
 //! Events on this side of the queue: what evaluations and the host put into the outbox.
 
+use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -8,8 +9,8 @@ use crate::clock::{Clock, unix_ms};
 use crate::config::Config;
 use crate::dedupe::Memory;
 use crate::error::{Error, ErrorKind};
-use crate::event::{Event, Kept, Profile, Track, exposure_tag};
-use crate::identity::Identity;
+use crate::event::{Event, Kept, Profile, Track};
+use crate::identity::{Identity, ShownTo, exposure_tag};
 use crate::outbox::{Offered, Outbox};
 use crate::outcome::{Assignment, RemoteVariant};
 use crate::stream::{Level, Stream};
@@ -40,25 +41,23 @@ impl Events {
     }
 
     /// Reports an assignment. Never waits, never fails: what cannot be reported is counted.
-    pub(crate) fn expose(&self, assignment: &Assignment<'_>, user: Option<&Identity<'_>>) {
+    pub(crate) fn expose(&self, assignment: &Assignment<'_>, to: ShownTo<'_>) {
         let Assignment { flag, variant, index, is_qa_tester, .. } = assignment;
-        let Some(user) = user else { return self.lacks_distinct_id(&flag.key) };
+        let Some(user) = to.user else { return self.lacks_distinct_id(&flag.key) };
         if self.closed.load(Ordering::Relaxed) {
             return self.outbox.came_too_late();
         }
-        let tag = exposure_tag(&self.hasher, &flag.key, Some(&variant.key), user);
+        let tag = exposure_tag(&self.hasher, variant.id, Some(*is_qa_tester), to.subject, user);
         self.outbox.offer(tag, self.now_ms(), || {
             Event::local(flag, *index, *is_qa_tester, user, unix_ms(&*self.clock))
         });
     }
 
     /// Reports a variant that Mixpanel assigned.
-    pub(crate) fn expose_remote(&self, flag: &str, variant: &RemoteVariant, user: Option<&Identity<'_>>) {
-        let Some(user) = user else { return self.lacks_distinct_id(flag) };
-        if self.closed.load(Ordering::Relaxed) {
-            return self.outbox.came_too_late();
-        }
+    pub(crate) fn expose_remote(&self, flag: &str, variant: &RemoteVariant, to: ShownTo<'_>) {
         let kept = Kept {
+            id: variant.id(flag),
+            subject: to.subject,
             flag: flag.into(),
             variant: variant.key.clone(),
             experiment_id: variant.experiment_id.clone(),
@@ -66,13 +65,22 @@ impl Events {
             is_qa_tester: variant.is_qa_tester,
             fetch: Some(variant.fetch.clone()),
         };
+        self.expose_shown(kept, to.user.map(|user| user.clone().into_owned()));
+    }
+
+    /// Reports a variant that was shown after its evaluation. Fails no more than [`expose`](Self::expose).
+    pub(crate) fn expose_shown(&self, kept: Kept, user: Option<Identity<'static>>) {
+        let Some(user) = user else { return self.lacks_distinct_id(&kept.flag) };
+        if self.closed.load(Ordering::Relaxed) {
+            return self.outbox.came_too_late();
+        }
         // A full queue has counted it, and the next evaluation offers it again.
-        let _ = self.expose_kept(kept, user.clone().into_owned());
+        let _ = self.expose_kept(kept, user);
     }
 
     /// Reports what an evaluation that was kept told.
     pub(crate) fn expose_kept(&self, kept: Kept, user: Identity<'static>) -> Result<(), Error> {
-        let tag = exposure_tag(&self.hasher, &kept.flag, kept.variant.as_deref(), &user);
+        let tag = exposure_tag(&self.hasher, kept.id, kept.is_qa_tester, kept.subject, &user);
         match self.outbox.offer(tag, self.now_ms(), || Event::kept(kept, user, unix_ms(&*self.clock))) {
             Offered::Taken | Offered::Repeat => Ok(()),
             Offered::Full => Err(queue_full()),
@@ -103,8 +111,7 @@ impl Events {
 
     #[cold]
     fn lacks_distinct_id(&self, flag: &str) {
-        let tag = exposure_tag(&self.hasher, flag, None, &Identity::named(""));
-        if self.outbox.lacks_distinct_id(tag) {
+        if self.outbox.lacks_distinct_id(self.hasher.hash_one(flag)) {
             self.stream.log(
                 Level::Warning,
                 format!("flag `{flag}`: its exposures cannot be reported for contexts without distinct_id"),

@@ -186,7 +186,7 @@ impl MixpanelProvider {
         &self,
         key: &str,
         context: &EvaluationContext,
-        wanted: ValueType,
+        ask: Ask,
     ) -> EvaluationResult<Evaluation> {
         let (json, unfit) = match context::json(context) {
             Ok(json) => (json, None),
@@ -195,12 +195,12 @@ impl MixpanelProvider {
         };
         // Given no time at all, a client tells what it can tell without waiting: a local one everything, a remote one
         // overrides and what is wrong with the question. The rest fails, and only that is worth a thread.
-        let at_once = Ask { timeout: Some(Duration::ZERO), ..Ask::new().wanting(wanted) };
+        let at_once = Ask { timeout: Some(Duration::ZERO), ..ask };
         let mut answer = guarded(&self.client, || self.client.evaluate_json(key, &json, at_once));
         if let Ok(evaluation) = &answer
             && evaluation.error_code() == Some(ErrorCode::General)
         {
-            answer = self.ask(key, json, wanted).await;
+            answer = self.ask(key, json, ask).await;
         }
         let evaluation = answer.map_err(resolution::general)?;
         match (evaluation.error_code(), unfit, &self.failed) {
@@ -216,12 +216,12 @@ impl MixpanelProvider {
     }
 
     /// Asks Mixpanel, on another thread.
-    fn ask(&self, key: &str, json: String, wanted: ValueType) -> impl Future<Output = Answer> + Send + use<> {
+    fn ask(&self, key: &str, json: String, ask: Ask) -> impl Future<Output = Answer> + Send + use<> {
         let (client, key, asked) = (self.client.clone(), key.to_owned(), Instant::now());
         self.pool().run(move || {
-            let mut ask = Ask::new().wanting(wanted);
             // With no time left the client says that it timed out.
-            ask.timeout = Some(client.request_timeout().saturating_sub(asked.elapsed()));
+            let timeout = Some(client.request_timeout().saturating_sub(asked.elapsed()));
+            let ask = Ask { timeout, ..ask };
             guarded(&client, || client.evaluate_json(&key, &json, ask))
         })
     }
@@ -292,7 +292,8 @@ impl FeatureProvider for MixpanelProvider {
         flag_key: &str,
         evaluation_context: &EvaluationContext,
     ) -> EvaluationResult<ResolutionDetails<bool>> {
-        let evaluation = self.evaluate(flag_key, evaluation_context, ValueType::Boolean).await?;
+        let evaluation =
+            self.evaluate(flag_key, evaluation_context, Ask::new().wanting(ValueType::Boolean)).await?;
         resolution::details(&evaluation, Evaluation::boolean)
     }
 
@@ -301,7 +302,8 @@ impl FeatureProvider for MixpanelProvider {
         flag_key: &str,
         evaluation_context: &EvaluationContext,
     ) -> EvaluationResult<ResolutionDetails<i64>> {
-        let evaluation = self.evaluate(flag_key, evaluation_context, ValueType::Integer).await?;
+        let evaluation =
+            self.evaluate(flag_key, evaluation_context, Ask::new().wanting(ValueType::Integer)).await?;
         resolution::details(&evaluation, Evaluation::integer)
     }
 
@@ -310,7 +312,8 @@ impl FeatureProvider for MixpanelProvider {
         flag_key: &str,
         evaluation_context: &EvaluationContext,
     ) -> EvaluationResult<ResolutionDetails<f64>> {
-        let evaluation = self.evaluate(flag_key, evaluation_context, ValueType::Double).await?;
+        let evaluation =
+            self.evaluate(flag_key, evaluation_context, Ask::new().wanting(ValueType::Double)).await?;
         resolution::details(&evaluation, Evaluation::double)
     }
 
@@ -319,7 +322,8 @@ impl FeatureProvider for MixpanelProvider {
         flag_key: &str,
         evaluation_context: &EvaluationContext,
     ) -> EvaluationResult<ResolutionDetails<String>> {
-        let evaluation = self.evaluate(flag_key, evaluation_context, ValueType::String).await?;
+        let evaluation =
+            self.evaluate(flag_key, evaluation_context, Ask::new().wanting(ValueType::String)).await?;
         resolution::details(&evaluation, |evaluation| evaluation.string().map(str::to_owned))
     }
 
@@ -328,8 +332,13 @@ impl FeatureProvider for MixpanelProvider {
         flag_key: &str,
         evaluation_context: &EvaluationContext,
     ) -> EvaluationResult<ResolutionDetails<StructValue>> {
-        let evaluation = self.evaluate(flag_key, evaluation_context, ValueType::Object).await?;
-        resolution::object(&evaluation)
+        // The SDK has no value for an array and for null, which the core takes for objects: what it cannot show is not
+        // reported.
+        let ask = Ask::new().wanting(ValueType::ObjectOrArray).without_exposure();
+        let evaluation = self.evaluate(flag_key, evaluation_context, ask).await?;
+        let details = resolution::object(&evaluation)?;
+        self.client.report_shown(&evaluation);
+        Ok(details)
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::definitions::Flag;
 use crate::event::Fetch;
+use crate::identity::AssignmentId;
 use crate::variant::{FlagValue, ValueType, Variant};
 
 /// Why an evaluation gave what it gave, in OpenFeature's words.
@@ -120,6 +121,19 @@ pub(crate) struct RemoteVariant {
     pub(crate) is_experiment_active: Option<bool>,
     pub(crate) is_qa_tester: Option<bool>,
     pub(crate) fetch: Fetch,
+}
+
+impl RemoteVariant {
+    /// Mixpanel does not say by which key it buckets.
+    pub(crate) fn id(&self, flag: &str) -> AssignmentId {
+        AssignmentId::new(
+            flag,
+            self.key.as_deref(),
+            None,
+            self.experiment_id.as_deref(),
+            self.is_experiment_active,
+        )
+    }
 }
 
 /// Why there is nothing to evaluate.

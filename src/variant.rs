@@ -4,11 +4,15 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
+use crate::identity::AssignmentId;
+
 /// One answer that a flag can give.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Variant {
     pub(crate) key: Box<str>,
     pub(crate) value: FlagValue,
+    /// Of an exposure of it.
+    pub(crate) id: AssignmentId,
 }
 
 /// The type that a caller asks for.
@@ -27,6 +31,8 @@ pub enum ValueType {
     Double,
     /// An object, an array or null.
     Object,
+    /// An object or an array, for SDKs that take null for no value at all.
+    ObjectOrArray,
 }
 
 impl fmt::Display for ValueType {
@@ -37,7 +43,7 @@ impl fmt::Display for ValueType {
             ValueType::String => "string",
             ValueType::Integer => "integer",
             ValueType::Double => "double",
-            ValueType::Object => "object",
+            ValueType::Object | ValueType::ObjectOrArray => "object",
         })
     }
 }
@@ -121,6 +127,7 @@ impl FlagValue {
             ValueType::Object => {
                 matches!(self, FlagValue::Object(_) | FlagValue::Array(_) | FlagValue::Null)
             }
+            ValueType::ObjectOrArray => matches!(self, FlagValue::Object(_) | FlagValue::Array(_)),
         }
     }
 

@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-// TrackExposure reports that a variant was shown, once per flag, variant and user within exposure_window_ms: one that
-// was evaluated with [WithoutExposure], or is of [Client.AllVariants]. It only enqueues.
+// TrackExposure reports that a variant was shown, unless the same exposure was reported within exposure_window_ms: one
+// that was evaluated with [WithoutExposure], or is of [Client.AllVariants]. It only enqueues.
 //
-// It fails with [ErrInvalidArgument] when the variant was reported by its evaluation, when none is assigned, or the
-// context had no distinct_id; with [ErrQueueFull], and with [ErrClosed].
+// It fails with [ErrInvalidArgument] when the variant was reported by its evaluation, when none is assigned, as with a
+// [TypeMismatch], or the context had no distinct_id; with [ErrQueueFull], and with [ErrClosed].
 func (c *Client) TrackExposure(v Variant) error {
 	if v.source == nil {
 		return newError(ErrInvalidArgument, "TrackExposure takes a variant evaluated with WithoutExposure, or of AllVariants")
@@ -22,12 +22,12 @@ func (c *Client) TrackExposure(v Variant) error {
 	return c.call(func(n native) error { return n.trackExposure(v.source) })
 }
 
-// Track sends an event of a user. "time" and "$insert_id" among the properties replace the library's: the time is a
-// [time.Time], or a number of seconds or milliseconds since 1970. An empty distinctID needs a "$device_id" among the
-// properties, as Mixpanel has it for users who are not known yet. Track only enqueues.
+// Track sends an event of a user. An empty distinctID means that no user is known: the properties must have a
+// "$device_id" then. "time" (a [time.Time], or a number of seconds or milliseconds since 1970) and "$insert_id" (1 to 36
+// ASCII letters, digits or "-") among the properties replace the library's. It only enqueues.
 //
-// It fails with [ErrInvalidArgument] when a name is empty, the time is anything else, or the properties are not to be had
-// as JSON, with [ErrQueueFull], and with [ErrClosed].
+// It fails with [ErrInvalidArgument] when the name is empty, the user is and there is no "$device_id", "time" or
+// "$insert_id" is another, or the properties have no form in JSON; with [ErrQueueFull], and with [ErrClosed].
 func (c *Client) Track(event, distinctID string, properties map[string]any) error {
 	properties, err := timed(properties)
 	if err != nil {

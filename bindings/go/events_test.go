@@ -65,6 +65,65 @@ func TestExposures(t *testing.T) {
 	}
 }
 
+// A read of the wrong type gives the program's value, which is no exposure of the variant: not by hand either.
+func TestNoExposureOfTheWrongType(t *testing.T) {
+	server := dev.Start(t)
+	c := ready(t, against(t, server, flagOf(`"text"`)))
+	user := Context{"distinct_id": "u1"}
+	c.Boolean(background, "f", true, user)
+	c.Int(background, "f", 5, user)
+	c.Float(background, "f", 2.5, user)
+	c.Object(background, "f", nil, user)
+	for _, ask := range []Ask{AsBoolean, AsBoolean | WithoutExposure} {
+		v := c.Variant(background, "f", user, ask)
+		if !errors.Is(v.Err(), TypeMismatch) {
+			t.Error(v.Err())
+		}
+		if err := c.TrackExposure(v); !errors.Is(err, ErrInvalidArgument) {
+			t.Error(err)
+		}
+	}
+	if left, err := c.Flush(background); left != 0 || err != nil {
+		t.Error(left, err)
+	}
+	if stats, err := c.Stats(); err != nil || stats.Enqueued != 0 {
+		t.Errorf("%+v %v", stats, err)
+	}
+	if value := c.String(background, "f", "", user); value != "text" {
+		t.Error(value)
+	}
+	if left, err := c.Flush(background); left != 0 || err != nil {
+		t.Error(left, err)
+	}
+	if events := server.Events(1); len(events) != 1 {
+		t.Error(events)
+	}
+}
+
+// One user in two companies is exposed twice; what was reported is not reported by hand again.
+func TestExposuresOfGroups(t *testing.T) {
+	server := dev.Start(t)
+	c := ready(t, against(t, server, `{"flags": [{"key": "f", "context": "company_id", "ruleset": {
+		"variants": [{"key": "on", "value": true}], "rollout": [{"rollout_percentage": 1}]}}]}`))
+	for range 3 {
+		for _, company := range []any{"a", "b", 7, "7"} {
+			user := Context{"distinct_id": "u1", "company_id": company}
+			if !c.Boolean(background, "f", false, user) {
+				t.Error(company)
+			}
+			if err := c.TrackExposure(c.Variant(background, "f", user, WithoutExposure)); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if left, err := c.Flush(background); left != 0 || err != nil {
+		t.Error(left, err)
+	}
+	if events := server.Events(3); len(events) != 3 {
+		t.Error(len(events))
+	}
+}
+
 func TestTrack(t *testing.T) {
 	server := dev.Start(t)
 	c := ready(t, against(t, server, `{"flags": []}`))
@@ -74,11 +133,16 @@ func TestTrack(t *testing.T) {
 	if err := c.Track("Left", "u1", nil); err != nil {
 		t.Error(err)
 	}
+	if err := c.Track("Opened", "", map[string]any{"$device_id": "d1", "time": time.Unix(1_700_000_000, 0)}); err != nil {
+		t.Error(err)
+	}
 	if err := c.UpdatePeople("$set", "u1", map[string]string{"plan": "pro"}); err != nil {
 		t.Error(err)
 	}
 	for name, err := range map[string]error{
-		"no name": c.Track("", "u1", nil), "no user": c.Track("e", "", nil), "NaN": c.Track("e", "u", map[string]any{"x": math.NaN()}),
+		"no name": c.Track("", "u1", nil), "no user": c.Track("e", "", nil), "no profile": c.UpdatePeople("$set", "", map[string]any{}),
+		"time": c.Track("e", "u", map[string]any{"time": "yesterday"}), "insert id": c.Track("e", "u", map[string]any{"$insert_id": 7}),
+		"NaN":       c.Track("e", "u", map[string]any{"x": math.NaN()}),
 		"operation": c.UpdatePeople("$what", "u", map[string]any{}), "value": c.UpdatePeople("$set", "u", make(chan int)),
 		"override": c.SetOverride("f", math.Inf(1)),
 	} {
@@ -90,7 +154,7 @@ func TestTrack(t *testing.T) {
 		t.Error(left, err)
 	}
 	got := map[string]map[string]any{}
-	for _, event := range server.Events(3) {
+	for _, event := range server.Events(4) {
 		got[event.JSON.Event] = event.JSON.Properties
 		if !event.Accepted {
 			t.Error("not accepted", event)
@@ -99,8 +163,11 @@ func TestTrack(t *testing.T) {
 	if p := got["Signed up"]; p["plan"] != "pro" || p["seats"] != 3.0 || p["at"] != "1970-01-01T00:00:00Z" || p["distinct_id"] != "u1" {
 		t.Error(p)
 	}
+	if p := got["Opened"]; p["distinct_id"] != "" || p["$device_id"] != "d1" || p["time"] != 1.7e12 {
+		t.Error(p)
+	}
 	stats, err := c.Stats()
-	if err != nil || stats.Enqueued != 3 || stats.Sent != 3 || stats.QueueLength != 0 || stats.LastError != nil || stats.Dropped != (Dropped{}) {
+	if err != nil || stats.Enqueued != 4 || stats.Sent != 4 || stats.QueueLength != 0 || stats.LastError != nil || stats.Dropped != (Dropped{}) {
 		t.Errorf("%+v %v", stats, err)
 	}
 }

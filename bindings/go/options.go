@@ -108,7 +108,7 @@ func WithProxy(url string) Option { return WithOption("proxy", url) }
 // WithReportExposures: false makes no evaluation an exposure; [Client.TrackExposure] still reports. (`report_exposures`)
 func WithReportExposures(report bool) Option { return WithOption("report_exposures", report) }
 
-// WithExposureWindow is the time within which the same flag, variant and user are reported once. (`exposure_window_ms`)
+// WithExposureWindow is the time within which the same exposure is reported once. (`exposure_window_ms`)
 func WithExposureWindow(d time.Duration) Option { return duration("exposure_window_ms", d) }
 
 // WithExposureDedupeCapacity is how many exposures are remembered for that. (`exposure_dedupe_capacity`)

@@ -16,8 +16,8 @@ use crate::evaluate::{Trace, evaluate, evaluate_entry};
 use crate::evaluation::Evaluation;
 use crate::evaluations::Evaluations;
 use crate::explain::Steps;
-use crate::identity::Identity;
-use crate::outcome::{Assignment, Outcome};
+use crate::identity::{DISTINCT_ID, ShownTo};
+use crate::outcome::{Assignment, ErrorCode, Outcome};
 use crate::remote::{Remote, Reply};
 use crate::snapshot::{Current, Overrides};
 use crate::transport::Transport;
@@ -39,24 +39,24 @@ impl Client {
     /// The boolean that flag `key` gives, or `default` in every other case: not ready, no such flag, no match, a value of
     /// another type. Never fails; waits for nothing, unless the client is remote. [`Client::evaluate`] tells why.
     pub fn boolean(&self, key: &str, context: &Context, default: bool) -> bool {
-        self.read(key, context, |outcome| outcome.value(ValueType::Boolean)?.boolean()).unwrap_or(default)
+        self.read(key, context, ValueType::Boolean, FlagValue::boolean).unwrap_or(default)
     }
 
     /// The integer that flag `key` gives, or `default` in every other case. A whole number such as `3.0` is an integer;
     /// one outside `i64` gives `default`.
     pub fn integer(&self, key: &str, context: &Context, default: i64) -> i64 {
-        self.read(key, context, |outcome| outcome.value(ValueType::Integer)?.integer()).unwrap_or(default)
+        self.read(key, context, ValueType::Integer, FlagValue::integer).unwrap_or(default)
     }
 
     /// The number that flag `key` gives, or `default` in every other case. An integer beyond 2^53 is rounded.
     pub fn double(&self, key: &str, context: &Context, default: f64) -> f64 {
-        self.read(key, context, |outcome| outcome.value(ValueType::Double)?.double()).unwrap_or(default)
+        self.read(key, context, ValueType::Double, FlagValue::double).unwrap_or(default)
     }
 
     /// The string that flag `key` gives, or `default` in every other case. Allocates the string.
     pub fn string(&self, key: &str, context: &Context, default: &str) -> String {
-        let read = |outcome: &Outcome<'_>| Some(outcome.value(ValueType::String)?.string()?.to_owned());
-        self.read(key, context, read).unwrap_or_else(|| default.to_owned())
+        let read = |value: &FlagValue| value.string().map(str::to_owned);
+        self.read(key, context, ValueType::String, read).unwrap_or_else(|| default.to_owned())
     }
 
     /// Evaluates flag `key` and tells everything about it: value, variant, reason, what is wrong. The exposure, where
@@ -65,14 +65,14 @@ impl Client {
     /// Waits for nothing, unless the client is remote: then for the time that `ask` allows. Takes no lock but for a
     /// first exposure; allocates the evaluation's strings once.
     pub fn evaluate(&self, key: &str, context: &Context, ask: Ask) -> Evaluation {
-        self.with_context(key, context, ask, |outcome, user| Evaluation::new(key, outcome, ask.wanted, user))
+        self.with_context(key, context, ask, |outcome, to| Evaluation::new(key, outcome, ask.wanted, to))
     }
 
     /// Does [`Client::evaluate`] for a context that is used once: `context` is read whole, and only what the flag asks
     /// of it is kept. For a context used twice [`Context::from_json`] is cheaper. A context that cannot be read gives
     /// INVALID_CONTEXT, unless an override answers first; then it is not read.
     pub fn evaluate_json(&self, key: &str, context: &str, ask: Ask) -> Evaluation {
-        self.with_json(key, context, ask, |outcome, user| Evaluation::new(key, outcome, ask.wanted, user))
+        self.with_json(key, context, ask, |outcome, to| Evaluation::new(key, outcome, ask.wanted, to))
     }
 
     /// Does [`Client::evaluate_json`] and makes an evaluation only of what has no [`Answer`], and of the first call in the
@@ -80,10 +80,10 @@ impl Client {
     #[doc(hidden)]
     pub fn evaluate_packed(&self, key: &str, context: &str, ask: Ask) -> Packed {
         let forked = self.after_fork();
-        self.with_json(key, context, ask, |outcome, user| {
+        self.with_json(key, context, ask, |outcome, to| {
             match Answer::of(outcome).filter(|_| !forked && outcome.verdict(ask.wanted).1.is_none()) {
                 Some(answer) => Packed::Answer(answer),
-                None => Packed::Evaluation(Box::new(Evaluation::new(key, outcome, ask.wanted, user))),
+                None => Packed::Evaluation(Box::new(Evaluation::new(key, outcome, ask.wanted, to))),
             }
         })
     }
@@ -92,7 +92,7 @@ impl Client {
     /// The evaluation tells no user, so no exposure can be reported by it.
     #[doc(hidden)]
     pub fn recall(&self, key: &str, answer: Answer) -> Option<Evaluation> {
-        let made = |outcome: &Outcome<'_>| Evaluation::new(key, outcome, ValueType::Any, None);
+        let made = |outcome: &Outcome<'_>| Evaluation::new(key, outcome, ValueType::Any, ShownTo::default());
         match answer {
             Answer::NO_MATCH => return Some(made(&Outcome::NoRolloutMatch)),
             Answer::DISABLED => return Some(made(&Outcome::Disabled)),
@@ -120,36 +120,41 @@ impl Client {
             Some(view) => match context.seen_through(view) {
                 Ok(context) => self.evaluate_all_seen(&current, &context, ask),
                 Err(error) => {
-                    let mut none = Evaluations::new(context.user(), ask.wanted);
+                    let mut none = Evaluations::new(ask.wanted);
                     none.fail(&Outcome::InvalidContext(error.to_string()));
                     none
                 }
             },
         };
         for (key, value) in current.overrides.iter() {
-            all.replace(key, &Outcome::Override(value));
+            all.replace(key, value);
         }
         all
     }
 
     fn evaluate_all_seen(&self, current: &Current, context: &Context, ask: Ask) -> Evaluations {
         self.note(context.unusable());
-        let mut all = Evaluations::new(context.user(), ask.wanted);
+        let mut all = Evaluations::new(ask.wanted);
         if self.parts.config.remote {
             let replies = match context.unusable().first() {
                 Some(unusable) => Err(Reply::InvalidContext(unusable.message())),
                 None => self.remote(ask.timeout).all(context),
             };
             match replies {
-                Ok(replies) => replies.iter().for_each(|(key, reply)| all.add(key, &reply.outcome())),
+                Ok(replies) => replies.iter().for_each(|(key, reply)| {
+                    let outcome = reply.outcome();
+                    all.add(key, &outcome, shown_to(&outcome, context));
+                }),
                 Err(reply) => all.fail(&reply.outcome()),
             }
         } else {
             match &current.flags {
                 Some(set) => {
                     all.reserve(set.iter().len());
-                    set.iter()
-                        .for_each(|(key, entry)| all.add(key, &evaluate_entry(entry, context, &mut ())));
+                    set.iter().for_each(|(key, entry)| {
+                        let outcome = evaluate_entry(entry, context, &mut ());
+                        all.add(key, &outcome, shown_to(&outcome, context));
+                    });
                 }
                 None => all.fail(&Outcome::Unavailable(&current.unavailable)),
             }
@@ -172,7 +177,7 @@ impl Client {
             return Err(Error::new(ErrorKind::InvalidArgument, why));
         }
         let told = |steps: Steps<'_>, outcome: &Outcome<'_>| {
-            steps.json(outcome, &Evaluation::new(key, outcome, ValueType::Any, None))
+            steps.json(outcome, &Evaluation::new(key, outcome, ValueType::Any, ShownTo::default()))
         };
         Ok(match &seen {
             Ok(seen) => {
@@ -191,24 +196,49 @@ impl Client {
         })
     }
 
-    /// Reports that the variant of `evaluation` was shown, once per flag, variant and user within the window. For
+    /// Reports that the variant of `evaluation` was shown, unless the same exposure was reported within the window. For
     /// evaluations that reported nothing themselves.
     ///
-    /// Fails with [`ErrorKind::InvalidArgument`] when the evaluation has no variant, is an override, or its context had
-    /// no distinct_id, with [`ErrorKind::QueueFull`] when the queue is, and with [`ErrorKind::Closed`] after shutdown.
+    /// Fails with [`ErrorKind::InvalidArgument`] when the evaluation has no variant, is an override or a TYPE_MISMATCH, or
+    /// its context had no distinct_id, with [`ErrorKind::QueueFull`] when the queue is, and with [`ErrorKind::Closed`] after shutdown.
     pub fn track_exposure(&self, evaluation: &Evaluation) -> Result<(), Error> {
         let nothing = |why: &str| {
             let message = format!("flag `{}`: {why}, so there is no exposure", evaluation.key());
             Error::new(ErrorKind::InvalidArgument, message)
         };
-        let (kept, user) =
-            evaluation.exposure().ok_or_else(|| nothing("the evaluation assigned no variant"))?;
+        let (kept, user) = evaluation.exposure().ok_or_else(|| {
+            nothing(match evaluation.error_code() {
+                Some(ErrorCode::TypeMismatch) => {
+                    "the variant's value has another type than the one asked for, and the default was shown"
+                }
+                _ => "the evaluation assigned no variant",
+            })
+        })?;
         let user = user.ok_or_else(|| nothing("the context had no distinct_id"))?;
         self.reporting(|events| events.expose_kept(kept, user))
     }
 
-    fn read<R>(&self, key: &str, context: &Context, read: impl FnOnce(&Outcome<'_>) -> R) -> R {
-        self.with_context(key, context, Ask::new(), |outcome, _| read(outcome))
+    /// Reports an evaluation made without exposure as it would have been by itself: for a provider that finds out only
+    /// afterwards whether its SDK takes the value.
+    #[cfg(feature = "openfeature")]
+    pub(crate) fn report_shown(&self, evaluation: &Evaluation) {
+        if !self.parts.config.report_exposures {
+            return;
+        }
+        if let Some((kept, user)) = evaluation.exposure() {
+            self.runtime.load().events.expose_shown(kept, user);
+        }
+    }
+
+    fn read<R>(
+        &self,
+        key: &str,
+        context: &Context,
+        wanted: ValueType,
+        read: impl FnOnce(&FlagValue) -> Option<R>,
+    ) -> Option<R> {
+        let ask = Ask::new().wanting(wanted);
+        self.with_context(key, context, ask, |outcome, _| read(outcome.value(wanted)?))
     }
 
     /// The one way to an outcome with a context at hand: one load of the snapshot, then pure code; or Mixpanel is asked.
@@ -217,7 +247,7 @@ impl Client {
         key: &str,
         context: &Context,
         ask: Ask,
-        read: impl FnOnce(&Outcome<'_>, Option<&Identity<'_>>) -> R,
+        read: impl FnOnce(&Outcome<'_>, ShownTo<'_>) -> R,
     ) -> R {
         self.after_fork();
         let Some(view) = &self.parts.config.view else {
@@ -226,8 +256,8 @@ impl Client {
         match context.seen_through(view) {
             Ok(context) => self.with_seen(key, &context, ask, read),
             Err(error) => match self.parts.snapshot.load().over(key) {
-                Some(value) => read(&Outcome::Override(value), None),
-                None => read(&Outcome::InvalidContext(error.to_string()), None),
+                Some(value) => read(&Outcome::Override(value), ShownTo::default()),
+                None => read(&Outcome::InvalidContext(error.to_string()), ShownTo::default()),
             },
         }
     }
@@ -237,7 +267,7 @@ impl Client {
         key: &str,
         context: &Context,
         ask: Ask,
-        read: impl FnOnce(&Outcome<'_>, Option<&Identity<'_>>) -> R,
+        read: impl FnOnce(&Outcome<'_>, ShownTo<'_>) -> R,
     ) -> R {
         self.note(context.unusable());
         let current = self.parts.snapshot.load();
@@ -249,12 +279,14 @@ impl Client {
                 None => self.remote(ask.timeout).one(key, context),
             };
             let outcome = reply.outcome();
-            self.report(key, &outcome, context.user(), ask.report);
-            return read(&outcome, context.user());
+            let to = shown_to(&outcome, context);
+            self.report(key, &outcome, to, ask);
+            return read(&outcome, to);
         }
         let outcome = outcome(&current, key, context, &mut ());
-        self.report(key, &outcome, context.user(), ask.report);
-        read(&outcome, context.user())
+        let to = shown_to(&outcome, context);
+        self.report(key, &outcome, to, ask);
+        read(&outcome, to)
     }
 
     /// The same for a context that is used once, as text.
@@ -263,18 +295,18 @@ impl Client {
         key: &str,
         context: &str,
         ask: Ask,
-        read: impl FnOnce(&Outcome<'_>, Option<&Identity<'_>>) -> R,
+        read: impl FnOnce(&Outcome<'_>, ShownTo<'_>) -> R,
     ) -> R {
         self.after_fork();
         let current = self.parts.snapshot.load();
         if let Some(value) = current.over(key) {
-            return read(&Outcome::Override(value), None);
+            return read(&Outcome::Override(value), ShownTo::default());
         }
         if self.parts.config.remote {
             drop(current);
             return match Context::from_json(context) {
                 Ok(context) => self.with_context(key, &context, ask, read),
-                Err(error) => read(&Outcome::InvalidContext(error.to_string()), None),
+                Err(error) => read(&Outcome::InvalidContext(error.to_string()), ShownTo::default()),
             };
         }
         let entry = current.flags.as_ref().and_then(|set| set.get(key));
@@ -285,7 +317,7 @@ impl Client {
         let seen = self.parts.config.view.as_ref().map(|view| view.of(context));
         let glance = match Glance::parse(seen.as_deref().unwrap_or(context), asked) {
             Ok(glance) => glance,
-            Err(error) => return read(&Outcome::InvalidContext(error.to_string()), None),
+            Err(error) => return read(&Outcome::InvalidContext(error.to_string()), ShownTo::default()),
         };
         self.note(glance.unusable());
         let outcome = match entry {
@@ -293,8 +325,9 @@ impl Client {
             None if current.flags.is_some() => Outcome::FlagNotFound,
             None => Outcome::Unavailable(&current.unavailable),
         };
-        self.report(key, &outcome, glance.user(), ask.report);
-        read(&outcome, glance.user())
+        let to = shown_to(&outcome, &glance);
+        self.report(key, &outcome, to, ask);
+        read(&outcome, to)
     }
 
     /// What of a context cannot be used is logged once per attribute.
@@ -307,13 +340,14 @@ impl Client {
         }
     }
 
-    fn report(&self, key: &str, outcome: &Outcome<'_>, user: Option<&Identity<'_>>, report: bool) {
-        if !report || !self.parts.config.report_exposures {
+    /// What has another type than the one asked for is not shown, and so not reported.
+    fn report(&self, key: &str, outcome: &Outcome<'_>, to: ShownTo<'_>, ask: Ask) {
+        if !ask.report || !self.parts.config.report_exposures || outcome.value(ask.wanted).is_none() {
             return;
         }
         match outcome {
-            Outcome::Variant(assignment) => self.runtime.load().events.expose(assignment, user),
-            Outcome::Remote(variant) => self.runtime.load().events.expose_remote(key, variant, user),
+            Outcome::Variant(assignment) => self.runtime.load().events.expose(assignment, to),
+            Outcome::Remote(variant) => self.runtime.load().events.expose_remote(key, variant, to),
             _ => {}
         }
     }
@@ -377,6 +411,17 @@ fn outcome<'a>(current: &'a Current, key: &str, facts: &impl Facts, trace: &mut 
         None => Outcome::Unavailable(&current.unavailable),
         Some(set) => evaluate(set, key, facts, trace),
     }
+}
+
+/// Who is shown what came out. The subject is looked up where the user does not say it.
+fn shown_to<'f>(outcome: &Outcome<'_>, facts: &'f impl Facts) -> ShownTo<'f> {
+    let subject = match outcome {
+        Outcome::Variant(Assignment { flag, .. }) if *flag.context != *DISTINCT_ID => {
+            facts.subject(&flag.context).map_or(0, |subject| subject.hash().state())
+        }
+        _ => 0,
+    };
+    ShownTo { user: facts.user(), subject }
 }
 
 impl Current {

@@ -133,7 +133,7 @@ pub const OPTIONS: &[OptionSpec] = &[
         "exposure_window_ms",
         "an integer from 0 to 604800000",
         "1800000",
-        "time within which the same flag, variant and user are reported once; 0: every evaluation reports",
+        "time within which the same exposure is reported once; 0: every evaluation reports",
     ),
     option(
         "exposure_dedupe_capacity",

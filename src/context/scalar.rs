@@ -10,6 +10,8 @@ use crate::rules::number_text;
 use crate::value::Text;
 use crate::variant::Checked;
 
+use super::User;
+
 /// A scalar as the context holds it; everything else is no subject.
 #[derive(Debug)]
 pub(super) enum Scalar<'a> {
@@ -34,7 +36,7 @@ impl<'a> Scalar<'a> {
         }
     }
 
-    pub(super) fn identity(&self) -> Option<Identity<'a>> {
+    pub(super) fn user(&self) -> Option<User<'a>> {
         let text = self.text()?;
         // 0 and false are falsy where the official SDKs look a tester up.
         let names_tester = match self {
@@ -43,7 +45,8 @@ impl<'a> Scalar<'a> {
             Scalar::Double(n) => *n != 0.0,
             _ => true,
         };
-        Some(Identity { text, quoted: matches!(self, Scalar::String(_)), names_tester })
+        let identity = Identity { text, quoted: matches!(self, Scalar::String(_)) };
+        Some(User { identity, names_tester })
     }
 }
 

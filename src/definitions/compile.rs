@@ -8,6 +8,7 @@ use super::wire::{self, Number, Object, Pairs};
 use super::{Choice, Condition, Flag, Group, Rollout, Serial, Warning, fault};
 use crate::bucket::fraction;
 use crate::error::place;
+use crate::identity::AssignmentId;
 use crate::outcome::Reason;
 use crate::rules::{Legacy, Properties, Rule};
 use crate::value::Text;
@@ -21,8 +22,13 @@ pub(super) fn flag(json: &str) -> Result<(Flag, Vec<Warning>), String> {
         Err(first) => return Err(path_of_fault(json).unwrap_or_else(|| fault(".", &first))),
     };
     let restrictions = restrictions(&wire);
+    let (key, context) = (&wire.key.0, &wire.context.0);
+    let experiment_id = wire.experiment_id.as_ref().map(|id| &*id.0);
+    let id = |variant: &str| {
+        AssignmentId::new(key, Some(variant), Some(context), experiment_id, wire.is_experiment_active)
+    };
     let ruleset = wire.ruleset.0;
-    let variants = variants(ruleset.variants)?;
+    let variants = variants(ruleset.variants, id)?;
     let testers = testers(ruleset.test.and_then(|test| test.0.users), &variants.names);
     let salt = wire.hash_salt.map(|salt| salt.0);
     let mut groups = Vec::with_capacity(ruleset.rollout.len());
@@ -74,7 +80,10 @@ struct Variants {
     names: HashMap<String, usize>,
 }
 
-fn variants(wire: Vec<Object<wire::Variant<'_>>>) -> Result<Variants, String> {
+fn variants(
+    wire: Vec<Object<wire::Variant<'_>>>,
+    id: impl Fn(&str) -> AssignmentId,
+) -> Result<Variants, String> {
     if wire.is_empty() {
         return Err(fault("ruleset.variants", &"expected at least one variant"));
     }
@@ -86,7 +95,8 @@ fn variants(wire: Vec<Object<wire::Variant<'_>>>) -> Result<Variants, String> {
                 .map_err(|e| fault(format_args!("ruleset.variants[{i}].value"), &e))?,
         };
         let split = variant.split.map_or(0.0, |Number(n)| n);
-        pairs.push((Variant { key: variant.key.0.into(), value }, split));
+        let id = id(&variant.key.0);
+        pairs.push((Variant { key: variant.key.0.into(), value, id }, split));
     }
     // UTF-8 orders by code point, and the sort is stable, as Python's.
     pairs.sort_by(|a, b| a.0.key.cmp(&b.0.key));

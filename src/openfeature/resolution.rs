@@ -70,16 +70,13 @@ pub(super) fn details<T>(
     Ok(with(evaluation, value))
 }
 
-/// An object; the SDK has no other value at the top, and no null anywhere.
+/// An object; the SDK has no other value at the top, and no null anywhere. One at the top is a mismatch already.
 pub(super) fn object(evaluation: &Evaluation) -> EvaluationResult<ResolutionDetails<StructValue>> {
     let json = evaluation.json().ok_or_else(|| failure(evaluation))?;
     let json: Json = serde_json::from_str(json).map_err(|e| general(format!("the variant's value: {e}")))?;
     match value(json) {
         Ok(Value::Struct(value)) => Ok(with(evaluation, value)),
         Ok(_) => Err(mismatch("expected object, the variant holds an array".to_owned())),
-        Err(Null(path)) if path.is_empty() => {
-            Err(mismatch("expected object, the variant holds null".to_owned()))
-        }
         Err(null) => Err(mismatch(format!(
             "the variant holds null at `{}`, which OpenFeature's Rust SDK cannot express",
             null.place()

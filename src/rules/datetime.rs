@@ -4,6 +4,15 @@ use super::ecma;
 
 /// Seconds since the epoch of a strict RFC 3339 text in any case; the fraction is dropped.
 pub(super) fn text_seconds(text: &str) -> Option<i64> {
+    instant(text).map(|(seconds, _)| seconds)
+}
+
+/// Milliseconds since the epoch of such a text; what is finer is dropped.
+pub(crate) fn text_milliseconds(text: &str) -> Option<i64> {
+    instant(text).map(|(seconds, milliseconds)| seconds * 1000 + milliseconds)
+}
+
+fn instant(text: &str) -> Option<(i64, i64)> {
     let mut rest = ecma::trim(text).as_bytes();
     let year = digits(&mut rest, 4)?;
     byte(&mut rest, b"-")?;
@@ -16,9 +25,14 @@ pub(super) fn text_seconds(text: &str) -> Option<i64> {
     let minute = digits(&mut rest, 2)?;
     byte(&mut rest, b":")?;
     let second = digits(&mut rest, 2)?;
+    let mut milliseconds = 0;
     if byte(&mut rest, b".").is_some() {
-        digits(&mut rest, 1)?;
-        while digits(&mut rest, 1).is_some() {}
+        let mut unit = 100;
+        milliseconds = digits(&mut rest, 1)? * unit;
+        while let Some(digit) = digits(&mut rest, 1) {
+            unit /= 10;
+            milliseconds += digit * unit;
+        }
     }
     let offset = match byte(&mut rest, b"Zz+-")? {
         sign @ (b'+' | b'-') => {
@@ -39,7 +53,8 @@ pub(super) fn text_seconds(text: &str) -> Option<i64> {
         && hour <= 23
         && minute <= 59
         && second <= 59;
-    real.then(|| days(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - offset)
+    let seconds = days(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - offset;
+    real.then_some((seconds, milliseconds))
 }
 
 /// Whole seconds of epoch milliseconds, toward zero; none for what no 64-bit integer holds.

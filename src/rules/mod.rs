@@ -22,6 +22,7 @@ mod semver;
 pub(crate) mod tests;
 mod text;
 
+pub(crate) use datetime::text_milliseconds;
 pub(crate) use ecma::number_text;
 pub(crate) use legacy::Legacy;
 pub(crate) use parse::RuleError;

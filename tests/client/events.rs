@@ -187,15 +187,10 @@ fn what_is_no_exposure() {
     client.evaluate_all(&user("u1"), Ask::new());
     flushed(&client);
     assert_eq!(server.event_counts().total, 0);
-    // A type mismatch is one: the user was assigned.
-    client.evaluate("plain", &user("u1"), Ask::new().wanting(ValueType::String));
-    flushed(&client);
-    assert_eq!(server.event_counts().total, 1);
-
     let quiet = started(&server, r#", "report_exposures": false"#);
     quiet.boolean("plain", &user("u9"), false);
     flushed(&quiet);
-    assert_eq!(server.event_counts().total, 1);
+    assert_eq!(server.event_counts().total, 0);
 }
 
 #[test]
@@ -316,7 +311,6 @@ fn wrong_events() {
     let client = client(&server, "");
     for (result, message) in [
         (client.track("", "u", "{}"), "event: expected a non-empty name"),
-        (client.track("E", "", "{}"), "distinct_id: expected a non-empty string"),
         (client.track("E", "u", "[]"), "event `E`: properties: expected a JSON object, found an array"),
         (
             client.track("E", "u", "{"),
@@ -797,4 +791,339 @@ fn the_sink() {
     assert_eq!(server.requests().requests.len(), 0);
     let statistics = statistics(&client);
     assert_eq!((&statistics["sent"], &statistics["dropped"]["shutdown"]), (&json!(7), &json!(1)));
+}
+
+/// A flag with one variant, which everybody gets; `more` adds members.
+fn everybody(key: &str, context: &str, value: &str, more: &str) -> String {
+    format!(
+        r#"{{"key": "{key}", "context": "{context}" {more},
+            "ruleset": {{"variants": [{{"key": "v", "value": {value}}}], "rollout": [{{"rollout_percentage": 1}}]}}}}"#
+    )
+}
+
+fn document(flags: &[String]) -> String {
+    format!("{{\"flags\": [{}]}}", flags.join(","))
+}
+
+/// A client that follows the server's definitions.
+fn polling(server: &Server) -> Client {
+    let config = format!(
+        r#"{{"token": "T0KEN", "api_host": "{}", "polling_interval_ms": 50, "retry_base_ms": 10}}"#,
+        server.url()
+    );
+    let client = Client::new(Config::from_json(&config).unwrap()).unwrap();
+    client.start().unwrap();
+    client.wait_ready(LONG).unwrap();
+    client
+}
+
+/// Waits until the definitions are those that it holds for.
+#[track_caller]
+fn until(holds: impl Fn() -> bool) {
+    let deadline = Instant::now() + LONG;
+    while !holds() {
+        assert!(Instant::now() < deadline, "the definitions did not arrive");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn context(json: &str) -> Context {
+    Context::from_json(json).unwrap()
+}
+
+#[test]
+fn an_experiment_that_starts_or_ends_makes_another_exposure() {
+    let server = server();
+    let flag = |more: &str| document(&[everybody("f", "distinct_id", "true", more)]);
+    server.set_definitions(flag(""));
+    let client = polling(&server);
+    let evaluated = |id: Option<&str>, active: Option<bool>| {
+        until(|| {
+            let quiet = client.evaluate("f", &user("u1"), Ask::new().without_exposure());
+            (quiet.experiment_id(), quiet.is_experiment_active()) == (id, active)
+        });
+        for _ in 0..3 {
+            assert!(client.boolean("f", &user("u1"), false));
+            client.evaluate_json("f", r#"{"distinct_id": "u1"}"#, Ask::new());
+            // By hand it is the same exposure.
+            let kept = client.evaluate("f", &user("u1"), Ask::new().without_exposure());
+            client.track_exposure(&kept).unwrap();
+        }
+        flushed(&client);
+    };
+    evaluated(None, None);
+    server.set_definitions(flag(r#", "experiment_id": "e-1", "is_experiment_active": true"#));
+    evaluated(Some("e-1"), Some(true));
+    server.set_definitions(flag(r#", "experiment_id": "e-1", "is_experiment_active": false"#));
+    evaluated(Some("e-1"), Some(false));
+    server.set_definitions(flag(r#", "experiment_id": "e-2", "is_experiment_active": false"#));
+    evaluated(Some("e-2"), Some(false));
+    // As it was before: the first exposure is within its window.
+    server.set_definitions(flag(""));
+    evaluated(None, None);
+    let experiments: Vec<(Value, Value)> = server
+        .events()
+        .iter()
+        .map(|event| {
+            let properties = &event.json["properties"];
+            (properties["$experiment_id"].clone(), properties["$is_experiment_active"].clone())
+        })
+        .collect();
+    assert_eq!(
+        experiments,
+        [
+            (Value::Null, Value::Null),
+            (json!("e-1"), json!(true)),
+            (json!("e-1"), json!(false)),
+            (json!("e-2"), json!(false))
+        ]
+    );
+}
+
+#[test]
+fn what_was_bucketed_belongs_to_the_exposure() {
+    let server = server();
+    let client = started(&server, "");
+    let exposures = |json: &str, count: u64| {
+        server.clear_events();
+        for _ in 0..3 {
+            assert!(client.boolean("by-company", &context(json), false));
+            client.evaluate_json("by-company", json, Ask::new());
+            let kept = client.evaluate_json("by-company", json, Ask::new().without_exposure());
+            client.track_exposure(&kept).unwrap();
+            let all = client.evaluate_all(&context(json), Ask::new());
+            client.track_exposure(all.get("by-company").unwrap()).unwrap();
+        }
+        flushed(&client);
+        assert_eq!(server.event_counts().total, count, "{json}");
+    };
+    exposures(r#"{"distinct_id": "u1", "company": "acme"}"#, 1);
+    exposures(r#"{"distinct_id": "u1", "company": "initech"}"#, 1);
+    exposures(r#"{"distinct_id": "u1", "company": 7}"#, 1);
+    // The text is what is bucketed.
+    exposures(r#"{"company": "7", "distinct_id": "u1"}"#, 0);
+    exposures(r#"{"distinct_id": "u2", "company": "acme"}"#, 1);
+    exposures(r#"{"distinct_id": "u1", "company": "acme", "custom_properties": {"plan": "pro"}}"#, 0);
+    // What the flag does not bucket by is nothing to it.
+    server.clear_events();
+    for company in ["acme", "initech"] {
+        client.boolean(
+            "plain",
+            &context(&format!(r#"{{"distinct_id": "u1", "company": "{company}"}}"#)),
+            false,
+        );
+    }
+    flushed(&client);
+    assert_eq!(server.event_counts().total, 1);
+}
+
+#[test]
+fn the_key_that_is_bucketed_by_belongs_to_the_exposure() {
+    let server = server();
+    let flag = |key: &str| document(&[everybody("f", key, "true", "")]);
+    server.set_definitions(flag("team"));
+    let client = polling(&server);
+    let one = context(r#"{"distinct_id": "u1", "team": "x", "company": "x"}"#);
+    assert!(client.boolean("f", &one, false));
+    server.set_definitions(flag("company"));
+    until(|| !client.boolean("f", &context(r#"{"distinct_id": "u1", "team": "x"}"#), false));
+    assert!(client.boolean("f", &one, false));
+    flushed(&client);
+    assert_eq!(server.event_counts().total, 2);
+}
+
+#[test]
+fn a_tester_mark_belongs_to_the_exposure() {
+    let server = server();
+    let flag = |users: &str| {
+        format!(
+            r#"{{"flags": [{{"key": "f", "context": "distinct_id", "ruleset": {{"variants": [{{"key": "v", "value": true}}],
+                "rollout": [{{"rollout_percentage": 1}}], "test": {{"users": {users}}}}}}}]}}"#
+        )
+    };
+    server.set_definitions(flag("{}"));
+    let client = polling(&server);
+    for (users, tester) in [("{}", false), (r#"{"u1": "v"}"#, true), ("{}", false)] {
+        server.set_definitions(flag(users));
+        until(|| client.evaluate("f", &user("u1"), Ask::new().without_exposure()).is_qa_tester() == tester);
+        client.boolean("f", &user("u1"), false);
+        client.track_exposure(&client.evaluate("f", &user("u1"), Ask::new().without_exposure())).unwrap();
+    }
+    flushed(&client);
+    let marks: Vec<Value> =
+        server.events().iter().map(|event| event.json["properties"]["$is_qa_tester"].clone()).collect();
+    assert_eq!(marks, [json!(false), json!(true)]);
+}
+
+#[test]
+fn a_read_of_the_wrong_type_is_no_exposure() {
+    let server = server();
+    let flags = [
+        everybody("boolean", "distinct_id", "true", ""),
+        everybody("text", "distinct_id", "\"x\"", ""),
+        everybody("integer", "distinct_id", "7", ""),
+        everybody("double", "distinct_id", "0.5", ""),
+        everybody("object", "distinct_id", "{\"a\": 1}", ""),
+        everybody("array", "distinct_id", "[1]", ""),
+        everybody("null", "distinct_id", "null", ""),
+    ];
+    let config = format!(
+        r#"{{"token": "T0KEN", "api_host": "{}", "enable_polling": false, "definitions": {}}}"#,
+        server.url(),
+        document(&flags)
+    );
+    let client = Client::new(Config::from_json(&config).unwrap()).unwrap();
+    client.start().unwrap();
+    let keys = ["boolean", "text", "integer", "double", "object", "array", "null"];
+    let wrong = |wanted: ValueType, fits: &[&str]| {
+        for (n, key) in keys.iter().filter(|key| !fits.contains(key)).enumerate() {
+            let id = format!("{wanted}-{key}-{n}");
+            let json = format!(r#"{{"distinct_id": "{id}"}}"#);
+            match wanted {
+                ValueType::Boolean => assert!(client.boolean(key, &user(&id), true)),
+                ValueType::Integer => assert_eq!(client.integer(key, &user(&id), -1), -1),
+                ValueType::Double => assert_eq!(client.double(key, &user(&id), -1.5), -1.5),
+                ValueType::String => assert_eq!(client.string(key, &user(&id), "mine"), "mine"),
+                _ => {}
+            }
+            let ask = Ask::new().wanting(wanted);
+            for evaluation in [client.evaluate(key, &user(&id), ask), client.evaluate_json(key, &json, ask)] {
+                assert_eq!(evaluation.error_code(), Some(mpflags::ErrorCode::TypeMismatch), "{key} {wanted}");
+                let error = client.track_exposure(&evaluation).unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+                assert_eq!(
+                    error.to_string(),
+                    format!(
+                        "flag `{key}`: the variant's value has another type than the one asked for, and the default was \
+                         shown, so there is no exposure"
+                    )
+                );
+            }
+            client.evaluate_packed(key, &json, ask);
+        }
+    };
+    wrong(ValueType::Boolean, &["boolean"]);
+    wrong(ValueType::String, &["text"]);
+    wrong(ValueType::Integer, &["integer"]);
+    wrong(ValueType::Double, &["integer", "double"]);
+    wrong(ValueType::Object, &["object", "array", "null"]);
+    wrong(ValueType::ObjectOrArray, &["object", "array"]);
+    flushed(&client);
+    assert_eq!(names(&server.events()), [""; 0]);
+    // The right type is one, and so is a read of any.
+    assert!(client.boolean("boolean", &user("u1"), false));
+    assert_eq!(client.integer("integer", &user("u1"), -1), 7);
+    assert_eq!(client.double("integer", &user("u2"), -1.0), 7.0);
+    assert_eq!(client.string("text", &user("u1"), ""), "x");
+    client.evaluate("object", &user("u1"), Ask::new().wanting(ValueType::Object));
+    client.evaluate("null", &user("u1"), Ask::new());
+    flushed(&client);
+    assert_eq!(server.event_counts().total, 6);
+}
+
+#[test]
+fn an_event_without_a_user_needs_a_device() {
+    let server = server();
+    let client = started(&server, "");
+    client.track("Opened", "", r#"{"$device_id": "d-1"}"#).unwrap();
+    for properties in ["", "{}", r#"{"$device_id": ""}"#, r#"{"$device_id": 7}"#, r#"{"$device_id": null}"#] {
+        let error = client.track("Opened", "", properties).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+        assert_eq!(
+            error.to_string(),
+            "event `Opened`: distinct_id: expected a non-empty string; an event without a user needs a `$device_id` \
+             among its properties, a non-empty string",
+            "{properties}"
+        );
+    }
+    let error = client.people_update("$set", "", "{}").unwrap_err();
+    assert_eq!(error.to_string(), "distinct_id: expected a non-empty string");
+    flushed(&client);
+    let events = server.events();
+    assert_eq!(events.len(), 1);
+    let properties = &events[0].json["properties"];
+    assert_eq!((&properties["distinct_id"], &properties["$device_id"]), (&json!(""), &json!("d-1")));
+    assert!(events[0].rejected.is_none());
+}
+
+#[test]
+fn a_time_that_mixpanel_would_refuse_is_refused_at_once() {
+    let service_account =
+        r#", "service_account": {"username": "user", "secret": "S3CRET", "project_id": "77"}"#;
+    for account in ["", service_account] {
+        let server = Server::start(Options::default()).unwrap();
+        let client = started(&server, account);
+        for time in [
+            "\"yesterday\"",
+            "\"2026-07-16\"",
+            "\"2026-07-16T00:00:00\"",
+            "\"1700000000\"",
+            "\"\"",
+            "null",
+            "true",
+            "{}",
+            "[1700000000]",
+            "-1",
+            "0",
+            "31535999",
+            // Microseconds, and nanoseconds.
+            "1700000000000000",
+            "1700000000000000000",
+            "1e300",
+            "\"1969-07-20T20:17:40Z\"",
+        ] {
+            let error = client.track("E", "u", &format!(r#"{{"a": 1, "time": {time}}}"#)).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+            assert_eq!(
+                error.to_string(),
+                "event `E`: properties: time: expected seconds or milliseconds since 1970 as a number, or RFC 3339 as in \
+                 2026-01-31T12:00:00Z, from 1971 on",
+                "{time}"
+            );
+        }
+        // What was given, and what is sent.
+        let good = [
+            ("1700000000", "1700000000"),
+            ("1700000000.25", "1700000000.25"),
+            ("1700000000123", "1700000000123"),
+            ("\"2023-11-14T22:13:20Z\"", "1700000000000"),
+            ("\"2023-11-15T00:13:20.1239+02:00\"", "1700000000123"),
+            ("\"1971-01-01t00:00:00.5z\"", "31536000500"),
+        ];
+        for (given, _) in good {
+            client.track("E", "u", &format!(r#"{{"time": {given}}}"#)).unwrap();
+        }
+        flushed(&client);
+        let events = server.events();
+        let mut sent: Vec<String> =
+            events.iter().map(|event| event.json["properties"]["time"].to_string()).collect();
+        let mut want: Vec<&str> = good.iter().map(|(_, want)| *want).collect();
+        sent.sort();
+        want.sort_unstable();
+        assert_eq!(sent, want);
+        assert!(events.iter().all(|event| event.rejected.is_none()), "{events:?}");
+        assert_eq!(statistics(&client)["dropped"]["rejected"], 0);
+    }
+}
+
+#[test]
+fn an_insert_id_that_mixpanel_would_refuse_is_refused_at_once() {
+    let server = server();
+    let client = started(&server, "");
+    let long = format!("\"{}\"", "a".repeat(37));
+    for id in ["\"\"", "7", "null", "true", "[]", "{}", "\"a b\"", "\"a_b\"", "\"é\"", &long] {
+        let error = client.track("E", "u", &format!(r#"{{"$insert_id": {id}}}"#)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+        assert_eq!(
+            error.to_string(),
+            "event `E`: properties: $insert_id: expected a string of 1 to 36 ASCII letters, digits or `-`",
+            "{id}"
+        );
+    }
+    for id in ["a", &"Z9-".repeat(12)] {
+        client.track("E", "u", &format!(r#"{{"$insert_id": "{id}"}}"#)).unwrap();
+    }
+    flushed(&client);
+    let sent = insert_ids(&server.events());
+    assert_eq!(sent, HashSet::from(["a".to_owned(), "Z9-".repeat(12)]));
 }

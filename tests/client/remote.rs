@@ -136,6 +136,77 @@ fn all_flags() {
 }
 
 #[test]
+fn what_makes_two_exposures_the_same() {
+    let server = server();
+    let client = client(&server, "");
+    let says = |members: &str| {
+        let body =
+            format!(r#"{{"flags": {{"f": {{"variant_key": "v", "variant_value": true {members}}}}}}}"#);
+        answer(&server, 200, &body);
+        for _ in 0..2 {
+            assert!(client.boolean("f", &user("u1"), false));
+            let kept = client.evaluate("f", &user("u1"), Ask::new().without_exposure());
+            client.track_exposure(&kept).unwrap();
+        }
+        let all = client.evaluate_all(&user("u1"), Ask::new());
+        client.track_exposure(all.get("f").unwrap()).unwrap();
+        assert_eq!(client.flush(LONG).unwrap(), 0);
+        server.event_counts().total
+    };
+    // The time that Mixpanel took is another one each time.
+    assert_eq!(says(""), 1);
+    assert_eq!(says(r#", "experiment_id": "e-1""#), 2);
+    assert_eq!(says(r#", "experiment_id": "e-1", "is_experiment_active": true"#), 3);
+    assert_eq!(says(r#", "experiment_id": "e-1", "is_experiment_active": false"#), 4);
+    assert_eq!(says(r#", "experiment_id": "e-1", "is_experiment_active": false, "is_qa_tester": true"#), 5);
+    assert_eq!(says(r#", "experiment_id": "e-1", "is_experiment_active": false, "is_qa_tester": false"#), 6);
+    assert_eq!(says(r#", "experiment_id": "e-1", "is_experiment_active": true"#), 6, "as before");
+}
+
+#[test]
+fn a_read_of_the_wrong_type_is_no_exposure() {
+    let server = server();
+    let client = client(&server, "");
+    assert!(client.boolean("size", &user("u1"), true));
+    assert_eq!(client.string("size", &user("u1"), "mine"), "mine");
+    for wanted in [ValueType::Boolean, ValueType::String, ValueType::Object] {
+        let mismatch = client.evaluate("size", &user("u1"), Ask::new().wanting(wanted));
+        assert_eq!(mismatch.error_code(), Some(ErrorCode::TypeMismatch));
+        assert_eq!(client.track_exposure(&mismatch).unwrap_err().kind(), ErrorKind::InvalidArgument);
+    }
+    client.flush(LONG).unwrap();
+    assert_eq!(server.event_counts().total, 0);
+    assert_eq!(client.integer("size", &user("u1"), 0), 50);
+    client.flush(LONG).unwrap();
+    assert_eq!(server.event_counts().total, 1);
+}
+
+#[test]
+fn exposures_without_distinct_id() {
+    let server = server();
+    let client = client(&server, "");
+    answer(&server, 200, r#"{"flags": {"f": {"variant_key": "v", "variant_value": true}}}"#);
+    let company = Context::from_json(r#"{"company_id": "acme"}"#).unwrap();
+    for _ in 0..3 {
+        assert!(client.boolean("f", &company, false));
+    }
+    let kept = client.evaluate("f", &company, Ask::new().without_exposure());
+    let error = client.track_exposure(&kept).unwrap_err();
+    assert_eq!(error.to_string(), "flag `f`: the context had no distinct_id, so there is no exposure");
+    client.flush(LONG).unwrap();
+    assert_eq!(server.event_counts().total, 0);
+    let statistics: Value = serde_json::from_str(&client.statistics()).unwrap();
+    assert_eq!(statistics["without_distinct_id"], 3);
+    let lines: Vec<String> = std::iter::from_fn(|| client.next(Duration::ZERO).unwrap())
+        .filter_map(|item| match item {
+            Item::Log { message, .. } => Some(message),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(lines, ["flag `f`: its exposures cannot be reported for contexts without distinct_id"]);
+}
+
+#[test]
 fn overrides_come_first() {
     let server = server();
     let client = client(&server, r#", "overrides": {"gate": false}"#);

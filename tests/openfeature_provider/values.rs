@@ -49,6 +49,60 @@ fn what_the_sdk_holds() {
 }
 
 #[test]
+fn what_is_not_shown_is_not_reported() {
+    let _beside = beside_others();
+    for make in [crate::local, crate::remote] {
+        let server = crate::server();
+        let flag = |key: &str, value: &str| {
+            format!(
+                r#"{{"key": "{key}", "context": "distinct_id",
+                    "ruleset": {{"variants": [{{"key": "v", "value": {value}}}], "rollout": [{{"rollout_percentage": 1}}]}}}}"#
+            )
+        };
+        let flags = [
+            flag("text", "\"x\""),
+            flag("array", "[1]"),
+            flag("null", "null"),
+            flag("null inside", "{\"a\": [null]}"),
+            flag("object", "{\"a\": 1}"),
+        ];
+        server.set_definitions(format!(r#"{{"flags": [{}]}}"#, flags.join(",")));
+        let provider = make(&server, "");
+        provider.client().start().unwrap();
+        provider.client().wait_ready(crate::LONG).unwrap();
+        let told = |name: &str| -> Json {
+            assert_eq!(provider.client().flush(crate::LONG).unwrap(), 0);
+            serde_json::from_str::<Json>(&provider.client().statistics()).unwrap()[name].clone()
+        };
+        for (key, r#type) in [
+            ("text", "boolean"),
+            ("text", "integer"),
+            ("text", "double"),
+            ("text", "object"),
+            ("object", "string"),
+            ("array", "object"),
+            ("null", "object"),
+            ("null inside", "object"),
+        ] {
+            let read = block_on(by_trait(&provider, r#type, key, &user("u")));
+            assert_eq!(read["code"], "TYPE_MISMATCH", "{key} as {type}");
+        }
+        assert_eq!(told("enqueued"), 0);
+        for _ in 0..2 {
+            block_on(by_trait(&provider, "object", "object", &user("u")));
+        }
+        assert_eq!(told("sent"), 1);
+    }
+    let options = r#"{"api_host": "http://127.0.0.1:1", "report_exposures": false, "enable_polling": false,
+        "definitions": {"flags": [{"key": "f", "context": "distinct_id",
+            "ruleset": {"variants": [{"key": "v", "value": {}}], "rollout": [{"rollout_percentage": 1}]}}]}}"#;
+    let quiet = MixpanelProvider::local("t", options).unwrap();
+    block_on(by_trait(&quiet, "object", "f", &user("u")));
+    let statistics: Json = serde_json::from_str(&quiet.client().statistics()).unwrap();
+    assert_eq!((&statistics["enqueued"], &statistics["queue_length"]), (&json!(0), &json!(0)));
+}
+
+#[test]
 fn what_it_does_not_hold() {
     let _beside = beside_others();
     let null = |place: &str| {

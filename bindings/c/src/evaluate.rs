@@ -27,6 +27,8 @@ pub const MPFLAGS_TYPE_INT64: u32 = 3;
 pub const MPFLAGS_TYPE_DOUBLE: u32 = 4;
 /// An object, an array or null.
 pub const MPFLAGS_TYPE_OBJECT: u32 = 5;
+/// An object or an array, for SDKs that take null for no value at all.
+pub const MPFLAGS_TYPE_OBJECT_OR_ARRAY: u32 = 6;
 
 pub(crate) fn type_of(value_type: u32) -> Result<ValueType, Failure> {
     Ok(match value_type {
@@ -36,6 +38,7 @@ pub(crate) fn type_of(value_type: u32) -> Result<ValueType, Failure> {
         MPFLAGS_TYPE_INT64 => ValueType::Integer,
         MPFLAGS_TYPE_DOUBLE => ValueType::Double,
         MPFLAGS_TYPE_OBJECT => ValueType::Object,
+        MPFLAGS_TYPE_OBJECT_OR_ARRAY => ValueType::ObjectOrArray,
         other => {
             return Err(Failure::new(
                 MPFLAGS_INVALID_ARGUMENT,

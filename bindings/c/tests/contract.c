@@ -489,7 +489,7 @@ static void packed(void)
     CHECK(mpflags_client_evaluate_packed(client, bad, sizeof bad - 1, user, sizeof user - 1, 0) == 0);
     CHECK(mpflags_client_evaluate_packed(client, MPFLAGS_S("boolean"), NULL, 3, 0) == 0);
     CHECK(mpflags_client_evaluate_packed(client, MPFLAGS_S("boolean"), bad, sizeof bad - 1, 0) == 0);
-    CHECK(mpflags_client_evaluate_packed(client, MPFLAGS_S("boolean"), user, sizeof user - 1, 6) == 0);
+    CHECK(mpflags_client_evaluate_packed(client, MPFLAGS_S("boolean"), user, sizeof user - 1, 7) == 0);
     CHECK(mpflags_client_evaluate_packed(client, MPFLAGS_S("boolean"), user, sizeof user - 1, 2 << 8) == 0);
     CHECK(mpflags_client_evaluate_packed_z(NULL, "boolean", user, 0) == 0);
     CHECK(mpflags_client_evaluate_packed_z(client, NULL, user, 0) == 0);
@@ -571,6 +571,60 @@ static void nulls(void)
     mpflags_error_free(NULL);
     mpflags_evaluations_free(NULL);
     mpflags_text_free(NULL);
+}
+
+static bool counts(const mpflags_client *client, const char *part)
+{
+    mpflags_text *text = NULL;
+    CHECK(mpflags_client_statistics(client, &text, NULL) == MPFLAGS_OK);
+    bool found = strstr(mpflags_text_view(text).ptr, part) != NULL;
+    mpflags_text_free(text);
+    return found;
+}
+
+/* A read of the wrong type gives the default, and exposes nothing: not by hand either. */
+static void wrong_types(void)
+{
+    mpflags_client *client = new_client();
+    mpflags_context *context = new_context();
+    static const char user[] = "{\"id\": \"u1\", \"distinct_id\": \"u1\"}";
+    CHECK(mpflags_client_get_boolean(client, MPFLAGS_S("string"), context, 1));
+    CHECK(mpflags_client_get_int64(client, MPFLAGS_S("double"), context, 5) == 5);
+    CHECK(mpflags_client_get_double(client, MPFLAGS_S("boolean"), context, 2.5) == 2.5);
+    static const struct {
+        const char *key;
+        uint32_t type;
+    } wrong[] = {{"string", MPFLAGS_TYPE_BOOLEAN}, {"boolean", MPFLAGS_TYPE_STRING}, {"double", MPFLAGS_TYPE_INT64},
+                 {"string", MPFLAGS_TYPE_DOUBLE}, {"int", MPFLAGS_TYPE_OBJECT}, {"null", MPFLAGS_TYPE_OBJECT_OR_ARRAY}};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        mpflags_evaluation *evaluation = NULL;
+        size_t key_len = strlen(wrong[i].key);
+        CHECK(mpflags_client_evaluate(client, wrong[i].key, key_len, context, wrong[i].type, 0, 0, &evaluation, NULL) == MPFLAGS_OK);
+        CHECK(mpflags_evaluation_error_code(evaluation) == MPFLAGS_ERROR_TYPE_MISMATCH);
+        mpflags_error *error = NULL;
+        CHECK(mpflags_client_track_exposure(client, evaluation, &error) == MPFLAGS_INVALID_ARGUMENT);
+        CHECK(strstr(mpflags_error_message(error).ptr, "has another type than the one asked for") != NULL);
+        mpflags_error_free(error);
+        mpflags_evaluation_free(evaluation);
+        uint64_t packed = mpflags_client_evaluate_packed(client, wrong[i].key, key_len, user, sizeof user - 1, wrong[i].type);
+        CHECK(packed != 0 && packed % 2 == 0);
+        mpflags_evaluation_free((mpflags_evaluation *)(uintptr_t)packed);
+    }
+    CHECK(counts(client, "\"enqueued\":0") && counts(client, "\"queue_length\":0"));
+    /* The right type is one exposure, by whichever call. */
+    CHECK(mpflags_client_get_boolean(client, MPFLAGS_S("boolean"), context, 0));
+    CHECK(mpflags_client_evaluate_packed(client, MPFLAGS_S("boolean"), user, sizeof user - 1, MPFLAGS_TYPE_BOOLEAN) % 2 == 1);
+    CHECK(counts(client, "\"enqueued\":1") && counts(client, "\"deduplicated\":1"));
+
+    /* NULL with length 0 is the empty string: nobody, who needs a device. */
+    static const char device[] = "{\"$device_id\": \"d-1\"}";
+    CHECK(mpflags_client_track(client, MPFLAGS_S("e"), NULL, 0, device, sizeof device - 1, NULL) == MPFLAGS_OK);
+    CHECK(mpflags_client_track(client, MPFLAGS_S("e"), NULL, 0, NULL, 0, NULL) == MPFLAGS_INVALID_ARGUMENT);
+    CHECK(mpflags_client_people_update(client, MPFLAGS_S("$set"), NULL, 0, MPFLAGS_S("{}"), NULL) == MPFLAGS_INVALID_ARGUMENT);
+    CHECK(counts(client, "\"enqueued\":2"));
+    mpflags_client_shutdown(client, 0, NULL, NULL);
+    mpflags_client_free(client);
+    mpflags_context_free(context);
 }
 
 /* Every flag at once, read after the client is gone; and what became of events. */
@@ -682,6 +736,7 @@ int main(void)
     }
     values();
     evaluations();
+    wrong_types();
     all();
     packed();
     nulls();

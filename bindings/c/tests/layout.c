@@ -17,6 +17,7 @@ static_assert(MPFLAGS_STATE_STALE == 3 && MPFLAGS_STATE_ERROR == 4, "state");
 
 static_assert(MPFLAGS_TYPE_ANY == 0 && MPFLAGS_TYPE_BOOLEAN == 1 && MPFLAGS_TYPE_STRING == 2, "type");
 static_assert(MPFLAGS_TYPE_INT64 == 3 && MPFLAGS_TYPE_DOUBLE == 4 && MPFLAGS_TYPE_OBJECT == 5, "type");
+static_assert(MPFLAGS_TYPE_OBJECT_OR_ARRAY == 6, "type");
 
 static_assert(MPFLAGS_KIND_NONE == 0 && MPFLAGS_KIND_BOOLEAN == 1 && MPFLAGS_KIND_STRING == 2, "kind");
 static_assert(MPFLAGS_KIND_INT64 == 3 && MPFLAGS_KIND_DOUBLE == 4 && MPFLAGS_KIND_OBJECT == 5, "kind");

@@ -480,6 +480,35 @@ TEST(Client, ExposuresAndEventsArrive) {
     EXPECT_EQ(statistics.at("sent"), 6);
 }
 
+TEST(Client, AReadOfTheWrongTypeIsNoExposure) {
+    const Dev dev;
+    dev.put("/__dev/definitions", definitions);
+    const Client client(polling(dev));
+    client.start();
+    client.wait_ready(seconds(20));
+    const Context user({{"distinct_id", "u1"}});
+    EXPECT_TRUE(client.get_boolean("text", user, true));
+    EXPECT_EQ(client.get_int64("bool", user, 5), 5);
+    EXPECT_EQ(client.get_double("text", user, 2.5), 2.5);
+    EXPECT_EQ(client.get_string("object", user, "mine"), "mine");
+    EXPECT_EQ(client.get_json("bool", user, "[]"), "[]");
+    const auto mismatch = client.evaluate("text", user, mpflags::Type::Boolean);
+    EXPECT_EQ(mismatch.error_code(), mpflags::ErrorCode::TypeMismatch);
+    EXPECT_EQ(client.evaluate_json("bool", R"({"distinct_id": "u1"})", mpflags::Type::Object).error_code(),
+              mpflags::ErrorCode::TypeMismatch);
+    try {
+        client.track_exposure(mismatch);
+        FAIL() << "an exposure of a type mismatch";
+    } catch (const mpflags::Error& error) {
+        EXPECT_EQ(error.status(), Status::InvalidArgument);
+    }
+    EXPECT_EQ(client.flush(seconds(20)), 0U);
+    EXPECT_EQ(nlohmann::json::parse(client.statistics_json()).at("enqueued"), 0);
+    EXPECT_TRUE(client.get_boolean("bool", user, false));
+    EXPECT_EQ(client.flush(seconds(20)), 0U);
+    EXPECT_EQ(dev.events(1).at("counts").at("total"), 1);
+}
+
 TEST(Client, ItemsAsAPullLoop) {
     const Dev dev;
     const Client client(polling(dev));

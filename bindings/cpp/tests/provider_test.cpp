@@ -457,6 +457,24 @@ TEST(ProviderSdk, ValuesAndDefaults) {
     EXPECT_EQ(client->GetIntegerValue("none", 7, user()), 7);
 }
 
+TEST(ProviderSdk, AReadOfTheWrongTypeIsNoExposure) {
+    const Dev dev;
+    dev.put("/__dev/definitions", definitions);
+    const auto provider = made(Provider::Local("t", polling(dev)));
+    ASSERT_TRUE(provider->Init(EvaluationContext::Builder().Build()).ok());
+    const auto client = provider->client();
+    ASSERT_TRUE(provider->GetStringEvaluation("flag", "mine", user()).ok());
+    ASSERT_TRUE(provider->GetIntegerEvaluation("flag", 1, user()).ok());
+    ASSERT_TRUE(provider->GetDoubleEvaluation("flag", 1.5, user()).ok());
+    ASSERT_TRUE(provider->GetObjectEvaluation("flag", Value(), user()).ok());
+    EXPECT_EQ(client->flush(seconds(20)), 0U);
+    EXPECT_NE(client->statistics_json().find("\"enqueued\":0"), std::string::npos) << client->statistics_json();
+    ASSERT_TRUE(provider->GetBooleanEvaluation("flag", false, user()).ok());
+    EXPECT_EQ(client->flush(seconds(20)), 0U);
+    EXPECT_NE(client->statistics_json().find("\"sent\":1"), std::string::npos) << client->statistics_json();
+    EXPECT_TRUE(provider->Shutdown().ok());
+}
+
 TEST(ProviderSdk, RecoversSilentlyAfterAFailedInit) {
     const Dev dev;
     dev.put("/__dev/definitions", definitions);

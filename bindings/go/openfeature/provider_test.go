@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mpflags/mpflags/bindings/go"
+	"github.com/mpflags/mpflags/bindings/go/internal/dev"
 	of "github.com/open-feature/go-sdk/openfeature"
 )
 
@@ -31,6 +33,41 @@ func TestAllocations(t *testing.T) {
 		t.Errorf("%v allocations", allocations)
 	}
 	t.Logf("%v allocations", allocations)
+}
+
+// A read of the wrong type gives the program's value, which is no exposure of the variant.
+func TestNoExposureOfTheWrongType(t *testing.T) {
+	server := dev.Start(t)
+	server.Serve(`{"flags": [{"key": "f", "context": "distinct_id", "ruleset": {
+		"variants": [{"key": "v", "value": "text"}], "rollout": [{"rollout_percentage": 1}]}}]}`)
+	p, err := NewLocalProvider("t", mpflags.WithAPIHost(server.URL), mpflags.WithLogger(quiet))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := of.SetNamedProviderAndWait(t.Name(), p); err != nil {
+		t.Fatal(err)
+	}
+	client, user := of.NewClient(t.Name()), of.NewEvaluationContext("", map[string]any{"distinct_id": "u1"})
+	ctx := context.Background()
+	if value := client.Boolean(ctx, "f", true, user); !value {
+		t.Error(value)
+	}
+	client.Int(ctx, "f", 5, user)
+	client.Float(ctx, "f", 2.5, user)
+	client.Object(ctx, "f", nil, user)
+	if left, err := p.Client().Flush(ctx); left != 0 || err != nil {
+		t.Error(left, err)
+	}
+	if stats, err := p.Client().Stats(); err != nil || stats.Enqueued != 0 {
+		t.Errorf("%+v %v", stats, err)
+	}
+	if value := client.String(ctx, "f", "", user); value != "text" {
+		t.Error(value)
+	}
+	p.Shutdown()
+	if events := server.Events(1); len(events) != 1 {
+		t.Error(events)
+	}
 }
 
 // What a provider hands out is the caller's own.

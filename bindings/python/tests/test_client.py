@@ -177,6 +177,34 @@ def test_an_exposure_is_reported_once(dev, client):
     assert exposures(dev) == [("button-color", "control")]
 
 
+def test_is_enabled_of_another_type_is_no_exposure(dev, client):
+    for _ in range(2):
+        # A text, a number and an object.
+        for key in ("button-color", "search-page-size", "banner"):
+            assert client.is_enabled(key, USER) is False
+            assert asyncio.run(client.ais_enabled(key, USER)) is False
+    assert client.flush() == 0
+    assert client.statistics()["enqueued"] == 0
+    assert client.is_enabled("new-checkout", USER) is True
+    assert asyncio.run(client.ais_enabled("new-checkout", USER)) is True
+    assert client.flush() == 0
+    assert exposures(dev) == [("new-checkout", "On")]
+
+
+def test_one_user_in_two_companies_is_exposed_twice(dev):
+    dev.define({"flags": [flag("by-company", context="company_id")]})
+    with Client.local(TOKEN, api_host=dev.url) as client:
+        for _ in range(3):
+            for company in ("a", "b"):
+                context = {"distinct_id": "u1", "company_id": company}
+                variant = client.get_variant("by-company", SelectedVariant(None), context)
+                client.track_exposure_event("by-company", variant, context)
+                client.track_exposure_event("by-company", client.get_all_variants(context)["by-company"], context)
+        assert client.flush() == 0
+        assert exposures(dev, at_least=2) == [("by-company", "on")] * 2
+        assert client.statistics()["enqueued"] == 2
+
+
 def test_an_exposure_by_hand(dev, client):
     variants = client.get_all_variants(USER)
     client.track_exposure_event("banner", variants["banner"], USER)

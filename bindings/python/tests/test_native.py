@@ -108,7 +108,7 @@ def test_the_numbers_are_the_headers():
     group("STATE_", abi.STATES)
     group("ITEM_", abi.KINDS)
     group("LEVEL_", abi.LEVELS)
-    types = ("ANY", "BOOLEAN", "STRING", "INT64", "DOUBLE", "OBJECT")
+    types = ("ANY", "BOOLEAN", "STRING", "INT64", "DOUBLE", "OBJECT", "OBJECT_OR_ARRAY")
     assert {name: getattr(abi, name) for name in types} == {name: numbers[f"TYPE_{name}"] for name in types}
     assert numbers["OPTION_NO_EXPOSURE"] == abi.NO_EXPOSURE
     assert (numbers["ANSWER_NO_MATCH"], numbers["ANSWER_DISABLED"]) == (abi.NO_MATCH, abi.DISABLED)

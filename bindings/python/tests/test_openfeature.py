@@ -11,6 +11,7 @@ from openfeature.evaluation_context import EvaluationContext
 from openfeature.event import ProviderEvent
 from openfeature.exception import ErrorCode
 from openfeature.flag_evaluation import FlagResolutionDetails, Reason
+from openfeature.provider.no_op_provider import NoOpProvider
 from openfeature.track import TrackingEventDetails
 from stand_in import DEFINITIONS, StandIn, flag
 
@@ -228,6 +229,40 @@ def test_the_token_may_stand_in_the_configuration(dev):
     provider = MixpanelProvider.from_remote_config(RemoteFlagsConfig(dev.url, token="remote"))
     provider.initialize(EvaluationContext())
     provider.shutdown()
+
+
+@pytest.mark.parametrize("make", [MixpanelProvider.from_local_config, MixpanelProvider.from_remote_config])
+def test_a_read_of_the_wrong_type_is_no_exposure(dev, make):
+    values = {"boolean": True, "string": "text", "integer": 7, "float": 0.5, "object": {"a": 1}, "list": [1], "null": None}
+    dev.define({"flags": [flag(key, value) for key, value in values.items()]})
+    configuration = LocalFlagsConfig if make == MixpanelProvider.from_local_config else RemoteFlagsConfig
+    provider = make("token", configuration(dev.url))
+    api.set_provider_and_wait(provider, "wrong-type")
+    client = api.get_client("wrong-type")
+    try:
+        for kind, default, good in (
+            ("boolean", True, {"boolean"}),
+            ("string", "mine", {"string"}),
+            ("integer", 1, {"integer"}),
+            ("float", 1.5, {"integer", "float"}),
+            ("object", {"mine": 1}, {"object", "list"}),
+        ):
+            read = getattr(client, f"get_{kind}_value")
+            wait = getattr(client, f"get_{kind}_value_async")
+            for key in values.keys() - good:
+                user = EvaluationContext(attributes={"distinct_id": f"{kind}-{key}"})
+                for _ in range(2):
+                    assert read(key, default, user) == default
+                assert asyncio.run(wait(key, default, user)) == default
+        assert provider.client.flush() == 0
+        assert provider.client.statistics()["enqueued"] == 0
+        assert client.get_object_value("object", {}, USER) == {"a": 1}
+        assert client.get_object_value("list", [], USER) == [1]
+        assert client.get_string_value("string", "", USER) == "text"
+        assert provider.client.flush() == 0
+        assert dev.events(at_least=3)["counts"]["total"] == 3
+    finally:
+        api.set_provider(NoOpProvider(), "wrong-type")
 
 
 def test_a_remote_provider(dev):

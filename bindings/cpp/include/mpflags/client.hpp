@@ -268,15 +268,16 @@ class Client {
         detail::check(mpflags_client_clear_override(owned_.get(), key.data(), key.size(), &error), error);
     }
 
-    /* These only enqueue. They throw `InvalidArgument`, `QueueFull` or `Closed`. */
+    /* These only enqueue. They throw `InvalidArgument`, `QueueFull` or `Closed`. An evaluation that is a type mismatch is
+     * an `InvalidArgument`: the user was shown the default. */
     void track_exposure(EvaluationView shown) const {
         mpflags_error* error = nullptr;
         detail::check(mpflags_client_track_exposure(owned_.get(), shown.get(), &error), error);
     }
     /* A temporary, too. */
     void track_exposure(const Evaluation& shown) const { track_exposure(shown.view()); }
-    /* `time` among the properties is a number: seconds or milliseconds since 1970. An empty id needs a "$device_id" among
-     * them, as Mixpanel has it for users who are not known yet. */
+    /* An empty id means that no user is known: the properties must have a `$device_id` then. `time` (a number of seconds or
+     * milliseconds since 1970, or RFC 3339) and `$insert_id` among them replace the library's; see mpflags_client_track. */
     void track(std::string_view event, UserId distinct_id, const Object& properties = {}) const {
         const std::string& json = properties.json();
         mpflags_error* error = nullptr;

@@ -11,7 +11,7 @@ import time
 import weakref
 
 from ._native import NativeClient
-from .abi import ANY, DISABLED, NO_MATCH, Outcome, Uncopied, asking
+from .abi import ANY, BOOLEAN, DISABLED, NO_MATCH, Outcome, Uncopied, asking
 from .config import INIT_TIMEOUT_MS, SHUTDOWN_TIMEOUT_MS, FlagsConfig, LocalFlagsConfig, RemoteFlagsConfig, configured
 from .context import (
     Context,
@@ -53,7 +53,8 @@ if TYPE_CHECKING:
     Ask: TypeAlias = ctypes.c_uint32
     _T = TypeVar("_T")
 
-_REPORT, _QUIET = asking(ANY), asking(ANY, quiet=True)
+_REPORT, _QUIET, _BOOLEAN = asking(ANY), asking(ANY, quiet=True), asking(BOOLEAN)
+_DISABLED = SelectedVariant(False)
 # A definition that changes gets new numbers; the old ones are never asked for again.
 _MOST_ANSWERS = 20_000
 _MOST_NOTED = 100
@@ -306,7 +307,12 @@ class Client(Uncopied):
         reportExposure: bool | None = None,  # noqa: N803 - the spelling of Mixpanel's remote interface
     ) -> SelectedVariant:
         """The variant of one flag. Never raises: without one it is `fallback_value`, marked with the reason."""
-        ask = _REPORT if (report_exposure if reportExposure is None else reportExposure) else _QUIET
+        report = report_exposure if reportExposure is None else reportExposure
+        return self._select(flag_key, fallback_value, context, _REPORT if report else _QUIET)
+
+    def _select(
+        self, flag_key: str, fallback_value: SelectedVariant, context: Attributes | Context, ask: Ask
+    ) -> SelectedVariant:
         try:
             key = known_key(flag_key) or encoded_key(flag_key)
             encoded = self._encoded(context)
@@ -341,8 +347,8 @@ class Client(Uncopied):
         return value
 
     def is_enabled(self, flag_key: str, context: Attributes | Context) -> bool:
-        """Whether the variant's value is true."""
-        return self.get_variant_value(flag_key, False, context) is True
+        """Whether the variant's value is true. A value of another type is no exposure: the user is shown the default."""
+        return self._select(flag_key, _DISABLED, context, _BOOLEAN).variant_value is True
 
     def get_all_variants(self, context: Attributes | Context) -> Any:
         """The variants of all flags that the user is in, by key. Reports no exposure.
@@ -378,7 +384,7 @@ class Client(Uncopied):
         return variants
 
     def track_exposure_event(self, flag_key: str, variant: SelectedVariant, context: Attributes | Context) -> None:
-        """Reports that `variant` was shown, once per flag, variant and user in `exposure_window_ms`. Only enqueues."""
+        """Reports that `variant` was shown, unless the same exposure was reported in `exposure_window_ms`. Only enqueues."""
         try:
             self._track_exposure(encoded_key(flag_key), variant, context)
         except MpflagsError as error:
@@ -414,7 +420,10 @@ class Client(Uncopied):
 
     async def ais_enabled(self, flag_key: str, context: Attributes | Context) -> bool:
         """`is_enabled`, without blocking the loop."""
-        return await self.aget_variant_value(flag_key, False, context) is True
+        try:
+            return await self.in_pool(lambda: self.is_enabled(flag_key, context))
+        except SystemFailure:
+            return False
 
     async def aget_all_variants(self, context: Attributes | Context) -> Any:
         """`get_all_variants`, without blocking the loop."""

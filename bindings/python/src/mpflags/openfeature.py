@@ -11,7 +11,7 @@ from openfeature.exception import ErrorCode, GeneralError, ProviderNotReadyError
 from openfeature.flag_evaluation import FlagResolutionDetails, Reason
 from openfeature.provider import AbstractProvider, Metadata
 
-from .abi import BOOLEAN, DISABLED, DOUBLE, INT64, NO_MATCH, OBJECT, STRING, Outcome, Uncopied, asking
+from .abi import BOOLEAN, DISABLED, DOUBLE, INT64, NO_MATCH, OBJECT_OR_ARRAY, STRING, Outcome, Uncopied, asking
 from .client import Client
 from .config import LocalFlagsConfig, RemoteFlagsConfig
 from .context import flag_key as encoded_key
@@ -75,7 +75,7 @@ def _resolver(kind: int) -> typing.Any:
             outcome = client.resolve(key, encoded, ask, number)
             if outcome.error_code == "INVALID_CONTEXT":
                 raise client.invalid_context(attributes, outcome.message)
-            if outcome.answer and outcome.json != "null":
+            if outcome.answer:
                 if len(known) >= _MOST_ANSWERS:
                     known.clear()
                 known[outcome.answer] = _prepared(kind, outcome)
@@ -101,7 +101,7 @@ def _without(
 def _prepared(kind: int, outcome: Outcome) -> _Prepared:
     metadata = MappingProxyType(outcome.metadata) if outcome.metadata else _EMPTY
     rest = (None, None, _REASONS.get(outcome.reason, Reason.UNKNOWN), outcome.variant, metadata)
-    if kind == OBJECT:
+    if kind == OBJECT_OR_ARRAY:
         # Each caller may change what it gets.
         return lambda: FlagResolutionDetails(outcome.value, *rest)
     return functools.partial(FlagResolutionDetails, outcome.read(kind), *rest)
@@ -114,10 +114,6 @@ def _details(default: typing.Any, kind: int, outcome: Outcome) -> FlagResolution
         return _without(default, kind, reason, code, outcome.message)
     if not outcome.has_value:
         return _without(default, kind, reason)
-    if outcome.json == "null":
-        # An object to the library; the SDK takes None for no type at all.
-        message = "expected object, the variant holds null"
-        return _without(default, kind, Reason.ERROR, ErrorCode.TYPE_MISMATCH, message)
     return _prepared(kind, outcome)()
 
 
@@ -137,7 +133,7 @@ class MixpanelProvider(Uncopied, AbstractProvider):
         self._is_local = client.is_local
         self._lifecycle = Lifecycle(self)
         # By type of value: what the answers stand for.
-        self._known: tuple[dict[int, _Prepared], ...] = ({}, {}, {}, {}, {}, {})
+        self._known: tuple[dict[int, _Prepared], ...] = ({}, {}, {}, {}, {}, {}, {})
         self._told_untracked = False
 
     @classmethod
@@ -251,7 +247,8 @@ class MixpanelProvider(Uncopied, AbstractProvider):
         resolve_string_details = _resolver(STRING)
         resolve_integer_details = _resolver(INT64)
         resolve_float_details = _resolver(DOUBLE)
-        resolve_object_details = _resolver(OBJECT)
+        # The SDK takes None for no type at all.
+        resolve_object_details = _resolver(OBJECT_OR_ARRAY)
 
     async def resolve_boolean_details_async(
         self, flag_key: str, default_value: bool, evaluation_context: EvaluationContext | None = None
@@ -276,7 +273,7 @@ class MixpanelProvider(Uncopied, AbstractProvider):
     async def resolve_object_details_async(
         self, flag_key: str, default_value: _Object, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[_Object]:
-        return await self._waiting(OBJECT, self.resolve_object_details, flag_key, default_value, evaluation_context)
+        return await self._waiting(OBJECT_OR_ARRAY, self.resolve_object_details, flag_key, default_value, evaluation_context)
 
     async def _waiting(
         self,
