@@ -25,19 +25,24 @@ TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve()
 MARK = "<!-- conformance -->"
 
 
+# What `make release` builds.
+LIBRARY = Path(os.environ.get("MPFLAGS_LIBRARY", TARGET / "release" / "libmpflags.so")).resolve()
+DEV = Path(os.environ.get("MPFLAGS_DEV", TARGET / "debug" / "mpflags-dev")).resolve()
+
+
 def binding(name, target="conformance"):
-    release = TARGET / "release"
     return [
         "make", "--no-print-directory", "-s", "-C", f"bindings/{name}", target,
-        f"MPFLAGS_LIBRARY={release / 'libmpflags.so'}", f"MPFLAGS_DEV={release / 'mpflags-dev'}", f"BUILD={BUILD / name}",
+        f"MPFLAGS_LIBRARY={LIBRARY}", f"MPFLAGS_DEV={DEV}", f"BUILD={BUILD / name}",
     ]
 
 
-CARGO = ["cargo", "test", "-j2", "-q"]
+# As the Makefile builds them, so that nothing is built again.
+CARGO = ["cargo", "test", "-j2", "-q", "--workspace", "--features", "mpflags/openfeature"]
 COMMANDS = {
-    "Rust": [[*CARGO, "-p", "mpflags", "--test", "engine", "conformance::"], [*CARGO, "-p", "mpflags", "--test", "client", "provider::"]],
-    "Rust provider": [[*CARGO, "-p", "mpflags", "--features", "openfeature", "--test", "openfeature_provider"]],
-    "C": [[*CARGO, "-p", "mpflags-c", "--test", "conformance"]],
+    "Rust": [[*CARGO, "--test", "engine", "conformance::"], [*CARGO, "--test", "client", "provider::"]],
+    "Rust provider": [[*CARGO, "--test", "openfeature_provider"]],
+    "C": [[*CARGO, "--test", "conformance"]],
     "C++": [binding("cpp")],
     "Python": [binding("python")],
     "Go": [binding("go")],

@@ -24,7 +24,7 @@ os.environ["MPFLAGS_LIBRARY"] = str(LIBRARY)
 def pytest_configure() -> None:
     for needed in (LIBRARY, pathlib.Path(stand_in.PROGRAM)):
         if not needed.is_file():
-            pytest.exit(f"{needed} is missing: cargo build --release -p mpflags-c -p mpflags-dev", returncode=1)
+            pytest.exit(f"{needed} is missing: make release in the root of the repository", returncode=1)
 
 
 @pytest.fixture(scope="session")

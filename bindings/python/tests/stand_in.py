@@ -10,7 +10,7 @@ import subprocess
 import typing
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
-PROGRAM = os.environ.get("MPFLAGS_DEV") or str(ROOT / "target" / "release" / "mpflags-dev")
+PROGRAM = os.environ.get("MPFLAGS_DEV") or str(ROOT / "target" / "debug" / "mpflags-dev")
 DEFINITIONS = "/flags/definitions"
 
 

@@ -40,7 +40,7 @@ func main() {
 	client := openfeature.NewDefaultClient()
 
 	user := openfeature.NewTargetlessEvaluationContext(map[string]any{
-		"distinct_id":       "user-3",
+		"distinct_id":       "user-9",
 		"custom_properties": map[string]any{"plan": "premium", "country": "DE"},
 	})
 	show := func() {

@@ -30,7 +30,7 @@ func Start(t testing.TB, arguments ...string) *Server {
 	t.Helper()
 	path := os.Getenv("MPFLAGS_DEV")
 	if path == "" {
-		path = filepath.Join(Root(), "target", "release", "mpflags-dev")
+		path = filepath.Join(Root(), "target", "debug", "mpflags-dev")
 	}
 	command := exec.Command(path, append([]string{"--stop-with-stdin"}, arguments...)...)
 	command.Stderr = os.Stderr
