@@ -63,6 +63,15 @@ enum Fetched {
     Failed(Failed),
 }
 
+impl Fetched {
+    fn failure(&self) -> Option<&Failed> {
+        match self {
+            Fetched::Done => None,
+            Fetched::Retry(failed, _) | Fetched::Failed(failed) => Some(failed),
+        }
+    }
+}
+
 impl Poller {
     /// Fetches until stopped: without polling, until definitions are held that a fetch brought or the configuration did,
     /// and then when a refresh asks for it. Hands items to the callback, if there is one, as they come.
@@ -81,30 +90,31 @@ impl Poller {
             if signal.stopped() {
                 break;
             }
-            pause = match fetched {
+            pause = match &fetched {
                 Fetched::Done => {
                     retries = 0;
                     polls = self.config.enable_polling;
-                    self.refreshes.end(None);
                     self.interval()
                 }
-                Fetched::Retry(failed, _) | Fetched::Failed(failed) if !self.refreshes.end(Some(&failed)) => {
+                Fetched::Retry(..) | Fetched::Failed(_) if self.refreshes.is_cut() => {
                     // A refresh interrupted it and waits for the next one.
                     Duration::ZERO
                 }
                 Fetched::Retry(failed, at_least) => {
-                    self.failed(&failed, cache.take(), &mut memory);
+                    self.failed(failed, cache.take(), &mut memory);
                     let pause = self.backoff(retries).max(at_least.unwrap_or_default());
                     retries = retries.saturating_add(1);
                     pause
                 }
                 Fetched::Failed(failed) => {
-                    self.failed(&failed, cache.take(), &mut memory);
+                    self.failed(failed, cache.take(), &mut memory);
                     retries = 0;
                     self.interval()
                 }
             };
             memory.retired.sweep();
+            // Last: who waited sees what the fetch changed.
+            self.refreshes.end(fetched.failure());
         }
         // Readers of a replaced set finish within microseconds; whoever is later frees it at the end.
         memory.retired.sweep();
