@@ -255,27 +255,22 @@ impl Client {
     pub fn statistics(&self) -> String {
         self.after_fork();
         let runtime = self.runtime.load();
-        let others = [
-            ("remote_in_flight", runtime.asking.load(Ordering::Relaxed).into()),
-            ("unsupported", self.unsupported()),
-            ("unusable_attributes", runtime.attributes.count().into()),
-        ];
-        runtime
-            .events
-            .outbox
-            .statistics(others.map(|(name, count)| (name.to_owned(), count)).into_iter().collect())
+        let mut others = serde_json::Map::new();
+        let mut add = |name: &str, count: serde_json::Value| _ = others.insert(name.to_owned(), count);
+        add("remote_in_flight", runtime.asking.load(Ordering::Relaxed).into());
+        add("unsupported", self.unsupported());
+        add("unusable_attributes", runtime.attributes.count().into());
+        runtime.events.outbox.statistics(others)
     }
 
     fn unsupported(&self) -> serde_json::Value {
         const LISTED: usize = 64;
         let flags = self.parts.snapshot.flags();
         let found = || flags.iter().flat_map(|set| set.unsupported());
-        let listed: serde_json::Map<_, _> = found()
-            .take(LISTED)
-            .map(|(key, unsupported)| {
-                (key.to_owned(), unsupported.names.iter().map(|name| &**name).collect())
-            })
-            .collect();
+        let mut listed = serde_json::Map::new();
+        for (key, unsupported) in found().take(LISTED) {
+            listed.insert(key.to_owned(), unsupported.names.iter().map(|name| &**name).collect());
+        }
         serde_json::json!({"count": found().count(), "flags": listed})
     }
 

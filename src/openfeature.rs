@@ -188,11 +188,7 @@ impl MixpanelProvider {
         context: &EvaluationContext,
         ask: Ask,
     ) -> EvaluationResult<Evaluation> {
-        let (json, unfit) = match context::json(context) {
-            Ok(json) => (json, None),
-            // The core decides what comes before a bad context. It gets one that is as bad.
-            Err(unfit) => ("!".to_owned(), Some(unfit)),
-        };
+        let (json, unfit) = context::json(context);
         // Given no time at all, a client tells what it can tell without waiting: a local one everything, a remote one
         // overrides and what is wrong with the question. The rest fails, and only that is worth a thread.
         let at_once = Ask { timeout: Some(Duration::ZERO), ..ask };
@@ -203,11 +199,13 @@ impl MixpanelProvider {
             answer = self.ask(key, json, ask).await;
         }
         let evaluation = answer.map_err(resolution::general)?;
-        match (evaluation.error_code(), unfit, &self.failed) {
-            (Some(ErrorCode::InvalidContext), Some(unfit), _) => {
-                Err(resolution::invalid_context(unfit.to_string()))
-            }
-            (Some(ErrorCode::ProviderNotReady), _, Some(why)) => Err(EvaluationError {
+        if evaluation.error_code() == Some(ErrorCode::InvalidContext)
+            && let Some(unfit) = context::spoiling(&unfit, evaluation.message().unwrap_or_default())
+        {
+            return Err(resolution::invalid_context(unfit.to_string()));
+        }
+        match (evaluation.error_code(), &self.failed) {
+            (Some(ErrorCode::ProviderNotReady), Some(why)) => Err(EvaluationError {
                 code: EvaluationErrorCode::ProviderNotReady,
                 message: Some(why.clone()),
             }),

@@ -307,7 +307,9 @@ impl Outbox {
             "last_error": last_error,
         });
         if let Some(counts) = counts.as_object_mut() {
-            counts.extend(others);
+            for (name, count) in others {
+                counts.insert(name, count);
+            }
         }
         counts.to_string()
     }

@@ -75,11 +75,15 @@ impl Remote<'_> {
     pub(crate) fn evaluate_all(&self, context: &str) -> Result<BTreeMap<String, Reply>, Reply> {
         let answer = self.fetch(None, context)?;
         let flags = answer.flags().map_err(Reply::Failed)?;
-        // Of two flags with one key the later counts, also where it is null.
-        let last: BTreeMap<Cow<'_, str>, &RawValue> = flags.into_iter().collect();
-        let replies =
-            last.into_iter().filter_map(|(key, json)| Some((key.to_string(), answer.variant(&key, json)?)));
-        Ok(replies.collect())
+        let mut replies = BTreeMap::new();
+        for (key, json) in flags {
+            // Of two flags with one key the later counts, also where it is null.
+            match answer.variant(&key, json) {
+                Some(reply) => _ = replies.insert(key.into_owned(), reply),
+                None => _ = replies.remove(&*key),
+            }
+        }
+        Ok(replies)
     }
 
     fn fetch(&self, key: Option<&str>, context: &str) -> Result<Answer, Reply> {

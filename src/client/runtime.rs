@@ -1,6 +1,5 @@
 //! Whatever of a client has a lock or a thread: made when it starts, replaced in the child of a fork, ended at shutdown.
 
-use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -48,7 +47,7 @@ pub(super) struct Runtime {
 #[derive(Default)]
 pub(super) struct Attributes {
     evaluations: AtomicU64,
-    logged: Mutex<HashSet<String>>,
+    logged: Mutex<Vec<String>>,
 }
 
 impl Attributes {
@@ -64,7 +63,11 @@ impl Attributes {
             let attribute = each.attribute();
             let is_new = {
                 let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
-                logged.len() < Self::MAX && logged.insert(attribute.clone())
+                let is_new = logged.len() < Self::MAX && !logged.contains(&attribute);
+                if is_new {
+                    logged.push(attribute.clone());
+                }
+                is_new
             };
             if is_new {
                 let why = each.why();

@@ -1,6 +1,8 @@
 //! What of a flag this library cannot check, and what follows from that: said when the flag is loaded, since an evaluation
 //! comes out the same each time.
 
+use std::collections::BTreeSet;
+
 use crate::rules::Rule;
 
 use super::{Condition, Group, Warning};
@@ -33,7 +35,7 @@ pub(super) fn unsupported(
 ) -> (Option<Box<Unsupported>>, Vec<Warning>) {
     let (mut names, mut warnings): (Vec<Box<str>>, _) = (Vec::new(), Vec::new());
     for operator in operators(groups) {
-        let name = shown(operator);
+        let name = shown(&operator);
         if names.contains(&name) {
             continue;
         }
@@ -41,14 +43,14 @@ pub(super) fn unsupported(
             names.push("…".into());
             break;
         }
-        let line = format!("flag `{key}`: unknown operator `{name}`: {}", consequence(groups, operator));
+        let line = format!("flag `{key}`: unknown operator `{name}`: {}", consequence(groups, &operator));
         warnings.push(Warning { about: name.clone(), line });
         names.push(name);
     }
     if !restrictions.is_empty() {
-        let mut fields: Vec<Box<str>> = restrictions.iter().map(|each| shown(&each.field)).collect();
-        fields.sort();
-        fields.dedup();
+        let mut fields = BTreeSet::new();
+        restrictions.iter().for_each(|each| _ = fields.insert(shown(&each.field)));
+        let fields: Vec<Box<str>> = fields.into_iter().take(MAX_NAMES).collect();
         let mut places: Vec<&str> =
             restrictions.iter().take(MAX_NAMES).map(|each| each.place.as_str()).collect();
         if restrictions.len() > MAX_NAMES {
@@ -59,7 +61,6 @@ pub(super) fn unsupported(
             places.join(", ")
         );
         warnings.push(Warning { about: fields.join(", ").into(), line });
-        fields.truncate(MAX_NAMES);
         names.extend(fields);
     }
     if names.is_empty() {
@@ -77,17 +78,21 @@ fn rules(groups: &[Group]) -> impl Iterator<Item = (usize, &Rule)> {
 }
 
 /// The unknown operators of all rules, in order, each once.
-fn operators(groups: &[Group]) -> Vec<&str> {
-    let mut names: Vec<&str> = rules(groups).flat_map(|(_, rule)| rule.unknown_operators()).collect();
-    names.sort_unstable();
-    names.dedup();
+fn operators(groups: &[Group]) -> BTreeSet<Box<str>> {
+    let mut names = BTreeSet::new();
+    rules(groups).for_each(|(_, rule)| rule.unknown_operators(&mut |name| _ = names.insert(name.into())));
     names
+}
+
+fn uses(rule: &Rule, operator: &str) -> bool {
+    let mut found = false;
+    rule.unknown_operators(&mut |name| found |= name == operator);
+    found
 }
 
 /// What becomes of the rollouts that use `operator`. One behind an operand that decides alone may match all the same.
 fn consequence(groups: &[Group], operator: &str) -> String {
-    let using: Vec<(usize, &Rule)> =
-        rules(groups).filter(|(_, rule)| rule.unknown_operators().contains(&operator)).collect();
+    let using: Vec<(usize, &Rule)> = rules(groups).filter(|(_, rule)| uses(rule, operator)).collect();
     let never = using.iter().all(|(_, rule)| rule.always_fails());
     let mut places: Vec<String> =
         using.iter().take(MAX_NAMES).map(|(index, _)| format!("ruleset.rollout[{index}]")).collect();

@@ -14,7 +14,10 @@ use crate::rules::number_text;
 /// The core reads 127 levels; this ends the walk of a value before the stack does.
 const DEPTH: usize = 128;
 
-/// Why a context is no JSON, and where: the path grows on the way out.
+/// In the place of what has no JSON. The core cannot use it, and says so where a flag reads it.
+const UNUSABLE: &str = "1e999";
+
+/// A value that has no JSON, and where it is: the path grows on the way out.
 #[derive(Debug)]
 pub(super) struct Unfit {
     /// Innermost first.
@@ -27,39 +30,79 @@ impl Unfit {
         Unfit { path: Vec::new(), why: why.into() }
     }
 
-    fn under(mut self, step: impl FnOnce() -> String) -> Self {
-        self.path.push(step());
-        self
+    /// Its place, for people.
+    fn place(&self) -> String {
+        // Whoever nests a hundred levels deep finds the place from its beginning.
+        const SHOWN: usize = 12;
+        let mut place = String::new();
+        for (n, step) in self.path.iter().rev().take(SHOWN).enumerate() {
+            place.push_str(if n == 0 || step.starts_with('[') { "" } else { "." });
+            place.push_str(step);
+        }
+        if self.path.len() > SHOWN {
+            place.push('…');
+        }
+        place
     }
 }
 
 impl fmt::Display for Unfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Whoever nests a hundred levels deep finds the place from its beginning.
-        const SHOWN: usize = 12;
-        f.write_str("context: ")?;
-        for (n, step) in self.path.iter().rev().take(SHOWN).enumerate() {
-            f.write_str(if n == 0 || step.starts_with('[') { "" } else { "." })?;
-            f.write_str(step)?;
+        write!(f, "context: {}: {}", self.place(), self.why)
+    }
+}
+
+/// Of what has no JSON, that which the core says a flag reads: it knows the place, this knows what stood there.
+pub(super) fn spoiling<'u>(unfit: &'u [Unfit], said: &str) -> Option<&'u Unfit> {
+    let place = said.strip_prefix("context: ")?;
+    let begins =
+        |begin: &str| place.strip_prefix(begin).is_some_and(|rest| rest.starts_with(['.', '[', ':']));
+    let exactly = unfit.iter().find(|unfit| place.starts_with(&format!("{}: ", unfit.place())));
+    // What is nested too deeply the core names by its attribute.
+    exactly.or_else(|| unfit.iter().find(|unfit| unfit.path.last().is_some_and(|key| begins(key))))
+}
+
+/// JSON on its way.
+#[derive(Default)]
+struct Writer {
+    text: String,
+    unfit: Vec<Unfit>,
+}
+
+impl Writer {
+    /// Writes one part of an object or array; the part's place is `step`.
+    fn part<V>(
+        &mut self,
+        value: &V,
+        push: impl Fn(&mut Writer, &V) -> Result<(), Unfit>,
+        step: impl Fn() -> String,
+    ) {
+        let before = self.unfit.len();
+        if let Err(unfit) = push(self, value) {
+            self.text.push_str(UNUSABLE);
+            self.unfit.push(unfit);
         }
-        write!(f, "{}: {}", if self.path.len() > SHOWN { "…" } else { "" }, self.why)
+        for unfit in self.unfit.iter_mut().skip(before) {
+            unfit.path.push(step());
+        }
     }
 }
 
 /// The attributes, and the targeting key as `targetingKey`, which counts before an attribute of that name.
-pub(super) fn json(context: &EvaluationContext) -> Result<String, Unfit> {
+pub(super) fn json(context: &EvaluationContext) -> (String, Vec<Unfit>) {
     const KEY: &str = "targetingKey";
-    let mut text = String::with_capacity(64 + 48 * context.custom_fields.len());
-    text.push('{');
+    let text = String::with_capacity(64 + 48 * context.custom_fields.len());
+    let mut out = Writer { text, ..Writer::default() };
+    out.text.push('{');
     if let Some(targeting_key) = &context.targeting_key {
-        begin(&mut text, KEY);
-        push_json_string(&mut text, targeting_key);
+        begin(&mut out.text, KEY);
+        push_json_string(&mut out.text, targeting_key);
     }
     let attributes = context.custom_fields.iter();
     let attributes = attributes.filter(|(key, _)| context.targeting_key.is_none() || *key != KEY);
-    members(&mut text, attributes, |text, field| push_field(text, field, 1))?;
-    text.push('}');
-    Ok(text)
+    members(&mut out, attributes, |out, field| push_field(out, field, 1));
+    out.text.push('}');
+    (out.text, out.unfit)
 }
 
 fn begin(text: &mut String, key: &str) {
@@ -72,105 +115,104 @@ fn begin(text: &mut String, key: &str) {
 
 /// In order of keys, which a map does not have: of two that differ in case only the later one counts.
 fn members<'a, V: 'a>(
-    text: &mut String,
+    out: &mut Writer,
     members: impl Iterator<Item = (&'a String, &'a V)>,
-    push: impl Fn(&mut String, &V) -> Result<(), Unfit>,
-) -> Result<(), Unfit> {
+    push: impl Fn(&mut Writer, &V) -> Result<(), Unfit>,
+) {
     let mut sorted: Vec<(&String, &V)> = members.collect();
     sorted.sort_unstable_by_key(|(key, _)| *key);
     for (key, value) in sorted {
-        begin(text, key);
-        push(text, value).map_err(|unfit| unfit.under(|| key.clone()))?;
+        begin(&mut out.text, key);
+        out.part(value, &push, || key.clone());
     }
-    Ok(())
 }
 
 fn object<V>(
-    text: &mut String,
+    out: &mut Writer,
     fields: &HashMap<String, V>,
-    push: impl Fn(&mut String, &V) -> Result<(), Unfit>,
+    push: impl Fn(&mut Writer, &V) -> Result<(), Unfit>,
 ) -> Result<(), Unfit> {
-    text.push('{');
-    members(text, fields.iter(), push)?;
-    text.push('}');
+    out.text.push('{');
+    members(out, fields.iter(), push);
+    out.text.push('}');
     Ok(())
 }
 
 fn array<V>(
-    text: &mut String,
+    out: &mut Writer,
     items: &[V],
-    push: impl Fn(&mut String, &V) -> Result<(), Unfit>,
+    push: impl Fn(&mut Writer, &V) -> Result<(), Unfit>,
 ) -> Result<(), Unfit> {
-    text.push('[');
+    out.text.push('[');
     for (n, item) in items.iter().enumerate() {
         if n > 0 {
-            text.push(',');
+            out.text.push(',');
         }
-        push(text, item).map_err(|unfit| unfit.under(|| format!("[{n}]")))?;
+        out.part(item, &push, || format!("[{n}]"));
     }
-    text.push(']');
+    out.text.push(']');
     Ok(())
 }
 
-fn push_field(text: &mut String, field: &Field, depth: usize) -> Result<(), Unfit> {
+fn push_field(out: &mut Writer, field: &Field, depth: usize) -> Result<(), Unfit> {
     match field {
-        Field::Bool(b) => push_bool(text, *b),
-        Field::Int(i) => push_int(text, *i),
-        Field::Float(f) => push_float(text, *f),
+        Field::Bool(b) => push_bool(out, *b),
+        Field::Int(i) => push_int(out, *i),
+        Field::Float(f) => push_float(out, *f),
         Field::String(s) => {
-            push_json_string(text, s);
+            push_json_string(&mut out.text, s);
             Ok(())
         }
         Field::DateTime(time) => {
             let time =
                 time.format(&Rfc3339).map_err(|e| Unfit::new(format!("no RFC 3339 date-time: {e}")))?;
-            push_json_string(text, &time);
+            push_json_string(&mut out.text, &time);
             Ok(())
         }
-        Field::Struct(any) => push_any(text, any.as_ref(), depth),
+        Field::Struct(any) => push_any(out, any.as_ref(), depth),
     }
 }
 
-fn push_value(text: &mut String, value: &Value, depth: usize) -> Result<(), Unfit> {
+fn push_value(out: &mut Writer, value: &Value, depth: usize) -> Result<(), Unfit> {
     let depth = deeper(depth)?;
     match value {
-        Value::Bool(b) => push_bool(text, *b),
-        Value::Int(i) => push_int(text, *i),
-        Value::Float(f) => push_float(text, *f),
+        Value::Bool(b) => push_bool(out, *b),
+        Value::Int(i) => push_int(out, *i),
+        Value::Float(f) => push_float(out, *f),
         Value::String(s) => {
-            push_json_string(text, s);
+            push_json_string(&mut out.text, s);
             Ok(())
         }
-        Value::Array(items) => array(text, items, |text, item| push_value(text, item, depth)),
-        Value::Struct(fields) => object(text, &fields.fields, |text, value| push_value(text, value, depth)),
+        Value::Array(items) => array(out, items, |out, item| push_value(out, item, depth)),
+        Value::Struct(fields) => object(out, &fields.fields, |out, value| push_value(out, value, depth)),
     }
 }
 
 /// The SDK says nothing about what a struct is: these are the types that make one.
-fn push_any(text: &mut String, any: &(dyn Any + Send + Sync), depth: usize) -> Result<(), Unfit> {
+fn push_any(out: &mut Writer, any: &(dyn Any + Send + Sync), depth: usize) -> Result<(), Unfit> {
     let depth = deeper(depth)?;
-    let push_value = |text: &mut String, value: &Value| push_value(text, value, depth);
-    let push_field = |text: &mut String, field: &Field| push_field(text, field, depth);
+    let push_value = |out: &mut Writer, value: &Value| push_value(out, value, depth);
+    let push_field = |out: &mut Writer, field: &Field| push_field(out, field, depth);
     if let Some(fields) = any.downcast_ref::<StructValue>() {
-        object(text, &fields.fields, push_value)
+        object(out, &fields.fields, push_value)
     } else if let Some(value) = any.downcast_ref::<Value>() {
-        push_value(text, value)
+        push_value(out, value)
     } else if let Some(fields) = any.downcast_ref::<HashMap<String, Value>>() {
-        object(text, fields, push_value)
+        object(out, fields, push_value)
     } else if let Some(items) = any.downcast_ref::<Vec<Value>>() {
-        array(text, items, push_value)
+        array(out, items, push_value)
     } else if let Some(field) = any.downcast_ref::<Field>() {
-        push_field(text, field)
+        push_field(out, field)
     } else if let Some(fields) = any.downcast_ref::<HashMap<String, Field>>() {
-        object(text, fields, push_field)
+        object(out, fields, push_field)
     } else if let Some(items) = any.downcast_ref::<Vec<Field>>() {
-        array(text, items, push_field)
+        array(out, items, push_field)
     } else if let Some(value) = any.downcast_ref::<serde_json::Value>() {
-        push_json(text, value)
+        push_json(out, value)
     } else if let Some(fields) = any.downcast_ref::<serde_json::Map<String, serde_json::Value>>() {
-        push_json(text, fields)
+        push_json(out, fields)
     } else if let Some(json) = any.downcast_ref::<Box<RawValue>>() {
-        text.push_str(json.get());
+        out.text.push_str(json.get());
         Ok(())
     } else {
         Err(Unfit::new("a struct of another type than StructValue, Value, serde_json::Value and their like"))
@@ -181,28 +223,28 @@ fn deeper(depth: usize) -> Result<usize, Unfit> {
     if depth < DEPTH { Ok(depth + 1) } else { Err(Unfit::new("nested too deeply")) }
 }
 
-fn push_bool(text: &mut String, b: bool) -> Result<(), Unfit> {
-    text.push_str(if b { "true" } else { "false" });
+fn push_bool(out: &mut Writer, b: bool) -> Result<(), Unfit> {
+    out.text.push_str(if b { "true" } else { "false" });
     Ok(())
 }
 
-fn push_int(text: &mut String, i: i64) -> Result<(), Unfit> {
+fn push_int(out: &mut Writer, i: i64) -> Result<(), Unfit> {
     // Writing to a String cannot fail.
-    let _ = write!(text, "{i}");
+    let _ = write!(out.text, "{i}");
     Ok(())
 }
 
 /// A whole number is an integer in JSON, as ECMAScript prints it; what that does not print is the sign of zero.
-fn push_float(text: &mut String, f: f64) -> Result<(), Unfit> {
+fn push_float(out: &mut Writer, f: f64) -> Result<(), Unfit> {
     if !f.is_finite() {
         return Err(Unfit::new(format!("{f}, which JSON cannot hold")));
     }
     let printed = number_text(f);
-    text.push_str(if f == 0.0 && f.is_sign_negative() { "-0.0" } else { printed.as_ref() });
+    out.text.push_str(if f == 0.0 && f.is_sign_negative() { "-0.0" } else { printed.as_ref() });
     Ok(())
 }
 
-fn push_json(text: &mut String, value: &impl serde::Serialize) -> Result<(), Unfit> {
-    text.push_str(&serde_json::to_string(value).map_err(|e| Unfit::new(e.to_string()))?);
+fn push_json(out: &mut Writer, value: &impl serde::Serialize) -> Result<(), Unfit> {
+    out.text.push_str(&serde_json::to_string(value).map_err(|e| Unfit::new(e.to_string()))?);
     Ok(())
 }

@@ -9,6 +9,8 @@ use serde_json::Value as Json;
 
 use crate::evaluation::Evaluation;
 use crate::outcome::{ErrorCode, Reason};
+use crate::value::RawPairs;
+use crate::variant::FlagValue;
 
 /// What an evaluation without a value comes to. The SDK hands no default to a provider, and takes the caller's own only
 /// for an error: so there being nothing for this user is one too, which carries the reason as its code.
@@ -93,16 +95,18 @@ fn with<T>(evaluation: &Evaluation, value: T) -> ResolutionDetails<T> {
     }
 }
 
+/// Whatever scalars the core gives.
 fn metadata(evaluation: &Evaluation) -> Option<FlagMetadata> {
+    let RawPairs(pairs) = serde_json::from_str(evaluation.metadata_json()).ok()?;
     let mut metadata = FlagMetadata::default();
-    if let Some(id) = evaluation.experiment_id() {
-        metadata.add_value("experiment_id", id);
-    }
-    if let Some(active) = evaluation.is_experiment_active() {
-        metadata.add_value("is_experiment_active", active);
-    }
-    if evaluation.is_qa_tester() {
-        metadata.add_value("is_qa_tester", true);
+    for (name, json) in &pairs {
+        match FlagValue::parse(json.get()) {
+            Ok(FlagValue::Bool(b)) => metadata.add_value(&**name, b),
+            Ok(FlagValue::String(text)) => metadata.add_value(&**name, &*text),
+            Ok(FlagValue::Integer(i)) => metadata.add_value(&**name, i),
+            Ok(FlagValue::Double { number, .. }) => metadata.add_value(&**name, number),
+            _ => {}
+        }
     }
     (!metadata.values.is_empty()).then_some(metadata)
 }

@@ -1,6 +1,6 @@
 //! The text of an error response, made fit for a message: one line, bounded, without what must not get out.
 
-use serde::Deserialize;
+use crate::value::RawPairs;
 
 /// Bytes of the server's text that a message repeats.
 const QUOTED: usize = 1024;
@@ -12,16 +12,9 @@ const HIDDEN: &str = "…";
 /// What an error response says: Mixpanel's own `error`, any other text, or a page's text without its markup. `private` are
 /// texts that must not be repeated: credentials, and what was sent. Nothing where nothing readable remains.
 pub(super) fn error_text(body: &[u8], private: &[&str]) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Body {
-        error: String,
-    }
-    let text = match serde_json::from_slice::<Body>(body) {
-        Ok(body) => body.error,
-        Err(_) => match serde_json::from_slice::<String>(body) {
-            Ok(text) => text,
-            Err(_) => plain_text(body)?,
-        },
+    let text = match own_text(body) {
+        Some(text) => text,
+        None => plain_text(body)?,
     };
     let text = without_escapes(&text);
     let text = without_queries(&without_private(&text, private));
@@ -33,6 +26,16 @@ pub(super) fn error_text(body: &[u8], private: &[&str]) -> Option<String> {
 fn cut(text: &str, limit: usize) -> &str {
     let end = (0..=limit.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
     text.get(..end).unwrap_or_default()
+}
+
+/// Mixpanel's own `error`, or a body that is a JSON string.
+fn own_text(body: &[u8]) -> Option<String> {
+    let body = str::from_utf8(body).ok()?;
+    let string = |json: &str| serde_json::from_str::<Box<str>>(json).ok().map(String::from);
+    match serde_json::from_str::<RawPairs<'_>>(body) {
+        Ok(RawPairs(fields)) => string(fields.iter().rev().find(|(name, _)| name == "error")?.1.get()),
+        Err(_) => string(body),
+    }
 }
 
 /// A body that is not JSON. One with a NUL is not text.
@@ -139,7 +142,8 @@ fn hide(text: &str, private: &str) -> String {
     while let Some(at) = rest.find(private) {
         let (Some(before), Some(after)) = (rest.get(..at), rest.get(at + private.len()..)) else { break };
         let within = |inner: Option<char>, outer: Option<char>| {
-            inner.is_some_and(char::is_alphanumeric) && outer.is_some_and(char::is_alphanumeric)
+            let word = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+            word(inner) && word(outer)
         };
         let before_it = before.chars().next_back().or(out.chars().next_back());
         let is_part = within(private.chars().next(), before_it)

@@ -87,13 +87,9 @@ impl Rule {
         &self.properties
     }
 
-    /// The names in the place of operators that the engine does not know, in order, each once.
-    pub(crate) fn unknown_operators(&self) -> Vec<&str> {
-        let mut names = Vec::new();
-        reads::unknown(&self.root, &mut names);
-        names.sort_unstable();
-        names.dedup();
-        names
+    /// Hands `note` the names in the place of operators that the engine does not know, as often as they occur.
+    pub(crate) fn unknown_operators(&self, note: &mut dyn FnMut(&str)) {
+        reads::unknown(&self.root, note);
     }
 
     /// Whether it ends in an error for all data, because an unknown operator is reached in any case.

@@ -7,11 +7,11 @@ use super::operators::Operator;
 use super::path::Path;
 
 /// Notes the name of every unknown operator.
-pub(super) fn unknown<'r>(node: &'r Node, names: &mut Vec<&'r str>) {
+pub(super) fn unknown(node: &Node, note: &mut dyn FnMut(&str)) {
     if let Node::Unknown(name) = node {
-        names.push(name);
+        note(name);
     }
-    parts(node).iter().for_each(|part| unknown(part, names));
+    parts(node).iter().for_each(|part| unknown(part, note));
 }
 
 /// Whether an unknown operator is evaluated whatever the data are, which ends the whole rule.

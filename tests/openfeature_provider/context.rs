@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use mpflags::MixpanelProvider;
 use open_feature::provider::FeatureProvider;
 use open_feature::{
     EvaluationContext, EvaluationContextFieldValue as Field, EvaluationErrorCode, StructValue, Value,
@@ -143,4 +144,30 @@ fn what_is_no_json_is_named() {
         assert!(block_on(provider.resolve_bool_value("over", &context)).unwrap().value);
     }
     assert!(server.requests().requests.is_empty(), "nothing is sent");
+}
+
+/// Only what a flag reads can spoil its evaluation.
+#[test]
+fn what_is_no_json_spoils_what_reads_it() {
+    let _beside = beside_others();
+    let options = r#"{"enable_polling": false, "report_exposures": false, "definitions": {"flags": [
+        {"key": "plain", "context": "distinct_id",
+         "ruleset": {"variants": [{"key": "on", "value": true}], "rollout": [{"rollout_percentage": 1}]}},
+        {"key": "ruled", "context": "distinct_id",
+         "ruleset": {"variants": [{"key": "on", "value": true}],
+                     "rollout": [{"rollout_percentage": 1, "runtime_evaluation_rule": {"==": [{"var": "score"}, 1]}}]}}]}}"#;
+    let provider = MixpanelProvider::local("t", options).unwrap();
+    let properties = StructValue::default()
+        .with_field("score", f64::NAN)
+        .with_field("list", vec![Value::from(f64::INFINITY)]);
+    let context = user("u1")
+        .with_custom_field("x", f64::NAN)
+        .with_custom_field("custom_properties", Field::new_struct(properties));
+    assert!(block_on(provider.resolve_bool_value("plain", &context)).unwrap().value);
+    let error = block_on(provider.resolve_bool_value("ruled", &context)).unwrap_err();
+    assert_eq!(error.code, EvaluationErrorCode::InvalidContext);
+    assert_eq!(
+        error.message.as_deref(),
+        Some("context: custom_properties.score: NaN, which JSON cannot hold")
+    );
 }
