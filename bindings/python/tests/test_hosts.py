@@ -201,6 +201,42 @@ def test_a_fork_without_hooks(server: StandIn, folder: pathlib.Path) -> None:
     assert max(told["ends"]) < END
 
 
+@pytest.mark.slow
+def test_celery_with_gevent(server: StandIn, folder: pathlib.Path) -> None:
+    for name in ("in", "control", "results"):
+        (folder / name).mkdir()
+    environment = {**os.environ, **run_program.SOURCES, "MIXPANEL": server.url, "QUEUE": str(folder)}
+    expected = {f"task-{i}" for i in range(40)}
+    call = "import sys, tasks; results = [tasks.evaluate.delay(user) for user in sys.argv[1:]];"
+    call += "assert all([result.get(timeout=60) for result in results])"
+    with (folder / "log").open("w+") as log:
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "celery", "-A", "tasks", "worker", "-P", "gevent", "-c", "8", "-l", "warning"],
+            cwd=run_program.PROGRAMS, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+        )  # fmt: skip
+        try:
+            subprocess.run(
+                [sys.executable, "-c", call, *expected],
+                cwd=run_program.PROGRAMS,
+                env=environment,
+                timeout=120,
+                check=True,
+            )
+            assert worker.poll() is None
+        finally:
+            worker.send_signal(signal.SIGTERM)
+            try:
+                worker.wait(timeout=PATIENCE)
+            finally:
+                worker.kill()
+                worker.wait()
+            log.seek(0)
+            print(log.read())
+    assert worker.returncode == 0
+    once(users(server, len(expected)), expected)
+    table.append(("celery -P gevent", "right", f"{len(expected)} once", ""))
+
+
 def test_uwsgi_is_there_when_the_table_is_made() -> None:
     """`make hosts` promises it: a table that silently leaves it out would say too much."""
     if os.environ.get("MPFLAGS_HOSTS"):
