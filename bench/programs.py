@@ -49,6 +49,7 @@ def program(name):
 
 def server():
     """A copy of mpflags-dev."""
+    (OUT / "bin").mkdir(parents=True, exist_ok=True)
     return shutil.copy(TARGET / "release" / "mpflags-dev", OUT / "bin" / "mpflags-dev")
 
 

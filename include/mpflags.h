@@ -632,6 +632,10 @@ void mpflags_client_free(mpflags_client *client);
  * Makes a context of a JSON object. `distinct_id` names the user, `custom_properties` is what rules see, and a flag may
  * be bucketed by any other top-level key. Integers and doubles stay distinct. The text is not kept.
  *
+ * A number beyond a double (`1e999`), a lone surrogate and nesting beyond 127 levels cannot be used. They spoil the flags that
+ * read them, which give INVALID_CONTEXT and name the attribute; the others are evaluated without. A remote client sends the whole
+ * context, so there they spoil every flag.
+ *
  * The caller frees `*out` with `mpflags_context_free`; it may outlive every client. On failure `*out` is as it was:
  * `MPFLAGS_INVALID_CONTEXT` for anything but a JSON object, with a message that says where. Any thread. Costs the
  * parsing of the whole text: worth it for a context that is used more than once.
@@ -857,7 +861,8 @@ bool mpflags_evaluation_is_qa_tester(const mpflags_evaluation *evaluation);
 
 /**
  * Tells the flag's metadata as a JSON object: `experiment_id` and `is_experiment_active` where the flag has them,
- * `is_qa_tester` where it is true.
+ * `is_qa_tester` where it is true, and `unsupported` where the definition uses what the library does not know or cannot check: the
+ * names of those operators and fields, separated by commas.
  *
  * Nothing to free: the string is the evaluation's. Cannot fail: no string for NULL. Any thread. Costs nothing.
  */
@@ -993,7 +998,9 @@ mpflags_status mpflags_client_flush(const mpflags_client *client,
 /**
  * Tells what became of events, as a JSON object: `enqueued`, `sent`, `deduplicated`, `dropped` (`queue_full`, `rejected`,
  * `shutdown`), `without_distinct_id`, `queue_length`, `remote_in_flight` (remote evaluations under way, whether or not
- * anybody waits for them), and `last_error` with its `message` and `time` (ms since 1970), or null.
+ * anybody waits for them), `last_error` with its `message` and `time` (ms since 1970), or null, `unsupported`: how many flags use
+ * operators or restrictions that the library does not know or cannot check (`count`), and their names by flag (`flags`, the first
+ * 64), and `unusable_attributes`: how many evaluations had a context with an attribute that cannot be used.
  *
  * The caller frees `*out` with `mpflags_text_free`. On failure, which only misuse is, `*out` is as it was. Any thread.
  * Costs one short lock and the making of the text.

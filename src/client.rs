@@ -14,7 +14,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use crate::clock::{Clock, SystemClock, deadline};
 use crate::config::Config;
 use crate::definitions::{FlagSet, Report};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, plain};
 use crate::events::Events;
 use crate::fork;
 use crate::outbox::End;
@@ -244,12 +244,35 @@ impl Client {
 
     /// What became of events, as a JSON object: `enqueued`, `sent`, `deduplicated`, `dropped` by cause (`queue_full`,
     /// `rejected`, `shutdown`), `without_distinct_id`, `queue_length`, `remote_in_flight` (remote evaluations under way,
-    /// whether or not anybody waits for them), and `last_error` with its `message` and `time`
-    /// (ms since 1970), or null.
+    /// whether or not anybody waits for them), `last_error` with its `message` and `time` (ms since 1970), or null, and
+    /// `unsupported`: how many flags use operators or restrictions that this library does not know or cannot check (`count`), and
+    /// their names by flag (`flags`, the first 64 in order of key), and `unusable_attributes`: how many evaluations had a context
+    /// with an attribute that cannot be used.
     pub fn statistics(&self) -> String {
         self.after_fork();
         let runtime = self.runtime.load();
-        runtime.events.outbox.statistics(runtime.asking.load(Ordering::Relaxed))
+        let others = [
+            ("remote_in_flight", runtime.asking.load(Ordering::Relaxed).into()),
+            ("unsupported", self.unsupported()),
+            ("unusable_attributes", runtime.attributes.count().into()),
+        ];
+        runtime
+            .events
+            .outbox
+            .statistics(others.map(|(name, count)| (name.to_owned(), count)).into_iter().collect())
+    }
+
+    fn unsupported(&self) -> serde_json::Value {
+        const LISTED: usize = 64;
+        let flags = self.parts.snapshot.flags();
+        let found = || flags.iter().flat_map(|set| set.unsupported());
+        let listed: serde_json::Map<_, _> = found()
+            .take(LISTED)
+            .map(|(key, unsupported)| {
+                (key.to_owned(), unsupported.names.iter().map(|name| &**name).collect())
+            })
+            .collect();
+        serde_json::json!({"count": found().count(), "flags": listed})
     }
 
     /// Delivers what is enqueued and ends the threads: polling at once, sending when all is delivered or, requests
@@ -282,8 +305,9 @@ impl Client {
     ///
     /// Fails with [`ErrorKind::InvalidArgument`] when `json` is no JSON value.
     pub fn set_override(&self, key: &str, json: &str) -> Result<(), Error> {
-        let value = FlagValue::parse(json)
-            .map_err(|e| Error::new(ErrorKind::InvalidArgument, format!("override of `{key}`: {e}")))?;
+        let value = FlagValue::parse(json).map_err(|e| {
+            Error::new(ErrorKind::InvalidArgument, format!("override of `{key}`: {}", plain(&e)))
+        })?;
         self.change_overrides(|overrides| _ = overrides.insert(key.into(), value.clone()));
         Ok(())
     }

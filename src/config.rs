@@ -67,6 +67,14 @@ pub(crate) struct ServiceAccount {
     pub(crate) project_id: Box<str>,
 }
 
+impl Credentials {
+    /// What no message may hold, whatever a server repeats.
+    pub(crate) fn secrets(&self) -> Vec<&str> {
+        let secret = self.service_account.as_ref().map(|account| &*account.secret);
+        std::iter::once(&*self.token).chain(secret).collect()
+    }
+}
+
 impl Config {
     /// Reads a configuration from a JSON object. Opens no file: [`Client::new`](crate::Client::new) does. null counts as
     /// absent.

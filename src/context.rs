@@ -1,6 +1,7 @@
 //! The evaluation context: a JSON object, parsed once, folded once, read by any number of evaluations.
 
 mod scalar;
+mod unusable;
 mod view;
 
 use std::borrow::Cow;
@@ -11,13 +12,14 @@ use once_cell::race::OnceBox;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use crate::bucket::{Hash, Subject};
-use crate::error::{Error, ErrorKind, json_kind, place};
+use crate::error::{Error, ErrorKind, json_kind, place, plain};
 use crate::identity::Identity;
 use crate::rules::Properties;
 use crate::value::{Folded, Object, Text, fold};
 use crate::variant::{Checked, compact};
 
 use scalar::{Scalar, ScalarVisitor};
+pub(crate) use unusable::Unusable;
 pub(crate) use view::View;
 
 /// What an evaluation asks of a context.
@@ -28,10 +30,12 @@ pub(crate) trait Facts {
     fn user(&self) -> Option<&Identity<'_>>;
     /// `context["custom_properties"]`, folded, if it is an object.
     fn properties(&self) -> Option<&Object<'_>>;
+    /// What the context holds and cannot be used, in its order; nearly always nothing.
+    fn unusable(&self) -> &[Unusable];
 }
 
-const DISTINCT_ID: &str = "distinct_id";
-const CUSTOM_PROPERTIES: &str = "custom_properties";
+pub(crate) const DISTINCT_ID: &str = "distinct_id";
+pub(crate) const CUSTOM_PROPERTIES: &str = "custom_properties";
 
 /// An evaluation context. Immutable; share it between threads freely.
 ///
@@ -49,6 +53,7 @@ pub struct Context {
     subjects: Box<[Named]>,
     user: Option<Identity<'static>>,
     properties: Option<Object<'static>>,
+    unusable: Box<[Unusable]>,
     /// As it came, for Mixpanel to evaluate.
     json: Box<str>,
     /// As the first client with a view sees it.
@@ -67,11 +72,15 @@ struct Named {
 impl Context {
     /// Parses a context.
     ///
-    /// Fails with [`ErrorKind::InvalidContext`] when `json` is not a JSON object: broken syntax, a lone surrogate, a
-    /// number beyond a double, nesting beyond 127 levels. The error says where. Of two equal keys the later one counts.
-    /// Copies the whole text: make it once per user or request, not per evaluation.
+    /// Fails with [`ErrorKind::InvalidContext`] when `json` is not a JSON object; the error says where. Of two equal keys the
+    /// later one counts. Copies the whole text: make it once per user or request, not per evaluation.
+    ///
+    /// JSON can hold what cannot be used: a number beyond a double (`1e999`), a lone surrogate, nesting beyond 127 levels. It
+    /// spoils what reads it: a flag that is bucketed by it, a flag with testers if it is the `distinct_id`, a flag with a rule
+    /// about it. Those give INVALID_CONTEXT, which names the attribute; the other flags are evaluated as if it were not there.
+    /// A remote evaluation sends the whole context, so there every flag gives INVALID_CONTEXT.
     pub fn from_json(json: &str) -> Result<Self, Error> {
-        let parsed: Parsed<'_> = serde_json::from_str(json).map_err(|e| invalid(json, &e))?;
+        let parsed = Parsed::read(json)?;
         let user =
             parsed.subjects.iter().rev().find(|(key, _)| key == DISTINCT_ID).and_then(|(_, s)| s.identity());
         let mut subjects = parsed.subjects;
@@ -92,6 +101,7 @@ impl Context {
             user: user.map(Identity::into_owned),
             subjects: named.collect(),
             properties: parsed.properties.map(Object::into_owned),
+            unusable: parsed.unusable.into(),
             json: json.into(),
             seen: OnceBox::new(),
         })
@@ -151,6 +161,10 @@ impl Facts for Context {
     fn properties(&self) -> Option<&Object<'_>> {
         self.properties.as_ref()
     }
+
+    fn unusable(&self) -> &[Unusable] {
+        &self.unusable
+    }
 }
 
 /// A context read for one flag: the whole text is checked, and only what this flag reads is kept.
@@ -160,6 +174,7 @@ pub(crate) struct Glance<'a> {
     targeting_key: Option<Cow<'a, str>>,
     user: Option<Identity<'a>>,
     properties: Option<Object<'a>>,
+    unusable: Vec<Unusable>,
 }
 
 /// What a flag reads.
@@ -175,7 +190,22 @@ impl<'a> Glance<'a> {
         GlanceSeed(wanted)
             .deserialize(&mut deserializer)
             .and_then(|glance| deserializer.end().map(|()| glance))
-            .map_err(|e| invalid(json, &e))
+            .or_else(|error| Glance::read_again(json, wanted).ok_or_else(|| invalid(json, &error)))
+    }
+
+    /// The same for a context that holds what cannot be used.
+    #[cold]
+    fn read_again(json: &'a str, wanted: Option<Wanted<'_>>) -> Option<Self> {
+        let parsed = unusable::parse(json)?;
+        let scalar =
+            |name: &str| parsed.subjects.iter().find(|(key, _)| key == name).map(|(_, scalar)| scalar);
+        Some(Glance {
+            subject: wanted.and_then(|wanted| scalar(wanted.subject)?.text()),
+            targeting_key: scalar("targetingKey").and_then(Scalar::text),
+            user: scalar(DISTINCT_ID).and_then(Scalar::identity),
+            properties: parsed.properties,
+            unusable: parsed.unusable,
+        })
     }
 }
 
@@ -193,6 +223,10 @@ impl Facts for Glance<'_> {
     fn properties(&self) -> Option<&Object<'_>> {
         self.properties.as_ref()
     }
+
+    fn unusable(&self) -> &[Unusable] {
+        &self.unusable
+    }
 }
 
 /// Says where the context is broken, by the path of its keys. Reads it once more, which a good context never costs.
@@ -205,8 +239,8 @@ fn invalid(json: &str, first: &serde_json::Error) -> Error {
     let mut deserializer = serde_json::Deserializer::from_str(json);
     let broken = serde_path_to_error::deserialize::<_, Parsed<'_>>(&mut deserializer).err();
     let message = match broken.and_then(|error| place(error.path())) {
-        Some(place) => format!("context: {place}: {first}"),
-        None => format!("context: {first}"),
+        Some(place) => format!("context: {place}: {}", plain(first)),
+        None => format!("context: {}", plain(first)),
     };
     Error::new(ErrorKind::InvalidContext, message)
 }
@@ -216,6 +250,13 @@ struct Parsed<'a> {
     /// In document order.
     subjects: Vec<(Cow<'a, str>, Scalar<'a>)>,
     properties: Option<Object<'a>>,
+    unusable: Vec<Unusable>,
+}
+
+impl<'a> Parsed<'a> {
+    fn read(json: &'a str) -> Result<Self, Error> {
+        serde_json::from_str(json).or_else(|error| unusable::parse(json).ok_or_else(|| invalid(json, &error)))
+    }
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Parsed<'a> {
@@ -227,7 +268,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Parsed<'a> {
                 f.write_str("an object")
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut parsed = Parsed { subjects: Vec::new(), properties: None };
+                let mut parsed = Parsed { subjects: Vec::new(), properties: None, unusable: Vec::new() };
                 while let Some(Text(key)) = map.next_key()? {
                     if key != CUSTOM_PROPERTIES {
                         parsed.subjects.push((key, map.next_value()?));

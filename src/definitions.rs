@@ -1,6 +1,7 @@
 //! Definitions: a document becomes a checked, sorted, compiled [`FlagSet`]. One bad flag is one bad flag.
 
 mod compile;
+mod unsupported;
 mod wire;
 
 use std::collections::HashMap;
@@ -11,13 +12,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::error::{Error, ErrorKind, without_position};
+use crate::error::{Error, ErrorKind, plain, without_position};
 use crate::outcome::Reason;
 use crate::rules::{Legacy, Properties, Rule};
 use crate::value::Text;
 use crate::variant::Variant;
 
 pub(crate) use compile::chosen;
+pub(crate) use unsupported::Unsupported;
 
 /// Everything that one definitions document says. Immutable; replaced whole.
 #[derive(Debug)]
@@ -53,6 +55,8 @@ pub(crate) struct Flag {
     pub(crate) is_experiment_active: Option<bool>,
     /// The top-level properties that the rules of all groups read.
     pub(crate) properties: Properties,
+    /// What cannot be checked here.
+    pub(crate) unsupported: Option<Box<Unsupported>>,
     pub(crate) serial: Serial,
 }
 
@@ -109,6 +113,14 @@ impl Condition {
             Condition::Legacy(legacy) => legacy.properties(),
         }
     }
+
+    /// Whether it may read what lies at `path` of the properties.
+    pub(crate) fn reads(&self, path: &[Box<str>]) -> bool {
+        match self {
+            Condition::Rule(rule) => rule.reads(path),
+            Condition::Legacy(legacy) => legacy.reads(path),
+        }
+    }
 }
 
 /// Which variant a group gives.
@@ -125,10 +137,18 @@ pub(crate) enum Choice {
 pub(crate) struct Report {
     /// One line per flag that was kept out, and whether an earlier version stays in service.
     pub(crate) rejected: Vec<String>,
-    /// (flag, line): parts of a definition that cannot be checked locally.
-    pub(crate) unchecked: Vec<(Arc<str>, String)>,
+    /// (flag, warning): parts of a definition that cannot be checked locally.
+    pub(crate) unchecked: Vec<(Arc<str>, Warning)>,
     /// Keys whose answers may differ from the previous set's, in order.
     pub(crate) changed: Vec<String>,
+}
+
+/// Something that is logged once per flag.
+#[derive(Debug)]
+pub(crate) struct Warning {
+    /// What tells it apart from the flag's other warnings.
+    pub(crate) about: Box<str>,
+    pub(crate) line: String,
 }
 
 impl FlagSet {
@@ -142,7 +162,10 @@ impl FlagSet {
             .deserialize_map(DocumentVisitor(&mut collected))
             .and_then(|()| deserializer.end())
             .map_err(|e| {
-                Error::new(ErrorKind::InvalidDefinitions, format!("not a definitions document: {e}"))
+                Error::new(
+                    ErrorKind::InvalidDefinitions,
+                    format!("not a definitions document: {}", document_fault(&e)),
+                )
             })?;
         Ok(collected.finish())
     }
@@ -150,6 +173,14 @@ impl FlagSet {
     pub(crate) fn get(&self, key: &str) -> Option<&Entry> {
         let at = *self.index.get(key)?;
         self.entries.get(at).map(|(_, entry)| entry)
+    }
+
+    /// The flags that use what cannot be checked here, in order of key.
+    pub(crate) fn unsupported(&self) -> impl Iterator<Item = (&str, &Unsupported)> {
+        self.entries.iter().filter_map(|(key, entry)| match entry {
+            Entry::Flag(flag) => Some((key.as_ref(), flag.unsupported.as_deref()?)),
+            Entry::Malformed(_) => None,
+        })
     }
 
     /// Every flag, the malformed ones included, in order of key.
@@ -187,7 +218,9 @@ impl Collected<'_> {
         match compile::flag(json) {
             Ok((flag, unchecked)) => {
                 let flag = self.known(flag);
-                self.report.unchecked.extend(unchecked.into_iter().map(|line| (flag.key.clone(), line)));
+                self.report
+                    .unchecked
+                    .extend(unchecked.into_iter().map(|warning| (flag.key.clone(), warning)));
                 // Of two flags with one key the later settles it.
                 self.found.insert(flag.key.clone(), Entry::Flag(flag));
             }
@@ -309,14 +342,20 @@ impl<'de> Visitor<'de> for FlagsSeed<'_, '_> {
     }
 }
 
+/// Why a document is none. What is missing is missing everywhere, so no position says where.
+fn document_fault(error: &serde_json::Error) -> String {
+    let text = without_position(error);
+    if text.ends_with(": required") { text } else { plain(error) }
+}
+
 /// Why a flag does not fit the model: the field's path, and what is wrong with it.
 fn fault(path: impl fmt::Display, problem: &impl fmt::Display) -> String {
     let (path, problem) = (path.to_string(), without_position(problem));
     let within = if path == "." { String::new() } else { path };
-    // serde tells a missing field as a fault of the object around it.
-    if let Some(field) = problem.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
-        let dot = if within.is_empty() { "" } else { "." };
-        return format!("{within}{dot}{field}: required");
+    if within.is_empty() {
+        return problem;
     }
-    if within.is_empty() { problem } else { format!("{within}: {problem}") }
+    // serde reports a missing field, and one that is given twice, as a fault of the object around it.
+    let of_object = problem.ends_with(": required") || problem.ends_with(": given twice");
+    format!("{within}{}{problem}", if of_object { "." } else { ": " })
 }

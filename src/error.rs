@@ -1,5 +1,6 @@
 //! What went wrong, in words a log can carry: no token, no secret, no URL query.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// Why a call failed. Opaque: match on [`kind`](Error::kind), print the rest. Messages are for people and may change.
@@ -58,13 +59,67 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// A serde_json message without its position in a text that the reader does not have at hand.
+/// A serde_json message in plain words: no name of a Rust type, and no value, which may be somebody's name.
+pub(crate) fn plain(error: &impl fmt::Display) -> String {
+    let text = error.to_string();
+    let (problem, position) = match text.rfind(" at line ").and_then(|at| text.split_at_checked(at)) {
+        Some((problem, position)) => (problem, position),
+        None => (text.as_str(), ""),
+    };
+    format!("{}{position}", in_plain_words(problem))
+}
+
+/// The same without its position in a text that the reader does not have at hand.
 pub(crate) fn without_position(error: &impl fmt::Display) -> String {
-    let mut text = error.to_string();
+    let mut text = plain(error);
     if let Some(at) = text.rfind(" at line ") {
         text.truncate(at);
     }
     text
+}
+
+fn in_plain_words(problem: &str) -> Cow<'_, str> {
+    let field = |start: &str| problem.strip_prefix(start)?.strip_suffix('`');
+    if let Some(name) = field("missing field `") {
+        return format!("{name}: required").into();
+    }
+    if let Some(name) = field("duplicate field `") {
+        return format!("{name}: given twice").into();
+    }
+    let wrong = problem.strip_prefix("invalid type: ").or_else(|| problem.strip_prefix("invalid value: "));
+    if let Some((found, expected)) = wrong.and_then(|wrong| wrong.rsplit_once(", expected ")) {
+        return format!("expected {}, found {}", kind_expected(expected), kind_found(found)).into();
+    }
+    match problem {
+        "recursion limit exceeded" => "nested more than 127 levels deep".into(),
+        other => other.into(),
+    }
+}
+
+fn kind_expected(expected: &str) -> &str {
+    match expected {
+        "a map" => "an object",
+        "a sequence" => "an array",
+        "a borrowed string" => "a string",
+        name if name.starts_with("struct ") => "an object",
+        name if name.starts_with("tuple ") => "an array",
+        "f32" | "f64" => "a number",
+        "u8" | "u16" | "u32" | "u64" | "usize" | "i8" | "i16" | "i32" | "i64" | "isize" => "an integer",
+        other => other,
+    }
+}
+
+/// What serde calls a value of the wrong type, which it quotes.
+fn kind_found(found: &str) -> &'static str {
+    match found.split([' ', '`']).next() {
+        Some("boolean") => "a boolean",
+        Some("integer" | "floating" | "number") => "a number",
+        Some("string" | "character") => "a string",
+        Some("map" | "struct") => "an object",
+        Some("sequence" | "tuple") => "an array",
+        Some("null" | "unit" | "Option") => "null",
+        _ => "another type",
+    }
 }
 
 /// Where in a document something is wrong, if that is known. A place nested a hundred levels deep is cut short.

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use crate::bucket::{Hash, Subject};
-use crate::context::Facts;
+use crate::context::{CUSTOM_PROPERTIES, DISTINCT_ID, Facts, Unusable};
 use crate::definitions::{Choice, Condition, Entry, Flag, FlagSet, Group, Rollout, chosen};
 use crate::outcome::{Assignment, Outcome, Reason};
 
 /// What is told of each step on the way to an outcome. `()` hears nothing, and costs nothing.
 pub(crate) trait Trace {
+    fn flag(&mut self, flag: &Flag);
     fn subject(&mut self, key: &str, text: &str);
     fn tester(&mut self);
     /// A group was asked: whether its percentage admits the subject, and then whether it is taken.
@@ -17,6 +18,7 @@ pub(crate) trait Trace {
 }
 
 impl Trace for () {
+    fn flag(&mut self, _: &Flag) {}
     fn subject(&mut self, _: &str, _: &str) {}
     fn tester(&mut self) {}
     fn group(&mut self, _: usize, _: &Group, _: &mut Keyed<'_>, _: bool, _: bool) {}
@@ -46,8 +48,12 @@ pub(crate) fn evaluate_entry<'a>(
         Entry::Malformed(why) => return Outcome::Malformed(why),
         Entry::Flag(flag) => flag,
     };
+    trace.flag(flag);
     if !flag.enabled {
         return Outcome::Disabled;
+    }
+    if let Some(unusable) = facts.unusable().iter().find(|unusable| reads(flag, unusable)) {
+        return Outcome::InvalidContext(unusable.message());
     }
     let Some(subject) = facts.subject(&flag.context) else {
         return Outcome::MissingContextKey {
@@ -88,6 +94,19 @@ fn assign<'a>(
     };
     let variant = flag.variants.get(index)?;
     Some(Assignment { flag, variant, index, reason: group.reason, is_qa_tester: false })
+}
+
+/// Whether what cannot be used is something that `flag` looks at for any user.
+#[cold]
+fn reads(flag: &Flag, unusable: &Unusable) -> bool {
+    let key = unusable.key();
+    let by_rule = || {
+        let mut conditions = flag.groups.iter().filter_map(|group| group.condition.as_ref());
+        conditions.any(|condition| condition.reads(unusable.within()))
+    };
+    key == &*flag.context
+        || (key == DISTINCT_ID && !flag.testers.is_empty())
+        || (key == CUSTOM_PROPERTIES && by_rule())
 }
 
 fn tester(flag: &Flag, facts: &impl Facts) -> Option<usize> {

@@ -36,7 +36,7 @@ type Span = Range<usize>;
 /// What an exposure tells, apart from what the evaluation tells: a type mismatch exposes a variant too.
 #[derive(Clone, Debug, PartialEq)]
 struct Exposure {
-    variant: Span,
+    variant: Option<Span>,
     user: Option<(Span, bool)>,
     experiment_id: Option<Span>,
     is_experiment_active: Option<bool>,
@@ -47,29 +47,33 @@ struct Exposure {
 /// What was assigned, locally or by Mixpanel.
 #[derive(Clone, Copy)]
 struct Assigned<'a> {
-    variant: &'a str,
+    variant: Option<&'a str>,
     experiment_id: Option<&'a str>,
     is_experiment_active: Option<bool>,
     is_qa_tester: Option<bool>,
     fetch: Option<&'a Fetch>,
+    /// What of the flag cannot be checked here.
+    unsupported: Option<&'a str>,
 }
 
 impl<'a> Assigned<'a> {
     fn of(outcome: &Outcome<'a>) -> Option<Self> {
         match outcome {
             Outcome::Variant(Assignment { flag, variant, is_qa_tester, .. }) => Some(Assigned {
-                variant: &variant.key,
+                variant: Some(&variant.key),
                 experiment_id: flag.experiment_id.as_deref(),
                 is_experiment_active: flag.is_experiment_active,
                 is_qa_tester: Some(*is_qa_tester),
                 fetch: None,
+                unsupported: flag.unsupported.as_deref().map(|unsupported| &*unsupported.text),
             }),
             Outcome::Remote(remote) => Some(Assigned {
-                variant: &remote.key,
+                variant: remote.key.as_deref(),
                 experiment_id: remote.experiment_id.as_deref(),
                 is_experiment_active: remote.is_experiment_active,
                 is_qa_tester: remote.is_qa_tester,
                 fetch: Some(&remote.fetch),
+                unsupported: None,
             }),
             _ => None,
         }
@@ -125,7 +129,7 @@ impl Evaluation {
         let message = outcome.message(key, wanted);
         let mut text = Text::with_room_for(key, value, message.as_deref(), assigned, user);
         let exposure = assigned.map(|assigned| Exposure {
-            variant: text.push(assigned.variant),
+            variant: assigned.variant.map(|key| text.push(key)),
             user: user.map(|user| (text.push(&user.text), user.quoted)),
             experiment_id: assigned.experiment_id.map(|id| text.push(id)),
             is_experiment_active: assigned.is_experiment_active,
@@ -134,7 +138,7 @@ impl Evaluation {
         });
         let shown = exposure.as_ref().filter(|_| error.is_none());
         let variant = match (shown, outcome) {
-            (Some(shown), _) => Some(shown.variant.clone()),
+            (Some(shown), _) => shown.variant.clone(),
             (None, Outcome::Override(_)) if error.is_none() => Some(text.push("override")),
             _ => None,
         };
@@ -150,6 +154,7 @@ impl Evaluation {
                 told.and_then(|told| told.experiment_id),
                 is_experiment_active,
                 is_qa_tester,
+                told.and_then(|told| told.unsupported),
             ),
             is_experiment_active,
             is_qa_tester,
@@ -271,7 +276,8 @@ impl Evaluation {
     }
 
     /// The flag's metadata as a JSON object: `experiment_id` and `is_experiment_active` where the flag has them,
-    /// `is_qa_tester` where it is true.
+    /// `is_qa_tester` where it is true, and `unsupported` where the definition uses what this library does not know or cannot
+    /// check: the names of those operators and fields, separated by commas.
     pub fn metadata_json(&self) -> &str {
         self.at(&self.metadata)
     }
@@ -288,7 +294,7 @@ impl Evaluation {
         let exposure = self.exposure.as_ref()?;
         let kept = Kept {
             flag: self.key().into(),
-            variant: self.at(&exposure.variant).into(),
+            variant: exposure.variant.as_ref().map(|span| self.at(span).into()),
             experiment_id: exposure.experiment_id.as_ref().map(|span| self.at(span).into()),
             is_experiment_active: exposure.is_experiment_active,
             is_qa_tester: exposure.is_qa_tester,
@@ -328,11 +334,14 @@ impl Text {
             }
             _ => 0,
         };
-        let variant = assigned.map_or(0, |a| a.variant.len());
+        let variant = assigned.and_then(|a| a.variant).map_or(0, str::len);
         // Once as it is, once in the metadata.
         let experiment = assigned.and_then(|a| a.experiment_id).map_or(0, |id| 2 * id.len());
+        let unsupported = assigned.and_then(|a| a.unsupported).map_or(0, str::len);
         let (message, user) = (message.map_or(0, str::len), user.map_or(0, |user| user.text.len()));
-        Text(String::with_capacity(key.len() + value + message + variant + experiment + user + REST))
+        Text(String::with_capacity(
+            key.len() + value + message + variant + experiment + unsupported + user + REST,
+        ))
     }
 
     fn push(&mut self, part: &str) -> Span {
@@ -347,7 +356,13 @@ impl Text {
         span
     }
 
-    fn metadata(&mut self, experiment_id: Option<&str>, is_active: Option<bool>, is_qa_tester: bool) -> Span {
+    fn metadata(
+        &mut self,
+        experiment_id: Option<&str>,
+        is_active: Option<bool>,
+        is_qa_tester: bool,
+        unsupported: Option<&str>,
+    ) -> Span {
         self.write(|text| {
             let start = text.len();
             if let Some(id) = experiment_id {
@@ -363,6 +378,10 @@ impl Text {
             }
             if is_qa_tester {
                 text.push_str(",\"is_qa_tester\":true");
+            }
+            if let Some(names) = unsupported {
+                text.push_str(",\"unsupported\":");
+                push_json_string(text, names);
             }
             // The first comma, where there is one, becomes the brace.
             if text.len() > start {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::de::IgnoredAny;
 
 use crate::definitions::Flag;
-use crate::error::{Error, ErrorKind, json_kind};
+use crate::error::{Error, ErrorKind, json_kind, plain};
 use crate::identity::{Identity, push_json_string};
 use crate::value::RawPairs;
 use crate::variant::FlagValue;
@@ -33,7 +33,8 @@ pub(crate) enum Exposed {
 #[derive(Debug)]
 pub(crate) struct Kept {
     pub(crate) flag: Box<str>,
-    pub(crate) variant: Box<str>,
+    /// Absent where Mixpanel named none.
+    pub(crate) variant: Option<Box<str>>,
     pub(crate) experiment_id: Option<Box<str>>,
     pub(crate) is_experiment_active: Option<bool>,
     pub(crate) is_qa_tester: Option<bool>,
@@ -93,7 +94,12 @@ const OPERATIONS: [(&str, &str); 8] = [
 pub(crate) const EVENT_LIMIT: usize = 1024 * 1024;
 
 /// What makes two exposures the same: flag, variant and user.
-pub(crate) fn exposure_tag(hasher: &impl BuildHasher, flag: &str, variant: &str, user: &Identity<'_>) -> u64 {
+pub(crate) fn exposure_tag(
+    hasher: &impl BuildHasher,
+    flag: &str,
+    variant: Option<&str>,
+    user: &Identity<'_>,
+) -> u64 {
     let mut state = hasher.build_hasher();
     (flag, variant, &*user.text, user.quoted).hash(&mut state);
     std::hash::Hasher::finish(&state)
@@ -177,7 +183,7 @@ impl Exposed {
     fn push_json(&self, out: &mut String) {
         let (flag, variant, experiment_id, is_active, is_qa_tester, fetch) = match self {
             Exposed::Local { flag, variant, is_qa_tester } => {
-                let variant = flag.variants.get(*variant).map_or("", |v| &v.key);
+                let variant = flag.variants.get(*variant).map(|v| &*v.key);
                 let experiment_id = flag.experiment_id.as_deref();
                 (&*flag.key, variant, experiment_id, flag.is_experiment_active, Some(*is_qa_tester), None)
             }
@@ -185,7 +191,7 @@ impl Exposed {
                 let experiment_id = kept.experiment_id.as_deref();
                 (
                     &*kept.flag,
-                    &*kept.variant,
+                    kept.variant.as_deref(),
                     experiment_id,
                     kept.is_experiment_active,
                     kept.is_qa_tester,
@@ -196,7 +202,10 @@ impl Exposed {
         out.push_str(",\"Experiment name\":");
         push_json_string(out, flag);
         out.push_str(",\"Variant name\":");
-        push_json_string(out, variant);
+        match variant {
+            Some(variant) => push_json_string(out, variant),
+            None => out.push_str("null"),
+        }
         out.push_str(",\"$experiment_type\":\"feature_flag\",\"Flag evaluation mode\":");
         out.push_str(if fetch.is_some() { "\"remote\"" } else { "\"local\"" });
         if let Some(id) = experiment_id {
@@ -247,7 +256,7 @@ impl Track {
             // Not left to serde_json, which would quote what may be a user's name.
             return Err(wrong(&format_args!("expected a JSON object, found {}", json_kind(properties))));
         }
-        let RawPairs(pairs) = serde_json::from_str(properties).map_err(|e| wrong(&e))?;
+        let RawPairs(pairs) = serde_json::from_str(properties).map_err(|e| wrong(&plain(&e)))?;
         let mut track = Track {
             name: name.into(),
             members: String::with_capacity(properties.len()),
@@ -258,7 +267,7 @@ impl Track {
         };
         for (key, value) in &pairs {
             // Decodes it: a lone surrogate or 1e400 would spoil the whole request.
-            FlagValue::parse(value.get()).map_err(|e| wrong(&format_args!("{key}: {e}")))?;
+            FlagValue::parse(value.get()).map_err(|e| wrong(&format_args!("{key}: {}", plain(&e))))?;
             match key.as_ref() {
                 "token" | "distinct_id" | "mp_lib" | "$lib_version" => continue,
                 "time" => track.has_time = true,
@@ -294,7 +303,7 @@ impl Profile {
             }
             return Ok(Profile { operation, value: "\"\"".into(), user: user(distinct_id)? });
         }
-        let read = FlagValue::parse(value).map_err(|e| wrong(&e))?;
+        let read = FlagValue::parse(value).map_err(|e| wrong(&plain(&e)))?;
         // serde_json's own words would quote the values.
         let fits = match (operation, &read) {
             ("$unset", FlagValue::Array(json)) => serde_json::from_str::<Vec<String>>(json).is_ok(),

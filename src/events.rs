@@ -46,7 +46,7 @@ impl Events {
         if self.closed.load(Ordering::Relaxed) {
             return self.outbox.came_too_late();
         }
-        let tag = exposure_tag(&self.hasher, &flag.key, &variant.key, user);
+        let tag = exposure_tag(&self.hasher, &flag.key, Some(&variant.key), user);
         self.outbox.offer(tag, self.now_ms(), || {
             Event::local(flag, *index, *is_qa_tester, user, unix_ms(&*self.clock))
         });
@@ -72,7 +72,7 @@ impl Events {
 
     /// Reports what an evaluation that was kept told.
     pub(crate) fn expose_kept(&self, kept: Kept, user: Identity<'static>) -> Result<(), Error> {
-        let tag = exposure_tag(&self.hasher, &kept.flag, &kept.variant, &user);
+        let tag = exposure_tag(&self.hasher, &kept.flag, kept.variant.as_deref(), &user);
         match self.outbox.offer(tag, self.now_ms(), || Event::kept(kept, user, unix_ms(&*self.clock))) {
             Offered::Taken | Offered::Repeat => Ok(()),
             Offered::Full => Err(queue_full()),
@@ -103,7 +103,7 @@ impl Events {
 
     #[cold]
     fn lacks_distinct_id(&self, flag: &str) {
-        let tag = exposure_tag(&self.hasher, flag, "", &Identity::named(""));
+        let tag = exposure_tag(&self.hasher, flag, None, &Identity::named(""));
         if self.outbox.lacks_distinct_id(tag) {
             self.stream.log(
                 Level::Warning,

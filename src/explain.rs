@@ -12,6 +12,8 @@ use crate::outcome::Outcome;
 /// Listens to one evaluation.
 pub(crate) struct Steps<'c> {
     facts: &'c dyn Facts,
+    /// A JSON array, where there is something in it.
+    unsupported: Option<String>,
     /// `{"key": …, "text": …}`
     subject: Option<String>,
     tester: bool,
@@ -22,7 +24,7 @@ pub(crate) struct Steps<'c> {
 
 impl<'c> Steps<'c> {
     pub(crate) fn new(facts: &'c dyn Facts) -> Self {
-        Steps { facts, subject: None, tester: false, rollouts: Vec::new(), choice: None }
+        Steps { facts, unsupported: None, subject: None, tester: false, rollouts: Vec::new(), choice: None }
     }
 
     /// Everything that was heard, and what it led to.
@@ -52,6 +54,10 @@ impl<'c> Steps<'c> {
         out.push_str(evaluation.json().unwrap_or("null"));
         out.push_str(",\"metadata\":");
         out.push_str(evaluation.metadata_json());
+        if let Some(unsupported) = self.unsupported {
+            out.push_str(",\"unsupported\":");
+            out.push_str(&unsupported);
+        }
         out.push('}');
         out
     }
@@ -76,6 +82,19 @@ fn step(outcome: &Outcome<'_>, tester: bool) -> &'static str {
 }
 
 impl Trace for Steps<'_> {
+    fn flag(&mut self, flag: &Flag) {
+        let Some(unsupported) = &flag.unsupported else { return };
+        let mut out = String::from("[");
+        for (index, name) in unsupported.names.iter().enumerate() {
+            if index > 0 {
+                out.push(',');
+            }
+            push_json_string(&mut out, name);
+        }
+        out.push(']');
+        self.unsupported = Some(out);
+    }
+
     fn subject(&mut self, key: &str, text: &str) {
         let mut subject = String::from("{\"key\":");
         push_json_string(&mut subject, key);

@@ -286,14 +286,14 @@ impl Outbox {
         self.counts.shutdown.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The counts as JSON, with one that is not the outbox's.
-    pub(crate) fn statistics(&self, remote_in_flight: usize) -> String {
+    /// The counts as JSON, with those of others.
+    pub(crate) fn statistics(&self, others: serde_json::Map<String, serde_json::Value>) -> String {
         let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let deduplicated: u64 = self.shards.iter().map(|shard| of(&shard.deduplicated)).sum();
         let last_error = self.lock_settled().last_error.clone();
         let last_error =
             last_error.map(|(message, time)| serde_json::json!({"message": message, "time": time}));
-        serde_json::json!({
+        let mut counts = serde_json::json!({
             "enqueued": of(&self.counts.enqueued),
             "sent": of(&self.counts.sent),
             "deduplicated": deduplicated,
@@ -304,10 +304,12 @@ impl Outbox {
             },
             "without_distinct_id": of(&self.counts.without_distinct_id),
             "queue_length": self.waiting(),
-            "remote_in_flight": remote_in_flight,
             "last_error": last_error,
-        })
-        .to_string()
+        });
+        if let Some(counts) = counts.as_object_mut() {
+            counts.extend(others);
+        }
+        counts.to_string()
     }
 
     fn lock_settled(&self) -> MutexGuard<'_, Settled> {

@@ -113,7 +113,8 @@ pub(crate) struct Assignment<'a> {
 /// A variant that Mixpanel assigned.
 #[derive(Debug)]
 pub(crate) struct RemoteVariant {
-    pub(crate) key: Box<str>,
+    /// Absent where Mixpanel names none.
+    pub(crate) key: Option<Box<str>>,
     pub(crate) value: FlagValue,
     pub(crate) experiment_id: Option<Box<str>>,
     pub(crate) is_experiment_active: Option<bool>,

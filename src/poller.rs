@@ -39,8 +39,8 @@ pub(crate) struct Poller {
 struct Memory {
     etag: Option<String>,
     retired: Retired,
-    /// Flags whose unchecked parts were told.
-    told: HashSet<Arc<str>>,
+    /// What was said of flags' unchecked parts.
+    told: HashSet<(Arc<str>, Box<str>)>,
     /// Faults told last time: one line per problem, not per poll.
     rejected: HashSet<String>,
 }
@@ -63,6 +63,15 @@ enum Fetched {
     Failed(Failed),
 }
 
+impl Fetched {
+    fn failure(&self) -> Option<&Failed> {
+        match self {
+            Fetched::Done => None,
+            Fetched::Retry(failed, _) | Fetched::Failed(failed) => Some(failed),
+        }
+    }
+}
+
 impl Poller {
     /// Fetches until stopped: without polling, until definitions are held that a fetch brought or the configuration did,
     /// and then when a refresh asks for it. Hands items to the callback, if there is one, as they come.
@@ -81,30 +90,31 @@ impl Poller {
             if signal.stopped() {
                 break;
             }
-            pause = match fetched {
+            pause = match &fetched {
                 Fetched::Done => {
                     retries = 0;
                     polls = self.config.enable_polling;
-                    self.refreshes.end(None);
                     self.interval()
                 }
-                Fetched::Retry(failed, _) | Fetched::Failed(failed) if !self.refreshes.end(Some(&failed)) => {
+                Fetched::Retry(..) | Fetched::Failed(_) if self.refreshes.is_cut() => {
                     // A refresh interrupted it and waits for the next one.
                     Duration::ZERO
                 }
                 Fetched::Retry(failed, at_least) => {
-                    self.failed(&failed, cache.take(), &mut memory);
+                    self.failed(failed, cache.take(), &mut memory);
                     let pause = self.backoff(retries).max(at_least.unwrap_or_default());
                     retries = retries.saturating_add(1);
                     pause
                 }
                 Fetched::Failed(failed) => {
-                    self.failed(&failed, cache.take(), &mut memory);
+                    self.failed(failed, cache.take(), &mut memory);
                     retries = 0;
                     self.interval()
                 }
             };
             memory.retired.sweep();
+            // Last: who waited sees what the fetch changed.
+            self.refreshes.end(fetched.failure());
         }
         // Readers of a replaced set finish within microseconds; whoever is later frees it at the end.
         memory.retired.sweep();
@@ -285,9 +295,9 @@ fn tell(stream: &Stream, report: &Report, memory: &mut Memory) {
         }
     }
     memory.rejected = report.rejected.iter().cloned().collect();
-    for (key, line) in &report.unchecked {
-        if memory.told.insert(key.clone()) {
-            stream.log(Level::Warning, line.as_str());
+    for (key, warning) in &report.unchecked {
+        if memory.told.insert((key.clone(), warning.about.clone())) {
+            stream.log(Level::Warning, warning.line.as_str());
         }
     }
 }

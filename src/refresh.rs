@@ -66,9 +66,14 @@ impl Refreshes {
         asked
     }
 
-    /// The fetch has ended. False: it failed because a refresh interrupted it.
-    pub(crate) fn end(&self, failed: Option<&Failed>) -> bool {
-        let cut = {
+    /// Whether a refresh interrupted the fetch under way.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.lock().cut
+    }
+
+    /// The fetch has ended.
+    pub(crate) fn end(&self, failed: Option<&Failed>) {
+        {
             let mut state = self.lock();
             state.ended = state.begun;
             state.since = None;
@@ -76,10 +81,8 @@ impl Refreshes {
                 state.succeeded = state.begun;
             }
             state.failed = failed.cloned();
-            state.cut
-        };
+        }
         self.changed.notify_all();
-        failed.is_none() || !cut
     }
 
     /// Waits until a fetch that serves `call` has ended. `None`: none has by `deadline`. `interrupt` ends the fetch under

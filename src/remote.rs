@@ -1,5 +1,8 @@
 //! Remote evaluation: Mixpanel decides, one request per question.
 
+mod error_text;
+
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -7,19 +10,17 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::clock::Clock;
-use crate::error::{place, without_position};
+use crate::error::{json_kind, without_position};
 use crate::event::Fetch;
 use crate::outcome::{Outcome, RemoteVariant, Unavailable};
 use crate::transport::{Get, Transport};
-use crate::value::{RawPairs, Text};
+use crate::value::RawPairs;
 use crate::variant::FlagValue;
 
 /// JSON of a context beyond which it is not sent.
 const CONTEXT_LIMIT: usize = 64 * 1024;
 /// Bytes of an answer; all flags of a project with large values stay far below.
 const ANSWER_LIMIT: u64 = 16 * 1024 * 1024;
-/// Bytes of the server's error text that a message repeats.
-const QUOTED: usize = 1024;
 
 /// What Mixpanel answered about one flag, or why there is no answer.
 #[derive(Debug)]
@@ -51,6 +52,8 @@ pub(crate) struct Remote<'a> {
     pub(crate) clock: &'a dyn Clock,
     /// For everything, a retry included.
     pub(crate) timeout: Duration,
+    /// What no message repeats, whatever the server says.
+    pub(crate) secrets: &'a [&'a str],
 }
 
 impl Remote<'_> {
@@ -62,7 +65,7 @@ impl Remote<'_> {
                 Err(why) => Reply::Failed(why),
                 Ok(flags) => {
                     let found = flags.into_iter().rev().find(|(name, _)| name == key);
-                    found.map_or(Reply::NotAnswered, |(_, json)| answer.variant(key, json))
+                    found.and_then(|(_, json)| answer.variant(key, json)).unwrap_or(Reply::NotAnswered)
                 }
             },
         }
@@ -72,7 +75,11 @@ impl Remote<'_> {
     pub(crate) fn evaluate_all(&self, context: &str) -> Result<BTreeMap<String, Reply>, Reply> {
         let answer = self.fetch(None, context)?;
         let flags = answer.flags().map_err(Reply::Failed)?;
-        Ok(flags.into_iter().map(|(key, json)| (key.to_string(), answer.variant(&key, json))).collect())
+        // Of two flags with one key the later counts, also where it is null.
+        let last: BTreeMap<Cow<'_, str>, &RawValue> = flags.into_iter().collect();
+        let replies =
+            last.into_iter().filter_map(|(key, json)| Some((key.to_string(), answer.variant(&key, json)?)));
+        Ok(replies.collect())
     }
 
     fn fetch(&self, key: Option<&str>, context: &str) -> Result<Answer, Reply> {
@@ -120,10 +127,13 @@ impl Remote<'_> {
                 "HTTP {}: a redirect is not followed, since it would carry the credentials elsewhere; check api_host",
                 answer.status
             ))),
-            status => Err(Reply::Failed(match server_error(&answer.body) {
-                Some(text) => format!("HTTP {status}: {text}"),
-                None => format!("HTTP {status}"),
-            })),
+            status => {
+                let private: Vec<&str> = self.secrets.iter().copied().chain([context]).collect();
+                Err(Reply::Failed(match error_text::error_text(&answer.body, &private) {
+                    Some(text) => format!("HTTP {status}: {text}"),
+                    None => format!("HTTP {status}"),
+                }))
+            }
         }
     }
 }
@@ -140,66 +150,56 @@ struct WireAnswer<'a> {
     flags: RawPairs<'a>,
 }
 
-#[derive(Deserialize)]
-struct WireVariant<'a> {
-    #[serde(borrow)]
-    variant_key: Text<'a>,
-    #[serde(borrow)]
-    variant_value: Option<&'a RawValue>,
-    #[serde(borrow)]
-    experiment_id: Option<Text<'a>>,
-    is_experiment_active: Option<bool>,
-    is_qa_tester: Option<bool>,
-}
-
 impl Answer {
     /// Each flag as text: what is wrong in one disturbs no other.
-    fn flags(&self) -> Result<Vec<(std::borrow::Cow<'_, str>, &RawValue)>, String> {
+    fn flags(&self) -> Result<Vec<(Cow<'_, str>, &RawValue)>, String> {
         let answer: WireAnswer<'_> = serde_json::from_slice(&self.body)
             .map_err(|e| format!("not Mixpanel's answer: {}", without_position(&e)))?;
         Ok(answer.flags.0)
     }
 
-    fn variant(&self, key: &str, json: &RawValue) -> Reply {
-        let wrong =
-            |why: &dyn std::fmt::Display| Reply::Malformed(format!("flag `{key}`: in the answer: {why}"));
-        let mut deserializer = serde_json::Deserializer::from_str(json.get());
-        let wire: WireVariant<'_> = match serde_path_to_error::deserialize(&mut deserializer) {
-            Ok(wire) => wire,
-            Err(error) => {
-                let why = without_position(error.inner());
-                return match place(error.path()) {
-                    Some(place) => wrong(&format_args!("{place}: {why}")),
-                    None => wrong(&why),
-                };
+    /// The variant in `json`; nothing for null, which is no flag. The value has to be readable. As in Mixpanel's SDKs, nothing
+    /// about the other fields keeps it from being served: what is not of the type that it should be counts as absent.
+    fn variant(&self, key: &str, json: &RawValue) -> Option<Reply> {
+        let wrong = |why: &str| Some(Reply::Malformed(format!("flag `{key}`: in the answer: {why}")));
+        let fields = match json.get() {
+            "null" => return None,
+            text if !text.starts_with('{') => {
+                return wrong(&format!("expected an object, found {}", json_kind(text)));
             }
+            text => match serde_json::from_str::<RawPairs<'_>>(text) {
+                Ok(RawPairs(fields)) => fields,
+                Err(error) => return wrong(&without_position(&error)),
+            },
         };
-        let value = match wire.variant_value.map_or(Ok(FlagValue::Null), |json| FlagValue::parse(json.get()))
-        {
+        let field = |name: &str| {
+            fields.iter().rev().find(|(known, _)| known == name).map_or("null", |(_, json)| json.get())
+        };
+        let value = match FlagValue::parse(field("variant_value")) {
             Ok(value) => value,
-            Err(error) => return wrong(&format_args!("variant_value: {}", without_position(&error))),
+            Err(error) => return wrong(&format!("variant_value: {}", without_position(&error))),
         };
-        Reply::Variant(Box::new(RemoteVariant {
-            key: wire.variant_key.0.into(),
+        Some(Reply::Variant(Box::new(RemoteVariant {
+            key: text(field("variant_key")),
             value,
-            experiment_id: wire.experiment_id.map(|id| id.0.into()),
-            is_experiment_active: wire.is_experiment_active,
-            is_qa_tester: wire.is_qa_tester,
+            experiment_id: text_or_number(field("experiment_id")),
+            is_experiment_active: serde_json::from_str(field("is_experiment_active")).ok(),
+            is_qa_tester: serde_json::from_str(field("is_qa_tester")).ok(),
             fetch: self.fetch.clone(),
-        }))
+        })))
     }
 }
 
-/// The text of Mixpanel's error answer.
-fn server_error(body: &[u8]) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Body {
-        error: String,
+fn text(json: &str) -> Option<Box<str>> {
+    serde_json::from_str(json).ok()
+}
+
+/// A number as it is written.
+fn text_or_number(json: &str) -> Option<Box<str>> {
+    match json_kind(json) {
+        "a number" => serde_json::from_str::<f64>(json).ok().map(|_| json.into()),
+        _ => text(json),
     }
-    let body: Body = serde_json::from_slice(body).ok()?;
-    let end =
-        body.error.char_indices().map(|(at, _)| at).find(|at| *at >= QUOTED).unwrap_or(body.error.len());
-    Some(body.error.get(..end)?.replace(['\n', '\r'], " "))
 }
 
 /// UTC, with milliseconds.

@@ -1,3 +1,5 @@
+//go:build cgo
+
 package mpflags
 
 import (
@@ -343,4 +345,96 @@ func threads() int {
 		}
 	}
 	return count
+}
+
+// A client that polls nothing has the newest definitions after a Refresh, and its listeners hear of the change.
+func TestRefresh(t *testing.T) {
+	server := dev.Start(t)
+	c := ready(t, against(t, server, flagOf("1"), WithEnablePolling(false)))
+	changed := make(chan []string, 8)
+	c.OnItem(func(item Item) {
+		if change, ok := item.(ChangeItem); ok {
+			changed <- change.Flags
+		}
+	})
+	user := Context{"distinct_id": "u1"}
+	for value := int64(2); value < 5; value++ {
+		server.Serve(flagOf(fmt.Sprint(value)))
+		if got := c.Int(background, "f", 0, user); got != value-1 {
+			t.Error("before:", got)
+		}
+		if err := c.Refresh(background); err != nil {
+			t.Fatal(err)
+		}
+		if got := c.Int(background, "f", 0, user); got != value {
+			t.Error("after:", got)
+		}
+		select {
+		case flags := <-changed:
+			if !slices.Equal(flags, []string{"f"}) {
+				t.Error(flags)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatal("no change")
+		}
+	}
+	// Nothing new is no failure.
+	if err := c.Refresh(background); err != nil {
+		t.Error(err)
+	}
+	// What is held stays in service when a fetch fails.
+	server.Faults(`[{"path": "/flags/definitions", "kind": "status", "status": 503}]`)
+	if err := c.Refresh(background); !errors.Is(err, ErrBackend) || !strings.Contains(err.Error(), "503") {
+		t.Error(err)
+	}
+	server.Faults(`[{"path": "/flags/definitions", "kind": "status", "status": 401}]`)
+	if err := c.Refresh(background); !errors.Is(err, ErrCredentialsRefused) {
+		t.Error(err)
+	}
+	if got := c.Int(background, "f", 0, user); got != 4 {
+		t.Error(got)
+	}
+}
+
+// A Refresh ends with its context, at once, and with the client.
+func TestRefreshEnds(t *testing.T) {
+	server := dev.Start(t)
+	c := ready(t, against(t, server, flagOf("1"), WithEnablePolling(false), WithRequestTimeout(time.Minute), WithShutdownTimeout(2*time.Second)))
+	server.Faults(`[{"path": "/flags/definitions", "kind": "hang"}]`)
+	ended, cancel := context.WithCancel(background)
+	cancel()
+	if err := c.Refresh(ended); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	ctx, cancel := context.WithCancel(background)
+	result := make(chan error, 1)
+	go func() { result <- c.Refresh(ctx) }()
+	server.Requests(2)
+	begun := time.Now()
+	cancel()
+	if err := <-result; !errors.Is(err, context.Canceled) || time.Since(begun) > 5*time.Second {
+		t.Error(err, time.Since(begun))
+	}
+	short, cancel := context.WithTimeout(background, 50*time.Millisecond)
+	defer cancel()
+	if err := c.Refresh(short); !errors.Is(err, ErrTimeout) && !errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
+	}
+	go func() { result <- c.Refresh(background) }()
+	time.Sleep(20 * time.Millisecond)
+	begun = time.Now()
+	_ = c.Close()
+	if err := <-result; !errors.Is(err, ErrClosed) || time.Since(begun) > 20*time.Second {
+		t.Error(err, time.Since(begun))
+	}
+	if err := c.Refresh(background); !errors.Is(err, ErrClosed) {
+		t.Error(err)
+	}
+	if err := client(t).Refresh(background); !errors.Is(err, ErrInvalidArgument) {
+		t.Error("not started:", err)
+	}
+	remote := against(t, server, `{"flags": []}`, WithRemote())
+	if err := remote.Refresh(background); err != nil {
+		t.Error("remote:", err)
+	}
 }

@@ -1,3 +1,5 @@
+//go:build cgo
+
 package mpflags
 
 import (
@@ -66,7 +68,7 @@ func client(t testing.TB, options ...Option) *Client {
 
 // raw evaluates with a context that is JSON already, the way that Variant does after encoding one.
 func (c *Client) raw(flag, body string, ask Ask) Variant {
-	return c.core.evaluate(context.Background(), flag, scratches.Get().(*scratch), []byte(body), uint32(ask))
+	return c.own().core.evaluate(context.Background(), flag, scratches.Get().(*scratch), []byte(body), uint32(ask))
 }
 
 func outcomeOf(t testing.TB, v Variant) string {

@@ -1,3 +1,5 @@
+//go:build cgo
+
 package mpflags
 
 import (
@@ -17,8 +19,10 @@ import (
 //
 // A value may be anything that encoding/json takes, and is encoded as there: booleans, numbers of every size, strings,
 // [json.Number], [time.Time] (as RFC 3339), slices, maps, structs with their tags, pointers, and what marshals itself. A
-// whole float becomes an integer, and an int64 stays exact. Three things are errors that name the key: NaN and the
-// infinities, channels and functions, and strings that are not UTF-8, of which encoding/json would make others.
+// whole float becomes an integer, and an int64 stays exact. Some values cannot be used: NaN and the infinities, channels
+// and functions, what fails to marshal itself, what contains itself, and strings that are not UTF-8, of which
+// encoding/json would make others. A flag that reads such a value gives [InvalidContext], which names the key; other
+// flags are evaluated. The client logs each such key once.
 type Context = map[string]any
 
 // maxDepth ends the walk of a context that contains itself. The library's own limit is below.
@@ -53,6 +57,11 @@ func (u *unencodable) Error() string {
 	if len(u.path) == 0 {
 		return u.why
 	}
+	return "`" + u.name() + "`: " + u.why
+}
+
+// name is the path to the value.
+func (u *unencodable) name() string {
 	path := slices.Clone(u.path)
 	slices.Reverse(path)
 	var name strings.Builder
@@ -62,7 +71,7 @@ func (u *unencodable) Error() string {
 		}
 		name.WriteString(step)
 	}
-	return "`" + name.String() + "`: " + u.why
+	return name.String()
 }
 
 func (u *unencodable) under(step string) *unencodable {

@@ -1,3 +1,5 @@
+//go:build cgo
+
 package mpflags
 
 import (
@@ -5,8 +7,11 @@ import (
 	"encoding"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"strconv"
+	"strings"
 )
 
 // appendOther is the slow path of appendValue: types that only reflection knows.
@@ -77,15 +82,23 @@ func appendMap(to []byte, v reflect.Value, depth int) ([]byte, *unencodable) {
 	if v.IsNil() {
 		return append(to, "null"...), nil
 	}
+	object, err := anyMap(v)
+	if err != nil {
+		return to, err
+	}
+	return appendObject(to, object, depth)
+}
+
+func anyMap(v reflect.Value) (map[string]any, *unencodable) {
 	object := make(map[string]any, v.Len())
 	for entries := v.MapRange(); entries.Next(); {
 		key, err := mapKey(entries.Key())
 		if err != nil {
-			return to, err
+			return nil, err
 		}
 		object[key] = entries.Value().Interface()
 	}
-	return appendObject(to, object, depth)
+	return object, nil
 }
 
 func mapKey(key reflect.Value) (string, *unencodable) {
@@ -110,6 +123,12 @@ func mapKey(key reflect.Value) (string, *unencodable) {
 
 // appendMarshaled leaves structs, and what marshals itself, to encoding/json.
 func appendMarshaled(to []byte, value any) (result []byte, err *unencodable) {
+	// A method of the program's that panics spoils its value, and not the program.
+	defer func() {
+		if recover() != nil {
+			result, err = to, unencodablef("the %T panicked while it was encoded", value)
+		}
+	}()
 	marshaled, failure := json.Marshal(value)
 	if failure != nil {
 		return to, unencodablef("%v", failure)
@@ -139,6 +158,66 @@ func replaced(marshaled []byte) bool {
 		}
 		from = at + len(escape)
 	}
+}
+
+// unusable is JSON that the library takes for a value that cannot be used: a number beyond float64. It spoils the flags
+// that read it, and no other.
+const unusable = "1e999"
+
+// markDepth is how deep values are marked one by one: attributes, members of custom_properties, and theirs. Deeper down
+// the whole member is marked.
+const markDepth = 3
+
+// appendMarked appends the JSON of a context that appendContext cannot encode, with a mark in place of each value that is
+// the reason. It gives them, and never none.
+func appendMarked(to []byte, user Context) ([]byte, []*unfit) {
+	var found []*unfit
+	to = markedObject(to, user, nil, &found)
+	return to, found
+}
+
+// unfit is a value, or a key, that was marked.
+type unfit struct {
+	*unencodable
+	kind string // its type in Go
+}
+
+func markedObject(to []byte, object map[string]any, path []string, found *[]*unfit) []byte {
+	to = append(to, '{')
+	for _, key := range slices.Sorted(maps.Keys(object)) {
+		written, err := appendString(to, key)
+		if err != nil {
+			// No flag reads such a key.
+			*found = append(*found, &unfit{err.under(strconv.Quote(key)).within(path), "string"})
+			written, _ = appendString(to, strings.ToValidUTF8(key, "\uFFFD"))
+		}
+		to = written
+		to = append(to, ':')
+		to = append(markedValue(to, object[key], append(path, key), found), ',')
+	}
+	return closed(to, '}')
+}
+
+func markedValue(to []byte, value any, path []string, found *[]*unfit) []byte {
+	written, err := appendValue(to, value, len(path))
+	if err == nil {
+		return written
+	}
+	if v := reflect.ValueOf(value); len(path) < markDepth && v.Kind() == reflect.Map {
+		if object, err := anyMap(v); err == nil {
+			return markedObject(to, object, path, found)
+		}
+	}
+	*found = append(*found, &unfit{err.within(path), fmt.Sprintf("%T", value)})
+	return append(to, unusable...)
+}
+
+// within puts the path to an object before that of the value in it.
+func (u *unencodable) within(path []string) *unencodable {
+	for _, step := range slices.Backward(path) {
+		u.path = append(u.path, step)
+	}
+	return u
 }
 
 // encoded gives the JSON of any value, for what is no context: properties, overrides, options.

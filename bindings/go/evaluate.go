@@ -1,3 +1,5 @@
+//go:build cgo
+
 package mpflags
 
 import (
@@ -5,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -72,23 +75,69 @@ func (c *Client) Object(ctx context.Context, flag string, otherwise any, user Co
 // A local client answers from what it holds and waits for nothing. A remote one asks Mixpanel, within ctx's deadline and
 // request_timeout_ms; when ctx is cancelled it returns at once, and the request goes on to its own deadline.
 func (c *Client) Variant(ctx context.Context, flag string, user Context, ask ...Ask) Variant {
-	defer runtime.KeepAlive(c)
+	own := c.own()
+	defer runtime.KeepAlive(own)
 	asked := uint32(0)
 	for _, a := range ask {
 		asked |= uint32(a)
 	}
 	s := scratches.Get().(*scratch)
-	body, unfit := appendContext(s.buffer[:0], user)
+	body, found := own.core.encode(s.buffer[:0], user)
 	s.buffer = body[:0]
-	if unfit != nil {
-		// The library decides what comes before a bad context, an override for one. It gets one that is as bad.
-		body = append(body[:0], '!')
-	}
-	v := c.core.evaluate(ctx, flag, s, body, asked)
-	if err := v.of.err; unfit != nil && err != nil && err.Code == InvalidContext {
-		v.of = failure(flag, InvalidContext, "the context: "+unfit.Error(), ErrInvalidContext)
+	v := own.core.evaluate(ctx, flag, s, body, asked)
+	if err := v.of.err; found != nil && err != nil && err.Code == InvalidContext {
+		v.of = failure(flag, InvalidContext, unfitMessage(found, err.Message), ErrInvalidContext)
 	}
 	return v
+}
+
+// encode appends the JSON of a context. What cannot be encoded is marked, logged and given.
+func (c *core) encode(to []byte, user Context) ([]byte, []*unfit) {
+	body, err := appendContext(to, user)
+	if err == nil {
+		return body, nil
+	}
+	body, found := appendMarked(to, user)
+	for _, one := range found {
+		c.logUnfit(one)
+	}
+	return body, found
+}
+
+// mostUnfit bounds the names that are remembered as logged.
+const mostUnfit = 100
+
+// logUnfit logs once per attribute. Its value may be a secret, and stays out.
+func (c *core) logUnfit(one *unfit) {
+	name := one.name()
+	if _, logged := c.unfit.Load(name); logged || c.unfitLogged.Load() > mostUnfit {
+		return
+	}
+	if _, logged := c.unfit.LoadOrStore(name, true); logged {
+		return
+	}
+	switch n := c.unfitLogged.Add(1); {
+	case n <= mostUnfit:
+		c.currentLogger().Warn("a context attribute cannot be used: flags that read it give their default",
+			"attribute", name, "type", one.kind, "library", "mpflags")
+	case n == mostUnfit+1:
+		c.currentLogger().Warn("more context attributes cannot be used; they are not logged any more", "library", "mpflags")
+	}
+}
+
+// unfitMessage tells why an evaluation cannot use its context: the value that the library names, where it names one.
+func unfitMessage(found []*unfit, message string) string {
+	for _, one := range found {
+		if strings.Contains(message, one.name()) {
+			return "the context: " + one.Error()
+		}
+	}
+	for _, one := range found {
+		if strings.Contains(message, one.path[len(one.path)-1]) {
+			return "the context: " + one.Error()
+		}
+	}
+	return "the context: " + found[0].Error()
 }
 
 // evaluate releases the scratch, which holds the context.
@@ -99,7 +148,7 @@ func (c *core) evaluate(ctx context.Context, flag string, s *scratch, body []byt
 	// No defer: it would cost as much as the counting, and nothing here panics.
 	if !c.calls.enter(s.number) {
 		s.release()
-		return Variant{flag: flag, of: failure(flag, General, errClosed.Error(), errClosed)}
+		return Variant{flag: flag, of: c.closedOutcome(flag)}
 	}
 	v := c.evaluateLocal(flag, body, ask)
 	c.calls.exit(s.number)
@@ -155,7 +204,7 @@ func (c *core) evaluateRemote(ctx context.Context, flag string, s *scratch, body
 		defer s.release()
 		defer c.leavePlace()
 		if !c.calls.enter(s.number) {
-			return errClosed
+			return c.closed()
 		}
 		defer c.calls.exit(s.number)
 		result <- c.slow(flag, body, ask, c.timeLeft(ctx))
@@ -172,16 +221,14 @@ func (c *core) evaluateRemote(ctx context.Context, flag string, s *scratch, body
 //
 // Without definitions or an answer it gives the overrides, and an [*EvaluationError] that tells why.
 func (c *Client) AllVariants(ctx context.Context, user Context) (map[string]Variant, error) {
-	defer runtime.KeepAlive(c)
-	core := c.core
-	body, unfit := appendContext(nil, user)
-	if unfit != nil {
-		return nil, failure("", InvalidContext, "the context: "+unfit.Error(), ErrInvalidContext).err
-	}
+	own := c.own()
+	defer runtime.KeepAlive(own)
+	core := own.core
+	body, found := core.encode(nil, user)
 	all := make(chan map[string]Variant, 1)
 	call := func(func() bool) error {
 		if !core.calls.enter(0) {
-			return errClosed
+			return core.closed()
 		}
 		defer core.calls.exit(0)
 		variants := map[string]Variant{}
@@ -189,7 +236,11 @@ func (c *Client) AllVariants(ctx context.Context, user Context) (map[string]Vari
 			variants[flag] = Variant{flag: flag, of: of, source: source}
 		})
 		if errors.Is(err, ErrInvalidContext) {
-			err = failure("", InvalidContext, err.Error(), ErrInvalidContext).err
+			message := err.Error()
+			if found != nil {
+				message = unfitMessage(found, message)
+			}
+			err = failure("", InvalidContext, message, ErrInvalidContext).err
 		}
 		all <- variants
 		return err
@@ -249,6 +300,11 @@ func (c *core) timeLeft(ctx context.Context) uint32 {
 		return max(1, milliseconds(min(time.Until(deadline), c.requestTimeout)))
 	}
 	return 0
+}
+
+func (c *core) closedOutcome(flag string) *outcome {
+	err := c.closed()
+	return failure(flag, General, err.Error(), err)
 }
 
 func failure(flag string, code ErrorCode, message string, cause error) *outcome {

@@ -1,7 +1,11 @@
+//go:build cgo
+
 package mpflags
 
 import (
 	"encoding/json"
+	"fmt"
+	"maps"
 	"runtime"
 	"time"
 )
@@ -18,19 +22,47 @@ func (c *Client) TrackExposure(v Variant) error {
 	return c.call(func(n native) error { return n.trackExposure(v.source) })
 }
 
-// Track sends an event of a user. "time" and "$insert_id" among the properties replace the library's. It only enqueues.
+// Track sends an event of a user. "time" and "$insert_id" among the properties replace the library's: the time is a
+// [time.Time], or a number of seconds or milliseconds since 1970. An empty distinctID needs a "$device_id" among the
+// properties, as Mixpanel has it for users who are not known yet. Track only enqueues.
 //
-// It fails with [ErrInvalidArgument] when a name is empty or the properties are not to be had as JSON, with
-// [ErrQueueFull], and with [ErrClosed].
+// It fails with [ErrInvalidArgument] when a name is empty, the time is anything else, or the properties are not to be had
+// as JSON, with [ErrQueueFull], and with [ErrClosed].
 func (c *Client) Track(event, distinctID string, properties map[string]any) error {
-	if properties == nil {
-		properties = map[string]any{}
+	properties, err := timed(properties)
+	if err != nil {
+		return err
 	}
 	json, err := encoded("properties", properties)
 	if err != nil {
 		return err
 	}
 	return c.call(func(n native) error { return n.track(event, distinctID, json) })
+}
+
+// timed gives properties as Mixpanel takes them, with a time as milliseconds since 1970.
+func timed(properties map[string]any) (map[string]any, error) {
+	if properties == nil {
+		return map[string]any{}, nil
+	}
+	var at time.Time
+	switch value := properties["time"].(type) {
+	case time.Time:
+		at = value
+	case *time.Time:
+		if value == nil {
+			return nil, newError(ErrInvalidArgument, "properties: `time` is a nil *time.Time: leave it out, or give the time of the event")
+		}
+		at = *value
+	default:
+		return properties, nil
+	}
+	if at.UnixMilli() < 0 {
+		return nil, newError(ErrInvalidArgument, fmt.Sprintf("properties: `time`: %s is before 1970, which Mixpanel refuses", at.Format(time.RFC3339)))
+	}
+	properties = maps.Clone(properties)
+	properties["time"] = at.UnixMilli()
+	return properties, nil
 }
 
 // UpdatePeople changes the profile of a user. operation is $set, $set_once, $add, $append, $union or $remove with a map,
@@ -65,10 +97,21 @@ type Statistics struct {
 	WithoutDistinctID uint64 `json:"without_distinct_id"`
 	QueueLength       uint64 `json:"queue_length"`
 	// RemoteInFlight counts remote evaluations under way, whether or not anybody waits for them.
-	RemoteInFlight uint64  `json:"remote_in_flight"`
-	Dropped        Dropped `json:"dropped"`
+	RemoteInFlight uint64 `json:"remote_in_flight"`
+	// UnusableAttributes counts evaluations whose context had an attribute that cannot be used.
+	UnusableAttributes uint64      `json:"unusable_attributes"`
+	Dropped            Dropped     `json:"dropped"`
+	Unsupported        Unsupported `json:"unsupported"`
 	// LastError is nil when there was none.
 	LastError *LastError `json:"last_error"`
+}
+
+// Unsupported is what flags use and the library does not know or cannot check.
+type Unsupported struct {
+	// Count is the number of such flags.
+	Count uint64 `json:"count"`
+	// Flags has the names of operators and restrictions by flag, for the first 64 flags.
+	Flags map[string][]string `json:"flags"`
 }
 
 // Dropped counts events that were lost, by cause.
@@ -103,10 +146,11 @@ func (c *Client) Stats() (Statistics, error) {
 
 // call is for calls that are short, and not hot.
 func (c *Client) call(with func(native) error) error {
-	defer runtime.KeepAlive(c)
-	if !c.core.calls.enter(0) {
-		return errClosed
+	own := c.own()
+	defer runtime.KeepAlive(own)
+	if !own.core.calls.enter(0) {
+		return own.core.closed()
 	}
-	defer c.core.calls.exit(0)
-	return with(c.core.native)
+	defer own.core.calls.exit(0)
+	return with(own.core.native)
 }

@@ -1,3 +1,5 @@
+//go:build cgo
+
 package mpflags
 
 import (
@@ -7,6 +9,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -99,6 +102,47 @@ func TestTrack(t *testing.T) {
 	stats, err := c.Stats()
 	if err != nil || stats.Enqueued != 3 || stats.Sent != 3 || stats.QueueLength != 0 || stats.LastError != nil || stats.Dropped != (Dropped{}) {
 		t.Errorf("%+v %v", stats, err)
+	}
+}
+
+// The time of an event is a number for Mixpanel, and a time.Time for Go. What is neither is refused, and not sent.
+func TestTimeOfAnEvent(t *testing.T) {
+	server := dev.Start(t)
+	c := ready(t, against(t, server, `{"flags": []}`))
+	at := time.Date(2026, 3, 1, 12, 0, 0, 250_000_000, time.FixedZone("east", 3600))
+	properties := map[string]any{"time": at, "when": at}
+	want := map[string]float64{"value": 1772362800250, "pointer": 1772362800250, "milliseconds": 1772362800250, "seconds": 1772362800}
+	for name, err := range map[string]error{
+		"value": c.Track("value", "u1", properties), "pointer": c.Track("pointer", "u1", map[string]any{"time": &at}),
+		"milliseconds": c.Track("milliseconds", "u1", map[string]any{"time": at.UnixMilli()}), "seconds": c.Track("seconds", "u1", map[string]any{"time": at.Unix()}),
+	} {
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if properties["time"] != at {
+		t.Error("the program's map was changed")
+	}
+	var never *time.Time
+	for name, value := range map[string]any{"no time": never, "zero": time.Time{}, "before 1970": time.Unix(-1, 0)} {
+		if err := c.Track("refused", "u1", map[string]any{"time": value}); !errors.Is(err, ErrInvalidArgument) || !strings.Contains(fmt.Sprint(err), "time") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if left, err := c.Flush(background); left != 0 || err != nil {
+		t.Error(left, err)
+	}
+	events := server.Events(4)
+	for _, event := range events {
+		if !event.Accepted || event.JSON.Properties["time"] != want[event.JSON.Event] {
+			t.Error(event)
+		}
+		if event.JSON.Event == "value" && event.JSON.Properties["when"] != "2026-03-01T12:00:00.25+01:00" {
+			t.Error(event)
+		}
+	}
+	if len(events) != 4 {
+		t.Error(len(events))
 	}
 }
 

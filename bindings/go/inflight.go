@@ -1,3 +1,5 @@
+//go:build cgo
+
 package mpflags
 
 import "sync/atomic"
@@ -34,6 +36,9 @@ func (f *inflight) enter(number uint32) bool {
 	}
 	return true
 }
+
+// stay counts one more call with number 0, from within another: until an exit of its own.
+func (f *inflight) stay() { f.counts[0].calls.Add(1) }
 
 func (f *inflight) exit(number uint32) {
 	if f.counts[number%stripes].calls.Add(-1) == 0 && f.closing.Load() {

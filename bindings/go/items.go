@@ -1,3 +1,5 @@
+//go:build cgo
+
 package mpflags
 
 import (
@@ -55,14 +57,18 @@ func (EventItem) item()  {}
 // item is told and no log line is written, so it is to be short. It may use the client, but not shut it down. The
 // function that it gives ends that; an item that is being told then still is.
 func (c *Client) OnItem(listen func(Item)) (stop func()) {
+	core := c.own().core
+	if core.unmade {
+		return func() {}
+	}
 	l := &listener{listen}
-	c.core.listening.Lock()
-	defer c.core.listening.Unlock()
-	c.core.setListeners(append(slices.Clone(c.core.currentListeners()), l))
+	core.listening.Lock()
+	defer core.listening.Unlock()
+	core.setListeners(append(slices.Clone(core.currentListeners()), l))
 	return func() {
-		c.core.listening.Lock()
-		defer c.core.listening.Unlock()
-		c.core.setListeners(slices.DeleteFunc(slices.Clone(c.core.currentListeners()), func(other *listener) bool {
+		core.listening.Lock()
+		defer core.listening.Unlock()
+		core.setListeners(slices.DeleteFunc(slices.Clone(core.currentListeners()), func(other *listener) bool {
 			return other == l
 		}))
 	}
@@ -82,38 +88,55 @@ func (c *core) setListeners(listeners []*listener) { c.listeners.Store(&listener
 // pullFor bounds one wait for an item, so that a pump that was told to stop does.
 const pullFor = 1000
 
-// pump pulls items from a start to its shutdown. It holds the core and not the client: a client that nobody holds is
-// collected, and its cleanup ends the pump.
+// pump passes items on from a start until its shutdown has nothing more to report. It holds the core and not the client:
+// a client that nobody holds is collected, and its cleanup ends the pump. It stays in from its start to its end, so that
+// closing the client does not cut off what it reports last.
 func (c *core) pump(stopped <-chan struct{}, done chan<- struct{}) {
 	defer close(done)
+	defer c.calls.exit(0)
 	for {
 		select {
 		case <-stopped:
 			return
 		default:
 		}
-		if !c.calls.enter(0) {
+		if !c.take(pullFor) {
 			return
-		}
-		item, err := c.native.next(pullFor)
-		c.calls.exit(0)
-		if errors.Is(err, ErrClosed) {
-			return
-		}
-		if err != nil {
-			c.log(LogItem{slog.LevelError, "items cannot be taken any more: " + err.Error()})
-			return
-		}
-		if item == nil {
-			continue
-		}
-		if line, ok := item.(LogItem); ok {
-			c.log(line)
-		}
-		for _, listener := range c.currentListeners() {
-			listener.tell(item)
 		}
 	}
+}
+
+// takeRest passes on what a client that has no pump reports at its end.
+func (c *core) takeRest() {
+	for range mostItems {
+		if !c.take(0) {
+			return
+		}
+	}
+}
+
+// mostItems is more than the library keeps.
+const mostItems = 10_000
+
+// take passes the next item on, and tells whether there may be more.
+func (c *core) take(ms uint32) bool {
+	item, err := c.native.next(ms)
+	switch {
+	case errors.Is(err, ErrClosed):
+		return false
+	case err != nil:
+		c.log(LogItem{slog.LevelError, "items cannot be taken any more: " + err.Error()})
+		return false
+	case item == nil:
+		return ms > 0
+	}
+	if line, ok := item.(LogItem); ok {
+		c.log(line)
+	}
+	for _, listener := range c.currentListeners() {
+		listener.tell(item)
+	}
+	return true
 }
 
 func (c *core) log(line LogItem) {
@@ -121,7 +144,7 @@ func (c *core) log(line LogItem) {
 }
 
 // Logger is where the client's log lines go.
-func (c *Client) Logger() *slog.Logger { return c.core.currentLogger() }
+func (c *Client) Logger() *slog.Logger { return c.own().core.currentLogger() }
 
 func (c *core) currentLogger() *slog.Logger {
 	if c.logger != nil {

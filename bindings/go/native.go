@@ -106,6 +106,11 @@ func (n native) waitReady(ms uint32) error {
 	return failed(C.mpflags_client_wait_ready(n.client, C.uint32_t(ms), &failure), failure)
 }
 
+func (n native) refresh(ms uint32) error {
+	var failure *C.mpflags_error
+	return failed(C.mpflags_client_refresh(n.client, C.uint32_t(ms), &failure), failure)
+}
+
 func (n native) state() State { return state(int32(C.mpflags_client_state(n.client))) }
 
 func (n native) shutdown(ms uint32) (uint64, error) {
@@ -153,7 +158,7 @@ func (n native) evaluate(flag string, context []byte, as, options, ms uint32, ke
 
 // takeOutcome reads and frees what packed gave.
 func takeOutcome(packed uint64) *outcome {
-	evaluation := (*C.mpflags_evaluation)(handle(packed))
+	evaluation := (*C.mpflags_evaluation)(fromNumber(packed))
 	defer C.mpflags_evaluation_free(evaluation)
 	return told(evaluation)
 }
@@ -346,8 +351,8 @@ func text(s C.mpflags_str) string {
 	return string(unsafe.Slice((*byte)(unsafe.Pointer(s.ptr)), int(s.len)))
 }
 
-// handle turns the number of a native pointer back into one. The memory is not Go's.
-func handle(number uint64) unsafe.Pointer {
+// fromNumber turns the number of a native pointer back into one. The memory is not Go's.
+func fromNumber(number uint64) unsafe.Pointer {
 	return *(*unsafe.Pointer)(unsafe.Pointer(&number))
 }
 

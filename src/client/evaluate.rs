@@ -8,7 +8,8 @@ use std::time::Duration;
 use crate::answer::Answer;
 use crate::ask::Ask;
 use crate::clock::Clock;
-use crate::context::{Context, Facts, Glance, Wanted};
+use crate::config::Config;
+use crate::context::{Context, Facts, Glance, Unusable, Wanted};
 use crate::definitions::Entry;
 use crate::error::{Error, ErrorKind};
 use crate::evaluate::{Trace, evaluate, evaluate_entry};
@@ -132,9 +133,14 @@ impl Client {
     }
 
     fn evaluate_all_seen(&self, current: &Current, context: &Context, ask: Ask) -> Evaluations {
+        self.note(context.unusable());
         let mut all = Evaluations::new(context.user(), ask.wanted);
         if self.parts.config.remote {
-            match self.remote(ask.timeout).all(context) {
+            let replies = match context.unusable().first() {
+                Some(unusable) => Err(Reply::InvalidContext(unusable.message())),
+                None => self.remote(ask.timeout).all(context),
+            };
+            match replies {
                 Ok(replies) => replies.iter().for_each(|(key, reply)| all.add(key, &reply.outcome())),
                 Err(reply) => all.fail(&reply.outcome()),
             }
@@ -233,11 +239,15 @@ impl Client {
         ask: Ask,
         read: impl FnOnce(&Outcome<'_>, Option<&Identity<'_>>) -> R,
     ) -> R {
+        self.note(context.unusable());
         let current = self.parts.snapshot.load();
         if self.parts.config.remote && current.over(key).is_none() {
             // A request takes its time; the snapshot is not held meanwhile.
             drop(current);
-            let reply = self.remote(ask.timeout).one(key, context);
+            let reply = match context.unusable().first() {
+                Some(unusable) => Reply::InvalidContext(unusable.message()),
+                None => self.remote(ask.timeout).one(key, context),
+            };
             let outcome = reply.outcome();
             self.report(key, &outcome, context.user(), ask.report);
             return read(&outcome, context.user());
@@ -277,6 +287,7 @@ impl Client {
             Ok(glance) => glance,
             Err(error) => return read(&Outcome::InvalidContext(error.to_string()), None),
         };
+        self.note(glance.unusable());
         let outcome = match entry {
             Some(entry) => evaluate_entry(entry, &glance, &mut ()),
             None if current.flags.is_some() => Outcome::FlagNotFound,
@@ -284,6 +295,16 @@ impl Client {
         };
         self.report(key, &outcome, glance.user(), ask.report);
         read(&outcome, glance.user())
+    }
+
+    /// What of a context cannot be used is logged once per attribute.
+    fn note(&self, unusable: &[Unusable]) {
+        if !unusable.is_empty() {
+            let runtime = self.runtime.load();
+            // A binding writes such a value in the place of one that has no JSON, and logs what it was: it knows the type.
+            let stream = self.parts.config.wrapper.is_none().then_some(&*runtime.stream);
+            runtime.attributes.note(unusable, stream);
+        }
     }
 
     fn report(&self, key: &str, outcome: &Outcome<'_>, user: Option<&Identity<'_>>, report: bool) {
@@ -304,6 +325,7 @@ impl Client {
         Asking {
             transport: open.then(|| runtime.remote(&self.parts)),
             clock: self.parts.clock.clone(),
+            config: self.parts.config.clone(),
             timeout: timeout.unwrap_or(self.parts.config.request_timeout),
             under_way: runtime.asking.clone(),
         }
@@ -315,6 +337,7 @@ struct Asking {
     /// None after shutdown.
     transport: Option<Arc<dyn Transport>>,
     clock: Arc<dyn Clock>,
+    config: Arc<Config>,
     timeout: Duration,
     under_way: Arc<AtomicUsize>,
 }
@@ -331,7 +354,8 @@ impl Asking {
 
     fn with_remote<R>(&self, ask: impl FnOnce(&Remote<'_>) -> R) -> Option<R> {
         let transport = &**self.transport.as_ref()?;
-        Some(ask(&Remote { transport, clock: &*self.clock, timeout: self.timeout }))
+        let secrets = self.config.credentials.secrets();
+        Some(ask(&Remote { transport, clock: &*self.clock, timeout: self.timeout, secrets: &secrets }))
     }
 }
 

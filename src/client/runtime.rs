@@ -1,7 +1,8 @@
 //! Whatever of a client has a lock or a thread: made when it starts, replaced in the child of a fork, ended at shutdown.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use once_cell::sync::OnceCell;
@@ -9,6 +10,7 @@ use once_cell::sync::OnceCell;
 use crate::cache::Cache;
 use crate::clock::{Clock, deadline};
 use crate::config::Config;
+use crate::context::Unusable;
 use crate::error::{Error, ErrorKind};
 use crate::event::{Sender, token_json};
 use crate::events::Events;
@@ -36,8 +38,47 @@ pub(super) struct Runtime {
     remote: OnceCell<Arc<dyn Transport>>,
     /// Remote evaluations under way, those that their callers gave up waiting for included.
     pub(super) asking: Arc<AtomicUsize>,
+    /// Attributes of contexts that cannot be used.
+    pub(super) attributes: Attributes,
     started: AtomicBool,
     closed: AtomicBool,
+}
+
+/// Attributes that contexts held and that cannot be used: each is logged once, and every evaluation counts.
+#[derive(Default)]
+pub(super) struct Attributes {
+    evaluations: AtomicU64,
+    logged: Mutex<HashSet<String>>,
+}
+
+impl Attributes {
+    /// Names beyond these are not remembered, and not logged: they come from outside.
+    const MAX: usize = 256;
+
+    /// For an evaluation whose context holds something; the others do not come here. `stream`: where to log it.
+    #[cold]
+    pub(super) fn note(&self, unusable: &[Unusable], stream: Option<&Stream>) {
+        self.evaluations.fetch_add(1, Ordering::Relaxed);
+        let Some(stream) = stream else { return };
+        for each in unusable {
+            let attribute = each.attribute();
+            let is_new = {
+                let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
+                logged.len() < Self::MAX && logged.insert(attribute.clone())
+            };
+            if is_new {
+                let why = each.why();
+                stream.log(
+                    Level::Warning,
+                    format!("context: attribute `{attribute}` cannot be used ({why}): flags that read it give INVALID_CONTEXT"),
+                );
+            }
+        }
+    }
+
+    pub(super) fn count(&self) -> u64 {
+        self.evaluations.load(Ordering::Relaxed)
+    }
 }
 
 /// What a runtime's threads work with, which outlives them.
@@ -80,6 +121,7 @@ impl Runtime {
             reporter: OnceCell::new(),
             remote: OnceCell::new(),
             asking: Arc::default(),
+            attributes: Attributes::default(),
             started: AtomicBool::new(false),
             closed: AtomicBool::new(false),
         }

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::{Config, Credentials, OPTIONS, ServiceAccount};
 use crate::context::View;
 use crate::endpoint::Endpoint;
-use crate::error::{Error, json_kind, without_position};
+use crate::error::{Error, json_kind, plain, without_position};
 use crate::value::RawPairs;
 use crate::variant::FlagValue;
 
@@ -153,8 +153,8 @@ impl<'a> Fields<'a> {
                 json_kind(json)
             )));
         }
-        let RawPairs(pairs) =
-            serde_json::from_str(json).map_err(|e| Error::config(format!("config: {prefix}{e}")))?;
+        let RawPairs(pairs) = serde_json::from_str(json)
+            .map_err(|e| Error::config(format!("config: {prefix}{}", plain(&e))))?;
         let mut fields = Fields { place, pairs: Vec::with_capacity(pairs.len()) };
         for (key, value) in pairs {
             if fields.pairs.iter().any(|(known, _)| *known == key) {

@@ -2,8 +2,10 @@
 
 use std::borrow::Cow;
 
+use serde_json::value::RawValue;
+
 use crate::identity::push_json_string;
-use crate::value::RawPairs;
+use crate::value::LossyPairs;
 
 use super::CUSTOM_PROPERTIES;
 
@@ -21,7 +23,8 @@ pub(crate) struct View {
 impl View {
     /// The context with what is added. A text that is no JSON object stays as it is: who reads it says what is wrong.
     pub(crate) fn of<'a>(&self, json: &'a str) -> Cow<'a, str> {
-        let Ok(RawPairs(mut pairs)) = serde_json::from_str(json) else { return json.into() };
+        let Ok(LossyPairs(pairs)) = serde_json::from_str(json) else { return json.into() };
+        let mut pairs = named(pairs);
         let value = |wanted: &str| {
             let found = pairs.iter().rev().find(|(key, _)| key == wanted).map(|(_, value)| *value);
             found.filter(|value| value.get() != "null")
@@ -61,7 +64,7 @@ impl View {
             }
             // Behind the attributes: of two keys that are equal after folding the later one counts.
             let own = own.last().and_then(|(_, json)| serde_json::from_str(json.get()).ok());
-            for (key, json) in own.map_or_else(Vec::new, |RawPairs(own)| own) {
+            for (key, json) in own.map_or_else(Vec::new, |LossyPairs(own)| named(own)) {
                 push(&mut text, &key, json.get());
             }
             close(&mut text);
@@ -69,6 +72,11 @@ impl View {
         close(&mut text);
         text.into()
     }
+}
+
+/// The entries whose names are text: nobody asks for another.
+fn named<'a>(pairs: Vec<(Option<Cow<'a, str>>, &'a RawValue)>) -> Vec<(Cow<'a, str>, &'a RawValue)> {
+    pairs.into_iter().filter_map(|(key, json)| Some((key?, json))).collect()
 }
 
 #[cfg(test)]

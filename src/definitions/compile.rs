@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
+use super::unsupported::{Restriction, unsupported};
 use super::wire::{self, Number, Object, Pairs};
-use super::{Choice, Condition, Flag, Group, Rollout, Serial, fault};
+use super::{Choice, Condition, Flag, Group, Rollout, Serial, Warning, fault};
 use crate::bucket::fraction;
 use crate::error::place;
 use crate::outcome::Reason;
@@ -12,14 +13,14 @@ use crate::rules::{Legacy, Properties, Rule};
 use crate::value::Text;
 use crate::variant::{FlagValue, Variant};
 
-/// Compiles the flag in `json`, and tells what of it cannot be checked locally. The error names the field.
-pub(super) fn flag(json: &str) -> Result<(Flag, Vec<String>), String> {
+/// Compiles the flag in `json`, with warnings of what cannot be checked locally. The error names the field.
+pub(super) fn flag(json: &str) -> Result<(Flag, Vec<Warning>), String> {
     let Object(wire) = match serde_json::from_str::<Object<wire::Flag<'_>>>(json) {
         Ok(flag) => flag,
         // Following the path costs time, so only a flag that is bad anyway is read a second time for it.
         Err(first) => return Err(path_of_fault(json).unwrap_or_else(|| fault(".", &first))),
     };
-    let unchecked = unchecked(&wire);
+    let restrictions = restrictions(&wire);
     let ruleset = wire.ruleset.0;
     let variants = variants(ruleset.variants)?;
     let testers = testers(ruleset.test.and_then(|test| test.0.users), &variants.names);
@@ -42,6 +43,7 @@ pub(super) fn flag(json: &str) -> Result<(Flag, Vec<String>), String> {
         }
         groups.push(group);
     }
+    let (unsupported, warnings) = unsupported(&wire.key.0, &groups, &restrictions);
     let flag = Flag {
         key: wire.key.0.into(),
         context: wire.context.0.into(),
@@ -53,9 +55,10 @@ pub(super) fn flag(json: &str) -> Result<(Flag, Vec<String>), String> {
         experiment_id: wire.experiment_id.map(|id| id.0.into()),
         is_experiment_active: wire.is_experiment_active,
         properties: if all { Properties::All } else { Properties::Only(names.into_iter().collect()) },
+        unsupported,
         serial: Serial::default(),
     };
-    Ok((flag, unchecked))
+    Ok((flag, warnings))
 }
 
 fn path_of_fault(json: &str) -> Option<String> {
@@ -223,28 +226,49 @@ fn reason(rollout: Rollout, condition: Option<&Condition>, choice: &Choice, earl
     }
 }
 
-/// What restricts a flag for Mixpanel's servers but not here.
-fn unchecked(wire: &wire::Flag<'_>) -> Vec<String> {
-    let mut fields = Vec::new();
+/// What restricts a flag on Mixpanel's servers but not here.
+fn restrictions(wire: &wire::Flag<'_>) -> Vec<Restriction> {
+    let mut found = Vec::new();
     for (i, Object(rollout)) in wire.ruleset.0.rollout.iter().enumerate() {
-        if rollout.cohort_hash.is_some() {
-            fields.push(format!("ruleset.rollout[{i}].cohort_hash"));
-        }
-        if rollout.runtime_event_rule.is_some() {
-            fields.push(format!("ruleset.rollout[{i}].runtime_event_rule"));
+        for (field, json) in &rollout.unknown {
+            let restricts = match field.as_ref() {
+                "cohort_hash" | "runtime_event_rule" => json.get() != "null",
+                field => looks_restrictive(field) && !is_empty(json.get()),
+            };
+            if restricts {
+                let place = format!("ruleset.rollout[{i}].{field}");
+                found.push(Restriction { field: field.as_ref().into(), place });
+            }
         }
     }
     for (i, Object(variant)) in wire.ruleset.0.variants.iter().enumerate() {
         if variant.is_sticky.is_some_and(|json| json.get() == "true") {
-            fields.push(format!("ruleset.variants[{i}].is_sticky"));
+            let place = format!("ruleset.variants[{i}].is_sticky");
+            found.push(Restriction { field: "is_sticky".into(), place });
         }
     }
-    if fields.is_empty() {
-        return Vec::new();
+    found
+}
+
+/// `cohort_definition`, and what Mixpanel may add by such names.
+fn looks_restrictive(field: &str) -> bool {
+    let endings = [
+        "_rule",
+        "_rules",
+        "_definition",
+        "_definitions",
+        "_condition",
+        "_conditions",
+        "_filter",
+        "_filters",
+    ];
+    field.contains("cohort") || endings.into_iter().any(|ending| field.ends_with(ending))
+}
+
+fn is_empty(json: &str) -> bool {
+    match json.as_bytes() {
+        b"null" | b"false" | b"0" | b"\"\"" => true,
+        [b'{' | b'[', inner @ .., _] => inner.iter().all(u8::is_ascii_whitespace),
+        _ => false,
     }
-    vec![format!(
-        "flag `{}`: {} cannot be checked locally and does not restrict; remote evaluation honours it",
-        wire.key.0,
-        fields.join(", ")
-    )]
 }

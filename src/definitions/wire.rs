@@ -51,21 +51,66 @@ pub(super) struct Variant<'a> {
     pub(super) is_sticky: Option<&'a RawValue>,
 }
 
-#[derive(Deserialize)]
 pub(super) struct Rollout<'a> {
     pub(super) rollout_percentage: Number,
-    #[serde(borrow)]
     pub(super) variant_splits: Option<Pairs<'a, Number>>,
-    #[serde(borrow)]
     pub(super) variant_override: Option<Object<Override<'a>>>,
-    #[serde(borrow)]
     pub(super) runtime_evaluation_rule: Option<&'a RawValue>,
-    #[serde(borrow)]
     pub(super) runtime_evaluation_definition: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(super) cohort_hash: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(super) runtime_event_rule: Option<&'a RawValue>,
+    /// Every other field, as it stands: one of them may restrict the rollout.
+    pub(super) unknown: Vec<(Cow<'a, str>, &'a RawValue)>,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Rollout<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct RolloutVisitor;
+        impl<'de> Visitor<'de> for RolloutVisitor {
+            type Value = Rollout<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let (mut percentage, mut splits, mut over, mut rule, mut legacy) =
+                    (None, None, None, None, None);
+                let mut unknown = Vec::new();
+                while let Some(Text(field)) = map.next_key()? {
+                    match field.as_ref() {
+                        "rollout_percentage" => once(&mut percentage, "rollout_percentage", &mut map)?,
+                        "variant_splits" => once(&mut splits, "variant_splits", &mut map)?,
+                        "variant_override" => once(&mut over, "variant_override", &mut map)?,
+                        "runtime_evaluation_rule" => once(&mut rule, "runtime_evaluation_rule", &mut map)?,
+                        "runtime_evaluation_definition" => {
+                            once(&mut legacy, "runtime_evaluation_definition", &mut map)?;
+                        }
+                        _ => unknown.push((field, map.next_value()?)),
+                    }
+                }
+                Ok(Rollout {
+                    rollout_percentage: percentage
+                        .ok_or_else(|| serde::de::Error::missing_field("rollout_percentage"))?,
+                    variant_splits: splits.flatten(),
+                    variant_override: over.flatten(),
+                    runtime_evaluation_rule: rule.flatten(),
+                    runtime_evaluation_definition: legacy.flatten(),
+                    unknown,
+                })
+            }
+        }
+        deserializer.deserialize_map(RolloutVisitor)
+    }
+}
+
+/// Reads a field that may be given only once.
+fn once<'de, T: Deserialize<'de>, A: MapAccess<'de>>(
+    field: &mut Option<T>,
+    name: &'static str,
+    map: &mut A,
+) -> Result<(), A::Error> {
+    if field.is_some() {
+        return Err(serde::de::Error::duplicate_field(name));
+    }
+    *field = Some(map.next_value()?);
+    Ok(())
 }
 
 #[derive(Deserialize)]

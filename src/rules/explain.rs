@@ -4,7 +4,7 @@
 //! too. What is applied to the elements of a list has none of its own.
 
 use crate::identity::push_json_string;
-use crate::value::Object;
+use crate::value::{Object, Value};
 
 use super::compile::Node;
 use super::custom::Symbol;
@@ -37,6 +37,12 @@ impl Teller {
     fn node<'v>(&self, out: &mut String, node: &'v Node, data: Option<&Operand<'v>>, depth: u32) {
         match node {
             // It is its own value.
+            Node::Literal(value) | Node::Literals(value) if holds_object(value) => {
+                // Marked, or an object of the rule could be taken for an operator of this tree.
+                out.push_str("{\"literal\":");
+                push_value(out, &Operand::from(value), 0);
+                return out.push('}');
+            }
             Node::Literal(value) | Node::Literals(value) => return push_value(out, &Operand::from(value), 0),
             Node::Var(var) => {
                 out.push_str("{\"var\":");
@@ -74,6 +80,9 @@ impl Teller {
                 Ok(value) => {
                     out.push_str(",\"value\":");
                     push_value(out, &value, 0);
+                    if self.is_missing(node, data) {
+                        out.push_str(",\"missing\":true");
+                    }
                 }
                 Err(failure) => {
                     out.push_str(",\"error\":");
@@ -82,6 +91,14 @@ impl Teller {
             }
         }
         out.push('}');
+    }
+
+    /// Whether it is a property that the data lack, and so its default, or null.
+    fn is_missing<'v>(&self, node: &'v Node, data: &Operand<'v>) -> bool {
+        match node {
+            Node::Var(var) => matches!(var.path.follow(data, &self.evaluator.budget), Ok(None)),
+            _ => false,
+        }
     }
 
     fn nodes<'v>(
@@ -127,6 +144,14 @@ impl Teller {
         out.push(',');
         target(out);
         out.push(']');
+    }
+}
+
+fn holds_object(value: &Value<'_>) -> bool {
+    match value {
+        Value::Object(_) => true,
+        Value::Array(items) => items.iter().any(holds_object),
+        _ => false,
     }
 }
 

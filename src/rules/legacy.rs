@@ -56,6 +56,11 @@ impl Legacy {
         explain::tell_pairs(out, pairs, data);
     }
 
+    /// Whether it reads what lies at `path`: a property's text is made of all that it holds.
+    pub(crate) fn reads(&self, path: &[Box<str>]) -> bool {
+        path.first().is_none_or(|name| self.pairs.iter().any(|pair| pair.name == *name))
+    }
+
     /// Without the properties that this leaves out, the definition comes out the same.
     pub(crate) fn properties(&self) -> &Properties {
         &self.properties

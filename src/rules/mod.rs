@@ -16,6 +16,7 @@ mod operand;
 mod operators;
 mod parse;
 mod path;
+mod reads;
 mod semver;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -83,6 +84,25 @@ impl Rule {
     /// Without the properties that this leaves out, the rule comes out the same.
     pub(crate) fn properties(&self) -> &Properties {
         &self.properties
+    }
+
+    /// The names in the place of operators that the engine does not know, in order, each once.
+    pub(crate) fn unknown_operators(&self) -> Vec<&str> {
+        let mut names = Vec::new();
+        reads::unknown(&self.root, &mut names);
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// Whether it ends in an error for all data, because an unknown operator is reached in any case.
+    pub(crate) fn always_fails(&self) -> bool {
+        reads::always_fails(&self.root)
+    }
+
+    /// Whether it may read what lies at `path`, the names of the way from the data's top, folded.
+    pub(crate) fn reads(&self, path: &[Box<str>]) -> bool {
+        reads::reads(&self.root, path)
     }
 
     #[cfg(test)]

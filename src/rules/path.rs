@@ -55,6 +55,11 @@ impl Path {
         self.segments.first().map(|segment| segment.name.as_ref())
     }
 
+    /// Whether what it leads to holds what lies at `other`, or lies within it.
+    pub(super) fn overlaps(&self, other: &[Box<str>]) -> bool {
+        self.segments.iter().zip(other).all(|(segment, name)| segment.name == *name)
+    }
+
     /// What is there, if nothing has to be made on the way: the common case, which a pointer answers.
     #[inline]
     pub(super) fn borrow<'v>(&self, data: &Operand<'v>) -> Borrowed<'v> {

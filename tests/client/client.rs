@@ -247,7 +247,7 @@ const CASES: &[Case] = &[
     Case {
         name: "no flags",
         fault: || Fault { status: Some(200), body: Some("{}".into()), ..Fault::new(PATH, Kind::Status) },
-        says: "not a definitions document: missing field `flags`",
+        says: "not a definitions document: flags: required",
     },
     Case {
         name: "null flags",
@@ -256,7 +256,7 @@ const CASES: &[Case] = &[
             body: Some("{\"flags\": null}".into()),
             ..Fault::new(PATH, Kind::Status)
         },
-        says: "not a definitions document: invalid type: null, expected an array of flags",
+        says: "not a definitions document: expected an array of flags, found null",
     },
     Case {
         name: "empty body",
@@ -485,10 +485,10 @@ fn one_bad_flag_among_good_ones() {
         (rule(&deep), "flag `bad`: ruleset.rollout[0].runtime_evaluation_rule: more than"),
         (
             flag("bad", "1").replace("1.0", "true"),
-            "flag `bad`: ruleset.rollout[0].rollout_percentage: invalid type: boolean `true`, expected a number",
+            "flag `bad`: ruleset.rollout[0].rollout_percentage: expected a number, found a boolean",
         ),
         (r#"{"key": "bad"}"#.to_owned(), "flag `bad`: context: required"),
-        ("5".to_owned(), "flags[1]: invalid type: integer `5`, expected an object"),
+        ("5".to_owned(), "flags[1]: expected an object, found a number"),
     ] {
         let server = serve(&document(&[flag("f", "1"), bad, flag("g", "2")]));
         let client = ready(&server, "");
@@ -585,6 +585,140 @@ fn every_field_that_cannot_be_checked_locally_is_named() {
          cannot be checked locally and does not restrict; remote evaluation honours it"
     );
     assert_eq!(client.next(Duration::ZERO).unwrap(), None);
+}
+
+/// One warning per flag and operator, and restrictions by field; also in `statistics`, `explain` and the flag's metadata.
+#[test]
+fn what_is_unknown_is_said_when_it_is_loaded() {
+    let flag = |key: &str, rollout: &str| {
+        format!(
+            r#"{{"key": "{key}", "context": "distinct_id", "ruleset": {{"variants": [{{"key": "a", "value": 1}}], "rollout": [{rollout}]}}}}"#
+        )
+    };
+    let ruled = |rule: &str| format!(r#"{{"rollout_percentage": 1, "runtime_evaluation_rule": {rule}}}"#);
+    let geo = r#"{"geo_within": [{"var": "x"}, "eu"]}"#;
+    let everybody = r#"{"rollout_percentage": 1}"#;
+    let definitions = [
+        flag("x", &format!("{}, {everybody}", ruled(geo))),
+        flag("lazy", &ruled(&format!(r#"{{"or": [{{"==": [{{"var": "y"}}, 1]}}, {geo}]}}"#))),
+        flag(
+            "twice",
+            &format!(
+                "{}, {}",
+                ruled(&format!(r#"{{"and": [{geo}, {geo}]}}"#)),
+                ruled(&format!(r#"{{"!": {geo}}}"#))
+            ),
+        ),
+        flag("body", &ruled(&format!(r#"{{"some": [{{"var": "x"}}, {geo}]}}"#))),
+        flag(
+            "cohort",
+            r#"{"rollout_percentage": 1, "cohort_definition": {"id": 5}, "name": "n", "geo_filter": ["eu"]}"#,
+        ),
+        flag(
+            "none",
+            r#"{"rollout_percentage": 1, "cohort_definition": {}, "geo_filter": null, "cohort_id": 0, "x": 5}"#,
+        ),
+        flag("plain", &ruled(r#"{"==": [1, {"a": 1, "b": 2}]}"#)),
+    ];
+    let config = format!(
+        r#"{{"token": "t", "enable_polling": false, "definitions": {{"flags": [{}]}}}}"#,
+        definitions.join(", ")
+    );
+    let client = Client::new(Config::from_json(&config).unwrap()).unwrap();
+    let mut lines = Vec::new();
+    while let Some(Item::Log { level, message }) = client.next(Duration::ZERO).unwrap() {
+        assert_eq!(level, Level::Warning);
+        lines.push(message);
+    }
+    let unknown = |key: &str, what: &str, places: &str| {
+        format!("flag `{key}`: unknown operator `geo_within`: {what}; a newer mpflags may know it ({places})")
+    };
+    assert_eq!(
+        lines,
+        [
+            unknown("x", "this rollout never matches", "ruleset.rollout[0]"),
+            unknown("lazy", "this rollout does not match when its rule comes to the operator", "ruleset.rollout[0]"),
+            unknown("twice", "these rollouts never match", "ruleset.rollout[0], ruleset.rollout[1]"),
+            unknown("body", "this rollout does not match when its rule comes to the operator", "ruleset.rollout[0]"),
+            "flag `cohort`: ruleset.rollout[0].cohort_definition, ruleset.rollout[0].geo_filter cannot be checked locally and \
+             does not restrict; remote evaluation honours it"
+                .to_owned(),
+        ]
+    );
+    // What the lines say is so.
+    let user = Context::from_json(r#"{"distinct_id": "u", "custom_properties": {"y": 1}}"#).unwrap();
+    let metadata = |key: &str| {
+        let evaluation = client.evaluate(key, &user, Ask::new());
+        (evaluation.variant().map(str::to_owned), evaluation.metadata_json().to_owned())
+    };
+    let named = |names: &str| (Some("a".to_owned()), format!(r#"{{"unsupported":"{names}"}}"#));
+    assert_eq!(metadata("x"), named("geo_within"));
+    assert_eq!(metadata("lazy"), named("geo_within"));
+    assert_eq!(metadata("cohort"), named("cohort_definition, geo_filter"));
+    assert_eq!(metadata("none"), (Some("a".to_owned()), "{}".to_owned()));
+    assert_eq!(metadata("twice"), (None, "{}".to_owned()));
+    let explained =
+        |key: &str| serde_json::from_str::<serde_json::Value>(&client.explain(key, &user).unwrap()).unwrap();
+    assert_eq!(explained("twice")["unsupported"], serde_json::json!(["geo_within"]));
+    assert_eq!(explained("twice")["rollouts"][1]["rule"]["error"], "unknown operator");
+    assert_eq!(explained("cohort")["unsupported"], serde_json::json!(["cohort_definition", "geo_filter"]));
+    assert!(explained("none").get("unsupported").is_none());
+    let statistics: serde_json::Value = serde_json::from_str(&client.statistics()).unwrap();
+    assert_eq!(statistics["unsupported"]["count"], 5);
+    assert_eq!(statistics["unsupported"]["flags"]["lazy"], serde_json::json!(["geo_within"]));
+    assert!(statistics["unsupported"]["flags"].get("plain").is_none());
+}
+
+/// Names come from the document: many and long ones are cut.
+#[test]
+fn what_is_unknown_is_bounded() {
+    let operators: Vec<String> =
+        (0..100).map(|n| format!(r#"{{"op{n:03}\u001b{}": 1}}"#, "x".repeat(500))).collect();
+    let flags: Vec<String> = (0..80)
+        .map(|n| {
+            format!(
+                r#"{{"key": "f{n:02}", "context": "distinct_id", "ruleset": {{"variants": [{{"key": "a"}}],
+                    "rollout": [{{"rollout_percentage": 1, "runtime_evaluation_rule": [{}]}}, {{"rollout_percentage": 1}}]}}}}"#,
+                operators.join(", ")
+            )
+        })
+        .collect();
+    let config = format!(
+        r#"{{"token": "t", "enable_polling": false, "definitions": {{"flags": [{}]}}}}"#,
+        flags.join(", ")
+    );
+    let client = Client::new(Config::from_json(&config).unwrap()).unwrap();
+    let metadata = client.evaluate("f00", &user(), Ask::new()).metadata_json().to_owned();
+    assert!(
+        metadata.len() < 1500 && metadata.ends_with(", …\"}") && !metadata.contains('\u{1b}'),
+        "{metadata}"
+    );
+    let statistics: serde_json::Value = serde_json::from_str(&client.statistics()).unwrap();
+    assert_eq!(statistics["unsupported"]["count"], 80);
+    assert_eq!(statistics["unsupported"]["flags"].as_object().unwrap().len(), 64);
+}
+
+/// A warning is about a flag and an operator: it comes once, and again for another operator.
+#[test]
+fn what_is_unknown_is_said_once() {
+    let ruled = |operator: &str, value: u32| {
+        one(&value.to_string()).replace(
+            "\"rollout_percentage\"",
+            &format!("\"runtime_evaluation_rule\": {{\"{operator}\": 1}}, \"rollout_percentage\""),
+        )
+    };
+    let server = serve(&ruled("geo_within", 1));
+    let client = ready(&server, "");
+    items_until(&client, State::Ready);
+    let next = || client.next(LONG).unwrap();
+    let is_about = |item: &Option<Item>, operator: &str| matches!(item, Some(Item::Log { message, .. }) if message.contains(operator));
+    assert!(is_about(&next(), "unknown operator `geo_within`"));
+    server.set_definitions(ruled("geo_within", 2));
+    assert_eq!(next(), Some(Item::Change { keys: vec!["f".to_owned()] }));
+    server.set_definitions(ruled("other_new", 2));
+    let (first, second) = (next(), next());
+    assert!(is_about(&first, "`other_new`") || is_about(&second, "`other_new`"), "{first:?} {second:?}");
+    assert_eq!(client.next(Duration::from_millis(150)).unwrap(), None);
 }
 
 #[test]

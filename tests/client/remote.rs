@@ -173,25 +173,97 @@ fn answers() {
         ErrorCode::FlagNotFound,
         "Mixpanel's answer has no flag `f`: there is none, or the user is in none of its groups",
     );
-    for (body, why) in [
-        ("5", "flag `f`: in the answer: invalid type: integer `5`, expected struct WireVariant"),
-        ("{}", "flag `f`: in the answer: missing field `variant_key`"),
+    // Mixpanel's SDKs look at these no further: the value counts.
+    for (fields, variant, metadata) in [
+        (r#""variant_key": null"#, None, "{}"),
+        (r#""variant_key": 5"#, None, "{}"),
+        (r#""variant_key": {"a": 1}"#, None, "{}"),
+        (r#""more": 1"#, None, "{}"),
+        (r#""variant_key": "v", "experiment_id": 7"#, Some("v"), r#"{"experiment_id":"7"}"#),
+        (r#""variant_key": "v", "experiment_id": 7.5"#, Some("v"), r#"{"experiment_id":"7.5"}"#),
         (
-            r#"{"variant_key": 5}"#,
-            "flag `f`: in the answer: variant_key: invalid type: integer `5`, expected a string",
+            r#""variant_key": "v", "experiment_id": 123456789012345678901"#,
+            Some("v"),
+            r#"{"experiment_id":"123456789012345678901"}"#,
         ),
+        (r#""variant_key": "v", "experiment_id": [1]"#, Some("v"), "{}"),
+        (r#""variant_key": "v", "experiment_id": true"#, Some("v"), "{}"),
+        (r#""variant_key": "v", "is_qa_tester": "yes""#, Some("v"), "{}"),
+        (r#""variant_key": "v", "is_qa_tester": 1"#, Some("v"), "{}"),
+        (
+            r#""variant_key": "v", "is_qa_tester": "yes", "is_experiment_active": true"#,
+            Some("v"),
+            r#"{"is_experiment_active":true}"#,
+        ),
+        (r#""variant_key": "v", "is_experiment_active": "true""#, Some("v"), "{}"),
+        (r#""variant_key": "v", "is_experiment_active": {"a": []}"#, Some("v"), "{}"),
+        (r#""variant_key": "w", "variant_key": "v""#, Some("v"), "{}"),
+        (r#""variant_key": "\ud800""#, None, "{}"),
+    ] {
+        answer(&server, 200, &format!(r#"{{"flags": {{"f": {{{fields}, "variant_value": true}}}}}}"#));
+        let evaluation = ask();
+        assert_eq!((evaluation.boolean(), evaluation.error_code()), (Some(true), None), "{fields}");
+        assert_eq!((evaluation.variant(), evaluation.metadata_json()), (variant, metadata), "{fields}");
+        let typed = client.evaluate("f", &user("u1"), Ask::new().wanting(ValueType::Boolean));
+        assert_eq!((typed.boolean(), typed.reason()), (Some(true), Reason::TargetingMatch), "{fields}");
+        assert!(client.boolean("f", &user("u1"), false), "{fields}");
+    }
+    for (body, why) in [
+        ("5", "flag `f`: in the answer: expected an object, found a number"),
+        ("[]", "flag `f`: in the answer: expected an object, found an array"),
+        ("\"x\"", "flag `f`: in the answer: expected an object, found a string"),
+        ("false", "flag `f`: in the answer: expected an object, found a boolean"),
         (
             r#"{"variant_key": "v", "variant_value": 1e400}"#,
             "flag `f`: in the answer: variant_value: number out of range",
-        ),
-        (
-            r#"{"variant_key": "v", "is_qa_tester": "yes"}"#,
-            "flag `f`: in the answer: is_qa_tester: invalid type: string \"yes\", expected a boolean",
         ),
     ] {
         answer(&server, 200, &format!(r#"{{"flags": {{"f": {body}}}}}"#));
         failed(&ask(), ErrorCode::ParseError, why);
     }
+}
+
+#[test]
+fn a_flag_that_is_null_is_not_there() {
+    let server = server();
+    let client = client(&server, "");
+    answer(&server, 200, r#"{"flags": {"f": null, "g": {"variant_key": "v", "variant_value": 1}}}"#);
+    failed(
+        &client.evaluate("f", &user("u1"), Ask::new()),
+        ErrorCode::FlagNotFound,
+        "Mixpanel's answer has no flag `f`: there is none, or the user is in none of its groups",
+    );
+    let all = client.evaluate_all(&user("u1"), Ask::new());
+    let keys: Vec<&str> = all.as_slice().iter().map(Evaluation::key).collect();
+    assert_eq!(keys, ["g"]);
+}
+
+/// Both official SDKs send such an exposure, with a variant name that is null.
+#[test]
+fn an_exposure_without_a_variant_key() {
+    let server = server();
+    let client = client(&server, r#", "event_sink": true"#);
+    answer(
+        &server,
+        200,
+        r#"{"flags": {"f": {"variant_value": true, "experiment_id": 7, "is_qa_tester": "yes"}}}"#,
+    );
+    let shown = client.evaluate("f", &user("u1"), Ask::new());
+    let event = loop {
+        if let Some(Item::Event { json, .. }) = client.next(LONG).unwrap() {
+            break json;
+        }
+    };
+    let event: Value = serde_json::from_str(&event).unwrap();
+    let properties = &event["properties"];
+    assert_eq!((&properties["Experiment name"], &properties["Variant name"]), (&json!("f"), &Value::Null));
+    assert!(properties.as_object().unwrap().contains_key("Variant name"));
+    assert_eq!(properties["$experiment_id"], "7");
+    assert!(!properties.as_object().unwrap().contains_key("$is_qa_tester"));
+    // By hand it is the same exposure, and so a repeat.
+    client.track_exposure(&shown).unwrap();
+    let statistics: Value = serde_json::from_str(&client.statistics()).unwrap();
+    assert_eq!((&statistics["enqueued"], &statistics["deduplicated"]), (&json!(1), &json!(1)));
 }
 
 #[test]
@@ -207,14 +279,46 @@ fn failures() {
             "HTTP 400: distinct_id must be provided",
         ),
         (400, "<html>", "HTTP 400"),
+        (429, "slow down", "HTTP 429: slow down"),
+        (400, "  two\r\n\tlines \u{2028} of it\n", "HTTP 400: two lines of it"),
+        (500, r#"{"message": "other form"}"#, r#"HTTP 500: {"message": "other form"}"#),
+        (500, r#"{"error": {"code": 5}}"#, r#"HTTP 500: {"error": {"code": 5}}"#),
+        (500, r#""text""#, "HTTP 500: text"),
+        (
+            400,
+            "a\u{1b}[31;1mred\u{1b}[0m b\u{1b}]0;title\u{7} c\u{9b}2J d\u{1b}c e\u{202e}f",
+            "HTTP 400: ared b c d ef",
+        ),
+        (400, r#"{"error": "a\u001b[31mred\u0000\u0007"}"#, "HTTP 400: ared"),
+        (
+            502,
+            "<html>\r\n<head><title>502 Bad Gateway</title><style>b {color: red}</style></head>\r\n<body>\n<!-- x > y -->\
+             <h1>Oops &amp; sorry</h1><script>if (a < b) {}</script><hr>nginx</body></html>",
+            "HTTP 502: 502 Bad Gateway Oops & sorry nginx",
+        ),
+        (
+            400,
+            "GET http://api/flags?context=%7B%22a%22%7D&token=T0KEN failed",
+            "HTTP 400: GET http://api/flags?… failed",
+        ),
+        (400, "no project for T0KEN.", "HTTP 400: no project for …."),
+        (400, "Basic VDBLRU46 refused", "HTTP 400: Basic … refused"),
+        (400, r#"{"error": "no project for T0KEN"}"#, "HTTP 400: no project for …"),
+        (
+            400,
+            r#"bad context {"distinct_id":"u1","custom_properties":{"plan":"Pro"}}"#,
+            "HTTP 400: bad context …",
+        ),
+        (400, &format!("{}é", "x".repeat(1023)), &format!("HTTP 400: {}", "x".repeat(1023))),
+        (400, &"é".repeat(5000), &format!("HTTP 400: {}", "é".repeat(512))),
         (404, "", "HTTP 404"),
         (429, "", "HTTP 429"),
         (500, r#"{"error": "two\nlines"}"#, "HTTP 500: two lines"),
         (503, "", "HTTP 503"),
         (200, "<html>Sign in</html>", "not Mixpanel's answer: expected value"),
         (200, "", "not Mixpanel's answer: EOF while parsing a value"),
-        (200, "{}", "not Mixpanel's answer: missing field `flags`"),
-        (200, r#"{"flags": []}"#, "not Mixpanel's answer: invalid type: sequence, expected an object"),
+        (200, "{}", "not Mixpanel's answer: flags: required"),
+        (200, r#"{"flags": []}"#, "not Mixpanel's answer: expected an object, found an array"),
         (
             302,
             "",
@@ -242,6 +346,21 @@ fn failures() {
         ErrorCode::General,
         "HTTP 400: distinct_id must be provided in evalContext as a string",
     );
+}
+
+/// The whole context is sent, so all of it counts.
+#[test]
+fn contexts_with_what_cannot_be_used() {
+    let server = server();
+    let client = client(&server, "");
+    let json = r#"{"distinct_id": "u1", "unread": 1e999}"#;
+    let message = "context: unread: number out of range";
+    failed(&client.evaluate_json("gate", json, Ask::new()), ErrorCode::InvalidContext, message);
+    let context = Context::from_json(json).unwrap();
+    failed(&client.evaluate("gate", &context, Ask::new()), ErrorCode::InvalidContext, message);
+    let all = client.evaluate_all(&context, Ask::new());
+    assert_eq!((all.failure(), all.as_slice().len()), (Some((ErrorCode::InvalidContext, message)), 0));
+    assert!(requests(&server).is_empty());
 }
 
 #[test]

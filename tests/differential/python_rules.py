@@ -15,6 +15,7 @@ from model import number_text
 LACKING = {"some", "all", "none", "map", "filter", "reduce", "substr"}
 SAFE = 2**53
 FOLD, LAZY, TRUTH = "rule-case", "rule-lazy", "rule-truth"
+MISSING_ORDER = "rule-missing-order"
 SWITCHES = [set(some) for n in range(4) for some in combinations((FOLD, LAZY, TRUTH), n)]
 NULL, BOOL, INT, FLOAT, STRING, ARRAY, OBJECT = "null", "bool", "int", "float", "string", "array", "object"
 KINDS = {type(None): NULL, bool: BOOL, int: INT, float: FLOAT, str: STRING, list: ARRAY, dict: OBJECT}
@@ -60,7 +61,7 @@ def explain(rollout, context, own, wanted):
             return switches or None
     notes = set()
     run(rule, data, {FOLD, LAZY, TRUTH}, notes)
-    return {f"rule-mixed-types: {note}" for note in notes} or None
+    return {MISSING_ORDER if note == MISSING_ORDER else f"rule-mixed-types: {note}" for note in notes} or None
 
 
 def explain_legacy(legacy, data, wanted):
@@ -190,7 +191,10 @@ def odd(operator, values, data):
         if all(k == STRING for k in kinds):
             # JavaScript orders by UTF-16 code unit.
             return "order of strings" if any(c > "\ud7ff" for v in values for c in v) else None
-        return None if all(number) else "mixed types"
+        if all(n or k == NULL for n, k in zip(number, kinds)):
+            # Of a missing property, or of null itself, which is the same in the data.
+            return MISSING_ORDER if NULL in kinds else None
+        return "mixed types"
     if operator in ("!", "!!"):
         return "operand count" if len(values) != 1 else "truth of an object" if kinds[0] == OBJECT else None
     if operator == "in":

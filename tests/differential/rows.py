@@ -27,7 +27,7 @@ ROWS = [
     "subject-float", "subject-big-integer", "subject-boolean", "subject-falsy", "subject-empty", "subject-null", "subject-array",
     "tester-non-string", "tester-big-integer", "tester-constructor", "qa-tester-override", "variant-order", WRONG_TYPE, NEIGHBOUR, UNREACHED, LEFT_OUT,
     "field-by-accident", "split-constructor", "no-variants", "rule-limits", "disabled", "rule-no-properties", "rule-empty-properties", "rule-empty",
-    "rule-operators", "rule-lazy", "rule-truth", "rule-case", "legacy-empty", "legacy-capitals", "legacy-non-string",
+    "rule-operators", "rule-missing-order", "rule-lazy", "rule-truth", "rule-case", "legacy-empty", "legacy-capitals", "legacy-non-string",
 ]  # fmt: skip
 
 

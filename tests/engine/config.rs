@@ -155,7 +155,7 @@ fn definitions() {
     with(r#""definitions": []"#, "config: definitions: expected an object, found an array");
     with(
         r#""definitions": {"flag": []}"#,
-        "config: definitions: not a definitions document: missing field `flags` at line 1 column 12",
+        "config: definitions: not a definitions document: flags: required",
     );
     with(
         r#""definitions": {"flags": []}, "definitions_path": "x""#,

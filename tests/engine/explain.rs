@@ -183,7 +183,8 @@ fn every_vector() {
                 failed.push(format!("{}: {field}: want {wanted}, got {}", case.name, told[field]));
             }
         }
-        let context: Value = serde_json::from_str(&text).unwrap();
+        // One with an attribute that cannot be used is not JSON for serde_json, which has no such values.
+        let context: Value = serde_json::from_str(&text).unwrap_or_default();
         if let Err(why) = follows(&told, &context) {
             failed.push(format!("{}: {why}: {told}", case.name));
         }
@@ -211,7 +212,7 @@ fn parts_of_a_rule() {
         "many": [0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0]}"#;
     let rows = [
         (r#"{"var": "a.b"}"#, r#"{"var": "a.b", "value": 1}"#),
-        (r#"{"var": "a.b.c"}"#, r#"{"var": "a.b.c", "value": null}"#),
+        (r#"{"var": "a.b.c"}"#, r#"{"var": "a.b.c", "value": null, "missing": true}"#),
         (r#"{"var": "m"}"#, r#"{"var": "m", "value": {"x": 1, "y": [true, null]}}"#),
         (
             r#"[{"var": "a.b"}, 1, "Two"]"#,
@@ -234,6 +235,23 @@ fn parts_of_a_rule() {
         (
             r#"{"semver_compare": [{"var": "v"}, "===", "no version"]}"#,
             r#"{"operator": "semver_compare", "operands": [{"var": "v", "value": "1.2.0"}, "===", null], "value": false}"#,
+        ),
+        (
+            r#"{"<": [{"var": "age"}, 18]}"#,
+            r#"{"operator": "<", "operands": [{"var": "age", "value": null, "missing": true}, 18], "value": true}"#,
+        ),
+        (
+            r#"{"<": [{"var": ["age", 7]}, 18]}"#,
+            r#"{"operator": "<", "operands": [{"var": "age", "value": 7, "missing": true}, 18], "value": true}"#,
+        ),
+        (
+            r#"{"==": [{"var": "a.c"}, {"operator": "and", "value": true, "operands": []}]}"#,
+            r#"{"operator": "==", "operands": [{"var": "a.c", "value": null, "missing": true},
+                {"literal": {"operator": "and", "value": true, "operands": []}}], "value": false}"#,
+        ),
+        (
+            r#"{"in": [1, [{"var": "x", "value": 1}]]}"#,
+            r#"{"operator": "in", "operands": [1, {"literal": [{"var": "x", "value": 1}]}], "value": false}"#,
         ),
         (r#"{"nope": [1]}"#, r#"{"operator": "nope", "error": "unknown operator"}"#),
         (r#"{"*": []}"#, r#"{"operator": "*", "operands": [], "error": "an operand cannot be converted"}"#),

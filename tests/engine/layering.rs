@@ -260,3 +260,16 @@ fn send_and_sync() {
     both::<mpflags::Error>();
     both::<mpflags::Item>();
 }
+
+/// A client owns threads and a queue: it is shared by reference or in an `Arc`, and never copied. If it were `Clone`, the
+/// compiler could not choose between the two implementations.
+#[test]
+fn a_client_is_not_clone() {
+    struct Cloned;
+    trait Ambiguous<M> {
+        fn chosen() {}
+    }
+    impl<T> Ambiguous<()> for T {}
+    impl<T: Clone> Ambiguous<Cloned> for T {}
+    <mpflags::Client as Ambiguous<_>>::chosen();
+}

@@ -24,7 +24,8 @@ fn texts() -> Vec<(PathBuf, String)> {
                 if !SKIPPED.contains(&name) {
                     folders.push(path);
                 }
-            } else if name == "Makefile" || path.extension().is_some_and(|e| TEXTS.contains(&e.to_str().unwrap()))
+            } else if name == "Makefile"
+                || path.extension().is_some_and(|e| TEXTS.contains(&e.to_str().unwrap()))
             {
                 let text = fs::read_to_string(&path).unwrap();
                 found.push((path, text));
@@ -76,7 +77,8 @@ fn links_and_anchors_exist() {
             }
             count += 1;
             let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
-            let file = if file.is_empty() { path.clone() } else { normal(&path.parent().unwrap().join(file)) };
+            let file =
+                if file.is_empty() { path.clone() } else { normal(&path.parent().unwrap().join(file)) };
             let fine = file.exists()
                 && file.starts_with(root())
                 && (anchor.is_empty() || anchors(&fs::read_to_string(&file).unwrap()).contains(anchor));
@@ -92,7 +94,19 @@ fn links_and_anchors_exist() {
 /// A path of the repository that a page, a comment or a vector names is there.
 #[test]
 fn named_paths_exist() {
-    let tops = ["src", "bindings", "dev", "docs", "tests", "packaging", "include", "examples", "bench", "benches", ".ci"];
+    let tops = [
+        "src",
+        "bindings",
+        "dev",
+        "docs",
+        "tests",
+        "packaging",
+        "include",
+        "examples",
+        "bench",
+        "benches",
+        ".ci",
+    ];
     let mut broken = BTreeSet::new();
     let mut count = 0;
     for (path, text) in texts() {
@@ -115,7 +129,11 @@ fn named_paths_exist() {
             }
         }
     }
-    assert!(broken.is_empty(), "paths that do not exist:\n{}", broken.into_iter().collect::<Vec<_>>().join("\n"));
+    assert!(
+        broken.is_empty(),
+        "paths that do not exist:\n{}",
+        broken.into_iter().collect::<Vec<_>>().join("\n")
+    );
     assert!(count > 100, "{count} paths");
 }
 

@@ -128,7 +128,7 @@ fn what_is_no_json_is_named() {
         ),
         (Field::new_struct(deep), "context: x.d.d.d.d.d.d.d.d.d.d.d…: nested too deeply"),
         // Within serde_json's own value the core looks.
-        (Field::new_struct(deep_json), "recursion limit exceeded"),
+        (Field::new_struct(deep_json), "nested more than 127 levels deep"),
         (
             Field::new_struct(RawValue::from_string("1e400".to_owned()).unwrap()),
             "context: x: number out of range",

@@ -25,6 +25,10 @@ impl mpflags_context {
 /// Makes a context of a JSON object. `distinct_id` names the user, `custom_properties` is what rules see, and a flag may
 /// be bucketed by any other top-level key. Integers and doubles stay distinct. The text is not kept.
 ///
+/// A number beyond a double (`1e999`), a lone surrogate and nesting beyond 127 levels cannot be used. They spoil the flags that
+/// read them, which give INVALID_CONTEXT and name the attribute; the others are evaluated without. A remote client sends the whole
+/// context, so there they spoil every flag.
+///
 /// The caller frees `*out` with `mpflags_context_free`; it may outlive every client. On failure `*out` is as it was:
 /// `MPFLAGS_INVALID_CONTEXT` for anything but a JSON object, with a message that says where. Any thread. Costs the
 /// parsing of the whole text: worth it for a context that is used more than once.

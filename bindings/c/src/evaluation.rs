@@ -264,7 +264,8 @@ pub extern "C" fn mpflags_evaluation_is_qa_tester(evaluation: Option<&mpflags_ev
 }
 
 /// Tells the flag's metadata as a JSON object: `experiment_id` and `is_experiment_active` where the flag has them,
-/// `is_qa_tester` where it is true.
+/// `is_qa_tester` where it is true, and `unsupported` where the definition uses what the library does not know or cannot check: the
+/// names of those operators and fields, separated by commas.
 ///
 /// Nothing to free: the string is the evaluation's. Cannot fail: no string for NULL. Any thread. Costs nothing.
 #[unsafe(no_mangle)]

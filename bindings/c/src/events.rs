@@ -120,7 +120,9 @@ impl From<String> for mpflags_text {
 
 /// Tells what became of events, as a JSON object: `enqueued`, `sent`, `deduplicated`, `dropped` (`queue_full`, `rejected`,
 /// `shutdown`), `without_distinct_id`, `queue_length`, `remote_in_flight` (remote evaluations under way, whether or not
-/// anybody waits for them), and `last_error` with its `message` and `time` (ms since 1970), or null.
+/// anybody waits for them), `last_error` with its `message` and `time` (ms since 1970), or null, `unsupported`: how many flags use
+/// operators or restrictions that the library does not know or cannot check (`count`), and their names by flag (`flags`, the first
+/// 64), and `unusable_attributes`: how many evaluations had a context with an attribute that cannot be used.
 ///
 /// The caller frees `*out` with `mpflags_text_free`. On failure, which only misuse is, `*out` is as it was. Any thread.
 /// Costs one short lock and the making of the text.

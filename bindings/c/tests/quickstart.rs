@@ -102,7 +102,8 @@ fn the_remote_example_works() {
 /// Each example of a page stands behind the path of its file, which the tests of its language compile and run.
 #[test]
 fn the_pages_show_the_examples_as_they_are() {
-    let pages = ["README.md", "bindings/c/README.md"].map(|page| fs::read_to_string(root().join(page)).unwrap());
+    let pages =
+        ["README.md", "bindings/c/README.md"].map(|page| fs::read_to_string(root().join(page)).unwrap());
     let mut shown = Vec::new();
     for part in pages.iter().flat_map(|page| page.split("\n<!-- ").skip(1)) {
         let Some((name, rest)) = part.split_once(" -->\n```") else { continue };
@@ -115,7 +116,9 @@ fn the_pages_show_the_examples_as_they_are() {
         assert!(code.starts_with(&text), "a page shows another text than {name}");
         shown.push(name.to_owned());
     }
-    for example in ["c/examples/hello.c", "c/examples/first.c", "c/examples/remote.c", "python/examples/hello.py"] {
+    for example in
+        ["c/examples/hello.c", "c/examples/first.c", "c/examples/remote.c", "python/examples/hello.py"]
+    {
         let path = format!("bindings/{example}");
         assert!(shown.contains(&path), "no page shows {path}: {shown:?}");
     }

@@ -4,6 +4,7 @@
 #include <any>
 #include <charconv>
 #include <chrono>
+#include <cmath>
 #include <cstddef>
 #include <exception>
 #include <locale>
@@ -107,6 +108,14 @@ struct Encoder {
     void value(std::string_view text, int) { json::append(out, text); }
     void value(const char* text, int) { json::append(out, text); }
     void value(char* text, int) { json::append(out, text); }
+    // NaN and infinities have no JSON form: the flags that read them fail.
+    void real(double number) {
+        if (std::isfinite(number)) {
+            json::append(out, number);
+        } else {
+            out += json::unusable;
+        }
+    }
     void value(std::nullptr_t, int) { json::append(out, nullptr); }
     void value(std::chrono::system_clock::time_point time, int) { json::append(out, time); }
 
@@ -115,7 +124,7 @@ struct Encoder {
         if constexpr (std::is_same_v<T, bool>) {
             json::append(out, number);
         } else if constexpr (std::is_floating_point_v<T>) {
-            json::append(out, static_cast<double>(number));
+            real(static_cast<double>(number));
         } else if constexpr (std::is_signed_v<T>) {
             json::append(out, static_cast<std::int64_t>(number));
         } else {
@@ -200,8 +209,8 @@ void Encoder::value(const std::any& any, int depth) {
         unknown_key = std::string(key);
         unknown_type = any.type().name();
     }
-    // Nothing held is null; what has no JSON form is written so that the library refuses the context.
-    out += any.has_value() ? "?" : "null";
+    // Nothing held is null; the flags that read what has no JSON form fail.
+    out += any.has_value() ? json::unusable : "null";
 }
 
 void Encoder::value(const Value& given, int depth) {
@@ -217,7 +226,7 @@ void Encoder::value(const Value& given, int depth) {
         const bool fits = *number >= -beyond && *number < beyond;
         const std::int64_t whole = fits ? given.AsInt().value_or(0) : 0;
         if (fits && static_cast<double>(whole) == *number) return json::append(out, whole);
-        return json::append(out, *number);
+        return real(*number);
     }
     json::append(out, nullptr);
 }
@@ -243,27 +252,15 @@ Encoder encoded(const EvaluationContext& context) {
     return encoder;
 }
 
-// The first attribute that is not UTF-8, which the library's own message cannot tell.
+// The first attribute that is not UTF-8, which the library's own message cannot name.
 std::string not_utf8(const EvaluationContext& context) {
-    const auto broken = [](const Encoder& encoder) {
-        try {
-            static_cast<void>(Context::from_json("[" + encoder.out + "]"));
-        } catch (const Error& error) {
-            return error.status() == Status::InvalidUtf8;
-        }
-        return false;
-    };
-    if (const auto targeting_key = context.GetTargetingKey()) {
-        Encoder encoder;
-        encoder.value(*targeting_key, 1);
-        if (broken(encoder)) return "targetingKey";
-    }
+    const auto targeting_key = context.GetTargetingKey();
+    if (targeting_key && !json::is_utf8(*targeting_key)) return "targetingKey";
     for (const auto& [key, held] : context.GetAttributes()) {
+        if (!json::is_utf8(key)) return "a key";
         Encoder encoder;
-        encoder.value(std::string_view(key), 1);
-        if (broken(encoder)) return "a key";
         encoder.value(held, 1);
-        if (broken(encoder)) return key;
+        if (!json::is_utf8(encoder.out)) return key;
     }
     return {};
 }
@@ -419,13 +416,22 @@ absl::StatusOr<std::unique_ptr<::openfeature::ResolutionDetails<T>>> resolve(con
                                                                              const Read& read) {
     using Details = ::openfeature::ResolutionDetails<T>;
     const Encoder encoder = encoded(context);
-    const auto problem = [&](std::string_view told) {
-        if (encoder.unknown_type.empty()) return std::string(told);
-        return "context: " + encoder.unknown_key + ": a C++ value of type " + encoder.unknown_type +
-               " has no form in JSON";
+    std::string broken;
+    // The library names the key, and cannot tell what was there.
+    const auto problem = [&](std::string_view message) {
+        const auto names = [&](const std::string& key) {
+            return !key.empty() && message.find(key) != std::string_view::npos;
+        };
+        if (!encoder.unknown_type.empty() && names(encoder.unknown_key)) {
+            return "context: " + encoder.unknown_key + ": a C++ value of type " + encoder.unknown_type +
+                   " has no form in JSON";
+        }
+        if (names(broken)) return "context: " + broken + ": not UTF-8";
+        return std::string(message);
     };
-    try {
-        const Evaluation evaluation = client.evaluate_json(flag, encoder.out, type);
+    const auto evaluated =
+        [&](std::string_view json) -> absl::StatusOr<std::unique_ptr<::openfeature::ResolutionDetails<T>>> {
+        const Evaluation evaluation = client.evaluate_json(flag, json, type);
         if (evaluation.has_value()) {
             return std::make_unique<Details>(read(evaluation), reason_of(evaluation.reason()),
                                              std::string(evaluation.variant()), metadata_of(evaluation));
@@ -434,16 +440,21 @@ absl::StatusOr<std::unique_ptr<::openfeature::ResolutionDetails<T>>> resolve(con
         if (code == ErrorCode::InvalidContext) return failed(default_value, code, problem(evaluation.message()));
         std::optional<std::string> message;
         if (evaluation.message().data() != nullptr) message = std::string(evaluation.message());
-        return std::make_unique<Details>(std::move(default_value), reason_of(evaluation.reason()), std::nullopt,
-                                         FlagMetadata(), code_of(code), std::move(message));
+        return std::make_unique<Details>(default_value, reason_of(evaluation.reason()), std::nullopt, FlagMetadata(),
+                                         code_of(code), std::move(message));
+    };
+    try {
+        try {
+            return evaluated(encoder.out);
+        } catch (const Error& error) {
+            if (error.status() != Status::InvalidUtf8) throw;
+            broken = not_utf8(context);
+            if (broken.empty()) throw;
+            return evaluated(json::marked(encoder.out));
+        }
     } catch (const Error& error) {
         if (error.status() == Status::InvalidContext) {
             return failed(default_value, ErrorCode::InvalidContext, problem(error.what()));
-        }
-        if (error.status() == Status::InvalidUtf8) {
-            const std::string key = not_utf8(context);
-            if (!key.empty())
-                return failed(default_value, ErrorCode::InvalidContext, "context: " + key + ": not UTF-8");
         }
         return failed(default_value, ErrorCode::General, error.what());
     }
@@ -487,8 +498,9 @@ absl::Status Provider::Init(const EvaluationContext&) {
 
 absl::Status Provider::Shutdown() {
     return guarded([&]() -> absl::Status {
-        client_->shutdown();
-        return absl::OkStatus();
+        const std::uint64_t lost = client_->shutdown();
+        if (lost == 0) return absl::OkStatus();
+        return absl::Status(absl::StatusCode::kDataLoss, std::to_string(lost) + " events were not delivered");
     });
 }
 

@@ -2,9 +2,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <limits>
 #include <mpflags/client.hpp>
 #include <thread>
 #include <type_traits>
+#include <vector>
 
 #include "dev.hpp"
 
@@ -53,10 +55,14 @@ Status thrown(Call call) {
     return Status::Ok;
 }
 
-static_assert(!std::is_copy_constructible_v<Client> && std::is_nothrow_move_constructible_v<Client>);
-static_assert(!std::is_copy_constructible_v<Context> && std::is_nothrow_move_constructible_v<Context>);
-static_assert(!std::is_copy_constructible_v<Evaluation> && std::is_nothrow_move_assignable_v<Evaluation>);
-static_assert(!std::is_copy_constructible_v<mpflags::Item> && std::is_nothrow_move_assignable_v<mpflags::Item>);
+/* What owns a handle moves, and does not copy. */
+template <class T>
+constexpr bool moves_alone =
+    !std::is_copy_constructible_v<T> && !std::is_copy_assignable_v<T> && std::is_nothrow_move_constructible_v<T> &&
+    std::is_nothrow_move_assignable_v<T> && std::is_nothrow_swappable_v<T>;
+static_assert(moves_alone<Client> && moves_alone<Context> && moves_alone<Evaluation> && moves_alone<Evaluations> &&
+              moves_alone<mpflags::Item>);
+static_assert(!std::is_constructible_v<mpflags::UserId, std::nullptr_t>);
 
 /* Looks into a temporary do not compile; what is kept gives them. */
 static_assert(std::is_convertible_v<Evaluation&, EvaluationView> &&
@@ -218,6 +224,204 @@ TEST(Client, WhatWasMovedFromIsEmpty) {
     EXPECT_EQ(first.exceptions_in_callback(), 0U);
     first = Client(fixed());
     EXPECT_TRUE(first.get_boolean("bool", user, false));
+}
+
+TEST(Client, WhatWasMovedFromIsDefined) {
+    Client first(fixed());
+    Client second(fixed());
+    second.set_override("bool", false);
+    const Context user({{"distinct_id", "u1"}});
+    std::swap(first, second);
+    EXPECT_FALSE(first.get_boolean("bool", user, true));
+    EXPECT_TRUE(second.get_boolean("bool", user, false));
+    Client& same = first;
+    first = std::move(same);
+    EXPECT_FALSE(first.get_boolean("bool", user, true)) << "moved to itself";
+
+    const Client taken = std::move(first);
+    for (int twice = 0; twice < 2; twice++) {
+        EXPECT_EQ(thrown([&] { first.shutdown(seconds(1)); }), Status::NullArgument);
+        EXPECT_EQ(thrown([&] { first.shutdown(); }), Status::NullArgument);
+    }
+    EXPECT_EQ(thrown([&] { first.wait_ready(); }), Status::NullArgument);
+    EXPECT_EQ(thrown([&] { first.refresh(); }), Status::NullArgument);
+    EXPECT_EQ(thrown([&] { first.flush(seconds(1)); }), Status::NullArgument);
+    EXPECT_EQ(thrown([&] { first.evaluate_all(user); }), Status::NullArgument);
+    EXPECT_EQ(thrown([&] { first.evaluate_json("bool", "{}"); }), Status::NullArgument);
+    EXPECT_EQ(thrown([&] { first.explain_json("bool", user); }), Status::NullArgument);
+    EXPECT_EQ(thrown([&] { first.statistics_json(); }), Status::NullArgument);
+    EXPECT_EQ(thrown([&] { first.track("Bought", "u1"); }), Status::NullArgument);
+    EXPECT_EQ(thrown([&] { first.people_update("$set", "u1", Object()); }), Status::NullArgument);
+    EXPECT_EQ(thrown([&] { first.set_override("bool", true); }), Status::NullArgument);
+    EXPECT_EQ(thrown([&] { first.clear_override("bool"); }), Status::NullArgument);
+    mpflags::Item item;
+    EXPECT_EQ(thrown([&] { first.next(item, milliseconds(0)); }), Status::NullArgument);
+    EXPECT_EQ(first.state(), mpflags::State::None);
+    EXPECT_EQ(first.get_int64("bool", user, 7), 7);
+    EXPECT_EQ(first.get_double("bool", user, 7.5), 7.5);
+    EXPECT_EQ(first.get_json("bool", user, "d"), "d");
+
+    Context whose({{"distinct_id", "u1"}});
+    const Context other = std::move(whose);
+    EXPECT_EQ(second.evaluate("bool", whose).error_code(), mpflags::ErrorCode::TargetingKeyMissing) << "the empty one";
+    auto found = second.evaluate("bool", other);
+    const auto kept = std::move(found);
+    EXPECT_TRUE(kept.has_value());
+    EXPECT_FALSE(found.has_value());
+    EXPECT_EQ(found.reason(), mpflags::Reason::Unknown);
+    EXPECT_EQ(found.variant().data(), nullptr);
+    EXPECT_EQ(thrown([&] { second.track_exposure(found); }), Status::NullArgument);
+    auto all = second.evaluate_all(other);
+    const auto held = std::move(all);
+    EXPECT_EQ(held.size(), 3U);
+    EXPECT_TRUE(all.empty() && all.begin() == all.end() && !all.find("bool") && all.message().data() == nullptr);
+}
+
+TEST(Client, ManyInOneVector) {
+    std::vector<Client> clients;
+    for (int i = 0; i < 20; i++) {
+        clients.emplace_back(fixed());
+        clients.back().set_override("number", i);
+        clients.back().start();
+    }
+    std::rotate(clients.begin(), clients.begin() + 7, clients.end());
+    clients.erase(clients.begin() + 3);
+    const Context user;
+    for (std::size_t i = 0; i < clients.size(); i++) {
+        const auto wanted = static_cast<std::int64_t>((i + 7 + (i >= 3 ? 1 : 0)) % 20);
+        EXPECT_EQ(clients[i].get_int64("number", user, -1), wanted);
+    }
+    EXPECT_EQ(clients.front().shutdown(seconds(5)), 0U);
+    clients.clear();
+}
+
+/* getenv gives a null pointer. */
+TEST(Client, AUserThatIsNobody) {
+    const Client client(fixed());
+    const char* const nobody = nullptr;
+    EXPECT_EQ(thrown([&] { client.track("Bought", nobody); }), Status::InvalidArgument);
+    EXPECT_EQ(thrown([&] { client.track("Bought", ""); }), Status::InvalidArgument);
+    EXPECT_EQ(thrown([&] { client.people_update("$set", nobody, Object{{"a", 1}}); }), Status::InvalidArgument);
+    EXPECT_EQ(thrown([&] { client.people_update("$set", "", Object{{"a", 1}}); }), Status::InvalidArgument);
+}
+
+TEST(Client, AnEventOfAnotherTime) {
+    const Dev dev;
+    const Client client(polling(dev));
+    client.start();
+    const auto time = std::chrono::system_clock::time_point(milliseconds(1772362800250));
+    const Object properties{{"when", time}};
+    client.track("Bought", "u1", properties, time);
+    EXPECT_EQ(client.flush(seconds(20)), 0U);
+    const auto event = dev.events(1).at("events").at(0);
+    EXPECT_TRUE(event.at("accepted")) << event;
+    EXPECT_EQ(event.at("json").at("properties").at("time"), 1772362800250);
+    EXPECT_EQ(event.at("json").at("properties").at("when"), "2026-03-01T11:00:00.250Z");
+    EXPECT_EQ(thrown([&] { client.track("Bought", "u1", {}, time - std::chrono::hours(24 * 365 * 100)); }),
+              Status::InvalidArgument);
+}
+
+/* What cannot be used spoils the flags that read it, and no other. */
+TEST(Client, UnusableAttributes) {
+    const Client client(fixed().add("overrides", Object()));
+    const double nan = std::numeric_limits<double>::quiet_NaN();
+    const double infinity = std::numeric_limits<double>::infinity();
+    for (const mpflags::Value& value : {mpflags::Value(nan), mpflags::Value(infinity), mpflags::Value(-infinity),
+                                        mpflags::Value("\xff"), mpflags::Value(std::vector<double>{1, nan}),
+                                        mpflags::Value("\xed\xa0\x80 \\\" NaN"), mpflags::Value({{"\xc3", "NaN"}})}) {
+        SCOPED_TRACE(value.json());
+        const Context top({{"distinct_id", "u1"}, {"bad", value}});
+        EXPECT_TRUE(client.get_boolean("bool", top, false));
+        const Context nested({{"distinct_id", "u1"}, {"custom_properties", {{"bad", value}, {"age", 31}}}});
+        EXPECT_TRUE(client.get_boolean("bool", nested, false));
+    }
+    for (const mpflags::Value& value : {mpflags::Value(nan), mpflags::Value("\xff"), mpflags::Value(-infinity)}) {
+        const auto read = client.evaluate("bool", Context({{"distinct_id", value}, {"age", 31}}));
+        EXPECT_EQ(read.error_code(), mpflags::ErrorCode::InvalidContext);
+        EXPECT_NE(read.message().find("distinct_id"), std::string::npos) << read.message();
+    }
+    EXPECT_EQ(thrown([] { Context::from_json("{\"a\": NaN}"); }), Status::InvalidContext);
+    EXPECT_EQ(thrown([] { Context::from_json("{\"a\": \"\xff\"}"); }), Status::InvalidUtf8);
+    EXPECT_EQ(thrown([&] { client.track("Bought", "u1", {{"price", nan}}); }), Status::InvalidArgument);
+}
+
+/* Lost events are returned, and their line reaches the function before the client is gone. */
+TEST(Client, LostEventsAreReported) {
+    for (const bool by_hand : {true, false}) {
+        const Dev dev;
+        dev.fault({{"path", "/track"}, {"kind", "status"}, {"status", 503}});
+        std::vector<std::string> lines;
+        {
+            Client client(polling(dev).add("shutdown_timeout_ms", 300).add("event_retry_base_ms", 50));
+            client.on_item([&lines](const mpflags::ItemView& item) {
+                if (item.level() == mpflags::Level::Warning &&
+                    item.message().find("not delivered") != std::string_view::npos) {
+                    lines.emplace_back(item.message());
+                }
+            });
+            client.start();
+            for (int i = 0; i < 5; i++) client.track("Bought", "u1");
+            if (by_hand) {
+                EXPECT_EQ(client.shutdown(), 5U);
+                EXPECT_EQ(client.shutdown(), 0U) << "twice";
+            }
+        }
+        ASSERT_EQ(lines.size(), 1U);
+        EXPECT_NE(lines[0].find("5 events were not delivered"), std::string::npos) << lines[0];
+    }
+    const Dev dev;
+    dev.fault({{"path", "/track"}, {"kind", "status"}, {"status", 503}});
+    const Client client(polling(dev).add("shutdown_timeout_ms", 300));
+    client.start();
+    client.track("Bought", "u1");
+    EXPECT_EQ(client.shutdown(), 1U);
+    int lines = 0;
+    mpflags::Item item;
+    for (Status got; (got = client.next(item, milliseconds(0))) != Status::Closed;) {
+        if (got == Status::Ok && item.message().find("not delivered") != std::string_view::npos) lines++;
+    }
+    EXPECT_EQ(lines, 1) << "what waits comes before Closed";
+}
+
+/* Without polling too. The change comes as an item. */
+TEST(Client, RefreshesOnDemand) {
+    const Dev dev;
+    const auto serve = [&dev](int value) {
+        const nlohmann::json flag = {{"key", "number"},
+                                     {"context", "distinct_id"},
+                                     {"ruleset",
+                                      {{"variants", {{{"key", "v"}, {"value", value}, {"split", 1}}}},
+                                       {"rollout", {{{"rollout_percentage", 1}}}}}}};
+        dev.put("/__dev/definitions", nlohmann::json{{"flags", {flag}}}.dump());
+    };
+    serve(1);
+    const Client client(polling(dev).add("enable_polling", false).add("request_timeout_ms", 20000));
+    const Context user({{"distinct_id", "u1"}});
+    EXPECT_EQ(thrown([&] { client.refresh(seconds(20)); }), Status::InvalidArgument) << "never started";
+    client.start();
+    client.wait_ready(seconds(20));
+    for (int value = 2; value < 5; value++) {
+        serve(value);
+        EXPECT_EQ(client.get_int64("number", user, -1), value - 1);
+        if (value == 2) {
+            client.refresh();
+        } else {
+            client.refresh(seconds(20));
+        }
+        EXPECT_EQ(client.get_int64("number", user, -1), value);
+    }
+    mpflags::Item item;
+    std::string changed;
+    while (client.next(item, seconds(0)) == Status::Ok) {
+        if (item.kind() == mpflags::ItemKind::Change) changed = std::string(item.key(0));
+    }
+    EXPECT_EQ(changed, "number");
+    dev.fault({{"path", "/flags/definitions"}, {"kind", "hang"}});
+    EXPECT_EQ(thrown([&] { client.refresh(milliseconds(50)); }), Status::Timeout);
+    dev.fault({{"path", "/flags/definitions"}, {"kind", "status"}, {"status", 401}});
+    EXPECT_EQ(client.get_int64("number", user, -1), 4) << "what is held stays";
+    client.shutdown(seconds(5));
+    EXPECT_EQ(thrown([&] { client.refresh(seconds(5)); }), Status::Closed);
 }
 
 TEST(Client, NamesItself) {

@@ -284,11 +284,26 @@ TEST(ProviderContext, EveryTypeOfAny) {
     EXPECT_EQ(sent(twice).at("targetingKey"), "key");
 }
 
-void expect_invalid(const EvaluationContext& context, const std::string& part) {
-    const auto provider = made(Provider::Local("t", fixed()));
-    const auto resolution = provider->GetBooleanEvaluation("flag", true, context);
+/* A flag that is divided by `key` fails, and one that does not read it has its value. */
+void expect_unusable(const std::string& key, const EvaluationContext& context, const std::string& part) {
+    const auto flag = [](const std::string& name, const std::string& by) {
+        return Json{{"key", name},
+                    {"context", by},
+                    {"ruleset",
+                     {{"variants", Json::array({{{"key", "on"}, {"value", true}, {"split", 1}}})},
+                      {"rollout", Json::array({{{"rollout_percentage", 1}}})}}}};
+    };
+    const Json document{{"flags", Json::array({flag("reads", key), flag("other", "distinct_id")})}};
+    const auto provider =
+        made(Provider::Local("t", Object{{"enable_polling", false},
+                                         {"report_exposures", false},
+                                         {"definitions", mpflags::Value::from_json(document.dump())}}));
+    const auto other = provider->GetBooleanEvaluation("other", false, context);
+    ASSERT_TRUE(other.ok());
+    EXPECT_TRUE((*other)->GetValue()) << (*other)->GetErrorMessage().value_or("");
+    const auto resolution = provider->GetBooleanEvaluation("reads", false, context);
     ASSERT_TRUE(resolution.ok());
-    EXPECT_TRUE((*resolution)->GetValue());
+    EXPECT_FALSE((*resolution)->GetValue());
     EXPECT_EQ((*resolution)->GetErrorCode(), ::openfeature::ErrorCode::kInvalidContext);
     const std::string message = (*resolution)->GetErrorMessage().value_or("");
     EXPECT_NE(message.find(part), std::string::npos) << message;
@@ -303,19 +318,23 @@ TEST(ProviderContext, WhatHasNoJsonIsNamed) {
             .WithAttribute(key, std::move(value))
             .build();
     };
-    expect_invalid(with("thing", Custom{}), "context: thing: a C++ value of type");
-    expect_invalid(with("thing", std::vector<std::any>{Custom{}}), "context: thing: a C++ value of type");
-    expect_invalid(with("score", std::numeric_limits<double>::infinity()), "score");
-    expect_invalid(with("name", std::string("\xff")), "context: name: not UTF-8");
-    expect_invalid(with("\xff", 1), "context: a key: not UTF-8");
-    expect_invalid(EvaluationContext::Builder().WithTargetingKey("\xff").build(), "context: targetingKey: not UTF-8");
+    expect_unusable("thing", with("thing", Custom{}), "context: thing: a C++ value of type");
+    expect_unusable("thing", with("thing", std::vector<std::any>{Custom{}}), "context: thing: a C++ value of type");
+    expect_unusable("score", with("score", std::numeric_limits<double>::infinity()), "score");
+    expect_unusable("name", with("name", std::string("\xff")), "context: name: not UTF-8");
+    expect_unusable("targetingKey",
+                    EvaluationContext::Builder().WithTargetingKey("\xff").WithAttribute("distinct_id", "u1").build(),
+                    "context: targetingKey: not UTF-8");
     std::any deep = 1;
     for (int i = 0; i < 1000; i++) deep = std::vector<std::any>{deep};
-    expect_invalid(with("deep", deep), "deep");
+    expect_unusable("deep", with("deep", deep), "deep");
     const auto provider = made(Provider::Local("t", fixed()));
     const auto resolution = provider->GetBooleanEvaluation("\xff", true, user());
     ASSERT_TRUE(resolution.ok());
     EXPECT_EQ((*resolution)->GetErrorCode(), ::openfeature::ErrorCode::kGeneral) << "the key is no context";
+    const auto nameless = provider->GetBooleanEvaluation("flag", false, with("\xff", 1));
+    ASSERT_TRUE(nameless.ok());
+    EXPECT_TRUE((*nameless)->GetValue()) << "no flag reads such a key";
 }
 
 /* An override answers before the context is read, in every language. */
@@ -421,7 +440,9 @@ TEST(ProviderLife, ShutdownTakesItsOptionsTime) {
     ASSERT_TRUE(provider->Init(EvaluationContext::Builder().build()).ok());
     dev.fault({{"path", "*"}, {"kind", "delay"}, {"delay_ms", 3000}});
     provider->client()->track("Bought", "u1");
-    EXPECT_TRUE(provider->Shutdown().ok());
+    const absl::Status lost = provider->Shutdown();
+    EXPECT_EQ(lost.code(), absl::StatusCode::kDataLoss);
+    EXPECT_EQ(lost.message(), "1 events were not delivered");
     EXPECT_EQ(Json::parse(provider->client()->statistics_json()).at("dropped").at("shutdown"), 1);
 }
 

@@ -109,12 +109,45 @@ mpflags::Error refused(const Object& members) {
 }
 
 TEST(Value, TheLibrarySaysWhatIsWrong) {
-    const auto nan = refused({{"custom_properties", {{"score", std::numeric_limits<double>::quiet_NaN()}}}});
-    EXPECT_EQ(nan.status(), mpflags::Status::InvalidContext);
-    EXPECT_NE(std::string(nan.what()).find("custom_properties.score"), std::string::npos) << nan.what();
-    EXPECT_EQ(refused({{"name", "\xff"}}).status(), mpflags::Status::InvalidUtf8);
     EXPECT_EQ(refused(Object::from_json("[]")).status(), mpflags::Status::InvalidContext);
     EXPECT_EQ(refused({{"name", "\xc3\xa9"}, {"at", system_clock::now()}}).status(), mpflags::Status::Ok);
+}
+
+TEST(Value, WhatWasMovedFromIsEmpty) {
+    Value first{{"a", 1}};
+    const Value second = std::move(first);
+    EXPECT_EQ(second.json(), R"({"a":1})");
+    EXPECT_EQ(first.json(), "null");
+    Object object{{"a", 1}};
+    const Object other = std::move(object);
+    EXPECT_EQ(object.json(), "{}");
+    EXPECT_EQ(object.add("b", 2).json(), R"({"b":2})");
+    Object& same = object;
+    object = std::move(same);
+    EXPECT_EQ(object.json(), R"({"b":2})");
+    EXPECT_EQ(std::move(object).json(), R"({"b":2})");
+    EXPECT_EQ(object.json(), "{}");
+}
+
+TEST(Value, Utf8) {
+    for (const char* text : {"", "a", "\xc3\xa9", "\xe0\xa0\x80", "\xed\x9f\xbf", "\xef\xbf\xbf", "\xf0\x90\x80\x80",
+                             "\xf4\x8f\xbf\xbf"}) {
+        EXPECT_TRUE(mpflags::json::is_utf8(text)) << text;
+    }
+    for (const char* text : {"\x80", "\xc0\x80", "\xc1\xbf", "\xc3", "a\xc3z", "\xe0\x9f\xbf", "\xed\xa0\x80",
+                             "\xef\xbf", "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff"}) {
+        EXPECT_FALSE(mpflags::json::is_utf8(text)) << text;
+    }
+}
+
+TEST(Value, MarksWhatCannotBeUsed) {
+    using mpflags::json::marked;
+    const Object usable{{"a", "NaN \" Infinity"}, {"b", {{"c", 1.5}}}, {"NaN", nullptr}};
+    EXPECT_EQ(marked(usable.json()), usable.json());
+    EXPECT_EQ(marked(R"({"a":NaN,"b":[Infinity,-Infinity,1]})"), R"({"a":1e999,"b":[1e999,1e999,1]})");
+    EXPECT_EQ(marked("{\"a\":\"\xff\\\"NaN\",\"b\":\"NaN\"}"), "{\"a\":1e999,\"b\":\"NaN\"}");
+    EXPECT_EQ(marked("{\"k\xff\" : 1}"), "{\"k\\ufffd\" : 1}");
+    for (const char* broken : {"\"", "\"\\", "{\"a\xff", "N", "\"\xff\\"}) EXPECT_NO_THROW(marked(broken));
 }
 
 }  // namespace

@@ -34,7 +34,7 @@ func newLifecycle() lifecycle {
 func (l *lifecycle) initialized() bool { return l.begun.Load() }
 
 // EventChannel gives the channel of events, always the same. READY and ERROR of Init are the SDK's to tell, and not here.
-func (p *Provider) EventChannel() <-chan of.Event { return p.events }
+func (p *Provider) EventChannel() <-chan of.Event { return p.own().events }
 
 // Init starts the client and waits for the first definitions, init_timeout_ms at most.
 func (p *Provider) Init(user of.EvaluationContext) error {
@@ -45,11 +45,15 @@ func (p *Provider) Init(user of.EvaluationContext) error {
 // most. On failure polling goes on: the provider heals by itself, and then tells READY. A remote provider is ready at
 // once. A provider that was shut down can be initialized again.
 func (p *Provider) InitWithContext(ctx context.Context, _ of.EvaluationContext) error {
-	started, err := p.begin(ctx)
-	if err == nil {
-		err = p.client.WaitReady(ctx)
+	own := p.own()
+	if own == unmade {
+		return &initError{errUnmade}
 	}
-	return p.returns(started, err)
+	started, err := own.begin(ctx)
+	if err == nil {
+		err = own.client.WaitReady(ctx)
+	}
+	return own.returns(started, err)
 }
 
 // started is what an Init has begun.
@@ -60,7 +64,7 @@ type started struct {
 }
 
 // begin starts the client, and what passes its items on.
-func (p *Provider) begin(ctx context.Context) (started, error) {
+func (p *shared) begin(ctx context.Context) (started, error) {
 	// A context that has ended does not keep the client from being started: it is what heals. But nothing waits for
 	// a shutdown longer than ctx lets it.
 	select {
@@ -85,7 +89,7 @@ func (p *Provider) begin(ctx context.Context) (started, error) {
 }
 
 // counted counts an Init. The caller holds mu.
-func (p *Provider) counted() started {
+func (p *shared) counted() started {
 	if p.emitter != nil {
 		p.emitter.initializing()
 	}
@@ -93,7 +97,7 @@ func (p *Provider) counted() started {
 }
 
 // returns is what an Init returns, and what the SDK believes from then on.
-func (p *Provider) returns(s started, err error) error {
+func (p *shared) returns(s started, err error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.life != s.life {
@@ -109,10 +113,10 @@ func (p *Provider) returns(s started, err error) error {
 	return nil
 }
 
-// Shutdown shuts down within shutdown_timeout_ms.
+// Shutdown shuts down within shutdown_timeout_ms. How many events were lost, and why, is logged by the client.
 func (p *Provider) Shutdown() {
-	if err := p.ShutdownWithContext(context.Background()); err != nil {
-		p.client.Logger().Warn("shutting the provider down failed", "error", err, "library", "mpflags")
+	if err := p.ShutdownWithContext(context.Background()); err != nil && !errors.Is(err, mpflags.ErrUndelivered) {
+		p.Client().Logger().Warn("shutting the provider down failed", "error", err, "library", "mpflags")
 	}
 }
 
@@ -123,6 +127,14 @@ func (p *Provider) Shutdown() {
 //
 // It fails with [mpflags.ErrUndelivered] when events were lost.
 func (p *Provider) ShutdownWithContext(ctx context.Context) error {
+	own := p.own()
+	if own == unmade {
+		return errUnmade
+	}
+	return own.shutdown(ctx)
+}
+
+func (p *shared) shutdown(ctx context.Context) error {
 	if ctx.Err() != nil {
 		ctx = context.WithoutCancel(ctx)
 	}
@@ -141,6 +153,9 @@ func (p *Provider) ShutdownWithContext(ctx context.Context) error {
 		count, err := p.client.Flush(ctx)
 		if errors.Is(err, mpflags.ErrClosed) {
 			return nil // by the program, which delivered then
+		}
+		if err == nil && count > 0 {
+			p.client.Logger().Warn("events are not delivered yet; the program's client goes on with them", "events", count, "library", "mpflags")
 		}
 		return undelivered(count, err)
 	}

@@ -45,6 +45,12 @@ var notInitialized = of.ProviderResolutionDetail{
 	Reason:          of.ErrorReason,
 }
 
+// notMade is what an evaluation of a provider gives that was not made.
+var notMade = of.ProviderResolutionDetail{
+	ResolutionError: of.NewProviderNotReadyResolutionError(errUnmade.Error()),
+	Reason:          of.ErrorReason,
+}
+
 // unready tells whether an evaluation is what a provider gives that is not initialized: an override, which comes before
 // everything, or why there are no definitions yet.
 func unready(v mpflags.Variant) bool {

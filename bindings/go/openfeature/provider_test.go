@@ -2,8 +2,11 @@ package openfeature
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
+	"reflect"
+	"strings"
 	"testing"
 
 	of "github.com/open-feature/go-sdk/openfeature"
@@ -50,8 +53,9 @@ func TestHandedOut(t *testing.T) {
 // An Init that gives up behind a shutdown, before there is an emitter, leaves the count of the next one alone: otherwise
 // events would leave before that has returned.
 func TestInitGivesUpBesideAnother(t *testing.T) {
-	p := vector{Flags: []byte(`"provider.json"`)}.provider(t)
-	p.Shutdown()
+	provider := vector{Flags: []byte(`"provider.json"`)}.provider(t)
+	p := provider.own()
+	provider.Shutdown()
 	ended, cancel := context.WithCancel(context.Background())
 	cancel()
 	p.turn <- struct{}{} // as a shutdown holds it
@@ -74,5 +78,56 @@ func TestInitGivesUpBesideAnother(t *testing.T) {
 	}
 	if err := p.returns(second, nil); err != nil || inits() != 0 || !p.initialized() {
 		t.Error(err, inits(), p.initialized())
+	}
+}
+
+// A copy of a provider is the same one: it can be shut down twice, and initialized again.
+func TestCopiedProvider(t *testing.T) {
+	p := vector{Flags: []byte(`"provider.json"`)}.provider(t)
+	copied := reflect.New(reflect.TypeFor[Provider]())
+	copied.Elem().Set(reflect.ValueOf(p).Elem())
+	other := copied.Interface().(*Provider)
+	user := of.FlattenedContext{"distinct_id": "u1"}
+	value := func(p *Provider) string { return p.StringEvaluation(t.Context(), "experiment", "default", user).Value }
+	if value(p) == "default" || value(other) != value(p) {
+		t.Error(value(p), value(other))
+	}
+	other.Shutdown()
+	p.Shutdown()
+	if value(p) != "default" || value(other) != "default" {
+		t.Error(value(p), value(other))
+	}
+	if err := p.Init(of.EvaluationContext{}); err != nil || value(other) == "default" {
+		t.Error(err, value(other))
+	}
+}
+
+// A provider that was not made gives defaults and says so.
+func TestProviderThatWasNotMade(t *testing.T) {
+	var zero Provider
+	for name, p := range map[string]*Provider{"zero": &zero, "nil": nil, "of no client": NewProvider(nil)} {
+		t.Run(name, func(t *testing.T) {
+			user := of.FlattenedContext{"distinct_id": "u1"}
+			if got := p.BooleanEvaluation(t.Context(), "f", true, user); !got.Value || got.ResolutionDetail().ErrorCode != of.ProviderNotReadyCode {
+				t.Errorf("%+v", got)
+			}
+			if err := p.Init(of.EvaluationContext{}); err == nil || !strings.Contains(err.Error(), "was not made by") {
+				t.Error(err)
+			}
+			if got := p.IntEvaluation(t.Context(), "f", 7, user); got.Value != 7 || !strings.Contains(got.ResolutionDetail().ErrorMessage, "was not made by") {
+				t.Errorf("%+v", got)
+			}
+			p.Track(t.Context(), "e", of.NewTargetlessEvaluationContext(map[string]any{"distinct_id": "u1"}), of.NewTrackingEventDetails(1))
+			if p.EventChannel() == nil || p.Metadata().Name != "mixpanel-provider" || p.Hooks() != nil {
+				t.Error(p.EventChannel(), p.Metadata(), p.Hooks())
+			}
+			if err := p.ShutdownWithContext(t.Context()); err == nil || !strings.Contains(err.Error(), "was not made by") {
+				t.Error(err)
+			}
+			p.Shutdown()
+		})
+	}
+	if _, err := json.Marshal(struct{ Provider *Provider }{&zero}); err == nil || !strings.Contains(err.Error(), "cannot be serialized or copied") {
+		t.Error(err)
 	}
 }

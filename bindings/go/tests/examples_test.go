@@ -1,10 +1,12 @@
 package tests
 
 import (
+	"bufio"
 	"bytes"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/mpflags/mpflags/bindings/go/internal/dev"
@@ -27,7 +29,7 @@ func TestReadmeShowsTheExamples(t *testing.T) {
 		}
 		shown++
 	}
-	if shown != 3 {
+	if shown != 4 {
 		t.Errorf("%d examples are shown", shown)
 	}
 }
@@ -86,6 +88,50 @@ func TestExamples(t *testing.T) {
 			}
 			if exposures < example.exposures || example.exposures == 0 && exposures > 0 {
 				t.Errorf("%d exposures", exposures)
+			}
+		})
+	}
+}
+
+// A process that SIGTERM ends delivers its exposures, and what it does not deliver it reports.
+func TestSigterm(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "sigterm")
+	build := exec.Command("go", "build", "-o", program, "./examples/sigterm")
+	build.Dir = filepath.Join(dev.Root(), "bindings", "go")
+	if output, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, output)
+	}
+	for name, taken := range map[string]bool{"taken": true, "refused": false} {
+		t.Run(name, func(t *testing.T) {
+			server := dev.Start(t, "--token", "demo")
+			server.Serve(dev.Read(t, "dev", "samples", "definitions.json"))
+			if !taken {
+				server.Faults(`[{"path": "/track", "kind": "status", "status": 503}]`)
+			}
+			command := exec.Command(program, server.URL, "demo")
+			out, err := command.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var errors bytes.Buffer
+			command.Stderr = &errors
+			if err := command.Start(); err != nil {
+				t.Fatal(err)
+			}
+			line, err := bufio.NewReader(out).ReadString('\n')
+			if err != nil || !strings.HasPrefix(line, "new-checkout:") {
+				t.Error(line, err)
+			}
+			if err := command.Process.Signal(syscall.SIGTERM); err != nil {
+				t.Fatal(err)
+			}
+			err = command.Wait()
+			if taken {
+				if events := server.Events(1); err != nil || len(events) != 1 || !events[0].Accepted {
+					t.Errorf("%v: %v\n%s", err, events, &errors)
+				}
+			} else if !strings.Contains(errors.String(), "1 events were not delivered") && !strings.Contains(errors.String(), "1 event was not delivered") || err == nil {
+				t.Errorf("%v\n%s", err, &errors)
 			}
 		})
 	}

@@ -3,6 +3,7 @@ module github.com/mpflags/mpflags/bindings/go/tests
 go 1.25.0
 
 require (
+	github.com/barkimedes/go-deepcopy v0.0.0-20220514131651-17c30cfc62df
 	github.com/cucumber/godog v0.15.1
 	github.com/mixpanel/mixpanel-go/v2 v2.1.0
 	github.com/mpflags/mpflags/bindings/go v0.0.0
@@ -11,7 +12,6 @@ require (
 )
 
 require (
-	github.com/barkimedes/go-deepcopy v0.0.0-20220514131651-17c30cfc62df // indirect
 	github.com/cucumber/gherkin/go/v26 v26.2.0 // indirect
 	github.com/cucumber/messages/go/v21 v21.0.1 // indirect
 	github.com/diegoholiveira/jsonlogic/v3 v3.9.0 // indirect

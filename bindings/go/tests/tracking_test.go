@@ -41,6 +41,37 @@ func TestTracking(t *testing.T) {
 	}
 }
 
+type key [2]byte
+
+func (k key) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "key-%d", k[0]), nil }
+
+// The user of an event is the text of distinct_id in the context's JSON, whatever its type. A nil pointer is nobody, and
+// what is neither text nor a number is nobody's id.
+func TestTrackingIdentities(t *testing.T) {
+	s := newScene(t)
+	var log lockedBuffer
+	p := s.provider(mpflags.WithEventFlushInterval(10*time.Millisecond), mpflags.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+	if err := s.api.SetProviderAndWait(background, p); err != nil {
+		t.Fatal(err)
+	}
+	type named string
+	text, number := "u1", 7.0
+	for name, id := range map[string]any{
+		"pointer": &text, "number": &number, "named": named("u1"), "marshaler": key{3}, "whole": float32(16777216),
+		"nil": nil, "nil pointer": (*string)(nil), "empty": "", "list": []string{"u1"}, "map": map[string]any{"a": 1}, "NaN": math.NaN(),
+	} {
+		s.client.Track(background, name, of.NewTargetlessEvaluationContext(map[string]any{"distinct_id": id}), of.TrackingEventDetails{})
+	}
+	if got := s.tracked(5); got != "map[marshaler:key-3 <nil> <nil> named:u1 <nil> <nil> number:7 <nil> <nil> pointer:u1 <nil> <nil> whole:16777216 <nil> <nil>]" {
+		t.Error(got)
+	}
+	for part, wanted := range map[string]int{"without distinct_id": 1, "event=list": 1, "event=map": 1, "event=NaN": 1, "0x": 0} {
+		if count := strings.Count(log.String(), part); count != wanted {
+			t.Errorf("%d log lines with %q, not %d: %s", count, part, wanted, log.String())
+		}
+	}
+}
+
 // The targeting key is the user when the option says that it is distinct_id, and then where there is none only.
 func TestTrackingTargetingKey(t *testing.T) {
 	for as, wanted := range map[string]string{

@@ -14,7 +14,13 @@ from stand_in import StandIn, flag
 
 # The heartbeat sleeps 5 ms. A second is what each step that hangs waits natively if it does; a busy machine stays below.
 PAUSE = 0.7
-WHEN = ["before the import", "before the client is made", "before the start", "after the start"]
+WHEN = [
+    "before the import",
+    *(
+        pytest.param(when, marks=pytest.mark.slow)
+        for when in ("before the client is made", "before the start", "after the start")
+    ),
+]
 
 
 @pytest.fixture

@@ -65,8 +65,9 @@ def gunicorn(*options: str) -> list[str]:
 
 def uwsgi(*options: str) -> list[str]:
     return [
-        UWSGI or "uwsgi", "--home", sys.prefix, "--module", "hosted:application", "--need-app", "--master", "--processes", str(WORKERS),
-        "--http-socket", "{socket}", "--die-on-term", "--disable-logging", "--worker-reload-mercy", "30", *options,
+        UWSGI or "uwsgi", "--home", sys.prefix, "--module", "hosted:application", "--need-app",
+        "--master", "--processes", str(WORKERS), "--http-socket", "{socket}", "--die-on-term", "--disable-logging",
+        "--worker-reload-mercy", "30", *options,
     ]  # fmt: skip
 
 
@@ -83,7 +84,7 @@ SERVERS = [
     pytest.param(gunicorn("-k", "gevent", "--preload"), id="gunicorn gevent --preload"),
     pytest.param(uwsgi(), id="uwsgi"),
     slowly(uwsgi("--lazy-apps"), "uwsgi --lazy-apps"),
-    pytest.param(uwsgi("--enable-threads"), id="uwsgi --enable-threads"),
+    slowly(uwsgi("--enable-threads"), "uwsgi --enable-threads"),
     slowly(uwsgi("--enable-threads", "--lazy-apps"), "uwsgi --enable-threads --lazy-apps"),
     slowly(uwsgi("--enable-threads", "--threads", "4"), "uwsgi --enable-threads --threads 4"),
     slowly(uwsgi("--enable-threads", "--py-call-osafterfork"), "uwsgi --enable-threads --py-call-osafterfork"),
@@ -175,7 +176,7 @@ def test_a_server(server: StandIn, folder: pathlib.Path, command: list[str], req
     assert max(ends) < END
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+@pytest.mark.parametrize("method", ["fork", pytest.param("spawn", marks=pytest.mark.slow), "forkserver"])
 def test_children_of_multiprocessing(server: StandIn, folder: pathlib.Path, method: str) -> None:
     done = run_program.run("children.py", server.url, method, str(folder), flags=run_program.OF_FORKS)
     assert (done.returncode, done.stderr) == (0, "")

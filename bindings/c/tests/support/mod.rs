@@ -24,17 +24,22 @@ pub(crate) fn target() -> PathBuf {
     test.ancestors().nth(2).expect("tests are in target/<profile>/deps").to_owned()
 }
 
-/// The shared library under test, of the profile that the test has: with `--release` the one that ships. Cargo does not
-/// build a cdylib for tests, which cannot link it as a crate, so it is built here.
+/// The shared library under test: the one that `MPFLAGS_LIBRARY` names, as in every language, or one of the profile that the
+/// test has. Cargo does not build a cdylib for tests, which cannot link it as a crate, so it is built here.
 pub(crate) fn library() -> &'static Path {
     static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
-    LIBRARY.get_or_init(|| build(target().parent().unwrap(), &[]))
+    LIBRARY.get_or_init(|| match env::var_os("MPFLAGS_LIBRARY") {
+        Some(path) => {
+            named(fs::canonicalize(&path).unwrap_or_else(|error| panic!("MPFLAGS_LIBRARY: {error}")))
+        }
+        None => build(target().parent().unwrap(), &target(), &[]),
+    })
 }
 
-/// Builds the library into `folder`, with arguments for rustc, and makes the names that programs look for.
-pub(crate) fn build(folder: &Path, rustc: &[&str]) -> PathBuf {
-    let profile = target().file_name().unwrap().to_owned();
-    let name = if profile == "debug" { OsStr::new("dev") } else { &profile };
+/// Builds the library into `folder`, of the profile that the folder `profile` is called by, with arguments for rustc.
+pub(crate) fn build(folder: &Path, profile: &Path, rustc: &[&str]) -> PathBuf {
+    let profile = profile.file_name().unwrap();
+    let name = if profile == "debug" { OsStr::new("dev") } else { profile };
     succeed(
         Command::new(env!("CARGO"))
             .args(["rustc", "--locked", "--offline", "--quiet", "-p", "mpflags-c", "--lib", "--profile"])
@@ -45,7 +50,11 @@ pub(crate) fn build(folder: &Path, rustc: &[&str]) -> PathBuf {
             .args(rustc)
             .current_dir(root()),
     );
-    let library = folder.join(profile).join("libmpflags.so");
+    named(folder.join(profile).join("libmpflags.so"))
+}
+
+/// Makes the name that programs look for.
+fn named(library: PathBuf) -> PathBuf {
     // As `make install` does. Made aside and moved into place: programs of other tests may be looking.
     let aside = library.with_file_name(format!("libmpflags.so.0.{}", std::process::id()));
     symlink("libmpflags.so", &aside).unwrap();
@@ -114,6 +123,5 @@ pub(crate) fn compile_with(source: impl AsRef<Path>, folder: &Path, flags: &[&st
 }
 
 pub(crate) fn compile(source: impl AsRef<Path>) -> PathBuf {
-    library();
-    compile_with(source, &target(), &[])
+    compile_with(source, library().parent().unwrap(), &[])
 }

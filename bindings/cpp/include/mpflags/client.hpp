@@ -6,8 +6,9 @@
  *   mpflags::Context user({{"distinct_id", "user-1"}});
  *   bool on = client.get_boolean("new-checkout", user, false);
  *
- * Ownership. Client, Context, Evaluation, Evaluations and Item own a handle of the library: they move and do not copy. What
- * has been moved from is empty: reads give defaults, other calls throw `NullArgument`.
+ * Ownership. Client, Context, Evaluation, Evaluations and Item own a handle of the library: they move and do not copy. A
+ * client that has been moved from gives defaults, and its other calls throw `NullArgument`; a context is the empty one;
+ * evaluations and items are without a value. All can be assigned to. Moving one to itself leaves it as it is.
  *
  * Exceptions. A call that fails throws mpflags::Error, with the library's status and message; running out of memory
  * throws std::bad_alloc. What is noexcept gives its default instead. A flag that is missing, disabled or malformed is no
@@ -48,10 +49,12 @@ class Context {
   public:
     /* The empty context. */
     Context() noexcept = default;
-    /* Throws `InvalidContext` when the library cannot read it: NaN, a text that is not UTF-8, too deep a nesting. */
-    Context(const Object& members) : Context(from_json(members.json())) {}
+    /* NaN, an infinity or a text that is not UTF-8 spoils the flags that read it: their error is `InvalidContext` and names
+     * the key. Other flags are evaluated. Throws `InvalidContext` when the library cannot read the rest. */
+    Context(const Object& members) : Context(from_members(members.json())) {}
     Context(std::initializer_list<Member> members) : Context(Object(members)) {}
 
+    /* Takes JSON to the letter, and throws for what is not: NaN, or a text that is not UTF-8. */
     static Context from_json(std::string_view json) {
         detail::require_library();
         mpflags_context* made = nullptr;
@@ -65,6 +68,13 @@ class Context {
   private:
     explicit Context(mpflags_context* owned) noexcept : owned_(owned) {}
 
+    static Context from_members(const std::string& json) {
+        detail::require_library();
+        mpflags_context* made = nullptr;
+        if (mpflags_context_new_json(json.data(), json.size(), &made, nullptr) == MPFLAGS_OK) return Context(made);
+        return from_json(json::marked(json));
+    }
+
     detail::Handle<mpflags_context> owned_;
 };
 
@@ -73,6 +83,21 @@ struct EvaluateOptions {
     bool report_exposure = true;
     /* Bounds the request of a remote client; 0 means its request_timeout_ms. */
     std::chrono::milliseconds timeout{0};
+};
+
+/* The id of a user. A null pointer to text, as getenv gives, is like the empty text: no user, which calls refuse. */
+class UserId {
+  public:
+    UserId(std::string_view text) noexcept : text_(text) {}
+    UserId(const std::string& text) noexcept : text_(text) {}
+    UserId(const char* text) noexcept : text_(text == nullptr ? std::string_view() : std::string_view(text)) {}
+    UserId(std::nullptr_t) = delete;
+
+    const char* data() const noexcept { return text_.data(); }
+    std::size_t size() const noexcept { return text_.size(); }
+
+  private:
+    std::string_view text_;
 };
 
 namespace detail {
@@ -145,6 +170,11 @@ class Client {
      * Without a time it is init_timeout_ms. */
     void wait_ready(std::chrono::milliseconds timeout) const { wait_until_ready(detail::milliseconds(timeout)); }
     void wait_ready() const { wait_until_ready(MPFLAGS_TIMEOUT_CONFIGURED); }
+    /* Fetches the definitions now, polling or not, and returns when that fetch has ended; 0 starts it and does not wait.
+     * Without a time it is request_timeout_ms. Throws `Backend`, `CredentialsRefused`, `Timeout` or `Closed`, and
+     * `InvalidArgument` before `start` and in a callback; the definitions held stay in service. */
+    void refresh(std::chrono::milliseconds timeout) const { fetch(detail::milliseconds(timeout)); }
+    void refresh() const { fetch(MPFLAGS_TIMEOUT_CONFIGURED); }
     State state() const noexcept { return static_cast<State>(mpflags_client_state(owned_.get())); }
 
     /* Delivers what is enqueued and ends the threads. Gives how many events were lost. Any thread but a callback's.
@@ -245,14 +275,22 @@ class Client {
     }
     /* A temporary, too. */
     void track_exposure(const Evaluation& shown) const { track_exposure(shown.view()); }
-    void track(std::string_view event, std::string_view distinct_id, const Object& properties = {}) const {
+    /* `time` among the properties is a number: seconds or milliseconds since 1970. An empty id needs a "$device_id" among
+     * them, as Mixpanel has it for users who are not known yet. */
+    void track(std::string_view event, UserId distinct_id, const Object& properties = {}) const {
         const std::string& json = properties.json();
         mpflags_error* error = nullptr;
         detail::check(mpflags_client_track(owned_.get(), event.data(), event.size(), distinct_id.data(),
                                            distinct_id.size(), json.data(), json.size(), &error),
                       error);
     }
-    void people_update(std::string_view operation, std::string_view distinct_id, const Value& operand) const {
+    /* An event of another time than now. */
+    void track(std::string_view event, UserId distinct_id, const Object& properties,
+               std::chrono::system_clock::time_point time) const {
+        const auto since = std::chrono::floor<std::chrono::milliseconds>(time.time_since_epoch());
+        track(event, distinct_id, Object(properties).add("time", static_cast<std::int64_t>(since.count())));
+    }
+    void people_update(std::string_view operation, UserId distinct_id, const Value& operand) const {
         const std::string& json = operand.json();
         mpflags_error* error = nullptr;
         detail::check(mpflags_client_people_update(owned_.get(), operation.data(), operation.size(), distinct_id.data(),
@@ -312,6 +350,10 @@ class Client {
     void wait_until_ready(std::uint32_t timeout_ms) const {
         mpflags_error* error = nullptr;
         detail::check(mpflags_client_wait_ready(owned_.get(), timeout_ms, &error), error);
+    }
+    void fetch(std::uint32_t timeout_ms) const {
+        mpflags_error* error = nullptr;
+        detail::check(mpflags_client_refresh(owned_.get(), timeout_ms, &error), error);
     }
     std::uint64_t end(std::uint32_t timeout_ms) const {
         std::uint64_t lost = 0;

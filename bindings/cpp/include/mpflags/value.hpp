@@ -3,7 +3,7 @@
  *   mpflags::Object user{{"distinct_id", "user-1"}, {"custom_properties", {{"plan", "premium"}, {"seats", 5}}}};
  *
  * It writes text and checks nothing: the library reads the text, and its error says where it is wrong. That goes for
- * NaN, for an infinity, and for strings that are not UTF-8.
+ * NaN, for an infinity, and for strings that are not UTF-8. What has been moved from is null, or an empty object.
  */
 #ifndef MPFLAGS_VALUE_HPP
 #define MPFLAGS_VALUE_HPP
@@ -112,6 +112,73 @@ inline void append(std::string& out, std::chrono::system_clock::time_point time)
     out += "Z\"";
 }
 
+inline bool is_utf8(std::string_view text) noexcept {
+    const auto byte = [&](std::size_t at) { return at < text.size() ? static_cast<unsigned char>(text[at]) : 0U; };
+    for (std::size_t at = 0; at < text.size();) {
+        const unsigned first = byte(at);
+        const std::size_t more = first < 0x80 ? 0 : first < 0xC2 ? 9 : first < 0xE0 ? 1 : first < 0xF0 ? 2 : 3;
+        if (more > 3 || first > 0xF4) return false;
+        /* The second byte is what keeps out long forms, surrogates, and what is beyond U+10FFFF. */
+        const unsigned least = first == 0xE0 ? 0xA0U : first == 0xF0 ? 0x90U : 0x80U;
+        const unsigned most = first == 0xED ? 0x9FU : first == 0xF4 ? 0x8FU : 0xBFU;
+        for (std::size_t i = 1; i <= more; i++) {
+            const unsigned next = byte(at + i);
+            if (next < (i == 1 ? least : 0x80U) || next > (i == 1 ? most : 0xBFU)) return false;
+        }
+        at += more + 1;
+    }
+    return true;
+}
+
+/* JSON that the library takes for a value that cannot be used, a number beyond a double: it spoils the flags that read it,
+ * and no other. */
+constexpr std::string_view unusable = "1e999";
+
+/* A context's text with that in place of NaN, infinities and strings that are not UTF-8. A key that is not has U+FFFD for
+ * its wrong bytes: no flag reads it. */
+inline std::string marked(std::string_view text) {
+    std::string out;
+    out.reserve(text.size() + 16);
+    for (std::size_t at = 0; at < text.size();) {
+        const std::string_view rest = text.substr(at);
+        if (rest.front() == '"') {
+            std::size_t end = 1;
+            while (end < rest.size() && rest[end] != '"') end += rest[end] == '\\' ? 2 : 1;
+            const std::string_view token = rest.substr(0, end + 1);
+            at += token.size();
+            if (is_utf8(token)) {
+                out += token;
+                continue;
+            }
+            const std::size_t after = text.find_first_not_of(" \t\r\n", at);
+            if (after == std::string_view::npos || text[after] != ':') {
+                out += unusable;
+                continue;
+            }
+            for (const char c : token) {
+                if (static_cast<unsigned char>(c) < 0x80) {
+                    out += c;
+                } else {
+                    out += "\\ufffd";
+                }
+            }
+            continue;
+        }
+        bool replaced = false;
+        for (const std::string_view number : {"-Infinity", "Infinity", "NaN"}) {
+            if (rest.substr(0, number.size()) != number) continue;
+            out += unusable;
+            at += number.size();
+            replaced = true;
+            break;
+        }
+        if (replaced) continue;
+        out += rest.front();
+        at++;
+    }
+    return out;
+}
+
 }  // namespace json
 
 struct Member;
@@ -120,6 +187,17 @@ struct Member;
 class Value {
   public:
     Value() : text_("null") {}
+    Value(const Value&) = default;
+    Value& operator=(const Value&) = default;
+    Value(Value&& other) noexcept : text_(std::move(other.text_)) { other.text_ = "null"; }
+    Value& operator=(Value&& other) noexcept {
+        if (this != &other) {
+            text_ = std::move(other.text_);
+            other.text_ = "null";
+        }
+        return *this;
+    }
+    ~Value() = default;
     Value(std::nullptr_t) : text_("null") {}
     Value(const char* text) { json::append(text_, text); }
     Value(std::string_view text) { json::append(text_, text); }
@@ -163,7 +241,11 @@ class Value {
     }
 
     const std::string& json() const& noexcept { return text_; }
-    std::string json() && noexcept { return std::move(text_); }
+    std::string json() && {
+        std::string text = std::move(text_);
+        text_ = "null";
+        return text;
+    }
 
   private:
     friend class Object;
@@ -207,6 +289,17 @@ class Object {
   public:
     Object() : Object(std::initializer_list<Member>{}) {}
     Object(std::initializer_list<Member> members) : value_(members) {}
+    Object(const Object&) = default;
+    Object& operator=(const Object&) = default;
+    Object(Object&& other) noexcept : value_(std::move(other.value_)) { other.value_.text_ = "{}"; }
+    Object& operator=(Object&& other) noexcept {
+        if (this != &other) {
+            value_ = std::move(other.value_);
+            other.value_.text_ = "{}";
+        }
+        return *this;
+    }
+    ~Object() = default;
     template <class T>
     Object(const std::map<std::string, T>& members) : value_(members) {}
 
@@ -234,7 +327,11 @@ class Object {
     }
 
     const std::string& json() const& noexcept { return value_.json(); }
-    std::string json() && noexcept { return std::move(value_).json(); }
+    std::string json() && {
+        std::string text = std::move(value_).json();
+        value_.text_ = "{}";
+        return text;
+    }
 
     operator Value() const { return value_; }
 

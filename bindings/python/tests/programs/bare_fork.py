@@ -1,6 +1,7 @@
 """A process that is forked by C: no hook of Python's runs in the children. Arguments: url, control url, children, folder.
 
-Each child evaluates, and waits until a log line, an item and an OpenFeature event have arrived in it. It ends with the interpreter.
+Each child evaluates, and waits until a log line, an item and an OpenFeature event have arrived in it. It ends with the
+interpreter.
 """
 
 import ctypes

@@ -28,10 +28,15 @@ namespace mpflags::openfeature {
 // Contexts pass through untouched. The targeting key is the context key `targetingKey`, by which no flag is divided
 // unless the option targeting_key_as names the key that takes it. A std::any may hold a bool, any integer or floating
 // point number, std::string, std::string_view, const char*, std::chrono::system_clock::time_point,
-// openfeature::Value, nullptr, nothing, and vectors and maps of these; anything else is INVALID_CONTEXT, with a message
-// that names it.
+// openfeature::Value, nullptr, nothing, and vectors and maps of these. Anything else, NaN, an infinity and a text that is
+// not UTF-8 are INVALID_CONTEXT for the flags that read them, with a message that names the attribute; other flags are
+// evaluated.
 class Provider final : public ::openfeature::FeatureProvider {
   public:
+    Provider(const Provider&) = delete;
+    Provider& operator=(const Provider&) = delete;
+    ~Provider() override = default;
+
     // Evaluates in process. The options are those of the README's table, but token and mode. An option that is wrong is
     // an InvalidArgument that names it. Opens no connection before Init.
     static absl::StatusOr<std::shared_ptr<Provider>> Local(std::string_view token, const Object& options = {});
@@ -49,7 +54,7 @@ class Provider final : public ::openfeature::FeatureProvider {
     // on after a failure: the SDK goes on asking the provider, which answers as soon as it can.
     absl::Status Init(const ::openfeature::EvaluationContext& context) override;
     // Delivers queued exposures and ends the client's threads, within shutdown_timeout_ms; for another limit call
-    // `client()->shutdown` before. Twice is fine, and so is Init after it.
+    // `client()->shutdown` before. Twice is fine, and so is Init after it. Lost events are kDataLoss, which the SDK logs.
     absl::Status Shutdown() override;
 
     absl::StatusOr<std::unique_ptr<::openfeature::BoolResolutionDetails>> GetBooleanEvaluation(

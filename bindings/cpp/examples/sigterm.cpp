@@ -1,0 +1,28 @@
+// Delivers its events before a SIGTERM ends it, as orchestrators send one. Without a handler the signal ends the process
+// at once, and events of the last seconds are lost.
+#include <csignal>
+#include <iostream>
+#include <mpflags/client.hpp>
+
+int main(int, char** argv) try {
+    // Before any thread is started, so that the signal waits for sigwait. The library's own threads block all signals.
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+
+    const auto client = mpflags::Client::from_json(argv[1]);
+    client.start();
+    client.wait_ready(std::chrono::seconds(10));
+    const mpflags::Context user({{"distinct_id", "user-1"}});
+    std::cout << "new-checkout: " << client.get_boolean("new-checkout", user, false) << std::endl;
+
+    int caught = 0;
+    sigwait(&signals, &caught);
+    const auto lost = client.shutdown();  // within shutdown_timeout_ms
+    std::cout << lost << " events were not delivered\n";
+    return lost == 0 ? 0 : 1;
+} catch (const mpflags::Error& error) {
+    std::cerr << error.what() << '\n';
+    return 1;
+}
