@@ -32,7 +32,7 @@ pub use evaluate::Packed;
 ///
 /// [`Client::new`] opens nothing. [`Client::start`] starts two threads: `mpflags-poll` keeps the definitions fresh,
 /// `mpflags-send` sends events. An evaluation reads what is there and never waits. [`Client::shutdown`] delivers what
-/// waits and ends the threads; so does dropping the client, for at most `shutdown_timeout_ms`.
+/// waits and ends the threads; so does dropping a running client, within a second.
 ///
 /// # Threads
 ///
@@ -55,6 +55,9 @@ pub struct Client {
 
 /// Set beside the generation while its runtime is made.
 const REBUILDING: u64 = 1 << 63;
+
+/// What dropping a client may take: it may happen where nobody expects to wait, such as in a finalizer.
+pub(crate) const DROP: Duration = Duration::from_secs(1);
 
 impl Client {
     /// Makes a client that can evaluate what the configuration brings, and nothing else yet. Reads the files that it
@@ -168,7 +171,7 @@ impl Client {
     /// `timeout`; zero only looks. One consumer. What nobody pulls is bounded: the oldest of 256 log lines and of 64
     /// states go, and changes are merged.
     ///
-    /// Fails with [`ErrorKind::Closed`], at once, when the client is shut down, and with
+    /// Fails with [`ErrorKind::Closed`] when the client is shut down and nothing waits any more, and with
     /// [`ErrorKind::InvalidArgument`] when the items go to a callback.
     pub fn next(&self, timeout: Duration) -> Result<Option<Item>, Error> {
         self.after_fork();
@@ -190,7 +193,8 @@ impl Client {
 
     /// Hands every item to `callback` instead of [`Client::next`]: one at a time, on the thread `mpflags-poll`, which
     /// [`Client::start`] then starts in any case. It may call any method but [`Client::shutdown`], and must not drop the
-    /// client. A slow one delays the next poll; a panic in it ends polling. It is dropped at shutdown.
+    /// client. A slow one delays the next poll; a panic in it ends polling. Shutdown delivers what waits, a report of lost
+    /// events included, and drops it.
     ///
     /// Fails with [`ErrorKind::InvalidArgument`] when the client is started or has a callback.
     pub fn deliver(&self, callback: Box<dyn Fn(Item) + Send + Sync>) -> Result<(), Error> {
@@ -276,24 +280,27 @@ impl Client {
     }
 
     /// Delivers what is enqueued and ends the threads: polling at once, sending when all is delivered or, requests
-    /// interrupted, when `timeout` is over. Gives how many events were not delivered; they are lost. Evaluations go on
-    /// with the definitions held, without exposures. Shutting down twice is fine.
+    /// interrupted, when `timeout` is over. Returns how many events were not delivered; they are lost, which the last
+    /// item reports, with the reason, as a warning. Items that wait can still be pulled: [`Client::next`] gives them
+    /// before it fails with [`ErrorKind::Closed`], and a callback gets them before it is dropped. With `event_sink` those
+    /// are the events, too, and nothing is lost. Evaluations go on with the definitions held, without exposures. Shutting
+    /// down twice is fine.
     ///
-    /// Fails with [`ErrorKind::Timeout`] when a thread is inside a name look-up or a connect for longer: it is left
-    /// behind, and ends when that ends.
+    /// Fails with [`ErrorKind::Timeout`] when a thread is inside a name look-up, a connect or the callback for longer: it
+    /// is left behind, and ends when that ends.
     pub fn shutdown(&self, timeout: Duration) -> Result<u64, Error> {
         let deadline = deadline(timeout);
         // Said before a runtime is made for the child of a fork, so that none is started for this.
         self.runtime.load().refuse();
         self.after_fork();
-        let (undelivered, left_behind) = self.runtime.load_full().end(deadline, &self.parts);
+        let (undelivered, left_behind) = self.runtime.load_full().end(timeout, deadline, &self.parts);
         self.callback.store(None);
         if left_behind {
             return Err(Error::new(
                 ErrorKind::Timeout,
                 format!(
-                    "a thread did not end in time: it is left behind, inside a name look-up or a connect; \
-                     {undelivered} events were not delivered"
+                    "a thread did not end in time: it is left behind, inside a name look-up, a connect or the \
+                     callback; {undelivered} events were not delivered"
                 ),
             ));
         }
@@ -396,15 +403,19 @@ impl Drop for Published<'_> {
 }
 
 impl Drop for Client {
-    /// Shuts down, waiting at most `shutdown_timeout_ms`.
+    /// Shuts down within a second, or `shutdown_timeout_ms` if that is less. A client that was shut down is not waited for
+    /// again.
     fn drop(&mut self) {
         if self.generation.load(Ordering::Acquire) != fork::generation() {
             // A child that never used the client: what it inherited is not its to touch.
             std::mem::forget(self.runtime.load_full());
             return;
         }
-        // Nobody is left to tell; the counts stood in the statistics.
-        let _ = self.shutdown(self.parts.config.shutdown_timeout);
+        if self.runtime.load().is_closed() {
+            return;
+        }
+        // A callback hears of losses.
+        let _ = self.shutdown(self.parts.config.shutdown_timeout.min(DROP));
     }
 }
 

@@ -21,6 +21,8 @@ pub(crate) struct Events {
     epoch: Instant,
     hasher: foldhash::quality::RandomState,
     closed: AtomicBool,
+    /// Whether a full queue was reported.
+    full: AtomicBool,
     pub(crate) outbox: Arc<Outbox>,
     stream: Arc<Stream>,
 }
@@ -34,6 +36,7 @@ impl Events {
             epoch: clock.now(),
             hasher: foldhash::quality::RandomState::default(),
             closed: AtomicBool::new(false),
+            full: AtomicBool::new(false),
             outbox: Arc::new(Outbox::new(config.event_queue_capacity, config.event_batch_size, memory)),
             stream: stream.clone(),
         }
@@ -47,9 +50,12 @@ impl Events {
             return self.outbox.came_too_late();
         }
         let tag = exposure_tag(&self.hasher, &flag.key, Some(&variant.key), user);
-        self.outbox.offer(tag, self.now_ms(), || {
+        let offered = self.outbox.offer(tag, self.now_ms(), || {
             Event::local(flag, *index, *is_qa_tester, user, unix_ms(&*self.clock))
         });
+        if offered == Offered::Full {
+            self.is_full();
+        }
     }
 
     /// Reports a variant that Mixpanel assigned.
@@ -66,8 +72,11 @@ impl Events {
             is_qa_tester: variant.is_qa_tester,
             fetch: Some(variant.fetch.clone()),
         };
-        // A full queue has counted it, and the next evaluation offers it again.
-        let _ = self.expose_kept(kept, user.clone().into_owned());
+        // It is counted, and the next evaluation offers it again.
+        if self.expose_kept(kept, user.clone().into_owned()).is_err_and(|e| e.kind() == ErrorKind::QueueFull)
+        {
+            self.is_full();
+        }
     }
 
     /// Reports what an evaluation that was kept told.
@@ -99,6 +108,17 @@ impl Events {
     /// From now on nothing is taken.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Release);
+    }
+
+    /// An exposure of an evaluation was dropped: nobody else hears of it.
+    #[cold]
+    fn is_full(&self) {
+        if !self.full.swap(true, Ordering::Relaxed) {
+            self.stream.log(
+                Level::Warning,
+                "the event queue is full (event_queue_capacity): exposures are dropped and counted until there is room",
+            );
+        }
     }
 
     #[cold]

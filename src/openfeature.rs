@@ -14,7 +14,7 @@ use open_feature::provider::{FeatureProvider, ProviderMetadata, ProviderStatus, 
 use open_feature::{EvaluationContext, EvaluationError, EvaluationErrorCode, EvaluationResult, StructValue};
 
 use crate::ask::Ask;
-use crate::client::Client;
+use crate::client::{Client, DROP};
 use crate::clock::deadline;
 use crate::config::Config;
 use crate::error::Error;
@@ -109,7 +109,8 @@ use pool::{Answer, Pool};
 /// `ProviderNotReady`; the provider heals by itself. [`Client::next`] tells log lines, states and changes: the SDK has no
 /// events. It has no tracking either: [`Client::track`].
 ///
-/// Dropping the provider delivers its exposures and ends its threads, for at most `shutdown_timeout_ms`. The SDK drops a
+/// Dropping the provider delivers its exposures and ends its threads, within a second. The provider logs nothing: a clone
+/// of its client gives the log lines with [`Client::next`], after the end too, a report of lost exposures among them. The SDK drops a
 /// provider when another takes its place, and in `OpenFeature::shutdown`, with its lock held. To keep evaluations from
 /// waiting for that, call [`Client::shutdown`] on a thread that may wait, before: then dropping has nothing left to do.
 /// At the end of the process nothing is dropped, since the SDK is a static: call one of the two.
@@ -334,8 +335,7 @@ impl FeatureProvider for MixpanelProvider {
 }
 
 impl Drop for MixpanelProvider {
-    /// Delivers the exposures and ends the threads of a client that the provider made, for at most
-    /// `shutdown_timeout_ms`.
+    /// Delivers the exposures and ends the threads of a client that the provider made, within a second.
     fn drop(&mut self) {
         let pool = self.pool.load_full();
         let inherited = pool.is_inherited();
@@ -344,9 +344,11 @@ impl Drop for MixpanelProvider {
         }
         let mut until = Instant::now();
         if self.owned {
-            until = deadline(self.client.shutdown_timeout());
-            // Interrupts the requests that the pool's threads wait for. Nobody is left to tell how it went.
-            let _ = self.client.shutdown(self.client.shutdown_timeout());
+            // The SDK holds its lock meanwhile.
+            let timeout = self.client.shutdown_timeout().min(DROP);
+            until = deadline(timeout);
+            // Interrupts the requests that the pool's threads wait for. A clone of the client hears how it went.
+            let _ = self.client.shutdown(timeout);
         }
         if inherited {
             std::mem::forget(pool);

@@ -60,6 +60,8 @@ struct Counts {
 #[derive(Debug, Default)]
 struct Settled {
     last_error: Option<(String, u64)>,
+    /// Whether anything was delivered after it.
+    recovered: bool,
     closed: bool,
 }
 
@@ -228,7 +230,8 @@ impl Outbox {
             End::Shutdown => &self.counts.shutdown,
         };
         {
-            let _one = lock(&self.settled);
+            let mut settled = lock(&self.settled);
+            settled.recovered |= end == End::Sent;
             let waited = self.waiting.load(Ordering::Acquire).min(count);
             self.waiting.fetch_sub(waited, Ordering::AcqRel);
             counter.fetch_add(waited as u64, Ordering::Relaxed);
@@ -237,7 +240,21 @@ impl Outbox {
     }
 
     pub(crate) fn failed(&self, message: &str, unix_ms: u64) {
-        self.lock_settled().last_error = Some((one_line(message), unix_ms));
+        let mut settled = self.lock_settled();
+        settled.last_error = Some((one_line(message), unix_ms));
+        settled.recovered = false;
+    }
+
+    /// The last error, if nothing was delivered after it.
+    pub(crate) fn error(&self) -> Option<String> {
+        let settled = self.lock_settled();
+        let last = settled.last_error.as_ref().filter(|_| !settled.recovered);
+        last.map(|(message, _)| message.clone())
+    }
+
+    /// Events that found the queue full.
+    pub(crate) fn overflowed(&self) -> u64 {
+        self.counts.queue_full.load(Ordering::Relaxed)
     }
 
     pub(crate) fn waiting(&self) -> usize {
@@ -270,15 +287,17 @@ impl Outbox {
         self.changed.notify_all();
     }
 
-    /// Counts what still waits as lost by shutdown, and forgets it. Gives how many those are.
-    pub(crate) fn abandon(&self) -> u64 {
+    /// Counts what still waits as lost by shutdown, and forgets it. Gives how many those are. `sink`: what left the outbox
+    /// waits for the host, which can still take it.
+    pub(crate) fn abandon(&self, sink: bool) -> u64 {
         for shard in &self.shards {
             lock(&shard.events).closed = true;
         }
-        self.drain(&mut VecDeque::new());
-        let waiting = self.waiting();
-        self.settle(waiting, End::Shutdown);
-        waiting as u64
+        let mut inside = VecDeque::new();
+        self.drain(&mut inside);
+        let lost = if sink { inside.len() } else { self.waiting() };
+        self.settle(lost, End::Shutdown);
+        lost as u64
     }
 
     /// One exposure that came after shutdown.

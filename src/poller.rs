@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::cache::Cache;
-use crate::clock::{Clock, random_fraction};
+use crate::clock::{Clock, deadline, random_fraction};
 use crate::config::Config;
 use crate::definitions::{FlagSet, Report};
 use crate::outbox::{End, Outbox};
 use crate::refresh::Refreshes;
 use crate::snapshot::{Retired, Snapshot};
 use crate::status::{Failed, Source, Status};
-use crate::stream::{Callback, Item, Level, State, Stream};
+use crate::stream::{Callback, Item, Level, Next, State, Stream};
 use crate::transport::{Answer, Get, Transport};
 use crate::worker::{Pause, Signal};
 
@@ -118,6 +118,13 @@ impl Poller {
         }
         // Readers of a replaced set finish within microseconds; whoever is later frees it at the end.
         memory.retired.sweep();
+        signal.idle();
+        // What the end of the client has to report is delivered, too.
+        while self.callback.is_some()
+            && let Next::Item(item) = self.stream.next(deadline(Duration::MAX))
+        {
+            self.deliver(item);
+        }
     }
 
     /// Waits for the next fetch: for `pause`, without one for a refresh alone. False: stop.
@@ -171,14 +178,17 @@ impl Poller {
 
     /// Hands an item to the callback. False: there is none.
     fn deliver_one(&self) -> bool {
-        let Some(callback) = &self.callback else { return false };
-        let Some(item) = self.stream.take() else { return false };
+        let item = self.callback.as_ref().and_then(|_| self.stream.take());
+        item.map(|item| self.deliver(item)).is_some()
+    }
+
+    fn deliver(&self, item: Item) {
+        let Some(callback) = &self.callback else { return };
         let is_event = matches!(item, Item::Event { .. });
         callback(item);
         if is_event {
             self.outbox.settle(1, End::Sent);
         }
-        true
     }
 
     /// `asked`: for a refresh, which must not meet a connection that died while the process was frozen. `init_left`: while

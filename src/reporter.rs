@@ -97,6 +97,18 @@ impl Reporter {
         while !self.wait(signal, pause, &mut memory) {
             pause = self.send_all(signal, &mut memory);
         }
+        if self.config.event_sink {
+            self.hand_over_rest(&mut memory);
+        }
+    }
+
+    /// At the end: the host pulls what waits when it likes, so nothing of it has to be lost.
+    fn hand_over_rest(&self, memory: &mut Memory) {
+        self.collect(memory);
+        while let Some(batch) = memory.batches.pop_front().or_else(|| self.next_batch(memory).ok().flatten())
+        {
+            self.hand_over(batch, memory, usize::MAX);
+        }
     }
 
     /// Waits for the next attempt. True: stop.
@@ -127,12 +139,7 @@ impl Reporter {
     /// Sends what there is, until a request fails. Gives the time to the next attempt.
     fn send_all(&self, signal: &Signal, memory: &mut Memory) -> Duration {
         let begun = self.hurry.begun.load(Ordering::Acquire);
-        let mut drained = VecDeque::new();
-        self.outbox.drain(&mut drained);
-        for event in drained {
-            let queue = if event.is_profile() { &mut memory.profiles } else { &mut memory.events };
-            queue.push_back(event);
-        }
+        self.collect(memory);
         while !signal.stopped() {
             let batch = match memory.batches.pop_front() {
                 Some(batch) => Ok(Some(batch)),
@@ -147,8 +154,10 @@ impl Reporter {
                     }
                     break;
                 }
-                Ok(Some(batch)) if self.config.event_sink => self.hand_over(batch, memory),
-                Ok(Some(batch)) => self.send(batch, memory),
+                Ok(Some(batch)) if self.config.event_sink => {
+                    self.hand_over(batch, memory, self.config.event_batch_size)
+                }
+                Ok(Some(batch)) => self.send(batch, signal, memory),
                 Err(error) => Some(self.later(memory, &format!("no random bytes: {error}"))),
             };
             if let Some(pause) = pause {
@@ -156,6 +165,16 @@ impl Reporter {
             }
         }
         self.config.event_flush_interval
+    }
+
+    /// Takes out of the outbox what is there.
+    fn collect(&self, memory: &mut Memory) {
+        let mut drained = VecDeque::new();
+        self.outbox.drain(&mut drained);
+        for event in drained {
+            let queue = if event.is_profile() { &mut memory.profiles } else { &mut memory.events };
+            queue.push_back(event);
+        }
     }
 
     fn next_batch(&self, memory: &mut Memory) -> Result<Option<Batch>, getrandom::Error> {
@@ -168,10 +187,11 @@ impl Reporter {
         Batch::fill(endpoint, queue, memory.limit, &self.sender)
     }
 
-    /// To the host's own pipeline instead of Mixpanel. They are settled when the host has taken them.
-    fn hand_over(&self, mut batch: Batch, memory: &mut Memory) -> Option<Duration> {
+    /// To the host's own pipeline instead of Mixpanel, where `capacity` events may wait. They are settled when the host has
+    /// taken them.
+    fn hand_over(&self, mut batch: Batch, memory: &mut Memory, capacity: usize) -> Option<Duration> {
         while let Some(json) = batch.first() {
-            if !self.stream.push_event(json, self.config.event_batch_size) {
+            if !self.stream.push_event(json, capacity) {
                 memory.batches.push_front(batch);
                 return Some(STREAM_FULL);
             }
@@ -181,7 +201,7 @@ impl Reporter {
     }
 
     /// One request. Nothing: go on with the next batch; otherwise the time to wait before.
-    fn send(&self, mut batch: Batch, memory: &mut Memory) -> Option<Duration> {
+    fn send(&self, mut batch: Batch, signal: &Signal, memory: &mut Memory) -> Option<Duration> {
         let mut compressed = !memory.plain && batch.is_worth_compressing();
         let mut answer = self.transport.post(&batch.request(&self.config, compressed));
         if compressed && answer.as_ref().is_ok_and(answer::may_be_about_compression) {
@@ -219,6 +239,11 @@ impl Reporter {
                     self.outbox.settle(1, End::Rejected);
                 }
             },
+            // The shutdown that interrupts it reports it.
+            Verdict::Later { .. } if signal.stopped() => {
+                memory.batches.push_front(batch);
+                return Some(Duration::ZERO);
+            }
             Verdict::Later { message } => {
                 memory.batches.push_front(batch);
                 let asked = answer.ok().and_then(|answer: Answer| answer.retry_after(self.clock.wall()));

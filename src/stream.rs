@@ -139,8 +139,7 @@ impl Stream {
 
     /// The next item, if one waits.
     pub(crate) fn take(&self) -> Option<Item> {
-        let mut queue = self.lock();
-        if queue.closed { None } else { queue.pop() }
+        self.lock().pop()
     }
 
     /// An event for the host's own pipeline. False: as many wait already as `capacity` allows, or nobody will pull it.
@@ -155,15 +154,15 @@ impl Stream {
         true
     }
 
-    /// Waits until an item is there, `deadline` passes or the stream is closed.
+    /// Waits until an item is there, `deadline` passes or the stream is closed. What waits when it is closed comes first.
     pub(crate) fn next(&self, deadline: Instant) -> Next {
         let mut queue = self.lock();
         loop {
-            if queue.closed {
-                return Next::Closed;
-            }
             if let Some(item) = queue.pop() {
                 return Next::Item(item);
+            }
+            if queue.closed {
+                return Next::Closed;
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left == Duration::ZERO {
@@ -173,7 +172,7 @@ impl Stream {
         }
     }
 
-    /// Ends every pull, now and later.
+    /// Takes nothing any more, and ends every pull once nothing waits.
     pub(crate) fn close(&self) {
         {
             self.lock().closed = true;

@@ -27,6 +27,8 @@ pub(crate) struct Signal {
 struct SignalState {
     stop: bool,
     wake: bool,
+    /// It does nothing any more but hand on what others have for it.
+    idle: bool,
     done: bool,
 }
 
@@ -109,18 +111,15 @@ impl Worker {
         self.signal.changed.notify_all();
     }
 
+    /// Waits until the thread has done its last work, at most until `deadline`.
+    pub(crate) fn wait_idle(&self, deadline: Instant) {
+        self.signal.wait_until(deadline, |state| state.idle || state.done);
+    }
+
     /// Waits for the thread to end, at most until `deadline`. False: it is left behind.
     pub(crate) fn join(&self, deadline: Instant) -> bool {
-        {
-            let mut state = self.signal.lock();
-            while !state.done {
-                let left = deadline.saturating_duration_since(Instant::now());
-                if left == Duration::ZERO {
-                    return false;
-                }
-                state =
-                    self.signal.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
-            }
+        if !self.signal.wait_until(deadline, |state| state.done) {
+            return false;
         }
         let handle = { self.handle.lock().unwrap_or_else(PoisonError::into_inner).take() };
         // The thread has nothing left to do, so this returns at once. A panic was told already.
@@ -132,6 +131,24 @@ impl Signal {
     pub(crate) fn wake(&self) {
         self.lock().wake = true;
         self.changed.notify_all();
+    }
+
+    /// The thread says that it has done its last work.
+    pub(crate) fn idle(&self) {
+        self.lock().idle = true;
+        self.changed.notify_all();
+    }
+
+    fn wait_until(&self, deadline: Instant, holds: impl Fn(&SignalState) -> bool) -> bool {
+        let mut state = self.lock();
+        while !holds(&state) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left == Duration::ZERO {
+                return false;
+            }
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        true
     }
 
     /// Waits for `span` on `clock`, or until stopped or woken.

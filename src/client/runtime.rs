@@ -299,21 +299,18 @@ impl Runtime {
         left
     }
 
-    /// Delivers what waits, then ends the threads. Gives how many events were not delivered, and whether a thread had
-    /// to be left behind.
-    pub(super) fn end(&self, deadline: Instant, parts: &Parts) -> (u64, bool) {
+    /// Delivers what waits, then ends the threads. Gives how many events were not delivered, which is logged, and whether
+    /// a thread had to be left behind. `timeout` is what the caller gave, until `deadline`.
+    pub(super) fn end(&self, timeout: Duration, deadline: Instant, parts: &Parts) -> (u64, bool) {
         self.refuse();
         self.events.close();
         self.status.close();
         self.refreshes.close(closed());
-        // With a sink the host has to pull what waits, so its stream stays open as long.
-        if !parts.config.event_sink {
-            self.poller.get().into_iter().for_each(Thread::interrupt);
-            self.stream.close();
-        }
+        // A callback gets items until the stream is closed.
+        self.poller.get().into_iter().for_each(Thread::interrupt);
         let total = deadline.saturating_duration_since(Instant::now());
         self.flush(deadline - GRACE.min(total / 4));
-        self.stream.close();
+        let error = self.events.outbox.error();
         if parts.config.remote {
             // Made now, if it was not, so that an evaluation which comes late finds it closed.
             self.remote(parts).shutdown();
@@ -321,12 +318,49 @@ impl Runtime {
         self.threads().for_each(Thread::interrupt);
         // A thread that is interrupted ends within a moment, which a deadline in the past must leave it.
         let joined_by = deadline.max(Instant::now() + MOMENT);
-        let mut left_behind = false;
-        for thread in self.threads() {
-            left_behind |= !thread.worker.is_current() && !thread.worker.join(joined_by);
+        let ended = |thread: Option<&Thread>| thread.is_none_or(|thread| thread.ends(joined_by));
+        let sender_ended = ended(self.reporter.get());
+        if let Some(poller) = self.poller.get()
+            && !poller.worker.is_current()
+        {
+            // It may be in the middle of reporting what its last fetch brought.
+            poller.worker.wait_idle(joined_by);
         }
         self.events.outbox.close();
-        (self.events.outbox.abandon(), left_behind)
+        let undelivered = self.events.outbox.abandon(parts.config.event_sink);
+        self.report_losses(undelivered, timeout, error);
+        self.stream.close();
+        let poller_ended = ended(self.poller.get());
+        (undelivered, !(sender_ended && poller_ended))
+    }
+
+    /// Once: a later end finds the stream closed.
+    fn report_losses(&self, undelivered: u64, timeout: Duration, error: Option<String>) {
+        let were =
+            |count: u64| if count == 1 { "1 event was".to_owned() } else { format!("{count} events were") };
+        let mut losses = Vec::new();
+        if undelivered > 0 {
+            let why = match error {
+                Some(error) => error,
+                None if self.reporter.get().is_none() => "the client was not started".to_owned(),
+                None => "no response yet".to_owned(),
+            };
+            losses.push(format!(
+                "{} not delivered within {} ms: {why}",
+                were(undelivered),
+                timeout.as_millis()
+            ));
+        }
+        let overflowed = self.events.outbox.overflowed();
+        if overflowed > 0 {
+            losses.push(format!(
+                "{} dropped before, because the event queue was full (event_queue_capacity)",
+                were(overflowed)
+            ));
+        }
+        if !losses.is_empty() {
+            self.stream.log(Level::Warning, losses.join("; "));
+        }
     }
 }
 
@@ -334,6 +368,11 @@ impl Thread {
     fn interrupt(&self) {
         self.worker.stop();
         self.transport.shutdown();
+    }
+
+    /// Waits for its end. False: it is left behind. The caller's own thread ends later.
+    fn ends(&self, deadline: Instant) -> bool {
+        self.worker.is_current() || self.worker.join(deadline)
     }
 }
 

@@ -79,7 +79,7 @@ pub const OPTIONS: &[OptionSpec] = &[
         "shutdown_timeout_ms",
         "an integer from 0 to 600000",
         "5000",
-        "time that freeing a running client may take",
+        "time for delivering events at a shutdown that is given no time; freeing a running client takes 1,000 at most",
     ),
     option(
         "definitions",

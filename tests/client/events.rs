@@ -791,10 +791,13 @@ fn the_sink() {
             other => panic!("{other:?}"),
         }
     }
-    // What nobody pulls is counted.
+    // What nobody pulls waits, after shutdown too.
     assert_eq!(client.flush(Duration::from_millis(50)).unwrap(), 1);
-    assert_eq!(client.shutdown(Duration::from_millis(100)).unwrap(), 1);
+    assert_eq!(client.shutdown(Duration::from_millis(100)).unwrap(), 0);
     assert_eq!(server.requests().requests.len(), 0);
+    assert_eq!(statistics(&client)["queue_length"], json!(1));
+    assert!(matches!(client.next(LONG).unwrap(), Some(Item::Event { .. })));
+    assert_eq!(client.next(LONG).unwrap_err().kind(), ErrorKind::Closed);
     let statistics = statistics(&client);
-    assert_eq!((&statistics["sent"], &statistics["dropped"]["shutdown"]), (&json!(7), &json!(1)));
+    assert_eq!((&statistics["sent"], &statistics["dropped"]["shutdown"]), (&json!(8), &json!(0)));
 }

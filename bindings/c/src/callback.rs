@@ -60,7 +60,7 @@ impl Drop for Host {
 /// once, before the client is started.
 ///
 /// `drop` may be NULL. It is called once with `user_data` when nothing will be handed over any more: by the shutdown or
-/// the freeing of the client, on that thread or on `mpflags-poll`. In the child of a fork it need not be called. On
+/// the freeing of the client, after the items that waited, on that thread or on `mpflags-poll`. In the child of a fork it need not be called. On
 /// failure nothing has changed, `drop` is not called and `user_data` stays the caller's: `MPFLAGS_INVALID_ARGUMENT` when
 /// the client is started or has a callback. Any thread. Costs little.
 #[unsafe(no_mangle)]

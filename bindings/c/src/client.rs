@@ -146,14 +146,16 @@ pub extern "C" fn mpflags_client_state(client: Option<&mpflags_client>) -> i32 {
     guard::value(client, MPFLAGS_STATE_NONE, || Some(state_of(client?.core().state())))
 }
 
-/// Delivers the events that are enqueued, ends the client's threads, and ends `mpflags_client_next` and
-/// `mpflags_client_wait_ready` with `MPFLAGS_CLOSED`. Requests under way are interrupted when the time is over.
-/// `undelivered` may be NULL; it takes how many events were lost. Evaluations go on with the definitions held, without
-/// exposures. Shutting down twice is fine.
+/// Delivers the events that are enqueued, ends the client's threads, and ends `mpflags_client_wait_ready` and
+/// `mpflags_client_refresh` with `MPFLAGS_CLOSED`. Requests under way are interrupted when the time is over.
+/// `undelivered` may be NULL; it takes how many events were lost. Items that wait are delivered: `mpflags_client_next`
+/// gives them before `MPFLAGS_CLOSED`, a callback gets them before its `drop` is called. The last one is a warning when
+/// events were lost, with their number and the reason. With `event_sink` events that wait are among them, and not lost.
+/// Evaluations go on with the definitions held, without exposures. Shutting down twice is fine.
 ///
 /// Nothing to free; the client is still to be freed. The one failure but misuse is `MPFLAGS_TIMEOUT`, with
-/// `*undelivered` as it was: a thread is inside a name look-up or a connect for longer; it is left behind, and ends when
-/// that does. Any thread but a callback's; from `atexit` and static destructors too. Sleeps until the threads have
+/// `*undelivered` as it was: a thread is inside a name look-up, a connect or the callback for longer; it is left behind,
+/// and ends when that does. Any thread but a callback's; from `atexit` and static destructors too. Sleeps until the threads have
 /// ended, at most `timeout_ms`; `MPFLAGS_TIMEOUT_CONFIGURED` is `shutdown_timeout_ms`.
 #[unsafe(no_mangle)]
 pub extern "C" fn mpflags_client_shutdown(
@@ -172,12 +174,13 @@ pub extern "C" fn mpflags_client_shutdown(
     })
 }
 
-/// Frees a client; NULL does nothing. One that is not shut down is shut down first, within `shutdown_timeout_ms` of its
-/// configuration.
+/// Frees a client; NULL does nothing. One that is not shut down is shut down first, within a second, or
+/// `shutdown_timeout_ms` of its configuration if that is less; a callback hears what was lost. One that is shut down is
+/// freed at once, even if a thread was left behind.
 ///
 /// Contexts, evaluations, items and errors made with it stay valid. Cannot fail. Any thread but a callback's, when no
 /// other call with this client is running; a callback counts as a call, so a client with a callback is shut down before.
-/// Sleeps as `mpflags_client_shutdown` does; frees the definitions.
+/// Sleeps at most that long; frees the definitions.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mpflags_client_free(client: *mut mpflags_client) {
     guard::nothing(|| {

@@ -96,7 +96,7 @@ impl From<Item> for mpflags_item {
 /// lines go, and are counted in a line of their own. One thread takes items.
 ///
 /// The caller frees `*out` with `mpflags_item_free`; it may outlive the client. On failure `*out` is as it was:
-/// `MPFLAGS_TIMEOUT` when none came, `MPFLAGS_CLOSED`, at once, when the client is or gets shut down,
+/// `MPFLAGS_TIMEOUT` when none came, `MPFLAGS_CLOSED` when the client is or gets shut down and no item waits any more,
 /// `MPFLAGS_INVALID_ARGUMENT` when the items go to a callback. Any thread, one at a time. Sleeps, at most `timeout_ms`.
 #[unsafe(no_mangle)]
 pub extern "C" fn mpflags_client_next(

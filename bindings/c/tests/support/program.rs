@@ -64,6 +64,13 @@ impl Program {
         writeln!(stdin, "{line}").unwrap();
     }
 
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: libc::c_int) {
+        // SAFETY: it passes two numbers; the child is not waited for yet, so its number is its own.
+        let failed = unsafe { libc::kill(self.child.id().cast_signed(), signal) };
+        assert_eq!(failed, 0);
+    }
+
     /// Waits for the end, with all lines that are left.
     pub(crate) fn end(mut self) -> (ExitStatus, Vec<String>) {
         let deadline = Instant::now() + PATIENCE;
