@@ -192,7 +192,10 @@ def test_a_key_that_no_flag_has_is_refused():
 
 def test_a_context_that_cannot_be_sent_names_the_key():
     rule = {"in": [2, {"var": "tags"}]}
-    by_tags = {"variants": [{"key": "on"}], "rollout": [{"runtime_evaluation_rule": rule}]}
+    by_tags = {
+        "variants": [{"key": "on", "value": True, "split": 1.0}],
+        "rollout": [{"rollout_percentage": 1.0, "runtime_evaluation_rule": rule}],
+    }
     provider = local(flag("a"), flag("by tags", ruleset=by_tags), flag("by score", context="score"))
     for key, attributes, named in (
         ("by tags", {"distinct_id": "u", "custom_properties": {"tags": [1, {2, 3}]}}, "custom_properties.tags[1]"),
