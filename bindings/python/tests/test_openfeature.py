@@ -192,13 +192,18 @@ def test_a_key_that_no_flag_has_is_refused():
 
 
 def test_a_context_that_cannot_be_sent_names_the_key():
-    provider = local(flag("a"))
-    for attributes, named in (
-        ({"distinct_id": "u", "custom_properties": {"tags": [1, {2, 3}]}}, "custom_properties.tags[1]"),
-        ({"distinct_id": "u", "score": math.inf}, "score"),
-        ({"distinct_id": object()}, "distinct_id"),
+    rule = {"in": [2, {"var": "tags"}]}
+    by_tags = {
+        "variants": [{"key": "on", "value": True, "split": 1.0}],
+        "rollout": [{"rollout_percentage": 1.0, "runtime_evaluation_rule": rule}],
+    }
+    provider = local(flag("a"), flag("by tags", ruleset=by_tags), flag("by score", context="score"))
+    for key, attributes, named in (
+        ("by tags", {"distinct_id": "u", "custom_properties": {"tags": [1, {2, 3}]}}, "custom_properties.tags[1]"),
+        ("by score", {"distinct_id": "u", "score": math.inf}, "score"),
+        ("a", {"distinct_id": object()}, "distinct_id"),
     ):
-        details = provider.resolve_boolean_details("a", False, EvaluationContext("t", attributes))
+        details = provider.resolve_boolean_details(key, False, EvaluationContext("t", attributes))
         assert (details.value, details.error_code) == (False, ErrorCode.INVALID_CONTEXT)
         assert named in details.error_message
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import collections.abc
 import logging
 import math
 import pickle
@@ -27,11 +28,17 @@ class Silent:
         return 7
 
 
-class Broken(dict):  # type: ignore[type-arg]
+class Broken(collections.abc.Mapping[str, int]):
     """A mapping that cannot be read."""
 
-    def items(self) -> typing.Any:
+    def __getitem__(self, key: str) -> int:
         raise KeyError("secret-value")
+
+    def __iter__(self) -> typing.Iterator[str]:
+        return iter(["a"])
+
+    def __len__(self) -> int:
+        return 1
 
 
 class Proxy:
@@ -57,7 +64,7 @@ UNUSABLE = {
     "circle": (CIRCLE, "contains itself"),
     "deep": (DEEP, "127 levels"),
     "object": (Silent(), "Silent"),
-    "mapping": (Broken(a=1), "Broken"),
+    "mapping": (Broken(), "Broken"),
     "proxy": (Proxy(), "Proxy"),
     "key": ({("secret-value",): 1}, "key of type tuple"),
     "key that has no words": ({Silent(): 1}, "key of type Silent"),

@@ -671,11 +671,15 @@ def _end(native: NativeClient, pump: Pump, run: Run | None, pool: Pool | None, m
 
 
 def _delivered(native: NativeClient, milliseconds: int) -> int:
+    """How many events were not delivered. The library logs how many and why."""
+    before = native.statistics()["dropped"]["shutdown"]
     try:
         return native.shutdown(milliseconds)
     except Timeout as error:
-        log("warning", str(error))
-        return 0
+        # A thread was left behind. The rest of the message is what the library logs.
+        log("warning", str(error).rpartition("; ")[0] or str(error))
+        lost: int = native.statistics()["dropped"]["shutdown"] - before
+        return lost
 
 
 # Clients that nobody holds any more, until they have ended.

@@ -423,7 +423,9 @@ def _moment(value: Any) -> Any:
             return round(sys.modules["datetime"].datetime(value.year, value.month, value.day).timestamp() * 1000)
         if isinstance(value, _loaded("numpy", "datetime64")):
             # numpy's have no time zone, and are UTC.
-            return int(value.astype("datetime64[ms]").astype("int64"))
+            if not sys.modules["numpy"].isnat(value):
+                return int(value.astype("datetime64[ms]").astype("int64"))
+            raise ValueError
     except (ValueError, OverflowError, OSError):
         raise InvalidArgument(f"properties: time: a {type(value).__name__} beyond what a clock can show") from None
     return value
