@@ -118,31 +118,35 @@ func TestContextErrors(t *testing.T) {
 	}
 }
 
-// A context that cannot be encoded is INVALID_CONTEXT and names the key, unless an override comes before it.
+// A flag that reads what cannot be encoded is INVALID_CONTEXT and names the key, unless an override comes before it.
 func TestInvalidContext(t *testing.T) {
 	c := client(t, WithDefinitions(`{"flags": []}`), WithOverrides(map[string]any{"forced": true}))
 	ctx := context.Background()
 	d := client(t, WithDefinitions(dev.Read(t, "dev", "samples", "definitions.json")), WithReportExposures(false))
 	bad := Context{"distinct_id": "u", "custom_properties": map[string]any{"score": math.NaN()}}
-	err := d.Variant(ctx, "new-checkout", bad).Err()
-	if !errors.Is(err, InvalidContext) || err.Error() != "new-checkout: INVALID_CONTEXT: the context: `custom_properties.score`: NaN is no JSON number" {
+	r := client(t, WithDefinitions(strings.ReplaceAll(readers, `"bad"`, `"score"`)), WithReportExposures(false))
+	err := r.Variant(ctx, "rule", bad).Err()
+	if !errors.Is(err, InvalidContext) || err.Error() != "rule: INVALID_CONTEXT: the context: `custom_properties.score`: NaN is no JSON number" {
 		t.Error(err)
 	}
 	if !c.Boolean(ctx, "forced", false, bad) {
 		t.Error("the override did not come first")
 	}
-	if _, err := d.AllVariants(ctx, bad); !errors.Is(err, InvalidContext) || !errors.Is(err, ErrInvalidContext) || !strings.Contains(err.Error(), "custom_properties.score") {
-		t.Error(err)
+	if all, err := r.AllVariants(ctx, bad); err != nil || !errors.Is(all["rule"].Err(), InvalidContext) {
+		t.Error(err, all["rule"].Err())
+	}
+	if v := d.Variant(ctx, "new-checkout", bad); v.Err() != nil {
+		t.Error("a flag that does not read it:", v.Err())
 	}
 	// What JSON can carry and the library refuses has the library's message.
 	deep := map[string]any{}
 	for range 200 {
 		deep = map[string]any{"in": deep}
 	}
-	if err := d.Variant(ctx, "new-checkout", Context{"distinct_id": "u", "custom_properties": deep}).Err(); !errors.Is(err, InvalidContext) {
+	if err := r.Variant(ctx, "rule", Context{"distinct_id": "u", "custom_properties": map[string]any{"score": deep}}).Err(); !errors.Is(err, InvalidContext) {
 		t.Error(err)
 	}
-	if _, err := d.AllVariants(ctx, deep); !errors.Is(err, InvalidContext) || !errors.Is(err, ErrInvalidContext) {
+	if err := r.Variant(ctx, "subject", Context{"distinct_id": "u", "score": deep}).Err(); !errors.Is(err, InvalidContext) {
 		t.Error(err)
 	}
 }
