@@ -156,12 +156,11 @@ impl Answer {
     fn variant(&self, key: &str, json: &RawValue) -> Reply {
         let wrong =
             |why: &dyn std::fmt::Display| Reply::Malformed(format!("flag `{key}`: in the answer: {why}"));
-        let mut deserializer = serde_json::Deserializer::from_str(json.get());
-        let wire: WireVariant<'_> = match serde_path_to_error::deserialize(&mut deserializer) {
+        let wire: WireVariant<'_> = match serde_json::from_str(json.get()) {
             Ok(wire) => wire,
             Err(error) => {
-                let why = without_position(error.inner());
-                return match place(error.path()) {
+                let why = without_position(&error);
+                return match place(json.get(), &error) {
                     Some(place) => wrong(&format_args!("{place}: {why}")),
                     None => wrong(&why),
                 };
