@@ -78,6 +78,9 @@ impl Client {
         let snapshot = Arc::new(Snapshot::new(flags, overrides));
         let parts = Parts { config: Arc::new(config), clock, settings, snapshot };
         let runtime = Runtime::new(&parts, None);
+        for warning in &parts.settings.warnings {
+            runtime.stream.log(Level::Warning, warning.clone());
+        }
         if let Some(report) = report {
             tell_bootstrap(&runtime.stream, &report);
         }

@@ -255,16 +255,14 @@ impl Facts for Glance<'_> {
     }
 }
 
-/// Says where the context is broken, by the path of its keys. Reads it once more, which a good context never costs.
+/// Says where the context is broken, by the path of its keys.
 fn invalid(json: &str, first: &serde_json::Error) -> Error {
     if !json.trim_start().starts_with('{') {
         // Not left to serde_json, which would quote what may be a user's name.
         let message = format!("context: expected a JSON object, found {}", json_kind(json));
         return Error::new(ErrorKind::InvalidContext, message);
     }
-    let mut deserializer = serde_json::Deserializer::from_str(json);
-    let broken = serde_path_to_error::deserialize::<_, Parsed<'_>>(&mut deserializer).err();
-    let message = match broken.and_then(|error| place(error.path())) {
+    let message = match place(json, first) {
         Some(place) => format!("context: {place}: {}", plain(first)),
         None => format!("context: {}", plain(first)),
     };

@@ -50,6 +50,16 @@ impl Endpoint {
         self.secure
     }
 
+    /// The host, without the brackets of an IPv6 address, and the port.
+    pub(crate) fn host_and_port(&self) -> (&str, u16) {
+        let authority = self.base.split('/').nth(2).unwrap_or_default();
+        let host = host(authority).unwrap_or_default();
+        let port = authority.rsplit_once(':').and_then(|(_, port)| port.trim_end_matches(']').parse().ok());
+        let given = authority.len() > host.len() + if authority.starts_with('[') { 2 } else { 0 };
+        let usual = if self.secure { 443 } else { 80 };
+        (host, port.filter(|_| given).unwrap_or(usual))
+    }
+
     /// Whether the host is this machine: then no proxy of the environment applies.
     pub(crate) fn is_loopback(&self) -> bool {
         self.loopback
@@ -83,5 +93,6 @@ fn host(authority: &str) -> Result<&str, String> {
 }
 
 fn is_loopback(host: &str) -> bool {
+    let host = host.strip_suffix('.').unwrap_or(host);
     host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }

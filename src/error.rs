@@ -122,16 +122,78 @@ fn kind_found(found: &str) -> &'static str {
     }
 }
 
-/// Where in a document something is wrong, if that is known. A place nested a hundred levels deep is cut short.
-pub(crate) fn place(path: &serde_path_to_error::Path) -> Option<String> {
+/// Where in `json` the value stands that `error` complains of, as in `ruleset.rollout[0].key`; None for the document itself. A place
+/// nested a hundred levels deep is cut short.
+///
+/// serde_json says how many bytes it had read. The keys and indexes of what they leave open lead there, so that only the text of a
+/// fault is followed, and no reader exists twice, with and without its path.
+pub(crate) fn place(json: &str, error: &serde_json::Error) -> Option<String> {
     const LONGEST: usize = 200;
-    let text = path.to_string();
-    let text = text.trim_end_matches(['?', '.']);
-    match text.char_indices().find(|(at, _)| *at >= LONGEST) {
-        _ if text.is_empty() => None,
-        Some((end, _)) => Some(format!("{}…", text.get(..end)?)),
-        None => Some(text.to_owned()),
+    let mut text = String::new();
+    for step in open_at(read_by(json, error)?) {
+        match step {
+            Step::Key(None) => break,
+            Step::Key(Some(key)) => {
+                let key: String = serde_json::from_str(key).ok()?;
+                let dot = if text.is_empty() { "" } else { "." };
+                text = format!("{text}{dot}{key}");
+            }
+            Step::Index(index) => text = format!("{text}[{index}]"),
+        }
+        if let Some((end, _)) = text.char_indices().find(|(at, _)| *at >= LONGEST) {
+            text.truncate(end);
+            text.push('…');
+            break;
+        }
     }
+    (!text.is_empty()).then_some(text)
+}
+
+/// The beginning of `json` that was read when `error` came up.
+fn read_by<'a>(json: &'a str, error: &serde_json::Error) -> Option<&'a str> {
+    let line = match error.line().checked_sub(1)? {
+        0 => 0,
+        breaks => json.match_indices('\n').nth(breaks - 1)?.0 + 1,
+    };
+    // Text that is no JSON is complained of with the byte that does not fit, which may close what it stands in.
+    let end = line + error.column() - usize::from(!error.is_data() && error.column() > 0);
+    Some(json.get(..end).unwrap_or(json))
+}
+
+/// One level of what a text leaves open.
+enum Step<'a> {
+    /// An object, and the quoted key whose value was begun.
+    Key(Option<&'a str>),
+    Index(usize),
+}
+
+fn open_at(text: &str) -> Vec<Step<'_>> {
+    let mut steps = Vec::new();
+    let mut string = None;
+    let mut bytes = text.bytes().enumerate();
+    while let Some((at, byte)) = bytes.next() {
+        match (byte, steps.last_mut()) {
+            (b'"', _) => {
+                let mut escaped = false;
+                let end = bytes.find(|(_, byte)| {
+                    let ends = *byte == b'"' && !escaped;
+                    escaped = *byte == b'\\' && !escaped;
+                    ends
+                });
+                string = end.and_then(|(end, _)| text.get(at..=end));
+            }
+            (b':', Some(Step::Key(key))) => *key = string,
+            (b',', Some(Step::Key(key))) => *key = None,
+            (b',', Some(Step::Index(index))) => *index += 1,
+            (b'{', _) => steps.push(Step::Key(None)),
+            (b'[', _) => steps.push(Step::Index(0)),
+            (b'}' | b']', _) => {
+                steps.pop();
+            }
+            _ => {}
+        }
+    }
+    steps
 }
 
 /// What JSON begins with, by name: for messages that must not quote it.
@@ -145,5 +207,50 @@ pub(crate) fn json_kind(json: &str) -> &'static str {
         Some(b'n') => "null",
         Some(b'-' | b'0'..=b'9') => "a number",
         Some(_) => "something that is no JSON",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Deserialize)]
+    #[allow(dead_code, reason = "read for the errors")]
+    struct Whole {
+        a: Option<Vec<Part>>,
+        b: Option<std::collections::HashMap<String, bool>>,
+    }
+
+    #[derive(Deserialize)]
+    #[allow(dead_code, reason = "read for the errors")]
+    struct Part {
+        n: u8,
+    }
+
+    #[test]
+    fn places() {
+        for (json, want) in [
+            (r#"5"#, None),
+            (r#"{"a": 5}"#, Some("a")),
+            (r#"{"a": {}}"#, Some("a")),
+            (r#"{"a": ["]"]}"#, Some("a[0]")),
+            (r#"{"a": [{"n": 1}, {}]}"#, Some("a[1]")),
+            (r#"{"a": [{"n": 1}, {"n": 300}]}"#, Some("a[1].n")),
+            (r#"{"a": [{"n": 1}, {"x": {"n": [0, "\\\"{"]}, "n": []}]}"#, Some("a[1].n")),
+            ("{\n \"b\":\n {\"x\": true,\n \"y \\u00fc\\\"\\\\\": 0}}", Some("b.y ü\"\\")),
+            (r#"{"b": {"x": true, "y": tru}}"#, Some("b.y")),
+            (r#"{"b": {"x": }}"#, Some("b.x")),
+            (r#"{"b": {"x": true"#, Some("b.x")),
+            (r#"{"b": {"x": true}} 5"#, None),
+            (r#"{"a": null, "a": null}"#, None),
+        ] {
+            let error = serde_json::from_str::<Whole>(json).err().unwrap();
+            assert_eq!(place(json, &error).as_deref(), want, "{json}: {error}");
+        }
+        let deep = format!("{}true", r#"{"é": "#.repeat(120));
+        let error = serde_json::from_str::<serde_json::Value>(&deep).unwrap_err();
+        assert_eq!(place(&deep, &error).unwrap().chars().count(), 134, "67 keys, 66 dots and the sign");
     }
 }

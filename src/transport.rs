@@ -1,7 +1,10 @@
 //! HTTP, as an argument: requests and answers in the terms of this library.
 
 pub(crate) mod http;
+mod proxy;
+mod refusal;
 mod resolver;
+mod tls;
 
 use std::fmt;
 use std::time::{Duration, SystemTime};

@@ -15,6 +15,7 @@ const USAGE: &str = "\
 usage: mpflags-dev [--definitions FILE] [--port N] [--control-port N] [--ipv6]
                    [--token T] [--service-account USER:SECRET] [--project-id P]
                    [--tls good|expired|wrong-name|self-signed] [--ca-file OUT]
+                   [--certificate FILE --key FILE]
                    [--events keep|count] [--verbose] [--port-file FILE] [--stop-with-stdin]
 
   --definitions FILE             served at /flags/definitions, read anew for each request
@@ -25,6 +26,7 @@ usage: mpflags-dev [--definitions FILE] [--port N] [--control-port N] [--ipv6]
   --project-id P                 asks a service account for this project
   --tls good|expired|wrong-name|self-signed
                                  speaks https, with such a certificate
+  --certificate FILE, --key FILE speaks https with this certificate, PEM
   --ca-file OUT                  gets the certificate to trust, before the port is announced
   --events keep|count            count: for load runs, events are not kept
   --verbose                      a line for each request, and for each of its events
@@ -37,6 +39,8 @@ struct Arguments {
     options: Options,
     port_file: Option<PathBuf>,
     ca_file: Option<PathBuf>,
+    certificate: Option<PathBuf>,
+    key: Option<PathBuf>,
     stop_with_stdin: bool,
     verbose: bool,
     help: bool,
@@ -71,6 +75,8 @@ impl Arguments {
                 "--project-id" => options.project_id = Some(value()?),
                 "--port-file" => parsed.port_file = Some(value()?.into()),
                 "--tls" => options.tls = Some(tls(&value()?)?),
+                "--certificate" => parsed.certificate = Some(value()?.into()),
+                "--key" => parsed.key = Some(value()?.into()),
                 "--ca-file" => parsed.ca_file = Some(value()?.into()),
                 "--events" => options.events = event_log(&value()?)?,
                 "--ipv6" | "--stop-with-stdin" | "--verbose" | "--help" | "-h" if given => {
@@ -83,7 +89,16 @@ impl Arguments {
                 _ => return Err(format!("unknown argument {name}")),
             }
         }
-        if parsed.ca_file.is_some() && parsed.options.tls.is_none() {
+        parsed.options.certificate = match (parsed.certificate.take(), parsed.key.take()) {
+            (Some(_), Some(_)) if parsed.options.tls.is_some() => {
+                return Err("--certificate: not beside --tls".to_owned());
+            }
+            (Some(certificate), Some(key)) => Some((certificate, key)),
+            (None, None) => None,
+            _ => return Err("--certificate and --key need each other".to_owned()),
+        };
+        let secure = parsed.options.tls.is_some() || parsed.options.certificate.is_some();
+        if parsed.ca_file.is_some() && !secure {
             return Err("--ca-file needs --tls".to_owned());
         }
         Ok(parsed)

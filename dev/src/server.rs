@@ -79,7 +79,8 @@ impl Server {
         format!("{scheme}://{}", self.addr())
     }
 
-    /// With TLS, the certificate to trust. With [`Tls::SelfSigned`](crate::Tls::SelfSigned) that does not help.
+    /// With TLS, the certificate to trust. With [`Tls::SelfSigned`](crate::Tls::SelfSigned) that does not
+    /// help; with a certificate of one's own it is that one.
     pub fn ca_pem(&self) -> Option<&str> {
         self.state.tls.as_ref().map(|tls| tls.ca_pem.as_str())
     }

@@ -35,6 +35,8 @@ pub struct Options {
     pub project_id: Option<String>,
     /// Speaks https on the port, with this certificate; the control port stays http.
     pub tls: Option<Tls>,
+    /// The same with a certificate of one's own: the files of the chain and of its key, PEM. Excludes `tls`.
+    pub certificate: Option<(PathBuf, PathBuf)>,
     /// Whether events are kept or only counted.
     pub events: EventLog,
     /// Gets a text for each request that is no control call: a line with method, path and status, and a line for each
@@ -78,7 +80,10 @@ impl State {
             definitions,
             remote: Remote::default(),
             credentials: Credentials::new(options.token, options.service_account, options.project_id),
-            tls: options.tls.map(Identity::new).transpose()?,
+            tls: match options.certificate {
+                Some((chain, key)) => Some(Identity::read(&chain, &key)?),
+                None => options.tls.map(Identity::new).transpose()?,
+            },
             events: Events::new(options.events),
             lines: options.lines,
             connections: Arc::default(),

@@ -1,7 +1,8 @@
 //! https, with certificates made when the server starts: a CA of its own and a leaf, right or wrong on purpose.
 
-use std::io;
+use std::path::Path;
 use std::sync::Arc;
+use std::{fs, io};
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
@@ -9,7 +10,9 @@ use rcgen::{
 };
 use rustls::ServerConfig;
 use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 
 /// The names of a good certificate. The last two are for clients that reach the server through a
 /// [`Proxy`](crate::Proxy), under a name that is not loopback.
@@ -38,12 +41,34 @@ pub(crate) struct Identity {
 impl Identity {
     pub(crate) fn new(tls: Tls) -> io::Result<Self> {
         let (ca_pem, leaf, key) = certificates(tls).map_err(io::Error::other)?;
-        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        Self::of(ca_pem, vec![leaf], PrivateKeyDer::from(key))
+    }
+
+    /// From files: a chain, its server's certificate first, and that one's key.
+    pub(crate) fn read(chain: &Path, key: &Path) -> io::Result<Self> {
+        let named = |file: &Path, error: &dyn std::fmt::Display| {
+            io::Error::other(format!("{}: {error}", file.display()))
+        };
+        let pem = fs::read_to_string(chain).map_err(|e| named(chain, &e))?;
+        let certificates = CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<Vec<_>, _>>();
+        let certificates = certificates.map_err(|e| named(chain, &e))?;
+        let private = PrivateKeyDer::from_pem_file(key).map_err(|e| named(key, &e))?;
+        Self::of(pem, certificates, private)
+    }
+
+    fn of(
+        ca_pem: String,
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+    ) -> io::Result<Self> {
+        let provider = ring::default_provider();
+        // Put together here: `with_single_cert` reads the certificate, and one of version 1 cannot be read.
+        let key = provider.key_provider.load_private_key(key).map_err(io::Error::other)?;
+        let config = ServerConfig::builder_with_provider(Arc::new(provider))
             .with_safe_default_protocol_versions()
             .map_err(io::Error::other)?
             .with_no_client_auth()
-            .with_single_cert(vec![leaf], PrivateKeyDer::from(key))
-            .map_err(io::Error::other)?;
+            .with_cert_resolver(Arc::new(SingleCertAndKey::from(CertifiedKey::new(chain, key))));
         Ok(Self { config: Arc::new(config), ca_pem })
     }
 }

@@ -181,7 +181,7 @@ pub const OPTIONS: &[OptionSpec] = &[
         "ca_file",
         "the path of a PEM file",
         "none",
-        "certificates trusted besides the system's and the bundled ones",
+        "certificates trusted besides the system's and the bundled ones, as authorities and for their own names",
     ),
     option(
         "wrapper",

@@ -18,8 +18,7 @@ use crate::variant::{FlagValue, Variant};
 pub(super) fn flag(json: &str) -> Result<(Flag, Vec<Warning>), String> {
     let Object(wire) = match serde_json::from_str::<Object<wire::Flag<'_>>>(json) {
         Ok(flag) => flag,
-        // Following the path costs time, so only a flag that is bad anyway is read a second time for it.
-        Err(first) => return Err(path_of_fault(json).unwrap_or_else(|| fault(".", &first))),
+        Err(error) => return Err(fault(place(json, &error).as_deref().unwrap_or("."), &error)),
     };
     let restrictions = restrictions(&wire);
     let (key, context) = (&wire.key.0, &wire.context.0);
@@ -65,12 +64,6 @@ pub(super) fn flag(json: &str) -> Result<(Flag, Vec<Warning>), String> {
         serial: Serial::default(),
     };
     Ok((flag, warnings))
-}
-
-fn path_of_fault(json: &str) -> Option<String> {
-    let mut deserializer = serde_json::Deserializer::from_str(json);
-    let error = serde_path_to_error::deserialize::<_, Object<wire::Flag<'_>>>(&mut deserializer).err()?;
-    Some(fault(place(error.path()).as_deref().unwrap_or("."), error.inner()))
 }
 
 struct Variants {

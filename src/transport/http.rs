@@ -1,4 +1,4 @@
-//! HTTP over ureq: the only file, with its resolver, that names it.
+//! HTTP over ureq, which only the files of this folder name.
 
 use std::borrow::Cow;
 use std::env;
@@ -11,15 +11,18 @@ use std::time::Duration;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use once_cell::race::OnceBox;
+use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls_native_certs::load_certs_from_paths;
 use ureq::http::{Response, header};
-use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
-use ureq::unversioned::transport::DefaultConnector;
-use ureq::{Agent, Body, Proxy};
+use ureq::unversioned::transport::{ConnectProxyConnector, Connector as _, TcpConnector};
+use ureq::{Agent, Body, Proxy, ProxyProtocol};
 
+use super::proxy::proxy;
+use super::refusal::{Refusal, words};
 use super::resolver::OneLookup;
+use super::tls::{Tls, Trusted};
 use super::{Answer, Failure, Get, Post, Transport};
 use crate::config::{Config, Credentials};
 use crate::error::Error;
@@ -36,8 +39,10 @@ pub(crate) struct Settings {
     project: String,
     user_agent: String,
     proxy: Option<Proxy>,
-    /// None for http.
+    /// None where nothing is https, neither Mixpanel nor the proxy.
     roots: Option<Roots>,
+    /// What of the environment cannot be read, and is ignored.
+    pub(crate) warnings: Vec<String>,
 }
 
 impl Settings {
@@ -46,15 +51,19 @@ impl Settings {
         if let Some(wrapper) = &config.wrapper {
             let _ = write!(user_agent, " {wrapper}");
         }
-        let roots = config.endpoint.is_secure().then(|| Roots::new(config.ca_file.as_deref())).transpose()?;
+        let (proxy, warnings) = proxy(config)?;
+        let secure = config.endpoint.is_secure()
+            || proxy.as_ref().is_some_and(|p| p.protocol() == ProxyProtocol::Https);
+        let roots = secure.then(|| Roots::new(config.ca_file.as_deref())).transpose()?;
         Ok(Settings {
             base: config.endpoint.base().to_owned(),
             authorization: authorization(&config.credentials),
             query: query(&config.credentials),
             project: project(&config.credentials),
             user_agent,
-            proxy: proxy(config)?,
+            proxy,
             roots,
+            warnings,
         })
     }
 
@@ -66,7 +75,7 @@ impl Settings {
     }
 
     fn agent(&self, lookup: &OneLookup) -> Agent {
-        let mut config = Agent::config_builder()
+        let config = Agent::config_builder()
             .http_status_as_error(false)
             // A redirect would carry the credentials to wherever it points.
             .max_redirects(0)
@@ -77,15 +86,11 @@ impl Settings {
             .timeout_resolve(Some(CONNECT))
             .timeout_connect(Some(CONNECT))
             .max_idle_connections(64)
-            .max_idle_connections_per_host(64);
-        if let Some(roots) = &self.roots {
-            let tls = TlsConfig::builder()
-                .provider(TlsProvider::Rustls)
-                .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
-                .root_certs(roots.get());
-            config = config.tls_config(tls.build());
-        }
-        Agent::with_parts(config.build(), DefaultConnector::new(), lookup.clone())
+            .max_idle_connections_per_host(64)
+            .build();
+        let tls = Tls::new(self.roots.as_ref().map(Roots::get));
+        let connector = ().chain(ConnectProxyConnector::default()).chain(TcpConnector::default()).chain(tls);
+        Agent::with_parts(config, connector, lookup.clone())
     }
 }
 
@@ -230,14 +235,17 @@ fn failure(error: &ureq::Error) -> Failure {
         ureq::Error::Io(error) => Failure::transient(match error.kind() {
             io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
             io::ErrorKind::ConnectionReset => "connection reset".to_owned(),
-            io::ErrorKind::UnexpectedEof => "the connection ended within the answer".to_owned(),
-            _ if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => format!("TLS: {error}"),
+            io::ErrorKind::UnexpectedEof => match error.get_ref() {
+                Some(inner) if inner.is::<Refusal>() => inner.to_string(),
+                _ => "the connection ended within the answer".to_owned(),
+            },
             // Only a shutdown does this.
             io::ErrorKind::NotConnected => INTERRUPTED.to_owned(),
             _ => error.to_string(),
         }),
         ureq::Error::ConnectionFailed => Failure::transient("connection failed"),
-        ureq::Error::Rustls(error) => Failure::transient(format!("TLS: {error}")),
+        ureq::Error::Rustls(error) => Failure::transient(format!("TLS: {}", words(error))),
+        ureq::Error::Other(error) if error.is::<Refusal>() => Failure::transient(error.to_string()),
         ureq::Error::Protocol(error) => Failure::transient(format!("not HTTP: {error}")),
         // The rest may quote a URL.
         ureq::Error::BadUri(_) | ureq::Error::RequireHttpsOnly(_) | ureq::Error::Http(_) => {
@@ -310,7 +318,7 @@ struct Roots {
     /// Where the system keeps its own, by the environment or by custom.
     system: (Option<PathBuf>, Vec<PathBuf>),
     /// Read when the first connection is prepared: 140 files and 4 ms, which a client that never connects does not pay.
-    made: OnceBox<RootCerts>,
+    made: OnceBox<Arc<Trusted>>,
 }
 
 impl Roots {
@@ -320,11 +328,19 @@ impl Roots {
             let broken = |e: &dyn std::fmt::Display| {
                 Error::config(format!("config: ca_file: {}: {e}", path.display()))
             };
-            let read: Result<Vec<_>, _> =
-                CertificateDer::pem_file_iter(path).map_err(|e| broken(&e))?.collect();
-            own = read.map_err(|e| broken(&e))?;
+            let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
+            own = read.map_err(|e| match e {
+                pem::Error::Io(_) | pem::Error::SectionTooLarge => broken(&e),
+                _ => broken(&"not a PEM file: a certificate in it has no end, or is not base64"),
+            })?;
             if own.is_empty() {
                 return Err(broken(&"no certificate in it"));
+            }
+            // Unlike the system's store, which may hold what is ancient, this file is somebody's choice.
+            for (number, der) in (1..).zip(&own) {
+                if RootCertStore::empty().add(der.clone()).is_err() {
+                    return Err(broken(&format_args!("certificate {number} in it is malformed")));
+                }
             }
         }
         // As openssl does: either variable stands for both places.
@@ -342,53 +358,18 @@ impl Roots {
     }
 
     /// Takes no lock: a process may be forked meanwhile.
-    fn get(&self) -> RootCerts {
-        self.made.get_or_init(|| Box::new(self.read())).clone()
+    fn get(&self) -> Arc<Trusted> {
+        self.made.get_or_init(|| Box::new(Arc::new(self.read()))).clone()
     }
 
-    fn read(&self) -> RootCerts {
-        let bundled = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
-        let mut certificates: Vec<Certificate<'static>> =
-            bundled.map(|der| Certificate::from_der(der)).collect();
+    fn read(&self) -> Trusted {
+        let mut anchors = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         let (file, folders) = &self.system;
         let mut folders = folders.iter();
         // An unreadable system store leaves the bundled ones.
         let mut found = load_certs_from_paths(file.as_deref(), folders.next().map(PathBuf::as_path)).certs;
         folders.for_each(|folder| found.extend(load_certs_from_paths(None, Some(folder)).certs));
-        certificates.extend(found.iter().chain(&self.own).map(|der| Certificate::from_der(der).to_owned()));
-        RootCerts::new_with_certs(&certificates)
+        anchors.add_parsable_certificates(found.into_iter().chain(self.own.iter().cloned()));
+        Trusted { anchors, own: self.own.clone() }
     }
-}
-
-/// The proxy of the configuration, or else of the environment, which never applies to this machine.
-fn proxy(config: &Config) -> Result<Option<Proxy>, Error> {
-    let variable =
-        |names: [&str; 2]| names.into_iter().find_map(|name| env::var(name).ok().filter(|v| !v.is_empty()));
-    let text = match config.proxy.as_deref() {
-        Some("") => return Ok(None),
-        Some(text) => text.to_owned(),
-        None if config.endpoint.is_loopback() => return Ok(None),
-        None => {
-            match variable(["HTTPS_PROXY", "https_proxy"]).or_else(|| variable(["ALL_PROXY", "all_proxy"])) {
-                Some(text) => text,
-                None => return Ok(None),
-            }
-        }
-    };
-    // The URL may hold a password: it is not quoted.
-    let broken = |_| Error::config("config: proxy: expected a URL such as http://proxy.example:3128");
-    let parsed = Proxy::new(&text).map_err(broken)?;
-    let mut proxy = Proxy::builder(parsed.protocol()).host(parsed.host()).port(parsed.port());
-    if let Some(username) = parsed.username() {
-        proxy = proxy.username(username);
-    }
-    if let Some(password) = parsed.password() {
-        proxy = proxy.password(password);
-    }
-    for host in variable(["NO_PROXY", "no_proxy"]).unwrap_or_default().split(',') {
-        if !host.trim().is_empty() {
-            proxy = proxy.no_proxy(host.trim());
-        }
-    }
-    proxy.build().map(Some).map_err(broken)
 }

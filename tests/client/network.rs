@@ -1,4 +1,4 @@
-//! TLS and proxies: which certificates are trusted, what is told of one that is not, and which way requests go.
+//! TLS and proxies: which certificates are trusted, what is said of one that is not, and which way requests go.
 
 use std::fs;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use mpflags::{Ask, Client, Config, Context, ErrorKind};
+use mpflags::{Ask, Client, Config, Context, ErrorKind, Item};
 use mpflags_dev::{Options, Proxy, Server, Tls};
 
 const LONG: Duration = Duration::from_secs(10);
@@ -72,23 +72,96 @@ fn a_trusted_certificate() {
     client(&host, &trusted).wait_ready(LONG).unwrap();
 }
 
+/// A server with a certificate of `tests/certificates`, and the path of that certificate.
+fn server_with(name: &str) -> (Server, String) {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/certificates");
+    let certificate = folder.join(format!("{name}.pem"));
+    let server = Server::start(Options {
+        token: Some("T0KEN".to_owned()),
+        certificate: Some((certificate.clone(), folder.join(format!("{name}.key")))),
+        ..Options::default()
+    });
+    let server = server.unwrap();
+    server.set_definitions(DEFINITIONS);
+    (server, certificate.display().to_string())
+}
+
+/// No Rust debug form, with whom, and the reason.
+fn assert_plain(text: &str, server: &Server, why: &str) {
+    assert!(text.starts_with(&format!("TLS with {}: ", server.addr())) && text.contains(why), "{text}");
+    for mark in ["{", "::", "(\"", "Error", "Other", "Issuer", "Context", "Name("] {
+        assert!(!text.contains(mark), "{mark}: {text}");
+    }
+}
+
 #[test]
-fn what_is_wrong_with_a_certificate_is_told() {
-    for (tls, why) in
-        [(Tls::Expired, "expired"), (Tls::WrongName, "not valid for"), (Tls::SelfSigned, "UnknownIssuer")]
-    {
+fn a_certificate_in_ca_file_is_trusted_for_its_own_names() {
+    // `openssl req -x509`; the same that is not an authority; one whose authority nobody has.
+    let unknown = "is signed by an authority that is not trusted here; the option ca_file adds one";
+    for (name, without) in [
+        ("self-signed", "trusted only when ca_file holds this very certificate"),
+        ("no-authority", unknown),
+        ("issued", unknown),
+    ] {
+        let (server, path) = server_with(name);
+        let more = format!(r#", "ca_file": "{path}""#);
+        client(&server.url(), &more).wait_ready(LONG).unwrap_or_else(|e| panic!("{name}: {e}"));
+        client(&server.url().replace("127.0.0.1", "localhost"), &more).wait_ready(LONG).unwrap();
+        let remote = client(&server.url(), &format!(r#"{more}, "mode": "remote""#));
+        assert!(remote.boolean("gate", &user(), false), "{name}");
+        assert_plain(&error(&client(&server.url(), "")), &server, without);
+    }
+}
+
+#[test]
+fn a_certificate_in_ca_file_must_be_in_order_all_the_same() {
+    for (name, why) in [
+        (
+            "expired",
+            "the server's certificate expired on Thu, 31 Dec 2020 23:59:59 GMT; the clock here says ",
+        ),
+        ("not-yet-valid", "the server's certificate is not valid before Sun, 01 Jan 2119 00:00:00 GMT; "),
+        ("other-name", "is not valid for 127.0.0.1, but for other.example, 192.0.2.1"),
+        ("no-name", "names no host, and so not 127.0.0.1: the name belongs into subjectAltName"),
+        ("for-clients", "is not for servers, but for clients"),
+        ("version-1", "is not an X.509 certificate of version 3"),
+    ] {
+        let (server, path) = server_with(name);
+        let more = format!(r#", "ca_file": "{path}""#);
+        assert_plain(&error(&client(&server.url(), &more)), &server, why);
+        let remote = client(&server.url(), &format!(r#"{more}, "mode": "remote""#));
+        let evaluation = remote.evaluate("gate", &user(), Ask::new());
+        assert_plain(evaluation.message().unwrap(), &server, why);
+        assert!(server.requests().requests.is_empty(), "nothing was sent");
+    }
+}
+
+/// Another certificate of the same subject and names is another one.
+#[test]
+fn a_certificate_in_ca_file_stands_for_no_other() {
+    let (server, _) = server_with("self-signed");
+    let (_, issued) = server_with("issued");
+    let text = error(&client(&server.url(), &format!(r#", "ca_file": "{issued}""#)));
+    assert_plain(&text, &server, "the server's certificate ");
+}
+
+#[test]
+fn what_is_wrong_with_a_certificate() {
+    for (tls, why) in [
+        (Tls::Expired, "expired on Thu, 31 Dec 2020 00:00:00 GMT"),
+        (Tls::WrongName, "is not valid for 127.0.0.1, but for wrong.mixpanel.invalid"),
+        (Tls::SelfSigned, "not trusted here"),
+    ] {
         let server = server(Some(tls));
         let trusted = format!(r#", "ca_file": "{}""#, ca_file(&server).display());
-        let text = error(&client(&server.url(), &trusted));
-        assert!(text.starts_with("TLS: invalid peer certificate: ") && text.contains(why), "{tls:?}: {text}");
+        assert_plain(&error(&client(&server.url(), &trusted)), &server, why);
         let remote = client(&server.url(), &format!(r#"{trusted}, "mode": "remote""#));
         let evaluation = remote.evaluate("gate", &user(), Ask::new());
-        assert!(evaluation.message().unwrap().contains(why), "{tls:?}: {evaluation:?}");
+        assert_plain(evaluation.message().unwrap(), &server, why);
     }
     // Good, but of an authority that nobody here knows.
     let server = server(Some(Tls::Good));
-    let text = error(&client(&server.url(), ""));
-    assert!(text.contains("UnknownIssuer"), "{text}");
+    assert_plain(&error(&client(&server.url(), "")), &server, "not trusted here");
     assert!(server.requests().requests.is_empty(), "nothing was sent");
 }
 
@@ -96,12 +169,22 @@ fn what_is_wrong_with_a_certificate_is_told() {
 fn tls_meets_no_tls() {
     let plain = server(None);
     let text = error(&client(&plain.url().replace("http://", "https://"), ""));
-    assert!(text.contains("TLS") || text.contains("ended") || text.contains("corrupt"), "{text}");
+    // The server answers in HTTP, or only hangs up.
+    let why = if text.contains("ended") { "the connection ended during the handshake" } else { "is not TLS" };
+    assert_plain(&text, &plain, why);
 }
 
 #[test]
 fn ca_files() {
-    for (content, why) in [("", "no certificate in it"), ("-----BEGIN CERTIFICATE-----\nAA", "")] {
+    for (content, why) in [
+        ("", "no certificate in it"),
+        ("-----BEGIN CERTIFICATE-----\nAA", "a certificate in it has no end, or is not base64"),
+        ("-----BEGIN CERTIFICATE-----\n<>\n-----END CERTIFICATE-----\n", "or is not base64"),
+        (
+            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+            "certificate 1 in it is malformed",
+        ),
+    ] {
         let path = std::env::temp_dir().join(format!("mpflags-bad-{}.pem", std::process::id()));
         fs::write(&path, content).unwrap();
         let json = format!(r#"{{"token": "t", "ca_file": "{}"}}"#, path.display());
@@ -165,45 +248,112 @@ fn the_environment() {
     }
     let proxy = Proxy::start().unwrap();
     let url = proxy.url();
+    let server = server(Some(Tls::Good));
+    let by_option = format!(r#", "ca_file": "{}", "proxy": "{url}""#, ca_file(&server).display());
+    let here = server.url();
     // The name is looked up by the proxy, which refuses it: that it was asked is the proof.
     let outside = "https://mpflags.invalid";
-    for (host, variables, asked) in [
-        (outside, vec![("HTTPS_PROXY", url.as_str())], true),
-        (outside, vec![("https_proxy", url.as_str())], true),
-        (outside, vec![("ALL_PROXY", url.as_str())], true),
-        (outside, vec![("all_proxy", url.as_str())], true),
-        (outside, vec![("HTTP_PROXY", url.as_str())], false),
-        (outside, vec![("HTTPS_PROXY", url.as_str()), ("NO_PROXY", "other.example, mpflags.invalid")], false),
-        (outside, vec![("HTTPS_PROXY", url.as_str()), ("no_proxy", "*.invalid")], false),
-        (outside, vec![("HTTPS_PROXY", url.as_str()), ("NO_PROXY", "example.com")], true),
-        // This machine never uses a proxy of the environment.
-        ("http://127.0.0.1:9", vec![("HTTPS_PROXY", url.as_str()), ("ALL_PROXY", url.as_str())], false),
+    let below = "https://api.mpflags.invalid";
+    for (host, more, variables, asked) in [
+        (outside, "", vec![("HTTPS_PROXY", url.as_str())], true),
+        (outside, "", vec![("https_proxy", url.as_str())], true),
+        (outside, "", vec![("ALL_PROXY", url.as_str())], true),
+        (outside, "", vec![("all_proxy", url.as_str())], true),
+        (outside, "", vec![("HTTP_PROXY", url.as_str())], false),
+        (
+            outside,
+            "",
+            vec![("HTTPS_PROXY", url.as_str()), ("NO_PROXY", "other.example, mpflags.invalid")],
+            false,
+        ),
+        (outside, "", vec![("HTTPS_PROXY", url.as_str()), ("no_proxy", "*.invalid")], false),
+        (outside, "", vec![("HTTPS_PROXY", url.as_str()), ("NO_PROXY", "example.com")], true),
+        // What is below a name, with a port or without; the table is in src/transport/no_proxy.txt.
+        (below, "", vec![("HTTPS_PROXY", url.as_str()), ("NO_PROXY", "mpflags.invalid")], false),
+        (below, "", vec![("HTTPS_PROXY", url.as_str()), ("NO_PROXY", ".MPFLAGS.invalid.")], false),
+        (below, "", vec![("HTTPS_PROXY", url.as_str()), ("NO_PROXY", "mpflags.invalid:443")], false),
+        (below, "", vec![("HTTPS_PROXY", url.as_str()), ("NO_PROXY", "mpflags.invalid:8443")], true),
+        (below, "", vec![("HTTPS_PROXY", url.as_str()), ("NO_PROXY", "flags.invalid")], true),
+        // This machine never uses a proxy of the environment,
+        ("http://127.0.0.1:9", "", vec![("HTTPS_PROXY", url.as_str()), ("ALL_PROXY", url.as_str())], false),
+        ("http://localhost.:9", "", vec![("HTTPS_PROXY", url.as_str()), ("ALL_PROXY", url.as_str())], false),
+        // but one of the configuration, which NO_PROXY applies to as well.
+        (&here, &by_option, vec![("NO_PROXY", "192.0.2.0/24")], true),
+        (&here, &by_option, vec![("NO_PROXY", "127.0.0.0/8")], false),
+        (&here, &by_option, vec![("NO_PROXY", "*")], false),
     ] {
         let before = proxy.requests().len();
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["network::the_environment", "--exact", "--nocapture"]).env("MPFLAGS_TEST_HOST", host);
-        for name in [
-            "HTTPS_PROXY",
-            "https_proxy",
-            "ALL_PROXY",
-            "all_proxy",
-            "HTTP_PROXY",
-            "http_proxy",
-            "NO_PROXY",
-            "no_proxy",
-        ] {
-            command.env_remove(name);
-        }
-        let output = command.envs(variables.iter().copied()).output().unwrap();
+        let output = in_environment(host, more, &variables);
         assert!(output.status.success(), "{output:?}");
         assert_eq!(proxy.requests().len() > before, asked, "{host} {variables:?}");
     }
+    for (variables, says) in [
+        (
+            vec![("ALL_PROXY", "socks5h://127.0.0.1:1")],
+            "config: proxy: ALL_PROXY: expected a URL such as http://proxy.example:3128; SOCKS proxies are not supported",
+        ),
+        (
+            vec![("https_proxy", "http://u:s3cret@")],
+            "config: proxy: https_proxy: expected a URL such as http://proxy.example:3128",
+        ),
+        (
+            vec![("HTTPS_PROXY", url.as_str()), ("NO_PROXY", "good.example,http://u:s3cret@bad.example/")],
+            "NO_PROXY: the entry `bad.example/` is ignored: expected a host name, an address, a range such as 10.0.0.0/8, or `*`",
+        ),
+    ] {
+        let output = in_environment(outside, "", &variables);
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{output:?}");
+        assert!(printed.contains(&format!("\n{says}\n")) && !printed.contains("s3cret"), "{printed}");
+    }
+    // A proxy for other programs does not matter where none is used.
+    let variables = [("ALL_PROXY", "socks5h://127.0.0.1:1"), ("NO_PROXY", "invalid")];
+    let output = in_environment(outside, "", &variables);
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && !printed.contains("config"), "{output:?}");
 }
 
+fn in_environment(host: &str, more: &str, variables: &[(&str, &str)]) -> std::process::Output {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    // Its path in the test binary, whatever file this one is part of.
+    let module = module_path!().split_once("::").map_or(String::new(), |(_, module)| format!("{module}::"));
+    command.args([&format!("{module}the_environment"), "--exact", "--nocapture"]);
+    command.env("MPFLAGS_TEST_HOST", host).env("MPFLAGS_TEST_MORE", more);
+    for name in [
+        "HTTPS_PROXY",
+        "https_proxy",
+        "ALL_PROXY",
+        "all_proxy",
+        "HTTP_PROXY",
+        "http_proxy",
+        "NO_PROXY",
+        "no_proxy",
+    ] {
+        command.env_remove(name);
+    }
+    command.envs(variables.iter().copied()).output().unwrap()
+}
+
+/// Prints, each on a line, why there is no client, or what it logs until the first request is over.
 fn in_the_environment() {
     let host = std::env::var("MPFLAGS_TEST_HOST").unwrap();
-    let client = client(&host, "");
-    error(&client);
+    let more = std::env::var("MPFLAGS_TEST_MORE").unwrap();
+    let config = format!(r#"{{"token": "T0KEN", "api_host": "{host}", "retry_base_ms": 10 {more}}}"#);
+    let client = match Client::new(Config::from_json(&config).unwrap()) {
+        Ok(client) => client,
+        Err(error) => return println!("\n{error}"),
+    };
+    client.start().unwrap();
+    // The parent waits for no more than this test does.
+    while client
+        .wait_ready(Duration::from_millis(50))
+        .is_err_and(|e| e.to_string().ends_with("no answer yet"))
+    {}
+    while let Ok(Some(item)) = client.next(Duration::ZERO) {
+        if let Item::Log { message, .. } = item {
+            println!("\n{message}");
+        }
+    }
     client.shutdown(LONG).unwrap();
 }
 

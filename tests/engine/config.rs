@@ -182,6 +182,7 @@ fn transport() {
     let expected = "config: proxy: expected a URL such as http://proxy.example:3128";
     with(r#""proxy": "http://""#, expected);
     with(r#""proxy": "gopher://x:1""#, expected);
+    with(r#""proxy": "socks5://x:1""#, &format!("{expected}; SOCKS proxies are not supported"));
     with(
         r#""ca_file": "/nowhere/ca.pem""#,
         "config: ca_file: /nowhere/ca.pem: I/O error: No such file or directory (os error 2)",
