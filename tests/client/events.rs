@@ -951,8 +951,8 @@ fn a_tester_mark_belongs_to_the_exposure() {
         until(|| client.evaluate("f", &user("u1"), Ask::new().without_exposure()).is_qa_tester() == tester);
         client.boolean("f", &user("u1"), false);
         client.track_exposure(&client.evaluate("f", &user("u1"), Ask::new().without_exposure())).unwrap();
+        flushed(&client);
     }
-    flushed(&client);
     let marks: Vec<Value> =
         server.events().iter().map(|event| event.json["properties"]["$is_qa_tester"].clone()).collect();
     assert_eq!(marks, [json!(false), json!(true)]);

@@ -265,11 +265,11 @@ static void arguments(const struct row *row)
     }
     if (row->type) {
         call = good;
-        for (uint32_t type = MPFLAGS_TYPE_ANY; type <= MPFLAGS_TYPE_OBJECT; type++) {
+        for (uint32_t type = MPFLAGS_TYPE_ANY; type <= MPFLAGS_TYPE_OBJECT_OR_ARRAY; type++) {
             call.type = type;
             expect(row, call, MPFLAGS_OK, "a type");
         }
-        for (uint32_t type = MPFLAGS_TYPE_OBJECT + 1; type != 0; type <<= 1) {
+        for (uint32_t type = MPFLAGS_TYPE_OBJECT_OR_ARRAY + 1; type != 0; type <<= 1) {
             call.type = type;
             expect(row, call, MPFLAGS_INVALID_ARGUMENT, "an unknown type");
         }

@@ -238,7 +238,15 @@ def test_the_token_may_stand_in_the_configuration(dev):
 
 @pytest.mark.parametrize("make", [MixpanelProvider.from_local_config, MixpanelProvider.from_remote_config])
 def test_a_read_of_the_wrong_type_is_no_exposure(dev, make):
-    values = {"boolean": True, "string": "text", "integer": 7, "float": 0.5, "object": {"a": 1}, "list": [1], "null": None}
+    values = {
+        "boolean": True,
+        "string": "text",
+        "integer": 7,
+        "float": 0.5,
+        "object": {"a": 1},
+        "list": [1],
+        "null": None,
+    }
     dev.define({"flags": [flag(key, value) for key, value in values.items()]})
     configuration = LocalFlagsConfig if make == MixpanelProvider.from_local_config else RemoteFlagsConfig
     provider = make("token", configuration(dev.url))

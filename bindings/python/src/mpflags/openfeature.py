@@ -273,7 +273,9 @@ class MixpanelProvider(Uncopied, AbstractProvider):
     async def resolve_object_details_async(
         self, flag_key: str, default_value: _Object, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[_Object]:
-        return await self._waiting(OBJECT_OR_ARRAY, self.resolve_object_details, flag_key, default_value, evaluation_context)
+        return await self._waiting(
+            OBJECT_OR_ARRAY, self.resolve_object_details, flag_key, default_value, evaluation_context
+        )
 
     async def _waiting(
         self,
