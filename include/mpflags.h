@@ -608,14 +608,16 @@ mpflags_status mpflags_client_refresh(const mpflags_client *client,
 int32_t mpflags_client_state(const mpflags_client *client);
 
 /**
- * Delivers the events that are enqueued, ends the client's threads, and ends `mpflags_client_next` and
- * `mpflags_client_wait_ready` with `MPFLAGS_CLOSED`. Requests under way are interrupted when the time is over.
- * `undelivered` may be NULL; it takes how many events were lost. Evaluations go on with the definitions held, without
- * exposures. Shutting down twice is fine.
+ * Delivers the events that are enqueued, ends the client's threads, and ends `mpflags_client_wait_ready` and
+ * `mpflags_client_refresh` with `MPFLAGS_CLOSED`. Requests under way are interrupted when the time is over.
+ * `undelivered` may be NULL; it takes how many events were lost. Items that wait are delivered: `mpflags_client_next`
+ * gives them before `MPFLAGS_CLOSED`, a callback gets them before its `drop` is called. The last one is a warning when
+ * events were lost, with their number and the reason. With `event_sink` events that wait are among them, and not lost.
+ * Evaluations go on with the definitions held, without exposures. Shutting down twice is fine.
  *
  * Nothing to free; the client is still to be freed. The one failure but misuse is `MPFLAGS_TIMEOUT`, with
- * `*undelivered` as it was: a thread is inside a name look-up or a connect for longer; it is left behind, and ends when
- * that does. Any thread but a callback's; from `atexit` and static destructors too. Sleeps until the threads have
+ * `*undelivered` as it was: a thread is inside a name look-up, a connect or the callback for longer; it is left behind,
+ * and ends when that does. Any thread but a callback's; from `atexit` and static destructors too. Sleeps until the threads have
  * ended, at most `timeout_ms`; `MPFLAGS_TIMEOUT_CONFIGURED` is `shutdown_timeout_ms`.
  */
 mpflags_status mpflags_client_shutdown(const mpflags_client *client,
@@ -624,12 +626,13 @@ mpflags_status mpflags_client_shutdown(const mpflags_client *client,
                                        mpflags_error **err);
 
 /**
- * Frees a client; NULL does nothing. One that is not shut down is shut down first, within `shutdown_timeout_ms` of its
- * configuration.
+ * Frees a client; NULL does nothing. One that is not shut down is shut down first, within a second, or
+ * `shutdown_timeout_ms` of its configuration if that is less; a callback hears what was lost. One that is shut down is
+ * freed at once, even if a thread was left behind.
  *
  * Contexts, evaluations, items and errors made with it stay valid. Cannot fail. Any thread but a callback's, when no
  * other call with this client is running; a callback counts as a call, so a client with a callback is shut down before.
- * Sleeps as `mpflags_client_shutdown` does; frees the definitions.
+ * Sleeps at most that long; frees the definitions.
  */
 void mpflags_client_free(mpflags_client *client);
 
@@ -1039,7 +1042,7 @@ void mpflags_text_free(mpflags_text *text);
  * lines go, and are counted in a line of their own. One thread takes items.
  *
  * The caller frees `*out` with `mpflags_item_free`; it may outlive the client. On failure `*out` is as it was:
- * `MPFLAGS_TIMEOUT` when none came, `MPFLAGS_CLOSED`, at once, when the client is or gets shut down,
+ * `MPFLAGS_TIMEOUT` when none came, `MPFLAGS_CLOSED` when the client is or gets shut down and no item waits any more,
  * `MPFLAGS_INVALID_ARGUMENT` when the items go to a callback. Any thread, one at a time. Sleeps, at most `timeout_ms`.
  */
 mpflags_status mpflags_client_next(const mpflags_client *client,
@@ -1111,7 +1114,7 @@ void mpflags_item_free(mpflags_item *item);
  * once, before the client is started.
  *
  * `drop` may be NULL. It is called once with `user_data` when nothing will be handed over any more: by the shutdown or
- * the freeing of the client, on that thread or on `mpflags-poll`. In the child of a fork it need not be called. On
+ * the freeing of the client, after the items that waited, on that thread or on `mpflags-poll`. In the child of a fork it need not be called. On
  * failure nothing has changed, `drop` is not called and `user_data` stays the caller's: `MPFLAGS_INVALID_ARGUMENT` when
  * the client is started or has a callback. Any thread. Costs little.
  */

@@ -7,14 +7,16 @@
     reason = "a test fails by a panic, in its helpers too"
 )]
 
+#[path = "support/program.rs"]
+mod program;
 mod support;
 
 use std::thread;
 use std::time::Duration;
 
 use mpflags_dev::{Fault, Kind, Options, Server};
+use program::Program;
 use support::compile;
-use support::program::Program;
 
 const PATH: &str = "/flags/definitions";
 
