@@ -10,10 +10,12 @@
 )]
 
 mod client;
+mod ends;
 mod events;
 mod examples;
 mod network;
 mod provider;
+mod refresh;
 mod remote;
 #[path = "../support/mod.rs"]
 mod support;

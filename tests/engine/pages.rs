@@ -151,3 +151,33 @@ fn no_page_outside_the_repository_is_cited() {
     }
     assert!(cited.is_empty(), "pages that a clone does not have:\n{}", cited.join("\n"));
 }
+
+/// What a vector's `why` cites exists: `docs/evaluation.md#rules`, `docs/differences.md: rule-case`.
+#[test]
+fn vectors_cite_sections_and_rows_that_exist() {
+    let differences = fs::read_to_string(root().join("docs/differences.md")).unwrap();
+    let mut broken = BTreeSet::new();
+    let mut count = 0;
+    for (path, text) in texts().iter().filter(|(path, _)| path.starts_with(root().join("tests/vectors"))) {
+        for why in text.split("\"why\":").skip(1).map(|rest| rest.split("\"}").next().unwrap()) {
+            for part in why.split(['"', ';']) {
+                let part = part.trim();
+                let fine = if let Some(row) = part.strip_prefix("docs/differences.md: ") {
+                    differences.contains(&format!("| `{}`", row.split(' ').next().unwrap()))
+                } else if let Some((page, rest)) = part.split_once(".md#") {
+                    let anchor = rest.split([':', ',']).next().unwrap();
+                    let page = fs::read_to_string(root().join(format!("{page}.md"))).unwrap_or_default();
+                    anchors(&page).contains(anchor)
+                } else {
+                    continue;
+                };
+                count += 1;
+                if !fine {
+                    broken.insert(format!("{}: {part}", path.strip_prefix(root()).unwrap().display()));
+                }
+            }
+        }
+    }
+    assert!(broken.is_empty(), "citations of nothing:\n{}", broken.into_iter().collect::<Vec<_>>().join("\n"));
+    assert!(count > 1000, "{count} citations");
+}

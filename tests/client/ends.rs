@@ -1,11 +1,4 @@
 //! How a client ends: what it says of events that it could not deliver, and how long its end may take.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by a panic, in its helpers too"
-)]
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
