@@ -16,7 +16,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("context", &["bucket", "error", "identity", "rules", "value", "variant"]),
     ("definitions", &["bucket", "error", "identity", "outcome", "rules", "value", "variant"]),
     ("outcome", &["definitions", "event", "identity", "variant"]),
-    ("evaluate", &["bucket", "context", "definitions", "outcome"]),
+    ("evaluate", &["bucket", "context", "definitions", "identity", "outcome"]),
     ("identity", &["bucket"]),
     ("event", &["definitions", "error", "identity", "rules", "value", "variant"]),
     ("answer", &["outcome"]),
