@@ -13,7 +13,7 @@ typedef struct {
     int64_t integer;
     double number;
     uint64_t answer;
-    mpflags_str flag, text, json, variant, message, experiment;
+    mpflags_str flag, text, json, variant, message, experiment, metadata;
 } mpflags_go_told;
 
 static void mpflags_go_tell(const mpflags_evaluation *from, mpflags_go_told *to)
@@ -34,6 +34,7 @@ static void mpflags_go_tell(const mpflags_evaluation *from, mpflags_go_told *to)
     to->variant = mpflags_evaluation_variant(from);
     to->message = mpflags_evaluation_message(from);
     to->experiment = mpflags_evaluation_experiment_id(from);
+    to->metadata = mpflags_evaluation_metadata_json(from);
 }
 
 // What an item tells, likewise.
@@ -330,7 +331,7 @@ func told(evaluation *C.mpflags_evaluation) *outcome {
 		boolean: bool(told.boolean), integer: int64(told.integer), number: float64(told.number),
 		text: text(told.text), json: text(told.json), variant: text(told.variant),
 		tester: bool(told.tester), hasExperiment: told.experiment.ptr != nil, experiment: text(told.experiment),
-		active: active(int32(told.active)),
+		active: active(int32(told.active)), unsupported: unsupported(text(told.metadata)),
 	}
 	if of.kind == kindObject || of.kind == kindArray {
 		of.object = decoded(of.json)

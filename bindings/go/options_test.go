@@ -171,7 +171,7 @@ func TestNumbers(t *testing.T) {
 	count("ERROR", len(codes)+1)
 	count("STATE", len(states)+1)
 	count("KIND", 8)
-	count("TYPE", 6)
+	count("TYPE", 7)
 	count("ANSWER", 2)
 	if errorKind(99) != ErrGeneral || reason(99) != Unknown || errorCode(99) != General || state(99) != StateUnknown || active(0) != nil || *active(1) || !*active(2) {
 		t.Error("a number that is not known is not the last case")

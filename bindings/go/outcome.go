@@ -44,6 +44,7 @@ type outcome struct {
 	json          string
 	variant       string
 	experiment    string
+	unsupported   string
 	reason        Reason
 	err           *EvaluationError
 	object        any
@@ -95,14 +96,15 @@ func (v Variant) IsExperimentActive() (active, known bool) {
 // IsQATester tells whether the user got the variant as a tester.
 func (v Variant) IsQATester() bool { return v.outcome().tester }
 
-// Metadata gives experiment_id and is_experiment_active where the flag has them, and is_qa_tester where it is true. The
-// map is the caller's, and nil when it would be empty.
+// Metadata gives experiment_id and is_experiment_active where the flag has them, is_qa_tester where it is true, and as
+// unsupported what of the flag's definition this library does not know. The map is the caller's, and nil when it would be
+// empty.
 func (v Variant) Metadata() map[string]any {
 	of := v.outcome()
-	if !of.assigned || !of.hasExperiment && of.active == nil && !of.tester {
+	if !of.assigned || !of.hasExperiment && of.active == nil && !of.tester && of.unsupported == "" {
 		return nil
 	}
-	metadata := make(map[string]any, 3)
+	metadata := make(map[string]any, 4)
 	if of.hasExperiment {
 		metadata["experiment_id"] = of.experiment
 	}
@@ -112,7 +114,23 @@ func (v Variant) Metadata() map[string]any {
 	if of.tester {
 		metadata["is_qa_tester"] = true
 	}
+	if of.unsupported != "" {
+		metadata["unsupported"] = of.unsupported
+	}
 	return metadata
+}
+
+// unsupported reads that member of the metadata that the library writes as JSON. Rarely there: the rest is not read.
+func unsupported(metadata string) string {
+	if !strings.Contains(metadata, `"unsupported":`) {
+		return ""
+	}
+	var read struct {
+		Unsupported string `json:"unsupported"`
+	}
+	// The library writes it.
+	_ = json.Unmarshal([]byte(metadata), &read)
+	return read.Unsupported
 }
 
 // Boolean gives the value, if it is one.

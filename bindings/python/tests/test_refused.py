@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -23,14 +25,15 @@ def server() -> typing.Iterator[StandIn]:
         yield server
 
 
-def run(python: str, how: str, url: str) -> list[typing.Any]:
+def run(python: str, how: str, url: str, stderr: str = "") -> list[typing.Any]:
     done = subprocess.run(
         [python, str(run_program.PROGRAMS / "refused.py"), how, url],
         env={**os.environ, **run_program.SOURCES},
         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     print(done.stdout, done.stderr)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0
+    assert re.fullmatch(stderr, done.stderr), done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
@@ -39,7 +42,8 @@ def test_a_subinterpreter_without_threads(server: StandIn, python: str) -> None:
     found = python if python == sys.executable else of_pyenv(python) or shutil.which(python)
     if found is None or subprocess.run([found, "-c", "import _ctypes, _testcapi"], check=False).returncode != 0:
         pytest.skip(f"{python} is not installed, or without the modules of its own tests")
-    (told,) = run(found, "a subinterpreter", server.url)
+    lost = r"2 events were not delivered within \d+ ms: the client was not started\n"
+    (told,) = run(found, "a subinterpreter", server.url, lost)
     assert "cannot start the thread mpflags-items: " in told["said"]
     assert "start the client where threads are allowed" in told["said"]
     assert told["more"] == 0, told["names"]
@@ -50,15 +54,17 @@ def test_a_subinterpreter_without_threads(server: StandIn, python: str) -> None:
 
 def test_a_limit_of_threads(server: StandIn) -> None:
     *refused, started = run(sys.executable, "limits", server.url)
-    assert [told["said"].partition(":")[0] for told in refused] == [
+    # The kernel may count a thread for a moment that is not listed any more: then the same one is refused again.
+    names = [told["said"].partition(":")[0] for told in refused]
+    assert [name for name, _ in itertools.groupby(names)] == [
         "cannot start the thread mpflags-items",
         "cannot start the thread mpflags-send",
         "cannot start the thread mpflags-poll",
     ]
     assert all("raise the limit of threads" in told["said"] for told in refused)
-    assert [told["more"] for told in refused] == [0] * 3
+    assert [told["more"] for told in refused] == [0] * len(refused)
     assert started["said"] == "nothing"
-    assert [(told["queue"], told["left"]) for told in refused] == [(1, 0)] * 3
+    assert [(told["queue"], told["left"]) for told in refused] == [(1, 0)] * len(refused)
 
 
 def of_pyenv(name: str) -> str | None:

@@ -47,9 +47,11 @@ pub(crate) fn answer(state: &State, call: &Call) -> Answer {
 /// The context with what Mixpanel's server adds to it: without a `device_id`, the `distinct_id` is that too.
 fn context(text: &str) -> Result<String, String> {
     let keys: BTreeMap<String, &RawValue> =
-        serde_json::from_str(text).map_err(|error| format!("context: no JSON object: {error}"))?;
+        serde_json::from_str(text).map_err(|error| format!("context: not a JSON object: {error}"))?;
     let user = keys.get("distinct_id").map(|value| value.get()).filter(|value| value.starts_with('"'));
     let user = user.ok_or_else(|| NO_USER.to_owned())?;
+    // The library reads a context that holds a broken string; a server does not.
+    serde_json::from_str::<String>(user).map_err(|error| format!("context: distinct_id: {error}"))?;
     match text.trim_end().strip_suffix('}') {
         // As text: a number that is parsed and printed is not always the same number.
         Some(open) if !keys.contains_key("device_id") => Ok(format!("{open},\"device_id\":{user}}}")),

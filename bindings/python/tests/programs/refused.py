@@ -93,12 +93,17 @@ def limits():
     def tasks():
         return len(os.listdir("/proc/self/task"))
 
-    for more in range(4):
+    more, said = 0, ""
+    while said != "nothing" and more < 10:
+        # The thread that ended the last client may still be listed, and would count as one more that is allowed.
+        end = time.monotonic() + 10
+        while tasks() > 1 and time.monotonic() < end:
+            time.sleep(0.01)
         before = tasks()
         client = mpflags.Client.local("token", api_host=url, definitions=DEFINITIONS)
         client.track("u", "Before the start")
         resource.setrlimit(resource.RLIMIT_NPROC, (before + more, resource.getrlimit(resource.RLIMIT_NPROC)[1]))
-        said = "nothing"
+        more, said = more + 1, "nothing"
         try:
             client.start()
         except mpflags.SystemFailure as error:
