@@ -1,6 +1,6 @@
 """What a process holds does not grow with what it does: memory, threads, descriptors.
 
-LEAKS_EVALUATIONS and LEAKS_LIFETIMES are how much is done. `make leaks` does ten times as much.
+`make check` runs these. LEAKS_EVALUATIONS and LEAKS_LIFETIMES are how much is done. `make leaks` does ten times as much.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import pytest
 import run_program
 from stand_in import StandIn, flag
 
+pytestmark = pytest.mark.slow
 EVALUATIONS = int(os.environ.get("LEAKS_EVALUATIONS", "1000000"))
 LIFETIMES = int(os.environ.get("LEAKS_LIFETIMES", "1000"))
 MOST_RESIDENT = 1024 * 1024
