@@ -689,7 +689,7 @@ static void configured(void)
 {
     mpflags_client *client = NULL;
     CHECK(mpflags_client_new(MPFLAGS_S("{\"token\": \"t\", \"api_host\": \"http://127.0.0.1:1\", \"init_timeout_ms\": 60,"
-                                       " \"shutdown_timeout_ms\": 50}"), &client, NULL) == MPFLAGS_OK);
+                                       " \"shutdown_timeout_ms\": 1000}"), &client, NULL) == MPFLAGS_OK);
     CHECK(mpflags_client_start(client, NULL) == MPFLAGS_OK);
     CHECK(mpflags_client_wait_ready(client, MPFLAGS_TIMEOUT_CONFIGURED, NULL) == MPFLAGS_TIMEOUT);
     CHECK(mpflags_client_track(client, MPFLAGS_S("e"), MPFLAGS_S("u"), NULL, 0, NULL) == MPFLAGS_OK);
