@@ -20,66 +20,37 @@
 //! ```
 #![forbid(unsafe_code)]
 
-// pure: no clock, thread, socket, log
-mod answer;
-mod ask;
-mod bucket;
-mod config;
-mod context;
-mod definitions;
-mod endpoint;
-mod error;
-mod evaluate;
-mod evaluation;
-mod evaluations;
-mod event;
-mod explain;
-mod identity;
-mod outcome;
-mod rules;
-mod value;
-mod variant;
-
-// runtime: threads, time, HTTP, files
-mod cache;
-mod client;
-mod clock;
-mod dedupe;
-mod events;
-mod fork;
 #[cfg(feature = "openfeature")]
 mod openfeature;
-mod outbox;
-mod poller;
-mod refresh;
-mod remote;
-mod reporter;
-mod snapshot;
-mod status;
-mod stream;
+
+mod client;
+mod config;
+mod events;
 mod transport;
-mod worker;
 
-#[cfg(test)]
-mod outage_tests;
+mod engine;
+mod items;
 
-#[doc(hidden)]
-pub use answer::Answer;
-pub use ask::Ask;
-pub use bucket::bucket;
+mod error;
+mod sys;
+
 pub use client::Client;
 #[doc(hidden)]
 pub use client::Packed;
+pub use client::ask::Ask;
 pub use config::{Config, OPTIONS, OptionSpec};
-pub use context::Context;
+#[doc(hidden)]
+pub use engine::answer::Answer;
+pub use engine::bucket::bucket;
+pub use engine::context::Context;
+pub use engine::evaluation::{Evaluation, ValueKind};
+pub use engine::evaluations::Evaluations;
+pub use engine::outcome::{ErrorCode, Reason};
+pub use engine::variant::ValueType;
 pub use error::{Error, ErrorKind};
-pub use evaluation::{Evaluation, ValueKind};
-pub use evaluations::Evaluations;
-pub use fork::after_fork_in_child;
+pub use items::{Item, Level, State};
 #[cfg(feature = "openfeature")]
 pub use openfeature::MixpanelProvider;
-pub use outcome::{ErrorCode, Reason};
-pub use stream::{Item, Level, State};
-pub use variant::ValueType;
+pub use sys::fork::after_fork_in_child;
 #[doc(hidden)]
-pub use worker::set_spawn_guard;
+pub use sys::worker::set_spawn_guard;

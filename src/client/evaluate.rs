@@ -5,23 +5,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::answer::Answer;
-use crate::ask::Ask;
-use crate::clock::Clock;
+use crate::client::ask::Ask;
+use crate::client::remote::{Remote, Reply};
+use crate::client::snapshot::{Current, Overrides};
 use crate::config::Config;
-use crate::context::{Context, Facts, Glance, Unusable, Wanted};
-use crate::definitions::Entry;
+use crate::engine::answer::Answer;
+use crate::engine::context::{Context, Facts, Glance, Unusable, Wanted};
+use crate::engine::decide::{Trace, evaluate, evaluate_entry};
+use crate::engine::definitions::Entry;
+use crate::engine::evaluation::Evaluation;
+use crate::engine::evaluations::Evaluations;
+use crate::engine::explain::Steps;
+use crate::engine::identity::{DISTINCT_ID, ShownTo};
+use crate::engine::outcome::{Assignment, ErrorCode, Outcome};
+use crate::engine::variant::{FlagValue, ValueType};
 use crate::error::{Error, ErrorKind};
-use crate::evaluate::{Trace, evaluate, evaluate_entry};
-use crate::evaluation::Evaluation;
-use crate::evaluations::Evaluations;
-use crate::explain::Steps;
-use crate::identity::{DISTINCT_ID, ShownTo};
-use crate::outcome::{Assignment, ErrorCode, Outcome};
-use crate::remote::{Remote, Reply};
-use crate::snapshot::{Current, Overrides};
+use crate::sys::clock::Clock;
 use crate::transport::Transport;
-use crate::variant::{FlagValue, ValueType};
 
 use super::Client;
 

@@ -6,22 +6,22 @@ use std::time::{Duration, Instant};
 
 use once_cell::sync::OnceCell;
 
-use crate::cache::Cache;
-use crate::clock::{Clock, deadline};
+use crate::client::cache::Cache;
+use crate::client::poller::Poller;
+use crate::client::refresh::{Refreshes, closed};
+use crate::client::snapshot::{Retired, Snapshot};
+use crate::client::status::Status;
 use crate::config::Config;
-use crate::context::Unusable;
+use crate::engine::context::Unusable;
 use crate::error::{Error, ErrorKind};
-use crate::event::{Sender, token_json};
 use crate::events::Events;
-use crate::poller::Poller;
-use crate::refresh::{Refreshes, closed};
-use crate::reporter::{Hurry, Reporter};
-use crate::snapshot::{Retired, Snapshot};
-use crate::status::Status;
-use crate::stream::{Callback, Level, State, Stream};
+use crate::events::payload::{Sender, token_json};
+use crate::events::sender::{Hurry, Reporter};
+use crate::items::{Callback, Level, State, Stream};
+use crate::sys::clock::{Clock, deadline};
+use crate::sys::worker::Worker;
 use crate::transport::Transport;
 use crate::transport::http::Settings;
-use crate::worker::Worker;
 
 pub(super) struct Runtime {
     pub(super) status: Arc<Status>,

@@ -11,9 +11,9 @@ use std::task::{Context, Poll, Waker};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::evaluation::Evaluation;
-use crate::fork;
-use crate::worker::{panic_text, spawn};
+use crate::engine::evaluation::Evaluation;
+use crate::sys::fork;
+use crate::sys::worker::{panic_text, spawn};
 
 /// Requests under way at once. A thread waits for the network nearly all the time and costs some 20 KiB.
 pub(super) const MOST: usize = 128;

@@ -11,8 +11,8 @@ use ureq::http::Uri;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
-use crate::clock::deadline;
-use crate::worker::spawn;
+use crate::sys::clock::deadline;
+use crate::sys::worker::spawn;
 
 /// ureq resolves before each request, one on a kept connection too.
 const FRESH: Duration = Duration::from_secs(30);

@@ -1,0 +1,115 @@
+//! The definitions cache: one file per host and token, to start from when Mixpanel cannot be reached.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::process;
+
+use crate::config::Config;
+use crate::engine::bucket::Hash;
+
+/// Begins every file. A file of another format is ignored and written anew.
+const FORMAT: &str = "mpflags definitions 1";
+
+/// Where the definitions of one host and token are kept. The name is a hash: neither can be read from it.
+#[derive(Debug)]
+pub(crate) struct Cache {
+    path: PathBuf,
+}
+
+/// What a cache file holds.
+#[derive(Debug)]
+pub(crate) struct Cached {
+    pub(crate) etag: Option<String>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Cache {
+    pub(crate) fn new(config: &Config) -> Option<Self> {
+        let directory = config.definitions_cache_dir.as_ref()?;
+        let project = config.credentials.service_account.as_ref().map_or("", |account| &account.project_id);
+        let name = Hash::new().with(config.endpoint.base()).with("\n").with(&config.credentials.token);
+        let name = name.with("\n").with(project).state();
+        Some(Cache { path: directory.join(format!("mpflags-{name:016x}.definitions")) })
+    }
+
+    /// Reads the file; nothing when there is none. The error says why a file is ignored.
+    pub(crate) fn read(&self, limit: u64) -> Result<Option<Cached>, String> {
+        let told =
+            |problem: &dyn std::fmt::Display| format!("{}: {problem}; it is ignored", self.path.display());
+        // Looked at before it is opened: opening a pipe would wait for somebody to write.
+        match fs::symlink_metadata(&self.path) {
+            Ok(meta) if !meta.is_file() => return Err(told(&"it is no file")),
+            _ => {}
+        }
+        let mut file = match File::open(&self.path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(told(&error)),
+        };
+        let meta = file.metadata().map_err(|e| told(&e))?;
+        // Whoever else could write it could decide which variants this program serves.
+        let own = fs::metadata("/proc/self")
+            .map_err(|e| told(&format_args!("cannot tell who owns it: {e}")))?
+            .uid();
+        if meta.uid() != own {
+            return Err(told(&"it belongs to another user"));
+        }
+        if !meta.is_file() || meta.len() > limit + 4096 {
+            return Err(told(&"it is no definitions file"));
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(meta.len()).unwrap_or(0));
+        (&mut file).take(limit + 4096).read_to_end(&mut bytes).map_err(|e| told(&e))?;
+        decode(&bytes).map(Some).ok_or_else(|| told(&"it is torn or of another format"))
+    }
+
+    /// Replaces the file: written beside it under a name of its own, then renamed, so that a reader sees the old one
+    /// or the new one, whole.
+    pub(crate) fn write(&self, etag: Option<&str>, body: &[u8]) -> io::Result<()> {
+        // Two clients of one token may write at once, in containers with the same process id too.
+        let random = getrandom::u64().unwrap_or_else(|_| u64::from(process::id()));
+        let temporary = self.path.with_extension(format!("{random:016x}.tmp"));
+        let written = write_new(&temporary, etag, body).and_then(|()| fs::rename(&temporary, &self.path));
+        if written.is_err() {
+            // The first error is the one to tell.
+            let _ = fs::remove_file(&temporary);
+        }
+        written
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+fn write_new(path: &Path, etag: Option<&str>, body: &[u8]) -> io::Result<()> {
+    if let Some(directory) = path.parent() {
+        fs::create_dir_all(directory)?;
+    }
+    // A temporary file that a crash left behind would fail create_new for ever.
+    let _ = fs::remove_file(path);
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let etag = etag.unwrap_or("").replace(['\n', '\r'], "");
+    let checksum = checksum(&etag, body);
+    writeln!(file, "{FORMAT}\n{} {checksum:016x} {etag}", body.len())?;
+    file.write_all(body)?;
+    file.sync_all()
+}
+
+fn decode(bytes: &[u8]) -> Option<Cached> {
+    let rest = bytes.strip_prefix(FORMAT.as_bytes())?.strip_prefix(b"\n")?;
+    let end = rest.iter().position(|b| *b == b'\n')?;
+    let (head, body) = rest.split_at_checked(end)?;
+    let body = body.strip_prefix(b"\n")?;
+    let mut parts = str::from_utf8(head).ok()?.splitn(3, ' ');
+    let length: usize = parts.next()?.parse().ok()?;
+    let stated = u64::from_str_radix(parts.next()?, 16).ok()?;
+    let etag = parts.next()?;
+    let whole = body.len() == length && checksum(etag, body) == stated;
+    whole.then(|| Cached { etag: (!etag.is_empty()).then(|| etag.to_owned()), body: body.to_vec() })
+}
+
+fn checksum(etag: &str, body: &[u8]) -> u64 {
+    Hash::new().with(etag).with_bytes(body).state()
+}

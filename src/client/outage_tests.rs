@@ -1,0 +1,100 @@
+//! An outage of the events server, with time compressed: a minute of refusals at 1,000 events per second.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use mpflags_dev::{Fault, Kind, Options, Server};
+
+use crate::sys::clock::Clock;
+use crate::{Client, Config, Context};
+
+/// Runs `factor` times as fast as the machine's clock.
+#[derive(Debug)]
+struct FastClock {
+    start: Instant,
+    factor: u32,
+}
+
+impl Clock for FastClock {
+    fn now(&self) -> Instant {
+        self.start + self.start.elapsed() * self.factor
+    }
+
+    fn wall(&self) -> SystemTime {
+        SystemTime::now()
+    }
+
+    fn wait_for(&self, span: Duration) -> Duration {
+        span / self.factor
+    }
+}
+
+const FACTOR: u32 = 30;
+
+fn client(server: &Server, capacity: usize) -> (Client, Arc<FastClock>) {
+    let config = format!(
+        r#"{{"token": "T", "api_host": "{}", "enable_polling": false, "event_queue_capacity": {capacity},
+            "definitions": {{"flags": [{{"key": "f", "context": "distinct_id", "ruleset":
+                {{"variants": [{{"key": "on", "value": true}}], "rollout": [{{"rollout_percentage": 1}}]}}}}]}}}}"#,
+        server.url()
+    );
+    let clock = Arc::new(FastClock { start: Instant::now(), factor: FACTOR });
+    let client = Client::with_clock(Config::from_json(&config).unwrap(), clock.clone()).unwrap();
+    client.start().unwrap();
+    (client, clock)
+}
+
+fn expose(client: &Client, user: u64) {
+    let context = Context::from_json(&format!(r#"{{"distinct_id": "u{user}"}}"#)).unwrap();
+    assert!(client.boolean("f", &context, false), "whatever the events server does, the answer stands");
+}
+
+/// Exposes 1,000 users per second of the clock, for a minute of which the server refuses.
+fn a_minute_of_refusals(client: &Client, clock: &FastClock, server: &Server) {
+    server.set_faults(vec![Fault { status: Some(503), ..Fault::new("/track", Kind::Status) }]).unwrap();
+    let start = clock.now();
+    let mut user = 0;
+    while user < 60_000 {
+        let due = (clock.now() - start).as_millis() as u64;
+        while user < due.min(60_000) {
+            expose(client, user);
+            user += 1;
+        }
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    server.clear_faults();
+}
+
+#[test]
+fn a_queue_sized_for_it_loses_nothing() {
+    let server = Server::start(Options::default()).unwrap();
+    let (client, clock) = client(&server, 70_000);
+    a_minute_of_refusals(&client, &clock, &server);
+    assert_eq!(client.flush(Duration::from_secs(20)).unwrap(), 0, "{}", client.statistics());
+    let counts = server.event_counts();
+    assert_eq!((counts.accepted, counts.distinct_insert_ids, counts.duplicates), (60_000, 60_000, 0));
+    let statistics = client.statistics();
+    assert!(statistics.contains(r#""sent":60000"#), "{statistics}");
+    assert!(statistics.contains(r#""dropped":{"queue_full":0,"rejected":0,"shutdown":0}"#), "{statistics}");
+}
+
+#[test]
+fn a_queue_too_small_drops_counted_and_offers_again() {
+    let server = Server::start(Options::default()).unwrap();
+    let (client, clock) = client(&server, 1_000);
+    a_minute_of_refusals(&client, &clock, &server);
+    let statistics: serde_json::Value = serde_json::from_str(&client.statistics()).unwrap();
+    let dropped = statistics["dropped"]["queue_full"].as_u64().unwrap();
+    assert_eq!(statistics["enqueued"].as_u64().unwrap() + dropped, 60_000);
+    assert!(dropped >= 59_000, "{dropped}");
+    // Everybody comes back: whoever was dropped is reported now, nobody twice.
+    for user in 0..60_000 {
+        expose(&client, user);
+        if user % 500 == 0 {
+            assert_eq!(client.flush(Duration::from_secs(20)).unwrap(), 0);
+        }
+    }
+    assert_eq!(client.flush(Duration::from_secs(20)).unwrap(), 0);
+    let counts = server.event_counts();
+    assert_eq!((counts.accepted, counts.distinct_insert_ids, counts.duplicates), (60_000, 60_000, 0));
+}

@@ -1,0 +1,214 @@
+//! The text of an error response, made fit for a message: one line, bounded, without what must not get out.
+
+use crate::engine::rules::value::RawPairs;
+
+/// Bytes of the server's text that a message repeats.
+const QUOTED: usize = 1024;
+/// Bytes of the body that are looked at.
+const READ: usize = 64 * 1024;
+/// Stands for what is left out.
+const HIDDEN: &str = "…";
+
+/// What an error response says: Mixpanel's own `error`, any other text, or a page's text without its markup. `private` are
+/// texts that must not be repeated: credentials, and what was sent. Nothing where nothing readable remains.
+pub(super) fn error_text(body: &[u8], private: &[&str]) -> Option<String> {
+    let text = match own_text(body) {
+        Some(text) => text,
+        None => plain_text(body)?,
+    };
+    let text = without_escapes(&text);
+    let text = without_queries(&without_private(&text, private));
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    (!line.is_empty()).then(|| cut(&line, QUOTED).trim_end().to_owned())
+}
+
+/// The start of `text`, of at most `limit` bytes.
+fn cut(text: &str, limit: usize) -> &str {
+    let end = (0..=limit.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    text.get(..end).unwrap_or_default()
+}
+
+/// Mixpanel's own `error`, or a body that is a JSON string.
+fn own_text(body: &[u8]) -> Option<String> {
+    let body = str::from_utf8(body).ok()?;
+    let string = |json: &str| serde_json::from_str::<Box<str>>(json).ok().map(String::from);
+    match serde_json::from_str::<RawPairs<'_>>(body) {
+        Ok(RawPairs(fields)) => string(fields.iter().rev().find(|(name, _)| name == "error")?.1.get()),
+        Err(_) => string(body),
+    }
+}
+
+/// A body that is not JSON. One with a NUL is not text.
+fn plain_text(body: &[u8]) -> Option<String> {
+    let body = body.get(..READ).unwrap_or(body);
+    if body.contains(&0) {
+        return None;
+    }
+    let text = String::from_utf8_lossy(body);
+    let text = text.trim_start_matches('\u{feff}').trim_start();
+    Some(if text.starts_with('<') { without_markup(text) } else { text.to_owned() })
+}
+
+/// A page's text: no tags, comments, styles or scripts.
+fn without_markup(page: &str) -> String {
+    let mut text = String::with_capacity(page.len());
+    let mut rest = page;
+    while let Some((before, tag)) = rest.split_once('<') {
+        text.push_str(before);
+        text.push(' ');
+        let end = ["!--", "script", "style"].into_iter().zip(["-->", "</script", "</style"]).find_map(
+            |(start, end)| {
+                let starts = tag.get(..start.len()).is_some_and(|name| name.eq_ignore_ascii_case(start));
+                starts.then_some(end)
+            },
+        );
+        let behind = match end {
+            None => Some(tag),
+            Some(end) => (0..tag.len())
+                .find(|at| tag.get(*at..at + end.len()).is_some_and(|here| here.eq_ignore_ascii_case(end)))
+                .and_then(|at| tag.get(at..)),
+        };
+        rest = behind.and_then(|tag| tag.split_once('>')).map_or("", |(_, rest)| rest);
+    }
+    text.push_str(rest);
+    for (entity, character) in
+        [("&nbsp;", " "), ("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&amp;", "&")]
+    {
+        if text.contains(entity) {
+            text = text.replace(entity, character);
+        }
+    }
+    text
+}
+
+/// Without control characters, the escape sequences of terminals, and marks that turn the direction of text or have no width.
+/// White space stays, as a space.
+fn without_escapes(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut characters = text.chars().peekable();
+    while let Some(c) = characters.next() {
+        let introducer = match c {
+            '\u{1b}' => characters.next(),
+            '\u{9b}' => Some('['),
+            '\u{90}' | '\u{9d}' | '\u{9e}' | '\u{9f}' => Some(']'),
+            _ => {
+                let invisible = matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+                if c.is_whitespace() {
+                    out.push(' ');
+                } else if !c.is_control() && !invisible {
+                    out.push(c);
+                }
+                continue;
+            }
+        };
+        match introducer {
+            // Parameters, then one final character.
+            Some('[') => _ = characters.find(|c| matches!(c, '\u{40}'..='\u{7e}')),
+            // A string that BEL or ST ends.
+            Some(']' | 'P' | 'X' | '^' | '_') => {
+                while let Some(c) = characters.next() {
+                    if c == '\u{1b}' {
+                        let _ = characters.next_if_eq(&'\\');
+                    }
+                    if matches!(c, '\u{7}' | '\u{1b}' | '\u{9c}') {
+                        break;
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    out
+}
+
+/// Without `private`, where it is a word and no part of one, and without credentials in the form of HTTP's `Basic`.
+fn without_private(text: &str, private: &[&str]) -> String {
+    let mut text = text.to_owned();
+    for private in private.iter().filter(|private| private.len() > 1) {
+        text = hide(&text, private);
+    }
+    let lower = text.to_ascii_lowercase();
+    let Some(at) = lower.find("basic ") else { return text };
+    let Some((before, after)) = text.split_at_checked(at + "basic ".len()) else { return text };
+    let encoded = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=');
+    let rest = after.trim_start_matches(encoded);
+    // Shorter than what any credentials would be: a word of the sentence.
+    if after.len() - rest.len() < 8 { text } else { format!("{before}{HIDDEN}{rest}") }
+}
+
+fn hide(text: &str, private: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(private) {
+        let (Some(before), Some(after)) = (rest.get(..at), rest.get(at + private.len()..)) else { break };
+        let within = |inner: Option<char>, outer: Option<char>| {
+            let word = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+            word(inner) && word(outer)
+        };
+        let before_it = before.chars().next_back().or(out.chars().next_back());
+        let is_part = within(private.chars().next(), before_it)
+            || within(private.chars().next_back(), after.chars().next());
+        out.push_str(before);
+        out.push_str(if is_part { private } else { HIDDEN });
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Without the query of any URL, which carries the token and the context.
+fn without_queries(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, query)) = rest.split_once('?') {
+        let end = query.find(|c: char| c.is_whitespace() || matches!(c, '<' | '>')).unwrap_or(query.len());
+        let (query, behind) = query.split_at_checked(end).unwrap_or((query, ""));
+        out.push_str(before);
+        out.push('?');
+        out.push_str(if query.contains('=') { HIDDEN } else { query });
+        rest = behind;
+    }
+    out.push_str(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(body: &str) -> Option<String> {
+        error_text(body.as_bytes(), &["T0KEN", "s3cret"])
+    }
+
+    #[test]
+    fn what_is_private_stays_so() {
+        assert_eq!(text("T0KEN,s3cret"), Some("…,…".to_owned()));
+        assert_eq!(text("aT0KEN T0KENb"), Some("aT0KEN T0KENb".to_owned()));
+        assert_eq!(
+            text("see http://h/a?token=T0KEN&b=1 and /c?d=e. Really? Yes"),
+            Some("see http://h/a?… and /c?… Really? Yes".to_owned())
+        );
+        assert_eq!(text("Authorization: Basic czNjcmV0Og=="), Some("Authorization: Basic …".to_owned()));
+        assert_eq!(text("basic auth required"), Some("basic auth required".to_owned()));
+        // A terminal's escape may not split what has to be found.
+        assert_eq!(text("T0\u{1b}[1mKEN"), Some("…".to_owned()));
+    }
+
+    #[test]
+    fn what_is_no_text() {
+        assert_eq!(text(""), None);
+        assert_eq!(text(" \r\n\t"), None);
+        assert_eq!(text("\u{1f}\u{8b}\0\0"), None);
+        assert_eq!(text("<"), None);
+        assert_eq!(text("<!-- only"), None);
+        assert_eq!(text("<script>unclosed"), None);
+        assert_eq!(text("\u{1b}]0;unclosed"), None);
+        assert_eq!(error_text(b"caf\xe9 closed", &[]), Some("caf\u{fffd} closed".to_owned()));
+    }
+
+    #[test]
+    fn bounded() {
+        let long = text(&"é ".repeat(100_000)).unwrap();
+        assert!(long.len() <= QUOTED && long.len() > QUOTED - 4);
+    }
+}

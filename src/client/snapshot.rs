@@ -1,0 +1,147 @@
+//! The current definitions: replaced whole, read whole, and freed by whoever replaces them, never by a reader.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, Guard};
+
+use crate::engine::definitions::FlagSet;
+use crate::engine::outcome::Unavailable;
+use crate::engine::variant::FlagValue;
+
+/// Values that come before everything.
+pub(crate) type Overrides = HashMap<Box<str>, FlagValue>;
+
+/// All that one evaluation reads.
+#[derive(Clone, Debug)]
+pub(crate) struct Current {
+    pub(crate) flags: Option<Arc<FlagSet>>,
+    pub(crate) overrides: Arc<Overrides>,
+    /// What to say while there are no flags.
+    pub(crate) unavailable: Unavailable,
+}
+
+/// A cell that holds the [`Current`]. Reading is one atomic load: no lock, no wait, no allocation.
+#[derive(Debug)]
+pub(crate) struct Snapshot(ArcSwap<Current>);
+
+impl Snapshot {
+    pub(crate) fn new(flags: Option<Arc<FlagSet>>, overrides: Overrides) -> Self {
+        let unavailable = Unavailable::NotReady(None);
+        Snapshot(ArcSwap::from_pointee(Current { flags, overrides: Arc::new(overrides), unavailable }))
+    }
+
+    pub(crate) fn load(&self) -> Guard<Arc<Current>> {
+        self.0.load()
+    }
+
+    pub(crate) fn flags(&self) -> Option<Arc<FlagSet>> {
+        self.0.load().flags.clone()
+    }
+
+    /// Puts `flags` into service. What they replace goes to `retired`: a reader may still be in it.
+    pub(crate) fn replace(&self, flags: Arc<FlagSet>, retired: &mut Retired) {
+        let previous = self.change(|current| current.flags = Some(flags.clone()));
+        retired.0.push(previous);
+    }
+
+    pub(crate) fn set_unavailable(&self, why: &Unavailable, retired: &mut Retired) {
+        retired.0.push(self.change(|current| current.unavailable = why.clone()));
+    }
+
+    pub(crate) fn change_overrides(&self, change: impl Fn(&mut Overrides), retired: &mut Retired) {
+        retired.0.push(self.change(|current| {
+            let mut overrides = (*current.overrides).clone();
+            change(&mut overrides);
+            current.overrides = Arc::new(overrides);
+        }));
+    }
+
+    fn change(&self, change: impl Fn(&mut Current)) -> Arc<Current> {
+        self.0.rcu(|current| {
+            let mut next = Current::clone(current);
+            change(&mut next);
+            next
+        })
+    }
+}
+
+/// What readers may still hold after it was replaced. Freeing thousands of flags takes a while, and no evaluation shall
+/// pay it.
+#[derive(Debug, Default)]
+pub(crate) struct Retired(Vec<Arc<Current>>);
+
+impl Retired {
+    /// Frees what nobody else holds any more.
+    pub(crate) fn sweep(&mut self) {
+        self.0.retain(|current| Arc::strong_count(current) > 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(value: u32) -> Arc<FlagSet> {
+        let body = format!(
+            r#"{{"flags": [{{"key": "f", "context": "id", "ruleset": {{"variants": [{{"key": "v", "value": {value}}}],
+                "rollout": []}}}}]}}"#
+        );
+        Arc::new(FlagSet::parse(body.as_bytes(), None).unwrap().0)
+    }
+
+    #[test]
+    fn a_reader_never_frees_a_set() {
+        let first = set(1);
+        let watched = Arc::downgrade(&first);
+        let snapshot = Snapshot::new(Some(first), Overrides::new());
+        let mut retired = Retired::default();
+        let reader = snapshot.load();
+        snapshot.replace(set(2), &mut retired);
+        retired.sweep();
+        assert!(watched.upgrade().is_some(), "the reader is still in it");
+        drop(reader);
+        assert!(watched.upgrade().is_some(), "the last reader leaves the freeing to the poller");
+        retired.sweep();
+        assert!(watched.upgrade().is_none());
+    }
+
+    #[test]
+    fn readers_on_other_threads() {
+        let snapshot = Arc::new(Snapshot::new(Some(set(0)), Overrides::new()));
+        let mut retired = Retired::default();
+        let readers: Vec<_> = (0..4)
+            .map(|_| {
+                let snapshot = snapshot.clone();
+                std::thread::spawn(move || {
+                    for _ in 0..20_000 {
+                        let current = snapshot.load();
+                        let flags = current.flags.as_ref().unwrap();
+                        // At least the retired list holds it besides the snapshot that the guard has.
+                        assert!(flags.get("f").is_some());
+                    }
+                })
+            })
+            .collect();
+        for value in 1..200 {
+            snapshot.replace(set(value), &mut retired);
+            retired.sweep();
+        }
+        readers.into_iter().for_each(|reader| reader.join().unwrap());
+        retired.sweep();
+        assert!(retired.0.is_empty());
+    }
+
+    #[test]
+    fn overrides_and_flags_change_independently() {
+        let snapshot = Snapshot::new(None, Overrides::new());
+        let mut retired = Retired::default();
+        snapshot
+            .change_overrides(|overrides| _ = overrides.insert("f".into(), FlagValue::Null), &mut retired);
+        snapshot.replace(set(1), &mut Retired::default());
+        snapshot.set_unavailable(&Unavailable::CredentialsRefused(401), &mut Retired::default());
+        let current = snapshot.load();
+        assert!(current.flags.is_some() && current.overrides.contains_key("f"));
+        assert_eq!(current.unavailable, Unavailable::CredentialsRefused(401));
+    }
+}

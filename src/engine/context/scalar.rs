@@ -1,0 +1,105 @@
+//! The scalars of a context: what a flag can be bucketed by, as text.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+
+use crate::engine::identity::Identity;
+use crate::engine::rules::number_text;
+use crate::engine::rules::value::Text;
+use crate::engine::variant::Checked;
+
+use super::User;
+
+/// A scalar as the context holds it; everything else is no subject.
+#[derive(Debug)]
+pub(super) enum Scalar<'a> {
+    Bool(bool),
+    Signed(i64),
+    Unsigned(u64),
+    Double(f64),
+    String(Cow<'a, str>),
+    Unusable,
+}
+
+impl<'a> Scalar<'a> {
+    pub(super) fn text(&self) -> Option<Cow<'a, str>> {
+        match self {
+            Scalar::Bool(b) => Some(if *b { "true".into() } else { "false".into() }),
+            Scalar::Signed(n) => Some(n.to_string().into()),
+            Scalar::Unsigned(n) => Some(n.to_string().into()),
+            Scalar::Double(n) => Some(number_text(*n).as_ref().to_owned().into()),
+            Scalar::String(s) if s.is_empty() => None,
+            Scalar::String(s) => Some(s.clone()),
+            Scalar::Unusable => None,
+        }
+    }
+
+    pub(super) fn user(&self) -> Option<User<'a>> {
+        let text = self.text()?;
+        // 0 and false are falsy where the official SDKs look a tester up.
+        let names_tester = match self {
+            Scalar::Bool(b) => *b,
+            Scalar::Signed(0) | Scalar::Unsigned(0) => false,
+            Scalar::Double(n) => *n != 0.0,
+            _ => true,
+        };
+        let identity = Identity { text, quoted: matches!(self, Scalar::String(_)) };
+        Some(User { identity, names_tester })
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Scalar<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ScalarVisitor)
+    }
+}
+
+pub(super) struct ScalarVisitor;
+
+impl<'de> Visitor<'de> for ScalarVisitor {
+    type Value = Scalar<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Unusable)
+    }
+
+    fn visit_bool<E>(self, v: bool) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Bool(v))
+    }
+
+    fn visit_i64<E>(self, v: i64) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Signed(v))
+    }
+
+    fn visit_u64<E>(self, v: u64) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Unsigned(v))
+    }
+
+    fn visit_f64<E>(self, v: f64) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Double(v))
+    }
+
+    fn visit_borrowed_str<E>(self, v: &'de str) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::String(Cow::Borrowed(v)))
+    }
+
+    fn visit_str<E>(self, v: &str) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::String(Cow::Owned(v.to_owned())))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Scalar<'de>, A::Error> {
+        while seq.next_element::<Checked>()?.is_some() {}
+        Ok(Scalar::Unusable)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Scalar<'de>, A::Error> {
+        while map.next_entry::<Text<'de>, Checked>()?.is_some() {}
+        Ok(Scalar::Unusable)
+    }
+}

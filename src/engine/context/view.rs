@@ -1,0 +1,122 @@
+//! How a client sees contexts: as they come, or with what the options of OpenFeature programs add.
+
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+
+use crate::engine::identity::push_json_string;
+use crate::engine::rules::value::LossyPairs;
+
+use super::CUSTOM_PROPERTIES;
+
+const TARGETING_KEY: &str = "targetingKey";
+
+/// What is added to a context before it is evaluated. A client without such options has no view.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct View {
+    /// The key that takes `targetingKey` when it is absent or null.
+    pub(crate) targeting_key_as: Option<Box<str>>,
+    /// Whether rules see the top-level attributes, where `custom_properties` has no such key.
+    pub(crate) attributes_as_custom_properties: bool,
+}
+
+impl View {
+    /// The context with what is added. A text that is no JSON object stays as it is: who reads it says what is wrong.
+    pub(crate) fn of<'a>(&self, json: &'a str) -> Cow<'a, str> {
+        let Ok(LossyPairs(pairs)) = serde_json::from_str(json) else { return json.into() };
+        let mut pairs = named(pairs);
+        let value = |wanted: &str| {
+            let found = pairs.iter().rev().find(|(key, _)| key == wanted).map(|(_, value)| *value);
+            found.filter(|value| value.get() != "null")
+        };
+        if let Some(name) = &self.targeting_key_as
+            && value(name).is_none()
+            && let Some(targeting_key) = value(TARGETING_KEY)
+        {
+            // What stands there is null.
+            pairs.retain(|(key, _)| *key != **name);
+            pairs.push((Cow::Borrowed(name), targeting_key));
+        }
+        let mut text = String::with_capacity(2 * json.len() + 64);
+        let open = |text: &mut String| text.push('{');
+        let push = |text: &mut String, key: &str, value: &str| {
+            if !text.ends_with('{') {
+                text.push(',');
+            }
+            push_json_string(text, key);
+            text.push(':');
+            text.push_str(value);
+        };
+        let close = |text: &mut String| text.push('}');
+        open(&mut text);
+        for (key, json) in &pairs {
+            if !(self.attributes_as_custom_properties && key == CUSTOM_PROPERTIES) {
+                push(&mut text, key, json.get());
+            }
+        }
+        if self.attributes_as_custom_properties {
+            push(&mut text, CUSTOM_PROPERTIES, "");
+            open(&mut text);
+            let (own, attributes): (Vec<_>, Vec<_>) =
+                pairs.iter().partition(|(key, _)| key == CUSTOM_PROPERTIES);
+            for (key, json) in attributes {
+                push(&mut text, key, json.get());
+            }
+            // Behind the attributes: of two keys that are equal after folding the later one counts.
+            let own = own.last().and_then(|(_, json)| serde_json::from_str(json.get()).ok());
+            for (key, json) in own.map_or_else(Vec::new, |LossyPairs(own)| named(own)) {
+                push(&mut text, &key, json.get());
+            }
+            close(&mut text);
+        }
+        close(&mut text);
+        text.into()
+    }
+}
+
+/// The entries whose names are text: nobody asks for another.
+fn named<'a>(pairs: Vec<(Option<Cow<'a, str>>, &'a RawValue)>) -> Vec<(Cow<'a, str>, &'a RawValue)> {
+    pairs.into_iter().filter_map(|(key, json)| Some((key?, json))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(targeting_key_as: Option<&str>, attributes: bool, json: &str) -> String {
+        let targeting_key_as = targeting_key_as.map(Box::from);
+        View { targeting_key_as, attributes_as_custom_properties: attributes }.of(json).into_owned()
+    }
+
+    #[test]
+    fn the_targeting_key_fills_a_key_that_is_absent_or_null() {
+        let user = |json| seen(Some("distinct_id"), false, json);
+        assert_eq!(user(r#"{"targetingKey": "t"}"#), r#"{"targetingKey":"t","distinct_id":"t"}"#);
+        assert_eq!(
+            user(r#"{"distinct_id": null, "targetingKey": 7}"#),
+            r#"{"targetingKey":7,"distinct_id":7}"#
+        );
+        let given = r#"{"distinct_id":"d","targetingKey":"t"}"#;
+        assert_eq!(user(given), given);
+        assert_eq!(user(r#"{"targetingKey":null}"#), r#"{"targetingKey":null}"#);
+        assert_eq!(user("{}"), "{}");
+    }
+
+    #[test]
+    fn attributes_stand_before_custom_properties_of_the_same_name() {
+        let all = |json| seen(None, true, json);
+        assert_eq!(
+            all(r#"{"plan": "a", "custom_properties": {"Plan": "b", "n": [1, 2]}, "x\n": {"y": 1}}"#),
+            r#"{"plan":"a","x\n":{"y": 1},"custom_properties":{"plan":"a","x\n":{"y": 1},"Plan":"b","n":[1, 2]}}"#
+        );
+        assert_eq!(all(r#"{"custom_properties": 5}"#), r#"{"custom_properties":{}}"#);
+        assert_eq!(all("{}"), r#"{"custom_properties":{}}"#);
+    }
+
+    #[test]
+    fn what_is_no_object_stays() {
+        for json in ["", "[1]", "{", r#"{"a": }"#, "null"] {
+            assert_eq!(seen(Some("a"), true, json), json);
+        }
+    }
+}

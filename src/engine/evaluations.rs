@@ -1,0 +1,74 @@
+//! The evaluations of every flag for one context.
+
+use crate::engine::evaluation::Evaluation;
+use crate::engine::identity::ShownTo;
+use crate::engine::outcome::{ErrorCode, Outcome};
+use crate::engine::variant::{FlagValue, ValueType};
+
+/// What every flag gave for one context, in order of key. Owns what it tells; typed reads need no further request.
+#[derive(Clone, Debug)]
+pub struct Evaluations {
+    items: Vec<Evaluation>,
+    wanted: ValueType,
+    failure: Option<(ErrorCode, String)>,
+}
+
+impl Evaluations {
+    pub(crate) fn new(wanted: ValueType) -> Self {
+        Evaluations { items: Vec::new(), wanted, failure: None }
+    }
+
+    /// Makes room for `count` more at once.
+    pub(crate) fn reserve(&mut self, count: usize) {
+        self.items.reserve_exact(count);
+    }
+
+    /// The next one in order of key.
+    pub(crate) fn add(&mut self, key: &str, outcome: &Outcome<'_>, to: ShownTo<'_>) {
+        self.items.push(Evaluation::new(key, outcome, self.wanted, to));
+    }
+
+    /// Puts an override in the flag's place.
+    pub(crate) fn replace(&mut self, key: &str, value: &FlagValue) {
+        let evaluation = Evaluation::new(key, &Outcome::Override(value), self.wanted, ShownTo::default());
+        match self.items.binary_search_by(|item| item.key().cmp(key)) {
+            Ok(at) => {
+                if let Some(item) = self.items.get_mut(at) {
+                    *item = evaluation;
+                }
+            }
+            Err(at) => self.items.insert(at, evaluation),
+        }
+    }
+
+    pub(crate) fn fail(&mut self, outcome: &Outcome<'_>) {
+        let (_, code) = outcome.verdict(self.wanted);
+        self.failure = code.map(|code| (code, outcome.message("", self.wanted).unwrap_or_default()));
+    }
+
+    /// The evaluation of flag `key`.
+    pub fn get(&self, key: &str) -> Option<&Evaluation> {
+        let at = self.items.binary_search_by(|item| item.key().cmp(key)).ok()?;
+        self.items.get(at)
+    }
+
+    /// All of them, in order of key.
+    pub fn as_slice(&self) -> &[Evaluation] {
+        &self.items
+    }
+
+    /// Why there are no evaluations but overrides, if something went wrong.
+    pub fn failure(&self) -> Option<(ErrorCode, &str)> {
+        self.failure.as_ref().map(|(code, message)| (*code, message.as_str()))
+    }
+}
+
+impl IntoIterator for Evaluations {
+    type Item = Evaluation;
+    type IntoIter = std::vec::IntoIter<Evaluation>;
+
+    /// All of them, in order of key.
+    fn into_iter(self) -> Self::IntoIter {
+        self.items.into_iter()
+    }
+}

@@ -1,0 +1,14 @@
+//! Evaluation: definitions and a context in, an outcome out. Pure: no clock, thread, file, socket, environment or log.
+
+pub(crate) mod answer;
+pub(crate) mod bucket;
+pub(crate) mod context;
+pub(crate) mod decide;
+pub(crate) mod definitions;
+pub(crate) mod evaluation;
+pub(crate) mod evaluations;
+pub(crate) mod explain;
+pub(crate) mod identity;
+pub(crate) mod outcome;
+pub(crate) mod rules;
+pub(crate) mod variant;

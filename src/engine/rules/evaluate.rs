@@ -1,0 +1,223 @@
+//! Walks a compiled rule. Every part of a rule is evaluated by [`Evaluator::eval`], so what watches it watches everything.
+
+use std::cell::Cell;
+
+use crate::engine::rules::value::Value;
+
+use super::compile::Node;
+use super::operand::{Items, Operand};
+use super::operators::Operator;
+use super::path::Borrowed;
+
+/// Why a rule has no result.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Failure {
+    UnknownOperator,
+    /// A `TypeError` of ECMAScript.
+    NotConvertible,
+    /// The budget is spent.
+    Exhausted,
+}
+
+pub(super) type Evaluated<'v> = Result<Operand<'v>, Failure>;
+
+/// What one evaluation may cost. A rule of a few lines can double its accumulator with every element of the data, so steps
+/// and made bytes are counted; whichever runs out first ends the evaluation as an error. Real rules spend thousandths of it.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    steps: Cell<u32>,
+    bytes: Cell<usize>,
+}
+
+const MAX_STEPS: u32 = 1_000_000;
+const MAX_BYTES: usize = 16 << 20;
+/// Text up to this length is part of the step that looks at it; a longer one costs a step for each so many bytes.
+pub(super) const FREE_BYTES: usize = 256;
+
+impl Budget {
+    #[inline]
+    pub(super) fn spend(&self, steps: u32) -> Result<(), Failure> {
+        let left = self.steps.get().checked_sub(steps).ok_or(Failure::Exhausted)?;
+        self.steps.set(left);
+        Ok(())
+    }
+
+    /// Looks at so many bytes of text.
+    #[inline]
+    pub(super) fn scan(&self, bytes: usize) -> Result<(), Failure> {
+        if bytes <= FREE_BYTES {
+            return Ok(());
+        }
+        self.spend(u32::try_from(bytes / FREE_BYTES).unwrap_or(u32::MAX))
+    }
+
+    /// Makes so many bytes of text or list. Bytes are counted as they are made and never given back.
+    pub(super) fn make(&self, bytes: usize) -> Result<(), Failure> {
+        let left = self.bytes.get().checked_sub(bytes).ok_or(Failure::Exhausted)?;
+        self.bytes.set(left);
+        Ok(())
+    }
+}
+
+pub(crate) struct Evaluator {
+    pub(super) budget: Budget,
+}
+
+impl Default for Evaluator {
+    fn default() -> Self {
+        Evaluator { budget: Budget { steps: Cell::new(MAX_STEPS), bytes: Cell::new(MAX_BYTES) } }
+    }
+}
+
+impl Evaluator {
+    pub(super) fn eval<'v>(&self, node: &'v Node, data: &Operand<'v>) -> Evaluated<'v> {
+        self.budget.spend(1)?;
+        match node {
+            Node::Literal(value) => Ok(Operand::from(value)),
+            Node::Var(var) => {
+                let found = var.path.follow(data, &self.budget)?;
+                Ok(found.unwrap_or_else(|| Operand::from(&var.default)))
+            }
+            Node::Apply(operator, operands) => self.apply(*operator, operands, data),
+            Node::Semver(compare) => self.semver(compare, data),
+            Node::Datetime(compare) => self.datetime(compare, data),
+            Node::Literals(Value::Array(items)) => {
+                Operand::list(items.iter().map(Operand::from).collect(), &self.budget)
+            }
+            Node::Literals(_) => Err(Failure::NotConvertible),
+            Node::List(nodes) => {
+                let items = nodes.iter().map(|node| self.eval(node, data)).collect::<Result<Vec<_>, _>>()?;
+                Operand::list(items, &self.budget)
+            }
+            Node::Unknown(_) => Err(Failure::UnknownOperator),
+        }
+    }
+
+    /// An operand that is looked at and let go. A constant array is borrowed here, not made anew: only who keeps one can
+    /// tell, by comparing it with one made later.
+    #[inline]
+    pub(super) fn look<'v>(&self, node: &'v Node, data: &Operand<'v>) -> Evaluated<'v> {
+        match node {
+            Node::Literals(array) => {
+                self.budget.spend(1)?;
+                Ok(Operand::Array(array))
+            }
+            node => self.eval(node, data),
+        }
+    }
+
+    /// An operand that is there already, in the rule or the data. Most are, and a pointer is cheaper than an operand.
+    #[inline]
+    pub(super) fn borrow<'v>(&self, node: &'v Node, data: &Operand<'v>) -> Option<&'v Value<'v>> {
+        match node {
+            Node::Literal(value) | Node::Literals(value) => Some(value),
+            Node::Var(var) => match var.path.borrow(data) {
+                Borrowed::Found(value) => Some(value),
+                Borrowed::Nothing => Some(&var.default),
+                Borrowed::Unknown => None,
+            },
+            _ => None,
+        }
+    }
+
+    pub(super) fn look_at<'v>(
+        &self,
+        operands: &'v [Node],
+        index: usize,
+        data: &Operand<'v>,
+    ) -> Evaluated<'v> {
+        operands.get(index).map_or(Ok(Operand::Undefined), |node| self.look(node, data))
+    }
+
+    fn eval_at<'v>(&self, operands: &'v [Node], index: usize, data: &Operand<'v>) -> Evaluated<'v> {
+        operands.get(index).map_or(Ok(Operand::Undefined), |node| self.eval(node, data))
+    }
+
+    /// `if`: condition, consequence, condition, consequence, …, otherwise.
+    pub(super) fn choose<'v>(&self, operands: &'v [Node], data: &Operand<'v>) -> Evaluated<'v> {
+        let mut pairs = operands.chunks_exact(2);
+        for pair in pairs.by_ref() {
+            if let [condition, consequence] = pair
+                && self.look(condition, data)?.truthy()
+            {
+                return self.eval(consequence, data);
+            }
+        }
+        pairs.remainder().first().map_or(Ok(Operand::Null), |otherwise| self.eval(otherwise, data))
+    }
+
+    /// `and`, `or`: the first operand that is `until`, or the last.
+    pub(super) fn first<'v>(&self, until: bool, operands: &'v [Node], data: &Operand<'v>) -> Evaluated<'v> {
+        let mut current = Operand::Undefined;
+        for node in operands {
+            current = self.eval(node, data)?;
+            if current.truthy() == until {
+                break;
+            }
+        }
+        Ok(current)
+    }
+
+    /// `some`, `all`, `none`: whether the search for an element whose truth is `wanted` succeeds, or what holds of no array.
+    pub(super) fn search<'v>(
+        &self,
+        operator: Operator,
+        operands: &'v [Node],
+        data: &Operand<'v>,
+    ) -> Evaluated<'v> {
+        let array = self.look_at(operands, 0, data)?;
+        // What a found element means, and what finding none means; an empty array satisfies `none` only.
+        let (wanted, found, exhausted) = match operator {
+            Operator::Some => (true, true, false),
+            Operator::None => (true, false, true),
+            _ => (false, false, true),
+        };
+        let items = match array.items() {
+            Some(items) if items.len() > 0 => items,
+            _ => return Ok(Operand::Bool(operator == Operator::None)),
+        };
+        for item in items.iter() {
+            if self.eval_at(operands, 1, &item)?.truthy() == wanted {
+                return Ok(Operand::Bool(found));
+            }
+            self.budget.spend(1)?;
+        }
+        Ok(Operand::Bool(exhausted))
+    }
+
+    pub(super) fn filter<'v>(&self, operands: &'v [Node], data: &Operand<'v>) -> Evaluated<'v> {
+        let array = self.look_at(operands, 0, data)?;
+        let mut kept = Vec::new();
+        for item in array.items().iter().flat_map(Items::iter) {
+            self.budget.spend(1)?;
+            if self.eval_at(operands, 1, &item)?.truthy() {
+                kept.push(item);
+            }
+        }
+        Operand::list(kept, &self.budget)
+    }
+
+    pub(super) fn map<'v>(&self, operands: &'v [Node], data: &Operand<'v>) -> Evaluated<'v> {
+        let array = self.look_at(operands, 0, data)?;
+        let mut made = Vec::new();
+        for item in array.items().iter().flat_map(Items::iter) {
+            self.budget.spend(1)?;
+            made.push(self.eval_at(operands, 1, &item)?);
+        }
+        Operand::list(made, &self.budget)
+    }
+
+    pub(super) fn reduce<'v>(&self, operands: &'v [Node], data: &Operand<'v>) -> Evaluated<'v> {
+        let array = self.look_at(operands, 0, data)?;
+        let mut accumulator = match operands.get(2) {
+            Some(initial) => self.eval(initial, data)?,
+            None => Operand::Null,
+        };
+        for current in array.items().iter().flat_map(Items::iter) {
+            self.budget.spend(1)?;
+            let scope = Operand::scope(current, accumulator, &self.budget)?;
+            accumulator = self.eval_at(operands, 1, &scope)?;
+        }
+        Ok(accumulator)
+    }
+}

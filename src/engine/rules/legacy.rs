@@ -1,0 +1,90 @@
+//! The legacy definition: properties and what they must be.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use crate::engine::rules::value::{Object, Value, fold};
+
+use super::ecma::number_text;
+use super::evaluate::Evaluator;
+use super::operand::Operand;
+use super::{Properties, RuleError, explain, parse};
+
+/// A compiled legacy definition.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Legacy {
+    pairs: Box<[Pair]>,
+    properties: Properties,
+}
+
+#[derive(Debug, PartialEq)]
+struct Pair {
+    name: Box<str>,
+    /// `String(expected)`, folded; none for what has no text.
+    expected: Option<Box<str>>,
+}
+
+impl Legacy {
+    /// Compiles a legacy definition; none for `{}`.
+    ///
+    /// # Errors
+    /// Anything but an object, and the limits that a rule has.
+    pub(crate) fn compile(json: &str) -> Result<Option<Legacy>, RuleError> {
+        let Value::Object(object) = parse::parse(json)? else { return Err(RuleError::NotAnObject) };
+        if object.is_empty() {
+            return Ok(None);
+        }
+        let pairs: Box<[Pair]> = object
+            .iter()
+            .map(|(name, expected)| Pair {
+                name: fold(Cow::Borrowed(name)).into(),
+                expected: text(expected).map(|text| fold(Cow::Owned(text)).into()),
+            })
+            .collect();
+        let names: BTreeSet<_> = pairs.iter().map(|pair| pair.name.clone()).collect();
+        Ok(Some(Legacy { pairs, properties: Properties::Only(names.into_iter().collect()) }))
+    }
+
+    /// Whether every property is there and has the text that is expected, ignoring case.
+    pub(crate) fn matches(&self, data: &Object<'_>) -> bool {
+        self.pairs.iter().all(|pair| pair.holds(data))
+    }
+
+    /// Appends the definition as JSON, with the properties that it reads of `data`.
+    pub(crate) fn explain(&self, data: Option<&Object<'_>>, out: &mut String) {
+        let pairs = self.pairs.iter().map(|pair| (&*pair.name, pair.expected.as_deref()));
+        explain::tell_pairs(out, pairs, data);
+    }
+
+    /// Whether it reads what lies at `path`: a property's text is made of all that it holds.
+    pub(crate) fn reads(&self, path: &[Box<str>]) -> bool {
+        path.first().is_none_or(|name| self.pairs.iter().any(|pair| pair.name == *name))
+    }
+
+    /// Without the properties that this leaves out, the definition comes out the same.
+    pub(crate) fn properties(&self) -> &Properties {
+        &self.properties
+    }
+}
+
+impl Pair {
+    fn holds(&self, data: &Object<'_>) -> bool {
+        let (Some(actual), Some(expected)) = (data.get(&self.name), self.expected.as_deref()) else {
+            return false;
+        };
+        match actual {
+            // Data are folded already.
+            Value::String(text) => text == expected,
+            Value::Null => expected == "null",
+            Value::Bool(b) => expected == if *b { "true" } else { "false" },
+            Value::Number(n) => number_text(*n).as_str().eq_ignore_ascii_case(expected),
+            Value::Array(_) | Value::Object(_) => {
+                text(actual).is_some_and(|text| fold(Cow::Owned(text)).as_ref() == expected)
+            }
+        }
+    }
+}
+
+fn text(value: &Value<'_>) -> Option<String> {
+    Operand::from(value).text(&Evaluator::default().budget).ok().flatten()
+}

@@ -1,0 +1,289 @@
+//! A variant and its value: any JSON, decoded once when it is loaded, read by type afterwards.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+
+use crate::engine::identity::AssignmentId;
+
+/// One answer that a flag can give.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Variant {
+    pub(crate) key: Box<str>,
+    pub(crate) value: FlagValue,
+    /// Of an exposure of it.
+    pub(crate) id: AssignmentId,
+}
+
+/// The type that a caller asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ValueType {
+    /// Whatever the variant holds; never a mismatch.
+    Any,
+    /// `true` or `false`.
+    Boolean,
+    /// A string.
+    String,
+    /// An integer, or a whole finite number, within `i64`.
+    Integer,
+    /// Any number.
+    Double,
+    /// An object, an array or null.
+    Object,
+    /// An object or an array, for SDKs that take null for no value at all.
+    ObjectOrArray,
+}
+
+impl fmt::Display for ValueType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ValueType::Any => "any",
+            ValueType::Boolean => "boolean",
+            ValueType::String => "string",
+            ValueType::Integer => "integer",
+            ValueType::Double => "double",
+            ValueType::Object | ValueType::ObjectOrArray => "object",
+        })
+    }
+}
+
+/// A value, with its JSON text wherever the text is not cheaper to make than to keep.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum FlagValue {
+    Null,
+    Bool(bool),
+    String(Box<str>),
+    Integer(i64),
+    /// A number that is no `i64`; `text` is what the document says, so that nothing is lost in printing.
+    Double {
+        number: f64,
+        text: Box<str>,
+    },
+    Object(Box<str>),
+    Array(Box<str>),
+}
+
+impl FlagValue {
+    /// Decodes `json`, which must be one complete value: lone surrogates, numbers beyond a double and nesting beyond
+    /// serde_json's 127 levels are errors here, not in the hands of whoever reads the value.
+    pub(crate) fn parse(json: &str) -> serde_json::Result<Self> {
+        let scalar = match serde_json::from_str(json)? {
+            Decoded::Null => FlagValue::Null,
+            Decoded::Bool(b) => FlagValue::Bool(b),
+            Decoded::Integer(i) => FlagValue::Integer(i),
+            Decoded::Double(number) => FlagValue::Double { number, text: json.trim().into() },
+            Decoded::String(s) => FlagValue::String(s),
+            Decoded::Object => FlagValue::Object(compact(json)),
+            Decoded::Array => FlagValue::Array(compact(json)),
+        };
+        Ok(scalar)
+    }
+
+    pub(crate) fn boolean(&self) -> Option<bool> {
+        match self {
+            FlagValue::Bool(b) => Some(*b),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn string(&self) -> Option<&str> {
+        match self {
+            FlagValue::String(s) => Some(s),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn integer(&self) -> Option<i64> {
+        // 2^63 is the first double above every i64; -2^63 is an i64.
+        const LIMIT: f64 = 9_223_372_036_854_775_808.0;
+        match self {
+            FlagValue::Integer(i) => Some(*i),
+            FlagValue::Double { number, .. }
+                if number.fract() == 0.0 && *number >= -LIMIT && *number < LIMIT =>
+            {
+                Some(*number as i64)
+            }
+            _ => None,
+        }
+    }
+
+    pub(crate) fn double(&self) -> Option<f64> {
+        match self {
+            FlagValue::Integer(i) => Some(*i as f64),
+            FlagValue::Double { number, .. } => Some(*number),
+            _ => None,
+        }
+    }
+
+    /// Whether a read of type `wanted` gives a value.
+    pub(crate) fn reads_as(&self, wanted: ValueType) -> bool {
+        match wanted {
+            ValueType::Any => true,
+            ValueType::Boolean => self.boolean().is_some(),
+            ValueType::String => self.string().is_some(),
+            ValueType::Integer => self.integer().is_some(),
+            ValueType::Double => self.double().is_some(),
+            ValueType::Object => {
+                matches!(self, FlagValue::Object(_) | FlagValue::Array(_) | FlagValue::Null)
+            }
+            ValueType::ObjectOrArray => matches!(self, FlagValue::Object(_) | FlagValue::Array(_)),
+        }
+    }
+
+    /// What the variant holds, with its article, for messages.
+    pub(crate) fn described(&self) -> &'static str {
+        match self {
+            FlagValue::Null => "null",
+            FlagValue::Bool(_) => "a boolean",
+            FlagValue::String(_) => "a string",
+            FlagValue::Integer(_) => "an integer",
+            FlagValue::Double { .. } => "a number",
+            FlagValue::Object(_) => "an object",
+            FlagValue::Array(_) => "an array",
+        }
+    }
+}
+
+/// Drops white space outside strings.
+pub(crate) fn compact(json: &str) -> Box<str> {
+    let mut out = String::with_capacity(json.len());
+    let mut in_string = false;
+    let mut escaped = false;
+    for c in json.chars() {
+        if in_string {
+            in_string = escaped || c != '"';
+            escaped = !escaped && c == '\\';
+        } else if c.is_ascii_whitespace() {
+            continue;
+        } else {
+            in_string = c == '"';
+        }
+        out.push(c);
+    }
+    out.into_boxed_str()
+}
+
+/// A value read to its end, of which only scalars are kept.
+pub(crate) enum Decoded {
+    Null,
+    Bool(bool),
+    Integer(i64),
+    Double(f64),
+    String(Box<str>),
+    Object,
+    Array,
+}
+
+impl<'de> Deserialize<'de> for Decoded {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(DecodedVisitor)
+    }
+}
+
+struct DecodedVisitor;
+
+impl<'de> Visitor<'de> for DecodedVisitor {
+    type Value = Decoded;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Decoded, E> {
+        Ok(Decoded::Null)
+    }
+
+    fn visit_bool<E>(self, v: bool) -> Result<Decoded, E> {
+        Ok(Decoded::Bool(v))
+    }
+
+    fn visit_i64<E>(self, v: i64) -> Result<Decoded, E> {
+        Ok(Decoded::Integer(v))
+    }
+
+    fn visit_u64<E>(self, v: u64) -> Result<Decoded, E> {
+        Ok(i64::try_from(v).map_or(Decoded::Double(v as f64), Decoded::Integer))
+    }
+
+    fn visit_f64<E>(self, v: f64) -> Result<Decoded, E> {
+        Ok(Decoded::Double(v))
+    }
+
+    fn visit_str<E>(self, v: &str) -> Result<Decoded, E> {
+        Ok(Decoded::String(v.into()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Decoded, A::Error> {
+        while seq.next_element::<Checked>()?.is_some() {}
+        Ok(Decoded::Array)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Decoded, A::Error> {
+        while map.next_entry::<IgnoredKey, Checked>()?.is_some() {}
+        Ok(Decoded::Object)
+    }
+}
+
+/// A value that is read and forgotten. Unlike serde's `IgnoredAny`, it refuses what cannot be decoded, so that a
+/// text is good or bad whichever part of it is used.
+pub(crate) struct Checked;
+
+impl<'de> Deserialize<'de> for Checked {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(CheckedVisitor).map(|()| Checked)
+    }
+}
+
+struct CheckedVisitor;
+
+impl<'de> Visitor<'de> for CheckedVisitor {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        while seq.next_element::<Checked>()?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while map.next_entry::<IgnoredKey, Checked>()?.is_some() {}
+        Ok(())
+    }
+}
+
+/// A key that is read, and so checked, but not kept.
+struct IgnoredKey;
+
+impl<'de> Deserialize<'de> for IgnoredKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(CheckedVisitor).map(|()| IgnoredKey)
+    }
+}

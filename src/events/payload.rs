@@ -1,0 +1,373 @@
+//! Events: what is sent to Mixpanel, as JSON, and what makes two exposures the same.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::sync::Arc;
+
+use serde::de::IgnoredAny;
+
+use crate::engine::definitions::Flag;
+use crate::engine::identity::{AssignmentId, Identity, push_json_string};
+use crate::engine::rules::text_milliseconds;
+use crate::engine::rules::value::RawPairs;
+use crate::engine::variant::FlagValue;
+use crate::error::{Error, ErrorKind, json_kind, plain};
+
+/// Something on its way to Mixpanel.
+#[derive(Debug)]
+pub(crate) enum Event {
+    Exposure { exposed: Exposed, user: Identity<'static>, time_ms: u64 },
+    Track(Track),
+    Profile(Profile),
+}
+
+/// Which variant a user was shown.
+#[derive(Debug)]
+pub(crate) enum Exposed {
+    /// Assigned just now. The flag is held, not copied: the evaluating thread makes no text.
+    Local { flag: Arc<Flag>, variant: usize, is_qa_tester: bool },
+    /// Told by an evaluation that was kept.
+    Kept(Box<Kept>),
+}
+
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) id: AssignmentId,
+    /// As in [`ShownTo`](crate::engine::identity::ShownTo).
+    pub(crate) subject: u64,
+    pub(crate) flag: Box<str>,
+    /// Absent where Mixpanel named none.
+    pub(crate) variant: Option<Box<str>>,
+    pub(crate) experiment_id: Option<Box<str>>,
+    pub(crate) is_experiment_active: Option<bool>,
+    pub(crate) is_qa_tester: Option<bool>,
+    /// Of a remote evaluation.
+    pub(crate) fetch: Option<Fetch>,
+}
+
+/// How long Mixpanel took to decide.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Fetch {
+    pub(crate) latency_ms: f64,
+    /// UTC, RFC 3339, with milliseconds.
+    pub(crate) start: String,
+    pub(crate) complete: String,
+}
+
+/// An event of the host's own.
+#[derive(Debug)]
+pub(crate) struct Track {
+    name: Box<str>,
+    /// The members of `properties`, joined by commas.
+    members: String,
+    has_time: bool,
+    has_insert_id: bool,
+    user: Identity<'static>,
+    time_ms: u64,
+}
+
+/// A profile update.
+#[derive(Debug)]
+pub(crate) struct Profile {
+    operation: &'static str,
+    value: Box<str>,
+    user: Identity<'static>,
+}
+
+/// What every event carries.
+#[derive(Debug)]
+pub(crate) struct Sender {
+    /// The project token as a JSON string.
+    pub(crate) token: String,
+}
+
+/// The operations that a profile update may have, and what their values are.
+const OPERATIONS: [(&str, &str); 8] = [
+    ("$set", "an object"),
+    ("$set_once", "an object"),
+    ("$add", "an object of numbers"),
+    ("$append", "an object"),
+    ("$union", "an object of arrays"),
+    ("$remove", "an object"),
+    ("$unset", "an array of strings"),
+    ("$delete", "null"),
+];
+
+/// JSON of one event beyond which it is refused: one request holds as much.
+pub(crate) const EVENT_LIMIT: usize = 1024 * 1024;
+
+impl Event {
+    pub(crate) fn local(
+        flag: &Arc<Flag>,
+        variant: usize,
+        tester: bool,
+        user: &Identity<'_>,
+        time_ms: u64,
+    ) -> Self {
+        let exposed = Exposed::Local { flag: flag.clone(), variant, is_qa_tester: tester };
+        Event::Exposure { exposed, user: user.clone().into_owned(), time_ms }
+    }
+
+    pub(crate) fn kept(kept: Kept, user: Identity<'static>, time_ms: u64) -> Self {
+        Event::Exposure { exposed: Exposed::Kept(Box::new(kept)), user, time_ms }
+    }
+
+    /// Whether it is a profile update, which goes to another endpoint.
+    pub(crate) fn is_profile(&self) -> bool {
+        matches!(self, Event::Profile(_))
+    }
+
+    /// Writes the event as JSON. `insert_id` tells Mixpanel a retry from a new event.
+    pub(crate) fn push_json(&self, out: &mut String, sender: &Sender, insert_id: &str) {
+        match self {
+            Event::Exposure { exposed, user, time_ms } => {
+                head(out, "$experiment_started", sender, user);
+                own(out, Some(*time_ms), Some(insert_id));
+                exposed.push_json(out);
+                out.push_str("}}");
+            }
+            Event::Track(track) => {
+                head(out, &track.name, sender, &track.user);
+                own(
+                    out,
+                    (!track.has_time).then_some(track.time_ms),
+                    (!track.has_insert_id).then_some(insert_id),
+                );
+                if !track.members.is_empty() {
+                    out.push(',');
+                    out.push_str(&track.members);
+                }
+                out.push_str("}}");
+            }
+            Event::Profile(profile) => {
+                out.push_str("{\"$token\":");
+                out.push_str(&sender.token);
+                out.push_str(",\"$distinct_id\":");
+                profile.user.push_json(out);
+                // Writing to a String cannot fail.
+                let _ = write!(out, ",\"{}\":{}}}", profile.operation, profile.value);
+            }
+        }
+    }
+}
+
+fn head(out: &mut String, name: &str, sender: &Sender, user: &Identity<'_>) {
+    out.push_str("{\"event\":");
+    push_json_string(out, name);
+    out.push_str(",\"properties\":{\"token\":");
+    out.push_str(&sender.token);
+    out.push_str(",\"distinct_id\":");
+    user.push_json(out);
+    out.push_str(concat!(",\"mp_lib\":\"mpflags\",\"$lib_version\":\"", env!("CARGO_PKG_VERSION"), "\""));
+}
+
+fn own(out: &mut String, time_ms: Option<u64>, insert_id: Option<&str>) {
+    if let Some(time) = time_ms {
+        let _ = write!(out, ",\"time\":{time}");
+    }
+    if let Some(id) = insert_id {
+        let _ = write!(out, ",\"$insert_id\":\"{id}\"");
+    }
+}
+
+impl Exposed {
+    fn push_json(&self, out: &mut String) {
+        let (flag, variant, experiment_id, is_active, is_qa_tester, fetch) = match self {
+            Exposed::Local { flag, variant, is_qa_tester } => {
+                let variant = flag.variants.get(*variant).map(|v| &*v.key);
+                let experiment_id = flag.experiment_id.as_deref();
+                (&*flag.key, variant, experiment_id, flag.is_experiment_active, Some(*is_qa_tester), None)
+            }
+            Exposed::Kept(kept) => {
+                let experiment_id = kept.experiment_id.as_deref();
+                (
+                    &*kept.flag,
+                    kept.variant.as_deref(),
+                    experiment_id,
+                    kept.is_experiment_active,
+                    kept.is_qa_tester,
+                    kept.fetch.as_ref(),
+                )
+            }
+        };
+        out.push_str(",\"Experiment name\":");
+        push_json_string(out, flag);
+        out.push_str(",\"Variant name\":");
+        match variant {
+            Some(variant) => push_json_string(out, variant),
+            None => out.push_str("null"),
+        }
+        out.push_str(",\"$experiment_type\":\"feature_flag\",\"Flag evaluation mode\":");
+        out.push_str(if fetch.is_some() { "\"remote\"" } else { "\"local\"" });
+        if let Some(id) = experiment_id {
+            out.push_str(",\"$experiment_id\":");
+            push_json_string(out, id);
+        }
+        if let Some(active) = is_active {
+            let _ = write!(out, ",\"$is_experiment_active\":{active}");
+        }
+        if let Some(is_qa_tester) = is_qa_tester {
+            let _ = write!(out, ",\"$is_qa_tester\":{is_qa_tester}");
+        }
+        if let Some(Fetch { latency_ms, start, complete }) = fetch {
+            // Always with a fraction, so that Mixpanel sees one type.
+            let _ = write!(
+                out,
+                ",\"Variant fetch latency (ms)\":{latency_ms:.3},\"Variant fetch start time\":\"{start}\",\
+                 \"Variant fetch complete time\":\"{complete}\""
+            );
+        }
+    }
+}
+
+fn invalid(message: String) -> Error {
+    Error::new(ErrorKind::InvalidArgument, message)
+}
+
+const NO_USER: &str = "distinct_id: expected a non-empty string";
+
+fn user(distinct_id: &str) -> Result<Identity<'static>, Error> {
+    match distinct_id {
+        "" => Err(invalid(NO_USER.to_owned())),
+        id => Ok(Identity::named(id.to_owned())),
+    }
+}
+
+/// `time` as Mixpanel takes it: a number stays as it is written, an RFC 3339 text becomes milliseconds. Its import
+/// refuses anything else, and what lies before 1971.
+fn event_time(value: &FlagValue) -> Option<String> {
+    const YEAR_1971: f64 = 31_536_000.0;
+    // Beyond it a number is micro- or nanoseconds.
+    const YEAR_10000_MS: f64 = 253_402_300_800_000.0;
+    let valid = |time: f64| (YEAR_1971..YEAR_10000_MS).contains(&time);
+    match value {
+        FlagValue::Integer(time) => valid(*time as f64).then(|| time.to_string()),
+        FlagValue::Double { number, text } => valid(*number).then(|| text.to_string()),
+        FlagValue::String(text) => {
+            let ms = text_milliseconds(text)?;
+            valid(ms as f64 / 1000.0).then(|| ms.to_string())
+        }
+        _ => None,
+    }
+}
+
+/// Whether Mixpanel's import takes `value` as an `$insert_id`.
+fn is_insert_id(value: &FlagValue) -> bool {
+    value.string().is_some_and(|id| {
+        (1..=36).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    })
+}
+
+impl Track {
+    /// An event called `name` with the members of the JSON object `properties`. `time` and `$insert_id` among them
+    /// replace ours, and are refused where Mixpanel would refuse them; token and distinct_id are not theirs to set. An
+    /// event without a user needs a `$device_id` among them.
+    pub(crate) fn new(name: &str, distinct_id: &str, properties: &str, time_ms: u64) -> Result<Self, Error> {
+        if name.is_empty() {
+            return Err(invalid("event: expected a non-empty name".to_owned()));
+        }
+        let wrong = |e: &dyn std::fmt::Display| invalid(format!("event `{name}`: properties: {e}"));
+        if properties.len() > EVENT_LIMIT {
+            return Err(wrong(&format_args!("larger than {EVENT_LIMIT} bytes")));
+        }
+        let properties = if properties.trim().is_empty() { "{}" } else { properties };
+        if !properties.trim_start().starts_with('{') {
+            // Not left to serde_json, which would quote what may be a user's name.
+            return Err(wrong(&format_args!("expected a JSON object, found {}", json_kind(properties))));
+        }
+        let RawPairs(pairs) = serde_json::from_str(properties).map_err(|e| wrong(&plain(&e)))?;
+        let mut track = Track {
+            name: name.into(),
+            members: String::with_capacity(properties.len()),
+            has_time: false,
+            has_insert_id: false,
+            user: Identity::named(distinct_id.to_owned()),
+            time_ms,
+        };
+        let mut has_device = false;
+        for (key, json) in &pairs {
+            // Decodes it: a lone surrogate or 1e400 would spoil the whole request.
+            let value =
+                FlagValue::parse(json.get()).map_err(|e| wrong(&format_args!("{key}: {}", plain(&e))))?;
+            let mut text = Cow::Borrowed(json.get());
+            match key.as_ref() {
+                "token" | "distinct_id" | "mp_lib" | "$lib_version" => continue,
+                "time" => {
+                    let time = event_time(&value);
+                    text = Cow::Owned(time.ok_or_else(|| {
+                        wrong(
+                            &"time: expected seconds or milliseconds since 1970 as a number, or RFC 3339 as in \
+                              2026-01-31T12:00:00Z, from 1971 on",
+                        )
+                    })?);
+                    track.has_time = true;
+                }
+                "$insert_id" if !is_insert_id(&value) => {
+                    return Err(wrong(
+                        &"$insert_id: expected a string of 1 to 36 ASCII letters, digits or `-`",
+                    ));
+                }
+                "$insert_id" => track.has_insert_id = true,
+                "$device_id" => has_device = value.string().is_some_and(|id| !id.is_empty()),
+                _ => {}
+            }
+            if !track.members.is_empty() {
+                track.members.push(',');
+            }
+            push_json_string(&mut track.members, key);
+            track.members.push(':');
+            track.members.push_str(&text);
+        }
+        if distinct_id.is_empty() && !has_device {
+            return Err(invalid(format!(
+                "event `{name}`: {NO_USER}; an event without a user needs a `$device_id` among its properties, a \
+                 non-empty string"
+            )));
+        }
+        Ok(track)
+    }
+}
+
+impl Profile {
+    /// `operation` on the profile of `distinct_id`, with the JSON that the operation takes.
+    pub(crate) fn new(operation: &str, distinct_id: &str, value: &str) -> Result<Self, Error> {
+        let Some((operation, allowed)) = OPERATIONS.iter().copied().find(|(known, _)| *known == operation)
+        else {
+            let known: Vec<&str> = OPERATIONS.iter().map(|(known, _)| *known).collect();
+            return Err(invalid(format!("operation: expected one of {}", known.join(", "))));
+        };
+        let wrong = |e: &dyn std::fmt::Display| invalid(format!("{operation}: expected {allowed}: {e}"));
+        if value.len() > EVENT_LIMIT {
+            return Err(wrong(&format_args!("larger than {EVENT_LIMIT} bytes")));
+        }
+        if operation == "$delete" {
+            if !matches!(value.trim(), "" | "null" | "\"\"") {
+                return Err(wrong(&"nothing to delete but the profile"));
+            }
+            return Ok(Profile { operation, value: "\"\"".into(), user: user(distinct_id)? });
+        }
+        let read = FlagValue::parse(value).map_err(|e| wrong(&plain(&e)))?;
+        // serde_json's own words would quote the values.
+        let fits = match (operation, &read) {
+            ("$unset", FlagValue::Array(json)) => serde_json::from_str::<Vec<String>>(json).is_ok(),
+            ("$add", FlagValue::Object(json)) => serde_json::from_str::<HashMap<String, f64>>(json).is_ok(),
+            ("$union", FlagValue::Object(json)) => {
+                serde_json::from_str::<HashMap<String, Vec<IgnoredAny>>>(json).is_ok()
+            }
+            ("$set" | "$set_once" | "$append" | "$remove", FlagValue::Object(_)) => true,
+            (_, other) => return Err(wrong(&format_args!("found {}", other.described()))),
+        };
+        if !fits {
+            return Err(wrong(&"found others among its values"));
+        }
+        Ok(Profile { operation, value: value.trim().into(), user: user(distinct_id)? })
+    }
+}
+
+/// The project token as JSON.
+pub(crate) fn token_json(token: &str) -> String {
+    let mut json = String::new();
+    push_json_string(&mut json, token);
+    json
+}

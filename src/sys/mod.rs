@@ -1,0 +1,5 @@
+//! What the operating system gives: time, forks, threads.
+
+pub(crate) mod clock;
+pub(crate) mod fork;
+pub(crate) mod worker;
