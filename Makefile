@@ -153,11 +153,11 @@ sanitizers: need-sanitizers release
 	$(IN) packaging sanitizers $(call WITH,packaging)
 
 conformance: need-conformance release
-	@MPFLAGS_LIBRARY=$(LIBRARY) MPFLAGS_DEV=$(DEV) $(PYTHON) tests/conformance.py --page
+	@MPFLAGS_LIBRARY=$(LIBRARY) MPFLAGS_DEV=$(DEV) $(PYTHON) conformance/report.py --page
 
 # LONG=1: a million evaluations and more.
 differential: need-differential release-library
-	$(IN) tests/differential $(if $(LONG),long,test) $(call WITH,differential)
+	$(IN) conformance/differential $(if $(LONG),long,test) $(call WITH,differential)
 
 # The golden vectors of semver_compare and datetime_compare ship inside Mixpanel's Python package. With a virtual environment,
 # since Debian's Python has no pip outside of one.
@@ -189,7 +189,7 @@ bench: need-bench
 
 mutants: need-mutants golden
 	@command -v cargo-mutants >/dev/null || $(CARGO) install -j$(JOBS) --locked cargo-mutants
-	tests/mutants.sh
+	.ci/mutants
 
 fresh: need-fresh
 	.ci/fresh $(or $(FRESH),all)

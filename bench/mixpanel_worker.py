@@ -2,7 +2,7 @@
 
     python mixpanel_worker.py DIRECTORY
 
-Speaks as bindings/c/bench/worker.c does: a line `CASE MILLISECONDS THREADS` is answered with `OPERATIONS WALL_NS CPU_NS`.
+Speaks as bench/c/worker.c does: a line `CASE MILLISECONDS THREADS` is answered with `OPERATIONS WALL_NS CPU_NS`.
 Exposures are off: what is compared is evaluation. `load` is the SDK's own handling of an answer that has arrived.
 """
 

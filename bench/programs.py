@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # Everything that the benchmarks write.
 OUT = ROOT / "build" / "bench"
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve()
-SOURCES = ROOT / "bindings" / "c" / "bench"
+SOURCES = ROOT / "bench" / "c"
 
 
 def cargo(*arguments):
@@ -37,7 +37,7 @@ def library(*packages):
 
 
 def program(name):
-    """Compiles bindings/c/bench/NAME.c against the copy of the library."""
+    """Compiles bench/c/NAME.c against the copy of the library."""
     (OUT / "bin").mkdir(parents=True, exist_ok=True)
     built = OUT / "bin" / name
     command = [os.environ.get("CC", "cc"), "-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-Werror", f"-I{ROOT / 'include'}"]

@@ -15,8 +15,8 @@ Nothing here fails because something is slow. What gates is countable: bench/ins
 | bench/workload.py | writes the definitions and contexts that everything here evaluates |
 | bench/programs.py | builds what is run |
 | bench/mixpanel_worker.py | the official Python SDK |
-| bindings/c/bench/*.c | the C programs; each says at its head what it does |
-| benches/core.rs | `cargo bench`: the core alone, in Rust |
+| bench/c/*.c | the C programs; each says at its head what it does |
+| bench/core.rs | `cargo bench`: the core alone, in Rust |
 | bindings/python/bench, bindings/go/bench | each language's boundary, beside Mixpanel's own SDK for it |
 
 How it measures:
@@ -275,7 +275,7 @@ def fresh(servers, quick):
 
 
 def swaps(server, quick):
-    """Segments of bindings/c/bench/swaps.c, its allocator calls, and how often was swapped."""
+    """Segments of bench/c/swaps.c, its allocator calls, and how often was swapped."""
     documents = [(OUT / name).read_bytes() for name in ("definitions-b.json", "definitions.json")]
     ended = threading.Event()
 
@@ -339,7 +339,7 @@ def printed(name, *arguments):
 
 
 def exposure_costs(quick):
-    """`idle` and `sending` → blocks of bindings/c/bench/exposures.c."""
+    """`idle` and `sending` → blocks of bench/c/exposures.c."""
     server = Server("definitions-0.json", "--events", "count")
     users = 20_000 if quick else 100_000
     blocks = {"idle": [], "sending": []}
@@ -355,7 +355,7 @@ def exposure_costs(quick):
 
 
 class Delivery:
-    """bindings/c/bench/deliver.c and its server."""
+    """bench/c/deliver.c and its server."""
 
     def __init__(self, batch, events, tls=True, delay=None):
         self.batch, self.events = batch, events
@@ -424,7 +424,7 @@ def deliveries(quick):
 
 
 def outages(quick):
-    """Segments of bindings/c/bench/outages.c: kind → rows of p50, p99, p99.9, the longest."""
+    """Segments of bench/c/outages.c: kind → rows of p50, p99, p99.9, the longest."""
     servers = [Server("definitions-0.json", "--events", "count") for _ in range(3)]
     servers[1].fault({"path": "/track", "kind": "delay", "delay_ms": 20})
     servers[2].fault({"path": "/track", "kind": "hang"})
@@ -438,7 +438,7 @@ def outages(quick):
 
 
 def remote(quick):
-    """Wall and processor time of each run of bindings/c/bench/remote.c, in nanoseconds."""
+    """Wall and processor time of each run of bench/c/remote.c, in nanoseconds."""
     server = Server("definitions-10.json")
     server.fault({"path": "/flags", "kind": "delay", "delay_ms": 20})
     runs = [[int(word) for word in row] for row in printed("remote", OUT, server.url, 64, 20 if quick else 200, 2 if quick else 4)]

@@ -270,7 +270,7 @@ func (v bucketVector) Named() (string, string) { return v.Name, v.Why }
 
 // A new suite is run or skipped here, and a skip says why.
 func TestEverySuiteIsKnown(t *testing.T) {
-	entries, err := os.ReadDir(filepath.Join(dev.Root(), "tests", "vectors"))
+	entries, err := os.ReadDir(filepath.Join(dev.Root(), "conformance", "vectors"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -283,7 +283,7 @@ func TestEverySuiteIsKnown(t *testing.T) {
 		case name == "bucket":
 			dev.Report(t, name, 0, len(dev.Vectors[bucketVector](t, name)), "no C function gives a bucket")
 		default:
-			t.Errorf("tests/vectors/%s is neither run nor skipped", name)
+			t.Errorf("conformance/vectors/%s is neither run nor skipped", name)
 		}
 	}
 }

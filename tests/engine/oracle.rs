@@ -1,4 +1,4 @@
-//! 300,000 answers of the official Python SDK, reproduced. `tests/oracle/README.md` tells how they were made.
+//! 300,000 answers of the official Python SDK, reproduced. `conformance/oracle/README.md` tells how they were made.
 
 use std::fs;
 use std::path::Path;
@@ -64,7 +64,7 @@ fn a_sample_gets_what_the_python_sdk_gives() {
 
 /// Compares the answers for the users of these numbers, and gives how many answers that were.
 fn compare(numbers: Vec<u64>) -> usize {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance/oracle");
     let text = fs::read_to_string(folder.join("flags.json")).unwrap();
     let document: Document = serde_json::from_str(&text).unwrap();
     let expected = fs::read_to_string(folder.join("expected.txt")).unwrap();

@@ -1,4 +1,4 @@
-//! The corpus under `tests/vectors`, read as the page there says.
+//! The corpus under `conformance/vectors`, read as the page there says.
 
 use std::collections::HashSet;
 use std::fs;
@@ -26,7 +26,7 @@ pub(crate) trait Vector: DeserializeOwned {
 
 /// Every vector of the suite in folder `suite`. No vector, an unknown field, an empty `why` or a name given twice fails.
 pub(crate) fn vectors<V: Vector>(suite: &str) -> Vec<V> {
-    let folder = root().join("tests/vectors").join(suite);
+    let folder = root().join("conformance/vectors").join(suite);
     let mut paths: Vec<PathBuf> =
         fs::read_dir(&folder).expect("the corpus is there").map(|entry| entry.unwrap().path()).collect();
     paths.sort();
@@ -53,7 +53,7 @@ pub(crate) fn vectors<V: Vector>(suite: &str) -> Vec<V> {
 pub(crate) fn document(flags: &RawValue) -> String {
     match text_of(flags) {
         Some(text) if text.ends_with(".json") && !text.contains('{') => {
-            fs::read_to_string(root().join("tests/vectors/flags").join(text)).unwrap()
+            fs::read_to_string(root().join("conformance/vectors/flags").join(text)).unwrap()
         }
         Some(text) => text,
         None => flags.get().to_owned(),

@@ -389,7 +389,7 @@ fn rules() {
 /// A new suite is run or skipped here, and a skip says why.
 #[test]
 fn every_suite_is_known() {
-    let mut suites: Vec<String> = std::fs::read_dir(root().join("tests/vectors"))
+    let mut suites: Vec<String> = std::fs::read_dir(root().join("conformance/vectors"))
         .unwrap()
         .map(|entry| entry.unwrap())
         .filter(|entry| entry.path().is_dir() && entry.file_name() != "flags")
@@ -405,7 +405,7 @@ fn every_suite_is_known() {
             "provider" => {
                 report("C", "provider", 0, vectors::<Counted>("provider").len(), "there is no provider for C")
             }
-            other => panic!("tests/vectors/{other} is neither run nor skipped"),
+            other => panic!("conformance/vectors/{other} is neither run nor skipped"),
         }
     }
 }

@@ -1,4 +1,4 @@
-/* The corpus under tests/vectors, read as the page there says. MPFLAGS_VECTORS names the folder. */
+/* The corpus under conformance/vectors, read as the page there says. MPFLAGS_VECTORS names the folder. */
 #ifndef MPFLAGS_TESTS_VECTORS_HPP
 #define MPFLAGS_TESTS_VECTORS_HPP
 

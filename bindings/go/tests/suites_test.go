@@ -35,7 +35,7 @@ type inSteps struct{ testing.TB }
 func (inSteps) Fatal(args ...any)                 { panic(fmt.Sprint(args...)) }
 func (inSteps) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
 
-// expectations is tests/openfeature/expected_failures.json.
+// expectations is conformance/openfeature/expected_failures.json.
 type expectations struct {
 	Suites map[string]struct {
 		Scenarios int
@@ -143,11 +143,11 @@ type discard struct{}
 
 func (discard) Write(p []byte) (int, error) { return len(p), nil }
 
-// definitions is the document that tests/openfeature/definitions.py makes. make test says when the data are absent.
+// definitions is the document that conformance/openfeature/definitions.py makes. make test says when the data are absent.
 func definitions(t *testing.T) string {
 	path := os.Getenv("MPFLAGS_OPENFEATURE_DEFINITIONS")
 	if path == "" {
-		t.Skip("OpenFeature's feature files are absent (MPFLAGS_SHARED_DATA); tests/vectors/provider states the same facts")
+		t.Skip("OpenFeature's feature files are absent (MPFLAGS_SHARED_DATA); conformance/vectors/provider states the same facts")
 	}
 	return path
 }

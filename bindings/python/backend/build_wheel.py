@@ -42,7 +42,7 @@ SOURCES = (
     "CHANGELOG.md",
     "include/mpflags.h",
     "src/**/*.rs",
-    "benches/**/*.rs",
+    "bench/core.rs",
     "examples/**/*.rs",
     "tests/**/*.rs",
     "bindings/c/Cargo.toml",

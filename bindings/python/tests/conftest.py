@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import signal
 import time
 import typing
 
@@ -13,7 +14,7 @@ import stand_in
 
 LIBRARY = pathlib.Path(os.environ.get("MPFLAGS_LIBRARY") or stand_in.ROOT / "target" / "release" / "libmpflags.so")
 SAMPLES = stand_in.ROOT / "dev" / "samples" / "definitions.json"
-VECTORS = stand_in.ROOT / "tests" / "vectors"
+VECTORS = stand_in.ROOT / "conformance" / "vectors"
 
 pytest_plugins = ["scenarios"]
 
@@ -22,6 +23,8 @@ os.environ["MPFLAGS_LIBRARY"] = str(LIBRARY)
 
 
 def pytest_configure() -> None:
+    # pytest-xdist ignores Ctrl-C in its workers, and programs started by a test would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for needed in (LIBRARY, pathlib.Path(stand_in.PROGRAM)):
         if not needed.is_file():
             pytest.exit(f"{needed} is missing: make release in the root of the repository", returncode=1)
@@ -64,7 +67,7 @@ def eventually() -> Eventually:
 
 
 def load_vectors(suite: str) -> list[typing.Any]:
-    """All vectors of a suite, the files of `tests/vectors/<suite>/`. An empty suite and a name given twice are errors."""
+    """All vectors of a suite, the files of `conformance/vectors/<suite>/`. An empty suite and a name given twice are errors."""
     vectors: list[typing.Any] = []
     for file in sorted((VECTORS / suite).glob("*.json")):
         document = json.loads(file.read_text())

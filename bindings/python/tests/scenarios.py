@@ -15,7 +15,7 @@ from stand_in import ROOT
 SHARED = pathlib.Path(os.environ.get("MPFLAGS_SHARED_DATA") or ROOT.parent / "shared" / "data") / "openfeature"
 SUITES = ["evaluation.feature", "evaluation_v2.feature", "hooks.feature", "metadata.feature"]
 LANGUAGE = "python"
-EXPECTED = json.loads((ROOT / "tests" / "openfeature" / "expected_failures.json").read_text(encoding="utf-8"))
+EXPECTED = json.loads((ROOT / "conformance" / "openfeature" / "expected_failures.json").read_text(encoding="utf-8"))
 ENTRIES = [entry for entry in EXPECTED["expected_failures"] if LANGUAGE in entry["languages"]]
 
 SCENARIO = pytest.StashKey[tuple[str, str]]()

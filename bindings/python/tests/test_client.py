@@ -42,6 +42,15 @@ def exposures(dev, at_least=1):
     ]
 
 
+@pytest.fixture
+def our_threads():
+    """Names of the library's threads that began during this test."""
+    before = set(threading.enumerate())
+    return lambda: [
+        thread.name for thread in threading.enumerate() if thread.name.startswith("mpflags") and thread not in before
+    ]
+
+
 @pytest.fixture(params=["local", "remote"])
 def client(request, dev):
     """A client of each kind, started, over the sample definitions."""
@@ -309,7 +318,7 @@ def test_refused_credentials(dev):
         assert reason.kind == "PROVIDER_FATAL"
 
 
-def test_closing_is_idempotent_and_evaluations_go_on(client):
+def test_closing_is_idempotent_and_evaluations_go_on(client, our_threads):
     client.get_variant("button-color", SelectedVariant(None), USER)
     before = threading.active_count()
     client.close()
@@ -323,7 +332,7 @@ def test_closing_is_idempotent_and_evaluations_go_on(client):
     with pytest.raises(Closed):
         client.flush()
     assert asyncio.run(client.aget_variant("button-color", SelectedVariant("none"), USER)) == found
-    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("mpflags")]
+    assert not our_threads()
     # And it starts again.
     client.start_polling_for_definitions()
     assert client.get_variant_value("button-color", "none", USER) == "#6e7781"
@@ -369,7 +378,7 @@ def test_closing_beside_calls_that_run(dev, eventually):
     assert not failed
 
 
-def test_a_client_that_nobody_holds_ends_by_itself(dev, eventually):
+def test_a_client_that_nobody_holds_ends_by_itself(dev, eventually, our_threads):
     client = Client.local(TOKEN, api_host=dev.url)
     client.start_polling_for_definitions()
     client.get_variant("button-color", SelectedVariant(None), USER)
@@ -378,7 +387,7 @@ def test_a_client_that_nobody_holds_ends_by_itself(dev, eventually):
     gc.collect()
     assert gone() is None
     assert exposures(dev) == [("button-color", "control")]
-    eventually(lambda: not [thread.name for thread in threading.enumerate() if thread.name.startswith("mpflags")])
+    eventually(lambda: not our_threads())
 
 
 def test_letting_go_of_a_client_blocks_nobody(dev, eventually):
@@ -417,7 +426,7 @@ def test_without_a_thread_letting_go_of_a_client_is_bounded(dev, monkeypatch):
     assert not mpflags.client._unheld
 
 
-def test_async_context_manager(dev):
+def test_async_context_manager(dev, our_threads):
     async def use(make):
         async with make(TOKEN, api_host=dev.url) as client:
             assert await client.ais_enabled("new-checkout", USER)
@@ -427,7 +436,7 @@ def test_async_context_manager(dev):
 
     asyncio.run(use(Client.local))
     asyncio.run(use(Client.remote))
-    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("mpflags")]
+    assert not our_threads()
 
 
 # -- logging
@@ -596,7 +605,7 @@ def test_a_time_without_end(dev):
         client.shutdown(float("inf"))
 
 
-def test_a_start_beside_a_shutdown_has_a_thread_of_its_own(dev, eventually):
+def test_a_start_beside_a_shutdown_has_a_thread_of_its_own(dev, eventually, our_threads):
     dev.faults({"path": "/track", "kind": "delay", "delay_ms": 500})
     client = Client.local(TOKEN, api_host=dev.url, **FAST)
     client.start_polling_for_definitions()
@@ -607,6 +616,6 @@ def test_a_start_beside_a_shutdown_has_a_thread_of_its_own(dev, eventually):
     client.start()
     ending.join(20)
     client.start()
-    assert [thread.name for thread in threading.enumerate() if thread.name == "mpflags-items"]
+    assert "mpflags-items" in our_threads()
     client.shutdown()
-    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("mpflags")]
+    assert not our_threads()

@@ -1,4 +1,4 @@
-"""The event scenarios of tests/openfeature/events.feature, many times over, all at once, and two more.
+"""The event scenarios of conformance/openfeature/events.feature, many times over, all at once, and two more.
 
 EVENTS_REPEAT is how often each runs: 100 unless it is set. Every event comes exactly once and in order, and no thread
 is left after a round.

@@ -1,4 +1,4 @@
-//! The corpus under `tests/vectors`, read as the page there says.
+//! The corpus under `conformance/vectors`, read as the page there says.
 
 use std::collections::HashSet;
 use std::fs;
@@ -118,7 +118,7 @@ impl Vector for RuleCase {
 
 /// Every vector of a suite. No vector, an unknown field, an empty `why` or a name given twice fails.
 pub(crate) fn vectors<V: Vector>(suite: &str) -> Vec<V> {
-    let folder = root().join("tests/vectors").join(suite);
+    let folder = root().join("conformance/vectors").join(suite);
     let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let mut all = Vec::new();
     for entry in entries {
@@ -143,7 +143,7 @@ pub(crate) fn vectors<V: Vector>(suite: &str) -> Vec<V> {
 pub(crate) fn document(flags: &RawValue) -> String {
     match text_of(flags) {
         Some(text) if text.starts_with('{') => text,
-        Some(file) => fs::read_to_string(root().join("tests/vectors/flags").join(file)).unwrap(),
+        Some(file) => fs::read_to_string(root().join("conformance/vectors/flags").join(file)).unwrap(),
         None => flags.get().to_owned(),
     }
 }

@@ -15,7 +15,7 @@ type Vector interface{ Named() (name, why string) }
 // Vectors reads every vector of a suite. No vector, an unknown field, an empty why or a name given twice fails.
 func Vectors[V Vector](t testing.TB, suite string) []V {
 	t.Helper()
-	folder := filepath.Join(Root(), "tests", "vectors", suite)
+	folder := filepath.Join(Root(), "conformance", "vectors", suite)
 	files, err := filepath.Glob(filepath.Join(folder, "*.json"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("%s: no vectors (%v)", folder, err)
@@ -62,7 +62,7 @@ func Document(t testing.TB, flags json.RawMessage) string {
 	case strings.HasPrefix(text, "{"):
 		return text
 	}
-	return Read(t, "tests", "vectors", "flags", text)
+	return Read(t, "conformance", "vectors", "flags", text)
 }
 
 // TextOf gives the string that a JSON value is: the way to write what JSON values cannot carry.

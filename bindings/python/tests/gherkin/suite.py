@@ -21,7 +21,7 @@ from mpflags.openfeature import MixpanelProvider
 DOMAIN = "suites"
 PATIENCE = 20.0
 
-#: How a run says who the user is and what rules see (tests/openfeature/README.md, Contexts).
+#: How a run says who the user is and what rules see (conformance/openfeature/README.md, Contexts).
 CUSTOM_PROPERTIES = "custom_properties"
 OPTIONS = "options"
 

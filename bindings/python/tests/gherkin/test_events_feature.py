@@ -1,4 +1,4 @@
-"""tests/openfeature/events.feature: what a provider tells of definitions that come, go and change."""
+"""conformance/openfeature/events.feature: what a provider tells of definitions that come, go and change."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from openfeature import api
 from pytest_bdd import given, parsers, scenarios, then, when
 from stand_in import ROOT, StandIn, flag
 
-scenarios(str(ROOT / "tests" / "openfeature" / "events.feature"))
+scenarios(str(ROOT / "conformance" / "openfeature" / "events.feature"))
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,7 @@ Table = list[list[str]]
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> typing.Iterator[StandIn]:
     definitions: pathlib.Path = tmp_path_factory.mktemp("openfeature") / "definitions.json"
-    subprocess.run([sys.executable, ROOT / "tests" / "openfeature" / "definitions.py", definitions], check=True)
+    subprocess.run([sys.executable, ROOT / "conformance" / "openfeature" / "definitions.py", definitions], check=True)
     with StandIn(None, "--definitions", str(definitions)) as server:
         yield server
 

@@ -1,6 +1,6 @@
 """mpflags against Mixpanel's official SDKs, on definitions and contexts that a seed makes. README.md says what is compared and how.
 
-    python3 tests/differential/run.py --seed 1 --evaluations 100000 --seconds 60
+    python3 conformance/differential/run.py --seed 1 --evaluations 100000 --seconds 60
 """
 import argparse
 import json
@@ -22,7 +22,7 @@ def arguments():
     parser.add_argument("--seed", type=int, default=20260716)
     parser.add_argument("--evaluations", type=int, default=100_000, help="stop after so many")
     parser.add_argument("--seconds", type=float, default=3600, help="stop after so long")
-    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build/differential", help="where `make -C tests/differential tools` put the SDKs")
+    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build/differential", help="where `make -C conformance/differential tools` put the SDKs")
     parser.add_argument("--library", type=pathlib.Path, default=ROOT / "target/release/libmpflags.so")
     parser.add_argument("--every-row", action="store_true", help="fail when a row of docs/differences.md was never met")
     return parser.parse_args()
@@ -32,7 +32,7 @@ def under_the_tools(args):
     """The official Python SDK and its json_logic live in a virtual environment: goes on there."""
     python = args.build.resolve() / "venv/bin/python"
     if not python.exists() or not (args.build / "node/node_modules/mixpanel").exists():
-        sys.exit(f"the official SDKs are not in {args.build}: run `make -C tests/differential tools`")
+        sys.exit(f"the official SDKs are not in {args.build}: run `make -C conformance/differential tools`")
     if not args.library.exists():
         sys.exit(f"{args.library} was not found: run `cargo build --release -p mpflags-c`")
     if pathlib.Path(sys.prefix).resolve() != python.parent.parent:
@@ -164,7 +164,7 @@ def main():
         batch.write_text(json.dumps([{"key": d.key, "document": d.text, "contexts": d.contexts} for d in run.current]))
         sys.exit(f"seed {args.seed}, after {run.evaluations} evaluations: {error}; what was asked is in {batch}")
     for vector in vectors:
-        print(f"UNEXPLAINED, as a vector for tests/vectors/evaluate:\n{vector}\n")
+        print(f"UNEXPLAINED, as a vector for conformance/vectors/evaluate:\n{vector}\n")
     for problem in problems:
         print(f"FAILED: {problem}")
     for worker in run.workers.values():

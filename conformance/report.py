@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the vectors in every layer and prints one table: layer × suite → passed of total, with the reason of every skip.
 
-    tests/conformance.py [--only LAYER] [--page]
+    conformance/report.py [--only LAYER] [--page]
 
 Each layer's own tests run; what they came to they append to the file that MPFLAGS_REPORT names. This script counts the
 vectors itself, and fails when a layer or a suite is missing, when a suite is empty, when a count is not the corpus', or when
@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-VECTORS = ROOT / "tests" / "vectors"
+VECTORS = ROOT / "conformance" / "vectors"
 BUILD = ROOT / "build"
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve()
 MARK = "<!-- conformance -->"

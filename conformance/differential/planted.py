@@ -1,7 +1,7 @@
 """Puts bugs into a copy of the core, one at a time, and checks that a run finds each: within its time, and as a vector that the
 library without the bug passes.
 
-    python3 tests/differential/planted.py --build build/differential --library target/release/libmpflags.so
+    python3 conformance/differential/planted.py --build build/differential --library target/release/libmpflags.so
 """
 import argparse
 import json
@@ -18,16 +18,16 @@ SECONDS = 40
 
 # What it is, the file, what stands there, and what stands there instead.
 BUGS = [
-    ("a rollout takes the bucket that its percentage ends at", "src/evaluate.rs", ".bucket() < percentage", ".bucket() <= percentage"),
+    ("a rollout takes the bucket that its percentage ends at", "src/engine/decide.rs", ".bucket() < percentage", ".bucket() <= percentage"),
     (
         "the splits are summed as hundredths, rounded",
-        "src/definitions/compile.rs",
+        "src/engine/definitions/compile.rs",
         "sums.push(cumulative);",
         "sums.push((cumulative * 100.0_f64).round() / 100.0);",
     ),
     (
         "the index in the salt counts only groups that admit somebody",
-        "src/definitions/compile.rs",
+        "src/engine/definitions/compile.rs",
         'Some(salt) => format!("{salt}{i}").into_boxed_str(),',
         'Some(salt) => format!("{salt}{}", groups.iter().filter(|g: &&Group| g.rollout != Rollout::None).count()).into_boxed_str(),',
     ),
