@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use mpflags::{Ask, Client, Config, Context, Reason, ValueType, bucket};
+use mpflags::{EvaluateOptions, Client, Config, Context, Reason, ValueType, bucket};
 
 const SAMPLE: Duration = Duration::from_millis(10);
 const ROUNDS: usize = 31;
@@ -58,7 +58,7 @@ fn cases() -> Vec<Case> {
     let client = || {
         let client = new_client(&config);
         for (key, json) in [("bench-eq", &json), ("bench-and5", &json), ("bench-eq", &json_500)] {
-            let evaluation = client.evaluate_json(key, json, Ask::new().wanting(ValueType::Boolean));
+            let evaluation = client.evaluate_json(key, json, EvaluateOptions::new().value_type(ValueType::Boolean));
             assert_eq!(evaluation.reason(), Reason::TargetingMatch, "{key}");
         }
         client
@@ -72,7 +72,7 @@ fn cases() -> Vec<Case> {
     let by_json = |key: &'static str, json: &str| -> Box<dyn Fn()> {
         let (client, json) = (client(), json.to_owned());
         Box::new(move || {
-            black_box(client.evaluate_json(black_box(key), &json, Ask::new().wanting(ValueType::Boolean)));
+            black_box(client.evaluate_json(black_box(key), &json, EvaluateOptions::new().value_type(ValueType::Boolean)));
         })
     };
     let parse = |json: &str| -> Box<dyn Fn()> {
@@ -84,7 +84,7 @@ fn cases() -> Vec<Case> {
     let all: Box<dyn Fn()> = {
         let (client, context) = (client(), new_context(&json));
         Box::new(move || {
-            black_box(client.evaluate_all(&context, Ask::new()));
+            black_box(client.evaluate_all(&context, EvaluateOptions::new()));
         })
     };
     let load: Box<dyn Fn()> = {

@@ -6,7 +6,7 @@ use std::error::Error;
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
-use mpflags::{Ask, Client, Config, Context, Item, ValueType};
+use mpflags::{EvaluateOptions, Client, Config, Context, Item, ValueType};
 
 const FLAGS: [(&str, ValueType); 5] = [
     ("premium-chat", ValueType::Boolean),
@@ -35,7 +35,7 @@ pub(crate) fn run(config: &str, time: Duration, out: &mut dyn Write) -> Result<(
 
     let end = Instant::now() + time;
     while Instant::now() < end {
-        match client.next(end.saturating_duration_since(Instant::now()))? {
+        match client.next_item(end.saturating_duration_since(Instant::now()))? {
             Some(Item::Change { keys }) => {
                 for (key, wanted) in FLAGS.into_iter().filter(|(key, _)| keys.iter().any(|k| k == key)) {
                     show(&client, &user, key, wanted, out)?;
@@ -60,7 +60,7 @@ fn show(
     wanted: ValueType,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let evaluation = client.evaluate(key, user, Ask::new().wanting(wanted));
+    let evaluation = client.evaluate(key, user, EvaluateOptions::new().value_type(wanted));
     match (evaluation.json(), evaluation.variant()) {
         (Some(json), Some(variant)) => writeln!(out, "{key}: {json} ({variant}, {})", evaluation.reason()),
         _ => {

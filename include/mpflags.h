@@ -610,7 +610,7 @@ int32_t mpflags_client_state(const mpflags_client *client);
 /**
  * Delivers the events that are enqueued, ends the client's threads, and ends `mpflags_client_wait_ready` and
  * `mpflags_client_refresh` with `MPFLAGS_CLOSED`. Requests under way are interrupted when the time is over.
- * `undelivered` may be NULL; it takes how many events were lost. Items that wait are delivered: `mpflags_client_next`
+ * `undelivered` may be NULL; it takes how many events were lost. Items that wait are delivered: `mpflags_client_next_item`
  * gives them before `MPFLAGS_CLOSED`, a callback gets them before its `drop` is called. The last one is a warning when
  * events were lost, with their number and the reason. With `event_sink` events that wait are among them, and not lost.
  * Evaluations go on with the definitions held, without exposures. Shutting down twice is fine.
@@ -1045,7 +1045,7 @@ void mpflags_text_free(mpflags_text *text);
  * `MPFLAGS_TIMEOUT` when none came, `MPFLAGS_CLOSED` when the client is or gets shut down and no item waits any more,
  * `MPFLAGS_INVALID_ARGUMENT` when the items go to a callback. Any thread, one at a time. Sleeps, at most `timeout_ms`.
  */
-mpflags_status mpflags_client_next(const mpflags_client *client,
+mpflags_status mpflags_client_next_item(const mpflags_client *client,
                                    uint32_t timeout_ms,
                                    mpflags_item **out,
                                    mpflags_error **err);
@@ -1101,14 +1101,14 @@ mpflags_str mpflags_item_key(const mpflags_item *item,
 mpflags_str mpflags_item_event(const mpflags_item *item);
 
 /**
- * Frees an item that `mpflags_client_next` gave; NULL does nothing. A callback's item is not the callback's to free.
+ * Frees an item that `mpflags_client_next_item` gave; NULL does nothing. A callback's item is not the callback's to free.
  *
  * Its strings go with it. Cannot fail. Any thread, when no other uses it. Costs little.
  */
 void mpflags_item_free(mpflags_item *item);
 
 /**
- * Hands every item to `callback` instead of `mpflags_client_next`, from `mpflags_client_start` on: one at a time, in
+ * Hands every item to `callback` instead of `mpflags_client_next_item`, from `mpflags_client_start` on: one at a time, in
  * order, on the thread `mpflags-poll`, with all signals blocked. The callback may call every function of this library
  * but `mpflags_client_shutdown` and `mpflags_client_free` with this client. While it runs nothing is polled. Set it
  * once, before the client is started.
@@ -1118,7 +1118,7 @@ void mpflags_item_free(mpflags_item *item);
  * failure nothing has changed, `drop` is not called and `user_data` stays the caller's: `MPFLAGS_INVALID_ARGUMENT` when
  * the client is started or has a callback. Any thread. Costs little.
  */
-mpflags_status mpflags_client_set_callback(const mpflags_client *client,
+mpflags_status mpflags_client_on_item(const mpflags_client *client,
                                            mpflags_callback callback,
                                            void *user_data,
                                            mpflags_drop drop,

@@ -295,7 +295,7 @@ func (n native) explain(flag string, context []byte) (string, error) {
 func (n native) next(ms uint32) (Item, error) {
 	var failure *C.mpflags_error
 	var item *C.mpflags_item
-	status := C.mpflags_client_next(n.client, C.uint32_t(ms), &item, &failure)
+	status := C.mpflags_client_next_item(n.client, C.uint32_t(ms), &item, &failure)
 	if status == C.MPFLAGS_TIMEOUT {
 		C.mpflags_error_free(failure)
 		return nil, nil

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::client::ask::Ask;
+use crate::client::evaluate_options::EvaluateOptions;
 use crate::client::remote::{Remote, Reply};
 use crate::client::snapshot::{Current, Overrides};
 use crate::config::Config;
@@ -64,21 +64,21 @@ impl Client {
     ///
     /// Waits for nothing, unless the client is remote: then for the time that `ask` allows. Takes no lock but for a
     /// first exposure; allocates the evaluation's strings once.
-    pub fn evaluate(&self, key: &str, context: &Context, ask: Ask) -> Evaluation {
+    pub fn evaluate(&self, key: &str, context: &Context, ask: EvaluateOptions) -> Evaluation {
         self.with_context(key, context, ask, |outcome, to| Evaluation::new(key, outcome, ask.wanted, to))
     }
 
     /// Does [`Client::evaluate`] for a context that is used once: `context` is read whole, and only what the flag asks
     /// of it is kept. For a context used twice [`Context::from_json`] is cheaper. A context that cannot be read gives
     /// INVALID_CONTEXT, unless an override answers first; then it is not read.
-    pub fn evaluate_json(&self, key: &str, context: &str, ask: Ask) -> Evaluation {
+    pub fn evaluate_json(&self, key: &str, context: &str, ask: EvaluateOptions) -> Evaluation {
         self.with_json(key, context, ask, |outcome, to| Evaluation::new(key, outcome, ask.wanted, to))
     }
 
     /// Does [`Client::evaluate_json`] and makes an evaluation only of what has no [`Answer`], and of the first call in the
     /// child of a fork: a binding that keeps what answers stand for does nothing else there, so this is how it notices.
     #[doc(hidden)]
-    pub fn evaluate_packed(&self, key: &str, context: &str, ask: Ask) -> Packed {
+    pub fn evaluate_packed(&self, key: &str, context: &str, ask: EvaluateOptions) -> Packed {
         let forked = self.after_fork();
         self.with_json(key, context, ask, |outcome, to| {
             match Answer::of(outcome).filter(|_| !forked && outcome.verdict(ask.wanted).1.is_none()) {
@@ -112,7 +112,7 @@ impl Client {
     ///
     /// Without definitions, and when a remote client gets no answer, [`Evaluations::failure`] says why, and only the
     /// overrides are there.
-    pub fn evaluate_all(&self, context: &Context, ask: Ask) -> Evaluations {
+    pub fn evaluate_all(&self, context: &Context, ask: EvaluateOptions) -> Evaluations {
         self.after_fork();
         let current = self.parts.snapshot.load();
         let mut all = match &self.parts.config.view {
@@ -132,7 +132,7 @@ impl Client {
         all
     }
 
-    fn evaluate_all_seen(&self, current: &Current, context: &Context, ask: Ask) -> Evaluations {
+    fn evaluate_all_seen(&self, current: &Current, context: &Context, ask: EvaluateOptions) -> Evaluations {
         self.note(context.unusable());
         let mut all = Evaluations::new(ask.wanted);
         if self.parts.config.remote {
@@ -237,7 +237,7 @@ impl Client {
         wanted: ValueType,
         read: impl FnOnce(&FlagValue) -> Option<R>,
     ) -> Option<R> {
-        let ask = Ask::new().wanting(wanted);
+        let ask = EvaluateOptions::new().value_type(wanted);
         self.with_context(key, context, ask, |outcome, _| read(outcome.value(wanted)?))
     }
 
@@ -246,7 +246,7 @@ impl Client {
         &self,
         key: &str,
         context: &Context,
-        ask: Ask,
+        ask: EvaluateOptions,
         read: impl FnOnce(&Outcome<'_>, ShownTo<'_>) -> R,
     ) -> R {
         self.after_fork();
@@ -266,7 +266,7 @@ impl Client {
         &self,
         key: &str,
         context: &Context,
-        ask: Ask,
+        ask: EvaluateOptions,
         read: impl FnOnce(&Outcome<'_>, ShownTo<'_>) -> R,
     ) -> R {
         self.note(context.unusable());
@@ -294,7 +294,7 @@ impl Client {
         &self,
         key: &str,
         context: &str,
-        ask: Ask,
+        ask: EvaluateOptions,
         read: impl FnOnce(&Outcome<'_>, ShownTo<'_>) -> R,
     ) -> R {
         self.after_fork();
@@ -341,7 +341,7 @@ impl Client {
     }
 
     /// What has another type than the one asked for is not shown, and so not reported.
-    fn report(&self, key: &str, outcome: &Outcome<'_>, to: ShownTo<'_>, ask: Ask) {
+    fn report(&self, key: &str, outcome: &Outcome<'_>, to: ShownTo<'_>, ask: EvaluateOptions) {
         if !ask.report || !self.parts.config.report_exposures || outcome.value(ask.wanted).is_none() {
             return;
         }

@@ -1,6 +1,6 @@
 //! The client: where configuration, snapshot, poller, reporter and stream come together.
 
-pub(crate) mod ask;
+pub(crate) mod evaluate_options;
 mod cache;
 mod evaluate;
 #[cfg(test)]
@@ -58,7 +58,7 @@ pub struct Client {
     runtime: ArcSwap<Runtime>,
     /// The fork generation that `runtime` belongs to; [`REBUILDING`] while one is made.
     generation: AtomicU64,
-    /// Takes the items instead of [`Client::next`]. Lives as long as the client or until it is shut down.
+    /// Takes the items instead of [`Client::next_item`]. Lives as long as the client or until it is shut down.
     callback: ArcSwapOption<Box<Callback>>,
 }
 
@@ -185,7 +185,7 @@ impl Client {
     ///
     /// Fails with [`ErrorKind::Closed`] when the client is shut down and nothing waits any more, and with
     /// [`ErrorKind::InvalidArgument`] when the items go to a callback.
-    pub fn next(&self, timeout: Duration) -> Result<Option<Item>, Error> {
+    pub fn next_item(&self, timeout: Duration) -> Result<Option<Item>, Error> {
         self.after_fork();
         if self.callback.load().is_some() {
             return Err(Error::new(ErrorKind::InvalidArgument, "the items go to the callback"));
@@ -203,13 +203,13 @@ impl Client {
         }
     }
 
-    /// Hands every item to `callback` instead of [`Client::next`]: one at a time, on the thread `mpflags-poll`, which
+    /// Hands every item to `callback` instead of [`Client::next_item`]: one at a time, on the thread `mpflags-poll`, which
     /// [`Client::start`] then starts in any case. It may call any method but [`Client::shutdown`], and must not drop the
     /// client. A slow one delays the next poll; a panic in it ends polling. Shutdown delivers what waits, a report of lost
     /// events included, and drops it.
     ///
     /// Fails with [`ErrorKind::InvalidArgument`] when the client is started or has a callback.
-    pub fn deliver(&self, callback: Box<dyn Fn(Item) + Send + Sync>) -> Result<(), Error> {
+    pub fn on_item(&self, callback: Box<dyn Fn(Item) + Send + Sync>) -> Result<(), Error> {
         self.after_fork();
         let refused =
             || Error::new(ErrorKind::InvalidArgument, "a callback is set once, before the client is started");
@@ -292,7 +292,7 @@ impl Client {
 
     /// Delivers what is enqueued and ends the threads: polling at once, sending when all is delivered or, requests
     /// interrupted, when `timeout` is over. Returns how many events were not delivered; they are lost, which the last
-    /// item reports, with the reason, as a warning. Items that wait can still be pulled: [`Client::next`] gives them
+    /// item reports, with the reason, as a warning. Items that wait can still be pulled: [`Client::next_item`] gives them
     /// before it fails with [`ErrorKind::Closed`], and a callback gets them before it is dropped. With `event_sink` those
     /// are the events, too, and nothing is lost. Evaluations go on with the definitions held, without exposures. Shutting
     /// down twice is fine.

@@ -165,7 +165,7 @@ impl Evaluation {
         self.at(&self.key)
     }
 
-    /// Whether there is a value; otherwise the caller's default applies. Ask this, not the reason: with DEFAULT there is
+    /// Whether there is a value; otherwise the caller's default applies. EvaluateOptions this, not the reason: with DEFAULT there is
     /// one or none.
     pub fn has_value(&self) -> bool {
         self.value != Held::None

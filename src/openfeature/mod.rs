@@ -13,7 +13,7 @@ use arc_swap::ArcSwap;
 use open_feature::provider::{FeatureProvider, ProviderMetadata, ProviderStatus, ResolutionDetails};
 use open_feature::{EvaluationContext, EvaluationError, EvaluationErrorCode, EvaluationResult, StructValue};
 
-use crate::client::ask::Ask;
+use crate::client::evaluate_options::EvaluateOptions;
 use crate::client::{Client, DROP};
 use crate::config::Config;
 use crate::engine::evaluation::Evaluation;
@@ -106,11 +106,11 @@ use pool::{Answer, Pool};
 ///
 /// The constructors open nothing. Registered, the provider starts its client and returns at once, because the SDK holds
 /// its lock meanwhile and every evaluation waits for that. Until the first definitions arrive, evaluations are
-/// `ProviderNotReady`; the provider heals by itself. [`Client::next`] tells log lines, states and changes: the SDK has no
+/// `ProviderNotReady`; the provider heals by itself. [`Client::next_item`] tells log lines, states and changes: the SDK has no
 /// events. It has no tracking either: [`Client::track`].
 ///
 /// Dropping the provider delivers its exposures and ends its threads, within a second. The provider logs nothing: a clone
-/// of its client gives the log lines with [`Client::next`], after the end too, a report of lost exposures among them. The SDK drops a
+/// of its client gives the log lines with [`Client::next_item`], after the end too, a report of lost exposures among them. The SDK drops a
 /// provider when another takes its place, and in `OpenFeature::shutdown`, with its lock held. To keep evaluations from
 /// waiting for that, call [`Client::shutdown`] on a thread that may wait, before: then dropping has nothing left to do.
 /// At the end of the process nothing is dropped, since the SDK is a static: call one of the two.
@@ -187,12 +187,12 @@ impl MixpanelProvider {
         &self,
         key: &str,
         context: &EvaluationContext,
-        ask: Ask,
+        ask: EvaluateOptions,
     ) -> EvaluationResult<Evaluation> {
         let (json, unfit) = context::json(context);
         // Given no time at all, a client tells what it can tell without waiting: a local one everything, a remote one
         // overrides and what is wrong with the question. The rest fails, and only that is worth a thread.
-        let at_once = Ask { timeout: Some(Duration::ZERO), ..ask };
+        let at_once = EvaluateOptions { timeout: Some(Duration::ZERO), ..ask };
         let mut answer = guarded(&self.client, || self.client.evaluate_json(key, &json, at_once));
         if let Ok(evaluation) = &answer
             && evaluation.error_code() == Some(ErrorCode::General)
@@ -215,12 +215,12 @@ impl MixpanelProvider {
     }
 
     /// Asks Mixpanel, on another thread.
-    fn ask(&self, key: &str, json: String, ask: Ask) -> impl Future<Output = Answer> + Send + use<> {
+    fn ask(&self, key: &str, json: String, ask: EvaluateOptions) -> impl Future<Output = Answer> + Send + use<> {
         let (client, key, asked) = (self.client.clone(), key.to_owned(), Instant::now());
         self.pool().run(move || {
             // With no time left the client says that it timed out.
             let timeout = Some(client.request_timeout().saturating_sub(asked.elapsed()));
-            let ask = Ask { timeout, ..ask };
+            let ask = EvaluateOptions { timeout, ..ask };
             guarded(&client, || client.evaluate_json(&key, &json, ask))
         })
     }
@@ -292,7 +292,7 @@ impl FeatureProvider for MixpanelProvider {
         evaluation_context: &EvaluationContext,
     ) -> EvaluationResult<ResolutionDetails<bool>> {
         let evaluation =
-            self.evaluate(flag_key, evaluation_context, Ask::new().wanting(ValueType::Boolean)).await?;
+            self.evaluate(flag_key, evaluation_context, EvaluateOptions::new().value_type(ValueType::Boolean)).await?;
         resolution::details(&evaluation, Evaluation::boolean)
     }
 
@@ -302,7 +302,7 @@ impl FeatureProvider for MixpanelProvider {
         evaluation_context: &EvaluationContext,
     ) -> EvaluationResult<ResolutionDetails<i64>> {
         let evaluation =
-            self.evaluate(flag_key, evaluation_context, Ask::new().wanting(ValueType::Integer)).await?;
+            self.evaluate(flag_key, evaluation_context, EvaluateOptions::new().value_type(ValueType::Integer)).await?;
         resolution::details(&evaluation, Evaluation::integer)
     }
 
@@ -312,7 +312,7 @@ impl FeatureProvider for MixpanelProvider {
         evaluation_context: &EvaluationContext,
     ) -> EvaluationResult<ResolutionDetails<f64>> {
         let evaluation =
-            self.evaluate(flag_key, evaluation_context, Ask::new().wanting(ValueType::Double)).await?;
+            self.evaluate(flag_key, evaluation_context, EvaluateOptions::new().value_type(ValueType::Double)).await?;
         resolution::details(&evaluation, Evaluation::double)
     }
 
@@ -322,7 +322,7 @@ impl FeatureProvider for MixpanelProvider {
         evaluation_context: &EvaluationContext,
     ) -> EvaluationResult<ResolutionDetails<String>> {
         let evaluation =
-            self.evaluate(flag_key, evaluation_context, Ask::new().wanting(ValueType::String)).await?;
+            self.evaluate(flag_key, evaluation_context, EvaluateOptions::new().value_type(ValueType::String)).await?;
         resolution::details(&evaluation, |evaluation| evaluation.string().map(str::to_owned))
     }
 
@@ -333,7 +333,7 @@ impl FeatureProvider for MixpanelProvider {
     ) -> EvaluationResult<ResolutionDetails<StructValue>> {
         // The SDK has no value for an array and for null, which the core takes for objects: what it cannot show is not
         // reported.
-        let ask = Ask::new().wanting(ValueType::ObjectOrArray).without_exposure();
+        let ask = EvaluateOptions::new().value_type(ValueType::ObjectOrArray).without_exposure();
         let evaluation = self.evaluate(flag_key, evaluation_context, ask).await?;
         let details = resolution::object(&evaluation)?;
         self.client.report_shown(&evaluation);
@@ -396,7 +396,7 @@ mod tests {
         let provider = provider();
         let answer = guarded(provider.client(), || panic!("planted"));
         assert_eq!(answer, Err("a panic was caught: planted".to_owned()));
-        let item = provider.client().next(Duration::ZERO).unwrap().unwrap();
+        let item = provider.client().next_item(Duration::ZERO).unwrap().unwrap();
         let message = "a panic was caught: planted".to_owned();
         assert_eq!(item, Item::Log { level: Level::Error, message });
     }

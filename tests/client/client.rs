@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use mpflags::{Ask, Client, Config, Context, ErrorCode, ErrorKind, Item, Level, State, ValueType};
+use mpflags::{EvaluateOptions, Client, Config, Context, ErrorCode, ErrorKind, Item, Level, State, ValueType};
 use mpflags_dev::{Fault, Kind, Options, RetryAfter, Server};
 
 const PATH: &str = "/flags/definitions";
@@ -80,7 +80,7 @@ fn until(what: &str, mut holds: impl FnMut() -> bool) {
 fn items_until(client: &Client, state: State) -> Vec<Item> {
     let mut items = Vec::new();
     loop {
-        let item = client.next(LONG).unwrap().unwrap_or_else(|| panic!("no {state} among {items:?}"));
+        let item = client.next_item(LONG).unwrap().unwrap_or_else(|| panic!("no {state} among {items:?}"));
         items.push(item);
         if matches!(items.last(), Some(Item::State { state: seen, .. }) if *seen == state) {
             return items;
@@ -122,12 +122,12 @@ fn fetch_and_poll() {
     assert_eq!(items.len(), 1, "{items:?}");
 
     server.set_definitions(document(&[flag("f", "2"), flag("g", "1")]));
-    assert_eq!(client.next(LONG).unwrap(), Some(Item::Change { keys: vec!["f".to_owned(), "g".to_owned()] }));
+    assert_eq!(client.next_item(LONG).unwrap(), Some(Item::Change { keys: vec!["f".to_owned(), "g".to_owned()] }));
     assert_eq!(value(&client), 2);
 
     server.set_definitions(document(&[flag("g", "1")]));
-    assert_eq!(client.next(LONG).unwrap(), Some(Item::Change { keys: vec!["f".to_owned()] }));
-    assert_eq!(client.evaluate("f", &user(), Ask::new()).error_code(), Some(ErrorCode::FlagNotFound));
+    assert_eq!(client.next_item(LONG).unwrap(), Some(Item::Change { keys: vec!["f".to_owned()] }));
+    assert_eq!(client.evaluate("f", &user(), EvaluateOptions::new()).error_code(), Some(ErrorCode::FlagNotFound));
     client.shutdown(LONG).unwrap();
 }
 
@@ -181,8 +181,8 @@ fn not_modified_keeps_the_set_and_tells_nothing() {
     let server = serve(&one("1"));
     let client = ready(&server, "");
     server.wait_requests(5, LONG);
-    client.next(LONG).unwrap();
-    assert_eq!(client.next(Duration::ZERO).unwrap(), None);
+    client.next_item(LONG).unwrap();
+    assert_eq!(client.next_item(Duration::ZERO).unwrap(), None);
     let statuses: Vec<_> = server.requests().requests.iter().filter_map(|r| r.status).collect();
     assert_eq!(statuses.iter().filter(|s| **s == 200).count(), 1, "{statuses:?}");
     assert_eq!((client.state(), value(&client)), (State::Ready, 1));
@@ -192,12 +192,12 @@ fn not_modified_keeps_the_set_and_tells_nothing() {
 fn the_same_content_is_no_change() {
     let server = serve(&one("1"));
     let client = ready(&server, "");
-    client.next(LONG).unwrap();
+    client.next_item(LONG).unwrap();
     // Other bytes and another ETag, the same flags.
     server.set_definitions(one("1").replace("\"key\": \"f\"", "\"name\": \"renamed\", \"key\": \"f\""));
     server.clear_requests();
     server.wait_requests(3, LONG);
-    assert_eq!(client.next(Duration::ZERO).unwrap(), None);
+    assert_eq!(client.next_item(Duration::ZERO).unwrap(), None);
 }
 
 /// What a fault does to a client that holds nothing, and to one that holds definitions.
@@ -294,7 +294,7 @@ fn faults_with_nothing_held() {
         server.set_faults(vec![(case.fault)()]).unwrap();
         let client = started(&server, case.options());
         until(case.name, || {
-            let evaluation = client.evaluate("f", &user(), Ask::new());
+            let evaluation = client.evaluate("f", &user(), EvaluateOptions::new());
             assert_eq!(evaluation.error_code(), Some(ErrorCode::ProviderNotReady), "{}", case.name);
             let message = evaluation.message().unwrap();
             message != "no definitions have been fetched yet" && message.contains(case.says)
@@ -340,7 +340,7 @@ fn stale_takes_three_failures_in_a_row() {
     server.set_faults(vec![Fault { times: Some(2), ..status(500) }]).unwrap();
     server.clear_requests();
     server.wait_requests(4, LONG);
-    let items: Vec<Item> = std::iter::from_fn(|| client.next(Duration::ZERO).unwrap()).collect();
+    let items: Vec<Item> = std::iter::from_fn(|| client.next_item(Duration::ZERO).unwrap()).collect();
     assert_eq!(logs(&items), ["fetching definitions failed: HTTP 500"], "told once");
     assert_eq!(client.state(), State::Ready);
 }
@@ -369,7 +369,7 @@ fn credentials_refused_with_nothing_held() {
         assert_eq!((error.kind(), error.to_string()), (ErrorKind::CredentialsRefused, told.clone()));
         let items = items_until(&client, State::Error);
         assert_eq!(message_of(&items), told);
-        let evaluation = client.evaluate("f", &user(), Ask::new());
+        let evaluation = client.evaluate("f", &user(), EvaluateOptions::new());
         assert_eq!(evaluation.error_code(), Some(ErrorCode::ProviderFatal));
         assert_eq!(evaluation.message(), Some(told.as_str()));
         assert_eq!(client.state(), State::Error);
@@ -457,7 +457,7 @@ fn the_initialisation_time() {
     let client = started(&server, r#""init_timeout_ms": 1500"#);
     let items = items_until(&client, State::Error);
     assert_eq!(message_of(&items), "HTTP 500");
-    let evaluation = client.evaluate("f", &user(), Ask::new());
+    let evaluation = client.evaluate("f", &user(), EvaluateOptions::new());
     assert_eq!(evaluation.error_code(), Some(ErrorCode::ProviderNotReady));
     assert_eq!(evaluation.message(), Some("no definitions have been fetched yet: HTTP 500"));
     server.clear_faults();
@@ -494,12 +494,12 @@ fn one_bad_flag_among_good_ones() {
         let client = ready(&server, "");
         let items = items_until(&client, State::Ready);
         assert_eq!(client.state(), State::Ready);
-        let item = client.next(LONG).unwrap();
+        let item = client.next_item(LONG).unwrap();
         let Some(Item::Log { level: Level::Warning, message }) = &item else { panic!("{items:?} {item:?}") };
         assert!(message.starts_with(why), "want {why}\n got {message}");
         assert!(message.ends_with("; it is kept out"), "{message}");
         assert_eq!((value(&client), client.integer("g", &user(), 0)), (1, 2), "{why}");
-        let evaluation = client.evaluate("bad", &user(), Ask::new());
+        let evaluation = client.evaluate("bad", &user(), EvaluateOptions::new());
         if why.starts_with("flag ") {
             assert_eq!(evaluation.error_code(), Some(ErrorCode::ParseError));
             assert!(evaluation.message().unwrap().starts_with(why));
@@ -518,7 +518,7 @@ fn a_byte_that_is_no_utf8_spoils_one_flag() {
     server.set_definitions(bytes);
     let client = ready(&server, "");
     assert_eq!(value(&client), 1);
-    assert_eq!(client.evaluate("bad", &user(), Ask::new()).error_code(), Some(ErrorCode::ParseError));
+    assert_eq!(client.evaluate("bad", &user(), EvaluateOptions::new()).error_code(), Some(ErrorCode::ParseError));
 }
 
 #[test]
@@ -527,7 +527,7 @@ fn the_last_good_version_stays() {
     let client = ready(&server, "");
     items_until(&client, State::Ready);
     server.set_definitions(document(&[flag("f", "2").replace("1.0", "\"all\""), flag("g", "2")]));
-    let items: Vec<Item> = (0..2).map(|_| client.next(LONG).unwrap().unwrap()).collect();
+    let items: Vec<Item> = (0..2).map(|_| client.next_item(LONG).unwrap().unwrap()).collect();
     assert_eq!(logs(&items).len(), 1, "{items:?}");
     assert!(logs(&items)[0].ends_with("; its last good version stays in service"), "{items:?}");
     assert_eq!(items[1], Item::Change { keys: vec!["g".to_owned()] });
@@ -543,8 +543,8 @@ fn an_empty_document_is_a_document() {
     let client = ready(&server, "");
     items_until(&client, State::Ready);
     server.set_definitions("{\"flags\": []}");
-    assert_eq!(client.next(LONG).unwrap(), Some(Item::Change { keys: vec!["f".to_owned()] }));
-    assert_eq!(client.evaluate("f", &user(), Ask::new()).error_code(), Some(ErrorCode::FlagNotFound));
+    assert_eq!(client.next_item(LONG).unwrap(), Some(Item::Change { keys: vec!["f".to_owned()] }));
+    assert_eq!(client.evaluate("f", &user(), EvaluateOptions::new()).error_code(), Some(ErrorCode::FlagNotFound));
     assert_eq!(client.state(), State::Ready);
 }
 
@@ -555,15 +555,15 @@ fn what_cannot_be_checked_locally_is_told_once() {
     let server = serve(&cohort);
     let client = ready(&server, "");
     items_until(&client, State::Ready);
-    let item = client.next(LONG).unwrap();
+    let item = client.next_item(LONG).unwrap();
     let Some(Item::Log { message, .. }) = &item else { panic!("{item:?}") };
     assert_eq!(
         message,
         "flag `f`: ruleset.rollout[0].cohort_hash cannot be checked locally and does not restrict; remote evaluation honours it"
     );
     server.set_definitions(cohort.replace("\"value\": 1", "\"value\": 2"));
-    assert_eq!(client.next(LONG).unwrap(), Some(Item::Change { keys: vec!["f".to_owned()] }));
-    assert_eq!(client.next(Duration::from_millis(150)).unwrap(), None);
+    assert_eq!(client.next_item(LONG).unwrap(), Some(Item::Change { keys: vec!["f".to_owned()] }));
+    assert_eq!(client.next_item(Duration::from_millis(150)).unwrap(), None);
 }
 
 #[test]
@@ -576,7 +576,7 @@ fn every_field_that_cannot_be_checked_locally_is_named() {
             "variants": [{"key": "a", "is_sticky": false}], "rollout": [{"rollout_percentage": 1}]}}]}"#;
     let config = format!(r#"{{"token": "t", "enable_polling": false, "definitions": {definitions}}}"#);
     let client = Client::new(Config::from_json(&config).unwrap()).unwrap();
-    let Some(Item::Log { message, .. }) = client.next(Duration::ZERO).unwrap() else {
+    let Some(Item::Log { message, .. }) = client.next_item(Duration::ZERO).unwrap() else {
         panic!("nothing told")
     };
     assert_eq!(
@@ -584,7 +584,7 @@ fn every_field_that_cannot_be_checked_locally_is_named() {
         "flag `f`: ruleset.rollout[1].cohort_hash, ruleset.rollout[1].runtime_event_rule, ruleset.variants[1].is_sticky \
          cannot be checked locally and does not restrict; remote evaluation honours it"
     );
-    assert_eq!(client.next(Duration::ZERO).unwrap(), None);
+    assert_eq!(client.next_item(Duration::ZERO).unwrap(), None);
 }
 
 /// One warning per flag and operator, and restrictions by field; also in `statistics`, `explain` and the flag's metadata.
@@ -626,7 +626,7 @@ fn what_is_unknown_is_said_when_it_is_loaded() {
     );
     let client = Client::new(Config::from_json(&config).unwrap()).unwrap();
     let mut lines = Vec::new();
-    while let Some(Item::Log { level, message }) = client.next(Duration::ZERO).unwrap() {
+    while let Some(Item::Log { level, message }) = client.next_item(Duration::ZERO).unwrap() {
         assert_eq!(level, Level::Warning);
         lines.push(message);
     }
@@ -648,7 +648,7 @@ fn what_is_unknown_is_said_when_it_is_loaded() {
     // What the lines say is so.
     let user = Context::from_json(r#"{"distinct_id": "u", "custom_properties": {"y": 1}}"#).unwrap();
     let metadata = |key: &str| {
-        let evaluation = client.evaluate(key, &user, Ask::new());
+        let evaluation = client.evaluate(key, &user, EvaluateOptions::new());
         (evaluation.variant().map(str::to_owned), evaluation.metadata_json().to_owned())
     };
     let named = |names: &str| (Some("a".to_owned()), format!(r#"{{"unsupported":"{names}"}}"#));
@@ -688,7 +688,7 @@ fn what_is_unknown_is_bounded() {
         flags.join(", ")
     );
     let client = Client::new(Config::from_json(&config).unwrap()).unwrap();
-    let metadata = client.evaluate("f00", &user(), Ask::new()).metadata_json().to_owned();
+    let metadata = client.evaluate("f00", &user(), EvaluateOptions::new()).metadata_json().to_owned();
     assert!(
         metadata.len() < 1500 && metadata.ends_with(", …\"}") && !metadata.contains('\u{1b}'),
         "{metadata}"
@@ -710,7 +710,7 @@ fn what_is_unknown_is_said_once() {
     let server = serve(&ruled("geo_within", 1));
     let client = ready(&server, "");
     items_until(&client, State::Ready);
-    let next = || client.next(LONG).unwrap();
+    let next = || client.next_item(LONG).unwrap();
     let is_about = |item: &Option<Item>, operator: &str| matches!(item, Some(Item::Log { message, .. }) if message.contains(operator));
     assert!(is_about(&next(), "unknown operator `geo_within`"));
     server.set_definitions(ruled("geo_within", 2));
@@ -718,7 +718,7 @@ fn what_is_unknown_is_said_once() {
     server.set_definitions(ruled("other_new", 2));
     let (first, second) = (next(), next());
     assert!(is_about(&first, "`other_new`") || is_about(&second, "`other_new`"), "{first:?} {second:?}");
-    assert_eq!(client.next(Duration::from_millis(150)).unwrap(), None);
+    assert_eq!(client.next_item(Duration::from_millis(150)).unwrap(), None);
 }
 
 #[test]
@@ -730,7 +730,7 @@ fn bootstrap() {
     early.wait_ready(Duration::ZERO).unwrap();
     early.start().unwrap();
     until("fetched", || value(&early) == 2);
-    assert_eq!(early.next(LONG).unwrap(), Some(Item::Change { keys: vec!["f".to_owned()] }));
+    assert_eq!(early.next_item(LONG).unwrap(), Some(Item::Change { keys: vec!["f".to_owned()] }));
 
     server.clear_requests();
     let offline = client(&server, &format!("{bootstrap}, \"enable_polling\": false"));
@@ -766,7 +766,7 @@ fn overrides() {
     client.start().unwrap();
     client.wait_ready(LONG).unwrap();
     assert_eq!(value(&client), 9);
-    let evaluation = client.evaluate("f", &user(), Ask::new().wanting(ValueType::Boolean));
+    let evaluation = client.evaluate("f", &user(), EvaluateOptions::new().value_type(ValueType::Boolean));
     assert_eq!(evaluation.message(), Some("expected boolean, the variant holds an integer"));
     client.clear_override("f");
     assert_eq!(value(&client), 1);
@@ -820,7 +820,7 @@ fn warm_start() {
         server.set_faults(vec![status(500)]).unwrap();
         let client = started(&server, &cached);
         let line = loop {
-            match client.next(LONG).unwrap() {
+            match client.next_item(LONG).unwrap() {
                 Some(Item::Log { message, .. }) if message.contains("definitions_cache_dir") => {
                     break message;
                 }
@@ -842,7 +842,7 @@ fn a_cache_that_cannot_be_written_is_told() {
     let file = folder("nowrite").join("file");
     fs::write(&file, "").unwrap();
     let client = ready(&server, &format!("\"definitions_cache_dir\": \"{}\"", file.join("below").display()));
-    let item = client.next(LONG).unwrap();
+    let item = client.next_item(LONG).unwrap();
     assert!(
         matches!(&item, Some(Item::Log { message, .. }) if message.starts_with("definitions_cache_dir: ")),
         "{item:?}"
@@ -862,7 +862,7 @@ fn lifetimes() {
     assert_eq!(client.state(), State::NotReady);
     client.shutdown(LONG).unwrap();
     client.shutdown(LONG).unwrap();
-    assert_eq!(client.next(LONG).unwrap_err().kind(), ErrorKind::Closed);
+    assert_eq!(client.next_item(LONG).unwrap_err().kind(), ErrorKind::Closed);
     assert_eq!(client.wait_ready(LONG).unwrap_err().kind(), ErrorKind::Closed);
     client.start().unwrap();
     client.start().unwrap();
@@ -888,7 +888,7 @@ fn shutdown_ends_waits_in_other_threads() {
             let client = client.clone();
             std::thread::spawn(move || {
                 loop {
-                    let ended = if ready { client.wait_ready(LONG).err() } else { client.next(LONG).err() };
+                    let ended = if ready { client.wait_ready(LONG).err() } else { client.next_item(LONG).err() };
                     if let Some(error) = ended {
                         return error.kind();
                     }
@@ -912,14 +912,14 @@ fn a_callback_takes_the_items() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let theirs = seen.clone();
     client
-        .deliver(Box::new(move |item| {
+        .on_item(Box::new(move |item| {
             assert_eq!(std::thread::current().name(), Some("mpflags-poll"));
             theirs.lock().unwrap().push(item);
         }))
         .unwrap();
-    assert_eq!(client.deliver(Box::new(|_| {})).unwrap_err().kind(), ErrorKind::InvalidArgument);
+    assert_eq!(client.on_item(Box::new(|_| {})).unwrap_err().kind(), ErrorKind::InvalidArgument);
     client.start().unwrap();
-    assert_eq!(client.next(LONG).unwrap_err().kind(), ErrorKind::InvalidArgument);
+    assert_eq!(client.next_item(LONG).unwrap_err().kind(), ErrorKind::InvalidArgument);
     client.wait_ready(LONG).unwrap();
     server.set_definitions(one("2"));
     let change = Item::Change { keys: vec!["f".to_owned()] };
@@ -941,10 +941,10 @@ fn nobody_pulls() {
     server.clear_requests();
     until("another poll", || !server.requests().requests.is_empty());
     items_until(&client, State::Ready);
-    let Some(Item::Change { keys }) = client.next(LONG).unwrap() else { panic!("no change") };
+    let Some(Item::Change { keys }) = client.next_item(LONG).unwrap() else { panic!("no change") };
     assert_eq!(keys.len(), 50, "changes are told as one");
     assert!(keys.is_sorted());
-    assert_eq!(client.next(Duration::ZERO).unwrap(), None);
+    assert_eq!(client.next_item(Duration::ZERO).unwrap(), None);
 }
 
 #[test]

@@ -49,7 +49,7 @@ fn track(client: &Client, count: usize) {
 fn rest(client: &Client) -> Vec<Item> {
     let mut items = Vec::new();
     loop {
-        match client.next(LONG) {
+        match client.next_item(LONG) {
             Ok(Some(item)) => items.push(item),
             Ok(None) => panic!("not closed after {items:?}"),
             Err(error) => {
@@ -73,7 +73,7 @@ fn heard(server: &Server, more: &str) -> (Client, Arc<Mutex<Vec<Item>>>) {
     let client = client(server, more);
     let heard = Arc::new(Mutex::new(Vec::new()));
     let theirs = heard.clone();
-    client.deliver(Box::new(move |item| theirs.lock().unwrap().push(item))).unwrap();
+    client.on_item(Box::new(move |item| theirs.lock().unwrap().push(item))).unwrap();
     client.start().unwrap();
     (client, heard)
 }
@@ -140,7 +140,7 @@ fn what_a_full_queue_dropped() {
         let user = Context::from_json(&format!(r#"{{"distinct_id": "u{n}"}}"#)).unwrap();
         assert!(client.boolean("f", &user, false));
     }
-    let first = client.next(LONG).unwrap();
+    let first = client.next_item(LONG).unwrap();
     let full = "the event queue is full (event_queue_capacity): exposures are dropped and counted until there is room";
     assert_eq!(first, Some(Item::Log { level: Level::Warning, message: full.to_owned() }));
     assert_eq!(client.shutdown(Duration::from_millis(600)).unwrap(), 5);
@@ -206,11 +206,11 @@ fn items_that_wait_come_before_the_end() {
     client.start().unwrap();
     client.wait_ready(LONG).unwrap();
     // The log line is pushed right after.
-    while client.next(LONG).unwrap().is_none_or(|item| !matches!(item, Item::State { .. })) {}
+    while client.next_item(LONG).unwrap().is_none_or(|item| !matches!(item, Item::State { .. })) {}
     client.shutdown(LONG).unwrap();
     let items = rest(&client);
     assert!(warnings(&items).iter().any(|line| line.contains("bad")), "{items:?}");
-    assert_eq!(client.next(Duration::ZERO).unwrap_err().kind(), ErrorKind::Closed);
+    assert_eq!(client.next_item(Duration::ZERO).unwrap_err().kind(), ErrorKind::Closed);
 }
 
 #[test]
@@ -238,7 +238,7 @@ fn a_slow_callback_is_waited_for() {
     let heard = Arc::new(Mutex::new(Vec::new()));
     let theirs = heard.clone();
     client
-        .deliver(Box::new(move |item| {
+        .on_item(Box::new(move |item| {
             std::thread::sleep(Duration::from_millis(200));
             theirs.lock().unwrap().push(item);
         }))

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mpflags::{Ask, Client, Config, Context, ErrorKind, Item, ValueType};
+use mpflags::{EvaluateOptions, Client, Config, Context, ErrorKind, Item, ValueType};
 use mpflags_dev::{Endpoint, Event, Fault, Kind, Options, RetryAfter, Server};
 use serde_json::{Value, json};
 
@@ -88,9 +88,9 @@ fn stable(event: &Event) -> Value {
 fn every_property_of_an_exposure() {
     let server = server();
     let client = started(&server, "");
-    client.evaluate("plain", &user("u1"), Ask::new());
-    client.evaluate_json("experiment", r#"{"distinct_id": "qa-1"}"#, Ask::new());
-    client.evaluate("experiment", &Context::from_json(r#"{"distinct_id": 5}"#).unwrap(), Ask::new());
+    client.evaluate("plain", &user("u1"), EvaluateOptions::new());
+    client.evaluate_json("experiment", r#"{"distinct_id": "qa-1"}"#, EvaluateOptions::new());
+    client.evaluate("experiment", &Context::from_json(r#"{"distinct_id": 5}"#).unwrap(), EvaluateOptions::new());
     flushed(&client);
     let mut events: Vec<Value> = server.events().iter().map(stable).collect();
     events.sort_by_key(|event| event["properties"]["distinct_id"].to_string());
@@ -125,7 +125,7 @@ fn once_per_session() {
     flushed(&client);
     assert_eq!(server.event_counts().total, 1);
     for _ in 0..100 {
-        client.evaluate_json("plain", r#"{"distinct_id": "u2"}"#, Ask::new());
+        client.evaluate_json("plain", r#"{"distinct_id": "u2"}"#, EvaluateOptions::new());
     }
     flushed(&client);
     assert_eq!(server.event_counts().total, 2);
@@ -139,8 +139,8 @@ fn once_per_session() {
     assert!(first.elapsed() >= window, "{:?}", first.elapsed());
     assert_eq!(server.event_counts().total, 3);
     // The same text in quotes and without is not the same user.
-    client.evaluate_json("plain", r#"{"distinct_id": 7}"#, Ask::new());
-    client.evaluate_json("plain", r#"{"distinct_id": "7"}"#, Ask::new());
+    client.evaluate_json("plain", r#"{"distinct_id": 7}"#, EvaluateOptions::new());
+    client.evaluate_json("plain", r#"{"distinct_id": "7"}"#, EvaluateOptions::new());
     flushed(&client);
     assert_eq!(server.event_counts().total, 5);
     let statistics = statistics(&client);
@@ -180,11 +180,11 @@ fn what_is_no_exposure() {
     let server = server();
     let client = started(&server, r#", "overrides": {"over": 1}"#);
     for key in ["nobody", "off", "missing", "over"] {
-        client.evaluate(key, &user("u1"), Ask::new());
+        client.evaluate(key, &user("u1"), EvaluateOptions::new());
     }
-    client.evaluate("plain", &user("u1"), Ask::new().without_exposure());
-    client.evaluate_json("plain", r#"{"distinct_id": "u1"}"#, Ask::new().without_exposure());
-    client.evaluate_all(&user("u1"), Ask::new());
+    client.evaluate("plain", &user("u1"), EvaluateOptions::new().without_exposure());
+    client.evaluate_json("plain", r#"{"distinct_id": "u1"}"#, EvaluateOptions::new().without_exposure());
+    client.evaluate_all(&user("u1"), EvaluateOptions::new());
     flushed(&client);
     assert_eq!(server.event_counts().total, 0);
     let quiet = started(&server, r#", "report_exposures": false"#);
@@ -200,13 +200,13 @@ fn without_distinct_id() {
     let company = Context::from_json(r#"{"company": 7}"#).unwrap();
     for _ in 0..5 {
         assert!(client.boolean("by-company", &company, false));
-        client.evaluate_json("by-company", r#"{"company": 7, "distinct_id": null}"#, Ask::new());
-        client.evaluate_json("by-company", r#"{"company": 7, "distinct_id": ""}"#, Ask::new());
+        client.evaluate_json("by-company", r#"{"company": 7, "distinct_id": null}"#, EvaluateOptions::new());
+        client.evaluate_json("by-company", r#"{"company": 7, "distinct_id": ""}"#, EvaluateOptions::new());
     }
     flushed(&client);
     assert_eq!(server.event_counts().total, 0);
     assert_eq!(statistics(&client)["without_distinct_id"], 15);
-    let items: Vec<Item> = std::iter::from_fn(|| client.next(Duration::ZERO).unwrap()).collect();
+    let items: Vec<Item> = std::iter::from_fn(|| client.next_item(Duration::ZERO).unwrap()).collect();
     let [Item::Log { message, .. }] = items.as_slice() else { panic!("{items:?}") };
     assert_eq!(
         message,
@@ -218,7 +218,7 @@ fn without_distinct_id() {
 fn by_hand() {
     let server = server();
     let client = started(&server, "");
-    let kept = client.evaluate("experiment", &user("qa-1"), Ask::new().without_exposure());
+    let kept = client.evaluate("experiment", &user("qa-1"), EvaluateOptions::new().without_exposure());
     client.track_exposure(&kept).unwrap();
     client.track_exposure(&kept).unwrap();
     flushed(&client);
@@ -227,11 +227,11 @@ fn by_hand() {
     server.clear_events();
     // The same exposure as an evaluation reports.
     let other = started(&server, "");
-    other.evaluate("experiment", &user("qa-1"), Ask::new());
+    other.evaluate("experiment", &user("qa-1"), EvaluateOptions::new());
     flushed(&other);
     assert_eq!(stable(&server.events()[0]), stable(&by_hand[0]));
 
-    let none = client.evaluate("nobody", &user("u1"), Ask::new());
+    let none = client.evaluate("nobody", &user("u1"), EvaluateOptions::new());
     let error = client.track_exposure(&none).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidArgument);
     assert_eq!(
@@ -239,7 +239,7 @@ fn by_hand() {
         "flag `nobody`: the evaluation assigned no variant, so there is no exposure"
     );
     let nameless =
-        client.evaluate("by-company", &Context::from_json(r#"{"company": 7}"#).unwrap(), Ask::new());
+        client.evaluate("by-company", &Context::from_json(r#"{"company": 7}"#).unwrap(), EvaluateOptions::new());
     let error = client.track_exposure(&nameless).unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -422,7 +422,7 @@ fn import_with_a_service_account() {
     assert_eq!(server.requests().requests.len(), 1);
     let statistics = statistics(&client);
     assert_eq!((&statistics["sent"], &statistics["dropped"]["rejected"]), (&json!(17), &json!(3)));
-    let lines: Vec<String> = std::iter::from_fn(|| client.next(Duration::ZERO).unwrap())
+    let lines: Vec<String> = std::iter::from_fn(|| client.next_item(Duration::ZERO).unwrap())
         .filter_map(|item| match item {
             Item::Log { message, .. } => Some(message),
             _ => None,
@@ -631,7 +631,7 @@ fn whatever_fails_is_sent_again_as_it_was() {
         // Where the server took them and its answer said otherwise, the repeats are known by their ids.
         assert_eq!((counts.distinct_insert_ids, counts.accepted - counts.duplicates), (10, 10), "{name}");
         assert_eq!(statistics(&client)["sent"], 10, "{name}");
-        let lines: Vec<Item> = std::iter::from_fn(|| client.next(Duration::ZERO).unwrap()).collect();
+        let lines: Vec<Item> = std::iter::from_fn(|| client.next_item(Duration::ZERO).unwrap()).collect();
         assert_eq!(lines.len(), 1, "one line per problem: {name} {lines:?}");
     }
 }
@@ -693,7 +693,7 @@ fn many_threads_never_lose_a_first_one() {
             let client = client.clone();
             std::thread::spawn(move || {
                 for n in 0..2000 {
-                    client.evaluate_json("plain", &format!(r#"{{"distinct_id": "u{n}"}}"#), Ask::new());
+                    client.evaluate_json("plain", &format!(r#"{{"distinct_id": "u{n}"}}"#), EvaluateOptions::new());
                 }
             })
         })
@@ -775,7 +775,7 @@ fn the_sink() {
     }
     let mut users = HashSet::new();
     while users.len() < 7 {
-        match client.next(LONG).unwrap() {
+        match client.next_item(LONG).unwrap() {
             Some(Item::Event { json }) => {
                 let event: Value = serde_json::from_str(&json).unwrap();
                 assert_eq!(event["event"], "$experiment_started");
@@ -790,8 +790,8 @@ fn the_sink() {
     assert_eq!(client.shutdown(Duration::from_millis(100)).unwrap(), 0);
     assert_eq!(server.requests().requests.len(), 0);
     assert_eq!(statistics(&client)["queue_length"], json!(1));
-    assert!(matches!(client.next(LONG).unwrap(), Some(Item::Event { .. })));
-    assert_eq!(client.next(LONG).unwrap_err().kind(), ErrorKind::Closed);
+    assert!(matches!(client.next_item(LONG).unwrap(), Some(Item::Event { .. })));
+    assert_eq!(client.next_item(LONG).unwrap_err().kind(), ErrorKind::Closed);
     let statistics = statistics(&client);
     assert_eq!((&statistics["sent"], &statistics["dropped"]["shutdown"]), (&json!(8), &json!(0)));
 }
@@ -842,14 +842,14 @@ fn an_experiment_that_starts_or_ends_makes_another_exposure() {
     let client = polling(&server);
     let evaluated = |id: Option<&str>, active: Option<bool>| {
         until(|| {
-            let quiet = client.evaluate("f", &user("u1"), Ask::new().without_exposure());
+            let quiet = client.evaluate("f", &user("u1"), EvaluateOptions::new().without_exposure());
             (quiet.experiment_id(), quiet.is_experiment_active()) == (id, active)
         });
         for _ in 0..3 {
             assert!(client.boolean("f", &user("u1"), false));
-            client.evaluate_json("f", r#"{"distinct_id": "u1"}"#, Ask::new());
+            client.evaluate_json("f", r#"{"distinct_id": "u1"}"#, EvaluateOptions::new());
             // By hand it is the same exposure.
-            let kept = client.evaluate("f", &user("u1"), Ask::new().without_exposure());
+            let kept = client.evaluate("f", &user("u1"), EvaluateOptions::new().without_exposure());
             client.track_exposure(&kept).unwrap();
         }
         flushed(&client);
@@ -891,10 +891,10 @@ fn what_was_bucketed_belongs_to_the_exposure() {
         server.clear_events();
         for _ in 0..3 {
             assert!(client.boolean("by-company", &context(json), false));
-            client.evaluate_json("by-company", json, Ask::new());
-            let kept = client.evaluate_json("by-company", json, Ask::new().without_exposure());
+            client.evaluate_json("by-company", json, EvaluateOptions::new());
+            let kept = client.evaluate_json("by-company", json, EvaluateOptions::new().without_exposure());
             client.track_exposure(&kept).unwrap();
-            let all = client.evaluate_all(&context(json), Ask::new());
+            let all = client.evaluate_all(&context(json), EvaluateOptions::new());
             client.track_exposure(all.get("by-company").unwrap()).unwrap();
         }
         flushed(&client);
@@ -948,9 +948,9 @@ fn a_tester_mark_belongs_to_the_exposure() {
     let client = polling(&server);
     for (users, tester) in [("{}", false), (r#"{"u1": "v"}"#, true), ("{}", false)] {
         server.set_definitions(flag(users));
-        until(|| client.evaluate("f", &user("u1"), Ask::new().without_exposure()).is_qa_tester() == tester);
+        until(|| client.evaluate("f", &user("u1"), EvaluateOptions::new().without_exposure()).is_qa_tester() == tester);
         client.boolean("f", &user("u1"), false);
-        client.track_exposure(&client.evaluate("f", &user("u1"), Ask::new().without_exposure())).unwrap();
+        client.track_exposure(&client.evaluate("f", &user("u1"), EvaluateOptions::new().without_exposure())).unwrap();
         flushed(&client);
     }
     let marks: Vec<Value> =
@@ -989,7 +989,7 @@ fn a_read_of_the_wrong_type_is_no_exposure() {
                 ValueType::String => assert_eq!(client.string(key, &user(&id), "mine"), "mine"),
                 _ => {}
             }
-            let ask = Ask::new().wanting(wanted);
+            let ask = EvaluateOptions::new().value_type(wanted);
             for evaluation in [client.evaluate(key, &user(&id), ask), client.evaluate_json(key, &json, ask)] {
                 assert_eq!(evaluation.error_code(), Some(mpflags::ErrorCode::TypeMismatch), "{key} {wanted}");
                 let error = client.track_exposure(&evaluation).unwrap_err();
@@ -1018,8 +1018,8 @@ fn a_read_of_the_wrong_type_is_no_exposure() {
     assert_eq!(client.integer("integer", &user("u1"), -1), 7);
     assert_eq!(client.double("integer", &user("u2"), -1.0), 7.0);
     assert_eq!(client.string("text", &user("u1"), ""), "x");
-    client.evaluate("object", &user("u1"), Ask::new().wanting(ValueType::Object));
-    client.evaluate("null", &user("u1"), Ask::new());
+    client.evaluate("object", &user("u1"), EvaluateOptions::new().value_type(ValueType::Object));
+    client.evaluate("null", &user("u1"), EvaluateOptions::new());
     flushed(&client);
     assert_eq!(server.event_counts().total, 6);
 }

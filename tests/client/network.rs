@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use mpflags::{Ask, Client, Config, Context, ErrorKind, Item};
+use mpflags::{EvaluateOptions, Client, Config, Context, ErrorKind, Item};
 use mpflags_dev::{Options, Proxy, Server, Tls};
 
 const LONG: Duration = Duration::from_secs(10);
@@ -130,7 +130,7 @@ fn a_certificate_in_ca_file_must_be_in_order_all_the_same() {
         let more = format!(r#", "ca_file": "{path}""#);
         assert_plain(&error(&client(&server.url(), &more)), &server, why);
         let remote = client(&server.url(), &format!(r#"{more}, "mode": "remote""#));
-        let evaluation = remote.evaluate("gate", &user(), Ask::new());
+        let evaluation = remote.evaluate("gate", &user(), EvaluateOptions::new());
         assert_plain(evaluation.message().unwrap(), &server, why);
         assert!(server.requests().requests.is_empty(), "nothing was sent");
     }
@@ -156,7 +156,7 @@ fn what_is_wrong_with_a_certificate() {
         let trusted = format!(r#", "ca_file": "{}""#, ca_file(&server).display());
         assert_plain(&error(&client(&server.url(), &trusted)), &server, why);
         let remote = client(&server.url(), &format!(r#"{trusted}, "mode": "remote""#));
-        let evaluation = remote.evaluate("gate", &user(), Ask::new());
+        let evaluation = remote.evaluate("gate", &user(), EvaluateOptions::new());
         assert_plain(evaluation.message().unwrap(), &server, why);
     }
     // Good, but of an authority that nobody here knows.
@@ -349,7 +349,7 @@ fn in_the_environment() {
         .wait_ready(Duration::from_millis(50))
         .is_err_and(|e| e.to_string().ends_with("no answer yet"))
     {}
-    while let Ok(Some(item)) = client.next(Duration::ZERO) {
+    while let Ok(Some(item)) = client.next_item(Duration::ZERO) {
         if let Item::Log { message, .. } = item {
             println!("\n{message}");
         }

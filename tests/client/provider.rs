@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::support::{report, vectors};
 use crate::vector::{Case, Setup, setup};
-use mpflags::{Ask, Client, Config, Context, Evaluation, ValueType};
+use mpflags::{EvaluateOptions, Client, Config, Context, Evaluation, ValueType};
 use mpflags_dev::Server;
 use serde_json::{Value, json};
 
@@ -57,7 +57,7 @@ fn provider() {
         }
         let context = Value::Object(context).to_string();
         let (client, server) = client(case);
-        let ask = Ask::new().wanting(wanted);
+        let ask = EvaluateOptions::new().value_type(wanted);
         let once = client.evaluate_json(&case.key, &context, ask);
         let kept = client.evaluate(&case.key, &Context::from_json(&context).unwrap(), ask);
         if server.is_none() && once != kept {

@@ -220,7 +220,7 @@ fn a_fetch_that_hangs_and_that_nobody_waits_for_gives_way() {
     assert!(before.elapsed() < Duration::from_secs(15), "not after the 60 s of the request");
     assert_eq!((value(&client), client.state()), (2, State::Ready));
     // It was no failure of the server's.
-    while let Some(item) = client.next(Duration::ZERO).unwrap() {
+    while let Some(item) = client.next_item(Duration::ZERO).unwrap() {
         assert!(!matches!(item, Item::Log { .. }), "{item:?}");
     }
 }
@@ -281,7 +281,7 @@ fn in_a_callback() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let (weak, theirs) = (Arc::downgrade(&client), seen.clone());
     client
-        .deliver(Box::new(move |_| {
+        .on_item(Box::new(move |_| {
             let Some(client) = weak.upgrade() else { return };
             let waited = client.refresh(LONG).map_err(|error| error.kind());
             theirs.lock().unwrap().push((waited, client.refresh(Duration::ZERO).is_ok()));
@@ -300,7 +300,7 @@ fn in_a_callback() {
 fn a_panic_in_the_callback_ends_it() {
     let server = serve(1);
     let client = client(&server, "");
-    client.deliver(Box::new(|_| panic!("armed"))).unwrap();
+    client.on_item(Box::new(|_| panic!("armed"))).unwrap();
     client.start().unwrap();
     let before = Instant::now();
     while client.refresh(LONG).is_ok() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mpflags::{
-    Ask, Client, Config, Context, ErrorCode, ErrorKind, Evaluation, Item, Reason, State, ValueType,
+    EvaluateOptions, Client, Config, Context, ErrorCode, ErrorKind, Evaluation, Item, Reason, State, ValueType,
 };
 use mpflags_dev::{Fault, Kind, Options, Server};
 use serde_json::{Value, json};
@@ -64,22 +64,22 @@ fn one_flag() {
     let client = client(&server, "");
     assert_eq!(client.state(), State::Ready);
     client.wait_ready(Duration::ZERO).unwrap();
-    let evaluation = client.evaluate("size", &user("u1"), Ask::new());
+    let evaluation = client.evaluate("size", &user("u1"), EvaluateOptions::new());
     assert_eq!((evaluation.integer(), evaluation.variant()), (Some(50), Some("large")));
     assert_eq!((evaluation.reason(), evaluation.error_code()), (Reason::TargetingMatch, None));
     assert_eq!((evaluation.experiment_id(), evaluation.is_experiment_active()), (Some("e-1"), Some(true)));
     assert!(!evaluation.is_qa_tester());
-    assert!(client.evaluate("size", &user("qa-1"), Ask::new()).is_qa_tester());
+    assert!(client.evaluate("size", &user("qa-1"), EvaluateOptions::new()).is_qa_tester());
     // Every way of asking.
     assert!(client.boolean("gate", &user("u1"), false));
     assert_eq!(client.integer("size", &user("u1"), 0), 50);
     assert_eq!(client.double("size", &user("u1"), 0.0), 50.0);
     assert_eq!(client.string("size", &user("u1"), "default"), "default");
     let once =
-        client.evaluate_json("gate", r#"{"distinct_id": "u1"}"#, Ask::new().wanting(ValueType::String));
+        client.evaluate_json("gate", r#"{"distinct_id": "u1"}"#, EvaluateOptions::new().value_type(ValueType::String));
     failed(&once, ErrorCode::TypeMismatch, "expected string, the variant holds a boolean");
     for key in ["nobody", "missing"] {
-        let evaluation = client.evaluate(key, &user("u1"), Ask::new());
+        let evaluation = client.evaluate(key, &user("u1"), EvaluateOptions::new());
         failed(
             &evaluation,
             ErrorCode::FlagNotFound,
@@ -88,7 +88,7 @@ fn one_flag() {
             ),
         );
     }
-    let invalid = client.evaluate_json("gate", "{", Ask::new());
+    let invalid = client.evaluate_json("gate", "{", EvaluateOptions::new());
     failed(&invalid, ErrorCode::InvalidContext, "context: EOF while parsing an object at line 1 column 1");
 }
 
@@ -98,8 +98,8 @@ fn the_request() {
     let client = client(&server, r#", "wrapper": "go/0.1""#);
     let context =
         Context::from_json("{ \"distinct_id\": \"ü &=+\",\n \"n\": 1.50, \"s\": \"a  b\" }").unwrap();
-    client.evaluate("gate", &context, Ask::new());
-    client.evaluate_all(&context, Ask::new());
+    client.evaluate("gate", &context, EvaluateOptions::new());
+    client.evaluate_all(&context, EvaluateOptions::new());
     let seen = requests(&server);
     assert_eq!(seen[0].query["context"], r#"{"distinct_id":"ü &=+","n":1.50,"s":"a  b"}"#);
     assert_eq!((seen[0].query["flag_key"].as_str(), seen[0].query["token"].as_str()), ("gate", "T0KEN"));
@@ -114,7 +114,7 @@ fn the_request() {
 fn all_flags() {
     let server = server();
     let client = client(&server, r#", "overrides": {"over": 1, "gate": false}"#);
-    let all = client.evaluate_all(&user("u1"), Ask::new());
+    let all = client.evaluate_all(&user("u1"), EvaluateOptions::new());
     let keys: Vec<&str> = all.as_slice().iter().map(Evaluation::key).collect();
     assert_eq!(keys, ["gate", "over", "size"]);
     assert_eq!(
@@ -130,7 +130,7 @@ fn all_flags() {
     client.flush(LONG).unwrap();
     assert_eq!(server.event_counts().total, 1);
     answer(&server, 500, "");
-    let all = client.evaluate_all(&user("u1"), Ask::new());
+    let all = client.evaluate_all(&user("u1"), EvaluateOptions::new());
     assert_eq!(all.failure(), Some((ErrorCode::General, "HTTP 500")));
     assert_eq!(all.as_slice().len(), 2, "the overrides");
 }
@@ -145,10 +145,10 @@ fn what_makes_two_exposures_the_same() {
         answer(&server, 200, &body);
         for _ in 0..2 {
             assert!(client.boolean("f", &user("u1"), false));
-            let kept = client.evaluate("f", &user("u1"), Ask::new().without_exposure());
+            let kept = client.evaluate("f", &user("u1"), EvaluateOptions::new().without_exposure());
             client.track_exposure(&kept).unwrap();
         }
-        let all = client.evaluate_all(&user("u1"), Ask::new());
+        let all = client.evaluate_all(&user("u1"), EvaluateOptions::new());
         client.track_exposure(all.get("f").unwrap()).unwrap();
         assert_eq!(client.flush(LONG).unwrap(), 0);
         server.event_counts().total
@@ -170,7 +170,7 @@ fn a_read_of_the_wrong_type_is_no_exposure() {
     assert!(client.boolean("size", &user("u1"), true));
     assert_eq!(client.string("size", &user("u1"), "mine"), "mine");
     for wanted in [ValueType::Boolean, ValueType::String, ValueType::Object] {
-        let mismatch = client.evaluate("size", &user("u1"), Ask::new().wanting(wanted));
+        let mismatch = client.evaluate("size", &user("u1"), EvaluateOptions::new().value_type(wanted));
         assert_eq!(mismatch.error_code(), Some(ErrorCode::TypeMismatch));
         assert_eq!(client.track_exposure(&mismatch).unwrap_err().kind(), ErrorKind::InvalidArgument);
     }
@@ -190,14 +190,14 @@ fn exposures_without_distinct_id() {
     for _ in 0..3 {
         assert!(client.boolean("f", &company, false));
     }
-    let kept = client.evaluate("f", &company, Ask::new().without_exposure());
+    let kept = client.evaluate("f", &company, EvaluateOptions::new().without_exposure());
     let error = client.track_exposure(&kept).unwrap_err();
     assert_eq!(error.to_string(), "flag `f`: the context had no distinct_id, so there is no exposure");
     client.flush(LONG).unwrap();
     assert_eq!(server.event_counts().total, 0);
     let statistics: Value = serde_json::from_str(&client.statistics()).unwrap();
     assert_eq!(statistics["without_distinct_id"], 3);
-    let lines: Vec<String> = std::iter::from_fn(|| client.next(Duration::ZERO).unwrap())
+    let lines: Vec<String> = std::iter::from_fn(|| client.next_item(Duration::ZERO).unwrap())
         .filter_map(|item| match item {
             Item::Log { message, .. } => Some(message),
             _ => None,
@@ -210,7 +210,7 @@ fn exposures_without_distinct_id() {
 fn overrides_come_first() {
     let server = server();
     let client = client(&server, r#", "overrides": {"gate": false}"#);
-    let evaluation = client.evaluate("gate", &user("u1"), Ask::new());
+    let evaluation = client.evaluate("gate", &user("u1"), EvaluateOptions::new());
     assert_eq!(
         (evaluation.boolean(), evaluation.reason(), evaluation.variant()),
         (Some(false), Reason::Static, Some("override"))
@@ -222,7 +222,7 @@ fn overrides_come_first() {
 fn answers() {
     let server = server();
     let client = client(&server, "");
-    let ask = || client.evaluate("f", &user("u1"), Ask::new());
+    let ask = || client.evaluate("f", &user("u1"), EvaluateOptions::new());
     for body in [
         r#"{"flags": {"f": {"variant_key": "v", "variant_value": [1]}}}"#,
         r#"{"code": 200, "flags": {"f": {"variant_key": "v", "variant_value": [1], "unknown": {}}}, "more": 1}"#,
@@ -275,7 +275,7 @@ fn answers() {
         let evaluation = ask();
         assert_eq!((evaluation.boolean(), evaluation.error_code()), (Some(true), None), "{fields}");
         assert_eq!((evaluation.variant(), evaluation.metadata_json()), (variant, metadata), "{fields}");
-        let typed = client.evaluate("f", &user("u1"), Ask::new().wanting(ValueType::Boolean));
+        let typed = client.evaluate("f", &user("u1"), EvaluateOptions::new().value_type(ValueType::Boolean));
         assert_eq!((typed.boolean(), typed.reason()), (Some(true), Reason::TargetingMatch), "{fields}");
         assert!(client.boolean("f", &user("u1"), false), "{fields}");
     }
@@ -300,11 +300,11 @@ fn a_flag_that_is_null_is_not_there() {
     let client = client(&server, "");
     answer(&server, 200, r#"{"flags": {"f": null, "g": {"variant_key": "v", "variant_value": 1}}}"#);
     failed(
-        &client.evaluate("f", &user("u1"), Ask::new()),
+        &client.evaluate("f", &user("u1"), EvaluateOptions::new()),
         ErrorCode::FlagNotFound,
         "Mixpanel's answer has no flag `f`: there is none, or the user is in none of its groups",
     );
-    let all = client.evaluate_all(&user("u1"), Ask::new());
+    let all = client.evaluate_all(&user("u1"), EvaluateOptions::new());
     let keys: Vec<&str> = all.as_slice().iter().map(Evaluation::key).collect();
     assert_eq!(keys, ["g"]);
 }
@@ -319,9 +319,9 @@ fn an_exposure_without_a_variant_key() {
         200,
         r#"{"flags": {"f": {"variant_value": true, "experiment_id": 7, "is_qa_tester": "yes"}}}"#,
     );
-    let shown = client.evaluate("f", &user("u1"), Ask::new());
+    let shown = client.evaluate("f", &user("u1"), EvaluateOptions::new());
     let event = loop {
-        if let Some(Item::Event { json, .. }) = client.next(LONG).unwrap() {
+        if let Some(Item::Event { json, .. }) = client.next_item(LONG).unwrap() {
             break json;
         }
     };
@@ -341,7 +341,7 @@ fn an_exposure_without_a_variant_key() {
 fn failures() {
     let server = server();
     let client = client(&server, "");
-    let ask = || client.evaluate("gate", &user("u1"), Ask::new());
+    let ask = || client.evaluate("gate", &user("u1"), EvaluateOptions::new());
     let long = "x".repeat(5000);
     for (status, body, message) in [
         (
@@ -411,7 +411,7 @@ fn failures() {
     server.restart_after(Duration::ZERO).unwrap();
     assert!(client.boolean("gate", &user("u1"), false));
     // The server itself insists on a distinct_id that is a string.
-    let evaluation = client.evaluate_json("gate", r#"{"distinct_id": 5}"#, Ask::new());
+    let evaluation = client.evaluate_json("gate", r#"{"distinct_id": 5}"#, EvaluateOptions::new());
     failed(
         &evaluation,
         ErrorCode::General,
@@ -426,10 +426,10 @@ fn contexts_with_what_cannot_be_used() {
     let client = client(&server, "");
     let json = r#"{"distinct_id": "u1", "unread": 1e999}"#;
     let message = "context: unread: number out of range";
-    failed(&client.evaluate_json("gate", json, Ask::new()), ErrorCode::InvalidContext, message);
+    failed(&client.evaluate_json("gate", json, EvaluateOptions::new()), ErrorCode::InvalidContext, message);
     let context = Context::from_json(json).unwrap();
-    failed(&client.evaluate("gate", &context, Ask::new()), ErrorCode::InvalidContext, message);
-    let all = client.evaluate_all(&context, Ask::new());
+    failed(&client.evaluate("gate", &context, EvaluateOptions::new()), ErrorCode::InvalidContext, message);
+    let all = client.evaluate_all(&context, EvaluateOptions::new());
     assert_eq!((all.failure(), all.as_slice().len()), (Some((ErrorCode::InvalidContext, message)), 0));
     assert!(requests(&server).is_empty());
 }
@@ -439,13 +439,13 @@ fn contexts_too_large() {
     let server = server();
     let client = client(&server, "");
     let large = format!(r#"{{"distinct_id": "{}"}}"#, "x".repeat(64 * 1024));
-    let evaluation = client.evaluate_json("gate", &large, Ask::new());
+    let evaluation = client.evaluate_json("gate", &large, EvaluateOptions::new());
     // Less the space, which is not sent.
     let message = format!("context: {} bytes of JSON; remote evaluation takes 65536", large.len() - 1);
     failed(&evaluation, ErrorCode::InvalidContext, &message);
     // Within the limit as JSON, but not as part of a URL.
     let encoded = format!(r#"{{"distinct_id": "{}"}}"#, "ü".repeat(20_000));
-    let evaluation = client.evaluate_json("gate", &encoded, Ask::new());
+    let evaluation = client.evaluate_json("gate", &encoded, EvaluateOptions::new());
     assert_eq!(evaluation.error_code(), Some(ErrorCode::InvalidContext));
     assert!(
         evaluation.message().unwrap().ends_with(" bytes of URL; a request takes 65534"),
@@ -475,12 +475,12 @@ fn one_retry_when_the_connection_ends_early() {
     // Never once the head is there, and never on a timeout.
     server.set_faults(vec![Fault { at_body_byte: Some(3), ..Fault::new("/flags", Kind::Cut) }]).unwrap();
     server.clear_requests();
-    let evaluation = client.evaluate("gate", &user("u1"), Ask::new());
+    let evaluation = client.evaluate("gate", &user("u1"), EvaluateOptions::new());
     failed(&evaluation, ErrorCode::General, "the connection ended within the answer");
     assert_eq!(requests(&server).len(), 1);
     server.set_faults(vec![Fault::new("/flags", Kind::Hang)]).unwrap();
     server.clear_requests();
-    let evaluation = client.evaluate("gate", &user("u1"), Ask::new().within(Duration::from_millis(200)));
+    let evaluation = client.evaluate("gate", &user("u1"), EvaluateOptions::new().timeout(Duration::from_millis(200)));
     failed(&evaluation, ErrorCode::General, "timed out");
     assert_eq!(requests(&server).len(), 1);
 }
@@ -495,9 +495,9 @@ fn time_limits() {
     ] {
         server.set_faults(vec![fault]).unwrap();
         for (ask, limit) in [
-            (Ask::new(), 400),
-            (Ask::new().within(Duration::from_millis(100)), 100),
-            (Ask::new().within(Duration::ZERO), 400),
+            (EvaluateOptions::new(), 400),
+            (EvaluateOptions::new().timeout(Duration::from_millis(100)), 100),
+            (EvaluateOptions::new().timeout(Duration::ZERO), 400),
         ] {
             let before = Instant::now();
             failed(&client.evaluate("gate", &user("u1"), ask), ErrorCode::General, "timed out");
@@ -515,7 +515,7 @@ fn shutdown_interrupts() {
     let threads: Vec<_> = (0..4)
         .map(|_| {
             let client = client.clone();
-            std::thread::spawn(move || client.evaluate("gate", &user("u1"), Ask::new()))
+            std::thread::spawn(move || client.evaluate("gate", &user("u1"), EvaluateOptions::new()))
         })
         .collect();
     server.wait_requests(4, LONG);
@@ -525,7 +525,7 @@ fn shutdown_interrupts() {
         assert_eq!(thread.join().unwrap().error_code(), Some(ErrorCode::General));
     }
     assert!(before.elapsed() < Duration::from_secs(5), "{:?}", before.elapsed());
-    failed(&client.evaluate("gate", &user("u1"), Ask::new()), ErrorCode::General, "the client is shut down");
+    failed(&client.evaluate("gate", &user("u1"), EvaluateOptions::new()), ErrorCode::General, "the client is shut down");
     server.clear_faults();
     client.start().unwrap();
     assert!(client.boolean("gate", &user("u1"), false));
@@ -558,10 +558,10 @@ fn exposures() {
     let server = server();
     let client = client(&server, "");
     for _ in 0..3 {
-        client.evaluate("size", &user("qa-1"), Ask::new());
+        client.evaluate("size", &user("qa-1"), EvaluateOptions::new());
     }
-    client.evaluate("gate", &user("u1"), Ask::new().without_exposure());
-    client.evaluate("nobody", &user("u1"), Ask::new());
+    client.evaluate("gate", &user("u1"), EvaluateOptions::new().without_exposure());
+    client.evaluate("nobody", &user("u1"), EvaluateOptions::new());
     client.flush(LONG).unwrap();
     let events = server.events();
     assert_eq!(events.len(), 1, "{events:?}");
@@ -586,7 +586,7 @@ fn exposures() {
     );
     // What the answer does not have is not made up.
     answer(&server, 200, r#"{"flags": {"f": {"variant_key": "v", "variant_value": 1}}}"#);
-    client.evaluate("f", &user("u1"), Ask::new());
+    client.evaluate("f", &user("u1"), EvaluateOptions::new());
     client.flush(LONG).unwrap();
     let properties = server.events()[1].json["properties"].clone();
     assert_eq!(properties["Variant name"], "v");
@@ -626,17 +626,17 @@ fn nothing_secret_reaches_the_caller() {
         for status in [302, 400, 401, 404, 500] {
             answer(&server, status, "<html>");
             texts.insert(
-                format!("{:?}", client.evaluate("gate", &user("pr1vate"), Ask::new())).replace("pr1vate", ""),
+                format!("{:?}", client.evaluate("gate", &user("pr1vate"), EvaluateOptions::new())).replace("pr1vate", ""),
             );
         }
         server.set_faults(vec![Fault::new("*", Kind::Reset)]).unwrap();
-        let evaluation = client.evaluate("gate", &user("pr1vate"), Ask::new());
+        let evaluation = client.evaluate("gate", &user("pr1vate"), EvaluateOptions::new());
         texts.insert(evaluation.message().unwrap().to_owned());
         client.track("E", "pr1vate", "{}").unwrap();
         client.flush(Duration::from_millis(300)).unwrap();
         texts.insert(client.statistics());
         texts.insert(format!("{client:?}").replace(&server.url(), ""));
-        while let Ok(Some(item)) = client.next(Duration::ZERO) {
+        while let Ok(Some(item)) = client.next_item(Duration::ZERO) {
             texts.insert(match item {
                 Item::Log { message, .. } => message,
                 other => format!("{other:?}"),

@@ -1,7 +1,7 @@
 //! The corpus through the Rust API: every vector with a context kept, and with one read once.
 
 use crate::support::{Vector, document, report, text_of, vectors};
-use mpflags::{Ask, Client, Config, Context, ErrorCode, Evaluation, ValueType};
+use mpflags::{EvaluateOptions, Client, Config, Context, ErrorCode, Evaluation, ValueType};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -160,7 +160,7 @@ fn evaluate() {
         let client = client(&document(&case.flags), case.overrides.as_deref());
         let text = text_of(&case.context).unwrap_or_else(|| case.context.get().to_owned());
         let wanted = wanted(case.read.as_deref());
-        let once = client.evaluate_json(&case.key, &text, Ask::new().wanting(wanted));
+        let once = client.evaluate_json(&case.key, &text, EvaluateOptions::new().value_type(wanted));
         failed.extend(check(case, &once).err());
         match Context::from_json(&text) {
             Err(error) => {
@@ -170,12 +170,12 @@ fn evaluate() {
                 }
             }
             Ok(context) => {
-                let kept = client.evaluate(&case.key, &context, Ask::new().wanting(wanted));
+                let kept = client.evaluate(&case.key, &context, EvaluateOptions::new().value_type(wanted));
                 if kept != once {
                     failed.push(format!("{}: kept {kept:?}\n    once {once:?}", case.name));
                 }
                 if wanted == ValueType::Any {
-                    let all = client.evaluate_all(&context, Ask::new());
+                    let all = client.evaluate_all(&context, EvaluateOptions::new());
                     assert!(all.as_slice().is_sorted_by(|a, b| a.key() < b.key()), "{}", case.name);
                     let same = all.get(&case.key);
                     if same.is_some_and(|same| *same != kept)
@@ -273,8 +273,8 @@ fn rules() {
             None => r#"{"id": 1}"#.to_owned(),
         };
         let client = client(&document, None);
-        let once = client.evaluate_json("f", &context, Ask::new());
-        let kept = client.evaluate("f", &Context::from_json(&context).unwrap(), Ask::new());
+        let once = client.evaluate_json("f", &context, EvaluateOptions::new());
+        let kept = client.evaluate("f", &Context::from_json(&context).unwrap(), EvaluateOptions::new());
         let got = match outcome(&once) {
             "variant" => Value::Bool(true),
             "no_rollout_match" => Value::Bool(false),

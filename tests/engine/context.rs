@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mpflags::{Ask, Client, Config, Context, ErrorCode, ErrorKind, Item, Level};
+use mpflags::{EvaluateOptions, Client, Config, Context, ErrorCode, ErrorKind, Item, Level};
 
 #[track_caller]
 fn refused(json: &str, message: &str) {
@@ -11,7 +11,7 @@ fn refused(json: &str, message: &str) {
     // Read once, it is the same.
     let config = r#"{"token": "t", "enable_polling": false, "definitions": {"flags": []}}"#;
     let client = Client::new(Config::from_json(config).unwrap()).unwrap();
-    let evaluation = client.evaluate_json("f", json, Ask::new());
+    let evaluation = client.evaluate_json("f", json, EvaluateOptions::new());
     assert_eq!(
         (evaluation.error_code(), evaluation.message()),
         (Some(ErrorCode::InvalidContext), Some(message))
@@ -62,7 +62,7 @@ fn client(more: &str) -> Client {
 
 fn warnings(client: &Client) -> Vec<String> {
     let mut lines = Vec::new();
-    while let Some(item) = client.next(Duration::ZERO).unwrap() {
+    while let Some(item) = client.next_item(Duration::ZERO).unwrap() {
         if let Item::Log { level, message } = item {
             assert_eq!(level, Level::Warning, "{message}");
             lines.push(message);
@@ -78,8 +78,8 @@ fn an_attribute_that_cannot_be_used_spoils_the_flags_that_read_it() {
     let json = r#"{"distinct_id": "u1", "company": 1e999, "custom_properties": {"plan": "pro", "tags": ["\udead"]}}"#;
     let context = Context::from_json(json).unwrap();
     assert!(client.boolean("plain", &context, false) && client.boolean("ruled", &context, false));
-    assert!(client.evaluate_json("ruled", json, Ask::new()).has_value());
-    let all = client.evaluate_all(&context, Ask::new());
+    assert!(client.evaluate_json("ruled", json, EvaluateOptions::new()).has_value());
+    let all = client.evaluate_all(&context, EvaluateOptions::new());
     assert_eq!(all.failure(), None);
     let said: Vec<_> = all.as_slice().iter().map(|each| (each.key(), each.message())).collect();
     assert_eq!(
@@ -107,7 +107,7 @@ fn an_attribute_that_cannot_be_used_spoils_the_flags_that_read_it() {
         let _ = client.evaluate_json(
             "plain",
             &format!(r#"{{"distinct_id": "u", "a{number}": 1e999}}"#),
-            Ask::new(),
+            EvaluateOptions::new(),
         );
     }
     assert_eq!(warnings(&client).len(), 254);
@@ -118,12 +118,12 @@ fn an_attribute_that_cannot_be_used_through_options() {
     let client = client(r#", "targeting_key_as": "company", "attributes_as_custom_properties": true"#);
     let json = r#"{"distinct_id": "u1", "targetingKey": 1e999, "plan": "pro", "\ud800": 1, "custom_properties": {"\ud800": 1}}"#;
     for evaluation in [
-        client.evaluate_json("ruled", json, Ask::new()),
-        client.evaluate("ruled", &Context::from_json(json).unwrap(), Ask::new()),
+        client.evaluate_json("ruled", json, EvaluateOptions::new()),
+        client.evaluate("ruled", &Context::from_json(json).unwrap(), EvaluateOptions::new()),
     ] {
         assert_eq!((evaluation.boolean(), evaluation.message()), (Some(true), None));
     }
-    let spoiled = client.evaluate_json("by-company", json, Ask::new());
+    let spoiled = client.evaluate_json("by-company", json, EvaluateOptions::new());
     assert_eq!(spoiled.message(), Some("context: company: number out of range"));
 }
 
@@ -133,8 +133,8 @@ fn nested_too_deep() {
     let nested = |levels: usize| format!("{{\"company\": {}{}}}", "[".repeat(levels), "]".repeat(levels));
     let message = |levels: usize| {
         let json = nested(levels);
-        let once = client.evaluate_json("by-company", &json, Ask::new());
-        let kept = client.evaluate("by-company", &Context::from_json(&json).unwrap(), Ask::new());
+        let once = client.evaluate_json("by-company", &json, EvaluateOptions::new());
+        let kept = client.evaluate("by-company", &Context::from_json(&json).unwrap(), EvaluateOptions::new());
         assert_eq!(once, kept);
         once.message().map(str::to_owned)
     };
@@ -194,7 +194,7 @@ fn no_message_speaks_of_rust() {
                 Err(error) => plain(&error.to_string(), &of),
                 Ok(client) => {
                     warnings(&client).iter().for_each(|line| plain(line, &of));
-                    if let Some(message) = client.evaluate_json("f", r#"{"c": "u"}"#, Ask::new()).message() {
+                    if let Some(message) = client.evaluate_json("f", r#"{"c": "u"}"#, EvaluateOptions::new()).message() {
                         plain(message, &of);
                         said += 1;
                     }
@@ -213,7 +213,7 @@ fn no_message_speaks_of_rust() {
     }
     let client = client("");
     for kind in KINDS {
-        let evaluation = client.evaluate_json("plain", kind, Ask::new());
+        let evaluation = client.evaluate_json("plain", kind, EvaluateOptions::new());
         plain(evaluation.message().unwrap_or_default(), kind);
         for error in [
             client.track("e", "u", kind).err(),

@@ -1,7 +1,7 @@
 //! Explanations: ten written by hand, and every vector's, which says what its evaluation says and shows why.
 
 use crate::support::{Vector, document, text_of, vectors};
-use mpflags::{Ask, Client, Config, Context, ErrorKind};
+use mpflags::{EvaluateOptions, Client, Config, Context, ErrorKind};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -163,7 +163,7 @@ fn every_vector() {
         let text = text_of(&case.context).unwrap_or_else(|| case.context.get().to_owned());
         let Ok(context) = Context::from_json(&text) else { continue };
         let client = client(&document(&case.flags), case.overrides.as_deref().map_or("{}", RawValue::get));
-        let evaluation = client.evaluate(&case.key, &context, Ask::new());
+        let evaluation = client.evaluate(&case.key, &context, EvaluateOptions::new());
         let told = client.explain(&case.key, &context).unwrap();
         let told: Value =
             serde_json::from_str(&told).unwrap_or_else(|e| panic!("{}: {e}: {told}", case.name));

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use mpflags::{Ask, Client, Config, Context, ErrorCode};
+use mpflags::{EvaluateOptions, Client, Config, Context, ErrorCode};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -77,7 +77,7 @@ fn compare(numbers: Vec<u64>) -> usize {
         names.sort_unstable();
         assert_eq!(line.len() as u64, USERS);
         for (n, context) in &users {
-            let got = client.evaluate(&flag.key, context, Ask::new());
+            let got = client.evaluate(&flag.key, context, EvaluateOptions::new());
             assert_eq!(got.error_code(), None::<ErrorCode>, "{} for user {n}", flag.key);
             let want = char::from(line.as_bytes()[*n as usize]).to_digit(16);
             let want = want.map(|index| names[index as usize]);

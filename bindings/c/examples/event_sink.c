@@ -27,7 +27,7 @@ int main(int argc, char **argv)
     int status = 1;
 
     if (mpflags_client_new(config, strlen(config), &client, &error) == MPFLAGS_OK
-        && mpflags_client_set_callback(client, take, stdout, NULL, &error) == MPFLAGS_OK
+        && mpflags_client_on_item(client, take, stdout, NULL, &error) == MPFLAGS_OK
         && mpflags_client_start(client, &error) == MPFLAGS_OK
         && mpflags_client_wait_ready(client, 10000, &error) == MPFLAGS_OK) {
         for (int i = 0; i < 2; i++) {

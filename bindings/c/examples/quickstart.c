@@ -94,7 +94,7 @@ int main(int argc, char **argv)
     for (size_t f = 0; f < sizeof flags / sizeof *flags; f++) show(client, contexts, flags[f].key, flags[f].type);
     for (time_t end = time(NULL) + seconds; time(NULL) < end; fflush(stdout)) {
         mpflags_item *item = NULL;
-        mpflags_status status = mpflags_client_next(client, 200, &item, &error);
+        mpflags_status status = mpflags_client_next_item(client, 200, &item, &error);
         if (status == MPFLAGS_TIMEOUT) {
             mpflags_error_free(error);
             continue;

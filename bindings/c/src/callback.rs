@@ -54,7 +54,7 @@ impl Drop for Host {
     }
 }
 
-/// Hands every item to `callback` instead of `mpflags_client_next`, from `mpflags_client_start` on: one at a time, in
+/// Hands every item to `callback` instead of `mpflags_client_next_item`, from `mpflags_client_start` on: one at a time, in
 /// order, on the thread `mpflags-poll`, with all signals blocked. The callback may call every function of this library
 /// but `mpflags_client_shutdown` and `mpflags_client_free` with this client. While it runs nothing is polled. Set it
 /// once, before the client is started.
@@ -64,7 +64,7 @@ impl Drop for Host {
 /// failure nothing has changed, `drop` is not called and `user_data` stays the caller's: `MPFLAGS_INVALID_ARGUMENT` when
 /// the client is started or has a callback. Any thread. Costs little.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn mpflags_client_set_callback(
+pub unsafe extern "C" fn mpflags_client_on_item(
     client: Option<&mpflags_client>,
     callback: mpflags_callback,
     user_data: *mut c_void,
@@ -77,7 +77,7 @@ pub unsafe extern "C" fn mpflags_client_set_callback(
         let host = Arc::new(Host { callback, user_data, drop, ours: AtomicBool::new(true) });
         let theirs = host.clone();
         client
-            .deliver(Box::new(move |item| theirs.take(item)))
+            .on_item(Box::new(move |item| theirs.take(item)))
             .inspect_err(|_| host.ours.store(false, Ordering::Release))?;
         Ok(())
     })

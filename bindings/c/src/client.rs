@@ -148,7 +148,7 @@ pub extern "C" fn mpflags_client_state(client: Option<&mpflags_client>) -> i32 {
 
 /// Delivers the events that are enqueued, ends the client's threads, and ends `mpflags_client_wait_ready` and
 /// `mpflags_client_refresh` with `MPFLAGS_CLOSED`. Requests under way are interrupted when the time is over.
-/// `undelivered` may be NULL; it takes how many events were lost. Items that wait are delivered: `mpflags_client_next`
+/// `undelivered` may be NULL; it takes how many events were lost. Items that wait are delivered: `mpflags_client_next_item`
 /// gives them before `MPFLAGS_CLOSED`, a callback gets them before its `drop` is called. The last one is a warning when
 /// events were lost, with their number and the reason. With `event_sink` events that wait are among them, and not lost.
 /// Evaluations go on with the definitions held, without exposures. Shutting down twice is fine.

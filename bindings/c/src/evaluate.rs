@@ -3,7 +3,7 @@
 use std::ffi::c_char;
 use std::mem::MaybeUninit;
 
-use mpflags_core::{Ask, Client, Context, ValueType};
+use mpflags_core::{EvaluateOptions, Client, Context, ValueType};
 
 use crate::client::{milliseconds, mpflags_client};
 use crate::context::mpflags_context;
@@ -63,8 +63,8 @@ pub(crate) fn check_options(options: u32, known: u32) -> Result<(), Failure> {
 }
 
 /// How to evaluate, of the arguments that say so.
-pub(crate) fn ask(value_type: u32, options: u32, timeout_ms: u32) -> Result<Ask, Failure> {
-    let ask = Ask::new().wanting(type_of(value_type)?).within(milliseconds(timeout_ms));
+pub(crate) fn ask(value_type: u32, options: u32, timeout_ms: u32) -> Result<EvaluateOptions, Failure> {
+    let ask = EvaluateOptions::new().value_type(type_of(value_type)?).timeout(milliseconds(timeout_ms));
     check_options(options, MPFLAGS_OPTION_NO_EXPOSURE)?;
     Ok(if options & MPFLAGS_OPTION_NO_EXPOSURE == 0 { ask } else { ask.without_exposure() })
 }

@@ -3,7 +3,7 @@
 use std::ffi::c_char;
 use std::mem::MaybeUninit;
 
-use mpflags_core::{Answer, Ask, Context, Evaluation};
+use mpflags_core::{Answer, EvaluateOptions, Context, Evaluation};
 
 use crate::client::{milliseconds, mpflags_client};
 use crate::context::mpflags_context;
@@ -53,7 +53,7 @@ pub extern "C" fn mpflags_client_evaluate_all(
         let out = handle::required_out("out", out)?;
         check_options(options, 0)?;
         let empty = Context::default();
-        let ask = Ask::new().within(milliseconds(timeout_ms));
+        let ask = EvaluateOptions::new().timeout(milliseconds(timeout_ms));
         let all = client.evaluate_all(context.map_or(&empty, mpflags_context::core), ask);
         let failure = all.failure();
         let answer = |e: &Evaluation| e.answer().map_or(0, Answer::number);

@@ -99,7 +99,7 @@ impl From<Item> for mpflags_item {
 /// `MPFLAGS_TIMEOUT` when none came, `MPFLAGS_CLOSED` when the client is or gets shut down and no item waits any more,
 /// `MPFLAGS_INVALID_ARGUMENT` when the items go to a callback. Any thread, one at a time. Sleeps, at most `timeout_ms`.
 #[unsafe(no_mangle)]
-pub extern "C" fn mpflags_client_next(
+pub extern "C" fn mpflags_client_next_item(
     client: Option<&mpflags_client>,
     timeout_ms: u32,
     out: Option<&mut MaybeUninit<*mut mpflags_item>>,
@@ -108,7 +108,7 @@ pub extern "C" fn mpflags_client_next(
     guard::status(client, err, || {
         let client = handle::required("client", client)?.core();
         let out = handle::required_out("out", out)?;
-        let item = client.next(milliseconds(timeout_ms))?;
+        let item = client.next_item(milliseconds(timeout_ms))?;
         let item = item.ok_or_else(|| Failure::new(MPFLAGS_TIMEOUT, "no item came within the time given"))?;
         handle::give(out, item.into());
         Ok(())
@@ -171,7 +171,7 @@ pub extern "C" fn mpflags_item_event(item: Option<&mpflags_item>) -> mpflags_str
     guard::value(None, mpflags_str::NONE, || Some(item?.event.as_ref()?.view()))
 }
 
-/// Frees an item that `mpflags_client_next` gave; NULL does nothing. A callback's item is not the callback's to free.
+/// Frees an item that `mpflags_client_next_item` gave; NULL does nothing. A callback's item is not the callback's to free.
 ///
 /// Its strings go with it. Cannot fail. Any thread, when no other uses it. Costs little.
 #[unsafe(no_mangle)]

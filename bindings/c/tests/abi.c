@@ -71,7 +71,7 @@ mpflags_status (*p_mpflags_client_flush)(const mpflags_client *, uint32_t, uint6
 mpflags_status (*p_mpflags_client_statistics)(const mpflags_client *, mpflags_text **, mpflags_error **) = mpflags_client_statistics;
 mpflags_str (*p_mpflags_text_view)(const mpflags_text *) = mpflags_text_view;
 void (*p_mpflags_text_free)(mpflags_text *) = mpflags_text_free;
-mpflags_status (*p_mpflags_client_next)(const mpflags_client *, uint32_t, mpflags_item **, mpflags_error **) = mpflags_client_next;
+mpflags_status (*p_mpflags_client_next_item)(const mpflags_client *, uint32_t, mpflags_item **, mpflags_error **) = mpflags_client_next_item;
 int32_t (*p_mpflags_item_kind)(const mpflags_item *) = mpflags_item_kind;
 int32_t (*p_mpflags_item_level)(const mpflags_item *) = mpflags_item_level;
 int32_t (*p_mpflags_item_state)(const mpflags_item *) = mpflags_item_state;
@@ -80,4 +80,4 @@ size_t (*p_mpflags_item_key_count)(const mpflags_item *) = mpflags_item_key_coun
 mpflags_str (*p_mpflags_item_key)(const mpflags_item *, size_t) = mpflags_item_key;
 mpflags_str (*p_mpflags_item_event)(const mpflags_item *) = mpflags_item_event;
 void (*p_mpflags_item_free)(mpflags_item *) = mpflags_item_free;
-mpflags_status (*p_mpflags_client_set_callback)(const mpflags_client *, mpflags_callback, void *, mpflags_drop, mpflags_error **) = mpflags_client_set_callback;
+mpflags_status (*p_mpflags_client_on_item)(const mpflags_client *, mpflags_callback, void *, mpflags_drop, mpflags_error **) = mpflags_client_on_item;

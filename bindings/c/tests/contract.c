@@ -63,13 +63,13 @@ static mpflags_status wait_ready(const struct call *c) { return mpflags_client_w
 static mpflags_status refresh(const struct call *c) { return mpflags_client_refresh(c->client, 0, c->err); }
 static mpflags_status shut(const struct call *c) { return mpflags_client_shutdown(c->client, 1000, NULL, c->err); }
 static mpflags_status next(const struct call *c)
-{ return mpflags_client_next(c->client, 0, (mpflags_item **)c->out, c->err); }
+{ return mpflags_client_next_item(c->client, 0, (mpflags_item **)c->out, c->err); }
 static mpflags_status set_override(const struct call *c)
 { return mpflags_client_set_override(c->client, c->text, c->text_len, c->second, c->second_len, c->err); }
 static mpflags_status clear_override(const struct call *c)
 { return mpflags_client_clear_override(c->client, c->text, c->text_len, c->err); }
-static mpflags_status set_callback(const struct call *c)
-{ return mpflags_client_set_callback(c->client, c->callback, NULL, drop, c->err); }
+static mpflags_status on_item(const struct call *c)
+{ return mpflags_client_on_item(c->client, c->callback, NULL, drop, c->err); }
 static mpflags_status evaluate(const struct call *c)
 {
     return mpflags_client_evaluate(c->client, c->text, c->text_len, c->context, c->type, c->options,
@@ -135,11 +135,11 @@ static const struct row {
     {.name = "client_set_override", .call = set_override, .text = "o", .second = "1", .client = true,
      .second_empty = MPFLAGS_INVALID_ARGUMENT},
     {.name = "client_clear_override", .call = clear_override, .text = "o", .client = true},
-    {.name = "client_next", .call = next, .client = true, .free = free_item, .shut_down = MPFLAGS_CLOSED},
+    {.name = "client_next_item", .call = next, .client = true, .free = free_item, .shut_down = MPFLAGS_CLOSED},
     {.name = "client_wait_ready", .call = wait_ready, .client = true, .shut_down = MPFLAGS_CLOSED},
     {.name = "client_refresh", .call = refresh, .client = true, .not_started = MPFLAGS_INVALID_ARGUMENT,
      .shut_down = MPFLAGS_CLOSED},
-    {.name = "client_set_callback", .call = set_callback, .client = true, .callback = true},
+    {.name = "client_on_item", .call = on_item, .client = true, .callback = true},
     {.name = "client_start", .call = start, .client = true},
     {.name = "client_track_exposure", .call = track_exposure, .client = true, .evaluation = true,
      .shut_down = MPFLAGS_CLOSED},
@@ -317,11 +317,11 @@ static void arguments(const struct row *row)
         call.callback = NULL;
         expect(row, call, MPFLAGS_NULL_ARGUMENT, "NULL callback");
         CHECK(dropped == 0);
-        CHECK(set_callback(&good) == MPFLAGS_OK);
+        CHECK(on_item(&good) == MPFLAGS_OK);
         expect(row, good, MPFLAGS_INVALID_ARGUMENT, "a second callback");
         CHECK(dropped == 0);
         mpflags_item *item = NULL;
-        CHECK(mpflags_client_next(client, 0, &item, NULL) == MPFLAGS_INVALID_ARGUMENT);
+        CHECK(mpflags_client_next_item(client, 0, &item, NULL) == MPFLAGS_INVALID_ARGUMENT);
         mpflags_client_free(client);
         mpflags_evaluation_free(evaluation);
         CHECK(dropped == 1);
@@ -330,7 +330,7 @@ static void arguments(const struct row *row)
     if (row->call == next) {
         /* One item waits: the flag that is none. */
         mpflags_item *item = NULL;
-        CHECK(mpflags_client_next(client, 0, &item, NULL) == MPFLAGS_OK);
+        CHECK(mpflags_client_next_item(client, 0, &item, NULL) == MPFLAGS_OK);
         CHECK(mpflags_item_kind(item) == MPFLAGS_ITEM_LOG && mpflags_item_level(item) == MPFLAGS_LEVEL_WARNING);
         CHECK(mpflags_item_state(item) == MPFLAGS_STATE_NONE && mpflags_item_key_count(item) == 0);
         CHECK(IS_NONE(mpflags_item_key(item, 0)) && IS_NONE(mpflags_item_key(item, SIZE_MAX)));
@@ -368,7 +368,7 @@ static void after_shutdown(const struct row *row)
         if (row->call == next) {
             /* What waited comes first: the flag that is none. */
             mpflags_item *item = NULL;
-            CHECK(mpflags_client_next(client, 0, &item, NULL) == MPFLAGS_OK && mpflags_item_kind(item) == MPFLAGS_ITEM_LOG);
+            CHECK(mpflags_client_next_item(client, 0, &item, NULL) == MPFLAGS_OK && mpflags_item_kind(item) == MPFLAGS_ITEM_LOG);
             mpflags_item_free(item);
         }
         expect(row, good, row->shut_down, "after shutdown");

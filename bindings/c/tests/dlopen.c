@@ -63,7 +63,7 @@ static void use(const char *path, const char *host)
     FIND(library, mpflags_abi_version);
     FIND(library, mpflags_abi_revision);
     FIND(library, mpflags_client_new);
-    FIND(library, mpflags_client_set_callback);
+    FIND(library, mpflags_client_on_item);
     FIND(library, mpflags_client_start);
     FIND(library, mpflags_client_wait_ready);
     FIND(library, mpflags_client_get_boolean);
@@ -79,7 +79,7 @@ static void use(const char *path, const char *host)
     mpflags_client *client = NULL;
     mpflags_context *user = NULL;
     if (p_mpflags_client_new(config, (size_t)length, &client, NULL) != MPFLAGS_OK) fail("client_new");
-    if (p_mpflags_client_set_callback(client, take, NULL, NULL, NULL) != MPFLAGS_OK) fail("set_callback");
+    if (p_mpflags_client_on_item(client, take, NULL, NULL, NULL) != MPFLAGS_OK) fail("on_item");
     if (p_mpflags_client_start(client, NULL) != MPFLAGS_OK) fail("start");
     if (p_mpflags_client_wait_ready(client, 20000, NULL) != MPFLAGS_OK) fail("wait_ready");
     if (p_mpflags_context_new_json(MPFLAGS_S("{\"distinct_id\": \"qa-1\"}"), &user, NULL) != MPFLAGS_OK) fail("context");

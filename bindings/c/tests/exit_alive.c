@@ -1,4 +1,4 @@
-/* exit with clients alive: one that polls, one with a callback, one that waits in mpflags_client_next on another thread.
+/* exit with clients alive: one that polls, one with a callback, one that waits in mpflags_client_next_item on another thread.
  * usage: exit_alive API_HOST */
 #include <pthread.h>
 #include <stdio.h>
@@ -18,7 +18,7 @@ static mpflags_client *started(const char *host, int with_callback)
     int length = snprintf(config, sizeof config, "{\"token\": \"t\", \"api_host\": \"%s\", \"polling_interval_ms\": 50}", host);
     mpflags_client *client = NULL;
     if (mpflags_client_new(config, (size_t)length, &client, NULL) != MPFLAGS_OK) exit(2);
-    if (with_callback && mpflags_client_set_callback(client, take, NULL, NULL, NULL) != MPFLAGS_OK) exit(2);
+    if (with_callback && mpflags_client_on_item(client, take, NULL, NULL, NULL) != MPFLAGS_OK) exit(2);
     if (mpflags_client_start(client, NULL) != MPFLAGS_OK) exit(2);
     return client;
 }
@@ -28,7 +28,7 @@ static mpflags_client *clients[3];
 static void *wait_for_items(void *client)
 {
     mpflags_item *item = NULL;
-    while (mpflags_client_next(client, 60000, &item, NULL) == MPFLAGS_OK) mpflags_item_free(item);
+    while (mpflags_client_next_item(client, 60000, &item, NULL) == MPFLAGS_OK) mpflags_item_free(item);
     return NULL;
 }
 

@@ -42,7 +42,7 @@ static void see_change(const char *who)
     }
     for (bool told = false; !told;) {
         mpflags_item *item = NULL;
-        if (mpflags_client_next(client, 10000, &item, NULL) != MPFLAGS_OK) fail(who, "no item tells of the change");
+        if (mpflags_client_next_item(client, 10000, &item, NULL) != MPFLAGS_OK) fail(who, "no item tells of the change");
         told = mpflags_item_kind(item) == MPFLAGS_ITEM_CHANGE && mpflags_item_key_count(item) == 1;
         mpflags_item_free(item);
     }
@@ -138,7 +138,7 @@ static void callback(const char *config)
 {
     mpflags_client *plain = client;
     if (mpflags_client_new(config, strlen(config), &client, NULL) != MPFLAGS_OK
-        || mpflags_client_set_callback(client, ignore, NULL, drop, NULL) != MPFLAGS_OK
+        || mpflags_client_on_item(client, ignore, NULL, drop, NULL) != MPFLAGS_OK
         || mpflags_client_start(client, NULL) != MPFLAGS_OK
         || mpflags_client_wait_ready(client, 10000, NULL) != MPFLAGS_OK) {
         fail("parent", "a client with a callback");

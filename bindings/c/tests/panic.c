@@ -37,13 +37,13 @@ static void failed(const char *name, mpflags_status status)
 static void logged(const char *name)
 {
     mpflags_item *item = NULL;
-    if (mpflags_client_next(client, 0, &item, NULL) != MPFLAGS_OK || mpflags_item_kind(item) != MPFLAGS_ITEM_LOG
+    if (mpflags_client_next_item(client, 0, &item, NULL) != MPFLAGS_OK || mpflags_item_kind(item) != MPFLAGS_ITEM_LOG
         || mpflags_item_level(item) != MPFLAGS_LEVEL_ERROR || strstr(mpflags_item_message(item).ptr, "armed") == NULL) {
         failures++;
         fprintf(stderr, "%s: the panic is not logged\n", name);
     }
     mpflags_item_free(item);
-    CHECK(mpflags_client_next(client, 0, &item, NULL) == MPFLAGS_TIMEOUT);
+    CHECK(mpflags_client_next_item(client, 0, &item, NULL) == MPFLAGS_TIMEOUT);
 }
 
 #define STATUS(name, ...) (arm(), failed("mpflags_" #name, mpflags_##name(__VA_ARGS__, &err)))
@@ -96,10 +96,10 @@ int main(void)
     CLIENT_STATUS(client_clear_override, client, MPFLAGS_S("on"));
     CLIENT_STATUS(client_wait_ready, client, 0);
     CLIENT_STATUS(client_refresh, client, 0);
-    CLIENT_STATUS(client_set_callback, client, callback, NULL, drop);
+    CLIENT_STATUS(client_on_item, client, callback, NULL, drop);
     CLIENT_STATUS(client_start, client);
     CLIENT_STATUS(client_shutdown, client, 0, NULL);
-    CLIENT_STATUS(client_next, client, 0, &no_item);
+    CLIENT_STATUS(client_next_item, client, 0, &no_item);
     CHECK((char *)no_client == &untouched && (char *)no_context == &untouched);
     CHECK((char *)no_evaluation == &untouched && (char *)no_item == &untouched);
     CHECK((char *)no_evaluations == &untouched && (char *)no_text == &untouched);
@@ -135,7 +135,7 @@ int main(void)
 
     arm();
     CHECK(mpflags_client_start(client, NULL) == MPFLAGS_PANIC);
-    CHECK(mpflags_client_next(client, 0, &item, NULL) == MPFLAGS_OK);
+    CHECK(mpflags_client_next_item(client, 0, &item, NULL) == MPFLAGS_OK);
     VALUE(item_kind, == MPFLAGS_ITEM_NONE, item);
     VALUE(item_level, == MPFLAGS_LEVEL_NONE, item);
     VALUE(item_state, == MPFLAGS_STATE_NONE, item);

@@ -73,7 +73,7 @@ static int swapped(void)
     int swaps = 0, status = 0;
     for (int i = 0; i < THREADS; i++) pthread_create(&threads[i], NULL, evaluator, &counts[i]);
     mpflags_item *item = NULL;
-    while (swaps < SWAPS && mpflags_client_next(client, 10000, &item, NULL) == MPFLAGS_OK) {
+    while (swaps < SWAPS && mpflags_client_next_item(client, 10000, &item, NULL) == MPFLAGS_OK) {
         swaps += mpflags_item_kind(item) == MPFLAGS_ITEM_CHANGE;
         mpflags_item_free(item);
     }

@@ -65,7 +65,7 @@ static void callback(const mpflags_item *item, void *data)
     mpflags_context *none = NULL;
     if (mpflags_client_state(client) == MPFLAGS_STATE_NONE
         || mpflags_context_new_json(MPFLAGS_S("[]"), &none, NULL) != MPFLAGS_INVALID_CONTEXT
-        || mpflags_client_next(client, 0, NULL, NULL) != MPFLAGS_NULL_ARGUMENT) {
+        || mpflags_client_next_item(client, 0, NULL, NULL) != MPFLAGS_NULL_ARGUMENT) {
         fail("calling back", NULL);
     }
     tell(item);
@@ -84,7 +84,7 @@ static void *pull(void *unused)
     mpflags_item *item = NULL;
     mpflags_error *error = NULL;
     mpflags_status status;
-    while ((status = mpflags_client_next(client, 60000, &item, &error)) == MPFLAGS_OK) {
+    while ((status = mpflags_client_next_item(client, 60000, &item, &error)) == MPFLAGS_OK) {
         tell(item);
         mpflags_item_free(item);
     }
@@ -110,8 +110,8 @@ int main(int argc, char **argv)
     }
     if (pulls) {
         pthread_create(&puller, NULL, pull, NULL);
-    } else if (mpflags_client_set_callback(client, callback, user_data, drop, &error) != MPFLAGS_OK) {
-        fail("set_callback", error);
+    } else if (mpflags_client_on_item(client, callback, user_data, drop, &error) != MPFLAGS_OK) {
+        fail("on_item", error);
     }
     if (mpflags_client_start(client, &error) != MPFLAGS_OK) fail("start", error);
     if (mpflags_client_wait_ready(client, 10000, &error) != MPFLAGS_OK) fail("wait_ready", error);

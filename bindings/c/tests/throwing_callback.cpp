@@ -15,7 +15,7 @@ int main(int argc, char** argv) {
     const int length = std::snprintf(config, sizeof config, "{\"token\": \"demo-token\", \"api_host\": \"%s\"}", argv[1]);
     mpflags_client* client = nullptr;
     if (mpflags_client_new(config, static_cast<size_t>(length), &client, nullptr) != MPFLAGS_OK) return 2;
-    if (mpflags_client_set_callback(client, take, nullptr, nullptr, nullptr) != MPFLAGS_OK) return 2;
+    if (mpflags_client_on_item(client, take, nullptr, nullptr, nullptr) != MPFLAGS_OK) return 2;
     if (mpflags_client_start(client, nullptr) != MPFLAGS_OK) return 2;
     /* The first item comes when the client is ready, and ends the process long before this loop does. */
     for (int waited = 0; waited < 20000; waited += 10) std::this_thread::sleep_for(std::chrono::milliseconds(10));

@@ -62,7 +62,7 @@ int main(int argc, char** argv) {
         bool changed = false;
         mpflags::Item item;
         while (!changed && steady_clock::now() < end) {
-            const auto got = client.next(item, std::chrono::milliseconds(100));
+            const auto got = client.next_item(item, std::chrono::milliseconds(100));
             if (got == mpflags::Status::Closed) break;
             if (got == mpflags::Status::Ok) changed = follow(item, client, user);
         }

@@ -163,16 +163,16 @@ TEST(Client, AllFlagsInOrder) {
 
 TEST(Client, ExplainsAnEvaluation) {
     const Client client(fixed());
-    const auto told = nlohmann::json::parse(client.explain_json("bool", Context({{"distinct_id", "u1"}})));
+    const auto told = nlohmann::json::parse(client.explain("bool", Context({{"distinct_id", "u1"}})));
     EXPECT_EQ(told.at("variant"), "on") << told;
     EXPECT_EQ(told.at("flag"), "bool") << told;
     EXPECT_EQ(told.at("subject").at("text"), "u1") << told;
     EXPECT_EQ(told.at("rollouts").size(), 1U) << told;
-    const auto missing = nlohmann::json::parse(client.explain_json("none", Context()));
+    const auto missing = nlohmann::json::parse(client.explain("none", Context()));
     EXPECT_EQ(missing.at("error_code"), "FLAG_NOT_FOUND") << missing;
     const Client remote({{"token", "t"}, {"mode", "remote"}});
-    EXPECT_EQ(thrown([&] { static_cast<void>(remote.explain_json("bool", Context())); }), Status::InvalidArgument);
-    EXPECT_EQ(thrown([&] { static_cast<void>(client.explain_json("\xff", Context())); }), Status::InvalidUtf8);
+    EXPECT_EQ(thrown([&] { static_cast<void>(remote.explain("bool", Context())); }), Status::InvalidArgument);
+    EXPECT_EQ(thrown([&] { static_cast<void>(client.explain("\xff", Context())); }), Status::InvalidUtf8);
 }
 
 TEST(Client, OverridesComeFirst) {
@@ -248,14 +248,14 @@ TEST(Client, WhatWasMovedFromIsDefined) {
     EXPECT_EQ(thrown([&] { first.flush(seconds(1)); }), Status::NullArgument);
     EXPECT_EQ(thrown([&] { first.evaluate_all(user); }), Status::NullArgument);
     EXPECT_EQ(thrown([&] { first.evaluate_json("bool", "{}"); }), Status::NullArgument);
-    EXPECT_EQ(thrown([&] { first.explain_json("bool", user); }), Status::NullArgument);
-    EXPECT_EQ(thrown([&] { first.statistics_json(); }), Status::NullArgument);
+    EXPECT_EQ(thrown([&] { first.explain("bool", user); }), Status::NullArgument);
+    EXPECT_EQ(thrown([&] { first.statistics(); }), Status::NullArgument);
     EXPECT_EQ(thrown([&] { first.track("Bought", "u1"); }), Status::NullArgument);
     EXPECT_EQ(thrown([&] { first.people_update("$set", "u1", Object()); }), Status::NullArgument);
     EXPECT_EQ(thrown([&] { first.set_override("bool", true); }), Status::NullArgument);
     EXPECT_EQ(thrown([&] { first.clear_override("bool"); }), Status::NullArgument);
     mpflags::Item item;
-    EXPECT_EQ(thrown([&] { first.next(item, milliseconds(0)); }), Status::NullArgument);
+    EXPECT_EQ(thrown([&] { first.next_item(item, milliseconds(0)); }), Status::NullArgument);
     EXPECT_EQ(first.state(), mpflags::State::None);
     EXPECT_EQ(first.get_int64("bool", user, 7), 7);
     EXPECT_EQ(first.get_double("bool", user, 7.5), 7.5);
@@ -377,7 +377,7 @@ TEST(Client, LostEventsAreReported) {
     EXPECT_EQ(client.shutdown(), 1U);
     int lines = 0;
     mpflags::Item item;
-    for (Status got; (got = client.next(item, milliseconds(0))) != Status::Closed;) {
+    for (Status got; (got = client.next_item(item, milliseconds(0))) != Status::Closed;) {
         if (got == Status::Ok && item.message().find("not delivered") != std::string_view::npos) lines++;
     }
     EXPECT_EQ(lines, 1) << "what waits comes before Closed";
@@ -412,7 +412,7 @@ TEST(Client, RefreshesOnDemand) {
     }
     mpflags::Item item;
     std::string changed;
-    while (client.next(item, seconds(0)) == Status::Ok) {
+    while (client.next_item(item, seconds(0)) == Status::Ok) {
         if (item.kind() == mpflags::ItemKind::Change) changed = std::string(item.key(0));
     }
     EXPECT_EQ(changed, "number");
@@ -476,7 +476,7 @@ TEST(Client, ExposuresAndEventsArrive) {
     }
     std::sort(names.begin(), names.end());
     EXPECT_EQ(names, (std::vector<std::string>{"Bought", "bool", "object", "profile", "text", "text"}));
-    const auto statistics = nlohmann::json::parse(client.statistics_json());
+    const auto statistics = nlohmann::json::parse(client.statistics());
     EXPECT_EQ(statistics.at("sent"), 6);
 }
 
@@ -503,7 +503,7 @@ TEST(Client, AReadOfTheWrongTypeIsNoExposure) {
         EXPECT_EQ(error.status(), Status::InvalidArgument);
     }
     EXPECT_EQ(client.flush(seconds(20)), 0U);
-    EXPECT_EQ(nlohmann::json::parse(client.statistics_json()).at("enqueued"), 0);
+    EXPECT_EQ(nlohmann::json::parse(client.statistics()).at("enqueued"), 0);
     EXPECT_TRUE(client.get_boolean("bool", user, false));
     EXPECT_EQ(client.flush(seconds(20)), 0U);
     EXPECT_EQ(dev.events(1).at("counts").at("total"), 1);
@@ -520,7 +520,7 @@ TEST(Client, ItemsAsAPullLoop) {
     std::string changed;
     std::thread consumer([&] {
         mpflags::Item next;
-        for (Status got; (got = client.next(next, milliseconds(20))) != Status::Closed;) {
+        for (Status got; (got = client.next_item(next, milliseconds(20))) != Status::Closed;) {
             if (got != Status::Ok || next.kind() != mpflags::ItemKind::Change) continue;
             for (std::size_t i = 0; i < next.key_count(); i++) changed += std::string(next.key(i)) + " ";
             client.shutdown(seconds(5));
@@ -544,7 +544,7 @@ TEST(Client, ItemsAsAFunction) {
         EXPECT_EQ(thrown([&] { client.on_item([](const mpflags::ItemView&) {}); }), Status::InvalidArgument);
         EXPECT_EQ(thrown([&] { client.on_item(nullptr); }), Status::NullArgument);
         mpflags::Item item;
-        EXPECT_EQ(thrown([&] { client.next(item, milliseconds(0)); }), Status::InvalidArgument);
+        EXPECT_EQ(thrown([&] { client.next_item(item, milliseconds(0)); }), Status::InvalidArgument);
         client.start();
         const auto deadline = std::chrono::steady_clock::now() + seconds(20);
         while (!ready && std::chrono::steady_clock::now() < deadline) std::this_thread::sleep_for(milliseconds(1));

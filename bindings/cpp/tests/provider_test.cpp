@@ -443,7 +443,7 @@ TEST(ProviderLife, ShutdownTakesItsOptionsTime) {
     const absl::Status lost = provider->Shutdown();
     EXPECT_EQ(lost.code(), absl::StatusCode::kDataLoss);
     EXPECT_EQ(lost.message(), "1 events were not delivered");
-    EXPECT_EQ(Json::parse(provider->client()->statistics_json()).at("dropped").at("shutdown"), 1);
+    EXPECT_EQ(Json::parse(provider->client()->statistics()).at("dropped").at("shutdown"), 1);
 }
 
 // ---- Through the SDK's client.
@@ -468,10 +468,10 @@ TEST(ProviderSdk, AReadOfTheWrongTypeIsNoExposure) {
     ASSERT_TRUE(provider->GetDoubleEvaluation("flag", 1.5, user()).ok());
     ASSERT_TRUE(provider->GetObjectEvaluation("flag", Value(), user()).ok());
     EXPECT_EQ(client->flush(seconds(20)), 0U);
-    EXPECT_NE(client->statistics_json().find("\"enqueued\":0"), std::string::npos) << client->statistics_json();
+    EXPECT_NE(client->statistics().find("\"enqueued\":0"), std::string::npos) << client->statistics();
     ASSERT_TRUE(provider->GetBooleanEvaluation("flag", false, user()).ok());
     EXPECT_EQ(client->flush(seconds(20)), 0U);
-    EXPECT_NE(client->statistics_json().find("\"sent\":1"), std::string::npos) << client->statistics_json();
+    EXPECT_NE(client->statistics().find("\"sent\":1"), std::string::npos) << client->statistics();
     EXPECT_TRUE(provider->Shutdown().ok());
 }
 

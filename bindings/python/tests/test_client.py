@@ -275,7 +275,7 @@ def test_what_is_no_exposure_is_said(client, caplog):
 def test_it_polls_and_sees_a_change(dev, eventually):
     with Client.local(TOKEN, LocalFlagsConfig(dev.url, polling_interval_in_seconds=0.05)) as client:
         seen = []
-        client.listen(seen.append)
+        client.on_item(seen.append)
         assert client.get_variant_value("f", 0, USER) == 0
         for value in (1, {"a": 1}, "text"):
             dev.define({"flags": [flag("f", value)]})
@@ -471,8 +471,8 @@ def test_a_listener_that_fails_is_logged_and_the_next_is_called(dev, caplog, eve
     def fail(item):
         raise RuntimeError("listener")
 
-    client.listen(fail)
-    client.listen(seen.append)
+    client.on_item(fail)
+    client.on_item(seen.append)
     with caplog.at_level(logging.ERROR, "mpflags"):
         client.start()
         eventually(lambda: seen)
@@ -523,7 +523,7 @@ def test_events_and_profiles(dev):
 def test_an_event_sink(eventually):
     client = offline(flag("f"), event_sink=True, event_flush_interval_ms=10, report_exposures=True)
     events = []
-    client.listen(events.append)
+    client.on_item(events.append)
     client.start()
     client.get_variant("f", SelectedVariant(None), USER)
     (event,) = eventually(lambda: [item for item in events if item.kind == "event"])

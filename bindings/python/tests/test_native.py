@@ -45,7 +45,7 @@ WAITS = {
     "client_evaluate_all",
     "client_evaluate_encoded",
     "client_flush",
-    "client_next",
+    "client_next_item",
 }
 
 

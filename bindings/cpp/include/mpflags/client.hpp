@@ -247,7 +247,7 @@ class Client {
     }
 
     /* How the flag comes to what it gives, group by group, as JSON; see mpflags_client_explain. */
-    std::string explain_json(std::string_view key, const Context& context) const {
+    std::string explain(std::string_view key, const Context& context) const {
         mpflags_text* made = nullptr;
         mpflags_error* error = nullptr;
         detail::check(mpflags_client_explain(owned_.get(), key.data(), key.size(), context.get(), &made, &error),
@@ -299,7 +299,7 @@ class Client {
                       error);
     }
     /* What became of events, as JSON; see mpflags_client_statistics. */
-    std::string statistics_json() const {
+    std::string statistics() const {
         mpflags_text* made = nullptr;
         mpflags_error* error = nullptr;
         detail::check(mpflags_client_statistics(owned_.get(), &made, &error), error);
@@ -311,13 +311,13 @@ class Client {
      * is shut down, which ends a loop:
      *
      *   mpflags::Item item;
-     *   for (Status got; (got = client.next(item, 1s)) != Status::Closed;) if (got == Status::Ok) follow(item);
+     *   for (Status got; (got = client.next_item(item, 1s)) != Status::Closed;) if (got == Status::Ok) follow(item);
      *
      * Throws for misuse. One thread takes items. */
-    Status next(Item& item, std::chrono::milliseconds timeout) const {
+    Status next_item(Item& item, std::chrono::milliseconds timeout) const {
         mpflags_item* made = nullptr;
         mpflags_error* error = nullptr;
-        const mpflags_status status = mpflags_client_next(owned_.get(), detail::milliseconds(timeout), &made, &error);
+        const mpflags_status status = mpflags_client_next_item(owned_.get(), detail::milliseconds(timeout), &made, &error);
         if (status == MPFLAGS_TIMEOUT || status == MPFLAGS_CLOSED) {
             mpflags_error_free(error);
             return static_cast<Status>(status);
@@ -335,7 +335,7 @@ class Client {
         listener->take = std::move(take);
         listener->thrown = thrown_;
         mpflags_error* error = nullptr;
-        detail::check(mpflags_client_set_callback(owned_.get(), &detail::Listener::deliver, listener.get(),
+        detail::check(mpflags_client_on_item(owned_.get(), &detail::Listener::deliver, listener.get(),
                                                   &detail::Listener::drop, &error),
                       error);
         static_cast<void>(listener.release());

@@ -106,7 +106,7 @@ FUNCTIONS: tuple[tuple[str, Any, tuple[Any, ...], bool], ...] = (
     ("client_statistics", c_int32, (c_void_p, _OUT, _OUT), False),
     ("text_view", Str, (c_void_p,), False),
     ("text_free", None, (c_void_p,), False),
-    ("client_next", c_int32, (c_void_p, c_uint32, _OUT, _OUT), True),
+    ("client_next_item", c_int32, (c_void_p, c_uint32, _OUT, _OUT), True),
     ("item_kind", c_int32, (c_void_p,), False),
     ("item_level", c_int32, (c_void_p,), False),
     ("item_state", c_int32, (c_void_p,), False),
@@ -115,7 +115,7 @@ FUNCTIONS: tuple[tuple[str, Any, tuple[Any, ...], bool], ...] = (
     ("item_key", Str, (c_void_p, c_size_t), False),
     ("item_event", Str, (c_void_p,), False),
     ("item_free", None, (c_void_p,), False),
-    ("client_set_callback", c_int32, (c_void_p, Callback, c_void_p, Drop, _OUT), False),
+    ("client_on_item", c_int32, (c_void_p, Callback, c_void_p, Drop, _OUT), False),
     (
         "client_evaluate_encoded",
         c_int32,
@@ -491,7 +491,7 @@ class NativeClient(Uncopied):
         _call(LIB.client_clear_override, self.handle.pointer, key, len(key))
 
     def _next(self, out: c_void_p, timeout_ms: int) -> None:
-        _call(LIB.client_next, self.handle.pointer, timeout_ms, byref(out))
+        _call(LIB.client_next_item, self.handle.pointer, timeout_ms, byref(out))
 
     def next(self, timeout_ms: int) -> Item | None:
         """The next item, None when none came in time. Raises `Closed` when the client is shut down."""

@@ -262,7 +262,7 @@ class Client(Uncopied):
         """What became of events: `enqueued`, `sent`, `dropped` by cause and so on."""
         return self._native.statistics()
 
-    def listen(self, listener: Listener) -> None:
+    def on_item(self, listener: Listener) -> None:
         """Calls `listener` with each item but log lines: states, changes, and events with `event_sink`.
 
         It is called on the thread that pulls the items. Log lines go to the logger `mpflags`.

@@ -49,7 +49,7 @@ def here():
 
 logging.getLogger("mpflags").addHandler(Kept())
 provider = MixpanelProvider.from_local_config("token", LocalFlagsConfig(api_host=url, polling_interval_ms=50))
-provider.client.listen(lambda _: arrived.append((os.getpid(), "item")))
+provider.client.on_item(lambda _: arrived.append((os.getpid(), "item")))
 api.set_provider_and_wait(provider)
 api.add_handler(ProviderEvent.PROVIDER_READY, lambda _: arrived.append((os.getpid(), "ready")))
 api.add_handler(ProviderEvent.PROVIDER_CONFIGURATION_CHANGED, lambda _: arrived.append((os.getpid(), "event")))

@@ -101,7 +101,7 @@ def together(work, count=20):
 
 
 logging.getLogger("mpflags").addHandler(Kept())
-client.listen(lambda item: (module.sleep(0), arrived.append(item.kind)))
+client.on_item(lambda item: (module.sleep(0), arrived.append(item.kind)))
 module.spawn(beat)
 user = {"distinct_id": "u"}
 step("start", client.start)

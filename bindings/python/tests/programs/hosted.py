@@ -51,7 +51,7 @@ logging.getLogger("mpflags").addHandler(Kept())
 provider = MixpanelProvider.from_local_config(
     "token", LocalFlagsConfig(api_host=os.environ["MIXPANEL"], polling_interval_ms=50)
 )
-provider.client.listen(lambda _: arrived.append((os.getpid(), "items")))
+provider.client.on_item(lambda _: arrived.append((os.getpid(), "items")))
 api.set_provider_and_wait(provider)
 client = api.get_client()
 # The SDK has it run on a thread of its own at once, before anybody forks.

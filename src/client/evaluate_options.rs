@@ -8,32 +8,32 @@ use crate::engine::variant::ValueType;
 /// `request_timeout_ms`.
 ///
 /// ```
-/// use mpflags::{Ask, ValueType};
+/// use mpflags::{EvaluateOptions, ValueType};
 ///
-/// let ask = Ask::new().wanting(ValueType::Boolean).without_exposure();
+/// let options = EvaluateOptions::new().value_type(ValueType::Boolean).without_exposure();
 /// ```
 #[derive(Clone, Copy, Debug)]
 #[must_use]
-pub struct Ask {
+pub struct EvaluateOptions {
     pub(crate) wanted: ValueType,
     pub(crate) report: bool,
     pub(crate) timeout: Option<Duration>,
 }
 
-impl Default for Ask {
+impl Default for EvaluateOptions {
     fn default() -> Self {
-        Ask { wanted: ValueType::Any, report: true, timeout: None }
+        EvaluateOptions { wanted: ValueType::Any, report: true, timeout: None }
     }
 }
 
-impl Ask {
+impl EvaluateOptions {
     /// The default.
     pub fn new() -> Self {
-        Ask::default()
+        EvaluateOptions::default()
     }
 
     /// Wants a value of this type; one of another is TYPE_MISMATCH. Defaults to [`ValueType::Any`].
-    pub fn wanting(mut self, wanted: ValueType) -> Self {
+    pub fn value_type(mut self, wanted: ValueType) -> Self {
         self.wanted = wanted;
         self
     }
@@ -46,7 +46,7 @@ impl Ask {
 
     /// The time that a remote evaluation may take, from the look-up of the name to the last byte; zero means
     /// `request_timeout_ms`, the default. A local one waits for nothing.
-    pub fn within(mut self, timeout: Duration) -> Self {
+    pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = (timeout > Duration::ZERO).then_some(timeout);
         self
     }
