@@ -7,8 +7,9 @@ use base64::engine::general_purpose::STANDARD;
 use hyper::StatusCode;
 use hyper::header::AUTHORIZATION;
 
-use crate::answer::Answer;
-use crate::handlers::Call;
+use crate::call::Call;
+use crate::options::Options;
+use crate::response::Response;
 
 /// A Mixpanel service account.
 #[derive(Clone)]
@@ -34,18 +35,15 @@ pub(crate) struct Credentials {
 }
 
 impl Credentials {
-    pub(crate) fn new(
-        token: Option<String>,
-        account: Option<ServiceAccount>,
-        project_id: Option<String>,
-    ) -> Self {
+    pub(crate) fn new(options: &Options) -> Self {
         let basic =
             |user: &str, secret: &str| format!("Basic {}", STANDARD.encode(format!("{user}:{secret}")));
+        let account = options.service_account.as_ref();
         Self {
-            by_token: token.as_ref().map(|token| basic(token, "")),
+            by_token: options.token.as_ref().map(|token| basic(token, "")),
             by_account: account.map(|account| basic(&account.username, &account.secret)),
-            token,
-            project_id,
+            token: options.token.clone(),
+            project_id: options.project_id.clone(),
         }
     }
 
@@ -54,13 +52,13 @@ impl Credentials {
     }
 
     /// The refusal of a request for flags, if there is one.
-    pub(crate) fn refuse(&self, call: &Call) -> Option<Answer> {
+    pub(crate) fn refuse(&self, call: &Call) -> Option<Response> {
         let wrong_token = || {
             (self.token.is_some() && self.token.as_ref() != call.query.get("token"))
                 .then_some("Invalid token")
         };
         let why = self.wrong_basic(call).or_else(wrong_token).or_else(|| self.wrong_project(call))?;
-        Some(Answer::error(StatusCode::UNAUTHORIZED, why))
+        Some(Response::error(StatusCode::UNAUTHORIZED, why))
     }
 
     /// What is wrong with an `/import`, which names no token and, with an account, always its project.

@@ -4,11 +4,13 @@ use std::fs;
 use std::hash::{DefaultHasher, Hasher as _};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use bytes::Bytes;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+
+use crate::lock::lock;
 
 const EMPTY: &[u8] = b"{\"flags\":[]}\n";
 
@@ -40,7 +42,7 @@ impl Definitions {
     /// The document of this moment. The file is read again for each request: it is small, and no watcher is as
     /// prompt.
     pub(crate) fn current(&self) -> io::Result<Bytes> {
-        if let Some(set) = self.set.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+        if let Some(set) = lock(&self.set).as_ref() {
             return Ok(set.clone());
         }
         match &self.file {
@@ -51,7 +53,7 @@ impl Definitions {
 
     /// Any bytes go; `None` returns to the file.
     pub(crate) fn set(&self, document: Option<Bytes>) {
-        *self.set.lock().unwrap_or_else(PoisonError::into_inner) = document;
+        *lock(&self.set) = document;
     }
 }
 

@@ -1,7 +1,7 @@
 //! What came in as events and profile updates: kept, or only counted.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use crate::ingestion::{self, Checked, Endpoint, Rejection};
+use crate::lock::lock;
 use crate::seen::{Note, Seen};
 
 const MOST_KEPT: usize = 1_000_000;
@@ -107,7 +108,7 @@ impl Events {
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.inner)
     }
 
     pub(crate) fn keeps(&self) -> bool {

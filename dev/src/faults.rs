@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use hyper::StatusCode;
 use hyper::header::{HeaderName, HeaderValue};
@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::ingestion::Rejection;
+use crate::lock::lock;
 
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -317,7 +318,7 @@ pub(crate) struct Faults(Mutex<Vec<Fault>>);
 
 impl Faults {
     fn list(&self) -> MutexGuard<'_, Vec<Fault>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
     /// Replaces the list, or leaves it when one fault is wrong.

@@ -16,7 +16,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
-mod answer;
+mod call;
 mod connection;
 mod control;
 mod credentials;
@@ -26,22 +26,26 @@ mod faults;
 mod handlers;
 mod ingestion;
 mod listener;
+mod lock;
 mod log;
+mod options;
+mod ports;
 mod proxy;
 mod raw;
 mod remote;
+mod response;
 mod seen;
 mod server;
 mod socket;
-mod state;
 mod tls;
+mod world;
 
 pub use crate::credentials::ServiceAccount;
 pub use crate::events::{Event, EventCounts, EventLog};
 pub use crate::faults::{Fault, InvalidFault, Kind, Part, RetryAfter};
 pub use crate::ingestion::{Endpoint, Rejection};
 pub use crate::log::{Request, Requests};
+pub use crate::options::Options;
 pub use crate::proxy::Proxy;
 pub use crate::server::Server;
-pub use crate::state::Options;
 pub use crate::tls::Tls;

@@ -1,7 +1,7 @@
 //! What came in: the requests, and the high-water marks of those in flight and of connections.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -11,7 +11,8 @@ use hyper::StatusCode;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use crate::handlers::Call;
+use crate::call::Call;
+use crate::lock::lock;
 
 /// A benchmark may ask a million times; the oldest requests go first, and are counted.
 const CAPACITY: usize = 65_536;
@@ -91,7 +92,7 @@ impl Log {
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.inner)
     }
 
     /// Gives the call its number, by which the answer is noted later.
@@ -138,7 +139,7 @@ impl Log {
     }
 
     /// Called before the first byte of the answer leaves, so that whoever has the answer finds its status here.
-    pub(crate) fn answered(&self, number: u64, status: StatusCode) {
+    pub(crate) fn set_status(&self, number: u64, status: StatusCode) {
         let mut inner = self.inner();
         let index = number.checked_sub(inner.first).and_then(|index| usize::try_from(index).ok());
         if let Some((request, _)) = index.and_then(|index| inner.requests.get_mut(index)) {
@@ -217,7 +218,7 @@ impl Seat {
     }
 
     pub(crate) fn take(&self) {
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = lock(&self.taken);
         if taken.is_none() {
             *taken = Some(true);
             let mut inner = self.log.inner();
@@ -228,7 +229,7 @@ impl Seat {
     }
 
     pub(crate) fn leave(&self) {
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = lock(&self.taken);
         if taken.replace(false) == Some(true) {
             self.log.inner().open -= 1;
         }
@@ -275,7 +276,7 @@ mod tests {
     use hyper::{HeaderMap, Method};
 
     use super::*;
-    use crate::handlers::Coding;
+    use crate::call::Coding;
 
     #[test]
     fn the_oldest_requests_are_dropped_when_their_bodies_are_too_large() {
@@ -296,8 +297,8 @@ mod tests {
         }
         log.record(&mut call, 1, false);
         assert_eq!(call.number, 6);
-        log.answered(0, StatusCode::OK);
-        log.answered(6, StatusCode::OK);
+        log.set_status(0, StatusCode::OK);
+        log.set_status(6, StatusCode::OK);
         let seen = log.snapshot();
         assert_eq!((seen.dropped, seen.requests.len()), (2, 5));
         let last = seen.requests.last().unwrap();

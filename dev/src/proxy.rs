@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, mpsc};
 use std::thread;
 
 use base64::Engine as _;
@@ -11,6 +11,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
+
+use crate::lock::lock;
 
 const MOST_HEAD_BYTES: usize = 64 * 1024;
 
@@ -36,7 +38,7 @@ struct Inner {
 
 impl Shared {
     fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 
@@ -102,7 +104,7 @@ impl Proxy {
 
     /// Closes the port and the tunnels; clients are refused when this returns. Stopped twice is stopped.
     pub fn stop(&self) {
-        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let running = lock(&self.running).take();
         if let Some((end, thread)) = running {
             drop(end);
             // It panicked, then it has ended too.

@@ -9,9 +9,9 @@ use flate2::write::GzEncoder;
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use tokio::time::{Instant, sleep_until};
 
-use crate::answer::{Answer, JSON};
 use crate::faults::{Fault, Kind, Part};
 use crate::log::InFlight;
+use crate::response::{JSON, Response};
 use crate::socket::Socket;
 
 const BOMB_BYTES: u64 = 200 << 20;
@@ -26,16 +26,16 @@ pub(crate) struct Script {
 
 impl Script {
     /// `None` for the kinds that hyper can send.
-    pub(crate) fn new(fault: &Fault, answer: &Answer) -> Option<Self> {
-        let length = answer.body.len() as u64;
+    pub(crate) fn new(fault: &Fault, response: &Response) -> Option<Self> {
+        let length = response.body.len() as u64;
         let announced = match fault.kind {
             Kind::WrongLength => fault.content_length.unwrap_or(length + 10),
             _ => length,
         };
-        let head = answer.raw_head(Some(announced));
+        let head = response.raw_head(Some(announced));
         let body_at = head.len();
         let mut bytes = head;
-        bytes.extend_from_slice(&answer.body);
+        bytes.extend_from_slice(&response.body);
         let plain = |bytes: Vec<u8>| Self { bytes: Bytes::from(bytes), pace: None, reset: false };
         match fault.kind {
             Kind::Raw => Some(plain(fault.body.clone().unwrap_or_default().into_bytes())),
@@ -112,20 +112,20 @@ async fn dribble(socket: &Socket, bytes: &[u8], bytes_per_second: u32) -> io::Re
 }
 
 /// What the bomb is announced with.
-pub(crate) fn bomb_answer(mut answer: Answer) -> Answer {
-    answer.replace_body(Bytes::new());
-    answer.with(CONTENT_TYPE, JSON).with(CONTENT_ENCODING, HeaderValue::from_static("gzip"))
+pub(crate) fn bomb_response(mut response: Response) -> Response {
+    response.replace_body(Bytes::new());
+    response.with(CONTENT_TYPE, JSON).with(CONTENT_ENCODING, HeaderValue::from_static("gzip"))
 }
 
 /// Sends `{"flags":[` and spaces, compressed as they go: neither end of it is ever held in memory.
 pub(crate) async fn bomb(
     socket: &Socket,
-    answer: &Answer,
+    response: &Response,
     decoded_bytes: Option<u64>,
     in_flight: InFlight,
 ) -> io::Result<()> {
     static SPACES: [u8; 64 * 1024] = [b' '; 64 * 1024];
-    socket.write_all(&answer.raw_head(None)).await?;
+    socket.write_all(&response.raw_head(None)).await?;
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     let opening = b"{\"flags\":[";
     let mut left = decoded_bytes.unwrap_or(BOMB_BYTES);

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::str;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use mpflags::{Ask, Client, Config, Context, Evaluation};
+use mpflags::{Client, Config, Context, EvaluateOptions, Evaluation};
 use serde::Serialize;
 use serde_json::value::RawValue;
+
+use crate::lock::lock;
 
 /// The client that holds the definitions of the last request, which are those of the next as a rule.
 #[derive(Default)]
@@ -30,7 +32,7 @@ pub(crate) type Assignments = BTreeMap<String, Assignment>;
 impl Remote {
     /// Fails when the document holds no definitions; a flag that is malformed is only left out.
     pub(crate) fn client(&self, document: Bytes) -> Result<Arc<Client>, String> {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = lock(&self.0);
         if let Some((of, client)) = held.as_ref()
             && *of == document
         {
@@ -56,8 +58,8 @@ pub(crate) fn evaluate(
 ) -> Result<Assignments, mpflags::Error> {
     let context = Context::from_json(context)?;
     let evaluations = match flag_key {
-        Some(key) => vec![client.evaluate(key, &context, Ask::new())],
-        None => client.evaluate_all(&context, Ask::new()).as_slice().to_vec(),
+        Some(key) => vec![client.evaluate(key, &context, EvaluateOptions::new())],
+        None => client.evaluate_all(&context, EvaluateOptions::new()).as_slice().to_vec(),
     };
     Ok(evaluations.iter().filter_map(assignment).collect())
 }

@@ -9,7 +9,7 @@ use std::io::{self, Read as _, Write as _};
 use std::net::Shutdown;
 use std::ops::Range;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use rustls::{ServerConfig, ServerConnection};
 use socket2::SockRef;
 use tokio::net::TcpStream;
 
+use crate::lock::lock;
 use crate::log::Seat;
 
 pub(crate) struct Socket {
@@ -153,10 +154,6 @@ impl Socket {
             }
         }
     }
-}
-
-fn lock(tls: &Mutex<Session>) -> MutexGuard<'_, Session> {
-    tls.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Writes what the socket takes at once.

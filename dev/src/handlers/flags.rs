@@ -6,10 +6,10 @@ use hyper::{Method, StatusCode};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{Call, wrong_method};
-use crate::answer::Answer;
+use crate::call::Call;
 use crate::remote::{self, Assignments};
-use crate::state::State;
+use crate::response::Response;
+use crate::world::World;
 
 /// The server's own words.
 const NO_USER: &str = "distinct_id must be provided in evalContext as a string";
@@ -20,27 +20,27 @@ struct Flags {
     flags: Assignments,
 }
 
-pub(crate) fn answer(state: &State, call: &Call) -> Answer {
+pub(crate) fn respond(world: &World, call: &Call) -> Response {
     if call.method != Method::GET {
-        return wrong_method("GET");
+        return Response::wrong_method("GET");
     }
-    if let Some(refusal) = state.credentials.refuse(call) {
+    if let Some(refusal) = world.credentials.refuse(call) {
         return refusal;
     }
     let context = match call.query.get("context").map(|text| context(text)) {
         Some(Ok(context)) => context,
-        Some(Err(why)) => return Answer::error(StatusCode::BAD_REQUEST, &why),
-        None => return Answer::error(StatusCode::BAD_REQUEST, NO_USER),
+        Some(Err(why)) => return Response::error(StatusCode::BAD_REQUEST, &why),
+        None => return Response::error(StatusCode::BAD_REQUEST, NO_USER),
     };
-    let document = state.definitions.current().map_err(|error| error.to_string());
-    let client = match document.and_then(|document| state.remote.client(document)) {
+    let document = world.definitions.current().map_err(|error| error.to_string());
+    let client = match document.and_then(|document| world.remote.client(document)) {
         Ok(client) => client,
-        Err(why) => return Answer::error(StatusCode::INTERNAL_SERVER_ERROR, &why),
+        Err(why) => return Response::error(StatusCode::INTERNAL_SERVER_ERROR, &why),
     };
     let flag_key = call.query.get("flag_key").map(String::as_str);
     match remote::evaluate(&client, &context, flag_key) {
-        Ok(flags) => Answer::json(StatusCode::OK, &Flags { code: 200, flags }),
-        Err(error) => Answer::error(StatusCode::BAD_REQUEST, &error.to_string()),
+        Ok(flags) => Response::json(StatusCode::OK, &Flags { code: 200, flags }),
+        Err(error) => Response::error(StatusCode::BAD_REQUEST, &error.to_string()),
     }
 }
 

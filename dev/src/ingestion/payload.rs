@@ -11,7 +11,7 @@ use hyper::header::CONTENT_TYPE;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::handlers::Call;
+use crate::call::Call;
 
 const FORM: &str = "application/x-www-form-urlencoded";
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
