@@ -1,4 +1,4 @@
-//! Who may ask: Mixpanel's two kinds of Basic credentials.
+//! Who has access: Mixpanel's two kinds of Basic credentials.
 
 use std::fmt;
 
@@ -26,7 +26,7 @@ impl fmt::Debug for ServiceAccount {
     }
 }
 
-/// What is asked of a request. Nothing given, nothing asked.
+/// The credentials that requests must have. What is `None` is not required.
 pub(crate) struct Credentials {
     token: Option<String>,
     by_token: Option<String>,
@@ -51,7 +51,7 @@ impl Credentials {
         self.token.as_deref()
     }
 
-    /// The refusal of a request for flags, if there is one.
+    /// The 401 for a request for flags whose credentials are wrong.
     pub(crate) fn refuse(&self, call: &Call) -> Option<Response> {
         let wrong_token = || {
             (self.token.is_some() && self.token.as_ref() != call.query.get("token"))
@@ -61,30 +61,31 @@ impl Credentials {
         Some(Response::error(StatusCode::UNAUTHORIZED, why))
     }
 
-    /// What is wrong with an `/import`, which names no token and, with an account, always its project.
+    /// What is wrong with the credentials of an `/import`. It has no token parameter, and with an account it must name a
+    /// project even if the server requires none in particular.
     pub(crate) fn wrong_import(&self, call: &Call) -> Option<&'static str> {
-        let nameless = || {
+        let unnamed = || {
             let named = call.query.get("project_id").is_some_and(|id| !id.is_empty());
             (is(&self.by_account, call) && !named).then_some("Invalid project_id")
         };
-        self.wrong_basic(call).or_else(nameless).or_else(|| self.wrong_project(call))
+        self.wrong_basic(call).or_else(unnamed).or_else(|| self.wrong_project(call))
     }
 
-    // The texts never repeat what was sent.
+    // These messages never repeat what was sent.
 
     fn wrong_basic(&self, call: &Call) -> Option<&'static str> {
-        let asked = self.by_token.is_some() || self.by_account.is_some();
-        if !asked || is(&self.by_token, call) || is(&self.by_account, call) {
+        let required = self.by_token.is_some() || self.by_account.is_some();
+        if !required || is(&self.by_token, call) || is(&self.by_account, call) {
             return None;
         }
         Some(if sent(call).is_some() { "Invalid credentials" } else { "Missing credentials" })
     }
 
-    /// A token names its project by itself.
+    /// A token identifies its project, so nothing else has to.
     fn wrong_project(&self, call: &Call) -> Option<&'static str> {
-        let asked = is(&self.by_account, call) || self.by_token.is_none();
+        let required = is(&self.by_account, call) || self.by_token.is_none();
         let wrong = self.project_id.is_some() && self.project_id.as_ref() != call.query.get("project_id");
-        (asked && wrong).then_some("Invalid project_id")
+        (required && wrong).then_some("Invalid project_id")
     }
 }
 

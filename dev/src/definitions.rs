@@ -1,4 +1,4 @@
-//! The document that is served, and where it comes from.
+//! The definitions document: from a file, from memory, or empty.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hasher as _};
@@ -14,7 +14,7 @@ use crate::lock::lock;
 
 const EMPTY: &[u8] = b"{\"flags\":[]}\n";
 
-/// As little as tells definitions from another file: the flags may be as odd as a test wants them.
+/// Just enough to recognise definitions: tests may put anything into the flags.
 #[derive(Deserialize)]
 struct Document {
     #[serde(rename = "flags")]
@@ -27,7 +27,7 @@ pub(crate) struct Definitions {
 }
 
 impl Definitions {
-    /// Fails when there is a file and it holds no definitions: a typing error should not look like an empty project.
+    /// Fails if the file is not definitions, so that a wrong path does not look like an empty project.
     pub(crate) fn new(file: Option<PathBuf>) -> io::Result<Self> {
         if let Some(path) = &file {
             let bytes = read(path)?;
@@ -39,8 +39,7 @@ impl Definitions {
         Ok(Self { file, set: Mutex::new(None) })
     }
 
-    /// The document of this moment. The file is read again for each request: it is small, and no watcher is as
-    /// prompt.
+    /// The current document. The file is read again for each request: it is small, and a watcher would lag behind.
     pub(crate) fn current(&self) -> io::Result<Bytes> {
         if let Some(set) = lock(&self.set).as_ref() {
             return Ok(set.clone());
@@ -51,7 +50,7 @@ impl Definitions {
         }
     }
 
-    /// Any bytes go; `None` returns to the file.
+    /// Accepts any bytes; `None` goes back to the file.
     pub(crate) fn set(&self, document: Option<Bytes>) {
         *lock(&self.set) = document;
     }
@@ -63,7 +62,7 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     })
 }
 
-/// A strong tag, equal for equal bytes across restarts.
+/// A strong ETag: equal bytes have the same one, across restarts too.
 pub(crate) fn etag(bytes: &[u8]) -> String {
     let mut hasher = DefaultHasher::new();
     hasher.write(bytes);

@@ -1,8 +1,8 @@
-//! An embedded Mixpanel stand-in, for the tests and demos of mpflags in every language.
+//! A stand-in for Mixpanel's servers, for the tests and demos of mpflags in every language.
 //!
-//! [`Server`] serves `GET /flags/definitions` from a file or from memory, evaluates at `GET /flags`, takes events at `/track`, `/import` and
-//! `/engage`, checks credentials, records what it is asked, and misbehaves on demand: see [`Fault`]. The same controls are HTTP under `/__dev/`, for tests in other
-//! languages; `dev/README.md` lists them.
+//! [`Server`] serves `GET /flags/definitions` from a file or from memory, evaluates at `GET /flags`, accepts events at
+//! `/track`, `/import` and `/engage`, checks credentials, records each request, and fails on demand: see [`Fault`]. Tests
+//! in other languages use the same controls over HTTP, under `/__dev/`; `dev/README.md` lists them.
 //!
 //! ```
 //! use mpflags_dev::{Fault, Kind, Options, Server};

@@ -1,4 +1,4 @@
-//! A port that can be closed and opened again, and the connections that came by it.
+//! A port that can be closed and opened again, and the tasks of its connections.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -14,13 +14,13 @@ use crate::call::Port;
 use crate::lock::lock;
 
 const BACKLOG: u32 = 1024;
-/// With IPv6 a free port has to be free on both addresses.
+/// With IPv6, a free port must be free on both addresses.
 const TRIES: usize = 16;
 
 /// The sockets of one port.
 pub(crate) enum Listener {
     Open(Vec<JoinHandle<()>>),
-    /// Bound and not listening: clients are refused, and nobody else, not even a client's own end, takes the port.
+    /// Bound but not listening: clients are refused, and no other socket, such as a client's own end, can take the port.
     Closed(Vec<TcpSocket>),
 }
 
@@ -52,14 +52,14 @@ pub(crate) fn bind(port: u16, ipv6: bool) -> io::Result<(Vec<SocketAddr>, Listen
 fn hold(addr: SocketAddr) -> io::Result<TcpSocket> {
     let name = |error: io::Error| io::Error::new(error.kind(), format!("{addr}: {error}"));
     let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    // Connections of the last run may still be in TIME_WAIT.
+    // Connections of an earlier run may still be in TIME_WAIT.
     socket.set_reuseaddr(true)?;
     socket.bind(addr).map_err(name)?;
     Ok(socket)
 }
 
 impl Listener {
-    /// Listens, or goes on listening. A failure leaves the port closed.
+    /// Listens, and calls `accept` for each connection. Has no effect on an open port. If it fails, the port is closed.
     pub(crate) fn open(
         &mut self,
         addrs: &[SocketAddr],
@@ -67,7 +67,7 @@ impl Listener {
     ) -> io::Result<()> {
         let Self::Closed(sockets) = self else { return Ok(()) };
         if sockets.is_empty() {
-            // Holding or listening failed the last time.
+            // Binding or listening failed last time.
             *sockets = addrs.iter().copied().map(hold).collect::<io::Result<_>>()?;
         }
         let mut listeners = Vec::new();
@@ -79,12 +79,12 @@ impl Listener {
         Ok(())
     }
 
-    /// Returns when the port refuses.
+    /// Returns once clients are refused.
     pub(crate) async fn close(&mut self, addrs: &[SocketAddr]) -> io::Result<()> {
         let Self::Open(tasks) = self else { return Ok(()) };
         for task in std::mem::take(tasks) {
             task.abort();
-            // Aborted is what it shall be; its socket is closed now.
+            // The error is that it was aborted. Its socket is closed now.
             let _ = task.await;
         }
         *self = Self::Closed(Vec::new());
@@ -104,7 +104,7 @@ async fn accept_all(listener: TcpListener, accept: impl Fn(TcpStream)) {
     }
 }
 
-/// The connections that are open, so that stopping can end them.
+/// The open connections, so that a stop can end them.
 #[derive(Default)]
 pub(crate) struct Connections(Mutex<Inner>);
 

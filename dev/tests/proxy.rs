@@ -60,7 +60,7 @@ fn it_leads_to_loopback_and_tells_what_it_was_asked() {
 fn it_leads_other_names_where_it_is_told() {
     let server = Server::start(Options::default()).unwrap();
     let proxy = Proxy::start().unwrap();
-    proxy.lead_to(server.addr());
+    proxy.route_to(server.addr());
     let mut stream = tunnel(&proxy, "api.mixpanel.test:443", "").unwrap();
     send(&mut stream, GET, b"");
     assert_eq!(receive(&mut stream).status, 200);
@@ -71,7 +71,7 @@ fn it_leads_other_names_where_it_is_told() {
 fn it_asks_for_credentials() {
     let server = Server::start(Options::default()).unwrap();
     let proxy = Proxy::start().unwrap();
-    proxy.ask_for("user", "pass:word");
+    proxy.require_credentials("user", "pass:word");
     let name = server.addr().to_string();
     let basic = |text: &str| format!("proxy-authorization: Basic {}\r\n", STANDARD.encode(text));
     for header in [String::new(), basic("user:wrong")] {

@@ -27,7 +27,7 @@ pub(crate) fn respond(world: &World, call: &Call) -> Response {
     };
     let hash = etag(&document);
     let zipped = accepts_gzip(&call.headers).then(|| gzip(&document)).flatten();
-    // A strong tag names bytes, so each coding has its own; either is honoured, for the document is the same.
+    // A strong ETag identifies bytes, so each coding has its own. Either one matches, because the document is the same.
     let tag = if zipped.is_some() { format!("\"{hash}-gzip\"") } else { format!("\"{hash}\"") };
     let mut response = if matches(&call.headers, &hash) {
         Response::new(StatusCode::NOT_MODIFIED, "")

@@ -11,7 +11,7 @@ use crate::remote::{self, Assignments};
 use crate::response::Response;
 use crate::world::World;
 
-/// The server's own words.
+/// Mixpanel's own message.
 const NO_USER: &str = "distinct_id must be provided in evalContext as a string";
 
 #[derive(Serialize)]
@@ -44,16 +44,16 @@ pub(crate) fn respond(world: &World, call: &Call) -> Response {
     }
 }
 
-/// The context with what Mixpanel's server adds to it: without a `device_id`, the `distinct_id` is that too.
+/// The context, completed as Mixpanel does: without a `device_id`, the `distinct_id` serves as one.
 fn context(text: &str) -> Result<String, String> {
     let keys: BTreeMap<String, &RawValue> =
         serde_json::from_str(text).map_err(|error| format!("context: not a JSON object: {error}"))?;
     let user = keys.get("distinct_id").map(|value| value.get()).filter(|value| value.starts_with('"'));
     let user = user.ok_or_else(|| NO_USER.to_owned())?;
-    // The library reads a context that holds a broken string; a server does not.
+    // The library accepts a context that contains an invalid string; a server does not.
     serde_json::from_str::<String>(user).map_err(|error| format!("context: distinct_id: {error}"))?;
     match text.trim_end().strip_suffix('}') {
-        // As text: a number that is parsed and printed is not always the same number.
+        // As text, because parsing and printing can change a number.
         Some(open) if !keys.contains_key("device_id") => Ok(format!("{open},\"device_id\":{user}}}")),
         _ => Ok(text.to_owned()),
     }

@@ -12,19 +12,19 @@ use crate::ingestion::{self, Checked, Endpoint, MOST_BYTES, MOST_RECORDS, Payloa
 use crate::response::Response;
 use crate::world::World;
 
-/// The three ways in which Mixpanel answers.
+/// The three formats of Mixpanel's responses.
 #[derive(Clone, Copy, PartialEq)]
 enum Form {
-    /// `1` or `0`: whether any record was taken.
+    /// `1` or `0`: whether any record was accepted.
     Digit,
     /// The same, with the reason.
     Verbose,
-    /// How many were taken, and with `strict` each that was not.
+    /// How many were accepted and, with `strict`, each one that was rejected.
     Records { strict: bool },
 }
 
 pub(crate) fn respond(world: &World, call: &Call, fault: Option<&Fault>, endpoint: Endpoint) -> Response {
-    // `/import` is for servers; the others come from the days of image tags, and some libraries still GET them.
+    // The other two date from the days of image tags, and some libraries still GET them.
     let allowed = if endpoint == Endpoint::Import { "POST" } else { "GET, POST" };
     if call.method != Method::POST && (call.method != Method::GET || endpoint == Endpoint::Import) {
         return Response::wrong_method(allowed);
@@ -38,9 +38,10 @@ pub(crate) fn respond(world: &World, call: &Call, fault: Option<&Fault>, endpoin
     let form = form(call, &payload, fault, endpoint);
     match call.coding {
         Coding::Readable => {}
-        Coding::Broken => return form.failure(StatusCode::BAD_REQUEST, "Content-Encoding: no gzip"),
+        Coding::Broken => return form.failure(StatusCode::BAD_REQUEST, "Content-Encoding: invalid gzip"),
         Coding::Unknown => {
-            return form.failure(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Content-Encoding: not gzip");
+            return form
+                .failure(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Content-Encoding: only gzip is supported");
         }
     }
     let json = match payload.json {
@@ -122,14 +123,15 @@ impl Form {
         }
     }
 
-    /// Nothing was taken.
+    /// The response when no record was accepted.
     fn failure(self, status: StatusCode, why: &str) -> Response {
         match self {
             Self::Digit => digit(status, "0"),
             Self::Verbose => Response::json(status, &Verbose { status: 0, error: Some(why) }),
-            Self::Records { .. } => {
-                Response::json(status, &Failure { num_records_imported: Some(0), ..Failure::new(status, why) })
-            }
+            Self::Records { .. } => Response::json(
+                status,
+                &Failure { num_records_imported: Some(0), ..Failure::new(status, why) },
+            ),
         }
     }
 }
@@ -164,7 +166,7 @@ struct Failure<'a> {
 
 impl<'a> Failure<'a> {
     fn new(status: StatusCode, error: &'a str) -> Self {
-        // Mixpanel has the older name.
+        // Mixpanel uses the older name.
         let name = match status {
             StatusCode::PAYLOAD_TOO_LARGE => "Request Entity Too Large",
             status => status.canonical_reason().unwrap_or_default(),
@@ -189,7 +191,7 @@ impl<'a> FailedRecord<'a> {
     }
 }
 
-/// Event, flag, variant and user; of a profile update, its operation and the user.
+/// A line for `--verbose`: event, flag, variant and user; for a profile update, its operation and the user.
 fn line(record: &Value, checked: &Checked) -> String {
     let text = |value: Option<&Value>| match value {
         Some(Value::String(text)) => text.clone(),

@@ -1,4 +1,4 @@
-//! Mixpanel's endpoints, a module each.
+//! Mixpanel's endpoints, one module each.
 
 mod definitions;
 mod flags;
@@ -24,7 +24,7 @@ pub(crate) fn respond(world: &World, call: &Call, fault: Option<&Fault>) -> Resp
     }
 }
 
-/// Whether the bodies sent there are events.
+/// Whether the bodies sent to this path are events.
 pub(crate) fn takes_events(path: &str) -> bool {
     matches!(path, "/track" | "/import" | "/engage")
 }
