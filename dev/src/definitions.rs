@@ -17,8 +17,7 @@ const EMPTY: &[u8] = b"{\"flags\":[]}\n";
 /// Just enough to recognise definitions: tests may put anything into the flags.
 #[derive(Deserialize)]
 struct Document {
-    #[serde(rename = "flags")]
-    _flags: Vec<IgnoredAny>,
+    flags: Vec<IgnoredAny>,
 }
 
 pub(crate) struct Definitions {
@@ -29,14 +28,18 @@ pub(crate) struct Definitions {
 impl Definitions {
     /// Fails if the file is not definitions, so that a wrong path does not look like an empty project.
     pub(crate) fn new(file: Option<PathBuf>) -> io::Result<Self> {
-        if let Some(path) = &file {
-            let bytes = read(path)?;
-            serde_json::from_slice::<Document>(&bytes).map_err(|error| {
-                let text = format!("definitions file {}: {error}", path.display());
-                io::Error::new(io::ErrorKind::InvalidData, text)
-            })?;
-        }
-        Ok(Self { file, set: Mutex::new(None) })
+        let definitions = Self { file, set: Mutex::new(None) };
+        definitions.flag_count()?;
+        Ok(definitions)
+    }
+
+    pub(crate) fn flag_count(&self) -> io::Result<usize> {
+        let document: Document = serde_json::from_slice(&self.current()?).map_err(|error| {
+            let file = self.file.as_deref().unwrap_or(Path::new("in memory"));
+            let text = format!("definitions file {}: {error}", file.display());
+            io::Error::new(io::ErrorKind::InvalidData, text)
+        })?;
+        Ok(document.flags.len())
     }
 
     /// The current document. The file is read again for each request: it is small, and a watcher would lag behind.

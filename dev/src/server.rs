@@ -137,6 +137,11 @@ impl Server {
         self.world.events.clear();
     }
 
+    /// How many flags the current definitions have. Fails if they are not definitions.
+    pub fn flag_count(&self) -> io::Result<usize> {
+        self.world.definitions.flag_count()
+    }
+
     /// Serves these bytes, valid or not, instead of the file.
     pub fn set_definitions(&self, document: impl Into<Vec<u8>>) {
         self.world.definitions.set(Some(Bytes::from(document.into())));

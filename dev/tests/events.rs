@@ -121,9 +121,12 @@ fn payloads_that_cannot_be_read_are_400_and_say_why() {
     assert!(error.starts_with("data, invalid JSON: EOF while parsing"), "{error}");
     let (_, error) = verbose("", b"\"text\"");
     assert!(error.contains("expected an object, or an array of them"), "{error}");
-    assert_eq!(verbose("\r\nContent-Encoding: gzip", b"{}"), (400, "Content-Encoding: no gzip".to_owned()));
+    assert_eq!(
+        verbose("\r\nContent-Encoding: gzip", b"{}"),
+        (400, "Content-Encoding: invalid gzip".to_owned())
+    );
     let (status, error) = verbose("\r\nContent-Encoding: br", b"{}");
-    assert_eq!((status, error.as_str()), (415, "Content-Encoding: not gzip"));
+    assert_eq!((status, error.as_str()), (415, "Content-Encoding: only gzip is supported"));
     let reply = post(&server, "/track", "", b"{");
     assert_eq!((reply.status, reply.text()), (400, "0"));
     let form = "POST /engage HTTP/1.1\r\nContent-Type: application/x-www-form-urlencoded";
@@ -477,8 +480,8 @@ fn a_fault_rejects_chosen_records() {
     assert_eq!(server.event_counts().duplicates, 0, "a rejected record is no first one");
     for (json, why) in [
         (r#"[{"path":"/a","kind":"reject_records"}]"#, "needs `indexes` or `properties`"),
-        (r#"[{"path":"/a","kind":"reject_records","indexes":[1],"status":400}]"#, "`status` means nothing"),
-        (r#"[{"path":"/a","kind":"status","status":400,"indexes":[1]}]"#, "`indexes` means nothing"),
+        (r#"[{"path":"/a","kind":"reject_records","indexes":[1],"status":400}]"#, "`status` has no effect"),
+        (r#"[{"path":"/a","kind":"status","status":400,"indexes":[1]}]"#, "`indexes` has no effect"),
     ] {
         let error = server.set_faults_json(json).unwrap_err().to_string();
         assert!(error.contains(why), "{error}");

@@ -338,13 +338,13 @@ fn faults_that_make_no_sense_are_named() {
         ),
         (
             r#"[{"path":"/a","kind":"hang","at_byte":1}]"#,
-            "faults[0]: `at_byte` means nothing for this `kind`",
+            "faults[0]: `at_byte` has no effect for this `kind`",
         ),
         (r#"[{"path":"/a","kind":"status"}]"#, "faults[0]: this `kind` needs `status`"),
         (r#"[{"path":"/a","kind":"status","status":99}]"#, "faults[0]: `status` must be 200 to 599, not 99"),
         (r#"[{"path":"/a","kind":"cut"}]"#, "faults[0]: this `kind` needs `at_byte` or `at_body_byte`"),
         (r#"[{"path":"/a","kind":"slow_loris","bytes_per_second":0}]"#, "needs `bytes_per_second`"),
-        (r#"{"path":"/a"}"#, "faults: a JSON list is wanted"),
+        (r#"{"path":"/a"}"#, "faults: expected a JSON list"),
     ] {
         let error = server.set_faults_json(json).unwrap_err().to_string();
         assert!(error.contains(why), "{error}");
