@@ -1,7 +1,5 @@
 //! Who has access: Mixpanel's two kinds of Basic credentials.
 
-use std::fmt;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hyper::StatusCode;
@@ -10,21 +8,6 @@ use hyper::header::AUTHORIZATION;
 use crate::call::Call;
 use crate::options::Options;
 use crate::response::Response;
-
-/// A Mixpanel service account.
-#[derive(Clone)]
-pub struct ServiceAccount {
-    /// The user name.
-    pub username: String,
-    /// The secret.
-    pub secret: String,
-}
-
-impl fmt::Debug for ServiceAccount {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ServiceAccount").field("username", &self.username).finish_non_exhaustive()
-    }
-}
 
 /// The credentials that requests must have. What is `None` is not required.
 pub(crate) struct Credentials {

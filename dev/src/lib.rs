@@ -40,12 +40,11 @@ mod socket;
 mod tls;
 mod world;
 
-pub use crate::credentials::ServiceAccount;
 pub use crate::events::{Event, EventCounts, EventLog};
 pub use crate::faults::{Fault, InvalidFault, Kind, Part, RetryAfter};
 pub use crate::ingestion::{Endpoint, Rejection};
 pub use crate::log::{Request, Requests};
-pub use crate::options::Options;
+pub use crate::options::{Options, ServiceAccount};
 pub use crate::proxy::Proxy;
 pub use crate::server::Server;
 pub use crate::tls::Tls;

@@ -1,9 +1,9 @@
 //! How a server starts.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::mpsc;
 
-use crate::credentials::ServiceAccount;
 use crate::events::EventLog;
 use crate::tls::Tls;
 
@@ -35,4 +35,19 @@ pub struct Options {
     /// Receives a text for each request except control calls: a line with method, path and status, followed by a line
     /// with name, flag, variant and `distinct_id` for each of its events.
     pub lines: Option<mpsc::Sender<String>>,
+}
+
+/// A Mixpanel service account.
+#[derive(Clone)]
+pub struct ServiceAccount {
+    /// The user name.
+    pub username: String,
+    /// The secret.
+    pub secret: String,
+}
+
+impl fmt::Debug for ServiceAccount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServiceAccount").field("username", &self.username).finish_non_exhaustive()
+    }
 }

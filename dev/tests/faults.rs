@@ -1,4 +1,4 @@
-//! The self-test: a raw socket reads the bytes of every fault.
+//! Every fault, byte by byte, through a raw socket.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -32,7 +32,7 @@ fn fault(kind: Kind) -> Fault {
     Fault::new(PATH, kind)
 }
 
-/// Asks once and reads to the end.
+/// Sends one request, and reads to the end.
 fn bytes(server: &Server) -> (Vec<u8>, Option<ErrorKind>) {
     let mut stream = connect(server.addr());
     send(&mut stream, GET, b"");
@@ -85,7 +85,7 @@ fn delay_delays_and_counts_as_in_flight() {
 }
 
 #[test]
-fn hang_gives_no_byte_and_ends_with_the_client_or_the_server() {
+fn hang_sends_nothing_and_ends_with_the_client_or_the_server() {
     let server = with(fault(Kind::Hang));
     let mut stream = connect(server.addr());
     send(&mut stream, GET, b"");
@@ -186,7 +186,7 @@ fn slow_loris_keeps_its_pace() {
     assert!(start.elapsed() >= Duration::from_millis(300), "13 bytes at 40 a second: {:?}", start.elapsed());
 }
 
-/// Reads the body of a chunked answer as it comes.
+/// Reads the body of a chunked response as it arrives.
 struct Chunks {
     stream: TcpStream,
     held: Vec<u8>,
@@ -322,7 +322,7 @@ fn the_first_match_wins_and_is_used_up() {
 }
 
 #[test]
-fn faults_that_make_no_sense_are_named() {
+fn invalid_faults_are_named() {
     let server = server();
     for (json, why) in [
         (
