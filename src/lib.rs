@@ -32,6 +32,7 @@ mod engine;
 mod items;
 
 mod error;
+mod json;
 mod sys;
 
 pub use client::Client;

@@ -11,9 +11,9 @@ use serde_json::value::RawValue;
 use super::{Config, Credentials, OPTIONS, ServiceAccount};
 use crate::config::endpoint::Endpoint;
 use crate::engine::context::View;
-use crate::engine::rules::value::RawPairs;
 use crate::engine::variant::FlagValue;
-use crate::error::{Error, json_kind, plain, without_position};
+use crate::error::Error;
+use crate::json::{RawPairs, json_kind, plain, without_position};
 
 pub(super) fn config(json: &str) -> Result<Config, Error> {
     let mut fields = Fields::parse("", json)?;

@@ -4,10 +4,11 @@ use std::fmt::Write;
 use std::ops::Range;
 
 use crate::engine::answer::Answer;
-use crate::engine::identity::{AssignmentId, Identity, ShownTo, push_json_string};
+use crate::engine::identity::{AssignmentId, Identity, ShownTo};
 use crate::engine::outcome::{Assignment, ErrorCode, Outcome, Reason};
 use crate::engine::variant::{FlagValue, ValueType};
 use crate::events::payload::{Fetch, Kept};
+use crate::json::{Writer, push_json_string};
 
 /// What a flag gave for one context: value, variant, reason, and what was wrong.
 ///
@@ -165,8 +166,8 @@ impl Evaluation {
         self.at(&self.key)
     }
 
-    /// Whether there is a value; otherwise the caller's default applies. EvaluateOptions this, not the reason: with DEFAULT there is
-    /// one or none.
+    /// Whether there is a value; otherwise the caller's default applies. Check this rather than the reason: DEFAULT
+    /// comes with or without a value.
     pub fn has_value(&self) -> bool {
         self.value != Held::None
     }
@@ -360,32 +361,20 @@ impl Text {
         unsupported: Option<&str>,
     ) -> Span {
         self.write(|text| {
-            let start = text.len();
-            if let Some(id) = experiment_id {
-                text.push_str(",\"experiment_id\":");
-                push_json_string(text, id);
-            }
-            if let Some(active) = is_active {
-                text.push_str(if active {
-                    ",\"is_experiment_active\":true"
-                } else {
-                    ",\"is_experiment_active\":false"
-                });
-            }
-            if is_qa_tester {
-                text.push_str(",\"is_qa_tester\":true");
-            }
-            if let Some(names) = unsupported {
-                text.push_str(",\"unsupported\":");
-                push_json_string(text, names);
-            }
-            // The first comma, where there is one, becomes the brace.
-            if text.len() > start {
-                text.replace_range(start..=start, "{");
-            } else {
-                text.push('{');
-            }
-            text.push('}');
+            Writer::new(text).object(|json| {
+                if let Some(id) = experiment_id {
+                    json.field("experiment_id").string(id);
+                }
+                if let Some(active) = is_active {
+                    json.field("is_experiment_active").raw(if active { "true" } else { "false" });
+                }
+                if is_qa_tester {
+                    json.field("is_qa_tester").raw("true");
+                }
+                if let Some(names) = unsupported {
+                    json.field("unsupported").string(names);
+                }
+            });
         })
     }
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::hash::BuildHasher;
 
 use crate::engine::bucket::Hash;
+use crate::json::push_json_string;
 
 /// The context key of the user.
 pub(crate) const DISTINCT_ID: &str = "distinct_id";
@@ -86,16 +87,4 @@ pub(crate) fn exposure_tag(
 ) -> u64 {
     let marks = known(is_qa_tester) | u8::from(user.quoted) << 2;
     hasher.hash_one((assignment.0, subject, marks, &*user.text))
-}
-
-/// Appends `string` as JSON.
-pub(crate) fn push_json_string(out: &mut String, string: &str) {
-    // Without a branch per byte the compiler looks at many at once.
-    if string.bytes().fold(false, |found, b| found | (b < b' ') | (b == b'"') | (b == b'\\')) {
-        out.push_str(&serde_json::Value::from(string).to_string());
-    } else {
-        out.push('"');
-        out.push_str(string);
-        out.push('"');
-    }
 }

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use serde::de::IgnoredAny;
 
 use crate::engine::definitions::Flag;
-use crate::engine::identity::{AssignmentId, Identity, push_json_string};
+use crate::engine::identity::{AssignmentId, Identity};
 use crate::engine::rules::text_milliseconds;
-use crate::engine::rules::value::RawPairs;
 use crate::engine::variant::FlagValue;
-use crate::error::{Error, ErrorKind, json_kind, plain};
+use crate::error::{Error, ErrorKind};
+use crate::json::{RawPairs, json_kind, plain, push_json_string};
 
 /// Something on its way to Mixpanel.
 #[derive(Debug)]

@@ -10,10 +10,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::engine::outcome::{Outcome, RemoteVariant, Unavailable};
-use crate::engine::rules::value::RawPairs;
 use crate::engine::variant::FlagValue;
-use crate::error::{json_kind, without_position};
 use crate::events::payload::Fetch;
+use crate::json::{RawPairs, json_kind, without_position};
 use crate::sys::clock::Clock;
 use crate::transport::{Get, Transport};
 

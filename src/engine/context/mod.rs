@@ -14,9 +14,9 @@ use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess
 use crate::engine::bucket::{Hash, Subject};
 use crate::engine::identity::{DISTINCT_ID, Identity};
 use crate::engine::rules::Properties;
-use crate::engine::rules::value::{Folded, Object, Text, fold};
-use crate::engine::variant::{Checked, compact};
-use crate::error::{Error, ErrorKind, json_kind, place, plain};
+use crate::engine::rules::value::{Folded, Object, fold};
+use crate::error::{Error, ErrorKind};
+use crate::json::{Checked, Text, compact, json_kind, place, plain};
 
 use scalar::{Scalar, ScalarVisitor};
 pub(crate) use unusable::Unusable;

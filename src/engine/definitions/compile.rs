@@ -4,15 +4,14 @@ use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
 use super::unsupported::{Restriction, unsupported};
-use super::wire::{self, Number, Object, Pairs};
+use super::wire::{self, Number, Object};
 use super::{Choice, Condition, Flag, Group, Rollout, Serial, Warning, fault};
 use crate::engine::bucket::fraction;
 use crate::engine::identity::AssignmentId;
 use crate::engine::outcome::Reason;
-use crate::engine::rules::value::Text;
 use crate::engine::rules::{Legacy, Properties, Rule};
 use crate::engine::variant::{FlagValue, Variant};
-use crate::error::place;
+use crate::json::{Pairs, Text, place};
 
 /// Compiles the flag in `json`, with warnings of what cannot be checked locally. The error names the field.
 pub(super) fn flag(json: &str) -> Result<(Flag, Vec<Warning>), String> {

@@ -13,10 +13,10 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 use serde_json::value::RawValue;
 
 use crate::engine::outcome::Reason;
-use crate::engine::rules::value::Text;
 use crate::engine::rules::{Legacy, Properties, Rule};
 use crate::engine::variant::Variant;
-use crate::error::{Error, ErrorKind, plain, without_position};
+use crate::error::{Error, ErrorKind};
+use crate::json::{Text, plain, without_position};
 
 pub(crate) use compile::chosen;
 pub(crate) use unsupported::Unsupported;
