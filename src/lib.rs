@@ -46,7 +46,7 @@ pub use engine::bucket::bucket;
 pub use engine::context::Context;
 pub use engine::evaluation::{Evaluation, ValueKind};
 pub use engine::evaluations::Evaluations;
-pub use engine::outcome::{ErrorCode, Reason};
+pub use engine::reason::{ErrorCode, Reason};
 pub use engine::variant::ValueType;
 pub use error::{Error, ErrorKind};
 pub use items::{Item, Level, State};

@@ -16,8 +16,10 @@ use crate::engine::definitions::Entry;
 use crate::engine::evaluation::Evaluation;
 use crate::engine::evaluations::Evaluations;
 use crate::engine::explain::Steps;
-use crate::engine::identity::{DISTINCT_ID, ShownTo};
-use crate::engine::outcome::{Assignment, ErrorCode, Outcome};
+use crate::engine::exposure::ShownTo;
+use crate::engine::identity::DISTINCT_ID;
+use crate::engine::outcome::{Assignment, Outcome};
+use crate::engine::reason::ErrorCode;
 use crate::engine::variant::{FlagValue, ValueType};
 use crate::error::{Error, ErrorKind};
 use crate::sys::clock::Clock;
@@ -99,11 +101,12 @@ impl Client {
             _ => {}
         }
         let current = self.parts.snapshot.load();
-        let Some(Entry::Flag(flag)) = current.flags.as_ref()?.get(key) else { return None };
+        let Some(Entry::Flag { flag, serial }) = current.flags.as_ref()?.get(key) else { return None };
         let index = answer.variant();
-        let variant = flag.variants.get(index).filter(|_| flag.serial.0 == answer.serial())?;
+        let variant = flag.variants.get(index).filter(|_| *serial == answer.serial())?;
+        let serial = *serial;
         let (reason, is_qa_tester) = (answer.reason()?, answer.is_qa_tester());
-        Some(made(&Outcome::Variant(Assignment { flag, variant, index, reason, is_qa_tester })))
+        Some(made(&Outcome::Variant(Assignment { flag, serial, variant, index, reason, is_qa_tester })))
     }
 
     /// Evaluates every flag: of a local client all that it holds, those kept out as malformed included; of a remote
@@ -206,7 +209,7 @@ impl Client {
             let message = format!("flag `{}`: {why}, so there is no exposure", evaluation.key());
             Error::new(ErrorKind::InvalidArgument, message)
         };
-        let (kept, user) = evaluation.exposure().ok_or_else(|| {
+        let (exposure, user) = evaluation.exposure().ok_or_else(|| {
             nothing(match evaluation.error_code() {
                 Some(ErrorCode::TypeMismatch) => {
                     "the variant's value has another type than the one asked for, and the default was shown"
@@ -215,7 +218,7 @@ impl Client {
             })
         })?;
         let user = user.ok_or_else(|| nothing("the context had no distinct_id"))?;
-        self.reporting(|events| events.expose_kept(kept, user))
+        self.reporting(|events| events.expose_kept(&exposure, &user))
     }
 
     /// Reports an evaluation made without exposure as it would have been by itself: for a provider that finds out only
@@ -225,8 +228,8 @@ impl Client {
         if !self.parts.config.report_exposures {
             return;
         }
-        if let Some((kept, user)) = evaluation.exposure() {
-            self.runtime.load().events.expose_shown(kept, user);
+        if let Some((exposure, user)) = evaluation.exposure() {
+            self.runtime.load().events.expose_shown(&exposure, user.as_ref());
         }
     }
 
@@ -311,7 +314,7 @@ impl Client {
         }
         let entry = current.flags.as_ref().and_then(|set| set.get(key));
         let asked = match entry {
-            Some(Entry::Flag(flag)) => Some(Wanted { subject: &flag.context, properties: &flag.properties }),
+            Some(Entry::Flag { flag, .. }) => Some(Wanted { subject: &flag.context, properties: &flag.properties }),
             _ => None,
         };
         let seen = self.parts.config.view.as_ref().map(|view| view.of(context));

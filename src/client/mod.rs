@@ -22,7 +22,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 
 use crate::client::poller::{DEFINITIONS_LIMIT, tell_bootstrap};
 use crate::client::refresh::closed;
-use crate::client::snapshot::{Overrides, Snapshot};
+use crate::client::snapshot::{Overrides, Snapshot, next_serial};
 use crate::config::Config;
 use crate::engine::definitions::{FlagSet, Report};
 use crate::engine::variant::FlagValue;
@@ -454,5 +454,5 @@ fn bootstrap(config: &mut Config) -> Result<Option<(FlagSet, Report)>, Error> {
             }
         }
     };
-    FlagSet::parse(&body, None).map(Some).map_err(|e| Error::config(format!("config: {place}: {e}")))
+    FlagSet::parse(&body, None, next_serial).map(Some).map_err(|e| Error::config(format!("config: {place}: {e}")))
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::engine::identity::AssignmentId;
+use crate::engine::exposure::AssignmentId;
 use crate::json::{Decoded, compact};
 
 /// One answer that a flag can give.

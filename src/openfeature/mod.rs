@@ -17,7 +17,7 @@ use crate::client::evaluate_options::EvaluateOptions;
 use crate::client::{Client, DROP};
 use crate::config::Config;
 use crate::engine::evaluation::Evaluation;
-use crate::engine::outcome::ErrorCode;
+use crate::engine::reason::ErrorCode;
 use crate::engine::variant::ValueType;
 use crate::error::Error;
 use crate::items::State;

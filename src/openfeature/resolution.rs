@@ -8,7 +8,7 @@ use open_feature::{
 use serde_json::Value as Json;
 
 use crate::engine::evaluation::Evaluation;
-use crate::engine::outcome::{ErrorCode, Reason};
+use crate::engine::reason::{ErrorCode, Reason};
 use crate::engine::variant::FlagValue;
 use crate::json::RawPairs;
 

@@ -7,11 +7,12 @@ use std::collections::HashSet;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
+use crate::engine::identity::CUSTOM_PROPERTIES;
 use crate::engine::rules::value::{Folded, Object, Value, fold};
 use crate::json::{LossyPairs, cut, without_position};
 
+use super::Parsed;
 use super::scalar::Scalar;
-use super::{CUSTOM_PROPERTIES, Parsed};
 
 /// Arrays and objects within each other, the context included.
 const MAX_LEVELS: u32 = 127;

@@ -2,12 +2,9 @@
 
 use std::borrow::Cow;
 
-use serde_json::value::RawValue;
-
-use super::CUSTOM_PROPERTIES;
+use crate::engine::identity::{CUSTOM_PROPERTIES, TARGETING_KEY};
 use crate::json::{LossyPairs, Writer};
-
-const TARGETING_KEY: &str = "targetingKey";
+use serde_json::value::RawValue;
 
 /// What is added to a context before it is evaluated. A client without such options has no view.
 #[derive(Clone, Debug, PartialEq)]
