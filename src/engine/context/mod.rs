@@ -9,6 +9,7 @@ use std::fmt;
 use std::ops::Deref;
 
 use once_cell::race::OnceBox;
+use serde::Serialize;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use crate::engine::bucket::{Hash, Subject};
@@ -430,5 +431,28 @@ impl<'de> Visitor<'de> for CustomSeed<'_> {
             }
         }
         Ok(Custom { scalar: Scalar::Unusable, properties: Some(Object::from_pairs(pairs)) })
+    }
+}
+
+impl Context {
+    /// Makes a context of anything that serializes to a JSON object: a struct of the program's own, a map, or
+    /// `serde_json::json!({…})`.
+    ///
+    /// ```
+    /// #[derive(serde::Serialize)]
+    /// struct User<'a> {
+    ///     distinct_id: &'a str,
+    /// }
+    ///
+    /// let context = mpflags::Context::new(&User { distinct_id: "user-1" })?;
+    /// # Ok::<(), mpflags::Error>(())
+    /// ```
+    ///
+    /// Fails with [`ErrorKind::InvalidContext`] when the attributes do not serialize, or not to an object.
+    /// [`Context::from_json`] takes text that is JSON already.
+    pub fn new(attributes: &(impl Serialize + ?Sized)) -> Result<Self, Error> {
+        let json = serde_json::to_string(attributes)
+            .map_err(|e| Error::new(ErrorKind::InvalidContext, format!("context: {e}")))?;
+        Context::from_json(&json)
     }
 }
