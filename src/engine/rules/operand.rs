@@ -5,8 +5,8 @@ use std::rc::Rc;
 
 use crate::engine::rules::value::{Object, Value};
 
+use super::budget::{Budget, Failure};
 use super::ecma::{self, number_text};
-use super::evaluate::{Budget, Failure};
 
 /// What an operator takes and gives: borrowed from the data or the rule, or made while evaluating.
 #[derive(Clone, Debug)]

@@ -4,8 +4,8 @@ use std::fmt;
 
 use crate::engine::rules::value::Value;
 
+use super::budget::{Budget, Failure};
 use super::ecma::number_text;
-use super::evaluate::{Budget, Failure};
 use super::operand::Operand;
 
 /// A dotted path; without segments it is the data themselves.
