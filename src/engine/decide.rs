@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::engine::bucket::{Hash, Subject};
 use crate::engine::context::{ReadContext, Unusable};
-use crate::engine::definitions::{Choice, Condition, Entry, Flag, FlagSet, Group, Rollout, chosen};
+use crate::engine::definitions::{Admits, Choice, Condition, Entry, Flag, FlagSet, Rollout, chosen};
 use crate::engine::identity::{CUSTOM_PROPERTIES, DISTINCT_ID, TARGETING_KEY};
 use crate::engine::outcome::{Assignment, Outcome};
 use crate::engine::reason::Reason;
@@ -15,7 +15,14 @@ pub(crate) trait Trace {
     fn subject(&mut self, key: &str, text: &str);
     fn tester(&mut self);
     /// A group was asked: whether its percentage admits the subject, and then whether it is taken.
-    fn group(&mut self, index: usize, group: &Group, hash: &mut FlagHash<'_>, admitted: bool, taken: bool);
+    fn rollout(
+        &mut self,
+        index: usize,
+        rollout: &Rollout,
+        hash: &mut FlagHash<'_>,
+        admitted: bool,
+        taken: bool,
+    );
     fn choice(&mut self, flag: &Flag, choice: &Choice, hash: &mut FlagHash<'_>);
 }
 
@@ -23,7 +30,7 @@ impl Trace for () {
     fn flag(&mut self, _: &Flag) {}
     fn subject(&mut self, _: &str, _: &str) {}
     fn tester(&mut self) {}
-    fn group(&mut self, _: usize, _: &Group, _: &mut FlagHash<'_>, _: bool, _: bool) {}
+    fn rollout(&mut self, _: usize, _: &Rollout, _: &mut FlagHash<'_>, _: bool, _: bool) {}
     fn choice(&mut self, _: &Flag, _: &Choice, _: &mut FlagHash<'_>) {}
 }
 
@@ -81,23 +88,23 @@ fn assign<'a>(
         return Some(Assignment { flag, serial, variant, index, reason, is_qa_tester: true });
     }
     let mut hash = FlagHash::new(subject, &flag.key);
-    let (_, group) = flag.groups.iter().enumerate().find(|(at, group)| {
-        let admitted = match group.rollout {
-            Rollout::All => true,
-            Rollout::None => false,
-            Rollout::Below(percentage) => hash.get().with(&group.salt).bucket() < percentage,
+    let (_, rollout) = flag.rollouts.iter().enumerate().find(|(at, rollout)| {
+        let admitted = match rollout.admits {
+            Admits::All => true,
+            Admits::None => false,
+            Admits::Below(percentage) => hash.get().with(&rollout.salt).bucket() < percentage,
         };
-        let taken = admitted && group.condition.as_ref().is_none_or(|condition| holds(condition, context));
-        trace.group(*at, group, &mut hash, admitted, taken);
+        let taken = admitted && rollout.condition.as_ref().is_none_or(|condition| holds(condition, context));
+        trace.rollout(*at, rollout, &mut hash, admitted, taken);
         taken
     })?;
-    trace.choice(flag, &group.choice, &mut hash);
-    let index = match &group.choice {
+    trace.choice(flag, &rollout.choice, &mut hash);
+    let index = match &rollout.choice {
         Choice::Fixed(index) => *index,
         Choice::Split(sums) => chosen(sums, hash.get().with(&flag.variant_salt).hundredth()),
     };
     let variant = flag.variants.get(index)?;
-    Some(Assignment { flag, serial, variant, index, reason: group.reason, is_qa_tester: false })
+    Some(Assignment { flag, serial, variant, index, reason: rollout.reason, is_qa_tester: false })
 }
 
 /// Whether what cannot be used is something that `flag` looks at for any user.
@@ -105,7 +112,7 @@ fn assign<'a>(
 fn reads(flag: &Flag, unusable: &Unusable) -> bool {
     let key = unusable.key();
     let by_rule = || {
-        let mut conditions = flag.groups.iter().filter_map(|group| group.condition.as_ref());
+        let mut conditions = flag.rollouts.iter().filter_map(|rollout| rollout.condition.as_ref());
         conditions.any(|condition| condition.reads(unusable.within()))
     };
     key == &*flag.context

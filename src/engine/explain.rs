@@ -2,7 +2,7 @@
 
 use crate::engine::context::ReadContext;
 use crate::engine::decide::{FlagHash, Trace};
-use crate::engine::definitions::{Choice, Condition, Flag, Group, Rollout};
+use crate::engine::definitions::{Admits, Choice, Condition, Flag, Rollout};
 use crate::engine::evaluation::Evaluation;
 use crate::engine::outcome::Outcome;
 use crate::json::Writer;
@@ -94,19 +94,26 @@ impl Trace for Explanation<'_> {
         self.tester = true;
     }
 
-    fn group(&mut self, index: usize, group: &Group, hash: &mut FlagHash<'_>, admitted: bool, taken: bool) {
-        let percentage = match group.rollout {
-            Rollout::All => 1.0,
-            Rollout::None => 0.0,
-            Rollout::Below(percentage) => percentage,
+    fn rollout(
+        &mut self,
+        index: usize,
+        rollout: &Rollout,
+        hash: &mut FlagHash<'_>,
+        admitted: bool,
+        taken: bool,
+    ) {
+        let percentage = match rollout.admits {
+            Admits::All => 1.0,
+            Admits::None => 0.0,
+            Admits::Below(percentage) => percentage,
         };
         self.rollouts.push(written(|json| {
             json.object(|json| {
                 json.field("index").display(index);
-                push_bucket(json, hash, &group.salt);
+                push_bucket(json, hash, &rollout.salt);
                 json.field("percentage").display(percentage);
                 json.field("admitted").display(admitted);
-                if let Some(condition) = &group.condition {
+                if let Some(condition) = &rollout.condition {
                     json.field("rule");
                     let properties = self.context.properties();
                     match condition {
