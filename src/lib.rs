@@ -37,7 +37,7 @@ mod sys;
 
 pub use client::Client;
 #[doc(hidden)]
-pub use client::Packed;
+pub use client::evaluate::Packed;
 pub use client::evaluate_options::EvaluateOptions;
 pub use config::{Config, OPTIONS, OptionSpec};
 #[doc(hidden)]

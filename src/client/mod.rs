@@ -1,7 +1,7 @@
 //! The client: where configuration, snapshot, poller, reporter and stream come together.
 
 mod cache;
-mod evaluate;
+pub(crate) mod evaluate;
 pub(crate) mod evaluate_options;
 #[cfg(test)]
 mod outage_tests;
@@ -36,7 +36,6 @@ use crate::sys::fork;
 use crate::transport::http::Settings;
 use runtime::{Parts, Runtime};
 
-pub use evaluate::Packed;
 
 /// Evaluates the flags of one Mixpanel project, and reports who was shown what.
 ///

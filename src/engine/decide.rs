@@ -1,4 +1,4 @@
-//! `evaluate`: a pure function of a flag set, a flag key and a context.
+//! Decides which variant a user gets: a pure function of the definitions, a flag's key and a context.
 
 use std::sync::Arc;
 
@@ -9,12 +9,12 @@ use crate::engine::identity::{CUSTOM_PROPERTIES, DISTINCT_ID, TARGETING_KEY};
 use crate::engine::outcome::{Assignment, Outcome};
 use crate::engine::reason::Reason;
 
-/// What is told of each step on the way to an outcome. `()` hears nothing, and costs nothing.
+/// Receives each step of an evaluation. `()` ignores them at no cost.
 pub(crate) trait Trace {
     fn flag(&mut self, flag: &Flag);
     fn subject(&mut self, key: &str, text: &str);
     fn tester(&mut self);
-    /// A group was asked: whether its percentage admits the subject, and then whether it is taken.
+    /// A rollout was tried: `admitted` is whether its percentage admits the subject, `taken` whether its rule matches as well.
     fn rollout(
         &mut self,
         index: usize,
@@ -47,7 +47,7 @@ pub(crate) fn decide<'a>(
     }
 }
 
-/// The same for an entry already at hand.
+/// [`decide`] for an entry that has been looked up.
 pub(crate) fn decide_entry<'a>(
     entry: &'a Entry,
     context: &impl ReadContext,
@@ -107,7 +107,7 @@ fn assign<'a>(
     Some(Assignment { flag, serial, variant, index, reason: rollout.reason, is_qa_tester: false })
 }
 
-/// Whether what cannot be used is something that `flag` looks at for any user.
+/// Whether `flag` may read `unusable` for some user.
 #[cold]
 fn reads(flag: &Flag, unusable: &Unusable) -> bool {
     let key = unusable.key();
@@ -137,7 +137,7 @@ fn holds(condition: &Condition, context: &impl ReadContext) -> bool {
     }
 }
 
-/// The hash of subject and flag key, made when the first salt needs it: many flags never do.
+/// The hash of the subject and the flag's key, computed for the first salt. Many flags need none.
 pub(crate) struct FlagHash<'a> {
     subject: Subject<'a>,
     key: &'a str,
@@ -149,7 +149,7 @@ impl<'a> FlagHash<'a> {
         FlagHash { subject, key, state: None }
     }
 
-    /// What every salt of the flag begins with.
+    /// The flag's key, which every salt begins with.
     pub(crate) fn key(&self) -> &str {
         self.key
     }

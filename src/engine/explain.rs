@@ -1,4 +1,4 @@
-//! How an outcome came about, as JSON for people: what an evaluation did on its way, written down while it did it.
+//! Explains an outcome to people, as JSON: the steps of an evaluation, recorded while it runs.
 
 use crate::engine::context::ReadContext;
 use crate::engine::decide::{FlagHash, Trace};
@@ -7,10 +7,10 @@ use crate::engine::evaluation::Evaluation;
 use crate::engine::outcome::Outcome;
 use crate::json::Writer;
 
-/// Listens to one evaluation.
+/// Records one evaluation.
 pub(crate) struct Explanation<'c> {
     context: &'c dyn ReadContext,
-    /// A JSON array, where there is something in it.
+    /// A JSON array, not empty.
     unsupported: Option<String>,
     /// `{"key": …, "text": …}`
     subject: Option<String>,
@@ -69,7 +69,7 @@ fn step(outcome: &Outcome<'_>, tester: bool) -> &'static str {
         Outcome::Variant(_) if tester => "tester",
         Outcome::Variant(_) => "rollout",
         Outcome::NoRolloutMatch => "no_rollout_match",
-        // Never listened to.
+        // Never recorded.
         Outcome::Remote(_) | Outcome::Failed(_) => "remote",
     }
 }

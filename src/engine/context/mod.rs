@@ -27,10 +27,10 @@ use scalar::User;
 pub(crate) use unusable::Unusable;
 pub(crate) use view::View;
 
-/// An evaluation context. Immutable; share it between threads freely.
+/// An evaluation context. Immutable: share it between threads freely.
 ///
-/// Made from a JSON object. `distinct_id` names the user, `custom_properties` is what rules see, and a flag may be
-/// bucketed by any other top-level key. Rules see the keys and strings of `custom_properties` in lower case.
+/// Made from a JSON object. `distinct_id` names the user, rules see `custom_properties`, and a flag may be bucketed by any
+/// top-level key. Rules see the keys and strings of `custom_properties` in lower case.
 /// `Context::default()` is the empty context.
 ///
 /// ```
@@ -62,20 +62,20 @@ struct Named {
 impl Context {
     /// Parses a context.
     ///
-    /// Fails with [`ErrorKind::InvalidContext`] when `json` is not a JSON object; the error says where. Of two equal keys the
-    /// later one counts. Copies the whole text: make it once per user or request, not per evaluation.
+    /// Fails with [`ErrorKind::InvalidContext`] if `json` is not a JSON object; the message has the position. Of two equal keys the
+    /// later counts. Copies the whole text: make a context once per user or request, not per evaluation.
     ///
-    /// JSON can hold what cannot be used: a number beyond a double (`1e999`), a lone surrogate, nesting beyond 127 levels. It
-    /// spoils what reads it: a flag that is bucketed by it, a flag with testers if it is the `distinct_id`, a flag with a rule
-    /// about it. Those give INVALID_CONTEXT, which names the attribute; the other flags are evaluated as if it were not there.
-    /// A remote evaluation sends the whole context, so there every flag gives INVALID_CONTEXT.
+    /// JSON can hold values that cannot be used: a number beyond a double (`1e999`), a lone surrogate, nesting beyond 127 levels.
+    /// Such an attribute affects the flags that read it: those bucketed by it, those with testers if it is `distinct_id`, and those
+    /// with a rule about it. Their evaluations fail with INVALID_CONTEXT, and the message names the attribute. Other flags are
+    /// evaluated as if it were absent. A remote evaluation sends the whole context, so there every flag fails.
     pub fn from_json(json: &str) -> Result<Self, Error> {
         let parsed: Parsed<'_> =
             serde_json::from_str(json).or_else(|error| recover(json).ok_or_else(|| invalid(json, &error)))?;
         let user =
             parsed.subjects.iter().rev().find(|(key, _)| key == DISTINCT_ID).and_then(|(_, s)| s.user());
         let mut subjects = parsed.subjects;
-        // Stable, so the later of two equal keys is the one that a search from the end finds first.
+        // Stable: of two equal keys the later stays behind the earlier, and is the one that is kept.
         subjects.sort_by(|a, b| a.0.cmp(&b.0));
         subjects.dedup_by(|later, kept| {
             let same = later.0 == kept.0;

@@ -113,7 +113,7 @@ fn testers(
 ) -> Box<[(Box<str>, usize)]> {
     let mut testers: Vec<(Box<str>, Option<usize>)> = Vec::new();
     for (user, name) in users.map_or_else(Vec::new, |pairs| pairs.0) {
-        // An empty name means no tester, even where a variant has the empty key.
+        // An empty name means no tester, even if a variant has the empty key.
         let name = name.filter(|name| !name.0.is_empty());
         testers.push((user.into(), name.and_then(|name| names.get(&name.0.to_lowercase()).copied())));
     }
@@ -173,7 +173,7 @@ fn condition(i: usize, wire: &wire::Rollout<'_>) -> Result<Option<Condition>, St
 }
 
 fn split(variants: &Variants, splits: Vec<(Cow<'_, str>, Number)>) -> Choice {
-    // The last of equal names counts, as in a JavaScript object.
+    // Of equal names the last counts, as in a JavaScript object.
     let splits: HashMap<Cow<'_, str>, f64> = splits.into_iter().map(|(name, Number(n))| (name, n)).collect();
     let mut cumulative = 0.0;
     let mut sums = Vec::with_capacity(variants.sorted.len());
@@ -277,7 +277,7 @@ fn fault(path: impl Display, problem: &impl Display) -> String {
     if within.is_empty() {
         return problem;
     }
-    // serde reports a missing field, and one that is given twice, as a fault of the object around it.
+    // serde reports missing and duplicate fields as errors of the object that contains them.
     let of_object = problem.ends_with(": required") || problem.ends_with(": given twice");
     format!("{within}{}{problem}", if of_object { "." } else { ": " })
 }

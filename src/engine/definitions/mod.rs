@@ -30,7 +30,7 @@ pub(crate) struct FlagSet {
 pub(crate) enum Entry {
     Flag {
         flag: Arc<Flag>,
-        /// Different for every definition that the process has compiled: a flag that is fetched unchanged keeps its number.
+        /// Unique among all definitions in the process. A flag that is fetched unchanged keeps its number.
         serial: u64,
     },
     /// Rejected; the text names the flag and the field.
@@ -85,7 +85,7 @@ impl FlagSet {
         })
     }
 
-    /// Every flag, the malformed ones included, in order of key.
+    /// Every flag, including malformed ones, in order of key.
     pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Entry)> {
         self.entries.iter().map(|(key, entry)| (key.as_ref(), entry))
     }

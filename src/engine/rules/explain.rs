@@ -151,7 +151,7 @@ fn describe(failure: Failure) -> &'static str {
     match failure {
         Failure::UnknownOperator => "unknown operator",
         Failure::NotConvertible => "an operand cannot be converted",
-        Failure::Exhausted => "too costly to tell",
+        Failure::Exhausted => "too costly to explain",
     }
 }
 

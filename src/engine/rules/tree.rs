@@ -49,7 +49,7 @@ pub(super) struct Datetime {
 }
 
 impl Node {
-    /// The operands or elements that are nodes.
+    /// The operands or elements.
     pub(super) fn parts(&self) -> &[Node] {
         match self {
             Node::List(nodes) | Node::Apply(_, nodes) => nodes,
