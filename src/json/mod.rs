@@ -1,5 +1,5 @@
-//! JSON beyond what serde derives: strings and pairs borrowed from the text, values checked to their end, errors in plain words,
-//! and a writer.
+//! JSON beyond what serde derives: strings and pairs borrowed from the text, values checked to their end,
+//! errors in plain words, and a writer.
 
 mod fault;
 mod write;
@@ -39,8 +39,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     }
 }
 
-/// A key that may hold a lone surrogate; `None` if it does. serde_json passes on the bytes of a string without checking that
-/// they are text.
+/// A key that may hold a lone surrogate; `None` if it does. serde_json passes on the bytes of a string
+/// without checking that they are text.
 struct LossyText<'a>(Option<Cow<'a, str>>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for LossyText<'a> {
@@ -171,8 +171,8 @@ impl<'de> Visitor<'de> for DecodedVisitor {
     }
 }
 
-/// A value that is read and dropped. Unlike serde's `IgnoredAny` it refuses what cannot be decoded, so that a text is valid or
-/// not whichever part of it is used.
+/// A value that is read and dropped. Unlike serde's `IgnoredAny` it refuses what cannot be decoded, so that a
+/// text is valid or not whichever part of it is used.
 pub(crate) struct Checked;
 
 impl<'de> Deserialize<'de> for Checked {

@@ -29,8 +29,8 @@ pub(crate) use view::View;
 
 /// An evaluation context. Immutable: share it between threads freely.
 ///
-/// Made from a JSON object. `distinct_id` names the user, rules see `custom_properties`, and a flag may be bucketed by any
-/// top-level key. Rules see the keys and strings of `custom_properties` in lower case.
+/// Made from a JSON object. `distinct_id` names the user, rules see `custom_properties`, and a flag may be
+/// bucketed by any top-level key. Rules see the keys and strings of `custom_properties` in lower case.
 /// `Context::default()` is the empty context.
 ///
 /// ```
@@ -62,13 +62,15 @@ struct Named {
 impl Context {
     /// Parses a context.
     ///
-    /// Fails with [`ErrorKind::InvalidContext`] if `json` is not a JSON object; the message has the position. Of two equal keys the
-    /// later counts. Copies the whole text: make a context once per user or request, not per evaluation.
+    /// Fails with [`ErrorKind::InvalidContext`] if `json` is not a JSON object; the message has the position.
+    /// Of two equal keys the later counts. Copies the whole text: make a context once per user or request,
+    /// not per evaluation.
     ///
-    /// JSON can hold values that cannot be used: a number beyond a double (`1e999`), a lone surrogate, nesting beyond 127 levels.
-    /// Such an attribute affects the flags that read it: those bucketed by it, those with testers if it is `distinct_id`, and those
-    /// with a rule about it. Their evaluations fail with INVALID_CONTEXT, and the message names the attribute. Other flags are
-    /// evaluated as if it were absent. A remote evaluation sends the whole context, so there every flag fails.
+    /// JSON can hold values that cannot be used: a number beyond a double (`1e999`), a lone surrogate,
+    /// nesting beyond 127 levels. Such an attribute affects the flags that read it: those bucketed by it,
+    /// those with testers if it is `distinct_id`, and those with a rule about it. Their evaluations fail with
+    /// INVALID_CONTEXT, and the message names the attribute. Other flags are evaluated as if it were absent.
+    /// A remote evaluation sends the whole context, so there every flag fails.
     pub fn from_json(json: &str) -> Result<Self, Error> {
         let parsed: Parsed<'_> =
             serde_json::from_str(json).or_else(|error| recover(json).ok_or_else(|| invalid(json, &error)))?;
@@ -107,8 +109,8 @@ impl Context {
         if self.json.is_empty() { "{}" } else { &self.json }
     }
 
-    /// The context as a client with `view` sees it. Made once, unless clients with different views share the context. Fails if
-    /// the additions nest it too deeply.
+    /// The context as a client with `view` sees it. Made once, unless clients with different views share the
+    /// context. Fails if the additions nest it too deeply.
     pub(crate) fn through(&self, view: &View) -> Result<Viewed<'_>, Error> {
         let make = || Context::from_json(&view.of(self.json()));
         if self.viewed.get().is_none() {

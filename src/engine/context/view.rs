@@ -16,7 +16,8 @@ pub(crate) struct View {
 }
 
 impl View {
-    /// The context with the additions. Text that is not a JSON object is returned unchanged: parsing it reports the error.
+    /// The context with the additions. Text that is not a JSON object is returned unchanged: parsing it
+    /// reports the error.
     pub(crate) fn of<'a>(&self, json: &'a str) -> Cow<'a, str> {
         let Ok(LossyPairs(pairs)) = serde_json::from_str(json) else { return json.into() };
         let mut pairs = named(pairs);
@@ -47,7 +48,8 @@ impl View {
     }
 }
 
-/// The attributes, then the members of `custom_properties`: of two keys that are equal after folding the later one counts.
+/// The attributes, then the members of `custom_properties`: of two keys that are equal after folding the
+/// later one counts.
 fn push_properties(json: &mut Writer<'_>, pairs: &[(Cow<'_, str>, &RawValue)]) {
     let (own, attributes): (Vec<_>, Vec<_>) = pairs.iter().partition(|(key, _)| key == CUSTOM_PROPERTIES);
     for (key, value) in attributes {

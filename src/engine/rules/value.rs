@@ -7,7 +7,8 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use crate::json::Text;
 
-/// A JSON value. JavaScript compares arrays and objects by identity, which is their address here: use `&Value`, never a copy.
+/// A JSON value. JavaScript compares arrays and objects by identity, which is their address here: use
+/// `&Value`, never a copy.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Value<'a> {
     Null,
@@ -88,7 +89,8 @@ impl Value<'_> {
     }
 }
 
-/// Converts to lower case by Unicode's full rules, as JavaScript's `toLowerCase` does. Stays borrowed if nothing changes.
+/// Converts to lower case by Unicode's full rules, as JavaScript's `toLowerCase` does. Stays borrowed if
+/// nothing changes.
 pub(crate) fn fold(text: Cow<'_, str>) -> Cow<'_, str> {
     // Without a branch per byte the compiler looks at many at once.
     if text.bytes().fold(true, |lower, b| lower & b.is_ascii() & !b.is_ascii_uppercase()) {
@@ -125,7 +127,8 @@ impl<'de> Visitor<'de> for FoldedVisitor {
         Ok(Value::Bool(v))
     }
 
-    // Rules compute in doubles, as JavaScript does; exact integers matter only for subjects (context/scalar.rs).
+    // Rules compute in doubles, as JavaScript does; exact integers matter only for subjects
+    // (context/scalar.rs).
     fn visit_i64<E>(self, v: i64) -> Result<Value<'de>, E> {
         Ok(Value::Number(v as f64))
     }
