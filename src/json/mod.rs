@@ -110,6 +110,19 @@ fn pairs<'de, D: Deserializer<'de>, K: Deserialize<'de>, T, V: Deserialize<'de>>
     deserializer.deserialize_map(PairsVisitor(key, PhantomData))
 }
 
+/// Sorts by key. Of equal keys the last stays, as in JavaScript.
+pub(crate) fn sort_and_dedup<K: Ord, V>(pairs: &mut Vec<(K, V)>) {
+    // Stable, so that equal keys stay in document order.
+    pairs.sort_by(|a, b| a.0.cmp(&b.0));
+    pairs.dedup_by(|later, kept| {
+        let same = later.0 == kept.0;
+        if same {
+            std::mem::swap(&mut later.1, &mut kept.1);
+        }
+        same
+    });
+}
+
 /// A value read to its end, of which only a scalar is kept.
 pub(crate) enum Decoded {
     Null,

@@ -17,7 +17,7 @@ use crate::engine::bucket::{Hash, Subject};
 use crate::engine::identity::{DISTINCT_ID, Identity};
 use crate::engine::rules::value::Object;
 use crate::error::{Error, ErrorKind};
-use crate::json::compact;
+use crate::json::{compact, sort_and_dedup};
 
 pub(crate) use one_shot::{Needs, OneShotContext};
 use parse::{Parsed, invalid};
@@ -72,21 +72,11 @@ impl Context {
     /// INVALID_CONTEXT, and the message names the attribute. Other flags are evaluated as if it were absent.
     /// A remote evaluation sends the whole context, so there every flag fails.
     pub fn from_json(json: &str) -> Result<Self, Error> {
-        let parsed: Parsed<'_> =
+        let mut parsed: Parsed<'_> =
             serde_json::from_str(json).or_else(|error| recover(json).ok_or_else(|| invalid(json, &error)))?;
-        let user =
-            parsed.subjects.iter().rev().find(|(key, _)| key == DISTINCT_ID).and_then(|(_, s)| s.user());
-        let mut subjects = parsed.subjects;
-        // Stable: of two equal keys the later stays behind the earlier, and is the one that is kept.
-        subjects.sort_by(|a, b| a.0.cmp(&b.0));
-        subjects.dedup_by(|later, kept| {
-            let same = later.0 == kept.0;
-            if same {
-                std::mem::swap(&mut later.1, &mut kept.1);
-            }
-            same
-        });
-        let named = subjects.iter().filter_map(|(key, scalar)| {
+        sort_and_dedup(&mut parsed.subjects);
+        let user = parsed.subjects.iter().find(|(key, _)| key == DISTINCT_ID).and_then(|(_, s)| s.user());
+        let named = parsed.subjects.iter().filter_map(|(key, scalar)| {
             let text: Box<str> = scalar.text()?.as_ref().into();
             Some(Named { key: key.as_ref().into(), hash: Hash::new().with(&text), text })
         });

@@ -1,12 +1,13 @@
-//! A context as a client sees it that has `targeting_key_as` or `attributes_as_custom_properties` set.
+//! The options `targeting_key_as` and `attributes_as_custom_properties`: a client with one sees more in a context.
 
 use std::borrow::Cow;
 
-use crate::engine::identity::{CUSTOM_PROPERTIES, TARGETING_KEY};
-use crate::json::{LossyPairs, Writer};
 use serde_json::value::RawValue;
 
-/// What these options add to a context before it is evaluated.
+use crate::engine::identity::{CUSTOM_PROPERTIES, TARGETING_KEY};
+use crate::json::{LossyPairs, Writer};
+
+/// What to add to a context before it is evaluated.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct View {
     /// The key that gets the value of `targetingKey` if it is absent or null.

@@ -13,7 +13,7 @@ use crate::engine::exposure::{AssignmentId, Experiment};
 use crate::engine::reason::Reason;
 use crate::engine::rules::{Legacy, Properties, Rule};
 use crate::engine::variant::{FlagValue, Variant};
-use crate::json::{Pairs, Text, place, without_position};
+use crate::json::{Pairs, Text, place, sort_and_dedup, without_position};
 
 /// Compiles the flag in `json`. The warnings are about what cannot be checked locally, the error names the
 /// field.
@@ -119,15 +119,8 @@ fn testers(
         let name = name.filter(|name| !name.0.is_empty());
         testers.push((user.into(), name.and_then(|name| names.get(&name.0.to_lowercase()).copied())));
     }
-    // Stable: of two entries for a user the later counts, even if it names no variant.
-    testers.sort_by(|a, b| a.0.cmp(&b.0));
-    testers.dedup_by(|later, kept| {
-        let same = later.0 == kept.0;
-        if same {
-            kept.1 = later.1;
-        }
-        same
-    });
+    // Before the filter: the last entry of a user counts, even if it names no variant.
+    sort_and_dedup(&mut testers);
     testers.into_iter().filter_map(|(user, index)| Some((user, index?))).collect()
 }
 

@@ -132,7 +132,7 @@ impl Collected<'_> {
                     let why: Arc<str> = format!("flag `{key}`: {fault}").into();
                     self.found.insert(key.into(), Entry::Malformed(why));
                 }
-                None => self.report.rejected.push(format!("flags[{position}]: {fault}; it is kept out")),
+                None => self.report.rejected.push(format!("flags[{position}]: {fault}; it is ignored")),
             },
         }
     }
@@ -155,7 +155,7 @@ impl Collected<'_> {
                     self.report.rejected.push(format!("{why}; its last good version stays in service"));
                     *entry = held.clone();
                 }
-                _ => self.report.rejected.push(format!("{why}; it is kept out")),
+                _ => self.report.rejected.push(format!("{why}; it is ignored")),
             }
         }
         self.report.rejected.sort();

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use crate::json::Text;
+use crate::json::{Text, sort_and_dedup};
 
 /// A JSON value. JavaScript compares arrays and objects by identity, which is their address here: use
 /// `&Value`, never a copy.
@@ -29,17 +29,8 @@ pub(crate) struct Object<'a> {
 const SCAN: usize = 8;
 
 impl<'a> Object<'a> {
-    /// Of two equal keys the later counts, as in JavaScript.
     pub(crate) fn from_pairs(mut pairs: Vec<(Cow<'a, str>, Value<'a>)>) -> Self {
-        // The sort is stable: equal keys stay in document order, and the last of them is kept.
-        pairs.sort_by(|a, b| a.0.cmp(&b.0));
-        pairs.dedup_by(|later, kept| {
-            let same = later.0 == kept.0;
-            if same {
-                std::mem::swap(&mut later.1, &mut kept.1);
-            }
-            same
-        });
+        sort_and_dedup(&mut pairs);
         Object { entries: pairs.into_boxed_slice() }
     }
 
