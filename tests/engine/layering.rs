@@ -54,7 +54,7 @@ fn imports(module: &str, sources: &Sources) -> BTreeSet<String> {
     let is_name = |c: char| c.is_alphanumeric() || c == '_';
     let mut found = BTreeSet::new();
     for (at, _) in code.match_indices("::") {
-        let start = code[..at].rfind(|c| !is_name(c)).map_or(0, |before| before + 1);
+        let start = code[..at].trim_end_matches(is_name).len();
         let root = &code[start..at];
         let base = match root {
             _ if code[..start].ends_with("::") => continue,
@@ -84,8 +84,8 @@ fn expand<'a>(tree: &'a str, mut base: Vec<&'a str>, paths: &mut Vec<Vec<&'a str
     if let Some(group) = rest.strip_prefix('{') {
         rest = group.trim_start();
         while !rest.starts_with('}') {
-            rest =
-                expand(rest, base.clone(), paths).trim_start_matches(|c: char| c == ',' || c.is_whitespace());
+            rest = expand(rest, base.clone(), paths);
+            rest = rest.trim_start_matches(|c: char| c == ',' || c.is_whitespace());
         }
         return &rest[1..];
     }
