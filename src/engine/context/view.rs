@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object_stays() {
+    fn text_that_is_not_an_object_is_unchanged() {
         for json in ["", "[1]", "{", r#"{"a": }"#, "null"] {
             assert_eq!(seen(Some("a"), true, json), json);
         }
