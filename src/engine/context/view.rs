@@ -1,4 +1,5 @@
-//! The options `targeting_key_as` and `attributes_as_custom_properties`: a client with one sees more in a context.
+//! The options `targeting_key_as` and `attributes_as_custom_properties`: a client with one sees more in a
+//! context.
 
 use std::borrow::Cow;
 
