@@ -1,4 +1,4 @@
-/* A program that has only what is installed. No network: the definitions stand in the configuration. */
+/* Uses only installed files, and no network: the configuration has the flag. */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,8 +1,8 @@
-/* A program that has only what is installed. No network: the definitions stand in the configuration. */
+/* Uses only installed files, and no network: the configuration has the flag. */
 #include <iostream>
 #include <mpflags/client.hpp>
 
-/* Of the other file: two of one program have the header. */
+/* In other.cpp: two files of a program can include the header. */
 std::string other(const mpflags::Client& client);
 
 int main() {

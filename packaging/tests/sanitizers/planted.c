@@ -1,4 +1,4 @@
-/* Bugs on purpose: each sanitizer must report those that it is for. usage: planted BUG */
+/* Planted bugs, which the sanitizers must report. usage: planted BUG */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,12 +26,12 @@ int main(int argc, char **argv)
     int seen = value.ptr[0];
 
     if (strcmp(bug, "string-after-free") == 0) {
-        /* Read by this program. */
+        /* A read in this program. */
         mpflags_evaluation_free(evaluation);
         seen += value.ptr[0];
         evaluation = NULL;
     } else if (strcmp(bug, "handle-after-free") == 0) {
-        /* Read inside the library. */
+        /* A read inside the library. */
         mpflags_evaluation_free(evaluation);
         seen += (int)mpflags_evaluation_reason(evaluation);
         evaluation = NULL;
@@ -40,7 +40,7 @@ int main(int argc, char **argv)
         mpflags_evaluation_free(evaluation);
         evaluation = NULL;
     } else if (strcmp(bug, "length-too-long") == 0) {
-        /* Read inside the library, behind the end. */
+        /* A read inside the library, past the end. */
         char *key = malloc(4);
         memcpy(key, "flag", 4);
         mpflags_evaluation_free(evaluate(key, 12));
