@@ -1,14 +1,14 @@
 //! The core's own benchmarks, through its public API: `cargo bench`, or `cargo bench -- NAME`.
 //!
-//! The cases are sampled in turn, so that a slow moment of the machine falls on all of them; the table tells medians and
-//! the quartiles. There is no framework: what criterion adds, `bench/run.py` does across processes and languages.
+//! The cases are sampled in turn, so that a slow phase of the machine affects all of them. The table shows medians and
+//! quartiles. It needs no framework: what criterion would add, `bench/run.py` does across processes and languages.
 //!
-//! | case | what it is |
+//! | case | measures |
 //! | --- | --- |
 //! | bucket | one hash of a subject and a salt, 40 bytes |
-//! | rule-eq, rule-and5 | an evaluation with a parsed context: look-up, rule, one hash |
+//! | rule-eq, rule-and5 | an evaluation with a parsed context: lookup, rule, one hash |
 //! | context-5, context-500 | parsing a context to keep it |
-//! | glance-eq, glance-and5, glance-500 | an evaluation that reads its context from JSON |
+//! | json-eq, json-and5, json-500 | an evaluation that parses its context from JSON |
 //! | load | configuration with 1,000 flags → client |
 //! | all | every variant of 1,000 flags |
 #![allow(
@@ -41,7 +41,7 @@ fn main() {
     if timed {
         table(&cases);
     } else {
-        // `cargo test --benches`: that they run is all there is to see.
+        // `cargo test --benches` only checks that they run.
         cases.iter().for_each(|(_, run)| run());
     }
 }
@@ -94,7 +94,7 @@ fn cases() -> Vec<Case> {
     };
     let load: Box<dyn Fn()> = {
         let config = config.clone();
-        // Freeing what was loaded is part of it here, as it is of a poll.
+        // Includes freeing what was loaded, as a poll does.
         Box::new(move || drop(black_box(new_client(&config))))
     };
     let hash = || {
@@ -106,27 +106,27 @@ fn cases() -> Vec<Case> {
         ("rule-and5", by_handle("bench-and5")),
         ("context-5", parse(&json)),
         ("context-500", parse(&json_500)),
-        ("glance-eq", by_json("bench-eq", &json)),
-        ("glance-and5", by_json("bench-and5", &json)),
-        ("glance-500", by_json("bench-eq", &json_500)),
+        ("json-eq", by_json("bench-eq", &json)),
+        ("json-and5", by_json("bench-and5", &json)),
+        ("json-500", by_json("bench-eq", &json_500)),
         ("load", load),
         ("all", all),
     ]
 }
 
-/// The files of bench/workload.py, which is run for them: equal files stay as they are.
+/// The folder with the files of bench/workload.py, which runs first.
 fn workload() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let directory = root.join("build/bench");
     let written = Command::new("python3").arg(root.join("bench/workload.py")).arg(&directory).status();
     assert!(
         written.is_ok_and(|status| status.success()) || directory.join("config.json").exists(),
-        "python3 bench/workload.py build/bench: needed once, for the definitions"
+        "python3 bench/workload.py build/bench failed, which writes the definitions"
     );
     directory
 }
 
-/// Runs `run` for `at_least`; gives the number of calls and the time that they took.
+/// Calls `run` for `at_least`. Returns the number of calls and the time they took.
 fn sample(run: &dyn Fn(), at_least: Duration) -> (u64, Duration) {
     let mut batch = 1;
     loop {
@@ -136,7 +136,7 @@ fn sample(run: &dyn Fn(), at_least: Duration) -> (u64, Duration) {
         if took >= at_least {
             return (batch, took);
         }
-        // The batch that comes out too short calibrates the next; too long is no harm.
+        // A batch that was too short calibrates the next. One that is too long does no harm.
         let factor = at_least.as_secs_f64() / took.as_secs_f64().max(1e-9);
         batch = (batch as f64 * (factor * 1.1).clamp(1.5, 100.0)).ceil() as u64;
     }

@@ -1,9 +1,9 @@
-"""Times the official Python SDK, mixpanel 5.4.1, on demand; started by bench/run.py inside its virtual environment.
+"""Times the official Python SDK, mixpanel 5.4.1, on demand. bench/run.py starts it in a virtual environment.
 
     python mixpanel_worker.py DIRECTORY
 
-Speaks as bench/c/worker.c does: a line `CASE MILLISECONDS THREADS` is answered with `OPERATIONS WALL_NS CPU_NS`.
-Exposures are off: what is compared is evaluation. `load` is the SDK's own handling of an answer that has arrived.
+Same protocol as bench/c/worker.c: for each line `CASE MILLISECONDS THREADS` it prints `OPERATIONS WALL_NS CPU_NS`.
+Exposures are off, to compare evaluation alone. `load` is the SDK's handling of a response that has arrived.
 """
 
 import json
@@ -42,7 +42,7 @@ def main():
     }
     for name in ("eq", "and5", "eq-500"):
         if cases[name]().variant_key is None:
-            sys.exit(f"{name} did not come out as meant")
+            sys.exit(f"{name} returned an unexpected result")
     for line in sys.stdin:
         name, milliseconds, _ = line.split()
         run, operations, batch = cases[name], 0, 1
@@ -52,7 +52,7 @@ def main():
             for _ in range(batch):
                 run()
             operations += batch
-            # About a millisecond between looks at the clock.
+            # Read the clock about once a millisecond.
             if time.perf_counter_ns() - now < 500_000:
                 batch *= 2
         print(operations, now - wall, time.thread_time_ns() - cpu, flush=True)

@@ -1,4 +1,4 @@
-"""Builds what bench/run.py and bench/instructions run: the library, the stand-in server, the C programs, the workload."""
+"""Builds what bench/run.py and bench/instructions run: the library, mpflags-dev, the C programs and the workload."""
 
 import os
 import shutil
@@ -9,7 +9,7 @@ from pathlib import Path
 import workload
 
 ROOT = Path(__file__).resolve().parent.parent
-# Everything that the benchmarks write.
+# The benchmarks write everything here.
 OUT = ROOT / "build" / "bench"
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve()
 SOURCES = ROOT / "bench" / "c"
@@ -20,17 +20,17 @@ def cargo(*arguments):
     try:
         subprocess.run(command, cwd=ROOT, check=True)
     except subprocess.CalledProcessError as error:
-        sys.exit(f"bench: {' '.join(command)}: exit {error.returncode}")
+        sys.exit(f"bench: {' '.join(command)} exited with {error.returncode}")
 
 
 def library(*packages):
-    """Builds the library (and `packages`), copies it, so that a build elsewhere disturbs no run, and writes the workload."""
-    # One after the other: together they would share features, and the library would not be the one that ships.
+    """Builds the library and `packages`, copies the library, so that another build cannot disturb a run, and writes the workload."""
+    # One at a time: built together they would share features, and the library would differ from the released one.
     for package in ("mpflags-c", *packages):
         cargo("build", "--release", "-p", package)
     workload.write(OUT)
     (OUT / "lib").mkdir(parents=True, exist_ok=True)
-    # Under its SONAME, which is what the loader asks for.
+    # Under its SONAME, which the loader looks for.
     built = OUT / "lib" / "libmpflags.so.0"
     shutil.copyfile(TARGET / "release" / "libmpflags.so", built)
     return built
@@ -48,7 +48,7 @@ def program(name):
 
 
 def server():
-    """A copy of mpflags-dev."""
+    """Copies mpflags-dev."""
     (OUT / "bin").mkdir(parents=True, exist_ok=True)
     return shutil.copy(TARGET / "release" / "mpflags-dev", OUT / "bin" / "mpflags-dev")
 

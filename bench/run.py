@@ -3,36 +3,36 @@
 
     bench/run.py [--quick] [--no-build] [--no-peers]
 
---quick takes few samples, to see that everything runs; --no-build takes what was built last; --no-peers leaves the
-official SDKs and the other languages out. It takes about ten minutes, and the table also goes to build/bench/results.md.
+--quick takes few samples, to check that everything runs; --no-build reuses the last build; --no-peers skips the official SDKs
+and the other languages. A full run takes about ten minutes. The table is also written to build/bench/results.md.
 
-Nothing here fails because something is slow. What gates is countable: bench/instructions, and the tests.
+A slow result is not a failure. Only what can be counted is a gate: bench/instructions, and the tests.
 
-| file | is |
+| file | content |
 | --- | --- |
-| bench/run.py | this |
-| bench/instructions | counts instructions under callgrind and compares them with bench/instructions.json: a gate |
+| bench/run.py | this program |
+| bench/instructions | counts instructions under callgrind and compares them with bench/instructions.json; fails on a change |
 | bench/workload.py | writes the definitions and contexts that everything here evaluates |
-| bench/programs.py | builds what is run |
-| bench/mixpanel_worker.py | the official Python SDK |
-| bench/c/*.c | the C programs; each says at its head what it does |
+| bench/programs.py | builds the programs |
+| bench/mixpanel_worker.py | runs the official Python SDK |
+| bench/c/*.c | the C programs; each is described at its top |
 | bench/core.rs | `cargo bench`: the core alone, in Rust |
-| bindings/python/bench, bindings/go/bench | each language's boundary, beside Mixpanel's own SDK for it |
+| bindings/python/bench, bindings/go/bench | the overhead of each language, beside Mixpanel's own SDK for it |
 
-How it measures:
+Method:
 
-* A worker process per implementation answers requests for samples. In each round every case of every worker is sampled
-  once, in a new random order, so that a slow moment of the machine falls on all. Ratios are taken within a round. The
+* Each implementation has a worker process, which takes samples on request. Each round samples every case of every worker
+  once, in a new random order, so that a slow phase of the machine affects all of them. Ratios are taken within a round. The
   first round is dropped.
-* A sample tells wall time and processor time. Where they differ by over 5 % somebody else had the processor: the sample
-  is taken anew, three times at most, and then its processor time counts. The share of such samples is told.
-* Exposures are off wherever a row does not say otherwise, for the official SDK too.
-* Events go to mpflags-dev on the same two processors, which reads and checks each: what it takes of them is told. The
-  queue is filled while the client waits for a retry, so what is timed is delivery alone, over an open connection. For
-  batches of 50 the program enqueues 50 and flushes, again and again: there the enqueueing and the waking are timed too.
-* Loading and memory are of fresh processes, flags and no flags in turn: the difference is what flags cost.
-* `reference` is a chain of FNV-1a hashes, 43.2 ns on the machine that the goals were set on. Where it is slower, "met"
-  is decided on the time that the figure would have there, and says so.
+* A sample has a wall time and a processor time. If they differ by more than 5 %, another process had the processor: the
+  sample is repeated up to three times, and then its processor time counts. The share of such samples is reported.
+* Exposures are off unless a row says otherwise, in the official SDK too.
+* Events are sent to mpflags-dev on the same two processors, which parses and checks each one; its processor time is reported.
+  The queue is filled while the client waits for a retry, so that only delivery is timed, over an open connection. For
+  batches of 50 the program repeatedly queues 50 events and flushes, so those figures include queueing and waking up.
+* Loading and memory are measured in new processes, with and without flags in turn: the difference is the cost of the flags.
+* `reference` is a chain of FNV-1a hashes, which takes 43.2 ns on the machine that the goals were set on. On a slower machine,
+  "met" uses the time scaled to that machine, and says so.
 """
 
 import argparse
@@ -59,20 +59,20 @@ DISTURBED = 1.05
 
 
 class Worker:
-    """A process that answers `CASE MILLISECONDS THREADS` with operations, wall and processor time."""
+    """A process that takes samples: reads `CASE MILLISECONDS THREADS`, prints operations, wall time and processor time."""
 
     def __init__(self, name, command):
         self.name = name
         self.process = subprocess.Popen([str(word) for word in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
-    def ask(self, case, milliseconds, threads=1):
+    def request(self, case, milliseconds, threads=1):
         self.process.stdin.write(f"{case} {milliseconds} {threads}\n")
         self.process.stdin.flush()
 
-    def answer(self):
+    def result(self):
         line = self.process.stdout.readline()
         if not line:
-            sys.exit(f"bench: the worker {self.name} ended with {self.process.wait()}")
+            sys.exit(f"bench: the worker {self.name} exited with {self.process.wait()}")
         return [int(word) for word in line.split()]
 
     def end(self):
@@ -92,9 +92,9 @@ class Server:
     def call(self, method, path, body=None):
         connection = http.client.HTTPConnection(self.control, timeout=30)
         connection.request(method, path, body)
-        answer = connection.getresponse().read()
+        response = connection.getresponse().read()
         connection.close()
-        return answer
+        return response
 
     def fault(self, *faults):
         """Replaces all faults."""
@@ -105,7 +105,7 @@ class Server:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def polls(self, at_least=0):
-        """The statuses of the polls so far, once there are so many."""
+        """The statuses of the polls so far, once there are at least so many."""
         requests = json.loads(self.call("GET", f"/__dev/requests?at_least={at_least}&within_ms=5000"))["requests"]
         return [request["status"] for request in requests]
 
@@ -115,7 +115,7 @@ class Server:
 
 
 class Samples(dict):
-    """(worker, case) → nanoseconds for one operation, a sample a round."""
+    """(worker, case) → nanoseconds for one operation, one sample for each round."""
 
     def __init__(self):
         super().__init__()
@@ -123,8 +123,8 @@ class Samples(dict):
 
     def take(self, worker, case, milliseconds):
         for _ in range(3):
-            worker.ask(case, milliseconds)
-            operations, wall, cpu = worker.answer()
+            worker.request(case, milliseconds)
+            operations, wall, cpu = worker.result()
             self.taken += 1
             if wall <= cpu * DISTURBED:
                 return wall / operations
@@ -170,7 +170,7 @@ class Table:
         self.rows = []
 
     def add(self, figure, values, text, goal=None, at_least=False, against="", timed=False):
-        """`goal` is a limit, or with `at_least` a floor, in the unit of `values`."""
+        """`goal` is an upper limit, or with `at_least` a lower limit, in the unit of `values`."""
         median, low, high = spread(values)
         met = ""
         if goal is not None:
@@ -197,7 +197,7 @@ class Table:
 
 
 def peer():
-    """The Python of a virtual environment with the official SDK, or why there is none."""
+    """The Python of a virtual environment with the official SDK, and None; or None, and why there is none."""
     directory = OUT.parent / "bench-venv"
     python = directory / "bin" / "python"
     try:
@@ -209,7 +209,7 @@ def peer():
             install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", PEER]
             subprocess.run(install, check=True, timeout=300)
     except (OSError, subprocess.SubprocessError) as error:
-        return None, f"{PEER} is left out: {error}"
+        return None, f"{PEER} was skipped: {error}"
     return python, None
 
 
@@ -225,22 +225,22 @@ def evaluations(workers, samples, quick):
 
 
 def threads(first, second, case, quick):
-    """Rates of one thread, of two threads in one process, and of two processes, a dictionary for each round: evaluations
-    per nanosecond of processor. Threads that took turns on one processor contend for nothing, so rounds in which all
-    had theirs come first; the second value is how many those are."""
+    """The rates of one thread, of two threads in one process, and of two processes, in evaluations per nanosecond of processor
+    time: a dictionary for each round, and the number of undisturbed rounds. If there are at least three of those, only they
+    are returned, because threads that take turns on one processor do not contend."""
     rounds = []
     for number in range(3 if quick else 16):
         rates, waited = {}, 1.0
         kinds = [("one", [first], 1), ("threads", [first], 2), ("processes", [first, second], 1)]
         random.shuffle(kinds)
-        for kind, asked, count in kinds:
-            for worker in asked:
-                worker.ask(case, 200, count)
+        for kind, workers, count in kinds:
+            for worker in workers:
+                worker.request(case, 200, count)
             operations = wall = cpu = 0
-            for worker in asked:
-                answer = worker.answer()
-                operations, wall, cpu = operations + answer[0], wall + answer[1], cpu + answer[2]
-            together = count * len(asked)
+            for worker in workers:
+                result = worker.result()
+                operations, wall, cpu = operations + result[0], wall + result[1], cpu + result[2]
+            together = count * len(workers)
             rates[kind] = together * operations / cpu
             waited = max(waited, wall / cpu)
         if number > 0:
@@ -250,8 +250,8 @@ def threads(first, second, case, quick):
 
 
 def fresh(servers, quick):
-    """Fresh processes: name → rows of load (ns), resident, peak, resident after malloc_trim (MB)."""
-    asked = {
+    """New processes: name → rows of load time (ns), resident, peak, and resident memory after malloc_trim (MB)."""
+    calls = {
         "inline-0": ["inline", OUT / "config-0.json"],
         "inline": ["inline", OUT / "config.json"],
         "path": ["path", OUT / "definitions.json"],
@@ -259,23 +259,23 @@ def fresh(servers, quick):
         "http": ["http", servers["1000"].url],
         "http-0": ["http", servers["0"].url],
     }
-    rows = {name: [] for name in asked}
+    rows = {name: [] for name in calls}
     for _ in range(3 if quick else 9):
-        for name in random.sample(list(asked), len(asked)):
-            command = [str(word) for word in (OUT / "bin" / "fresh", *asked[name])]
+        for name in random.sample(list(calls), len(calls)):
+            command = [str(word) for word in (OUT / "bin" / "fresh", *calls[name])]
             for _ in range(3):
                 words = subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE).stdout.split()
                 wall, cpu, *kilobytes = (int(word) for word in words)
                 if wall <= cpu * DISTURBED:
                     break
-            # Fetching waits for a server, so its wall time it is.
+            # Fetching waits for a server, so its wall time counts.
             load = cpu if wall > cpu * DISTURBED and not name.startswith("http") else wall
             rows[name].append((load, *(kb * 1024 / 1e6 for kb in kilobytes)))
     return rows
 
 
 def swaps(server, quick):
-    """Segments of bench/c/swaps.c, its allocator calls, and how often was swapped."""
+    """The segments of bench/c/swaps.c, its allocator calls, and a text that says how often definitions were swapped."""
     documents = [(OUT / name).read_bytes() for name in ("definitions-b.json", "definitions.json")]
     ended = threading.Event()
 
@@ -284,7 +284,7 @@ def swaps(server, quick):
         while not ended.is_set():
             count = len(server.polls(seen + 1))
             if count > seen:
-                # The poll's answer is on its way; the next is 90 ms away at least.
+                # The poll's response is still on its way; the next poll is at least 90 ms away.
                 seen = count
                 time.sleep(0.02)
                 server.call("PUT", "/__dev/definitions", documents[seen % 2])
@@ -303,13 +303,13 @@ def swaps(server, quick):
             segments[kind].append([int(word) for word in words])
         elif kind == "allocator":
             calls = [int(word) for word in words]
-    # Two clients' segments of a second each.
+    # Two clients have segments of one second each.
     statuses = server.polls()
-    return segments, calls, f"{statuses.count(200)} swaps of {len(statuses)} polls, one each {2000 * count / statuses.count(200):.0f} ms"
+    return segments, calls, f"{statuses.count(200)} swaps in {len(statuses)} polls, one every {2000 * count / statuses.count(200):.0f} ms"
 
 
 def unchanged_polls(server, quick):
-    """What a poll that is answered with 304 allocates: calls, bytes, the largest in bytes."""
+    """What a poll with a 304 response allocates: calls, bytes, and the largest in bytes."""
     command = [str(word) for word in (OUT / "bin" / "polls", server.url, "100")]
     before = len(server.polls())
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -327,13 +327,13 @@ def unchanged_polls(server, quick):
     process.wait()
     statuses = server.polls()[before + 1 : last]
     if last == first or set(statuses) != {304}:
-        sys.exit(f"bench: polls were not answered with 304: {statuses}")
+        sys.exit(f"bench: the responses to polls were not all 304: {statuses}")
     polls = last - first
     return (at_last[0] - at_first[0]) / polls, (at_last[1] - at_first[1]) / polls, at_last[2]
 
 
 def printed(name, *arguments):
-    """What a program printed, as rows of words."""
+    """A program's output, as rows of words."""
     command = [str(word) for word in (OUT / "bin" / name, *arguments)]
     return [line.split() for line in subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE).stdout.splitlines()]
 
@@ -348,7 +348,7 @@ def exposure_costs(quick):
             *rows, statistic = printed("exposures", OUT, users, *url)
             statistic = json.loads(" ".join(statistic))
             if statistic["enqueued"] != users or sum(statistic["dropped"].values()) > 0:
-                sys.exit(f"bench: not every exposure was one: {statistic}")
+                sys.exit(f"bench: not every exposure was queued: {statistic}")
             blocks[kind] += [[float(word) for word in row] for row in rows]
     server.end()
     return blocks
@@ -366,30 +366,30 @@ class Delivery:
         self.samples = []
         command = [str(word) for word in (OUT / "bin" / "deliver", OUT, self.server.url, ca_file if tls else "")]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        # It has read CA_FILE then.
-        self.ask("put 0")
+        # Afterwards it has read CA_FILE.
+        self.request("put 0")
 
-    def ask(self, line):
+    def request(self, line):
         self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
         return [int(word) for word in self.process.stdout.readline().split()]
 
     def sample(self):
-        """Events per second, and per event the nanoseconds of processor that the library and the server took."""
+        """Adds events per second, and the nanoseconds of processor time per event of the library and of the server."""
         self.server.call("DELETE", "/__dev/requests")
         self.server.call("DELETE", "/__dev/events")
         before, wasted = self.server.processor_seconds(), 0
         if self.batch < 2000:
-            wall, cpu, undelivered = self.ask(f"rounds {self.events} {self.batch}")
+            wall, cpu, undelivered = self.request(f"rounds {self.events} {self.batch}")
             return self.check(wall, cpu, undelivered, before, wasted)
-        # The first 2,000 start a request, and after its failure nothing is sent until the flush.
+        # The first 2,000 start a request. After its failure nothing is sent until the flush.
         self.server.fault({"path": "/track", "kind": "status", "status": 503, "times": 1}, *self.lasting)
-        self.ask("put 2000")
+        self.request("put 2000")
         self.server.polls(1)
         time.sleep(0.05)
-        self.ask(f"put {self.events - 2000}")
+        self.request(f"put {self.events - 2000}")
         before, wasted = self.server.processor_seconds(), 1
-        wall, cpu, undelivered = self.ask("flush 60000")
+        wall, cpu, undelivered = self.request("flush 60000")
         self.check(wall, cpu, undelivered, before, wasted)
 
     def check(self, wall, cpu, undelivered, before, wasted):
@@ -424,7 +424,7 @@ def deliveries(quick):
 
 
 def outages(quick):
-    """Segments of bench/c/outages.c: kind → rows of p50, p99, p99.9, the longest."""
+    """The segments of bench/c/outages.c: kind → rows of p50, p99, p99.9 and the maximum."""
     servers = [Server("definitions-0.json", "--events", "count") for _ in range(3)]
     servers[1].fault({"path": "/track", "kind": "delay", "delay_ms": 20})
     servers[2].fault({"path": "/track", "kind": "hang"})
@@ -433,7 +433,7 @@ def outages(quick):
         rows.setdefault(kind, []).append([float(word) for word in words])
     for server in servers:
         server.end()
-    # The first round starts from nothing.
+    # The first round warms up.
     return {kind: segments[1:] for kind, segments in rows.items()}
 
 
@@ -458,7 +458,7 @@ UNITS = {"ns": time_text, "x": ratio_text, "bytes": lambda value: megabytes(valu
 
 
 def languages(quick, table, notes):
-    """The boundary benchmark of each language, which prints a JSON object per figure; a toolchain that is missing is a note."""
+    """The benchmark of each language, which prints a JSON object for each figure. A failure, such as a missing tool, becomes a note."""
     for name, words in LANGUAGES.items():
         print(words, file=sys.stderr, flush=True)
         command = ["make", "--no-print-directory", "-s", "-C", str(programs.ROOT / "bindings" / name), "bench"]
@@ -466,7 +466,7 @@ def languages(quick, table, notes):
         command += [f"BUILD={programs.ROOT / 'build' / name}", *(["QUICK=--quick"] if quick else [])]
         run = subprocess.run(command, text=True, stdout=subprocess.PIPE)
         if run.returncode != 0:
-            notes.append(f"{words}: left out, `make -C bindings/{name} bench` ended with {run.returncode}")
+            notes.append(f"{words} was skipped: `make -C bindings/{name} bench` exited with {run.returncode}")
             continue
         for line in run.stdout.splitlines():
             if not line.startswith("{"):
@@ -477,13 +477,13 @@ def languages(quick, table, notes):
 
 
 def difference(rows, empty, column):
-    """Each row's column above the median of the runs without flags."""
+    """A column of each row, minus the median without flags."""
     base = statistics.median(row[1] for row in empty)
     return [row[column] - base for row in rows]
 
 
 def against(samples, ours, theirs):
-    """How many times the peer's time ours is, round by round."""
+    """How many times as long as ours the peer takes, from the ratios of each round."""
     if theirs not in samples:
         return ""
     ratios = [their / our for our, their in zip(samples[ours], samples[theirs])]
@@ -525,12 +525,12 @@ def main():
     for worker in (*workers.values(), second):
         worker.end()
 
-    say("fresh processes")
+    say("loading in new processes")
     servers = {name: Server(f"definitions{end}.json") for name, end in (("1000", ""), ("10", "-10"), ("0", "-0"), ("swaps", ""))}
     memory = fresh(servers, options.quick)
     say("swapping definitions")
     segments, allocator_calls, swapped = swaps(servers["swaps"], options.quick)
-    say("polls without news")
+    say("polls without changes")
     polls = {name: unchanged_polls(servers[name], options.quick) for name in ("10", "1000")}
     for server in servers.values():
         server.end()
@@ -540,36 +540,36 @@ def main():
     delivered = deliveries(options.quick)
     say("evaluating while events cannot be delivered")
     latencies = outages(options.quick)
-    say("remote")
-    asked = remote(options.quick)
+    say("remote evaluation")
+    remote_runs = remote(options.quick)
 
     reference = spread(samples["c", "reference"])
     table = Table(max(1.0, reference[0] / REFERENCE_NS))
     size = (OUT / "definitions.json").stat().st_size / 1e6
     c = lambda case: samples["c", case]  # noqa: E731
     table.time("C, context handle, eq, 1,000 flags loaded", c("handle-eq"), 120, against(samples, ("c", "handle-eq"), ("mixpanel", "eq")))
-    table.time("the same, with exposures on, a repeat within the window", c("handle-eq-repeat"))
+    table.time("the same, exposures on, repeated within the window", c("handle-eq-repeat"))
     table.time("the same, and5, without exposures", c("handle-and5"))
-    table.time("the same, eq, with an evaluation handle, freed", c("evaluate-eq"))
+    table.time("the same, eq, with an evaluation handle, including freeing", c("evaluate-eq"))
     table.time("C, context as JSON, and5, with an evaluation handle", c("json-and5"), 600, against(samples, ("c", "json-and5"), ("mixpanel", "and5")))
     table.time("the same, eq", c("json-eq"))
     table.time("C, 500 properties as JSON, eq", c("json-500"), 25_000, against(samples, ("c", "json-500"), ("mixpanel", "eq-500")))
-    table.time("all variants of 1,000 flags, freed", c("all"), 150_000, against(samples, ("c", "all"), ("mixpanel", "all")))
+    table.time("all variants of 1,000 flags, including freeing", c("all"), 150_000, against(samples, ("c", "all"), ("mixpanel", "all")))
     for case, (rounds, undisturbed) in scaling.items():
         pairs = [rates["threads"] / rates["processes"] for rates in rounds]
         alone = statistics.median(rates["threads"] / rates["one"] for rates in rounds)
         rate = statistics.median(rates["threads"] for rates in rounds) * 1e3
         text = f"one thread: {alone:.2f} ×; {rate:.1f} M/s; {undisturbed} undisturbed rounds"
-        table.add(f"two threads against two processes, {case}", pairs, lambda value: f"{value:.2f} ×", 0.95, at_least=True, against=text)
+        table.add(f"two threads compared with two processes, {case}", pairs, lambda value: f"{value:.2f} ×", 0.95, at_least=True, against=text)
     tails = [swapped[3] / parsed[3] for swapped, parsed in zip(segments["swapped"], segments["parsed"])]
     p999 = {kind: time_text(statistics.median(row[3] for row in rows)) for kind, rows in segments.items()}
     text = f"swapped {p999['swapped']}, parsed {p999['parsed']}, quiet {p999['quiet']}; {swapped}"
     table.add("p99.9 while 1,000 definitions are swapped, 100 ms between polls", tails, ratio_text, 3, against=text)
-    text = "{} of malloc, {} of free".format(*allocator_calls)
+    text = "malloc {}, free {}".format(*allocator_calls)
     table.add("allocator calls on the evaluating thread meanwhile", [sum(allocator_calls)], str, 0, against=text)
     table.time(f"load 1,000 flags ({size:.2f} MB), warm, configuration included", c("load"), 12e6, against(samples, ("c", "load"), ("mixpanel", "load")))
     empty = time_text(statistics.median(row[0] for row in memory["inline-0"]))
-    table.time("the same, first thing in a process", [row[0] for row in memory["inline"]], 12e6, f"no flags: {empty}")
+    table.time("the same, as the first thing in a process", [row[0] for row in memory["inline"]], 12e6, f"no flags: {empty}")
     table.time("the same, from a file", [row[0] for row in memory["path"]])
     table.time("the same over HTTP on loopback, gzip, from start to ready", [row[0] for row in memory["http"]])
     for name, words in (("http", "fetched"), ("path", "from a file")):
@@ -588,30 +588,30 @@ def main():
     text = f"10 flags: {few[1]:.0f} B; calls {many[0]:.0f} and {few[0]:.0f}; largest {many[2]} B"
     table.add("allocated by a 304 poll, 1,000 flags", [many[1]], lambda value: f"{value:.0f} B", few[1] + 1024, against=text)
 
-    for kind, words in (("idle", "nothing sent meanwhile"), ("sending", "sent meanwhile, the server on the same processors")):
+    for kind, words in (("idle", "nothing sent meanwhile"), ("sending", "sent meanwhile, server on the same processors")):
         plain, first, repeat = ([row[i] for row in blocks[kind]] for i in range(3))
         text = f"mean {time_text(statistics.mean(first) - statistics.mean(plain))}; evaluations {time_text(statistics.median(first))} and {time_text(statistics.median(plain))}"
         costs = [with_it - without for with_it, without in zip(first, plain)]
-        table.time(f"exposure of a new user, to the evaluating thread: {words}", costs, 250, text)
+        table.time(f"exposure of a new user, cost to the evaluating thread: {words}", costs, 250, text)
         if kind == "idle":
-            table.time("its repeat within the window", [again - without for again, without in zip(repeat, plain)])
+            table.time("the same, repeated within the window", [again - without for again, without in zip(repeat, plain)])
     for name, words, goal in (
         ("50", "TLS on loopback, batches of 50", 200e3),
         ("2000", "TLS on loopback, batches of 2,000", 500e3),
         ("away", "server 20 ms away, batches of 2,000", 60e3),
     ):
         rates, ours, theirs = zip(*delivered[name])
-        text = f"processor for an event: library {time_text(statistics.median(ours))}, server {time_text(statistics.median(theirs))}"
+        text = f"processor time per event: library {time_text(statistics.median(ours))}, server {time_text(statistics.median(theirs))}"
         table.rate(f"delivered, {words}", rates, goal, text, timed=name != "away")
-    kinds = {"slow": "20 ms away", "hung": "that hangs", "full": "that hangs, and a full queue"}
+    kinds = {"slow": "20 ms away", "hung": "that hangs", "full": "that hangs, queue full"}
     for kind, words in kinds.items():
         for column, name, goal in ((0, "p50", 1.2), (1, "p99", 2)):
             ratios = [row[column] / quiet[column] for row, quiet in zip(latencies[kind], latencies["quiet"])]
             ns = {of: time_text(statistics.median(row[column] for row in latencies[of])) for of in (kind, "quiet")}
             table.add(f"{name} of evaluations with exposures, events server {words}", ratios, ratio_text, goal, against=f"{ns[kind]}, quiet {ns['quiet']}")
     ideal = 20e6 * (20 if options.quick else 200)
-    text = f"ideal {ideal / 1e9:.1f} s; with connecting {asked[0][0] / 1e9:.2f} s; processor {statistics.median(row[1] for row in asked) / 1e9:.2f} s"
-    table.add("remote, 64 threads × 200 evaluations, server 20 ms away", [wall / 1e9 for wall, _ in asked[1:]], lambda s: f"{s:.2f} s", against=text)
+    text = f"ideal {ideal / 1e9:.1f} s; including connecting {remote_runs[0][0] / 1e9:.2f} s; processor {statistics.median(row[1] for row in remote_runs) / 1e9:.2f} s"
+    table.add("remote, 64 threads × 200 evaluations, server 20 ms away", [wall / 1e9 for wall, _ in remote_runs[1:]], lambda s: f"{s:.2f} s", against=text)
 
     if not options.no_peers:
         languages(options.quick, table, notes)
@@ -619,7 +619,7 @@ def main():
     processor = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "?")
     lines = [
         f"{programs.rustc()}; {processor}, {os.cpu_count()} processors; load {os.getloadavg()[0]:.1f}",
-        f"reference {time_text(reference[0])} ({time_text(reference[1])} – {time_text(reference[2])}), {REFERENCE_NS} ns where the goals were set; "
+        f"reference {time_text(reference[0])} ({time_text(reference[1])} – {time_text(reference[2])}), {REFERENCE_NS} ns on the machine that the goals were set on; "
         f"{100 * samples.disturbed / samples.taken:.0f} % of the samples were disturbed",
         *notes,
         "",
@@ -631,7 +631,7 @@ def main():
     raw = {
         "samples": {f"{name} {case}": values for (name, case), values in samples.items()},
         "scaling": scaling, "memory": memory, "segments": segments, "polls": polls,
-        "exposures": blocks, "delivered": delivered, "outages": latencies, "remote": asked,
+        "exposures": blocks, "delivered": delivered, "outages": latencies, "remote": remote_runs,
     }
     (OUT / "results.json").write_text(json.dumps(raw))
 

@@ -1,20 +1,20 @@
-"""Writes what the benchmarks evaluate: definitions and contexts, the same bytes on every machine.
+"""Writes what the benchmarks evaluate: definitions and contexts, with the same bytes on every machine.
 
     python3 bench/workload.py DIRECTORY
 
-| file | holds |
+| file | content |
 | --- | --- |
-| definitions.json | 1,000 flags, 1.36 MB as Mixpanel would send them: 2 to 4 variants, 1 to 3 rollouts; half have no rule, 30 % `eq`, 20 % `and5`; most bytes are fields that evaluation does not read |
-| definitions-b.json | the same answers, another `experiment_id` in each flag: swapping one for the other replaces all 1,000 |
+| definitions.json | 1,000 flags, 1.36 MB in Mixpanel's format: 2 to 4 variants, 1 to 3 rollouts; half have no rule, 30 % `eq`, 20 % `and5`; most bytes are fields that evaluation does not read |
+| definitions-b.json | the same results, with a different `experiment_id` in each flag: swapping one document for the other replaces all 1,000 |
 | definitions-10.json, definitions-0.json | the first ten flags; none |
-| config.json, config-0.json | a client's configuration with these definitions inside it, exposures off |
+| config.json, config-0.json | a client's configuration that contains these definitions, exposures off |
 | config-exposures.json | the first ten, exposures on |
 | context.json | `distinct_id` and the five properties that `and5` reads |
-| context-500.json | 500 properties, 12 kB; the one that `eq` reads is number 251 |
+| context-500.json | 500 properties, 12 kB; `eq` reads number 251 |
 | keys.txt | the keys of the 1,000 flags, shuffled |
 
-The flags `bench-eq` and `bench-and5` stand among the 1,000: one rollout of 100 %, a rule that the contexts meet, and two
-boolean variants, so that an evaluation looks the flag up, runs the rule and hashes once.
+Two of the 1,000 flags are `bench-eq` and `bench-and5`: one rollout of 100 %, a rule that the contexts match, and two boolean
+variants, so that an evaluation looks up the flag, runs the rule and hashes once.
 """
 
 import json
@@ -58,7 +58,7 @@ def sentence(rng, words):
 
 
 def value(rng, kind, i):
-    """A variant's value; the variants of one flag have one kind."""
+    """A variant's value. All variants of a flag have the same kind."""
     if kind == "boolean":
         return i > 0
     if kind == "string":
@@ -84,7 +84,7 @@ def variants(rng, kind):
 
 
 def rule(rng):
-    """Half no rule, 30 % one equality, 20 % five conditions."""
+    """Half of the time no rule, 30 % one equality, 20 % five conditions."""
     drawn = rng.random()
     if drawn < 0.5:
         return None
@@ -150,7 +150,7 @@ def definition(rng, key, variants, groups, testers=None):
 
 
 def standard(rng, key, condition):
-    # No variant has everything, or there would be nothing to hash for.
+    # If one variant had everything, there would be no need to hash.
     on_off = [
         {"key": "off", "value": False, "is_control": True, "split": 0.5, "is_sticky": False},
         {"key": "on", "value": True, "is_control": False, "split": 0.5, "is_sticky": False},
@@ -206,7 +206,7 @@ def write(directory):
     }
     for name, text in files.items():
         path = directory / name
-        # An unchanged file keeps its time and its place in the page cache.
+        # An unchanged file keeps its time, and stays in the page cache.
         if not path.exists() or path.read_text() != text:
             path.write_text(text)
 

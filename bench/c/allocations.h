@@ -1,4 +1,4 @@
-/* Counts allocations: the program's malloc stands before glibc's, for the library too. */
+/* Counts allocations: this malloc replaces glibc's, for the library as well. */
 
 #ifndef ALLOCATIONS_H
 #define ALLOCATIONS_H
@@ -14,9 +14,9 @@ extern void *__libc_realloc(void *, size_t);
 extern void *__libc_memalign(size_t, size_t);
 extern void __libc_free(void *);
 
-/* Of the whole process. */
+/* In the whole process. */
 static _Atomic uint64_t allocated_calls, allocated_bytes, allocated_largest;
-/* Of this thread. */
+/* In this thread. */
 static _Thread_local uint64_t thread_allocations, thread_frees;
 
 static void *counted(void *memory, size_t size) {

@@ -1,4 +1,4 @@
-/* What the benchmark programs share: files, clocks, failures. See bench/run.py. */
+/* Shared by the benchmark programs: files, clocks, failures. See bench/run.py. */
 
 #ifndef BENCH_H
 #define BENCH_H
@@ -38,7 +38,7 @@ static inline text read_file(const char *path) {
     return file;
 }
 
-/* DIRECTORY/NAME: one of the files of bench/workload.py. */
+/* Reads DIRECTORY/NAME, a file written by bench/workload.py. */
 static inline text read_workload(const char *directory, const char *name) {
     char path[4096];
     snprintf(path, sizeof path, "%s/%s", directory, name);
@@ -77,7 +77,7 @@ static inline uint64_t wall_ns(void) {
     return clock_ns(CLOCK_MONOTONIC);
 }
 
-/* What this thread has had of a processor: the difference to the wall clock is other people's. */
+/* This thread's processor time. The rest of the wall time went to other threads and processes. */
 static inline uint64_t cpu_ns(void) {
     return clock_ns(CLOCK_THREAD_CPUTIME_ID);
 }

@@ -7,14 +7,14 @@
 
 typedef struct {
     mpflags_client *client;
-    /* One that reports exposures. */
+    /* A client that reports exposures. */
     mpflags_client *reporting;
     mpflags_context *context;
     text json;
     text json_500;
 } workload;
 
-/* Runs an evaluation `times` times. The sum keeps the compiler from leaving anything out. */
+/* Runs an evaluation `times` times. The sum keeps the compiler from removing any. */
 typedef uint64_t (*case_fn)(const workload *w, uint64_t times);
 
 static inline mpflags_evaluation *encoded(const workload *w, const char *key, size_t key_len, text json) {
@@ -38,7 +38,7 @@ static uint64_t handle_eq(const workload *w, uint64_t times) {
     return sum;
 }
 
-/* The first call reports, and every other is a repeat of it. */
+/* The first call reports an exposure, and all others repeat it. */
 static uint64_t handle_eq_repeat(const workload *w, uint64_t times) {
     uint64_t sum = 0;
     for (uint64_t i = 0; i < times; i++) {
@@ -96,7 +96,7 @@ static uint64_t new_context_5(const workload *w, uint64_t times) {
     return times;
 }
 
-/* All 1,000 flags, and the freeing of what they came out as. */
+/* All 1,000 flags, including freeing the result. */
 static uint64_t all(const workload *w, uint64_t times) {
     uint64_t sum = 0;
     for (uint64_t i = 0; i < times; i++) {
@@ -108,8 +108,8 @@ static uint64_t all(const workload *w, uint64_t times) {
     return sum;
 }
 
-/* One 40-byte FNV-1a after another, each from the state of the last: 43 ns on the machine that the goals were set on,
-   in its fast phase. It tells how fast this machine is now. */
+/* Chained FNV-1a hashes of 40 bytes: 43 ns each, at full speed, on the machine that the goals were set on. Shows how fast this
+   machine is right now. */
 static uint64_t reference(const workload *w, uint64_t times) {
     uint64_t state = (uint64_t)(uintptr_t)w;
     for (uint64_t i = 0; i < times; i++) {
@@ -145,11 +145,11 @@ static inline case_fn find_case(const char *name) {
     return NULL;
 }
 
-/* A benchmark of evaluations that fail would be a fast one. */
+/* Failing evaluations would be fast. */
 static inline void expect_match(mpflags_evaluation *evaluation) {
     if (evaluation == NULL || !mpflags_evaluation_has_value(evaluation)
         || mpflags_evaluation_reason(evaluation) != MPFLAGS_REASON_TARGETING_MATCH) {
-        fail("an evaluation did not come out as meant");
+        fail("an evaluation returned an unexpected result");
     }
     mpflags_evaluation_free(evaluation);
 }
@@ -169,7 +169,7 @@ static inline workload load_workload(const char *directory) {
     expect_match(encoded(&w, MPFLAGS_S("bench-and5"), w.json));
     expect_match(encoded(&w, MPFLAGS_S("bench-eq"), w.json_500));
     if (all(&w, 1) != 1000) {
-        fail("there are not 1,000 evaluations");
+        fail("expected 1,000 evaluations");
     }
     return w;
 }

@@ -2,10 +2,10 @@
 
        deliver DIRECTORY URL CA_FILE
 
-   A line of standard input is answered with one: `put COUNT` enqueues so many exposures, and tells how many;
-   `flush MILLISECONDS` brings them to URL, and tells `WALL_NS CPU_NS UNDELIVERED`, the processor time of all threads;
-   `rounds COUNT BATCH` enqueues BATCH and flushes until COUNT are there, and tells the same.
-   A retry waits ten minutes here, or until the next flush: after a failed request bench/run.py has time to fill the queue.
+   Each line of standard input is a command, and prints a line. `put COUNT` queues that many exposures, and prints COUNT.
+   `flush MILLISECONDS` sends them to URL, and prints `WALL_NS CPU_NS UNDELIVERED`, with the processor time of all threads.
+   `rounds COUNT BATCH` queues BATCH exposures and flushes until COUNT are sent, and prints the same.
+   A retry waits for ten minutes or the next flush, so that bench/run.py can fill the queue after a failed request.
    CA_FILE is "" without TLS. */
 
 #include "users.h"
@@ -21,7 +21,7 @@ int main(int argc, char **argv) {
     if (argv[3][0] != '\0') {
         snprintf(ca_file, sizeof ca_file, ",\"ca_file\":\"%s\"", argv[3]);
     }
-    /* Without a memory of exposures each evaluation reports. */
+    /* Without deduplication, every evaluation reports an exposure. */
     const char *form = "{\"token\":\"bench\",\"enable_polling\":false,\"definitions_path\":\"%s/definitions-10.json\",\"api_host\":\"%s\","
                        "\"exposure_dedupe_capacity\":0,\"event_queue_capacity\":2000000,\"event_batch_size\":2000,"
                        "\"event_flush_interval_ms\":3600000,\"event_retry_base_ms\":600000,\"event_retry_max_ms\":3600000%s}";
@@ -55,7 +55,7 @@ int main(int argc, char **argv) {
             cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;
             printf("%llu %llu %llu\n", (unsigned long long)wall, (unsigned long long)cpu, (unsigned long long)undelivered);
         } else {
-            fail("a line is `put COUNT`, `flush MILLISECONDS` or `rounds COUNT BATCH`");
+            fail("expected a line `put COUNT`, `flush MILLISECONDS` or `rounds COUNT BATCH`");
         }
         fflush(stdout);
     }

@@ -1,12 +1,12 @@
-/* What an exposure costs the thread that evaluates.
+/* The cost of an exposure for the evaluating thread.
 
        exposures DIRECTORY USERS [URL]
 
-   In blocks of users: evaluated without exposures, so that both of the following find the same in the cache; then once
-   more without and once with exposures, in turn the one or the other first; then with exposures again, which are
-   repeats. With a URL events go there meanwhile, otherwise they stay in the queue.
+   Evaluates blocks of users: first without exposures, so that the next two find the same in the cache; then without and with
+   exposures, in alternating order; then with exposures again, which are repeats. With a URL, events are sent there meanwhile;
+   without one they stay in the queue.
 
-   One line for each block: `WITHOUT_NS FIRST_NS REPEAT_NS`, wall time of one evaluation. */
+   Prints a line for each block, `WITHOUT_NS FIRST_NS REPEAT_NS`: the wall time of one evaluation. */
 
 #include "users.h"
 

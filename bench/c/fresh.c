@@ -1,18 +1,19 @@
-/* Loads definitions as the first thing in a process, and tells the time and the memory that it took.
+/* Loads definitions as the first thing in a process, and prints the time and memory it took.
 
-       fresh inline CONFIG_FILE        the definitions stand in the configuration
+       fresh inline CONFIG_FILE        definitions in the configuration
        fresh path DEFINITIONS_FILE     `definitions_path`
-       fresh http URL                  fetched, polling on
+       fresh http URL                  fetched, with polling on
 
-   One line: `WALL_NS CPU_NS RSS_KB HWM_KB TRIMMED_RSS_KB`, both times of the loading, of all threads. The difference to the same call with no flags is what flags cost:
-   code and thread are in both. */
+   Prints one line, `WALL_NS CPU_NS RSS_KB HWM_KB TRIMMED_RSS_KB`: the wall time and processor time of loading, all threads
+   included, and memory. Compared with a run without flags, the difference is the cost of the flags, because code and threads
+   are the same. */
 
 #include <malloc.h>
 #include <unistd.h>
 
 #include "bench.h"
 
-/* A field of /proc/self/status, without the allocations of stdio. */
+/* A field of /proc/self/status, read without allocating. */
 static long status_kb(const char *status, const char *field) {
     const char *at = strstr(status, field);
     return at == NULL ? -1 : strtol(at + strlen(field), NULL, 10);
@@ -51,7 +52,7 @@ int main(int argc, char **argv) {
     wall = wall_ns() - wall;
     cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;
     if (fetches) {
-        /* Ready is told before the poller has let go of the answer. */
+        /* The client is ready before the poller has freed the response. */
         usleep(100000);
     }
     read_status(status, sizeof status);

@@ -1,4 +1,4 @@
-/* How long single evaluations take: a cheap clock, and a histogram of what it tells. */
+/* Times single evaluations: a cheap clock, and a histogram. */
 
 #ifndef HISTOGRAM_H
 #define HISTOGRAM_H
@@ -16,7 +16,7 @@ static inline uint64_t ticks(void) {
 }
 #endif
 
-/* 32 buckets for each power of two: 3 % fine, and small enough to leave the cache to what is measured. */
+/* 32 buckets for each power of two: a resolution of 3 %, and small enough to leave the cache to the evaluations. */
 enum { FINE = 5, BUCKETS = 64 << FINE };
 
 static inline unsigned bucket_of(uint64_t value) {

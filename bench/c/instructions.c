@@ -1,4 +1,4 @@
-/* One evaluation, so often, for callgrind to count. bench/instructions takes the difference of two runs.
+/* Runs one evaluation many times, for callgrind to count. bench/instructions takes the difference of two runs.
 
        instructions DIRECTORY CASE TIMES */
 

@@ -1,13 +1,13 @@
-/* How long evaluations take while events cannot be delivered, or slowly.
+/* Times evaluations while events are delivered slowly, or not at all.
 
        outages DIRECTORY SEGMENT_MS ROUNDS QUIET_URL SLOW_URL HUNG_URL
 
-   Four clients report exposures: to a good server, a slow one, one that never answers; and `full` to that last one, with
-   a queue of 1,000 that is soon full. In each round all have a segment, the first of them another each time: a million
-   evaluations a second, each twentieth of a user who is new to the client, the others repeats. So p50 is a repeat's and
-   p99 a first exposure's. What can be delivered is, before the next segment.
+   Four clients report exposures: to a healthy server, a slow one, and one that never responds; and `full` to the last one as
+   well, with a queue of 1,000 that soon is full. In each round every client has a segment, in rotating order: a million
+   evaluations per second, of which one in twenty is for a new user and the others are repeats. So p50 is a repeat, and p99 a
+   first exposure. Before the next segment, whatever can be delivered is.
 
-   One line for each segment: `KIND EVALUATIONS P50 P99 P999 MAX`, in nanoseconds. */
+   Prints a line for each segment, `KIND EVALUATIONS P50 P99 P999 MAX`, in nanoseconds. */
 
 #include "histogram.h"
 #include "users.h"
@@ -30,7 +30,7 @@ static void segment(const char *name, const mpflags_client *client, mpflags_cont
         uint64_t took = ticks() - before;
         histogram[bucket_of(took)]++;
         worst = took > worst ? took : worst;
-        /* After a long one it goes on from there. */
+        /* After a slow evaluation, continue from now. */
         due = due + pace > (double)before ? due + pace : (double)before;
         while ((double)ticks() < due) {
         }

@@ -1,9 +1,9 @@
-/* Polls, and tells how much was allocated so far, whenever a line comes in.
+/* Polls, and for each line of standard input prints what was allocated so far.
 
        polls URL INTERVAL_MS
 
-   The answer is `CALLS BYTES LARGEST`, and LARGEST, the largest allocation, begins anew. bench/run.py waits for polls in
-   between, and takes differences. */
+   Prints `CALLS BYTES LARGEST`. LARGEST, the largest allocation, is reset each time. bench/run.py waits for polls between two
+   lines, and takes differences. */
 
 #include "bench.h"
 

@@ -1,8 +1,8 @@
-/* Many threads that ask Mixpanel at once.
+/* Many threads that evaluate remotely at the same time.
 
        remote DIRECTORY URL THREADS EVALUATIONS RUNS
 
-   One line for each run, `WALL_NS CPU_NS`: of the first, which opens the connections, and of those that find them open. */
+   Prints a line for each run, `WALL_NS CPU_NS`. The first run opens the connections, and the others reuse them. */
 
 #include <pthread.h>
 
@@ -20,7 +20,7 @@ static void *run(void *user) {
         mpflags_error *error = NULL;
         check(mpflags_client_evaluate(client, MPFLAGS_S("bench-eq"), user, MPFLAGS_TYPE_BOOLEAN, 0, 0, &evaluation, &error), error);
         if (!mpflags_evaluation_has_value(evaluation)) {
-            fail("an evaluation did not come out as meant");
+            fail("an evaluation returned an unexpected result");
         }
         mpflags_evaluation_free(evaluation);
     }
@@ -48,7 +48,7 @@ int main(int argc, char **argv) {
         pthread_barrier_init(&ready, NULL, threads + 1);
         for (unsigned i = 0; i < threads; i++) {
             if (pthread_create(&ids[i], NULL, run, users[i]) != 0) {
-                fail("no thread");
+                fail("cannot start a thread");
             }
         }
         uint64_t cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID), wall = wall_ns();

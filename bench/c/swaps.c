@@ -1,14 +1,14 @@
-/* How long evaluations take while definitions are replaced.
+/* Times evaluations while definitions are replaced.
 
        swaps URL DIRECTORY POLLING_INTERVAL_MS SEGMENT_MS SEGMENTS
 
    Two clients hold the same definitions. One polls URL, where bench/run.py changes the document after each poll; the other
-   never does. The evaluating thread turns from one to the other: `swapped` evaluates what is being replaced, `parsed`
-   bears the same load beside it. A third kind, `quiet`, comes first, before anything polls. Each evaluation is of
-   another of the 1,000 flags, so a new set is read all over, as it is by a server with many flags.
+   does not poll. The evaluating thread alternates between them: `swapped` evaluates definitions that are being replaced,
+   `parsed` runs under the same load beside it. A third kind, `quiet`, runs first, before anything polls. Each evaluation is of
+   a different one of the 1,000 flags, so that a new set is read completely, as on a server with many flags.
 
-   One line for each segment: `KIND EVALUATIONS P50 P99 P999 P9999 MAX`, in nanoseconds. Last `allocator`, with the calls of
-   malloc and of free that the evaluating thread made: a set that it freed would show. */
+   Prints a line for each segment, `KIND EVALUATIONS P50 P99 P999 P9999 MAX`, in nanoseconds, and finally `allocator` with the
+   calls of malloc and of free by the evaluating thread, which would show if it freed a set. */
 
 #include "bench.h"
 
@@ -30,7 +30,7 @@ static void read_keys(text file) {
     }
 }
 
-/* Of this thread, while it evaluated. */
+/* By this thread, while it evaluated. */
 static uint64_t allocations, frees;
 
 static void segment(const char *kind, const mpflags_client *client, const mpflags_context *context, uint64_t ms, double ns) {
@@ -78,7 +78,7 @@ int main(int argc, char **argv) {
     printf("tick %f\n", ns);
     fflush(stdout);
 
-    /* What a thread's first evaluation sets up is not at issue. */
+    /* Excludes the setup of a thread's first evaluation. */
     sink += mpflags_client_get_boolean(still, keys[0].ptr, keys[0].len, context, 0);
     for (uint64_t i = 0; i < segments; i++) {
         segment("quiet", still, context, ms / 2, ns);

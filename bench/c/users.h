@@ -1,11 +1,11 @@
-/* Contexts of many users, who meet the rules of `bench-eq` and `bench-and5`. */
+/* Contexts of many users, which match the rules of `bench-eq` and `bench-and5`. */
 
 #ifndef USERS_H
 #define USERS_H
 
 #include "bench.h"
 
-/* context.json, with another number in its distinct_id for each user. */
+/* context.json, with a different number in the distinct_id of each user. */
 static inline mpflags_context **new_users(const char *directory, size_t count) {
     text json = read_workload(directory, "context.json");
     char *number = strstr(json.ptr, "user-");

@@ -2,8 +2,8 @@
 
        worker DIRECTORY
 
-   A line of standard input, `CASE MILLISECONDS THREADS`, is answered with `OPERATIONS WALL_NS CPU_NS`: the sums over the
-   threads, so that WALL_NS / OPERATIONS is what one of them waited for an evaluation. */
+   For each line of standard input, `CASE MILLISECONDS THREADS`, prints `OPERATIONS WALL_NS CPU_NS`. These are sums over the
+   threads, so that WALL_NS / OPERATIONS is the time of one evaluation in one thread. */
 
 #include <pthread.h>
 
@@ -19,7 +19,7 @@ typedef struct {
 
 static volatile uint64_t sink;
 
-/* Batches of about 50 microseconds, so that asking for the time costs nothing. Each thread has its own clock. */
+/* In batches of about 50 microseconds, so that reading the clock costs nothing. Each thread has its own clock. */
 static void *run(void *argument) {
     job *j = argument;
     uint64_t batch = 1;
@@ -43,7 +43,7 @@ static void *run(void *argument) {
     return NULL;
 }
 
-/* Loading is the whole of mpflags_client_new; freeing is not. */
+/* Times all of mpflags_client_new, without freeing. */
 static job load(text config, uint64_t milliseconds) {
     job sum = {0};
     while (sum.wall < milliseconds * 1000000) {
@@ -67,7 +67,7 @@ int main(int argc, char **argv) {
     unsigned milliseconds, threads;
     while (fgets(line, sizeof line, stdin) != NULL) {
         if (sscanf(line, "%63s %u %u", name, &milliseconds, &threads) != 3 || threads < 1 || threads > 64) {
-            fail("a line is CASE MILLISECONDS THREADS");
+            fail("expected a line CASE MILLISECONDS THREADS");
         }
         job total = {0};
         if (strcmp(name, "load") == 0) {
@@ -84,7 +84,7 @@ int main(int argc, char **argv) {
             for (unsigned i = 0; i < threads; i++) {
                 jobs[i] = (job){.w = &w, .run = timed, .milliseconds = milliseconds, .ready = &ready};
                 if (i > 0 && pthread_create(&ids[i], NULL, run, &jobs[i]) != 0) {
-                    fail("no thread");
+                    fail("cannot start a thread");
                 }
             }
             run(&jobs[0]);
