@@ -5,7 +5,7 @@ use crate::strings::mpflags_str;
 /// The major number of this header's ABI, which is in the library's SONAME too. 0 until release 1.0.
 pub const MPFLAGS_ABI_VERSION: u32 = 0;
 /// Grows with every addition to this header.
-pub const MPFLAGS_ABI_REVISION: u32 = 3;
+pub const MPFLAGS_ABI_REVISION: u32 = 4;
 
 /// Tells the `MPFLAGS_ABI_VERSION` that the library was built with.
 ///

@@ -56,6 +56,13 @@ pub(crate) fn milliseconds(timeout_ms: u32) -> Duration {
 /// `request_timeout_ms` of `mpflags_client_refresh`, `shutdown_timeout_ms` of `mpflags_client_shutdown`.
 pub const MPFLAGS_TIMEOUT_CONFIGURED: u32 = u32::MAX;
 
+/// For `mpflags_client_timeout`: the option `init_timeout_ms`.
+pub const MPFLAGS_TIMEOUT_INIT: u32 = 1;
+/// For `mpflags_client_timeout`: the option `request_timeout_ms`.
+pub const MPFLAGS_TIMEOUT_REQUEST: u32 = 2;
+/// For `mpflags_client_timeout`: the option `shutdown_timeout_ms`.
+pub const MPFLAGS_TIMEOUT_SHUTDOWN: u32 = 3;
+
 fn or_configured(timeout_ms: u32, configured: Duration) -> Duration {
     if timeout_ms == MPFLAGS_TIMEOUT_CONFIGURED { configured } else { milliseconds(timeout_ms) }
 }
@@ -144,6 +151,24 @@ pub extern "C" fn mpflags_client_refresh(
 #[unsafe(no_mangle)]
 pub extern "C" fn mpflags_client_state(client: Option<&mpflags_client>) -> i32 {
     guard::value(client, MPFLAGS_STATE_NONE, || Some(state_of(client?.core().state())))
+}
+
+/// Returns a timeout of the client's configuration in milliseconds, or its default where the configuration has none.
+/// `which` is `MPFLAGS_TIMEOUT_INIT`, `MPFLAGS_TIMEOUT_REQUEST` or `MPFLAGS_TIMEOUT_SHUTDOWN`.
+///
+/// Nothing to free. Cannot fail: 0 for NULL and for any other number. Any thread. Costs nothing.
+#[unsafe(no_mangle)]
+pub extern "C" fn mpflags_client_timeout(client: Option<&mpflags_client>, which: u32) -> u32 {
+    guard::value(client, 0, || {
+        let client = client?.core();
+        let timeout = match which {
+            MPFLAGS_TIMEOUT_INIT => client.init_timeout(),
+            MPFLAGS_TIMEOUT_REQUEST => client.request_timeout(),
+            MPFLAGS_TIMEOUT_SHUTDOWN => client.shutdown_timeout(),
+            _ => return None,
+        };
+        u32::try_from(timeout.as_millis()).ok()
+    })
 }
 
 /// Delivers the events that are enqueued, ends the client's threads, and ends `mpflags_client_wait_ready` and
