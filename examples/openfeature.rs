@@ -1,7 +1,6 @@
 //! Two flags for a user, through OpenFeature's client.
 //!
 //!     cargo run --features openfeature --example openfeature -- YOUR_PROJECT_TOKEN
-#![allow(clippy::print_stdout, reason = "an example shows what it got")]
 
 use std::error::Error;
 use std::time::Duration;

@@ -2,13 +2,6 @@
 //!
 //! The clients send requests that were made before the clock starts, so what is measured is the server; its own
 //! threads' processor time is told beside the rate.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    reason = "a measuring program"
-)]
 
 use std::fmt::Write as _;
 use std::io::Write as _;

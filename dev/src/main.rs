@@ -1,4 +1,15 @@
 //! The program `mpflags-dev`: the stand-in on a port, until it is told to end.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::print_stdout,
+        clippy::print_stderr
+    )
+)]
 
 use std::ffi::OsString;
 use std::io::{self, Read as _, Write as _};

@@ -1,9 +1,4 @@
 //! `/track`, `/import`, `/engage`: what is taken, what is answered, what is kept.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "clippy takes only the test functions themselves for tests"
-)]
 
 mod raw_client;
 

@@ -1,9 +1,4 @@
 //! The self-test: a raw socket reads the bytes of every fault.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "clippy takes only the test functions themselves for tests"
-)]
 
 mod raw_client;
 

@@ -1,17 +1,9 @@
 //! The OpenFeature provider: through its trait, through the SDK's client, and against a server that fails.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    reason = "a test fails by a panic, in its helpers too, and says what it ran"
-)]
 
 mod context;
 mod lifecycle;
 mod remote;
-#[path = "../support/mod.rs"]
+#[path = "../support/vectors.rs"]
 mod support;
 mod values;
 #[path = "../support/provider.rs"]
