@@ -445,6 +445,20 @@ TEST(Client, NamesItself) {
     EXPECT_EQ(own.find("cpp/"), std::string::npos) << own;
 }
 
+/* "wrapper" may also be a flag, a value or a nested key. */
+TEST(Client, NamesItselfWhateverFlagsAreCalled) {
+    for (const char* const overrides :
+         {R"({"wrapper": true})", R"({"a": "wrapper"})", R"({"a\"": {"b": [{"wrapper" : 1}]}})"}) {
+        SCOPED_TRACE(overrides);
+        const Dev dev;
+        const Client client(polling(dev).add("overrides", mpflags::Value::from_json(overrides)));
+        client.start();
+        client.wait_ready(seconds(20));
+        const std::string agent = dev.get("/__dev/requests").at("requests").at(0).at("headers").at("user-agent");
+        EXPECT_NE(agent.find("cpp/0.1"), std::string::npos) << agent;
+    }
+}
+
 TEST(Client, ExposuresAndEventsArrive) {
     const Dev dev;
     dev.put("/__dev/definitions", definitions);

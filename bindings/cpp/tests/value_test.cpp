@@ -142,6 +142,19 @@ TEST(Value, Utf8) {
     }
 }
 
+TEST(Value, KeysOfTheTopLevel) {
+    using mpflags::json::has_key;
+    for (const char* text :
+         {R"({"key": 1})", R"( { "a" : {"key":[]} , "key"	: null } )", R"({"a\":": "]}", "key":0})"}) {
+        EXPECT_TRUE(has_key(text, "key")) << text;
+    }
+    for (const char* text :
+         {"", "key", "{}", R"({"a": "key"})", R"({"a": {"key": 1}})", R"([{"key": 1}])", R"({"a": ["key"]})",
+          R"({"keys": 1})", R"({"a\"key": 1})", R"({"a": "\"key\": "})", "\"", "{\"key"}) {
+        EXPECT_FALSE(has_key(text, "key")) << text;
+    }
+}
+
 TEST(Value, MarksWhatCannotBeUsed) {
     using mpflags::json::marked;
     const Object usable{{"a", "NaN \" Infinity"}, {"b", {{"c", 1.5}}}, {"NaN", nullptr}};

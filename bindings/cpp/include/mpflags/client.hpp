@@ -137,7 +137,7 @@ struct ClientFree {
 
 /* The client's own name in the User-Agent, unless the program gives one. */
 inline std::string with_wrapper(const Object& options) {
-    if (options.json().find("\"wrapper\"") != std::string::npos) return options.json();
+    if (json::has_key(options.json(), "wrapper")) return options.json();
     return Object(options).add("wrapper", "cpp/0.1").json();
 }
 

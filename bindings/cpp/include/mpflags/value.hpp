@@ -130,31 +130,59 @@ inline bool is_utf8(std::string_view text) noexcept {
     return true;
 }
 
-/* JSON that the library takes for a value that cannot be used, a number beyond a double: it spoils the flags that read it,
- * and no other. */
+/* The string literal that a JSON text begins with, quotes included. */
+inline std::string_view literal(std::string_view text) noexcept {
+    std::size_t end = 1;
+    while (end < text.size() && text[end] != '"') end += text[end] == '\\' ? 2 : 1;
+    return text.substr(0, end + 1);
+}
+
+/* Whether the rest of a JSON text begins with a colon, so that the literal before it was a key. */
+inline bool is_after_key(std::string_view rest) noexcept {
+    const std::size_t next = rest.find_first_not_of(" \t\r\n");
+    return next != std::string_view::npos && rest[next] == ':';
+}
+
+/* Whether a JSON object has this key, at its top level and without escapes. */
+inline bool has_key(std::string_view object, std::string_view key) noexcept {
+    int depth = 0;
+    while (!object.empty()) {
+        const char first = object.front();
+        const std::string_view token = first == '"' ? literal(object) : object.substr(0, 1);
+        object.remove_prefix(token.size());
+        if (first == '{' || first == '[') depth++;
+        if (first == '}' || first == ']') depth--;
+        if (first == '"' && depth == 1 && token.substr(1, token.size() - 2) == key && is_after_key(object)) return true;
+    }
+    return false;
+}
+
+/* A number beyond a double, which the library treats as an unusable value: only flags that read it fail. */
 constexpr std::string_view unusable = "1e999";
 
-/* A context's text with that in place of NaN, infinities and strings that are not UTF-8. A key that is not has U+FFFD for
- * its wrong bytes: no flag reads it. */
+/* A context with `unusable` in place of NaN, infinities and strings that are not UTF-8. In a key, which no flag can
+ * read anyway, wrong bytes become U+FFFD. */
 inline std::string marked(std::string_view text) {
     std::string out;
     out.reserve(text.size() + 16);
-    for (std::size_t at = 0; at < text.size();) {
-        const std::string_view rest = text.substr(at);
-        if (rest.front() == '"') {
-            std::size_t end = 1;
-            while (end < rest.size() && rest[end] != '"') end += rest[end] == '\\' ? 2 : 1;
-            const std::string_view token = rest.substr(0, end + 1);
-            at += token.size();
-            if (is_utf8(token)) {
-                out += token;
-                continue;
-            }
-            const std::size_t after = text.find_first_not_of(" \t\r\n", at);
-            if (after == std::string_view::npos || text[after] != ':') {
-                out += unusable;
-                continue;
-            }
+    while (!text.empty()) {
+        std::string_view token = text.substr(0, 1);
+        bool usable = true;
+        if (text.front() == '"') {
+            token = literal(text);
+            usable = is_utf8(token);
+        }
+        for (const std::string_view number : {"-Infinity", "Infinity", "NaN"}) {
+            if (text.substr(0, number.size()) != number) continue;
+            token = number;
+            usable = false;
+        }
+        text.remove_prefix(token.size());
+        if (usable) {
+            out += token;
+        } else if (!is_after_key(text)) {
+            out += unusable;
+        } else {
             for (const char c : token) {
                 if (static_cast<unsigned char>(c) < 0x80) {
                     out += c;
@@ -162,19 +190,7 @@ inline std::string marked(std::string_view text) {
                     out += "\\ufffd";
                 }
             }
-            continue;
         }
-        bool replaced = false;
-        for (const std::string_view number : {"-Infinity", "Infinity", "NaN"}) {
-            if (rest.substr(0, number.size()) != number) continue;
-            out += unusable;
-            at += number.size();
-            replaced = true;
-            break;
-        }
-        if (replaced) continue;
-        out += rest.front();
-        at++;
     }
     return out;
 }
