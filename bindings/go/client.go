@@ -293,7 +293,7 @@ func (c *core) endLocked(limit time.Time) (uint64, error) {
 	return lost, err
 }
 
-// Close shuts the client down within shutdown_timeout_ms and frees it. It is safe beside calls on other goroutines. From
+// Close shuts the client down within shutdown_timeout_ms and frees it. Other goroutines may use the client meanwhile. From
 // then on evaluations return the default, and other methods fail with [ErrClosed]. Closing twice does nothing.
 //
 // It fails with [ErrUndelivered] if events were lost.

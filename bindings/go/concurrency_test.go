@@ -80,7 +80,7 @@ func TestRace(t *testing.T) {
 	t.Logf("%d evaluations over %d generations", evaluated.Load(), generations.Load())
 }
 
-// Concurrent Close calls, beside other calls, free the client once.
+// Concurrent Close calls, during other calls, free the client once.
 func TestCloseBesideCalls(t *testing.T) {
 	for range 50 {
 		c, err := New("t", append(fast(), WithEnablePolling(false), WithDefinitions(flagOf("true")), WithReportExposures(false))...)

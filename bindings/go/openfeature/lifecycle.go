@@ -12,7 +12,7 @@ import (
 )
 
 // lifecycle is the state that Init and Shutdown change. The SDK calls both repeatedly and concurrently: once for each domain
-// that the provider is bound to, and the Shutdown of a replaced provider beside the Init of its successor.
+// that the provider is bound to, and the Shutdown of a replaced provider during the Init of its successor.
 type lifecycle struct {
 	// begun is true from the return of the first Init until Shutdown.
 	begun atomic.Bool

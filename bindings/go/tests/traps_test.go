@@ -104,7 +104,7 @@ func TestNotReadyBeforeInitReturns(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.server.Faults(`[{"path": "/flags/definitions", "kind": "hang"}]`)
-	for name, p := range map[string]*provider.Provider{"nothing held": s.provider(), "definitions given": s.provider(mpflags.WithDefinitions(gate))} {
+	for name, p := range map[string]*provider.Provider{"without definitions": s.provider(), "with definitions": s.provider(mpflags.WithDefinitions(gate))} {
 		if got := p.BooleanEvaluation(background, "f", false, of.FlattenedContext{"distinct_id": "u1"}); got.Value || got.ResolutionDetail().ErrorCode != of.ProviderNotReadyCode {
 			t.Errorf("%s, before Init: %+v", name, got)
 		}
