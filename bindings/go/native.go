@@ -95,7 +95,7 @@ func newNative(config string) (native, error) {
 	var failure *C.mpflags_error
 	pointer, length := in(config)
 	status := C.mpflags_client_new(pointer, length, &client, &failure)
-	return native{client}, failed(status, failure)
+	return native{client}, failed(status, &failure)
 }
 
 // timeouts returns the time limits as configured, or the library's defaults.
@@ -108,17 +108,17 @@ func (n native) timeouts() (initial, request, shutdown time.Duration) {
 
 func (n native) start() error {
 	var failure *C.mpflags_error
-	return failed(C.mpflags_client_start(n.client, &failure), failure)
+	return failed(C.mpflags_client_start(n.client, &failure), &failure)
 }
 
 func (n native) waitReady(ms uint32) error {
 	var failure *C.mpflags_error
-	return failed(C.mpflags_client_wait_ready(n.client, C.uint32_t(ms), &failure), failure)
+	return failed(C.mpflags_client_wait_ready(n.client, C.uint32_t(ms), &failure), &failure)
 }
 
 func (n native) refresh(ms uint32) error {
 	var failure *C.mpflags_error
-	return failed(C.mpflags_client_refresh(n.client, C.uint32_t(ms), &failure), failure)
+	return failed(C.mpflags_client_refresh(n.client, C.uint32_t(ms), &failure), &failure)
 }
 
 func (n native) state() State { return state(int32(C.mpflags_client_state(n.client))) }
@@ -127,14 +127,14 @@ func (n native) shutdown(ms uint32) (uint64, error) {
 	var failure *C.mpflags_error
 	var lost C.uint64_t
 	status := C.mpflags_client_shutdown(n.client, C.uint32_t(ms), &lost, &failure)
-	return uint64(lost), failed(status, failure)
+	return uint64(lost), failed(status, &failure)
 }
 
 func (n native) flush(ms uint32) (uint64, error) {
 	var failure *C.mpflags_error
 	var left C.uint64_t
 	status := C.mpflags_client_flush(n.client, C.uint32_t(ms), &left, &failure)
-	return uint64(left), failed(status, failure)
+	return uint64(left), failed(status, &failure)
 }
 
 func (n native) free() { C.mpflags_client_free(n.client) }
@@ -154,7 +154,7 @@ func (n native) evaluate(flag string, context []byte, options EvaluateOption, ms
 	status := C.mpflags_client_evaluate_encoded(n.client, key, length,
 		(*C.char)(unsafe.Pointer(unsafe.SliceData(context))), C.size_t(len(context)), C.MPFLAGS_ENCODING_JSON,
 		C.uint32_t(options&0xFF), C.uint32_t(options>>8), C.uint32_t(ms), &evaluation, &failure)
-	if err := failed(status, failure); err != nil {
+	if err := failed(status, &failure); err != nil {
 		return nil, nil, err
 	}
 	if options&WithoutExposure == 0 {
@@ -194,17 +194,15 @@ type evaluations struct {
 // evaluateAll calls each with the outcome of every flag. It reads an outcome only if known does not have the answer.
 func (n native) evaluateAll(context []byte, ms uint32, known func(uint64) *outcome,
 	each func(flag string, of *outcome, source *exposable)) error {
-	var failure *C.mpflags_error
-	var user *C.mpflags_context
-	status := C.mpflags_context_new_json((*C.char)(unsafe.Pointer(unsafe.SliceData(context))), C.size_t(len(context)),
-		&user, &failure)
-	if err := failed(status, failure); err != nil {
+	user, err := newContext(context)
+	if err != nil {
 		return err
 	}
 	defer C.mpflags_context_free(user)
+	var failure *C.mpflags_error
 	var all *C.mpflags_evaluations
-	status = C.mpflags_client_evaluate_all(n.client, user, 0, C.uint32_t(ms), &all, &failure)
-	if err := failed(status, failure); err != nil {
+	status := C.mpflags_client_evaluate_all(n.client, user, 0, C.uint32_t(ms), &all, &failure)
+	if err := failed(status, &failure); err != nil {
 		return err
 	}
 	owner := &evaluations{handle: all}
@@ -234,7 +232,7 @@ func (n native) trackExposure(source *exposable) error {
 	var failure *C.mpflags_error
 	status := C.mpflags_client_track_exposure(n.client, source.evaluation, &failure)
 	runtime.KeepAlive(source)
-	return failed(status, failure)
+	return failed(status, &failure)
 }
 
 func (n native) track(event, distinctID, properties string) error {
@@ -242,7 +240,7 @@ func (n native) track(event, distinctID, properties string) error {
 	name, nameLength := in(event)
 	user, userLength := in(distinctID)
 	with, withLength := in(properties)
-	return failed(C.mpflags_client_track(n.client, name, nameLength, user, userLength, with, withLength, &failure), failure)
+	return failed(C.mpflags_client_track(n.client, name, nameLength, user, userLength, with, withLength, &failure), &failure)
 }
 
 func (n native) peopleUpdate(operation, distinctID, value string) error {
@@ -251,26 +249,26 @@ func (n native) peopleUpdate(operation, distinctID, value string) error {
 	user, userLength := in(distinctID)
 	with, withLength := in(value)
 	status := C.mpflags_client_people_update(n.client, verb, verbLength, user, userLength, with, withLength, &failure)
-	return failed(status, failure)
+	return failed(status, &failure)
 }
 
 func (n native) setOverride(flag, value string) error {
 	var failure *C.mpflags_error
 	key, keyLength := in(flag)
 	json, jsonLength := in(value)
-	return failed(C.mpflags_client_set_override(n.client, key, keyLength, json, jsonLength, &failure), failure)
+	return failed(C.mpflags_client_set_override(n.client, key, keyLength, json, jsonLength, &failure), &failure)
 }
 
 func (n native) clearOverride(flag string) error {
 	var failure *C.mpflags_error
 	key, length := in(flag)
-	return failed(C.mpflags_client_clear_override(n.client, key, length, &failure), failure)
+	return failed(C.mpflags_client_clear_override(n.client, key, length, &failure), &failure)
 }
 
 func (n native) statistics() (string, error) {
 	var failure *C.mpflags_error
 	var out *C.mpflags_text
-	if err := failed(C.mpflags_client_statistics(n.client, &out, &failure), failure); err != nil {
+	if err := failed(C.mpflags_client_statistics(n.client, &out, &failure), &failure); err != nil {
 		return "", err
 	}
 	defer C.mpflags_text_free(out)
@@ -278,18 +276,15 @@ func (n native) statistics() (string, error) {
 }
 
 func (n native) explain(flag string, context []byte) (string, error) {
-	var failure *C.mpflags_error
-	var user *C.mpflags_context
-	status := C.mpflags_context_new_json((*C.char)(unsafe.Pointer(unsafe.SliceData(context))), C.size_t(len(context)),
-		&user, &failure)
-	if err := failed(status, failure); err != nil {
+	user, err := newContext(context)
+	if err != nil {
 		return "", err
 	}
 	defer C.mpflags_context_free(user)
+	var failure *C.mpflags_error
 	var out *C.mpflags_text
-	status = C.mpflags_client_explain(n.client, (*C.char)(unsafe.Pointer(unsafe.StringData(flag))), C.size_t(len(flag)),
-		user, &out, &failure)
-	if err := failed(status, failure); err != nil {
+	key, length := in(flag)
+	if err := failed(C.mpflags_client_explain(n.client, key, length, user, &out, &failure), &failure); err != nil {
 		return "", err
 	}
 	defer C.mpflags_text_free(out)
@@ -305,7 +300,7 @@ func (n native) next(ms uint32) (Item, error) {
 		C.mpflags_error_free(failure)
 		return nil, nil
 	}
-	if err := failed(status, failure); err != nil {
+	if err := failed(status, &failure); err != nil {
 		return nil, err
 	}
 	defer C.mpflags_item_free(item)
@@ -326,6 +321,13 @@ func (n native) next(ms uint32) (Item, error) {
 		return EventItem{JSON: []byte(text(fields.event))}, nil
 	}
 	return nil, nil
+}
+
+func newContext(json []byte) (*C.mpflags_context, error) {
+	var failure *C.mpflags_error
+	var context *C.mpflags_context
+	status := C.mpflags_context_new_json((*C.char)(unsafe.Pointer(unsafe.SliceData(json))), C.size_t(len(json)), &context, &failure)
+	return context, failed(status, &failure)
 }
 
 // takeEvaluation reads and frees an evaluation.
@@ -368,10 +370,11 @@ func fromNumber(number uint64) unsafe.Pointer {
 	return *(*unsafe.Pointer)(unsafe.Pointer(&number))
 }
 
-func failed(status C.mpflags_status, failure *C.mpflags_error) error {
+// failed takes a pointer, since Go may evaluate a variable before the call beside it that sets it.
+func failed(status C.mpflags_status, failure **C.mpflags_error) error {
 	if status == C.MPFLAGS_OK {
 		return nil
 	}
-	defer C.mpflags_error_free(failure)
-	return &Error{kind: errorKind(int32(status)), message: text(C.mpflags_error_message(failure))}
+	defer C.mpflags_error_free(*failure)
+	return &Error{kind: errorKind(int32(status)), message: text(C.mpflags_error_message(*failure))}
 }
