@@ -83,10 +83,13 @@ auto guarded(const Body& body) noexcept -> decltype(body()) {
 
 FlagMetadata metadata_of(const Evaluation& evaluation) {
     FlagMetadata metadata;
-    const std::string_view experiment = evaluation.experiment_id();
-    if (experiment.data() != nullptr) metadata.data.emplace("experiment_id", std::string(experiment));
-    if (const auto active = evaluation.is_experiment_active()) metadata.data.emplace("is_experiment_active", *active);
-    if (evaluation.is_qa_tester()) metadata.data.emplace("is_qa_tester", true);
+    const std::string_view json = evaluation.metadata_json();
+    if (json.size() <= 2) return metadata;  // {}
+    const Value object = detail::Reader(json).value();
+    for (const auto& [key, value] : *object.AsStructure()) {
+        if (value.IsBool()) metadata.data.emplace(key, *value.AsBool());
+        if (value.IsString()) metadata.data.emplace(key, std::string(*value.AsString()));
+    }
     return metadata;
 }
 

@@ -461,7 +461,7 @@ TEST(ProviderSdk, AReadOfTheWrongTypeIsNoExposure) {
     const Dev dev;
     dev.put("/__dev/definitions", definitions);
     const auto provider = made(Provider::Local("t", polling(dev)));
-    ASSERT_TRUE(provider->Init(EvaluationContext::Builder().Build()).ok());
+    ASSERT_TRUE(provider->Init(EvaluationContext::Builder().build()).ok());
     const auto client = provider->client();
     ASSERT_TRUE(provider->GetStringEvaluation("flag", "mine", user()).ok());
     ASSERT_TRUE(provider->GetIntegerEvaluation("flag", 1, user()).ok());
