@@ -32,11 +32,12 @@ mod engine;
 mod items;
 
 mod error;
+mod json;
 mod sys;
 
 pub use client::Client;
 #[doc(hidden)]
-pub use client::Packed;
+pub use client::evaluate::Packed;
 pub use client::evaluate_options::EvaluateOptions;
 pub use config::{Config, OPTIONS, OptionSpec};
 #[doc(hidden)]
@@ -45,7 +46,7 @@ pub use engine::bucket::bucket;
 pub use engine::context::Context;
 pub use engine::evaluation::{Evaluation, ValueKind};
 pub use engine::evaluations::Evaluations;
-pub use engine::outcome::{ErrorCode, Reason};
+pub use engine::reason::{ErrorCode, Reason};
 pub use engine::variant::ValueType;
 pub use error::{Error, ErrorKind};
 pub use items::{Item, Level, State};

@@ -10,14 +10,16 @@ use crate::client::remote::{Remote, Reply};
 use crate::client::snapshot::{Current, Overrides};
 use crate::config::Config;
 use crate::engine::answer::Answer;
-use crate::engine::context::{Context, Facts, Glance, Unusable, Wanted};
-use crate::engine::decide::{Trace, evaluate, evaluate_entry};
+use crate::engine::context::{Context, Needs, OneShotContext, ReadContext, Unusable};
+use crate::engine::decide::{Trace, decide, decide_entry};
 use crate::engine::definitions::Entry;
 use crate::engine::evaluation::Evaluation;
 use crate::engine::evaluations::Evaluations;
-use crate::engine::explain::Steps;
-use crate::engine::identity::{DISTINCT_ID, ShownTo};
-use crate::engine::outcome::{Assignment, ErrorCode, Outcome};
+use crate::engine::explain::Explanation;
+use crate::engine::exposure::ShownTo;
+use crate::engine::identity::DISTINCT_ID;
+use crate::engine::outcome::{Assignment, Outcome};
+use crate::engine::reason::ErrorCode;
 use crate::engine::variant::{FlagValue, ValueType};
 use crate::error::{Error, ErrorKind};
 use crate::sys::clock::Clock;
@@ -99,11 +101,12 @@ impl Client {
             _ => {}
         }
         let current = self.parts.snapshot.load();
-        let Some(Entry::Flag(flag)) = current.flags.as_ref()?.get(key) else { return None };
+        let Some(Entry::Flag { flag, serial }) = current.flags.as_ref()?.get(key) else { return None };
         let index = answer.variant();
-        let variant = flag.variants.get(index).filter(|_| flag.serial.0 == answer.serial())?;
+        let variant = flag.variants.get(index).filter(|_| *serial == answer.serial())?;
+        let serial = *serial;
         let (reason, is_qa_tester) = (answer.reason()?, answer.is_qa_tester());
-        Some(made(&Outcome::Variant(Assignment { flag, variant, index, reason, is_qa_tester })))
+        Some(made(&Outcome::Variant(Assignment { flag, serial, variant, index, reason, is_qa_tester })))
     }
 
     /// Evaluates every flag: of a local client all that it holds, those kept out as malformed included; of a remote
@@ -117,7 +120,7 @@ impl Client {
         let current = self.parts.snapshot.load();
         let mut all = match &self.parts.config.view {
             None => self.evaluate_all_seen(&current, context, ask),
-            Some(view) => match context.seen_through(view) {
+            Some(view) => match context.through(view) {
                 Ok(context) => self.evaluate_all_seen(&current, &context, ask),
                 Err(error) => {
                     let mut none = Evaluations::new(ask.wanted);
@@ -152,7 +155,7 @@ impl Client {
                 Some(set) => {
                     all.reserve(set.iter().len());
                     set.iter().for_each(|(key, entry)| {
-                        let outcome = evaluate_entry(entry, context, &mut ());
+                        let outcome = decide_entry(entry, context, &mut ());
                         all.add(key, &outcome, shown_to(&outcome, context));
                     });
                 }
@@ -170,24 +173,24 @@ impl Client {
     /// there, and does not say why. Costs far more than an evaluation: for people and tools.
     pub fn explain(&self, key: &str, context: &Context) -> Result<String, Error> {
         self.after_fork();
-        let seen = self.parts.config.view.as_ref().map(|view| context.seen_through(view)).transpose();
+        let seen = self.parts.config.view.as_ref().map(|view| context.through(view)).transpose();
         let current = self.parts.snapshot.load();
         if self.parts.config.remote && current.over(key).is_none() {
             let why = "explain: Mixpanel decides for a remote client, and does not say why";
             return Err(Error::new(ErrorKind::InvalidArgument, why));
         }
-        let told = |steps: Steps<'_>, outcome: &Outcome<'_>| {
+        let told = |steps: Explanation<'_>, outcome: &Outcome<'_>| {
             steps.json(outcome, &Evaluation::new(key, outcome, ValueType::Any, ShownTo::default()))
         };
         Ok(match &seen {
             Ok(seen) => {
                 let context = seen.as_deref().unwrap_or(context);
-                let mut steps = Steps::new(context);
+                let mut steps = Explanation::new(context);
                 let outcome = outcome(&current, key, context, &mut steps);
                 told(steps, &outcome)
             }
             Err(error) => {
-                let steps = Steps::new(context);
+                let steps = Explanation::new(context);
                 match current.over(key) {
                     Some(value) => told(steps, &Outcome::Override(value)),
                     None => told(steps, &Outcome::InvalidContext(error.to_string())),
@@ -206,7 +209,7 @@ impl Client {
             let message = format!("flag `{}`: {why}, so there is no exposure", evaluation.key());
             Error::new(ErrorKind::InvalidArgument, message)
         };
-        let (kept, user) = evaluation.exposure().ok_or_else(|| {
+        let (exposure, user) = evaluation.exposure().ok_or_else(|| {
             nothing(match evaluation.error_code() {
                 Some(ErrorCode::TypeMismatch) => {
                     "the variant's value has another type than the one asked for, and the default was shown"
@@ -215,7 +218,7 @@ impl Client {
             })
         })?;
         let user = user.ok_or_else(|| nothing("the context had no distinct_id"))?;
-        self.reporting(|events| events.expose_kept(kept, user))
+        self.reporting(|events| events.expose_kept(&exposure, &user))
     }
 
     /// Reports an evaluation made without exposure as it would have been by itself: for a provider that finds out only
@@ -225,8 +228,8 @@ impl Client {
         if !self.parts.config.report_exposures {
             return;
         }
-        if let Some((kept, user)) = evaluation.exposure() {
-            self.runtime.load().events.expose_shown(kept, user);
+        if let Some((exposure, user)) = evaluation.exposure() {
+            self.runtime.load().events.expose_shown(&exposure, user.as_ref());
         }
     }
 
@@ -253,7 +256,7 @@ impl Client {
         let Some(view) = &self.parts.config.view else {
             return self.with_seen(key, context, ask, read);
         };
-        match context.seen_through(view) {
+        match context.through(view) {
             Ok(context) => self.with_seen(key, &context, ask, read),
             Err(error) => match self.parts.snapshot.load().over(key) {
                 Some(value) => read(&Outcome::Override(value), ShownTo::default()),
@@ -311,21 +314,21 @@ impl Client {
         }
         let entry = current.flags.as_ref().and_then(|set| set.get(key));
         let asked = match entry {
-            Some(Entry::Flag(flag)) => Some(Wanted { subject: &flag.context, properties: &flag.properties }),
+            Some(Entry::Flag { flag, .. }) => Some(Needs { subject: &flag.context, properties: &flag.properties }),
             _ => None,
         };
         let seen = self.parts.config.view.as_ref().map(|view| view.of(context));
-        let glance = match Glance::parse(seen.as_deref().unwrap_or(context), asked) {
-            Ok(glance) => glance,
+        let context = match OneShotContext::parse(seen.as_deref().unwrap_or(context), asked) {
+            Ok(context) => context,
             Err(error) => return read(&Outcome::InvalidContext(error.to_string()), ShownTo::default()),
         };
-        self.note(glance.unusable());
+        self.note(context.unusable());
         let outcome = match entry {
-            Some(entry) => evaluate_entry(entry, &glance, &mut ()),
+            Some(entry) => decide_entry(entry, &context, &mut ()),
             None if current.flags.is_some() => Outcome::FlagNotFound,
             None => Outcome::Unavailable(&current.unavailable),
         };
-        let to = shown_to(&outcome, &glance);
+        let to = shown_to(&outcome, &context);
         self.report(key, &outcome, to, ask);
         read(&outcome, to)
     }
@@ -403,25 +406,25 @@ fn shut_down() -> Reply {
     Reply::Failed("the client is shut down".to_owned())
 }
 
-fn outcome<'a>(current: &'a Current, key: &str, facts: &impl Facts, trace: &mut impl Trace) -> Outcome<'a> {
+fn outcome<'a>(current: &'a Current, key: &str, context: &impl ReadContext, trace: &mut impl Trace) -> Outcome<'a> {
     if let Some(value) = current.over(key) {
         return Outcome::Override(value);
     }
     match &current.flags {
         None => Outcome::Unavailable(&current.unavailable),
-        Some(set) => evaluate(set, key, facts, trace),
+        Some(set) => decide(set, key, context, trace),
     }
 }
 
 /// Who is shown what came out. The subject is looked up where the user does not say it.
-fn shown_to<'f>(outcome: &Outcome<'_>, facts: &'f impl Facts) -> ShownTo<'f> {
+fn shown_to<'f>(outcome: &Outcome<'_>, context: &'f impl ReadContext) -> ShownTo<'f> {
     let subject = match outcome {
         Outcome::Variant(Assignment { flag, .. }) if *flag.context != *DISTINCT_ID => {
-            facts.subject(&flag.context).map_or(0, |subject| subject.hash().state())
+            context.subject(&flag.context).map_or(0, |subject| subject.hash().state())
         }
         _ => 0,
     };
-    ShownTo { user: facts.user(), subject }
+    ShownTo { user: context.user(), subject }
 }
 
 impl Current {

@@ -1,7 +1,7 @@
 //! The client: where configuration, snapshot, poller, reporter and stream come together.
 
 mod cache;
-mod evaluate;
+pub(crate) mod evaluate;
 pub(crate) mod evaluate_options;
 #[cfg(test)]
 mod outage_tests;
@@ -22,20 +22,20 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 
 use crate::client::poller::{DEFINITIONS_LIMIT, tell_bootstrap};
 use crate::client::refresh::closed;
-use crate::client::snapshot::{Overrides, Snapshot};
+use crate::client::snapshot::{Overrides, Snapshot, next_serial};
 use crate::config::Config;
 use crate::engine::definitions::{FlagSet, Report};
 use crate::engine::variant::FlagValue;
-use crate::error::{Error, ErrorKind, plain};
+use crate::error::{Error, ErrorKind};
 use crate::events::Events;
 use crate::events::outbox::End;
 use crate::items::{Callback, Item, Level, Next, State};
+use crate::json::plain;
 use crate::sys::clock::{Clock, SystemClock, deadline};
 use crate::sys::fork;
 use crate::transport::http::Settings;
 use runtime::{Parts, Runtime};
 
-pub use evaluate::Packed;
 
 /// Evaluates the flags of one Mixpanel project, and reports who was shown what.
 ///
@@ -453,5 +453,5 @@ fn bootstrap(config: &mut Config) -> Result<Option<(FlagSet, Report)>, Error> {
             }
         }
     };
-    FlagSet::parse(&body, None).map(Some).map_err(|e| Error::config(format!("config: {place}: {e}")))
+    FlagSet::parse(&body, None, next_serial).map(Some).map_err(|e| Error::config(format!("config: {place}: {e}")))
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::client::cache::Cache;
 use crate::client::refresh::Refreshes;
-use crate::client::snapshot::{Retired, Snapshot};
+use crate::client::snapshot::{Retired, Snapshot, next_serial};
 use crate::client::status::{Failed, Source, Status};
 use crate::config::Config;
 use crate::engine::definitions::{FlagSet, Report};
@@ -233,7 +233,7 @@ impl Poller {
 
     fn accept(&self, answer: Answer, memory: &mut Memory) -> Fetched {
         let previous = self.snapshot.flags();
-        match FlagSet::parse(&answer.body, previous.as_deref()) {
+        match FlagSet::parse(&answer.body, previous.as_deref(), next_serial) {
             Err(error) => Fetched::Failed(Failed::Other(error.to_string())),
             Ok((set, report)) => {
                 if let Some(cache) = &self.cache
@@ -273,7 +273,7 @@ impl Poller {
         match cache.read(DEFINITIONS_LIMIT) {
             Ok(None) => {}
             Err(why) => self.stream.log(Level::Warning, format!("definitions_cache_dir: {why}")),
-            Ok(Some(cached)) => match FlagSet::parse(&cached.body, None) {
+            Ok(Some(cached)) => match FlagSet::parse(&cached.body, None, next_serial) {
                 Err(error) => self.stream.log(Level::Warning, format!("definitions_cache_dir: {error}")),
                 Ok((set, report)) => {
                     memory.etag = cached.etag;

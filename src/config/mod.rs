@@ -14,7 +14,6 @@ pub use options::{OPTIONS, OptionSpec};
 use crate::config::endpoint::Endpoint;
 use crate::engine::context::View;
 use crate::engine::variant::FlagValue;
-use crate::error::Error;
 
 /// How a [`Client`](crate::Client) behaves.
 ///
@@ -73,17 +72,6 @@ impl Credentials {
     pub(crate) fn secrets(&self) -> Vec<&str> {
         let secret = self.service_account.as_ref().map(|account| &*account.secret);
         std::iter::once(&*self.token).chain(secret).collect()
-    }
-}
-
-impl Config {
-    /// Reads a configuration from a JSON object. Opens no file: [`Client::new`](crate::Client::new) does. null counts as
-    /// absent.
-    ///
-    /// Fails with [`ErrorKind::InvalidConfig`](crate::ErrorKind::InvalidConfig); the message is `config: `, the key at
-    /// fault and what is allowed. A key given twice is an error. A token or secret never stands in it.
-    pub fn from_json(json: &str) -> Result<Self, Error> {
-        read::config(json)
     }
 }
 

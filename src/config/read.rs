@@ -11,11 +11,22 @@ use serde_json::value::RawValue;
 use super::{Config, Credentials, OPTIONS, ServiceAccount};
 use crate::config::endpoint::Endpoint;
 use crate::engine::context::View;
-use crate::engine::rules::value::RawPairs;
 use crate::engine::variant::FlagValue;
-use crate::error::{Error, json_kind, plain, without_position};
+use crate::error::Error;
+use crate::json::{RawPairs, json_kind, plain, without_position};
 
-pub(super) fn config(json: &str) -> Result<Config, Error> {
+impl Config {
+    /// Reads a configuration from a JSON object. Opens no file: [`Client::new`](crate::Client::new) does. null counts as
+    /// absent.
+    ///
+    /// Fails with [`ErrorKind::InvalidConfig`](crate::ErrorKind::InvalidConfig); the message is `config: `, the key at
+    /// fault and what is allowed. A key given twice is an error. A token or secret never stands in it.
+    pub fn from_json(json: &str) -> Result<Self, Error> {
+        config(json)
+    }
+}
+
+fn config(json: &str) -> Result<Config, Error> {
     let mut fields = Fields::parse("", json)?;
     for key in fields.keys() {
         if !OPTIONS.iter().any(|option| option.key == key) {

@@ -505,7 +505,7 @@ fn one_bad_flag_among_good_ones() {
         let item = client.next_item(LONG).unwrap();
         let Some(Item::Log { level: Level::Warning, message }) = &item else { panic!("{items:?} {item:?}") };
         assert!(message.starts_with(why), "want {why}\n got {message}");
-        assert!(message.ends_with("; it is kept out"), "{message}");
+        assert!(message.ends_with("; it is ignored"), "{message}");
         assert_eq!((value(&client), client.integer("g", &user(), 0)), (1, 2), "{why}");
         let evaluation = client.evaluate("bad", &user(), EvaluateOptions::new());
         if why.starts_with("flag ") {
@@ -651,9 +651,9 @@ fn what_is_unknown_is_said_when_it_is_loaded() {
         lines,
         [
             unknown("x", "this rollout never matches", "ruleset.rollout[0]"),
-            unknown("lazy", "this rollout does not match when its rule comes to the operator", "ruleset.rollout[0]"),
+            unknown("lazy", "this rollout does not match when its rule reaches the operator", "ruleset.rollout[0]"),
             unknown("twice", "these rollouts never match", "ruleset.rollout[0], ruleset.rollout[1]"),
-            unknown("body", "this rollout does not match when its rule comes to the operator", "ruleset.rollout[0]"),
+            unknown("body", "this rollout does not match when its rule reaches the operator", "ruleset.rollout[0]"),
             "flag `cohort`: ruleset.rollout[0].cohort_definition, ruleset.rollout[0].geo_filter cannot be checked locally and \
              does not restrict; remote evaluation honours it"
                 .to_owned(),

@@ -1,6 +1,7 @@
 //! The text of an error response, made fit for a message: one line, bounded, without what must not get out.
 
-use crate::engine::rules::value::RawPairs;
+use crate::json::RawPairs;
+
 
 /// Bytes of the server's text that a message repeats.
 const QUOTED: usize = 1024;

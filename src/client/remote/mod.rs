@@ -9,11 +9,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::engine::exposure::{Experiment, Fetch};
 use crate::engine::outcome::{Outcome, RemoteVariant, Unavailable};
-use crate::engine::rules::value::RawPairs;
 use crate::engine::variant::FlagValue;
-use crate::error::{json_kind, without_position};
-use crate::events::payload::Fetch;
+use crate::json::{RawPairs, json_kind, without_position};
 use crate::sys::clock::Clock;
 use crate::transport::{Get, Transport};
 
@@ -186,8 +185,10 @@ impl Answer {
         Some(Reply::Variant(Box::new(RemoteVariant {
             key: text(field("variant_key")),
             value,
-            experiment_id: text_or_number(field("experiment_id")),
-            is_experiment_active: serde_json::from_str(field("is_experiment_active")).ok(),
+            experiment: Experiment {
+                id: text_or_number(field("experiment_id")),
+                is_active: serde_json::from_str(field("is_experiment_active")).ok(),
+            },
             is_qa_tester: serde_json::from_str(field("is_qa_tester")).ok(),
             fetch: self.fetch.clone(),
         })))
