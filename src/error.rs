@@ -45,6 +45,10 @@ impl Error {
         Error::new(ErrorKind::InvalidConfig, message)
     }
 
+    pub(crate) fn closed() -> Self {
+        Error::new(ErrorKind::Closed, "the client is shut down")
+    }
+
     /// What kind of failure it is.
     pub fn kind(&self) -> ErrorKind {
         self.kind

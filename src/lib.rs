@@ -35,12 +35,8 @@ mod error;
 mod sys;
 
 pub use client::Client;
-#[doc(hidden)]
-pub use client::Packed;
 pub use client::evaluate_options::EvaluateOptions;
-pub use config::{Config, OPTIONS, OptionSpec};
-#[doc(hidden)]
-pub use engine::answer::Answer;
+pub use config::{Config, ConfigBuilder, Mode, OPTIONS, OptionSpec};
 pub use engine::bucket::bucket;
 pub use engine::context::Context;
 pub use engine::evaluation::{Evaluation, ValueKind};
@@ -52,5 +48,10 @@ pub use items::{Item, Level, State};
 #[cfg(feature = "openfeature")]
 pub use openfeature::MixpanelProvider;
 pub use sys::fork::after_fork_in_child;
-#[doc(hidden)]
-pub use sys::worker::set_spawn_guard;
+
+/// For this repository's bindings only: may change or disappear in any release, without notice.
+pub mod unversioned {
+    pub use crate::client::unversioned::{Packed, answer, evaluate_packed, log_panic, recall};
+    pub use crate::engine::answer::Answer;
+    pub use crate::sys::worker::set_spawn_guard;
+}

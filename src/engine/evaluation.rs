@@ -277,8 +277,7 @@ impl Evaluation {
     }
 
     /// The evaluation in one number, where what it tells will be told again.
-    #[doc(hidden)]
-    pub fn answer(&self) -> Option<Answer> {
+    pub(crate) fn answer(&self) -> Option<Answer> {
         self.answer
     }
 

@@ -1,4 +1,4 @@
-//! Events: what is sent to Mixpanel, as JSON, and what makes two exposures the same.
+//! Events as the JSON that is sent to Mixpanel.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -14,7 +14,7 @@ use crate::engine::rules::value::RawPairs;
 use crate::engine::variant::FlagValue;
 use crate::error::{Error, ErrorKind, json_kind, plain};
 
-/// Something on its way to Mixpanel.
+/// An event or profile update for Mixpanel.
 #[derive(Debug)]
 pub(crate) enum Event {
     Exposure { exposed: Exposed, user: Identity<'static>, time_ms: u64 },
@@ -22,10 +22,10 @@ pub(crate) enum Event {
     Profile(Profile),
 }
 
-/// Which variant a user was shown.
+/// The variant that a user was shown.
 #[derive(Debug)]
 pub(crate) enum Exposed {
-    /// Assigned just now. The flag is held, not copied: the evaluating thread makes no text.
+    /// Assigned just now. Holds the flag instead of copying its strings, so that an evaluation stays cheap.
     Local { flag: Arc<Flag>, variant: usize, is_qa_tester: bool },
     /// Told by an evaluation that was kept.
     Kept(Box<Kept>),
@@ -55,7 +55,7 @@ pub(crate) struct Fetch {
     pub(crate) complete: String,
 }
 
-/// An event of the host's own.
+/// An event of the program.
 #[derive(Debug)]
 pub(crate) struct Track {
     name: Box<str>,
@@ -75,14 +75,7 @@ pub(crate) struct Profile {
     user: Identity<'static>,
 }
 
-/// What every event carries.
-#[derive(Debug)]
-pub(crate) struct Sender {
-    /// The project token as a JSON string.
-    pub(crate) token: String,
-}
-
-/// The operations that a profile update may have, and what their values are.
+/// The operations of profile updates, and the values that they take.
 const OPERATIONS: [(&str, &str); 8] = [
     ("$set", "an object"),
     ("$set_once", "an object"),
@@ -94,7 +87,7 @@ const OPERATIONS: [(&str, &str); 8] = [
     ("$delete", "null"),
 ];
 
-/// JSON of one event beyond which it is refused: one request holds as much.
+/// The largest event in bytes of JSON, which is also the largest request.
 pub(crate) const EVENT_LIMIT: usize = 1024 * 1024;
 
 impl Event {
@@ -113,22 +106,22 @@ impl Event {
         Event::Exposure { exposed: Exposed::Kept(Box::new(kept)), user, time_ms }
     }
 
-    /// Whether it is a profile update, which goes to another endpoint.
+    /// Whether it is a profile update: those go to another endpoint.
     pub(crate) fn is_profile(&self) -> bool {
         matches!(self, Event::Profile(_))
     }
 
-    /// Writes the event as JSON. `insert_id` tells Mixpanel a retry from a new event.
-    pub(crate) fn push_json(&self, out: &mut String, sender: &Sender, insert_id: &str) {
+    /// Writes the event as JSON. `token` is the project token as JSON. By `insert_id` Mixpanel tells a retry from a new event.
+    pub(crate) fn push_json(&self, out: &mut String, token: &str, insert_id: &str) {
         match self {
             Event::Exposure { exposed, user, time_ms } => {
-                head(out, "$experiment_started", sender, user);
+                head(out, "$experiment_started", token, user);
                 own(out, Some(*time_ms), Some(insert_id));
                 exposed.push_json(out);
                 out.push_str("}}");
             }
             Event::Track(track) => {
-                head(out, &track.name, sender, &track.user);
+                head(out, &track.name, token, &track.user);
                 own(
                     out,
                     (!track.has_time).then_some(track.time_ms),
@@ -142,7 +135,7 @@ impl Event {
             }
             Event::Profile(profile) => {
                 out.push_str("{\"$token\":");
-                out.push_str(&sender.token);
+                out.push_str(token);
                 out.push_str(",\"$distinct_id\":");
                 profile.user.push_json(out);
                 // Writing to a String cannot fail.
@@ -152,11 +145,11 @@ impl Event {
     }
 }
 
-fn head(out: &mut String, name: &str, sender: &Sender, user: &Identity<'_>) {
+fn head(out: &mut String, name: &str, token: &str, user: &Identity<'_>) {
     out.push_str("{\"event\":");
     push_json_string(out, name);
     out.push_str(",\"properties\":{\"token\":");
-    out.push_str(&sender.token);
+    out.push_str(token);
     out.push_str(",\"distinct_id\":");
     user.push_json(out);
     out.push_str(concat!(",\"mp_lib\":\"mpflags\",\"$lib_version\":\"", env!("CARGO_PKG_VERSION"), "\""));
@@ -211,7 +204,7 @@ impl Exposed {
             let _ = write!(out, ",\"$is_qa_tester\":{is_qa_tester}");
         }
         if let Some(Fetch { latency_ms, start, complete }) = fetch {
-            // Always with a fraction, so that Mixpanel sees one type.
+            // Always with a fraction, so that the property has one type in Mixpanel.
             let _ = write!(
                 out,
                 ",\"Variant fetch latency (ms)\":{latency_ms:.3},\"Variant fetch start time\":\"{start}\",\
@@ -234,11 +227,11 @@ fn user(distinct_id: &str) -> Result<Identity<'static>, Error> {
     }
 }
 
-/// `time` as Mixpanel takes it: a number stays as it is written, an RFC 3339 text becomes milliseconds. Its import
-/// refuses anything else, and what lies before 1971.
+/// `time` as Mixpanel's import accepts it, which rejects times before 1971: a number as it is written, RFC 3339 text as
+/// milliseconds.
 fn event_time(value: &FlagValue) -> Option<String> {
     const YEAR_1971: f64 = 31_536_000.0;
-    // Beyond it a number is micro- or nanoseconds.
+    // A larger number is in micro- or nanoseconds.
     const YEAR_10000_MS: f64 = 253_402_300_800_000.0;
     let valid = |time: f64| (YEAR_1971..YEAR_10000_MS).contains(&time);
     match value {
@@ -252,7 +245,7 @@ fn event_time(value: &FlagValue) -> Option<String> {
     }
 }
 
-/// Whether Mixpanel's import takes `value` as an `$insert_id`.
+/// Whether Mixpanel's import accepts `value` as an `$insert_id`.
 fn is_insert_id(value: &FlagValue) -> bool {
     value.string().is_some_and(|id| {
         (1..=36).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
@@ -260,9 +253,9 @@ fn is_insert_id(value: &FlagValue) -> bool {
 }
 
 impl Track {
-    /// An event called `name` with the members of the JSON object `properties`. `time` and `$insert_id` among them
-    /// replace ours, and are refused where Mixpanel would refuse them; token and distinct_id are not theirs to set. An
-    /// event without a user needs a `$device_id` among them.
+    /// An event called `name` with the members of the JSON object `properties`. Its `time` and `$insert_id` replace ours, and
+    /// are refused if Mixpanel would refuse them; its `token` and `distinct_id` are ignored. An event without a user needs a
+    /// `$device_id`.
     pub(crate) fn new(name: &str, distinct_id: &str, properties: &str, time_ms: u64) -> Result<Self, Error> {
         if name.is_empty() {
             return Err(invalid("event: expected a non-empty name".to_owned()));
@@ -273,7 +266,7 @@ impl Track {
         }
         let properties = if properties.trim().is_empty() { "{}" } else { properties };
         if !properties.trim_start().starts_with('{') {
-            // Not left to serde_json, which would quote what may be a user's name.
+            // serde_json's own message would quote the value, which may be personal data.
             return Err(wrong(&format_args!("expected a JSON object, found {}", json_kind(properties))));
         }
         let RawPairs(pairs) = serde_json::from_str(properties).map_err(|e| wrong(&plain(&e)))?;
@@ -287,7 +280,7 @@ impl Track {
         };
         let mut has_device = false;
         for (key, json) in &pairs {
-            // Decodes it: a lone surrogate or 1e400 would spoil the whole request.
+            // Decoded to be checked: a lone surrogate or 1e400 would make Mixpanel reject the whole request.
             let value =
                 FlagValue::parse(json.get()).map_err(|e| wrong(&format_args!("{key}: {}", plain(&e))))?;
             let mut text = Cow::Borrowed(json.get());
@@ -330,7 +323,7 @@ impl Track {
 }
 
 impl Profile {
-    /// `operation` on the profile of `distinct_id`, with the JSON that the operation takes.
+    /// `operation` on the profile of `distinct_id`. `value` is the JSON that the operation takes.
     pub(crate) fn new(operation: &str, distinct_id: &str, value: &str) -> Result<Self, Error> {
         let Some((operation, allowed)) = OPERATIONS.iter().copied().find(|(known, _)| *known == operation)
         else {
@@ -343,12 +336,12 @@ impl Profile {
         }
         if operation == "$delete" {
             if !matches!(value.trim(), "" | "null" | "\"\"") {
-                return Err(wrong(&"nothing to delete but the profile"));
+                return Err(wrong(&"it deletes the whole profile and takes no value"));
             }
             return Ok(Profile { operation, value: "\"\"".into(), user: user(distinct_id)? });
         }
         let read = FlagValue::parse(value).map_err(|e| wrong(&plain(&e)))?;
-        // serde_json's own words would quote the values.
+        // serde_json's own message would quote the values.
         let fits = match (operation, &read) {
             ("$unset", FlagValue::Array(json)) => serde_json::from_str::<Vec<String>>(json).is_ok(),
             ("$add", FlagValue::Object(json)) => serde_json::from_str::<HashMap<String, f64>>(json).is_ok(),
@@ -359,7 +352,7 @@ impl Profile {
             (_, other) => return Err(wrong(&format_args!("found {}", other.described()))),
         };
         if !fits {
-            return Err(wrong(&"found others among its values"));
+            return Err(wrong(&"a value in it has another type"));
         }
         Ok(Profile { operation, value: value.trim().into(), user: user(distinct_id)? })
     }

@@ -139,7 +139,7 @@ pub struct MixpanelProvider {
 }
 
 /// What threads that were told to end are given in any case.
-const MOMENT: Duration = Duration::from_millis(50);
+const JOIN_SLACK: Duration = Duration::from_millis(50);
 
 impl MixpanelProvider {
     /// Makes a provider that evaluates in process. `options` is a JSON object of [options](crate::OPTIONS) besides `token`
@@ -360,7 +360,7 @@ impl Drop for MixpanelProvider {
         if inherited {
             std::mem::forget(pool);
         } else {
-            pool.join(until.max(Instant::now() + MOMENT));
+            pool.join(until.max(Instant::now() + JOIN_SLACK));
         }
     }
 }

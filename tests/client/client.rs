@@ -229,7 +229,7 @@ const CASES: &[Case] = &[
     Case { name: "408", fault: || status(408), says: "HTTP 408" },
     Case { name: "404", fault: || status(404), says: "HTTP 404" },
     Case { name: "204", fault: || status(204), says: "HTTP 204" },
-    Case { name: "302", fault: || status(302), says: "HTTP 302: a redirect is not followed" },
+    Case { name: "302", fault: || status(302), says: "HTTP 302: redirects are not followed" },
     Case {
         name: "garbage",
         fault: || Fault::new(PATH, Kind::Garbage),
@@ -266,12 +266,12 @@ const CASES: &[Case] = &[
     Case {
         name: "cut in the head",
         fault: || Fault { at_byte: Some(20), ..Fault::new(PATH, Kind::Cut) },
-        says: "the connection ended within the answer",
+        says: "the connection was closed before the response was complete",
     },
     Case {
         name: "cut in the body",
         fault: || Fault { at_body_byte: Some(10), ..Fault::new(PATH, Kind::Cut) },
-        says: "the connection ended within the answer",
+        says: "the connection was closed before the response was complete",
     },
     Case { name: "reset", fault: || Fault::new(PATH, Kind::Reset), says: "connection reset" },
     Case { name: "hang", fault: || Fault::new(PATH, Kind::Hang), says: "timed out" },
@@ -828,7 +828,7 @@ fn warm_start() {
                 None => panic!("{torn}: no line"),
             }
         };
-        assert!(line.ends_with("it is torn or of another format; it is ignored"), "{torn}: {line}");
+        assert!(line.ends_with("it is damaged or of another format; it is ignored"), "{torn}: {line}");
         assert_eq!((client.state(), value(&client)), (State::NotReady, -1), "{torn}");
         server.clear_faults();
         client.wait_ready(LONG).unwrap();

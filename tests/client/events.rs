@@ -210,7 +210,7 @@ fn without_distinct_id() {
     let [Item::Log { message, .. }] = items.as_slice() else { panic!("{items:?}") };
     assert_eq!(
         message,
-        "flag `by-company`: its exposures cannot be reported for contexts without distinct_id"
+        "flag `by-company`: exposures without a distinct_id in the context cannot be reported"
     );
 }
 
@@ -327,11 +327,11 @@ fn wrong_events() {
         (client.people_update("$set", "u", "5"), "$set: expected an object: found an integer"),
         (
             client.people_update("$add", "u", r#"{"n": "1"}"#),
-            "$add: expected an object of numbers: found others among its values",
+            "$add: expected an object of numbers: a value in it has another type",
         ),
         (
             client.people_update("$delete", "u", "{}"),
-            "$delete: expected null: nothing to delete but the profile",
+            "$delete: expected null: it deletes the whole profile and takes no value",
         ),
     ] {
         let error = result.unwrap_err();
@@ -429,7 +429,7 @@ fn import_with_a_service_account() {
         })
         .collect();
     assert_eq!(lines.len(), 3, "{lines:?}");
-    assert!(lines[0].starts_with("Mixpanel refused event 2 of 10, which is dropped: "), "{lines:?}");
+    assert!(lines[0].starts_with("Mixpanel rejected event 2 of 10, which is dropped: "), "{lines:?}");
 }
 
 #[test]
@@ -503,7 +503,7 @@ fn a_refusal_is_final() {
     flushed(&client);
     let statistics = statistics(&client);
     assert_eq!((&statistics["dropped"]["rejected"], &statistics["sent"]), (&json!(1), &json!(0)));
-    let message = "Mixpanel refused 1 events, which are dropped: something is wrong";
+    let message = "Mixpanel rejected 1 events, which are dropped: something is wrong";
     assert_eq!(statistics["last_error"]["message"], message);
     assert!(statistics["last_error"]["time"].is_u64());
     assert_eq!(server.requests().requests.len(), 1);

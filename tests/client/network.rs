@@ -49,7 +49,7 @@ fn error(client: &Client) -> String {
         let error = client.wait_ready(Duration::from_millis(50)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Timeout);
         let text = error.to_string();
-        if !text.ends_with("no answer yet") {
+        if !text.ends_with("no response yet") {
             return text.trim_start_matches("no definitions within the time given: ").to_owned();
         }
         assert!(std::time::Instant::now() < deadline, "{text}");
@@ -99,7 +99,7 @@ fn a_certificate_in_ca_file_is_trusted_for_its_own_names() {
     // `openssl req -x509`; the same that is not an authority; one whose authority nobody has.
     let unknown = "is signed by an authority that is not trusted here; the option ca_file adds one";
     for (name, without) in [
-        ("self-signed", "trusted only when ca_file holds this very certificate"),
+        ("self-signed", "trusted only if ca_file contains this very certificate"),
         ("no-authority", unknown),
         ("issued", unknown),
     ] {
@@ -122,7 +122,7 @@ fn a_certificate_in_ca_file_must_be_in_order_all_the_same() {
         ),
         ("not-yet-valid", "the server's certificate is not valid before Sun, 01 Jan 2119 00:00:00 GMT; "),
         ("other-name", "is not valid for 127.0.0.1, but for other.example, 192.0.2.1"),
-        ("no-name", "names no host, and so not 127.0.0.1: the name belongs into subjectAltName"),
+        ("no-name", "names no host, so it is not valid for 127.0.0.1: put the name into subjectAltName"),
         ("for-clients", "is not for servers, but for clients"),
         ("version-1", "is not an X.509 certificate of version 3"),
     ] {
@@ -347,7 +347,7 @@ fn in_the_environment() {
     // The parent waits for no more than this test does.
     while client
         .wait_ready(Duration::from_millis(50))
-        .is_err_and(|e| e.to_string().ends_with("no answer yet"))
+        .is_err_and(|e| e.to_string().ends_with("no response yet"))
     {}
     while let Ok(Some(item)) = client.next_item(Duration::ZERO) {
         if let Item::Log { message, .. } = item {

@@ -203,7 +203,7 @@ fn exposures_without_distinct_id() {
             _ => None,
         })
         .collect();
-    assert_eq!(lines, ["flag `f`: its exposures cannot be reported for contexts without distinct_id"]);
+    assert_eq!(lines, ["flag `f`: exposures without a distinct_id in the context cannot be reported"]);
 }
 
 #[test]
@@ -280,13 +280,13 @@ fn answers() {
         assert!(client.boolean("f", &user("u1"), false), "{fields}");
     }
     for (body, why) in [
-        ("5", "flag `f`: in the answer: expected an object, found a number"),
-        ("[]", "flag `f`: in the answer: expected an object, found an array"),
-        ("\"x\"", "flag `f`: in the answer: expected an object, found a string"),
-        ("false", "flag `f`: in the answer: expected an object, found a boolean"),
+        ("5", "flag `f`: in the response: expected an object, found a number"),
+        ("[]", "flag `f`: in the response: expected an object, found an array"),
+        ("\"x\"", "flag `f`: in the response: expected an object, found a string"),
+        ("false", "flag `f`: in the response: expected an object, found a boolean"),
         (
             r#"{"variant_key": "v", "variant_value": 1e400}"#,
-            "flag `f`: in the answer: variant_value: number out of range",
+            "flag `f`: in the response: variant_value: number out of range",
         ),
     ] {
         answer(&server, 200, &format!(r#"{{"flags": {{"f": {body}}}}}"#));
@@ -386,14 +386,14 @@ fn failures() {
         (429, "", "HTTP 429"),
         (500, r#"{"error": "two\nlines"}"#, "HTTP 500: two lines"),
         (503, "", "HTTP 503"),
-        (200, "<html>Sign in</html>", "not Mixpanel's answer: expected value"),
-        (200, "", "not Mixpanel's answer: EOF while parsing a value"),
-        (200, "{}", "not Mixpanel's answer: flags: required"),
-        (200, r#"{"flags": []}"#, "not Mixpanel's answer: expected an object, found an array"),
+        (200, "<html>Sign in</html>", "not a response from Mixpanel: expected value"),
+        (200, "", "not a response from Mixpanel: EOF while parsing a value"),
+        (200, "{}", "not a response from Mixpanel: flags: required"),
+        (200, r#"{"flags": []}"#, "not a response from Mixpanel: expected an object, found an array"),
         (
             302,
             "",
-            "HTTP 302: a redirect is not followed, since it would carry the credentials elsewhere; check api_host",
+            "HTTP 302: redirects are not followed, since that would send the credentials elsewhere; check api_host",
         ),
         (400, &format!(r#"{{"error": "{long}"}}"#), &format!("HTTP 400: {}", "x".repeat(1024))),
     ] {
@@ -441,14 +441,14 @@ fn contexts_too_large() {
     let large = format!(r#"{{"distinct_id": "{}"}}"#, "x".repeat(64 * 1024));
     let evaluation = client.evaluate_json("gate", &large, EvaluateOptions::new());
     // Less the space, which is not sent.
-    let message = format!("context: {} bytes of JSON; remote evaluation takes 65536", large.len() - 1);
+    let message = format!("context: {} bytes of JSON; the limit for remote evaluation is 65536", large.len() - 1);
     failed(&evaluation, ErrorCode::InvalidContext, &message);
     // Within the limit as JSON, but not as part of a URL.
     let encoded = format!(r#"{{"distinct_id": "{}"}}"#, "ü".repeat(20_000));
     let evaluation = client.evaluate_json("gate", &encoded, EvaluateOptions::new());
     assert_eq!(evaluation.error_code(), Some(ErrorCode::InvalidContext));
     assert!(
-        evaluation.message().unwrap().ends_with(" bytes of URL; a request takes 65534"),
+        evaluation.message().unwrap().ends_with(" bytes; the limit is 65534"),
         "{evaluation:?}"
     );
     assert!(requests(&server).is_empty());
@@ -476,7 +476,7 @@ fn one_retry_when_the_connection_ends_early() {
     server.set_faults(vec![Fault { at_body_byte: Some(3), ..Fault::new("/flags", Kind::Cut) }]).unwrap();
     server.clear_requests();
     let evaluation = client.evaluate("gate", &user("u1"), EvaluateOptions::new());
-    failed(&evaluation, ErrorCode::General, "the connection ended within the answer");
+    failed(&evaluation, ErrorCode::General, "the connection was closed before the response was complete");
     assert_eq!(requests(&server).len(), 1);
     server.set_faults(vec![Fault::new("/flags", Kind::Hang)]).unwrap();
     server.clear_requests();
