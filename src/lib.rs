@@ -32,6 +32,7 @@ mod engine;
 mod items;
 
 mod error;
+mod json;
 mod sys;
 
 pub use client::Client;
@@ -41,7 +42,7 @@ pub use engine::bucket::bucket;
 pub use engine::context::Context;
 pub use engine::evaluation::{Evaluation, ValueKind};
 pub use engine::evaluations::Evaluations;
-pub use engine::outcome::{ErrorCode, Reason};
+pub use engine::reason::{ErrorCode, Reason};
 pub use engine::variant::ValueType;
 pub use error::{Error, ErrorKind};
 pub use items::{Item, Level, State};

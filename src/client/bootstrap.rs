@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::sync::Arc;
 
+use super::snapshot::next_serial;
 use crate::config::Config;
 use crate::engine::definitions::{FlagSet, Report};
 use crate::error::Error;
@@ -29,7 +30,7 @@ pub(super) fn definitions(config: &mut Config) -> Result<Option<(FlagSet, Report
             }
         }
     };
-    FlagSet::parse(&body, None).map(Some).map_err(|e| Error::config(format!("config: {place}: {e}")))
+    FlagSet::parse(&body, None, next_serial).map(Some).map_err(|e| Error::config(format!("config: {place}: {e}")))
 }
 
 /// The problems of flags that were logged: one line per problem, not per poll.

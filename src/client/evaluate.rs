@@ -7,12 +7,13 @@ use super::evaluate_options::EvaluateOptions;
 use super::remote::{RemoteCall, RemoteResult};
 use super::snapshot::Current;
 use crate::engine::context::{Context, Facts, Glance, Seen, Unusable, Wanted};
-use crate::engine::decide::{Trace, evaluate, evaluate_entry};
+use crate::engine::decide::{Trace, evaluate_entry};
 use crate::engine::definitions::Entry;
 use crate::engine::evaluation::Evaluation;
 use crate::engine::evaluations::Evaluations;
 use crate::engine::explain::Steps;
-use crate::engine::identity::{DISTINCT_ID, ShownTo};
+use crate::engine::exposure::ShownTo;
+use crate::engine::identity::DISTINCT_ID;
 use crate::engine::outcome::{Assignment, Outcome};
 use crate::engine::variant::{FlagValue, ValueType};
 use crate::error::{Error, ErrorKind};
@@ -200,7 +201,7 @@ impl Client {
         }
         let entry = current.entry(key);
         let needs = match entry {
-            Ok(Entry::Flag(flag)) => Some(Wanted { subject: &flag.context, properties: &flag.properties }),
+            Ok(Entry::Flag { flag, .. }) => Some(Wanted { subject: &flag.context, properties: &flag.properties }),
             _ => None,
         };
         let viewed = self.shared.view.as_ref().map(|view| view.of(context));

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::client::bootstrap::{DEFINITIONS_LIMIT, Logged};
 use crate::client::cache::Cache;
 use crate::client::refresh::Refreshes;
-use crate::client::snapshot::{Retired, Snapshot};
+use crate::client::snapshot::{Retired, Snapshot, next_serial};
 use crate::client::status::{FetchError, Source, Status};
 use crate::config::Config;
 use crate::engine::definitions::{FlagSet, Report};
@@ -224,7 +224,7 @@ impl Poller {
 
     fn accept(&self, response: Response, progress: &mut Progress) -> Fetched {
         let previous = self.snapshot.flags();
-        match FlagSet::parse(&response.body, previous.as_deref()) {
+        match FlagSet::parse(&response.body, previous.as_deref(), next_serial) {
             Err(error) => Fetched::Failed(FetchError::Other(error.to_string())),
             Ok((set, report)) => {
                 if let Some(cache) = &self.cache
@@ -264,7 +264,7 @@ impl Poller {
         match cache.read(DEFINITIONS_LIMIT) {
             Ok(None) => {}
             Err(why) => self.items.log(Level::Warning, format!("definitions_cache_dir: {why}")),
-            Ok(Some(cached)) => match FlagSet::parse(&cached.body, None) {
+            Ok(Some(cached)) => match FlagSet::parse(&cached.body, None, next_serial) {
                 Err(error) => self.items.log(Level::Warning, format!("definitions_cache_dir: {error}")),
                 Ok((set, report)) => {
                     progress.etag = cached.etag;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Client;
 use crate::engine::evaluation::Evaluation;
-use crate::engine::outcome::ErrorCode;
+use crate::engine::reason::ErrorCode;
 use crate::error::{Error, ErrorKind};
 use crate::events::Events;
 use crate::items::Level;
@@ -47,7 +47,7 @@ impl Client {
             let message = format!("flag `{}`: {why}, so there is no exposure", evaluation.key());
             Error::new(ErrorKind::InvalidArgument, message)
         };
-        let (kept, user) = evaluation.exposure().ok_or_else(|| {
+        let (exposure, user) = evaluation.exposure().ok_or_else(|| {
             nothing(match evaluation.error_code() {
                 Some(ErrorCode::TypeMismatch) => {
                     "the variant's value has another type than the one asked for, and the default was shown"
@@ -56,7 +56,7 @@ impl Client {
             })
         })?;
         let user = user.ok_or_else(|| nothing("the context had no distinct_id"))?;
-        self.reporting(|events| events.expose_kept(kept, user))
+        self.reporting(|events| events.expose_kept(&exposure, &user))
     }
 
     /// Reports an evaluation that was made without exposure as if it had reported itself. For providers that know only
@@ -66,8 +66,8 @@ impl Client {
         if !self.shared.config.report_exposures {
             return;
         }
-        if let Some((kept, user)) = evaluation.exposure() {
-            self.runtime.load().events.expose_shown(kept, user);
+        if let Some((exposure, user)) = evaluation.exposure() {
+            self.runtime.load().events.expose_shown(&exposure, user.as_ref());
         }
     }
 

@@ -2,12 +2,19 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::{ArcSwap, Guard};
 
 use crate::engine::definitions::FlagSet;
 use crate::engine::outcome::Unavailable;
 use crate::engine::variant::FlagValue;
+
+/// A number that no flag's definition had before in this process, whichever client reads it.
+pub(crate) fn next_serial() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    LAST.fetch_add(1, Ordering::Relaxed) + 1
+}
 
 /// Values that take precedence over definitions.
 pub(crate) type Overrides = HashMap<Box<str>, FlagValue>;
@@ -87,7 +94,7 @@ mod tests {
             r#"{{"flags": [{{"key": "f", "context": "id", "ruleset": {{"variants": [{{"key": "v", "value": {value}}}],
                 "rollout": []}}}}]}}"#
         );
-        Arc::new(FlagSet::parse(body.as_bytes(), None).unwrap().0)
+        Arc::new(FlagSet::parse(body.as_bytes(), None, next_serial).unwrap().0)
     }
 
     #[test]

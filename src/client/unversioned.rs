@@ -5,7 +5,7 @@ use super::evaluate_options::EvaluateOptions;
 use crate::engine::answer::Answer;
 use crate::engine::definitions::Entry;
 use crate::engine::evaluation::Evaluation;
-use crate::engine::identity::ShownTo;
+use crate::engine::exposure::ShownTo;
 use crate::engine::outcome::{Assignment, Outcome};
 use crate::engine::variant::ValueType;
 
@@ -41,11 +41,11 @@ pub fn recall(client: &Client, key: &str, answer: Answer) -> Option<Evaluation> 
         _ => {}
     }
     let current = client.shared.snapshot.load();
-    let Some(Entry::Flag(flag)) = current.flags.as_ref()?.get(key) else { return None };
+    let Some(Entry::Flag { flag, serial }) = current.flags.as_ref()?.get(key) else { return None };
     let index = answer.variant();
-    let variant = flag.variants.get(index).filter(|_| flag.serial.0 == answer.serial())?;
+    let variant = flag.variants.get(index).filter(|_| *serial == answer.serial())?;
     let (reason, is_qa_tester) = (answer.reason()?, answer.is_qa_tester());
-    Some(made(&Outcome::Variant(Assignment { flag, variant, index, reason, is_qa_tester })))
+    Some(made(&Outcome::Variant(Assignment { flag, serial: *serial, variant, index, reason, is_qa_tester })))
 }
 
 /// The evaluation as a number, if there is one for its outcome.

@@ -10,9 +10,9 @@ use serde_json::value::RawValue;
 
 use super::endpoint::Endpoint;
 use super::{Mode, ServiceAccount};
-use crate::engine::rules::value::RawPairs;
 use crate::engine::variant::FlagValue;
-use crate::error::{Error, json_kind, plain, without_position};
+use crate::error::Error;
+use crate::json::{RawPairs, json_kind, plain, without_position};
 
 /// A JSON object whose keys are known to be distinct and allowed.
 pub(super) struct Reader<'a> {

@@ -2,7 +2,8 @@
 
 use std::num::NonZeroU64;
 
-use crate::engine::outcome::{Assignment, Outcome, Reason};
+use crate::engine::outcome::{Assignment, Outcome};
+use crate::engine::reason::Reason;
 
 /// Stands for one definition of a flag, variant, reason and tester mark: everything that an evaluation tells is the
 /// same wherever a client gives it. Always odd, so that it can share a word with a pointer.
@@ -41,7 +42,7 @@ impl Answer {
 
     fn of_assignment(assignment: &Assignment<'_>) -> Option<Answer> {
         let variant = u16::try_from(assignment.index).ok()?;
-        let serial = assignment.flag.serial.0;
+        let serial = assignment.serial;
         if serial >> (63 - SERIAL) != 0 {
             return None;
         }

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use crate::engine::bucket::{Hash, Subject};
-use crate::engine::context::{CUSTOM_PROPERTIES, Facts, Unusable};
+use crate::engine::context::{Facts, Unusable};
 use crate::engine::definitions::{Choice, Condition, Entry, Flag, FlagSet, Group, Rollout, chosen};
-use crate::engine::identity::DISTINCT_ID;
-use crate::engine::outcome::{Assignment, Outcome, Reason};
+use crate::engine::identity::{CUSTOM_PROPERTIES, DISTINCT_ID, TARGETING_KEY};
+use crate::engine::outcome::{Assignment, Outcome};
+use crate::engine::reason::Reason;
 
 /// What is told of each step on the way to an outcome. `()` hears nothing, and costs nothing.
 pub(crate) trait Trace {
@@ -45,9 +46,9 @@ pub(crate) fn evaluate_entry<'a>(
     facts: &impl Facts,
     trace: &mut impl Trace,
 ) -> Outcome<'a> {
-    let flag = match entry {
+    let (flag, serial) = match entry {
         Entry::Malformed(why) => return Outcome::Malformed(why),
-        Entry::Flag(flag) => flag,
+        Entry::Flag { flag, serial } => (flag, *serial),
     };
     trace.flag(flag);
     if !flag.enabled {
@@ -59,15 +60,16 @@ pub(crate) fn evaluate_entry<'a>(
     let Some(subject) = facts.subject(&flag.context) else {
         return Outcome::MissingContextKey {
             key: &flag.context,
-            only_targeting_key: facts.subject("targetingKey").is_some(),
+            only_targeting_key: facts.subject(TARGETING_KEY).is_some(),
         };
     };
     trace.subject(&flag.context, subject.text());
-    assign(flag, subject, facts, trace).map_or(Outcome::NoRolloutMatch, Outcome::Variant)
+    assign(flag, serial, subject, facts, trace).map_or(Outcome::NoRolloutMatch, Outcome::Variant)
 }
 
 fn assign<'a>(
     flag: &'a Arc<Flag>,
+    serial: u64,
     subject: Subject<'_>,
     facts: &impl Facts,
     trace: &mut impl Trace,
@@ -75,7 +77,8 @@ fn assign<'a>(
     if let Some(index) = tester(flag, facts) {
         trace.tester();
         let variant = flag.variants.get(index)?;
-        return Some(Assignment { flag, variant, index, reason: Reason::TargetingMatch, is_qa_tester: true });
+        let reason = Reason::TargetingMatch;
+        return Some(Assignment { flag, serial, variant, index, reason, is_qa_tester: true });
     }
     let mut hash = Keyed::new(subject, &flag.key);
     let (_, group) = flag.groups.iter().enumerate().find(|(at, group)| {
@@ -94,7 +97,7 @@ fn assign<'a>(
         Choice::Split(sums) => chosen(sums, hash.get().with(&flag.variant_salt).hundredth()),
     };
     let variant = flag.variants.get(index)?;
-    Some(Assignment { flag, variant, index, reason: group.reason, is_qa_tester: false })
+    Some(Assignment { flag, serial, variant, index, reason: group.reason, is_qa_tester: false })
 }
 
 /// Whether what cannot be used is something that `flag` looks at for any user.
@@ -103,7 +106,7 @@ fn reads(flag: &Flag, unusable: &Unusable) -> bool {
     let key = unusable.key();
     let by_rule = || {
         let mut conditions = flag.groups.iter().filter_map(|group| group.condition.as_ref());
-        conditions.any(|condition| condition.reads(unusable.timeout()))
+        conditions.any(|condition| condition.reads(unusable.within()))
     };
     key == &*flag.context
         || (key == DISTINCT_ID && !flag.testers.is_empty())

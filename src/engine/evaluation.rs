@@ -4,10 +4,12 @@ use std::fmt::Write;
 use std::ops::Range;
 
 use crate::engine::answer::Answer;
-use crate::engine::identity::{AssignmentId, Identity, ShownTo, push_json_string};
-use crate::engine::outcome::{Assignment, ErrorCode, Outcome, Reason};
+use crate::engine::exposure::{AssignmentId, Experiment, Exposure, Fetch, ShownTo};
+use crate::engine::identity::Identity;
+use crate::engine::outcome::Outcome;
+use crate::engine::reason::{ErrorCode, Reason};
 use crate::engine::variant::{FlagValue, ValueType};
-use crate::events::payload::{Fetch, Kept};
+use crate::json::{Writer, push_json_string};
 
 /// What a flag gave for one context: value, variant, reason, and what was wrong.
 ///
@@ -18,73 +20,33 @@ pub struct Evaluation {
     /// Every string, each followed by a NUL, for C.
     text: String,
     key: Span,
-    value: Held,
+    value: Value,
     variant: Option<Span>,
     message: Option<Span>,
-    experiment_id: Option<Span>,
+    experiment: Experiment<Span>,
     metadata: Span,
-    is_experiment_active: Option<bool>,
-    is_qa_tester: bool,
+    is_qa_tester: Option<bool>,
     reason: Reason,
     error: Option<ErrorCode>,
-    exposure: Option<Exposure>,
+    exposed: Option<Exposed>,
     answer: Option<Answer>,
 }
 
 type Span = Range<usize>;
 
-/// What an exposure says, apart from what the evaluation says.
+/// What an exposure says beyond what the evaluation says.
 #[derive(Clone, Debug, PartialEq)]
-struct Exposure {
+struct Exposed {
     id: AssignmentId,
+    /// Text, and whether it was a string.
     user: Option<(Span, bool)>,
     subject: u64,
-    is_qa_tester: Option<bool>,
     fetch: Option<Fetch>,
-}
-
-/// What was assigned, locally or by Mixpanel.
-#[derive(Clone, Copy)]
-struct Assigned<'a> {
-    id: AssignmentId,
-    variant: Option<&'a str>,
-    experiment_id: Option<&'a str>,
-    is_experiment_active: Option<bool>,
-    is_qa_tester: Option<bool>,
-    fetch: Option<&'a Fetch>,
-    /// What of the flag cannot be checked here.
-    unsupported: Option<&'a str>,
-}
-
-impl<'a> Assigned<'a> {
-    fn of(key: &str, outcome: &Outcome<'a>) -> Option<Self> {
-        match outcome {
-            Outcome::Variant(Assignment { flag, variant, is_qa_tester, .. }) => Some(Assigned {
-                id: variant.id,
-                variant: Some(&variant.key),
-                experiment_id: flag.experiment_id.as_deref(),
-                is_experiment_active: flag.is_experiment_active,
-                is_qa_tester: Some(*is_qa_tester),
-                fetch: None,
-                unsupported: flag.unsupported.as_deref().map(|unsupported| &*unsupported.text),
-            }),
-            Outcome::Remote(remote) => Some(Assigned {
-                id: remote.id(key),
-                variant: remote.key.as_deref(),
-                experiment_id: remote.experiment_id.as_deref(),
-                is_experiment_active: remote.is_experiment_active,
-                is_qa_tester: remote.is_qa_tester,
-                fetch: Some(&remote.fetch),
-                unsupported: None,
-            }),
-            _ => None,
-        }
-    }
 }
 
 /// The value by type; `json` beside it.
 #[derive(Clone, Debug, PartialEq)]
-enum Held {
+enum Value {
     None,
     Null(Span),
     Bool(bool, Span),
@@ -119,42 +81,42 @@ impl Evaluation {
     pub(crate) fn new(key: &str, outcome: &Outcome<'_>, wanted: ValueType, to: ShownTo<'_>) -> Self {
         let (reason, error) = outcome.verdict(wanted);
         // With a type mismatch there is neither variant nor metadata nor exposure: the user is shown the default.
-        let assigned = Assigned::of(key, outcome).filter(|_| error.is_none());
+        let exposure = outcome.exposure(key, to.subject).filter(|_| error.is_none());
+        let unsupported = match outcome {
+            Outcome::Variant(assignment) if error.is_none() => assignment.flag.unsupported.as_deref(),
+            _ => None,
+        };
+        let unsupported = unsupported.map(|unsupported| &*unsupported.text);
         let value = outcome.value(wanted);
         let message = outcome.message(key, wanted);
-        let mut text = Text::with_room_for(key, value, message.as_deref(), assigned, to.user);
-        let variant = match (assigned, outcome) {
-            (Some(assigned), _) => assigned.variant.map(|key| text.push(key)),
+        let mut text = Strings::with_room_for(key, value, message.as_deref(), exposure, unsupported, to.user);
+        let variant = match (exposure, outcome) {
+            (Some(exposure), _) => exposure.variant.map(|key| text.push(key)),
             (None, Outcome::Override(_)) if error.is_none() => Some(text.push("override")),
             _ => None,
         };
-        let exposure = assigned.map(|assigned| Exposure {
-            id: assigned.id,
+        let exposed = exposure.map(|exposure| Exposed {
+            id: exposure.id,
             user: to.user.map(|user| (text.push(&user.text), user.quoted)),
             subject: to.subject,
-            is_qa_tester: assigned.is_qa_tester,
-            fetch: assigned.fetch.cloned(),
+            fetch: exposure.fetch.cloned(),
         });
-        let experiment_id = assigned.and_then(|assigned| assigned.experiment_id);
-        let is_experiment_active = assigned.and_then(|assigned| assigned.is_experiment_active);
-        let is_qa_tester = assigned.is_some_and(|assigned| assigned.is_qa_tester == Some(true));
+        let experiment = exposure.map(|exposure| exposure.experiment).unwrap_or_default();
+        let is_qa_tester = exposure.and_then(|exposure| exposure.is_qa_tester);
         Evaluation {
             key: text.push(key),
-            value: value.map_or(Held::None, |value| text.value(value)),
+            value: value.map_or(Value::None, |value| text.value(value)),
             variant,
             message: message.map(|message| text.push(&message)),
-            experiment_id: experiment_id.map(|id| text.push(id)),
-            metadata: text.metadata(
-                experiment_id,
-                is_experiment_active,
-                is_qa_tester,
-                assigned.and_then(|assigned| assigned.unsupported),
-            ),
-            is_experiment_active,
+            experiment: Experiment {
+                id: experiment.id.map(|id| text.push(id)),
+                is_active: experiment.is_active,
+            },
+            metadata: text.metadata(experiment, is_qa_tester == Some(true), unsupported),
             is_qa_tester,
             reason,
             error,
-            exposure,
+            exposed,
             answer: Answer::of(outcome).filter(|_| error.is_none()),
             text: text.0,
         }
@@ -165,30 +127,30 @@ impl Evaluation {
         self.at(&self.key)
     }
 
-    /// Whether there is a value; otherwise the caller's default applies. EvaluateOptions this, not the reason: with DEFAULT there is
-    /// one or none.
+    /// Whether there is a value; otherwise the caller's default applies. Check this rather than the reason: DEFAULT
+    /// comes with or without a value.
     pub fn has_value(&self) -> bool {
-        self.value != Held::None
+        self.value != Value::None
     }
 
     /// What kind of JSON the value is.
     pub fn kind(&self) -> Option<ValueKind> {
         match self.value {
-            Held::None => None,
-            Held::Null(_) => Some(ValueKind::Null),
-            Held::Bool(..) => Some(ValueKind::Boolean),
-            Held::String(..) => Some(ValueKind::String),
-            Held::Integer(..) => Some(ValueKind::Integer),
-            Held::Double { .. } => Some(ValueKind::Double),
-            Held::Object(_) => Some(ValueKind::Object),
-            Held::Array(_) => Some(ValueKind::Array),
+            Value::None => None,
+            Value::Null(_) => Some(ValueKind::Null),
+            Value::Bool(..) => Some(ValueKind::Boolean),
+            Value::String(..) => Some(ValueKind::String),
+            Value::Integer(..) => Some(ValueKind::Integer),
+            Value::Double { .. } => Some(ValueKind::Double),
+            Value::Object(_) => Some(ValueKind::Object),
+            Value::Array(_) => Some(ValueKind::Array),
         }
     }
 
     /// The value, if it is true or false.
     pub fn boolean(&self) -> Option<bool> {
         match self.value {
-            Held::Bool(b, _) => Some(b),
+            Value::Bool(b, _) => Some(b),
             _ => None,
         }
     }
@@ -196,7 +158,7 @@ impl Evaluation {
     /// The value, if it is a string.
     pub fn string(&self) -> Option<&str> {
         match &self.value {
-            Held::String(span, _) => Some(self.at(span)),
+            Value::String(span, _) => Some(self.at(span)),
             _ => None,
         }
     }
@@ -205,8 +167,8 @@ impl Evaluation {
     /// Double.
     pub fn integer(&self) -> Option<i64> {
         match self.value {
-            Held::Integer(i, _) => Some(i),
-            Held::Double { integer, .. } => integer,
+            Value::Integer(i, _) => Some(i),
+            Value::Double { integer, .. } => integer,
             _ => None,
         }
     }
@@ -214,8 +176,8 @@ impl Evaluation {
     /// The value, if it is a number. An integer beyond 2^53 is rounded.
     pub fn double(&self) -> Option<f64> {
         match self.value {
-            Held::Integer(i, _) => Some(i as f64),
-            Held::Double { number, .. } => Some(number),
+            Value::Integer(i, _) => Some(i as f64),
+            Value::Double { number, .. } => Some(number),
             _ => None,
         }
     }
@@ -223,14 +185,14 @@ impl Evaluation {
     /// The value as compact JSON. A string has its quotes; a number stands as the document writes it.
     pub fn json(&self) -> Option<&str> {
         match &self.value {
-            Held::None => None,
-            Held::Null(json)
-            | Held::Bool(_, json)
-            | Held::String(_, json)
-            | Held::Integer(_, json)
-            | Held::Double { json, .. }
-            | Held::Object(json)
-            | Held::Array(json) => Some(self.at(json)),
+            Value::None => None,
+            Value::Null(json)
+            | Value::Bool(_, json)
+            | Value::String(_, json)
+            | Value::Integer(_, json)
+            | Value::Double { json, .. }
+            | Value::Object(json)
+            | Value::Array(json) => Some(self.at(json)),
         }
     }
 
@@ -256,17 +218,17 @@ impl Evaluation {
 
     /// The experiment that the flag belongs to.
     pub fn experiment_id(&self) -> Option<&str> {
-        self.experiment_id.as_ref().map(|span| self.at(span))
+        self.experiment.id.as_ref().map(|span| self.at(span))
     }
 
     /// Whether that experiment is active.
     pub fn is_experiment_active(&self) -> Option<bool> {
-        self.is_experiment_active
+        self.experiment.is_active
     }
 
     /// Whether the user got the variant as a QA tester.
     pub fn is_qa_tester(&self) -> bool {
-        self.is_qa_tester
+        self.is_qa_tester == Some(true)
     }
 
     /// The flag's metadata as a JSON object: `experiment_id` and `is_experiment_active` where the flag has them,
@@ -281,25 +243,22 @@ impl Evaluation {
         self.answer
     }
 
-    /// The exposure that showing this evaluation's variant is, and to whom. Nothing where there is no variant to show, or
-    /// an override.
-    pub(crate) fn exposure(&self) -> Option<(Kept, Option<Identity<'static>>)> {
-        let exposure = self.exposure.as_ref()?;
-        let kept = Kept {
-            id: exposure.id,
-            subject: exposure.subject,
-            flag: self.key().into(),
-            variant: self.variant().map(Box::from),
-            experiment_id: self.experiment_id().map(Box::from),
-            is_experiment_active: self.is_experiment_active,
-            is_qa_tester: exposure.is_qa_tester,
-            fetch: exposure.fetch.clone(),
+    /// The exposure of this evaluation's variant, and the user, if the context named one. `None` without a variant, and for an
+    /// override.
+    pub(crate) fn exposure(&self) -> Option<(Exposure<'_>, Option<Identity<'_>>)> {
+        let exposed = self.exposed.as_ref()?;
+        let exposure = Exposure {
+            id: exposed.id,
+            subject: exposed.subject,
+            flag: self.key(),
+            variant: self.variant(),
+            experiment: Experiment { id: self.experiment_id(), is_active: self.experiment.is_active },
+            is_qa_tester: self.is_qa_tester,
+            fetch: exposed.fetch.as_ref(),
         };
-        let user = exposure.user.as_ref().map(|(span, quoted)| {
-            let text = self.at(span).to_owned();
-            Identity { text: text.into(), quoted: *quoted }
-        });
-        Some((kept, user))
+        let user = exposed.user.as_ref();
+        let user = user.map(|(span, quoted)| Identity { text: self.at(span).into(), quoted: *quoted });
+        Some((exposure, user))
     }
 
     fn at(&self, span: &Span) -> &str {
@@ -307,16 +266,17 @@ impl Evaluation {
     }
 }
 
-/// The strings of one evaluation, laid end to end.
-struct Text(String);
+/// The strings of one evaluation, end to end.
+struct Strings(String);
 
-impl Text {
+impl Strings {
     /// Room for everything, so that there is one allocation.
     fn with_room_for(
         key: &str,
         value: Option<&FlagValue>,
         message: Option<&str>,
-        assigned: Option<Assigned<'_>>,
+        exposure: Option<Exposure<'_>>,
+        unsupported: Option<&str>,
         user: Option<&Identity<'_>>,
     ) -> Self {
         // The names and punctuation of the metadata, the digits of an integer, and a NUL behind each string.
@@ -329,12 +289,12 @@ impl Text {
             }
             _ => 0,
         };
-        let variant = assigned.and_then(|a| a.variant).map_or(0, str::len);
+        let variant = exposure.and_then(|exposure| exposure.variant).map_or(0, str::len);
         // Once as it is, once in the metadata.
-        let experiment = assigned.and_then(|a| a.experiment_id).map_or(0, |id| 2 * id.len());
-        let unsupported = assigned.and_then(|a| a.unsupported).map_or(0, str::len);
+        let experiment = exposure.and_then(|exposure| exposure.experiment.id).map_or(0, |id| 2 * id.len());
+        let unsupported = unsupported.map_or(0, str::len);
         let (message, user) = (message.map_or(0, str::len), user.map_or(0, |user| user.text.len()));
-        Text(String::with_capacity(
+        Strings(String::with_capacity(
             key.len() + value + message + variant + experiment + unsupported + user + REST,
         ))
     }
@@ -353,55 +313,42 @@ impl Text {
 
     fn metadata(
         &mut self,
-        experiment_id: Option<&str>,
-        is_active: Option<bool>,
+        experiment: Experiment<&str>,
         is_qa_tester: bool,
         unsupported: Option<&str>,
     ) -> Span {
         self.write(|text| {
-            let start = text.len();
-            if let Some(id) = experiment_id {
-                text.push_str(",\"experiment_id\":");
-                push_json_string(text, id);
-            }
-            if let Some(active) = is_active {
-                text.push_str(if active {
-                    ",\"is_experiment_active\":true"
-                } else {
-                    ",\"is_experiment_active\":false"
-                });
-            }
-            if is_qa_tester {
-                text.push_str(",\"is_qa_tester\":true");
-            }
-            if let Some(names) = unsupported {
-                text.push_str(",\"unsupported\":");
-                push_json_string(text, names);
-            }
-            // The first comma, where there is one, becomes the brace.
-            if text.len() > start {
-                text.replace_range(start..=start, "{");
-            } else {
-                text.push('{');
-            }
-            text.push('}');
+            Writer::new(text).object(|json| {
+                if let Some(id) = experiment.id {
+                    json.field("experiment_id").string(id);
+                }
+                if let Some(active) = experiment.is_active {
+                    json.field("is_experiment_active").raw(if active { "true" } else { "false" });
+                }
+                if is_qa_tester {
+                    json.field("is_qa_tester").raw("true");
+                }
+                if let Some(names) = unsupported {
+                    json.field("unsupported").string(names);
+                }
+            });
         })
     }
 
-    fn value(&mut self, value: &FlagValue) -> Held {
+    fn value(&mut self, value: &FlagValue) -> Value {
         match value {
-            FlagValue::Null => Held::Null(self.push("null")),
-            FlagValue::Bool(b) => Held::Bool(*b, self.push(if *b { "true" } else { "false" })),
-            FlagValue::String(s) => Held::String(self.push(s), self.write(|text| push_json_string(text, s))),
+            FlagValue::Null => Value::Null(self.push("null")),
+            FlagValue::Bool(b) => Value::Bool(*b, self.push(if *b { "true" } else { "false" })),
+            FlagValue::String(s) => Value::String(self.push(s), self.write(|text| push_json_string(text, s))),
             FlagValue::Integer(i) => {
                 // Writing to a String cannot fail.
-                Held::Integer(*i, self.write(|text| _ = write!(text, "{i}")))
+                Value::Integer(*i, self.write(|text| _ = write!(text, "{i}")))
             }
             FlagValue::Double { number, text } => {
-                Held::Double { number: *number, integer: value.integer(), json: self.push(text) }
+                Value::Double { number: *number, integer: value.integer(), json: self.push(text) }
             }
-            FlagValue::Object(json) => Held::Object(self.push(json)),
-            FlagValue::Array(json) => Held::Array(self.push(json)),
+            FlagValue::Object(json) => Value::Object(self.push(json)),
+            FlagValue::Array(json) => Value::Array(self.push(json)),
         }
     }
 }

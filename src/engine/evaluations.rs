@@ -1,8 +1,9 @@
 //! The evaluations of every flag for one context.
 
 use crate::engine::evaluation::Evaluation;
-use crate::engine::identity::ShownTo;
-use crate::engine::outcome::{ErrorCode, Outcome};
+use crate::engine::exposure::ShownTo;
+use crate::engine::outcome::Outcome;
+use crate::engine::reason::ErrorCode;
 use crate::engine::variant::{FlagValue, ValueType};
 
 /// What every flag gave for one context, in order of key. Owns what it tells; typed reads need no further request.

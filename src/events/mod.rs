@@ -11,13 +11,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use crate::config::Config;
-use crate::engine::identity::{Identity, ShownTo, exposure_tag};
+use crate::engine::exposure::{Exposure, ShownTo, exposure_tag};
+use crate::engine::identity::Identity;
 use crate::engine::outcome::{Assignment, RemoteVariant};
 use crate::error::{Error, ErrorKind};
 use crate::events::dedupe::Seen;
 use crate::events::outbox::{Offered, Outbox};
-use crate::events::payload::{Event, Kept, Profile, Track};
-use crate::items::{Level, Items};
+use crate::events::payload::{Event, Profile, Track};
+use crate::items::{Items, Level};
 use crate::sys::clock::{Clock, unix_ms};
 
 /// Takes exposures and events from all threads. An exposure that was reported already takes no lock.
@@ -66,35 +67,27 @@ impl Events {
 
     /// Reports a variant that Mixpanel assigned.
     pub(crate) fn expose_remote(&self, flag: &str, variant: &RemoteVariant, to: ShownTo<'_>) {
-        let kept = Kept {
-            id: variant.id(flag),
-            subject: to.subject,
-            flag: flag.into(),
-            variant: variant.key.clone(),
-            experiment_id: variant.experiment_id.clone(),
-            is_experiment_active: variant.is_experiment_active,
-            is_qa_tester: variant.is_qa_tester,
-            fetch: Some(variant.fetch.clone()),
-        };
-        self.expose_shown(kept, to.user.map(|user| user.clone().into_owned()));
+        self.expose_shown(&variant.exposure(flag, to.subject), to.user);
     }
 
     /// Reports a variant that was shown after its evaluation. Never fails, as [`expose`](Self::expose).
-    pub(crate) fn expose_shown(&self, kept: Kept, user: Option<Identity<'static>>) {
-        let Some(user) = user else { return self.lacks_distinct_id(&kept.flag) };
+    pub(crate) fn expose_shown(&self, exposure: &Exposure<'_>, user: Option<&Identity<'_>>) {
+        let Some(user) = user else { return self.lacks_distinct_id(exposure.flag) };
         if self.closed.load(Ordering::Relaxed) {
             return self.outbox.came_too_late();
         }
         // An exposure that is dropped is counted, and the next evaluation offers it again.
-        if self.expose_kept(kept, user).is_err_and(|e| e.kind() == ErrorKind::QueueFull) {
+        if self.expose_kept(exposure, user).is_err_and(|e| e.kind() == ErrorKind::QueueFull) {
             self.is_full();
         }
     }
 
     /// Reports what an evaluation that was kept told.
-    pub(crate) fn expose_kept(&self, kept: Kept, user: Identity<'static>) -> Result<(), Error> {
-        let tag = exposure_tag(&self.hasher, kept.id, kept.is_qa_tester, kept.subject, &user);
-        match self.outbox.offer(tag, self.now_ms(), || Event::kept(kept, user, unix_ms(&*self.clock))) {
+    pub(crate) fn expose_kept(&self, exposure: &Exposure<'_>, user: &Identity<'_>) -> Result<(), Error> {
+        let Exposure { id, is_qa_tester, subject, .. } = *exposure;
+        let tag = exposure_tag(&self.hasher, id, is_qa_tester, subject, user);
+        let event = || Event::exposure(exposure, user, unix_ms(&*self.clock));
+        match self.outbox.offer(tag, self.now_ms(), event) {
             Offered::Taken | Offered::Repeat => Ok(()),
             Offered::Full => Err(queue_full()),
             Offered::Closed => Err(Error::closed()),

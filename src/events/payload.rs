@@ -8,11 +8,12 @@ use std::sync::Arc;
 use serde::de::IgnoredAny;
 
 use crate::engine::definitions::Flag;
-use crate::engine::identity::{AssignmentId, Identity, push_json_string};
+use crate::engine::exposure::{Exposure, Fetch};
+use crate::engine::identity::Identity;
 use crate::engine::rules::text_milliseconds;
-use crate::engine::rules::value::RawPairs;
 use crate::engine::variant::FlagValue;
-use crate::error::{Error, ErrorKind, json_kind, plain};
+use crate::error::{Error, ErrorKind};
+use crate::json::{RawPairs, json_kind, plain, push_json_string};
 
 /// An event or profile update for Mixpanel.
 #[derive(Debug)]
@@ -27,32 +28,8 @@ pub(crate) enum Event {
 pub(crate) enum Exposed {
     /// Assigned just now. Holds the flag instead of copying its strings, so that an evaluation stays cheap.
     Local { flag: Arc<Flag>, variant: usize, is_qa_tester: bool },
-    /// Told by an evaluation that was kept.
-    Kept(Box<Kept>),
-}
-
-#[derive(Debug)]
-pub(crate) struct Kept {
-    pub(crate) id: AssignmentId,
-    /// As in [`ShownTo`](crate::engine::identity::ShownTo).
-    pub(crate) subject: u64,
-    pub(crate) flag: Box<str>,
-    /// Absent where Mixpanel named none.
-    pub(crate) variant: Option<Box<str>>,
-    pub(crate) experiment_id: Option<Box<str>>,
-    pub(crate) is_experiment_active: Option<bool>,
-    pub(crate) is_qa_tester: Option<bool>,
-    /// Of a remote evaluation.
-    pub(crate) fetch: Option<Fetch>,
-}
-
-/// How long Mixpanel took to decide.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Fetch {
-    pub(crate) latency_ms: f64,
-    /// UTC, RFC 3339, with milliseconds.
-    pub(crate) start: String,
-    pub(crate) complete: String,
+    /// Written when it was reported, as the members of `properties`.
+    Written(Box<str>),
 }
 
 /// An event of the program.
@@ -102,8 +79,11 @@ impl Event {
         Event::Exposure { exposed, user: user.clone().into_owned(), time_ms }
     }
 
-    pub(crate) fn kept(kept: Kept, user: Identity<'static>, time_ms: u64) -> Self {
-        Event::Exposure { exposed: Exposed::Kept(Box::new(kept)), user, time_ms }
+    pub(crate) fn exposure(exposure: &Exposure<'_>, user: &Identity<'_>, time_ms: u64) -> Self {
+        let mut members = String::new();
+        push_exposure(&mut members, exposure);
+        let exposed = Exposed::Written(members.into_boxed_str());
+        Event::Exposure { exposed, user: user.clone().into_owned(), time_ms }
     }
 
     /// Whether it is a profile update: those go to another endpoint.
@@ -166,51 +146,44 @@ fn own(out: &mut String, time_ms: Option<u64>, insert_id: Option<&str>) {
 
 impl Exposed {
     fn push_json(&self, out: &mut String) {
-        let (flag, variant, experiment_id, is_active, is_qa_tester, fetch) = match self {
+        match self {
             Exposed::Local { flag, variant, is_qa_tester } => {
-                let variant = flag.variants.get(*variant).map(|v| &*v.key);
-                let experiment_id = flag.experiment_id.as_deref();
-                (&*flag.key, variant, experiment_id, flag.is_experiment_active, Some(*is_qa_tester), None)
+                if let Some(variant) = flag.variants.get(*variant) {
+                    push_exposure(out, &flag.exposure(variant, *is_qa_tester, 0));
+                }
             }
-            Exposed::Kept(kept) => {
-                let experiment_id = kept.experiment_id.as_deref();
-                (
-                    &*kept.flag,
-                    kept.variant.as_deref(),
-                    experiment_id,
-                    kept.is_experiment_active,
-                    kept.is_qa_tester,
-                    kept.fetch.as_ref(),
-                )
-            }
-        };
-        out.push_str(",\"Experiment name\":");
-        push_json_string(out, flag);
-        out.push_str(",\"Variant name\":");
-        match variant {
-            Some(variant) => push_json_string(out, variant),
-            None => out.push_str("null"),
+            Exposed::Written(members) => out.push_str(members),
         }
-        out.push_str(",\"$experiment_type\":\"feature_flag\",\"Flag evaluation mode\":");
-        out.push_str(if fetch.is_some() { "\"remote\"" } else { "\"local\"" });
-        if let Some(id) = experiment_id {
-            out.push_str(",\"$experiment_id\":");
-            push_json_string(out, id);
-        }
-        if let Some(active) = is_active {
-            let _ = write!(out, ",\"$is_experiment_active\":{active}");
-        }
-        if let Some(is_qa_tester) = is_qa_tester {
-            let _ = write!(out, ",\"$is_qa_tester\":{is_qa_tester}");
-        }
-        if let Some(Fetch { latency_ms, start, complete }) = fetch {
-            // Always with a fraction, so that the property has one type in Mixpanel.
-            let _ = write!(
-                out,
-                ",\"Variant fetch latency (ms)\":{latency_ms:.3},\"Variant fetch start time\":\"{start}\",\
-                 \"Variant fetch complete time\":\"{complete}\""
-            );
-        }
+    }
+}
+
+fn push_exposure(out: &mut String, exposure: &Exposure<'_>) {
+    out.push_str(",\"Experiment name\":");
+    push_json_string(out, exposure.flag);
+    out.push_str(",\"Variant name\":");
+    match exposure.variant {
+        Some(variant) => push_json_string(out, variant),
+        None => out.push_str("null"),
+    }
+    out.push_str(",\"$experiment_type\":\"feature_flag\",\"Flag evaluation mode\":");
+    out.push_str(if exposure.fetch.is_some() { "\"remote\"" } else { "\"local\"" });
+    if let Some(id) = exposure.experiment.id {
+        out.push_str(",\"$experiment_id\":");
+        push_json_string(out, id);
+    }
+    if let Some(active) = exposure.experiment.is_active {
+        let _ = write!(out, ",\"$is_experiment_active\":{active}");
+    }
+    if let Some(is_qa_tester) = exposure.is_qa_tester {
+        let _ = write!(out, ",\"$is_qa_tester\":{is_qa_tester}");
+    }
+    if let Some(Fetch { latency_ms, start, complete }) = exposure.fetch {
+        // Always with a fraction, so that Mixpanel sees one type.
+        let _ = write!(
+            out,
+            ",\"Variant fetch latency (ms)\":{latency_ms:.3},\"Variant fetch start time\":\"{start}\",\
+             \"Variant fetch complete time\":\"{complete}\""
+        );
     }
 }
 

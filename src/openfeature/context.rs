@@ -8,8 +8,8 @@ use open_feature::{EvaluationContext, EvaluationContextFieldValue as Field, Stru
 use serde_json::value::RawValue;
 use time::format_description::well_known::Rfc3339;
 
-use crate::engine::identity::push_json_string;
 use crate::engine::rules::number_text;
+use crate::json::push_json_string;
 
 /// The core reads 127 levels; this ends the walk of a value before the stack does.
 const DEPTH: usize = 128;

@@ -8,9 +8,9 @@ use open_feature::{
 use serde_json::Value as Json;
 
 use crate::engine::evaluation::Evaluation;
-use crate::engine::outcome::{ErrorCode, Reason};
-use crate::engine::rules::value::RawPairs;
+use crate::engine::reason::{ErrorCode, Reason};
 use crate::engine::variant::FlagValue;
+use crate::json::RawPairs;
 
 /// What an evaluation without a value comes to. The SDK hands no default to a provider, and takes the caller's own only
 /// for an error: so there being nothing for this user is one too, which carries the reason as its code.

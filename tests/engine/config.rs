@@ -28,7 +28,7 @@ fn not_an_object() {
     refused("", "config: expected a JSON object, found nothing");
     refused("\"T0KEN\"", "config: expected a JSON object, found a string");
     refused("[1]", "config: expected a JSON object, found an array");
-    refused("T0KEN", "config: expected a JSON object, found something that is no JSON");
+    refused("T0KEN", "config: expected a JSON object, found text that is not JSON");
     refused(r#"{"token": "T0KEN""#, "config: EOF while parsing an object at line 1 column 17");
     refused(r#"{"token": "T0KEN"} x"#, "config: trailing characters at line 1 column 20");
 }

@@ -1,6 +1,7 @@
 //! The text of an error response, made safe for a message: one line, bounded, without secrets.
 
-use crate::engine::rules::value::RawPairs;
+use crate::json::RawPairs;
+
 
 /// The most bytes that a message quotes.
 const QUOTED: usize = 1024;

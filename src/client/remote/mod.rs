@@ -14,11 +14,11 @@ use serde_json::value::RawValue;
 use super::runtime::Shared;
 use crate::config::Config;
 use crate::engine::context::Context;
+use crate::engine::exposure::{Experiment, Fetch};
 use crate::engine::outcome::{Outcome, RemoteVariant, Unavailable};
-use crate::engine::rules::value::RawPairs;
 use crate::engine::variant::FlagValue;
-use crate::error::{Error, json_kind, without_position};
-use crate::events::payload::Fetch;
+use crate::error::Error;
+use crate::json::{RawPairs, json_kind, without_position};
 use crate::sys::clock::Clock;
 use crate::transport::{Get, Transport};
 
@@ -211,8 +211,10 @@ impl Body {
         Some(RemoteResult::Variant(Box::new(RemoteVariant {
             key: text(field("variant_key")),
             value,
-            experiment_id: text_or_number(field("experiment_id")),
-            is_experiment_active: serde_json::from_str(field("is_experiment_active")).ok(),
+            experiment: Experiment {
+                id: text_or_number(field("experiment_id")),
+                is_active: serde_json::from_str(field("is_experiment_active")).ok(),
+            },
             is_qa_tester: serde_json::from_str(field("is_qa_tester")).ok(),
             fetch: self.fetch.clone(),
         })))

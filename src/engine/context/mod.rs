@@ -13,11 +13,11 @@ use serde::Serialize;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use crate::engine::bucket::{Hash, Subject};
-use crate::engine::identity::{DISTINCT_ID, Identity};
+use crate::engine::identity::{CUSTOM_PROPERTIES, DISTINCT_ID, Identity, TARGETING_KEY};
 use crate::engine::rules::Properties;
-use crate::engine::rules::value::{Folded, Object, Text, fold};
-use crate::engine::variant::{Checked, compact};
-use crate::error::{Error, ErrorKind, json_kind, place, plain};
+use crate::engine::rules::value::{Folded, Object, fold};
+use crate::error::{Error, ErrorKind};
+use crate::json::{Checked, Text, compact, json_kind, place, plain};
 
 use scalar::{Scalar, ScalarVisitor};
 pub(crate) use unusable::Unusable;
@@ -36,8 +36,6 @@ pub(crate) trait Facts {
     /// What the context holds and cannot be used, in its order; nearly always nothing.
     fn unusable(&self) -> &[Unusable];
 }
-
-pub(crate) const CUSTOM_PROPERTIES: &str = "custom_properties";
 
 /// An evaluation context. Immutable; share it between threads freely.
 ///
@@ -224,7 +222,7 @@ impl<'a> Glance<'a> {
             |name: &str| parsed.subjects.iter().find(|(key, _)| key == name).map(|(_, scalar)| scalar);
         Some(Glance {
             subject: wanted.and_then(|wanted| scalar(wanted.subject)?.text()),
-            targeting_key: scalar("targetingKey").and_then(Scalar::text),
+            targeting_key: scalar(TARGETING_KEY).and_then(Scalar::text),
             user: scalar(DISTINCT_ID).and_then(Scalar::user),
             properties: parsed.properties,
             unusable: parsed.unusable,
@@ -235,7 +233,7 @@ impl<'a> Glance<'a> {
 /// The subject asked for is the flag's own: a glance holds no other, `targetingKey` aside.
 impl Facts for Glance<'_> {
     fn subject(&self, key: &str) -> Option<Subject<'_>> {
-        let targeting_key = self.targeting_key.as_ref().filter(|_| key == "targetingKey");
+        let targeting_key = self.targeting_key.as_ref().filter(|_| key == TARGETING_KEY);
         targeting_key.or(self.subject.as_ref()).map(|text| Subject::new(text, None))
     }
 
@@ -340,12 +338,12 @@ impl<'de> Visitor<'de> for GlanceSeed<'_> {
                 if key == wanted.subject {
                     glance.subject = custom.scalar.text();
                 }
-            } else if key == wanted.subject || key == DISTINCT_ID || key == "targetingKey" {
+            } else if key == wanted.subject || key == DISTINCT_ID || key == TARGETING_KEY {
                 let scalar: Scalar<'de> = map.next_value()?;
                 if key == DISTINCT_ID {
                     glance.user = scalar.user();
                 }
-                if key == "targetingKey" {
+                if key == TARGETING_KEY {
                     glance.targeting_key = scalar.text();
                 }
                 if key == wanted.subject {

@@ -7,8 +7,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use crate::engine::identity::Identity;
 use crate::engine::rules::number_text;
-use crate::engine::rules::value::Text;
-use crate::engine::variant::Checked;
+use crate::json::{Checked, Text};
 
 use super::User;
 

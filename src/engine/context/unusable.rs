@@ -7,11 +7,12 @@ use std::collections::HashSet;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use crate::engine::rules::value::{Folded, LossyPairs, Object, Value, fold};
-use crate::error::without_position;
+use crate::engine::identity::CUSTOM_PROPERTIES;
+use crate::engine::rules::value::{Folded, Object, Value, fold};
+use crate::json::{LossyPairs, cut, without_position};
 
+use super::Parsed;
 use super::scalar::Scalar;
-use super::{CUSTOM_PROPERTIES, Parsed};
 
 /// Arrays and objects within each other, the context included.
 const MAX_LEVELS: u32 = 127;
@@ -46,7 +47,7 @@ impl Unusable {
 
     /// The attribute that it is in, for people: a top-level key or one of `custom_properties`.
     pub(crate) fn attribute(&self) -> String {
-        match self.timeout().first() {
+        match self.within().first() {
             Some(name) if self.key() == CUSTOM_PROPERTIES => format!("{CUSTOM_PROPERTIES}.{name}"),
             _ => self.key().to_owned(),
         }
@@ -126,14 +127,8 @@ impl Reader {
     }
 
     fn unusable(&mut self, why: &str) {
-        let mut end = self.place.len().min(SHOWN);
-        while !self.place.is_char_boundary(end) {
-            end -= 1;
-        }
-        let mut place = self.place.get(..end).unwrap_or_default().to_owned();
-        if end < self.place.len() {
-            place.push('…');
-        }
+        let shown = cut(&self.place, SHOWN);
+        let place = if shown.len() < self.place.len() { format!("{shown}…") } else { shown.to_owned() };
         let why = match why {
             "unexpected end of hex escape" | "lone leading surrogate in hex escape" => {
                 "a lone surrogate is not text"

@@ -2,14 +2,9 @@
 
 use std::borrow::Cow;
 
+use crate::engine::identity::{CUSTOM_PROPERTIES, TARGETING_KEY};
+use crate::json::{LossyPairs, Writer};
 use serde_json::value::RawValue;
-
-use crate::engine::identity::push_json_string;
-use crate::engine::rules::value::LossyPairs;
-
-use super::CUSTOM_PROPERTIES;
-
-const TARGETING_KEY: &str = "targetingKey";
 
 /// What is added to a context before it is evaluated. A client without such options has no view.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,39 +33,29 @@ impl View {
             pairs.push((Cow::Borrowed(name), targeting_key));
         }
         let mut text = String::with_capacity(2 * json.len() + 64);
-        let open = |text: &mut String| text.push('{');
-        let push = |text: &mut String, key: &str, value: &str| {
-            if !text.ends_with('{') {
-                text.push(',');
+        Writer::new(&mut text).object(|json| {
+            for (key, value) in &pairs {
+                if !(self.attributes_as_custom_properties && key == CUSTOM_PROPERTIES) {
+                    json.key(key).raw(value.get());
+                }
             }
-            push_json_string(text, key);
-            text.push(':');
-            text.push_str(value);
-        };
-        let close = |text: &mut String| text.push('}');
-        open(&mut text);
-        for (key, json) in &pairs {
-            if !(self.attributes_as_custom_properties && key == CUSTOM_PROPERTIES) {
-                push(&mut text, key, json.get());
+            if self.attributes_as_custom_properties {
+                json.field(CUSTOM_PROPERTIES).object(|json| push_properties(json, &pairs));
             }
-        }
-        if self.attributes_as_custom_properties {
-            push(&mut text, CUSTOM_PROPERTIES, "");
-            open(&mut text);
-            let (own, attributes): (Vec<_>, Vec<_>) =
-                pairs.iter().partition(|(key, _)| key == CUSTOM_PROPERTIES);
-            for (key, json) in attributes {
-                push(&mut text, key, json.get());
-            }
-            // Behind the attributes: of two keys that are equal after folding the later one counts.
-            let own = own.last().and_then(|(_, json)| serde_json::from_str(json.get()).ok());
-            for (key, json) in own.map_or_else(Vec::new, |LossyPairs(own)| named(own)) {
-                push(&mut text, &key, json.get());
-            }
-            close(&mut text);
-        }
-        close(&mut text);
+        });
         text.into()
+    }
+}
+
+/// The attributes, then the members of `custom_properties`: of two keys that are equal after folding the later one counts.
+fn push_properties(json: &mut Writer<'_>, pairs: &[(Cow<'_, str>, &RawValue)]) {
+    let (own, attributes): (Vec<_>, Vec<_>) = pairs.iter().partition(|(key, _)| key == CUSTOM_PROPERTIES);
+    for (key, value) in attributes {
+        json.key(key).raw(value.get());
+    }
+    let own = own.last().and_then(|(_, json)| serde_json::from_str(json.get()).ok());
+    for (key, value) in own.map_or_else(Vec::new, |LossyPairs(own)| named(own)) {
+        json.key(&key).raw(value.get());
     }
 }
 

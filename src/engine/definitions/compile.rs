@@ -4,15 +4,14 @@ use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
 use super::unsupported::{Restriction, unsupported};
-use super::wire::{self, Number, Object, Pairs};
-use super::{Choice, Condition, Flag, Group, Rollout, Serial, Warning, fault};
+use super::wire::{self, Number, Object};
+use super::{Choice, Condition, Flag, Group, Rollout, Warning, fault};
 use crate::engine::bucket::fraction;
-use crate::engine::identity::AssignmentId;
-use crate::engine::outcome::Reason;
-use crate::engine::rules::value::Text;
+use crate::engine::exposure::{AssignmentId, Experiment};
+use crate::engine::reason::Reason;
 use crate::engine::rules::{Legacy, Properties, Rule};
 use crate::engine::variant::{FlagValue, Variant};
-use crate::error::place;
+use crate::json::{Pairs, Text, place};
 
 /// Compiles the flag in `json`, with warnings of what cannot be checked locally. The error names the field.
 pub(super) fn flag(json: &str) -> Result<(Flag, Vec<Warning>), String> {
@@ -22,10 +21,9 @@ pub(super) fn flag(json: &str) -> Result<(Flag, Vec<Warning>), String> {
     };
     let restrictions = restrictions(&wire);
     let (key, context) = (&wire.key.0, &wire.context.0);
-    let experiment_id = wire.experiment_id.as_ref().map(|id| &*id.0);
-    let id = |variant: &str| {
-        AssignmentId::new(key, Some(variant), Some(context), experiment_id, wire.is_experiment_active)
-    };
+    let experiment =
+        Experiment { id: wire.experiment_id.as_ref().map(|id| &*id.0), is_active: wire.is_experiment_active };
+    let id = |variant: &str| AssignmentId::new(key, Some(variant), Some(context), experiment);
     let ruleset = wire.ruleset.0;
     let variants = variants(ruleset.variants, id)?;
     let testers = testers(ruleset.test.and_then(|test| test.0.users), &variants.names);
@@ -57,11 +55,12 @@ pub(super) fn flag(json: &str) -> Result<(Flag, Vec<Warning>), String> {
         testers,
         groups: groups.into_boxed_slice(),
         variant_salt: format!("{}variant", salt.unwrap_or_default()).into_boxed_str(),
-        experiment_id: wire.experiment_id.map(|id| id.0.into()),
-        is_experiment_active: wire.is_experiment_active,
+        experiment: Experiment {
+            id: wire.experiment_id.map(|id| id.0.into()),
+            is_active: wire.is_experiment_active,
+        },
         properties: if all { Properties::All } else { Properties::Only(names.into_iter().collect()) },
         unsupported,
-        serial: Serial::default(),
     };
     Ok((flag, warnings))
 }

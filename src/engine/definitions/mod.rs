@@ -7,16 +7,16 @@ mod wire;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::engine::outcome::Reason;
-use crate::engine::rules::value::Text;
+use crate::engine::exposure::{Experiment, Exposure};
+use crate::engine::reason::Reason;
 use crate::engine::rules::{Legacy, Properties, Rule};
 use crate::engine::variant::Variant;
-use crate::error::{Error, ErrorKind, plain, without_position};
+use crate::error::{Error, ErrorKind};
+use crate::json::{Text, plain, without_position};
 
 pub(crate) use compile::chosen;
 pub(crate) use unsupported::Unsupported;
@@ -31,7 +31,11 @@ pub(crate) struct FlagSet {
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Entry {
-    Flag(Arc<Flag>),
+    Flag {
+        flag: Arc<Flag>,
+        /// Different for every definition that the process has compiled: a flag that is fetched unchanged keeps its number.
+        serial: u64,
+    },
     /// Kept out, and why. The text names flag and field.
     Malformed(Arc<str>),
 }
@@ -51,31 +55,29 @@ pub(crate) struct Flag {
     pub(crate) groups: Box<[Group]>,
     /// What follows the key in the salt of the split.
     pub(crate) variant_salt: Box<str>,
-    pub(crate) experiment_id: Option<Box<str>>,
-    pub(crate) is_experiment_active: Option<bool>,
+    pub(crate) experiment: Experiment<Box<str>>,
     /// The top-level properties that the rules of all groups read.
     pub(crate) properties: Properties,
     /// What cannot be checked here.
     pub(crate) unsupported: Option<Box<Unsupported>>,
-    pub(crate) serial: Serial,
 }
 
-/// Tells definitions apart, as long as the process lives: a flag that comes unchanged keeps its number. No part of what the
-/// definition says, so any two are equal.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Serial(pub(crate) u64);
-
-impl Serial {
-    /// One that no definition had before, whoever read it: two documents may be read at once.
-    fn next() -> Self {
-        static LAST: AtomicU64 = AtomicU64::new(0);
-        Serial(LAST.fetch_add(1, Ordering::Relaxed) + 1)
-    }
-}
-
-impl PartialEq for Serial {
-    fn eq(&self, _: &Serial) -> bool {
-        true
+impl Flag {
+    pub(crate) fn exposure<'a>(
+        &'a self,
+        variant: &'a Variant,
+        is_qa_tester: bool,
+        subject: u64,
+    ) -> Exposure<'a> {
+        Exposure {
+            id: variant.id,
+            subject,
+            flag: &self.key,
+            variant: Some(&variant.key),
+            experiment: self.experiment.as_deref(),
+            is_qa_tester: Some(is_qa_tester),
+            fetch: None,
+        }
     }
 }
 
@@ -153,10 +155,16 @@ pub(crate) struct Warning {
 
 impl FlagSet {
     /// Reads a definitions document. A flag that does not fit the model is kept out alone, or stays as it is in
-    /// `previous`. Fails when the document as a whole is not `{"flags": [ … ]}`.
-    pub(crate) fn parse(body: &[u8], previous: Option<&FlagSet>) -> Result<(FlagSet, Report), Error> {
+    /// `previous`. `next_serial` numbers the flags that are new or changed. Fails when the document as a whole is not
+    /// `{"flags": [ … ]}`.
+    pub(crate) fn parse(
+        body: &[u8],
+        previous: Option<&FlagSet>,
+        next_serial: fn() -> u64,
+    ) -> Result<(FlagSet, Report), Error> {
         let text = as_text(body);
-        let mut collected = Collected { previous, found: HashMap::default(), report: Report::default() };
+        let mut collected =
+            Collected { previous, next_serial, found: HashMap::default(), report: Report::default() };
         let mut deserializer = serde_json::Deserializer::from_str(&text);
         (&mut deserializer)
             .deserialize_map(DocumentVisitor(&mut collected))
@@ -178,7 +186,7 @@ impl FlagSet {
     /// The flags that use what cannot be checked here, in order of key.
     pub(crate) fn unsupported(&self) -> impl Iterator<Item = (&str, &Unsupported)> {
         self.entries.iter().filter_map(|(key, entry)| match entry {
-            Entry::Flag(flag) => Some((key.as_ref(), flag.unsupported.as_deref()?)),
+            Entry::Flag { flag, .. } => Some((key.as_ref(), flag.unsupported.as_deref()?)),
             Entry::Malformed(_) => None,
         })
     }
@@ -209,6 +217,7 @@ fn as_text(body: &[u8]) -> std::borrow::Cow<'_, str> {
 
 struct Collected<'p> {
     previous: Option<&'p FlagSet>,
+    next_serial: fn() -> u64,
     found: HashMap<Arc<str>, Entry, foldhash::fast::RandomState>,
     report: Report,
 }
@@ -217,12 +226,10 @@ impl Collected<'_> {
     fn add(&mut self, position: usize, json: &str) {
         match compile::flag(json) {
             Ok((flag, unchecked)) => {
-                let flag = self.known(flag);
-                self.report
-                    .unchecked
-                    .extend(unchecked.into_iter().map(|warning| (flag.key.clone(), warning)));
-                // Of two flags with one key the later settles it.
-                self.found.insert(flag.key.clone(), Entry::Flag(flag));
+                let (key, entry) = (flag.key.clone(), self.entry(flag));
+                self.report.unchecked.extend(unchecked.into_iter().map(|warning| (key.clone(), warning)));
+                // Of two flags with one key the later counts.
+                self.found.insert(key, entry);
             }
             Err(fault) => match wire::key_of_broken_flag(json) {
                 Some(key) => {
@@ -234,14 +241,11 @@ impl Collected<'_> {
         }
     }
 
-    /// An unchanged flag is shared with the previous set: a poll that changes one flag costs one flag.
-    fn known(&self, mut flag: Flag) -> Arc<Flag> {
+    /// An unchanged flag is shared with the previous set, so a poll that changes one flag allocates one flag.
+    fn entry(&self, flag: Flag) -> Entry {
         match self.previous.and_then(|set| set.get(&flag.key)) {
-            Some(Entry::Flag(held)) if **held == flag => held.clone(),
-            _ => {
-                flag.serial = Serial::next();
-                Arc::new(flag)
-            }
+            Some(held @ Entry::Flag { flag: known, .. }) if **known == flag => held.clone(),
+            _ => Entry::Flag { flag: Arc::new(flag), serial: (self.next_serial)() },
         }
     }
 
@@ -251,7 +255,7 @@ impl Collected<'_> {
         for (key, entry) in &mut entries {
             let Entry::Malformed(why) = entry else { continue };
             match self.previous.and_then(|set| set.get(key)) {
-                Some(held @ Entry::Flag(_)) => {
+                Some(held @ Entry::Flag { .. }) => {
                     self.report.rejected.push(format!("{why}; its last good version stays in service"));
                     *entry = held.clone();
                 }

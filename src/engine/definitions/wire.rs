@@ -10,8 +10,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::engine::rules::value::Text;
-use crate::engine::variant::Decoded;
+use crate::json::{Decoded, Pairs, Text};
 
 #[derive(Deserialize)]
 pub(super) struct Flag<'a> {
@@ -167,29 +166,6 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
             }
         }
         deserializer.deserialize_map(ObjectVisitor(PhantomData)).map(Object)
-    }
-}
-
-/// The entries of a JSON object in document order.
-pub(super) struct Pairs<'a, V>(pub(super) Vec<(Cow<'a, str>, V)>);
-
-impl<'de: 'a, 'a, V: Deserialize<'de>> Deserialize<'de> for Pairs<'a, V> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct PairsVisitor<V>(PhantomData<V>);
-        impl<'de, V: Deserialize<'de>> Visitor<'de> for PairsVisitor<V> {
-            type Value = Vec<(Cow<'de, str>, V)>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut pairs = Vec::new();
-                while let Some(Text(key)) = map.next_key()? {
-                    pairs.push((key, map.next_value()?));
-                }
-                Ok(pairs)
-            }
-        }
-        deserializer.deserialize_map(PairsVisitor(PhantomData)).map(Pairs)
     }
 }
 

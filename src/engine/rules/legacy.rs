@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use crate::engine::rules::value::{Object, Value, fold};
+use crate::json::Writer;
 
 use super::ecma::number_text;
 use super::evaluate::Evaluator;
@@ -50,10 +51,10 @@ impl Legacy {
         self.pairs.iter().all(|pair| pair.holds(data))
     }
 
-    /// Appends the definition as JSON, with the properties that it reads of `data`.
-    pub(crate) fn explain(&self, data: Option<&Object<'_>>, out: &mut String) {
+    /// Writes the definition with the properties of `data` that it reads.
+    pub(crate) fn explain(&self, data: Option<&Object<'_>>, json: &mut Writer<'_>) {
         let pairs = self.pairs.iter().map(|pair| (&*pair.name, pair.expected.as_deref()));
-        explain::tell_pairs(out, pairs, data);
+        explain::legacy(json, pairs, data);
     }
 
     /// Whether it reads what lies at `path`: a property's text is made of all that it holds.

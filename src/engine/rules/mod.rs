@@ -29,6 +29,7 @@ pub(crate) use legacy::Legacy;
 pub(crate) use parse::RuleError;
 
 use crate::engine::rules::value::{Object, Value};
+use crate::json::Writer;
 use compile::{Compiler, Node};
 use evaluate::Evaluator;
 use operand::Operand;
@@ -78,9 +79,9 @@ impl Rule {
         evaluator.eval(&self.root, &Operand::Object(data)).is_ok_and(|result| result.truthy())
     }
 
-    /// Appends the rule as JSON, with the value of each of its parts for `data`.
-    pub(crate) fn explain(&self, data: Option<&Object<'_>>, out: &mut String) {
-        explain::tell(out, &self.root, data);
+    /// Writes the rule with the value of each of its parts for `data`.
+    pub(crate) fn explain(&self, data: Option<&Object<'_>>, json: &mut Writer<'_>) {
+        explain::rule(json, &self.root, data);
     }
 
     /// Without the properties that this leaves out, the rule comes out the same.

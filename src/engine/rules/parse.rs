@@ -6,7 +6,8 @@ use std::fmt;
 
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use crate::engine::rules::value::{Object, Text, Value, fold};
+use crate::engine::rules::value::{Object, Value, fold};
+use crate::json::Text;
 
 /// Operators within operators; arrays between them do not count.
 pub(super) const MAX_OPERATORS: u32 = 64;
@@ -121,7 +122,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        let inner = self.timeout()?;
+        let inner = self.within()?;
         let mut items = Vec::new();
         while let Some(item) = seq.next_element_seed(inner)? {
             items.push(item);
@@ -130,7 +131,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let inner = self.timeout()?;
+        let inner = self.within()?;
         let mut pairs = Vec::new();
         while let Some(Text(key)) = map.next_key()? {
             pairs.push((Cow::Owned(key.into_owned()), map.next_value_seed(inner)?));
