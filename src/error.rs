@@ -1,8 +1,8 @@
-//! What went wrong, in words a log can carry: no token, no secret, no URL query.
+//! Errors. Messages are safe to log: they contain no token, secret or URL query.
 
 use std::fmt;
 
-/// Why a call failed. Opaque: match on [`kind`](Error::kind), print the rest. Messages are for people and may change.
+/// Why a call failed. Match on [`kind`](Error::kind) and print the rest: messages are for people and may change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
     kind: ErrorKind,
@@ -13,25 +13,25 @@ pub struct Error {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The configuration has an unknown key, a wrong type, a value out of range, or names a file that cannot be used.
+    /// The configuration has an unknown key, a value of the wrong type or out of range, or names a file that cannot be used.
     InvalidConfig,
-    /// The context is not a JSON object, or its JSON is broken.
+    /// The context is not a valid JSON object.
     InvalidContext,
-    /// The definitions document is unreadable as a whole.
+    /// The definitions document cannot be read.
     InvalidDefinitions,
-    /// An argument is not what the call takes, or the client is not in the state for it.
+    /// An argument is invalid, or the client is not in a state that allows the call.
     InvalidArgument,
     /// Mixpanel refused the credentials (401 or 403).
     CredentialsRefused,
-    /// Mixpanel could not be reached, or its answer was of no use.
+    /// Mixpanel could not be reached, or its response could not be used.
     Backend,
     /// The event queue is full; the event was dropped and counted.
     QueueFull,
-    /// The time given to the call ran out.
+    /// The call timed out.
     Timeout,
     /// The client was shut down.
     Closed,
-    /// The operating system refused a thread.
+    /// The operating system refused to create a thread.
     System,
 }
 
@@ -48,7 +48,7 @@ impl Error {
         Error::new(ErrorKind::Closed, "the client is shut down")
     }
 
-    /// What kind of failure it is.
+    /// The kind of failure.
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }

@@ -6,12 +6,12 @@ use super::Client;
 use super::evaluate_options::EvaluateOptions;
 use super::remote::{RemoteCall, RemoteResult};
 use super::snapshot::Current;
-use crate::engine::context::{Context, Facts, Glance, Seen, Unusable, Wanted};
-use crate::engine::decide::{Trace, evaluate_entry};
+use crate::engine::context::{Context, Needs, OneShotContext, ReadContext, Unusable, Viewed};
+use crate::engine::decide::{Trace, decide};
 use crate::engine::definitions::Entry;
 use crate::engine::evaluation::Evaluation;
 use crate::engine::evaluations::Evaluations;
-use crate::engine::explain::Steps;
+use crate::engine::explain::Explanation;
 use crate::engine::exposure::ShownTo;
 use crate::engine::identity::DISTINCT_ID;
 use crate::engine::outcome::{Assignment, Outcome};
@@ -77,7 +77,7 @@ impl Client {
                 } else if let Some(set) = &current.flags {
                     all.reserve(set.iter().len());
                     for (key, entry) in set.iter() {
-                        let outcome = evaluate_entry(entry, context, &mut ());
+                        let outcome = decide(entry, context, &mut ());
                         all.add(key, &outcome, shown_to(&outcome, context));
                     }
                 } else {
@@ -121,17 +121,17 @@ impl Client {
             let why = "explain: Mixpanel decides for a remote client, and does not say why";
             return Err(Error::new(ErrorKind::InvalidArgument, why));
         }
-        let json = |steps: Steps<'_>, outcome: &Outcome<'_>| {
+        let json = |steps: Explanation<'_>, outcome: &Outcome<'_>| {
             steps.json(outcome, &Evaluation::new(key, outcome, ValueType::Any, ShownTo::default()))
         };
         Ok(match &viewed {
             Ok(viewed) => {
                 let context = viewed.as_deref().unwrap_or(context);
-                let mut steps = Steps::new(context);
+                let mut steps = Explanation::new(context);
                 let outcome = current.outcome(key, context, &mut steps);
                 json(steps, &outcome)
             }
-            Err(error) => json(Steps::new(context), &current.invalid_context(key, error)),
+            Err(error) => json(Explanation::new(context), &current.invalid_context(key, error)),
         })
     }
 
@@ -201,16 +201,16 @@ impl Client {
         }
         let entry = current.entry(key);
         let needs = match entry {
-            Ok(Entry::Flag { flag, .. }) => Some(Wanted { subject: &flag.context, properties: &flag.properties }),
+            Ok(Entry::Flag { flag, .. }) => Some(Needs { subject: &flag.context, properties: &flag.properties }),
             _ => None,
         };
         let viewed = self.shared.view.as_ref().map(|view| view.of(context));
-        let context = match Glance::parse(viewed.as_deref().unwrap_or(context), needs) {
+        let context = match OneShotContext::parse(viewed.as_deref().unwrap_or(context), needs) {
             Ok(context) => context,
             Err(error) => return read(&invalid(error), ShownTo::default()),
         };
         self.note(context.unusable());
-        let outcome = entry.map_or_else(|outcome| outcome, |entry| evaluate_entry(entry, &context, &mut ()));
+        let outcome = entry.map_or_else(|outcome| outcome, |entry| decide(entry, &context, &mut ()));
         self.report_and_read(key, &outcome, &context, options, read)
     }
 
@@ -218,7 +218,7 @@ impl Client {
         &self,
         key: &str,
         outcome: &Outcome<'_>,
-        context: &impl Facts,
+        context: &impl ReadContext,
         options: EvaluateOptions,
         read: impl FnOnce(&Outcome<'_>, ShownTo<'_>) -> R,
     ) -> R {
@@ -235,8 +235,8 @@ impl Client {
     }
 
     /// The context as the client's options change it; `None` if they do not.
-    fn viewed<'c>(&self, context: &'c Context) -> Result<Option<Seen<'c>>, Error> {
-        self.shared.view.as_ref().map(|view| context.seen_through(view)).transpose()
+    fn viewed<'c>(&self, context: &'c Context) -> Result<Option<Viewed<'c>>, Error> {
+        self.shared.view.as_ref().map(|view| context.through(view)).transpose()
     }
 
     /// Counts, and logs once for each attribute, what a context holds and cannot be used.
@@ -271,11 +271,11 @@ impl Current {
         }
     }
 
-    fn outcome(&self, key: &str, context: &impl Facts, trace: &mut impl Trace) -> Outcome<'_> {
+    fn outcome(&self, key: &str, context: &impl ReadContext, trace: &mut impl Trace) -> Outcome<'_> {
         if let Some(value) = self.over(key) {
             return Outcome::Override(value);
         }
-        self.entry(key).map_or_else(|outcome| outcome, |entry| evaluate_entry(entry, context, trace))
+        self.entry(key).map_or_else(|outcome| outcome, |entry| decide(entry, context, trace))
     }
 
     fn invalid_context(&self, key: &str, error: &Error) -> Outcome<'_> {
@@ -284,7 +284,7 @@ impl Current {
 }
 
 /// Who is shown the variant. The subject is looked up unless it is the user.
-fn shown_to<'c>(outcome: &Outcome<'_>, context: &'c impl Facts) -> ShownTo<'c> {
+fn shown_to<'c>(outcome: &Outcome<'_>, context: &'c impl ReadContext) -> ShownTo<'c> {
     let subject = match outcome {
         Outcome::Variant(Assignment { flag, .. }) if *flag.context != *DISTINCT_ID => {
             context.subject(&flag.context).map_or(0, |subject| subject.hash().state())

@@ -6,10 +6,9 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::Config;
 use crate::error::Error;
 
-/// Collects options for a [`Config`]; [`Config::builder`] makes one. Options that are not set have the defaults of
+/// Collects options for a [`Config`](crate::Config); [`Config::builder`](crate::Config::builder) makes one. Options that are not set have the defaults of
 /// [`OPTIONS`](crate::OPTIONS). An option that is set twice has the later value.
 ///
 /// `definitions` and `overrides` take anything that serializes to a JSON object: `serde_json::json!({…})`, a struct, a
@@ -33,14 +32,10 @@ impl ConfigBuilder {
         self.set("service_account", &account)
     }
 
-    /// Checks the options, as [`Config::from_json`] does.
-    pub fn build(self) -> Result<Config, Error> {
+    pub(super) fn json(self) -> Result<String, Error> {
         match self.error {
             Some(error) => Err(error),
-            None => {
-                let json = serde_json::to_string(&self.options);
-                Config::from_json(&json.map_err(|e| Error::config(format!("config: {e}")))?)
-            }
+            None => serde_json::to_string(&self.options).map_err(|e| Error::config(format!("config: {e}"))),
         }
     }
 

@@ -7,29 +7,13 @@ mod read;
 
 use std::fmt;
 
-use serde::Serialize;
-
 pub use builder::ConfigBuilder;
 pub use options::{Config, OPTIONS, OptionSpec};
+pub use read::Mode;
+
+use read::Reader;
 
 use crate::error::Error;
-
-/// Where flags are evaluated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum Mode {
-    /// In this process, from definitions that are polled.
-    Local,
-    /// By Mixpanel, with one request per evaluation.
-    Remote,
-}
-
-pub(crate) struct ServiceAccount {
-    pub(crate) username: Box<str>,
-    pub(crate) secret: Box<str>,
-    pub(crate) project_id: Box<str>,
-}
 
 impl Config {
     /// Builds a configuration for the project with this token.
@@ -60,7 +44,7 @@ impl Config {
     /// token or a secret.
     pub fn from_json(json: &str) -> Result<Self, Error> {
         let known = OPTIONS.iter().map(|option| option.key).collect();
-        let config = Config::read(&read::Reader::new("", json, Some(known))?)?;
+        let config = Config::read(&Reader::new("", json, Some(known))?)?;
         config.check()?;
         Ok(config)
     }
@@ -99,6 +83,13 @@ impl Config {
     pub(crate) fn secrets(&self) -> Vec<&str> {
         let secret = self.service_account.as_ref().map(|account| &*account.secret);
         std::iter::once(&*self.token).chain(secret).collect()
+    }
+}
+
+impl ConfigBuilder {
+    /// Checks the options, as [`Config::from_json`] does.
+    pub fn build(self) -> Result<Config, Error> {
+        Config::from_json(&self.json()?)
     }
 }
 

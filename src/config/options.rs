@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::builder::ConfigBuilder;
 use super::read::{
-    Account, ContextKey, Count, FilePath, Host, Kind, Milliseconds, ModeName, Object, Overrides, ProxyUrl, Reader,
-    Switch, Token, Wrapper,
+    Account, ContextKey, Count, FilePath, Host, Kind, Milliseconds, Mode, ModeName, Object, Overrides, ProxyUrl,
+    Reader, Switch, Token, Wrapper,
 };
-use super::{ConfigBuilder, Mode};
 use crate::error::Error;
 
 /// An option of the configuration, as docs/configuration.md describes it.

@@ -5,14 +5,31 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::Serialize;
 use serde::de::Deserialize;
 use serde_json::value::RawValue;
 
 use super::endpoint::Endpoint;
-use super::{Mode, ServiceAccount};
 use crate::engine::variant::FlagValue;
 use crate::error::Error;
 use crate::json::{RawPairs, json_kind, plain, without_position};
+
+/// Where flags are evaluated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Mode {
+    /// In this process, from definitions that are polled.
+    Local,
+    /// By Mixpanel, with one request per evaluation.
+    Remote,
+}
+
+pub(crate) struct ServiceAccount {
+    pub(crate) username: Box<str>,
+    pub(crate) secret: Box<str>,
+    pub(crate) project_id: Box<str>,
+}
 
 /// A JSON object whose keys are known to be distinct and allowed.
 pub(super) struct Reader<'a> {

@@ -36,7 +36,7 @@ impl Hash {
     }
 }
 
-/// Whom a flag buckets. A context that is evaluated many times keeps the state too.
+/// The text that a flag buckets by. A context that is kept has its hash, too.
 #[derive(Clone, Copy)]
 pub(crate) struct Subject<'a> {
     text: &'a str,
@@ -57,13 +57,13 @@ impl<'a> Subject<'a> {
     }
 }
 
-/// `hundredth / 100`, rounded once, as the official SDKs divide.
+/// `hundredth / 100`, rounded once, as in the official SDKs.
 pub(crate) fn fraction(hundredth: u8) -> f64 {
     f64::from(hundredth) / 100.0
 }
 
 /// The bucket of `subject` under `salt`: FNV-1a 64 over the UTF-8 bytes of both, modulo 100, divided by 100.
-/// For checking by hand whom a percentage admits.
+/// A rollout's percentage admits a subject if it is greater than this. For checking by hand.
 ///
 /// ```
 /// assert_eq!(mpflags::bucket("abc", "variant"), 0.72);

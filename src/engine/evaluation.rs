@@ -1,4 +1,4 @@
-//! An evaluation: an outcome made to keep, owning everything it tells.
+//! An evaluation: an outcome that owns its data.
 
 use std::fmt::Write;
 use std::ops::Range;
@@ -11,13 +11,13 @@ use crate::engine::reason::{ErrorCode, Reason};
 use crate::engine::variant::{FlagValue, ValueType};
 use crate::json::{Writer, push_json_string};
 
-/// What a flag gave for one context: value, variant, reason, and what was wrong.
+/// The result of evaluating one flag for one context: value, variant, reason and error.
 ///
-/// Owns its strings, in one allocation, and so outlives the client and the definitions that it came from. Immutable;
-/// share it between threads freely.
+/// Owns its strings, in one allocation, so it may outlive the client and the definitions. Immutable: share it between threads
+/// freely.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Evaluation {
-    /// Every string, each followed by a NUL, for C.
+    /// All strings, each followed by a NUL for C.
     text: String,
     key: Span,
     value: Value,
@@ -44,7 +44,7 @@ struct Exposed {
     fetch: Option<Fetch>,
 }
 
-/// The value by type; `json` beside it.
+/// The value by type, each with its JSON.
 #[derive(Clone, Debug, PartialEq)]
 enum Value {
     None,
@@ -57,7 +57,7 @@ enum Value {
     Array(Span),
 }
 
-/// What kind of JSON an evaluation's value is.
+/// The JSON type of an evaluation's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ValueKind {
@@ -67,9 +67,9 @@ pub enum ValueKind {
     Boolean,
     /// A string.
     String,
-    /// A number that is an `i64`.
+    /// A number within `i64` that is written without fraction and exponent.
     Integer,
-    /// Any other number, an integer beyond `i64` included.
+    /// Any other number, including integers beyond `i64`.
     Double,
     /// An object.
     Object,
@@ -127,13 +127,12 @@ impl Evaluation {
         self.at(&self.key)
     }
 
-    /// Whether there is a value; otherwise the caller's default applies. Check this rather than the reason: DEFAULT
-    /// comes with or without a value.
+    /// Whether there is a value; otherwise use the default. Check this and not the reason: DEFAULT comes with or without a value.
     pub fn has_value(&self) -> bool {
         self.value != Value::None
     }
 
-    /// What kind of JSON the value is.
+    /// The JSON type of the value. `None` without a value.
     pub fn kind(&self) -> Option<ValueKind> {
         match self.value {
             Value::None => None,
@@ -163,8 +162,7 @@ impl Evaluation {
         }
     }
 
-    /// The value, if it is an integer, or a whole number, within `i64`: `3.0` is 3, although [`kind`](Self::kind) says
-    /// Double.
+    /// The value, if it is a whole number within `i64`: `3.0` is 3, although its [`kind`](Self::kind) is Double.
     pub fn integer(&self) -> Option<i64> {
         match self.value {
             Value::Integer(i, _) => Some(i),
@@ -182,7 +180,7 @@ impl Evaluation {
         }
     }
 
-    /// The value as compact JSON. A string has its quotes; a number stands as the document writes it.
+    /// The value as compact JSON: a string in quotes, a number as written in the definition.
     pub fn json(&self) -> Option<&str> {
         match &self.value {
             Value::None => None,
@@ -196,32 +194,32 @@ impl Evaluation {
         }
     }
 
-    /// The variant's key; `override` for an override. Nothing when there is no variant or its value has another type.
+    /// The variant's key; `override` for an override. `None` without a variant, and if its value is not of the requested type.
     pub fn variant(&self) -> Option<&str> {
         self.variant.as_ref().map(|span| self.at(span))
     }
 
-    /// Why the evaluation gave what it gave.
+    /// Why the evaluation has this result.
     pub fn reason(&self) -> Reason {
         self.reason
     }
 
-    /// What is wrong, if something is.
+    /// The kind of error. `None` unless the reason is ERROR.
     pub fn error_code(&self) -> Option<ErrorCode> {
         self.error
     }
 
-    /// What is wrong, for people; nothing unless the reason is ERROR. No token or secret is in it.
+    /// The error message. `None` unless the reason is ERROR. Contains no token or secret.
     pub fn message(&self) -> Option<&str> {
         self.message.as_ref().map(|span| self.at(span))
     }
 
-    /// The experiment that the flag belongs to.
+    /// The experiment that the flag belongs to, if any.
     pub fn experiment_id(&self) -> Option<&str> {
         self.experiment.id.as_ref().map(|span| self.at(span))
     }
 
-    /// Whether that experiment is active.
+    /// Whether that experiment is active, if Mixpanel says so.
     pub fn is_experiment_active(&self) -> Option<bool> {
         self.experiment.is_active
     }
@@ -231,14 +229,14 @@ impl Evaluation {
         self.is_qa_tester == Some(true)
     }
 
-    /// The flag's metadata as a JSON object: `experiment_id` and `is_experiment_active` where the flag has them,
-    /// `is_qa_tester` where it is true, and `unsupported` where the definition uses what this library does not know or cannot
-    /// check: the names of those operators and fields, separated by commas.
+    /// The flag's metadata as a JSON object: `experiment_id` and `is_experiment_active` if the flag has them, `is_qa_tester` if it
+    /// is true, and `unsupported` if the definition uses operators or fields that this library does not know or cannot check: their
+    /// names, separated by commas.
     pub fn metadata_json(&self) -> &str {
         self.at(&self.metadata)
     }
 
-    /// The evaluation in one number, where what it tells will be told again.
+    /// The evaluation as one number, if it has one.
     pub(crate) fn answer(&self) -> Option<Answer> {
         self.answer
     }
@@ -270,7 +268,7 @@ impl Evaluation {
 struct Strings(String);
 
 impl Strings {
-    /// Room for everything, so that there is one allocation.
+    /// Reserves room for everything, so that there is one allocation.
     fn with_room_for(
         key: &str,
         value: Option<&FlagValue>,
@@ -279,7 +277,7 @@ impl Strings {
         unsupported: Option<&str>,
         user: Option<&Identity<'_>>,
     ) -> Self {
-        // The names and punctuation of the metadata, the digits of an integer, and a NUL behind each string.
+        // The keys and punctuation of the metadata, the digits of an integer, and a NUL after each string.
         const REST: usize = 128;
         let value = match value {
             // Once as it is, once as JSON.

@@ -1,16 +1,16 @@
-//! How an outcome came about, as JSON for people: what an evaluation did on its way, written down while it did it.
+//! Explains an outcome to people, as JSON: the steps of an evaluation, recorded while it runs.
 
-use crate::engine::context::Facts;
-use crate::engine::decide::{Keyed, Trace};
-use crate::engine::definitions::{Choice, Condition, Flag, Group, Rollout};
+use crate::engine::context::ReadContext;
+use crate::engine::decide::{FlagHash, Trace};
+use crate::engine::definitions::{Admits, Choice, Condition, Flag, Rollout};
 use crate::engine::evaluation::Evaluation;
 use crate::engine::outcome::Outcome;
 use crate::json::Writer;
 
-/// Listens to one evaluation.
-pub(crate) struct Steps<'c> {
-    facts: &'c dyn Facts,
-    /// A JSON array, where there is something in it.
+/// Records one evaluation.
+pub(crate) struct Explanation<'c> {
+    context: &'c dyn ReadContext,
+    /// A JSON array, not empty.
     unsupported: Option<String>,
     /// `{"key": …, "text": …}`
     subject: Option<String>,
@@ -20,9 +20,16 @@ pub(crate) struct Steps<'c> {
     choice: Option<String>,
 }
 
-impl<'c> Steps<'c> {
-    pub(crate) fn new(facts: &'c dyn Facts) -> Self {
-        Steps { facts, unsupported: None, subject: None, tester: false, rollouts: Vec::new(), choice: None }
+impl<'c> Explanation<'c> {
+    pub(crate) fn new(context: &'c dyn ReadContext) -> Self {
+        Explanation {
+            context,
+            unsupported: None,
+            subject: None,
+            tester: false,
+            rollouts: Vec::new(),
+            choice: None,
+        }
     }
 
     /// The explanation as JSON: each step, and what it led to.
@@ -62,12 +69,12 @@ fn step(outcome: &Outcome<'_>, tester: bool) -> &'static str {
         Outcome::Variant(_) if tester => "tester",
         Outcome::Variant(_) => "rollout",
         Outcome::NoRolloutMatch => "no_rollout_match",
-        // Never listened to.
+        // Never recorded.
         Outcome::Remote(_) | Outcome::Failed(_) => "remote",
     }
 }
 
-impl Trace for Steps<'_> {
+impl Trace for Explanation<'_> {
     fn flag(&mut self, flag: &Flag) {
         self.unsupported = flag.unsupported.as_ref().map(|unsupported| {
             written(|json| json.array(|json| unsupported.names.iter().for_each(|name| json.string(name))))
@@ -87,21 +94,28 @@ impl Trace for Steps<'_> {
         self.tester = true;
     }
 
-    fn group(&mut self, index: usize, group: &Group, hash: &mut Keyed<'_>, admitted: bool, taken: bool) {
-        let percentage = match group.rollout {
-            Rollout::All => 1.0,
-            Rollout::None => 0.0,
-            Rollout::Below(percentage) => percentage,
+    fn rollout(
+        &mut self,
+        index: usize,
+        rollout: &Rollout,
+        hash: &mut FlagHash<'_>,
+        admitted: bool,
+        taken: bool,
+    ) {
+        let percentage = match rollout.admits {
+            Admits::All => 1.0,
+            Admits::None => 0.0,
+            Admits::Below(percentage) => percentage,
         };
         self.rollouts.push(written(|json| {
             json.object(|json| {
                 json.field("index").display(index);
-                push_bucket(json, hash, &group.salt);
+                push_bucket(json, hash, &rollout.salt);
                 json.field("percentage").display(percentage);
                 json.field("admitted").display(admitted);
-                if let Some(condition) = &group.condition {
+                if let Some(condition) = &rollout.condition {
                     json.field("rule");
-                    let properties = self.facts.properties();
+                    let properties = self.context.properties();
                     match condition {
                         Condition::Rule(rule) => rule.explain(properties, json),
                         Condition::Legacy(legacy) => legacy.explain(properties, json),
@@ -115,7 +129,7 @@ impl Trace for Steps<'_> {
         }));
     }
 
-    fn choice(&mut self, flag: &Flag, choice: &Choice, hash: &mut Keyed<'_>) {
+    fn choice(&mut self, flag: &Flag, choice: &Choice, hash: &mut FlagHash<'_>) {
         let name = |index: usize| flag.variants.get(index).map_or("", |variant| &variant.key);
         self.choice = Some(written(|json| {
             json.object(|json| match choice {
@@ -139,7 +153,7 @@ impl Trace for Steps<'_> {
 }
 
 /// The salt, which begins with the flag's key, and the bucket under it.
-fn push_bucket(json: &mut Writer<'_>, hash: &mut Keyed<'_>, rest: &str) {
+fn push_bucket(json: &mut Writer<'_>, hash: &mut FlagHash<'_>, rest: &str) {
     json.field("salt").string(&format!("{}{rest}", hash.key()));
     json.field("bucket").display(hash.get().with(rest).bucket());
 }

@@ -1,4 +1,4 @@
-//! Evaluation: definitions and a context in, an outcome out. Pure: no clock, thread, file, socket, environment or log.
+//! Evaluation: from definitions and a context to an outcome. Pure: no clock, threads, files, sockets, environment or log.
 
 pub(crate) mod answer;
 pub(crate) mod bucket;

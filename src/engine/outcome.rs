@@ -150,7 +150,7 @@ impl<'a> Outcome<'a> {
             Outcome::FlagNotFound => Some(format!("flag `{key}` is not among the definitions")),
             // The server sends only flags that have a variant for the user, so the two causes look alike.
             Outcome::NotAnswered => Some(format!(
-                "Mixpanel's answer has no flag `{key}`: there is none, or the user is in none of its groups"
+                "Mixpanel's response has no flag `{key}`: it does not exist, or the user is in none of its rollouts"
             )),
             Outcome::Malformed(why) => Some((*why).to_owned()),
             Outcome::MissingContextKey { key, only_targeting_key: false } => {

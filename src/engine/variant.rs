@@ -5,32 +5,32 @@ use std::fmt;
 use crate::engine::exposure::AssignmentId;
 use crate::json::{Decoded, compact};
 
-/// One answer that a flag can give.
+/// One of a flag's variants.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Variant {
     pub(crate) key: Box<str>,
     pub(crate) value: FlagValue,
-    /// Of an exposure of it.
+    /// For its exposures.
     pub(crate) id: AssignmentId,
 }
 
-/// The type that a caller asks for.
+/// The type that a value is requested as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ValueType {
-    /// Whatever the variant holds; never a mismatch.
+    /// Any type; never a mismatch.
     Any,
     /// `true` or `false`.
     Boolean,
     /// A string.
     String,
-    /// An integer, or a whole finite number, within `i64`.
+    /// A whole number within `i64`.
     Integer,
     /// Any number.
     Double,
     /// An object, an array or null.
     Object,
-    /// An object or an array, for SDKs that take null for no value at all.
+    /// An object or an array, for SDKs in which null means no value.
     ObjectOrArray,
 }
 
@@ -47,14 +47,14 @@ impl fmt::Display for ValueType {
     }
 }
 
-/// A value, with its JSON text wherever the text is not cheaper to make than to keep.
+/// A value. Keeps its JSON text if that is not cheap to make again.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum FlagValue {
     Null,
     Bool(bool),
     String(Box<str>),
     Integer(i64),
-    /// A number that is no `i64`; `text` is what the document says, so that nothing is lost in printing.
+    /// A number that is not an `i64`. `text` is as in the document, so that printing loses nothing.
     Double {
         number: f64,
         text: Box<str>,
@@ -64,8 +64,8 @@ pub(crate) enum FlagValue {
 }
 
 impl FlagValue {
-    /// Decodes `json`, which must be one complete value: lone surrogates, numbers beyond a double and nesting beyond
-    /// serde_json's 127 levels are errors here, not in the hands of whoever reads the value.
+    /// Decodes `json`, one complete value. Lone surrogates, numbers beyond a double and nesting beyond serde_json's 127 levels are
+    /// errors here, so that reading the value cannot fail later.
     pub(crate) fn parse(json: &str) -> serde_json::Result<Self> {
         let scalar = match serde_json::from_str(json)? {
             Decoded::Null => FlagValue::Null,
@@ -115,7 +115,7 @@ impl FlagValue {
         }
     }
 
-    /// Whether a read of type `wanted` gives a value.
+    /// Whether the value can be read as `wanted`.
     pub(crate) fn reads_as(&self, wanted: ValueType) -> bool {
         match wanted {
             ValueType::Any => true,
@@ -130,7 +130,7 @@ impl FlagValue {
         }
     }
 
-    /// What the variant holds, with its article, for messages.
+    /// The type of the value with its article, for messages.
     pub(crate) fn described(&self) -> &'static str {
         match self {
             FlagValue::Null => "null",

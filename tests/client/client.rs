@@ -651,9 +651,9 @@ fn what_is_unknown_is_said_when_it_is_loaded() {
         lines,
         [
             unknown("x", "this rollout never matches", "ruleset.rollout[0]"),
-            unknown("lazy", "this rollout does not match when its rule comes to the operator", "ruleset.rollout[0]"),
+            unknown("lazy", "this rollout does not match when its rule reaches the operator", "ruleset.rollout[0]"),
             unknown("twice", "these rollouts never match", "ruleset.rollout[0], ruleset.rollout[1]"),
-            unknown("body", "this rollout does not match when its rule comes to the operator", "ruleset.rollout[0]"),
+            unknown("body", "this rollout does not match when its rule reaches the operator", "ruleset.rollout[0]"),
             "flag `cohort`: ruleset.rollout[0].cohort_definition, ruleset.rollout[0].geo_filter cannot be checked locally and \
              does not restrict; remote evaluation honours it"
                 .to_owned(),

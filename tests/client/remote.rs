@@ -88,7 +88,7 @@ fn one_flag() {
             &evaluation,
             ErrorCode::FlagNotFound,
             &format!(
-                "Mixpanel's answer has no flag `{key}`: there is none, or the user is in none of its groups"
+                "Mixpanel's response has no flag `{key}`: it does not exist, or the user is in none of its rollouts"
             ),
         );
     }
@@ -246,7 +246,7 @@ fn answers() {
     failed(
         &ask(),
         ErrorCode::FlagNotFound,
-        "Mixpanel's answer has no flag `f`: there is none, or the user is in none of its groups",
+        "Mixpanel's response has no flag `f`: it does not exist, or the user is in none of its rollouts",
     );
     // Mixpanel's SDKs look at these no further: the value counts.
     for (fields, variant, metadata) in [
@@ -306,7 +306,7 @@ fn a_flag_that_is_null_is_not_there() {
     failed(
         &client.evaluate("f", &user("u1"), EvaluateOptions::new()),
         ErrorCode::FlagNotFound,
-        "Mixpanel's answer has no flag `f`: there is none, or the user is in none of its groups",
+        "Mixpanel's response has no flag `f`: it does not exist, or the user is in none of its rollouts",
     );
     let all = client.evaluate_all(&user("u1"), EvaluateOptions::new());
     let keys: Vec<&str> = all.as_slice().iter().map(Evaluation::key).collect();

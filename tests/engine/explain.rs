@@ -260,7 +260,7 @@ fn parts_of_a_rule() {
             r#"{"operator": "reduce", "operands": [
                 {"var": "many", "value": [0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0]},
                 {"operator": "cat", "operands": [{"var": "accumulator"}, {"var": "accumulator"}]}, "x"],
-                "error": "too costly to tell"}"#,
+                "error": "too costly to explain"}"#,
         ),
         (r#"{"+": ["x"]}"#, r#"{"operator": "+", "operands": ["x"], "value": null}"#),
         (r#"{"/": [1, 0]}"#, r#"{"operator": "/", "operands": [1, 0], "value": null}"#),

@@ -1,4 +1,4 @@
-//! How a client sees contexts: as they come, or with what the options of OpenFeature programs add.
+//! A context as a client sees it that has `targeting_key_as` or `attributes_as_custom_properties` set.
 
 use std::borrow::Cow;
 
@@ -6,17 +6,17 @@ use crate::engine::identity::{CUSTOM_PROPERTIES, TARGETING_KEY};
 use crate::json::{LossyPairs, Writer};
 use serde_json::value::RawValue;
 
-/// What is added to a context before it is evaluated. A client without such options has no view.
+/// What these options add to a context before it is evaluated.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct View {
-    /// The key that takes `targetingKey` when it is absent or null.
+    /// The key that gets the value of `targetingKey` if it is absent or null.
     pub(crate) targeting_key_as: Option<Box<str>>,
-    /// Whether rules see the top-level attributes, where `custom_properties` has no such key.
+    /// Whether rules see the top-level attributes, unless `custom_properties` has the same key.
     pub(crate) attributes_as_custom_properties: bool,
 }
 
 impl View {
-    /// The context with what is added. A text that is no JSON object stays as it is: who reads it says what is wrong.
+    /// The context with the additions. Text that is not a JSON object is returned unchanged: parsing it reports the error.
     pub(crate) fn of<'a>(&self, json: &'a str) -> Cow<'a, str> {
         let Ok(LossyPairs(pairs)) = serde_json::from_str(json) else { return json.into() };
         let mut pairs = named(pairs);
@@ -28,7 +28,7 @@ impl View {
             && value(name).is_none()
             && let Some(targeting_key) = value(TARGETING_KEY)
         {
-            // What stands there is null.
+            // If it is present, it is null.
             pairs.retain(|(key, _)| *key != **name);
             pairs.push((Cow::Borrowed(name), targeting_key));
         }
@@ -59,7 +59,7 @@ fn push_properties(json: &mut Writer<'_>, pairs: &[(Cow<'_, str>, &RawValue)]) {
     }
 }
 
-/// The entries whose names are text: nobody asks for another.
+/// The entries whose keys are text. No flag reads others.
 fn named<'a>(pairs: Vec<(Option<Cow<'a, str>>, &'a RawValue)>) -> Vec<(Cow<'a, str>, &'a RawValue)> {
     pairs.into_iter().filter_map(|(key, json)| Some((key?, json))).collect()
 }

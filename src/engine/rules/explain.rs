@@ -6,12 +6,11 @@
 use crate::engine::rules::value::{Object, Value};
 use crate::json::Writer;
 
-use super::compile::Node;
-use super::custom::Symbol;
+use super::budget::Failure;
 use super::ecma::number_text;
-use super::evaluate::{Evaluator, Failure};
+use super::evaluate::Evaluator;
 use super::operand::{Items, Operand};
-use super::operators::Operator;
+use super::tree::{Node, Operator, Symbol};
 
 /// Levels of the tree with their operands. Deeper parts have their value only, so that any JSON parser can read the result.
 const MAX_PARTS: u32 = 24;
@@ -152,7 +151,7 @@ fn describe(failure: Failure) -> &'static str {
     match failure {
         Failure::UnknownOperator => "unknown operator",
         Failure::NotConvertible => "an operand cannot be converted",
-        Failure::Exhausted => "too costly to tell",
+        Failure::Exhausted => "too costly to explain",
     }
 }
 
@@ -197,7 +196,7 @@ fn members<'k, 'v>(json: &mut Writer<'_>, members: impl Iterator<Item = (&'k str
     });
 }
 
-/// Writes a legacy definition: each property with the text that is expected, and its value.
+/// Writes a legacy rule: each property with the text that is expected, and its value.
 pub(super) fn legacy<'p>(
     json: &mut Writer<'_>,
     pairs: impl Iterator<Item = (&'p str, Option<&'p str>)>,

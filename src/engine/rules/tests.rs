@@ -3,7 +3,7 @@
 mod suites;
 
 use super::operand::Operand;
-use super::{Legacy, Properties, Rule, RuleError, evaluate};
+use super::{Legacy, Properties, Rule, RuleError, budget};
 use crate::engine::rules::value::{Folded, Object, Value};
 
 /// A result as text: JSON, and `undefined`, `NaN`, `-0` for what JSON lacks. Keys are sorted.
@@ -301,7 +301,7 @@ fn evaluation_is_bounded() {
         r#"{"reduce":[{"var":"l"},{"reduce":[[1,2,3,4,5,6,7,8,9,0],{"reduce":[[1,2,3,4,5,6,7,8,9,0],{"reduce":[[1,2,3,4,5],1,0]},0]},0]},0]}"#,
     ];
     for json in rows.into_iter().chain(steps_alone) {
-        assert_eq!(rule(json).evaluate(&folded(&data)).unwrap_err(), evaluate::Failure::Exhausted, "{json}");
+        assert_eq!(rule(json).evaluate(&folded(&data)).unwrap_err(), budget::Failure::Exhausted, "{json}");
         assert!(!matches(json, &data));
     }
     // A long list is within the budget.

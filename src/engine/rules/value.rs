@@ -7,8 +7,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use crate::json::Text;
 
-/// A JSON value. Arrays and objects have an identity, the address of their node, because JavaScript compares
-/// them by identity: hold `&Value`, never a copy.
+/// A JSON value. JavaScript compares arrays and objects by identity, which is their address here: use `&Value`, never a copy.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Value<'a> {
     Null,
@@ -19,17 +18,17 @@ pub(crate) enum Value<'a> {
     Object(Object<'a>),
 }
 
-/// An object: keys are unique and in order, so that a look-up is a short scan or a binary search.
+/// An object. Keys are unique and sorted, so that a lookup is a short scan or a binary search.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Object<'a> {
     entries: Box<[(Cow<'a, str>, Value<'a>)]>,
 }
 
-/// Up to this many entries a scan beats a binary search.
+/// Up to this many entries a scan is faster than a binary search.
 const SCAN: usize = 8;
 
 impl<'a> Object<'a> {
-    /// Of two equal keys the later one wins, as in JavaScript.
+    /// Of two equal keys the later counts, as in JavaScript.
     pub(crate) fn from_pairs(mut pairs: Vec<(Cow<'a, str>, Value<'a>)>) -> Self {
         // The sort is stable: equal keys stay in document order, and the last of them is kept.
         pairs.sort_by(|a, b| a.0.cmp(&b.0));
@@ -89,7 +88,7 @@ impl Value<'_> {
     }
 }
 
-/// Lower-cases with full Unicode rules, as JavaScript's `toLowerCase` does, and keeps the borrow when nothing changes.
+/// Converts to lower case by Unicode's full rules, as JavaScript's `toLowerCase` does. Stays borrowed if nothing changes.
 pub(crate) fn fold(text: Cow<'_, str>) -> Cow<'_, str> {
     // Without a branch per byte the compiler looks at many at once.
     if text.bytes().fold(true, |lower, b| lower & b.is_ascii() & !b.is_ascii_uppercase()) {
@@ -126,7 +125,7 @@ impl<'de> Visitor<'de> for FoldedVisitor {
         Ok(Value::Bool(v))
     }
 
-    // Rules compute in doubles, as JavaScript does; the exact integer matters to subjects only (context.rs).
+    // Rules compute in doubles, as JavaScript does; exact integers matter only for subjects (context/scalar.rs).
     fn visit_i64<E>(self, v: i64) -> Result<Value<'de>, E> {
         Ok(Value::Number(v as f64))
     }
