@@ -121,11 +121,11 @@ fn what_is_no_json_is_named() {
         ),
         (
             Field::from(day.midnight().assume_utc()),
-            "context: x: no RFC 3339 date-time: The year component cannot be formatted into the requested format.",
+            "context: x: RFC 3339 cannot express the date-time: The year component cannot be formatted into the requested format.",
         ),
         (
             Field::from(time.to_offset(offset)),
-            "context: x: no RFC 3339 date-time: The offset_second component cannot be formatted into the requested format.",
+            "context: x: RFC 3339 cannot express the date-time: The offset_second component cannot be formatted into the requested format.",
         ),
         (Field::new_struct(deep), "context: x.d.d.d.d.d.d.d.d.d.d.d…: nested too deeply"),
         // Within serde_json's own value the core looks.

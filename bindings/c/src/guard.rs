@@ -69,7 +69,7 @@ fn panicked(client: Option<&mpflags_client>, payload: &(dyn Any + Send)) -> Stri
     let place = PLACE.try_with(RefCell::take).unwrap_or_default();
     let text = if place.is_empty() { text.to_owned() } else { format!("{text} ({place})") };
     if let Some(client) = client {
-        client.core().log_panic(&text);
+        mpflags_core::unversioned::log_panic(client.core(), &text);
     }
     text
 }
