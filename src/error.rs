@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// Why a call failed. Match on [`kind`](Error::kind) and print the rest: messages are for people and may change.
+/// Why a call failed. Match on [`kind`](Error::kind) and print the rest: messages are for people and may
+/// change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
     kind: ErrorKind,
@@ -13,7 +14,8 @@ pub struct Error {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The configuration has an unknown key, a value of the wrong type or out of range, or names a file that cannot be used.
+    /// The configuration has an unknown key, a value of the wrong type or out of range, or names a file that
+    /// cannot be used.
     InvalidConfig,
     /// The context is not a valid JSON object.
     InvalidContext,

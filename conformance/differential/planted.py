@@ -29,7 +29,7 @@ BUGS = [
         "the index in the salt counts only groups that admit somebody",
         "src/engine/definitions/compile.rs",
         'Some(salt) => format!("{salt}{i}").into_boxed_str(),',
-        'Some(salt) => format!("{salt}{}", groups.iter().filter(|g: &&Group| g.rollout != Rollout::None).count()).into_boxed_str(),',
+        'Some(salt) => format!("{salt}{}", rollouts.iter().filter(|r: &&Rollout| r.admits != Admits::None).count()).into_boxed_str(),',
     ),
 ]
 

@@ -5,13 +5,14 @@ use std::num::NonZeroU64;
 use crate::engine::outcome::{Assignment, Outcome};
 use crate::engine::reason::Reason;
 
-/// One definition of a flag, variant, reason and tester mark: evaluations with the same answer have the same fields. Always odd,
-/// so that it can share a word with a pointer.
+/// One definition of a flag, variant, reason and tester mark: evaluations with the same answer have the same
+/// fields. Always odd, so that it can share a word with a pointer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Answer(NonZeroU64);
 
-/// The layout, from the lowest bit: 1, the tester mark, three bits of reason, sixteen of variant, and the serial number of the
-/// definition. No reason is 0; those numbers stand for results without a variant.
+/// The layout, from the lowest bit: 1, the tester mark, three bits of reason, sixteen of variant, and the
+/// serial number of the definition. Reasons begin at 1: reason 0 marks results without a
+/// variant.
 const TESTER: u64 = 1 << 1;
 const REASON: u32 = 2;
 const VARIANT: u32 = 5;

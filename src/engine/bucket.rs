@@ -3,8 +3,8 @@
 const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
 const PRIME: u64 = 0x0000_0100_0000_01b3;
 
-/// An FNV-1a 64 state. The subject comes first in every hash, and the flag's key first in every salt, so both are
-/// hashed once per evaluation and each salt continues from there.
+/// An FNV-1a 64 state. The subject comes first in every hash, and the flag's key first in every salt, so both
+/// are hashed once per evaluation and each salt continues from there.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Hash(u64);
 

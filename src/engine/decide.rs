@@ -14,7 +14,8 @@ pub(crate) trait Trace {
     fn flag(&mut self, flag: &Flag);
     fn subject(&mut self, key: &str, text: &str);
     fn tester(&mut self);
-    /// A rollout was tried: `admitted` is whether its percentage admits the subject, `taken` whether its rule matches as well.
+    /// A rollout was tried: `admitted` is whether its percentage admits the subject, `taken` whether its rule
+    /// matches as well.
     fn rollout(
         &mut self,
         index: usize,

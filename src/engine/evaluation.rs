@@ -13,8 +13,8 @@ use crate::json::{Writer, push_json_string};
 
 /// The result of evaluating one flag for one context: value, variant, reason and error.
 ///
-/// Owns its strings, in one allocation, so it may outlive the client and the definitions. Immutable: share it between threads
-/// freely.
+/// Owns its strings, in one allocation, so it may outlive the client and the definitions. Immutable: share it
+/// between threads freely.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Evaluation {
     /// All strings, each followed by a NUL for C.
@@ -28,7 +28,7 @@ pub struct Evaluation {
     is_qa_tester: Option<bool>,
     reason: Reason,
     error: Option<ErrorCode>,
-    exposed: Option<Exposed>,
+    shown: Option<Shown>,
     answer: Option<Answer>,
 }
 
@@ -36,7 +36,7 @@ type Span = Range<usize>;
 
 /// What an exposure says beyond what the evaluation says.
 #[derive(Clone, Debug, PartialEq)]
-struct Exposed {
+struct Shown {
     id: AssignmentId,
     /// Text, and whether it was a string.
     user: Option<(Span, bool)>,
@@ -80,7 +80,8 @@ pub enum ValueKind {
 impl Evaluation {
     pub(crate) fn new(key: &str, outcome: &Outcome<'_>, wanted: ValueType, to: ShownTo<'_>) -> Self {
         let (reason, error) = outcome.verdict(wanted);
-        // With a type mismatch there is neither variant nor metadata nor exposure: the user is shown the default.
+        // With a type mismatch there is neither variant nor metadata nor exposure: the user is shown the
+        // default.
         let exposure = outcome.exposure(key, to.subject).filter(|_| error.is_none());
         let unsupported = match outcome {
             Outcome::Variant(assignment) if error.is_none() => assignment.flag.unsupported.as_deref(),
@@ -95,7 +96,7 @@ impl Evaluation {
             (None, Outcome::Override(_)) if error.is_none() => Some(text.push("override")),
             _ => None,
         };
-        let exposed = exposure.map(|exposure| Exposed {
+        let shown = exposure.map(|exposure| Shown {
             id: exposure.id,
             user: to.user.map(|user| (text.push(&user.text), user.quoted)),
             subject: to.subject,
@@ -116,7 +117,7 @@ impl Evaluation {
             is_qa_tester,
             reason,
             error,
-            exposed,
+            shown,
             answer: Answer::of(outcome).filter(|_| error.is_none()),
             text: text.0,
         }
@@ -127,7 +128,8 @@ impl Evaluation {
         self.at(&self.key)
     }
 
-    /// Whether there is a value; otherwise use the default. Check this and not the reason: DEFAULT comes with or without a value.
+    /// Whether there is a value; otherwise use the default. Check this and not the reason: DEFAULT comes with
+    /// or without a value.
     pub fn has_value(&self) -> bool {
         self.value != Value::None
     }
@@ -162,7 +164,8 @@ impl Evaluation {
         }
     }
 
-    /// The value, if it is a whole number within `i64`: `3.0` is 3, although its [`kind`](Self::kind) is Double.
+    /// The value, if it is a whole number within `i64`: `3.0` is 3, although its [`kind`](Self::kind) is
+    /// Double.
     pub fn integer(&self) -> Option<i64> {
         match self.value {
             Value::Integer(i, _) => Some(i),
@@ -194,7 +197,8 @@ impl Evaluation {
         }
     }
 
-    /// The variant's key; `override` for an override. `None` without a variant, and if its value is not of the requested type.
+    /// The variant's key; `override` for an override. `None` without a variant, and if its value is not of
+    /// the requested type.
     pub fn variant(&self) -> Option<&str> {
         self.variant.as_ref().map(|span| self.at(span))
     }
@@ -229,9 +233,9 @@ impl Evaluation {
         self.is_qa_tester == Some(true)
     }
 
-    /// The flag's metadata as a JSON object: `experiment_id` and `is_experiment_active` if the flag has them, `is_qa_tester` if it
-    /// is true, and `unsupported` if the definition uses operators or fields that this library does not know or cannot check: their
-    /// names, separated by commas.
+    /// The flag's metadata as a JSON object: `experiment_id` and `is_experiment_active` if the flag has them,
+    /// `is_qa_tester` if it is true, and `unsupported` if the definition uses operators or fields that this
+    /// library does not know or cannot check: their names, separated by commas.
     pub fn metadata_json(&self) -> &str {
         self.at(&self.metadata)
     }
@@ -241,20 +245,20 @@ impl Evaluation {
         self.answer
     }
 
-    /// The exposure of this evaluation's variant, and the user, if the context named one. `None` without a variant, and for an
-    /// override.
+    /// The exposure of this evaluation's variant, and the user, if the context named one. `None` without a
+    /// variant, and for an override.
     pub(crate) fn exposure(&self) -> Option<(Exposure<'_>, Option<Identity<'_>>)> {
-        let exposed = self.exposed.as_ref()?;
+        let shown = self.shown.as_ref()?;
         let exposure = Exposure {
-            id: exposed.id,
-            subject: exposed.subject,
+            id: shown.id,
+            subject: shown.subject,
             flag: self.key(),
             variant: self.variant(),
             experiment: Experiment { id: self.experiment_id(), is_active: self.experiment.is_active },
             is_qa_tester: self.is_qa_tester,
-            fetch: exposed.fetch.as_ref(),
+            fetch: shown.fetch.as_ref(),
         };
-        let user = exposed.user.as_ref();
+        let user = shown.user.as_ref();
         let user = user.map(|(span, quoted)| Identity { text: self.at(span).into(), quoted: *quoted });
         Some((exposure, user))
     }

@@ -47,13 +47,13 @@ pub(crate) struct Exposure<'a> {
 pub(crate) struct ShownTo<'a> {
     /// `None` if the context has no usable `distinct_id`.
     pub(crate) user: Option<&'a Identity<'a>>,
-    /// The hash of the subject, for a flag that is bucketed by another key than `distinct_id`. Otherwise 0: the user is the
-    /// subject, or Mixpanel decided and the subject is unknown.
+    /// The hash of the subject, for a flag that is bucketed by another key than `distinct_id`. Otherwise 0:
+    /// the user is the subject, or Mixpanel decided and the subject is unknown.
     pub(crate) subject: u64,
 }
 
-/// A hash of everything that an [`Exposure`] says except the tester mark. Computed when the definition is loaded, so that a
-/// repeated exposure reads none of it. Equal in every process, because evaluations keep it.
+/// A hash of everything that an [`Exposure`] says except the tester mark. Computed when the definition is
+/// loaded, so that a repeated exposure reads none of it. Equal in every process, because evaluations keep it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct AssignmentId(u64);
 

@@ -1,4 +1,5 @@
-//! Evaluation: from definitions and a context to an outcome. Pure: no clock, threads, files, sockets, environment or log.
+//! Evaluation: from definitions and a context to an outcome. Pure: no clock, threads, files, sockets,
+//! environment or log.
 
 pub(crate) mod answer;
 pub(crate) mod bucket;

@@ -8,7 +8,8 @@ use crate::engine::exposure::{AssignmentId, Experiment, Exposure, Fetch};
 use crate::engine::reason::{ErrorCode, Reason};
 use crate::engine::variant::{FlagValue, ValueType, Variant};
 
-/// The result of an evaluation. Borrows from the snapshot: values and messages are copied only when they are read.
+/// The result of an evaluation. Borrows from the snapshot: values and messages are copied only when they are
+/// read.
 #[derive(Debug)]
 pub(crate) enum Outcome<'a> {
     Variant(Assignment<'a>),
@@ -129,7 +130,8 @@ impl<'a> Outcome<'a> {
         }
     }
 
-    /// What an exposure of the variant says, if one was assigned. `subject` is that of [`ShownTo`](crate::engine::exposure::ShownTo).
+    /// What an exposure of the variant says, if one was assigned. `subject` is that of
+    /// [`ShownTo`](crate::engine::exposure::ShownTo).
     pub(crate) fn exposure<'s>(&'s self, key: &'s str, subject: u64) -> Option<Exposure<'s>> {
         match self {
             Outcome::Variant(Assignment { flag, variant, is_qa_tester, .. }) => {

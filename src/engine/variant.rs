@@ -64,8 +64,8 @@ pub(crate) enum FlagValue {
 }
 
 impl FlagValue {
-    /// Decodes `json`, one complete value. Lone surrogates, numbers beyond a double and nesting beyond serde_json's 127 levels are
-    /// errors here, so that reading the value cannot fail later.
+    /// Decodes `json`, one complete value. Lone surrogates, numbers beyond a double and nesting beyond
+    /// serde_json's 127 levels are errors here, so that reading the value cannot fail later.
     pub(crate) fn parse(json: &str) -> serde_json::Result<Self> {
         let scalar = match serde_json::from_str(json)? {
             Decoded::Null => FlagValue::Null,

@@ -5,7 +5,8 @@ use std::fmt::Display;
 
 use super::write::cut;
 
-/// A serde_json message in plain words, without names of Rust types and without values, which may be personal.
+/// A serde_json message in plain words, without names of Rust types and without values, which may be
+/// personal.
 pub(crate) fn plain(error: &impl Display) -> String {
     let text = error.to_string();
     let (problem, position) = match text.rfind(" at line ").and_then(|at| text.split_at_checked(at)) {
@@ -68,11 +69,11 @@ fn kind_found(found: &str) -> &'static str {
     }
 }
 
-/// The path in `json` of the value that caused `error`, as in `ruleset.rollout[0].key`; `None` for the document itself. Cut
-/// after 200 bytes.
+/// The path in `json` of the value that caused `error`, as in `ruleset.rollout[0].key`; `None` for the
+/// document itself. Cut after 200 bytes.
 ///
-/// serde_json reports how many bytes it had read; the keys and indexes that are open there are the path. So valid text costs
-/// nothing, and no reader is needed that tracks its path.
+/// serde_json reports how many bytes it had read; the keys and indexes that are open there are the path. So
+/// valid text costs nothing, and no reader is needed that tracks its path.
 pub(crate) fn place(json: &str, error: &serde_json::Error) -> Option<String> {
     const LONGEST: usize = 200;
     let mut text = String::new();

@@ -1,5 +1,5 @@
-//! JSON beyond what serde derives: strings and pairs borrowed from the text, values checked to their end, errors in plain words,
-//! and a writer.
+//! JSON beyond what serde derives: strings and pairs borrowed from the text, values checked to their end,
+//! errors in plain words, and a writer.
 
 mod fault;
 mod write;
@@ -39,8 +39,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     }
 }
 
-/// A key that may hold a lone surrogate; `None` if it does. serde_json passes on the bytes of a string without checking that
-/// they are text.
+/// A key that may hold a lone surrogate; `None` if it does. serde_json passes on the bytes of a string
+/// without checking that they are text.
 struct LossyText<'a>(Option<Cow<'a, str>>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for LossyText<'a> {
@@ -110,6 +110,19 @@ fn pairs<'de, D: Deserializer<'de>, K: Deserialize<'de>, T, V: Deserialize<'de>>
     deserializer.deserialize_map(PairsVisitor(key, PhantomData))
 }
 
+/// Sorts by key. Of equal keys the last stays, as in JavaScript.
+pub(crate) fn sort_and_dedup<K: Ord, V>(pairs: &mut Vec<(K, V)>) {
+    // Stable, so that equal keys stay in document order.
+    pairs.sort_by(|a, b| a.0.cmp(&b.0));
+    pairs.dedup_by(|later, kept| {
+        let same = later.0 == kept.0;
+        if same {
+            std::mem::swap(&mut later.1, &mut kept.1);
+        }
+        same
+    });
+}
+
 /// A value read to its end, of which only a scalar is kept.
 pub(crate) enum Decoded {
     Null,
@@ -171,8 +184,8 @@ impl<'de> Visitor<'de> for DecodedVisitor {
     }
 }
 
-/// A value that is read and dropped. Unlike serde's `IgnoredAny` it refuses what cannot be decoded, so that a text is valid or
-/// not whichever part of it is used.
+/// A value that is read and dropped. Unlike serde's `IgnoredAny` it refuses what cannot be decoded, so that a
+/// text is valid or not whichever part of it is used.
 pub(crate) struct Checked;
 
 impl<'de> Deserialize<'de> for Checked {

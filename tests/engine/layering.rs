@@ -1,5 +1,5 @@
-//! The architecture of src/, checked against the sources: a folder imports only from floors below it, the files of a folder form
-//! no cycle, and the engine names nothing impure.
+//! The architecture of src/, checked against the sources: a folder imports only from floors below it, the
+//! files of a folder form no cycle, and the engine names nothing impure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -45,7 +45,8 @@ fn code(text: &str) -> String {
     text.lines().map(|line| line.split("//").next().unwrap()).collect::<Vec<_>>().join("\n")
 }
 
-/// Every path that begins with `crate`, `super`, `self` or a submodule, resolved to a module. Other paths are external.
+/// Every path that begins with `crate`, `super`, `self` or a submodule, resolved to a module. Other paths are
+/// external.
 fn imports(module: &str, sources: &Sources) -> BTreeSet<String> {
     let code = &sources[module];
     let here: Vec<&str> = module.split('/').collect();
@@ -53,7 +54,7 @@ fn imports(module: &str, sources: &Sources) -> BTreeSet<String> {
     let is_name = |c: char| c.is_alphanumeric() || c == '_';
     let mut found = BTreeSet::new();
     for (at, _) in code.match_indices("::") {
-        let start = code[..at].rfind(|c| !is_name(c)).map_or(0, |before| before + 1);
+        let start = code[..at].trim_end_matches(is_name).len();
         let root = &code[start..at];
         let base = match root {
             _ if code[..start].ends_with("::") => continue,
@@ -76,14 +77,15 @@ fn imports(module: &str, sources: &Sources) -> BTreeSet<String> {
     found
 }
 
-/// Adds the paths of a use tree, as in `a::{b, c::{d, self}}`, each after `base`. Returns what follows the tree.
+/// Adds the paths of a use tree, as in `a::{b, c::{d, self}}`, each after `base`. Returns what follows the
+/// tree.
 fn expand<'a>(tree: &'a str, mut base: Vec<&'a str>, paths: &mut Vec<Vec<&'a str>>) -> &'a str {
     let mut rest = tree.trim_start();
     if let Some(group) = rest.strip_prefix('{') {
         rest = group.trim_start();
         while !rest.starts_with('}') {
-            rest =
-                expand(rest, base.clone(), paths).trim_start_matches(|c: char| c == ',' || c.is_whitespace());
+            rest = expand(rest, base.clone(), paths);
+            rest = rest.trim_start_matches(|c: char| c == ',' || c.is_whitespace());
         }
         return &rest[1..];
     }
@@ -125,7 +127,8 @@ fn violations(sources: &Sources) -> Vec<String> {
     wrong
 }
 
-/// A topological sort: takes away the modules that import nothing that is left. From any of the others a walk ends in a cycle.
+/// A topological sort: takes away the modules that import nothing that is left. From any of the others a walk
+/// ends in a cycle.
 fn cycle(mut graph: BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
     loop {
         let left: BTreeSet<String> = graph.keys().cloned().collect();
@@ -237,8 +240,8 @@ fn send_and_sync() {
     both::<mpflags::Item>();
 }
 
-/// A client owns threads and a queue: it is shared by reference or in an `Arc`, and never copied. If it were `Clone`, the
-/// compiler could not choose between the two implementations.
+/// A client owns threads and a queue: it is shared by reference or in an `Arc`, and never copied. If it were
+/// `Clone`, the compiler could not choose between the two implementations.
 #[test]
 fn a_client_is_not_clone() {
     struct Cloned;

@@ -17,7 +17,7 @@ use crate::engine::bucket::{Hash, Subject};
 use crate::engine::identity::{DISTINCT_ID, Identity};
 use crate::engine::rules::value::Object;
 use crate::error::{Error, ErrorKind};
-use crate::json::compact;
+use crate::json::{compact, sort_and_dedup};
 
 pub(crate) use one_shot::{Needs, OneShotContext};
 use parse::{Parsed, invalid};
@@ -29,8 +29,8 @@ pub(crate) use view::View;
 
 /// An evaluation context. Immutable: share it between threads freely.
 ///
-/// Made from a JSON object. `distinct_id` names the user, rules see `custom_properties`, and a flag may be bucketed by any
-/// top-level key. Rules see the keys and strings of `custom_properties` in lower case.
+/// Made from a JSON object. `distinct_id` names the user, rules see `custom_properties`, and a flag may be
+/// bucketed by any top-level key. Rules see the keys and strings of `custom_properties` in lower case.
 /// `Context::default()` is the empty context.
 ///
 /// ```
@@ -62,29 +62,21 @@ struct Named {
 impl Context {
     /// Parses a context.
     ///
-    /// Fails with [`ErrorKind::InvalidContext`] if `json` is not a JSON object; the message has the position. Of two equal keys the
-    /// later counts. Copies the whole text: make a context once per user or request, not per evaluation.
+    /// Fails with [`ErrorKind::InvalidContext`] if `json` is not a JSON object; the message has the position.
+    /// Of two equal keys the later counts. Copies the whole text: make a context once per user or request,
+    /// not per evaluation.
     ///
-    /// JSON can hold values that cannot be used: a number beyond a double (`1e999`), a lone surrogate, nesting beyond 127 levels.
-    /// Such an attribute affects the flags that read it: those bucketed by it, those with testers if it is `distinct_id`, and those
-    /// with a rule about it. Their evaluations fail with INVALID_CONTEXT, and the message names the attribute. Other flags are
-    /// evaluated as if it were absent. A remote evaluation sends the whole context, so there every flag fails.
+    /// JSON can hold values that cannot be used: a number beyond a double (`1e999`), a lone surrogate,
+    /// nesting beyond 127 levels. Such an attribute affects the flags that read it: those bucketed by it,
+    /// those with testers if it is `distinct_id`, and those with a rule about it. Their evaluations fail with
+    /// INVALID_CONTEXT, and the message names the attribute. Other flags are evaluated as if it were absent.
+    /// A remote evaluation sends the whole context, so there every flag fails.
     pub fn from_json(json: &str) -> Result<Self, Error> {
-        let parsed: Parsed<'_> =
+        let mut parsed: Parsed<'_> =
             serde_json::from_str(json).or_else(|error| recover(json).ok_or_else(|| invalid(json, &error)))?;
-        let user =
-            parsed.subjects.iter().rev().find(|(key, _)| key == DISTINCT_ID).and_then(|(_, s)| s.user());
-        let mut subjects = parsed.subjects;
-        // Stable: of two equal keys the later stays behind the earlier, and is the one that is kept.
-        subjects.sort_by(|a, b| a.0.cmp(&b.0));
-        subjects.dedup_by(|later, kept| {
-            let same = later.0 == kept.0;
-            if same {
-                std::mem::swap(&mut later.1, &mut kept.1);
-            }
-            same
-        });
-        let named = subjects.iter().filter_map(|(key, scalar)| {
+        sort_and_dedup(&mut parsed.subjects);
+        let user = parsed.subjects.iter().find(|(key, _)| key == DISTINCT_ID).and_then(|(_, s)| s.user());
+        let named = parsed.subjects.iter().filter_map(|(key, scalar)| {
             let text: Box<str> = scalar.text()?.as_ref().into();
             Some(Named { key: key.as_ref().into(), hash: Hash::new().with(&text), text })
         });
@@ -107,8 +99,8 @@ impl Context {
         if self.json.is_empty() { "{}" } else { &self.json }
     }
 
-    /// The context as a client with `view` sees it. Made once, unless clients with different views share the context. Fails if
-    /// the additions nest it too deeply.
+    /// The context as a client with `view` sees it. Made once, unless clients with different views share the
+    /// context. Fails if the additions nest it too deeply.
     pub(crate) fn through(&self, view: &View) -> Result<Viewed<'_>, Error> {
         let make = || Context::from_json(&view.of(self.json()));
         if self.viewed.get().is_none() {

@@ -49,7 +49,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Parsed<'a> {
     }
 }
 
-/// `custom_properties`: an object for rules, or a scalar that a flag may be bucketed by, as under any other key.
+/// `custom_properties`: an object for rules, or a scalar that a flag may be bucketed by, as under any other
+/// key.
 pub(super) struct Custom<'a> {
     pub(super) scalar: Scalar<'a>,
     pub(super) properties: Option<Object<'a>>,

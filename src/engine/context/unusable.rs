@@ -1,5 +1,5 @@
-//! Attributes that cannot be used, in a context that is valid JSON: numbers beyond a double, lone surrogates, too deep nesting.
-//! They affect only the flags that read them.
+//! Attributes that cannot be used, in a context that is valid JSON: numbers beyond a double, lone surrogates,
+//! too deep nesting. They affect only the flags that read them.
 
 use crate::engine::identity::CUSTOM_PROPERTIES;
 

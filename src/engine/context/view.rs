@@ -1,12 +1,13 @@
-//! A context as a client sees it that has `targeting_key_as` or `attributes_as_custom_properties` set.
+//! The options `targeting_key_as` and `attributes_as_custom_properties`: a client with one sees more in a context.
 
 use std::borrow::Cow;
 
-use crate::engine::identity::{CUSTOM_PROPERTIES, TARGETING_KEY};
-use crate::json::{LossyPairs, Writer};
 use serde_json::value::RawValue;
 
-/// What these options add to a context before it is evaluated.
+use crate::engine::identity::{CUSTOM_PROPERTIES, TARGETING_KEY};
+use crate::json::{LossyPairs, Writer};
+
+/// What to add to a context before it is evaluated.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct View {
     /// The key that gets the value of `targetingKey` if it is absent or null.
@@ -16,7 +17,8 @@ pub(crate) struct View {
 }
 
 impl View {
-    /// The context with the additions. Text that is not a JSON object is returned unchanged: parsing it reports the error.
+    /// The context with the additions. Text that is not a JSON object is returned unchanged: parsing it
+    /// reports the error.
     pub(crate) fn of<'a>(&self, json: &'a str) -> Cow<'a, str> {
         let Ok(LossyPairs(pairs)) = serde_json::from_str(json) else { return json.into() };
         let mut pairs = named(pairs);
@@ -47,7 +49,8 @@ impl View {
     }
 }
 
-/// The attributes, then the members of `custom_properties`: of two keys that are equal after folding the later one counts.
+/// The attributes, then the members of `custom_properties`: of two keys that are equal after folding the
+/// later one counts.
 fn push_properties(json: &mut Writer<'_>, pairs: &[(Cow<'_, str>, &RawValue)]) {
     let (own, attributes): (Vec<_>, Vec<_>) = pairs.iter().partition(|(key, _)| key == CUSTOM_PROPERTIES);
     for (key, value) in attributes {

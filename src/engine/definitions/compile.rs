@@ -1,4 +1,5 @@
-//! Compiles one flag of the wire model: names become indexes, salts are joined, rules compiled, reasons decided.
+//! Compiles one flag of the wire model: names become indexes, salts are joined, rules compiled, reasons
+//! decided.
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
@@ -12,9 +13,10 @@ use crate::engine::exposure::{AssignmentId, Experiment};
 use crate::engine::reason::Reason;
 use crate::engine::rules::{Legacy, Properties, Rule};
 use crate::engine::variant::{FlagValue, Variant};
-use crate::json::{Pairs, Text, place, without_position};
+use crate::json::{Pairs, Text, place, sort_and_dedup, without_position};
 
-/// Compiles the flag in `json`. The warnings are about what cannot be checked locally, the error names the field.
+/// Compiles the flag in `json`. The warnings are about what cannot be checked locally, the error names the
+/// field.
 pub(super) fn flag(json: &str) -> Result<(Flag, Vec<Warning>), String> {
     let Strict(wire) = match serde_json::from_str::<Strict<wire::Flag<'_>>>(json) {
         Ok(flag) => flag,
@@ -117,15 +119,8 @@ fn testers(
         let name = name.filter(|name| !name.0.is_empty());
         testers.push((user.into(), name.and_then(|name| names.get(&name.0.to_lowercase()).copied())));
     }
-    // Stable: of two entries for a user the later counts, even if it names no variant.
-    testers.sort_by(|a, b| a.0.cmp(&b.0));
-    testers.dedup_by(|later, kept| {
-        let same = later.0 == kept.0;
-        if same {
-            kept.1 = later.1;
-        }
-        same
-    });
+    // Before the filter: the last entry of a user counts, even if it names no variant.
+    sort_and_dedup(&mut testers);
     testers.into_iter().filter_map(|(user, index)| Some((user, index?))).collect()
 }
 
@@ -163,7 +158,8 @@ fn condition(i: usize, wire: &wire::Rollout<'_>) -> Result<Option<Condition>, St
         Some(json) => Rule::compile(json.get())
             .map_err(|e| fault(format_args!("ruleset.rollout[{i}].runtime_evaluation_rule"), &e))?,
     };
-    // Compiled even if there is a rule, which takes precedence: a field of the wrong type makes the flag malformed.
+    // Compiled even if there is a rule, which takes precedence: a field of the wrong type makes the flag
+    // malformed.
     let legacy = match wire.runtime_evaluation_definition {
         None => None,
         Some(json) => Legacy::compile(json.get())
@@ -194,8 +190,8 @@ fn split(variants: &Variants, splits: Vec<(Cow<'_, str>, Number)>) -> Choice {
 struct Earlier {
     /// Whether one of them has a rule.
     rule: bool,
-    /// Whether one of them could have admitted another bucket. A rollout with a rule counts only if its percentage splits users:
-    /// among those its rule matches, the bucket decides who is passed on.
+    /// Whether one of them could have admitted another bucket. A rollout with a rule counts only if its
+    /// percentage splits users: among those its rule matches, the bucket decides who is passed on.
     chance: bool,
 }
 

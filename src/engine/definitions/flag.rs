@@ -17,7 +17,8 @@ pub(crate) struct Flag {
     pub(crate) enabled: bool,
     /// In order of key, by code point.
     pub(crate) variants: Box<[Variant]>,
-    /// `distinct_id` → index of the variant, sorted. Entries that name no variant are left out: they have no effect.
+    /// `distinct_id` → index of the variant, sorted. Entries that name no variant are left out: they have no
+    /// effect.
     pub(crate) testers: Box<[(Box<str>, usize)]>,
     pub(crate) rollouts: Box<[Rollout]>,
     /// The salt of the split after the flag's key.

@@ -1,4 +1,5 @@
-//! Definitions: a document becomes a checked, sorted, compiled [`FlagSet`]. A bad flag does not affect the others.
+//! Definitions: a document becomes a checked, sorted, compiled [`FlagSet`]. A bad flag does not affect the
+//! others.
 
 mod compile;
 mod flag;
@@ -49,7 +50,8 @@ pub(crate) struct Report {
 }
 
 impl FlagSet {
-    /// Reads a definitions document. A malformed flag is rejected alone, or keeps its version in `previous`. `next_serial` numbers the flags that are new or changed. Fails when the document as a whole is not
+    /// Reads a definitions document. A malformed flag is rejected alone, or keeps its version in `previous`.
+    /// `next_serial` numbers the flags that are new or changed. Fails when the document as a whole is not
     /// `{"flags": [ … ]}`.
     pub(crate) fn parse(
         body: &[u8],
@@ -91,8 +93,8 @@ impl FlagSet {
     }
 }
 
-/// The body as text. Invalid UTF-8 becomes the escape of a lone surrogate: the JSON can still be split into flags, and only the
-/// flag with the broken string is malformed.
+/// The body as text. Invalid UTF-8 becomes the escape of a lone surrogate: the JSON can still be split into
+/// flags, and only the flag with the broken string is malformed.
 fn as_text(body: &[u8]) -> std::borrow::Cow<'_, str> {
     match str::from_utf8(body) {
         Ok(text) => text.into(),
@@ -130,7 +132,7 @@ impl Collected<'_> {
                     let why: Arc<str> = format!("flag `{key}`: {fault}").into();
                     self.found.insert(key.into(), Entry::Malformed(why));
                 }
-                None => self.report.rejected.push(format!("flags[{position}]: {fault}; it is kept out")),
+                None => self.report.rejected.push(format!("flags[{position}]: {fault}; it is ignored")),
             },
         }
     }
@@ -153,7 +155,7 @@ impl Collected<'_> {
                     self.report.rejected.push(format!("{why}; its last good version stays in service"));
                     *entry = held.clone();
                 }
-                _ => self.report.rejected.push(format!("{why}; it is kept out")),
+                _ => self.report.rejected.push(format!("{why}; it is ignored")),
             }
         }
         self.report.rejected.sort();
@@ -228,7 +230,8 @@ impl<'de> Visitor<'de> for FlagsSeed<'_, '_> {
         f.write_str("an array of flags")
     }
 
-    // Flags are split off as text first, which decodes nothing and has no depth limit, so a broken flag does not affect others.
+    // Flags are split off as text first, which decodes nothing and has no depth limit, so a broken flag does
+    // not affect others.
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
         let mut position = 0;
         while let Some(json) = seq.next_element::<&RawValue>()? {
@@ -239,7 +242,8 @@ impl<'de> Visitor<'de> for FlagsSeed<'_, '_> {
     }
 }
 
-/// Why the document cannot be read. `flags` is missing from the document as a whole, so its position is left out.
+/// Why the document cannot be read. `flags` is missing from the document as a whole, so its position is left
+/// out.
 fn document_fault(error: &serde_json::Error) -> String {
     let text = without_position(error);
     if text.ends_with(": required") { text } else { plain(error) }

@@ -25,7 +25,8 @@ pub(super) struct Restriction {
     pub(super) place: String,
 }
 
-/// What flag `key` uses that cannot be checked, with one warning for each unknown operator and one for all restrictions.
+/// What flag `key` uses that cannot be checked, with one warning for each unknown operator and one for all
+/// restrictions.
 pub(super) fn unsupported(
     key: &str,
     rollouts: &[Rollout],
@@ -88,7 +89,8 @@ fn uses(rule: &Rule, operator: &str) -> bool {
     found
 }
 
-/// What `operator` does to the rollouts that use it. Where an operand before it decides, they may still match.
+/// What `operator` does to the rollouts that use it. Where an operand before it decides, they may still
+/// match.
 fn consequence(rollouts: &[Rollout], operator: &str) -> String {
     let using: Vec<(usize, &Rule)> = rules(rollouts).filter(|(_, rule)| uses(rule, operator)).collect();
     let never = using.iter().all(|(_, rule)| rule.always_fails());

@@ -1,5 +1,5 @@
-//! The definitions document as Mixpanel writes it. Fields that are not listed here are skipped; a field of another type makes its
-//! flag malformed.
+//! The definitions document as Mixpanel writes it. Fields that are not listed here are skipped; a field of
+//! another type makes its flag malformed.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -12,8 +12,8 @@ pub(crate) enum Failure {
     Exhausted,
 }
 
-/// A rule of a few lines can double its accumulator with every element of the data. So steps and allocated bytes are counted,
-/// and when either runs out the evaluation fails. Real rules use a thousandth of it.
+/// A rule of a few lines can double its accumulator with every element of the data. So steps and allocated
+/// bytes are counted, and when either runs out the evaluation fails. Real rules use a thousandth of it.
 #[derive(Debug)]
 pub(crate) struct Budget {
     steps: Cell<u32>,

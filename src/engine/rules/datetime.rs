@@ -92,7 +92,8 @@ fn month_days(year: i64, month: i64) -> i64 {
     }
 }
 
-/// Days since 1970-01-01, by Hinnant's `days_from_civil`: a year begins in March, so that the leap day is its last.
+/// Days since 1970-01-01, by Hinnant's `days_from_civil`: a year begins in March, so that the leap day is its
+/// last.
 fn days(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let era = year.div_euclid(400);

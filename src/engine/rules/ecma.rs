@@ -92,7 +92,8 @@ fn radix(digits: &[u8], bits: u32) -> f64 {
             sticky |= digit != 0;
         }
     }
-    // The head has more bits than a double. Setting its lowest bit for non-zero digits that follow decides ties correctly.
+    // The head has more bits than a double. Setting its lowest bit for non-zero digits that follow decides
+    // ties correctly.
     (head | u64::from(sticky)) as f64 * 2f64.powi(beyond.min(2000) as i32)
 }
 
@@ -135,8 +136,8 @@ pub(super) fn compare(a: &str, b: &str) -> Ordering {
     }
 }
 
-/// The rank of the first byte that differs. The two encodings order differently only U+E000 to U+FFFF, which begin with EE or EF:
-/// UTF-16 puts them after the surrogates, which encode everything above.
+/// The rank of the first byte that differs. The two encodings order differently only U+E000 to U+FFFF, which
+/// begin with EE or EF: UTF-16 puts them after the surrogates, which encode everything above.
 fn rank(byte: u8) -> u8 {
     if matches!(byte, 0xee | 0xef) { byte + 0x10 } else { byte }
 }

@@ -1,7 +1,7 @@
 //! A rule explained: its tree, with the value of each part for one set of data.
 //!
-//! Each part is evaluated by the engine itself, on its own: short-circuited operands are evaluated as well. The body of `map`,
-//! `filter` and the like has no value of its own.
+//! Each part is evaluated by the engine itself, on its own: short-circuited operands are evaluated as well.
+//! The body of `map`, `filter` and the like has no value of its own.
 
 use crate::engine::rules::value::{Object, Value};
 use crate::json::Writer;
@@ -12,11 +12,13 @@ use super::evaluate::Evaluator;
 use super::operand::{Items, Operand};
 use super::tree::{Node, Operator, Symbol};
 
-/// Levels of the tree with their operands. Deeper parts have their value only, so that any JSON parser can read the result.
+/// Levels of the tree with their operands. Deeper parts have their value only, so that any JSON parser can
+/// read the result.
 const MAX_PARTS: u32 = 24;
 /// Levels of nesting in a value.
 const MAX_VALUE: u32 = 32;
-/// Bytes of the explanation of one rule. A list may share its elements, so that a small one is long when written.
+/// Bytes of the explanation of one rule. A list may share its elements, so that a small one is long when
+/// written.
 const MAX_BYTES: usize = 64 << 10;
 /// Stands for what exceeds a limit.
 const OMITTED: &str = "…";

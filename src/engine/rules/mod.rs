@@ -1,8 +1,8 @@
 //! Rules: JSON Logic as json-logic-js runs it, over folded data. Nothing else knows JSON Logic.
 //!
-//! [`parse`] reads a rule within limits, [`compile`] turns it into a [`tree`], [`evaluate`] walks the tree within a [`budget`] and
-//! [`explain`] writes it down. [`operators`], [`data`], [`lists_and_text`] and [`comparisons`] implement the operators,
-//! [`operand`] the language's values and [`ecma`] their conversions.
+//! [`parse`] reads a rule within limits, [`compile`] turns it into a [`tree`], [`evaluate`] walks the tree
+//! within a [`budget`] and [`explain`] writes it down. [`operators`], [`data`], [`lists_and_text`] and
+//! [`comparisons`] implement the operators, [`operand`] the language's values and [`ecma`] their conversions.
 
 mod budget;
 mod comparisons;
@@ -46,11 +46,12 @@ pub(crate) struct Rule {
 }
 
 impl Rule {
-    /// Compiles a rule. `None` for `null`, `{}`, `[]`, `false`, `0` and `""`, which mean that there is no rule.
+    /// Compiles a rule. `None` for `null`, `{}`, `[]`, `false`, `0` and `""`, which mean that there is no
+    /// rule.
     ///
     /// # Errors
-    /// More than 64 nested operators, 10,000 values or 512 levels of nesting, and invalid JSON, including numbers beyond a double
-    /// and lone surrogates.
+    /// More than 64 nested operators, 10,000 values or 512 levels of nesting, and invalid JSON, including
+    /// numbers beyond a double and lone surrogates.
     pub(crate) fn compile(json: &str) -> Result<Option<Rule>, RuleError> {
         let json = parse::parse(json)?;
         let absent = match &json {

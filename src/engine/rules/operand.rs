@@ -18,7 +18,8 @@ pub(crate) enum Operand<'v> {
     Str(&'v str),
     /// Made text. In UTF-16, because `substr` and indexes may split a surrogate pair.
     Text(Rc<[u16]>),
-    /// A [`Value::Array`]. Not its slice: arrays are compared by address, and that of an empty slice means nothing.
+    /// A [`Value::Array`]. Not its slice: arrays are compared by address, and that of an empty slice means
+    /// nothing.
     Array(&'v Value<'v>),
     Object(&'v Object<'v>),
     List(Rc<List<'v>>),

@@ -55,8 +55,8 @@ impl Evaluator {
         }
     }
 
-    /// Compares two existing values of one type, which is what most rules do. `None` if [`Self::test`] has to convert, compute
-    /// or count.
+    /// Compares two existing values of one type, which is what most rules do. `None` if [`Self::test`] has to
+    /// convert, compute or count.
     #[inline]
     fn quick<'v>(&self, operator: Operator, operands: &'v [Node], data: &Operand<'v>) -> Option<bool> {
         let [a, b] = operands else { return None };
@@ -159,7 +159,8 @@ impl Evaluator {
         Ok(Operand::Bool(holds(&a, &b)? && (alone || holds(&b, &c)?)))
     }
 
-    /// `+` and `*`, which convert operands as `parseFloat` does. `+` begins with 0, `*` with its first operand.
+    /// `+` and `*`, which convert operands as `parseFloat` does. `+` begins with 0, `*` with its first
+    /// operand.
     fn fold<'v>(&self, operator: Operator, operands: &'v [Node], data: &Operand<'v>) -> Evaluated<'v> {
         let mut rest = operands.iter();
         let mut result = if operator == Operator::Add {

@@ -5,9 +5,10 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use crate::json::Text;
+use crate::json::{Text, sort_and_dedup};
 
-/// A JSON value. JavaScript compares arrays and objects by identity, which is their address here: use `&Value`, never a copy.
+/// A JSON value. JavaScript compares arrays and objects by identity, which is their address here: use
+/// `&Value`, never a copy.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Value<'a> {
     Null,
@@ -28,17 +29,8 @@ pub(crate) struct Object<'a> {
 const SCAN: usize = 8;
 
 impl<'a> Object<'a> {
-    /// Of two equal keys the later counts, as in JavaScript.
     pub(crate) fn from_pairs(mut pairs: Vec<(Cow<'a, str>, Value<'a>)>) -> Self {
-        // The sort is stable: equal keys stay in document order, and the last of them is kept.
-        pairs.sort_by(|a, b| a.0.cmp(&b.0));
-        pairs.dedup_by(|later, kept| {
-            let same = later.0 == kept.0;
-            if same {
-                std::mem::swap(&mut later.1, &mut kept.1);
-            }
-            same
-        });
+        sort_and_dedup(&mut pairs);
         Object { entries: pairs.into_boxed_slice() }
     }
 
@@ -88,7 +80,8 @@ impl Value<'_> {
     }
 }
 
-/// Converts to lower case by Unicode's full rules, as JavaScript's `toLowerCase` does. Stays borrowed if nothing changes.
+/// Converts to lower case by Unicode's full rules, as JavaScript's `toLowerCase` does. Stays borrowed if
+/// nothing changes.
 pub(crate) fn fold(text: Cow<'_, str>) -> Cow<'_, str> {
     // Without a branch per byte the compiler looks at many at once.
     if text.bytes().fold(true, |lower, b| lower & b.is_ascii() & !b.is_ascii_uppercase()) {
@@ -125,7 +118,8 @@ impl<'de> Visitor<'de> for FoldedVisitor {
         Ok(Value::Bool(v))
     }
 
-    // Rules compute in doubles, as JavaScript does; exact integers matter only for subjects (context/scalar.rs).
+    // Rules compute in doubles, as JavaScript does; exact integers matter only for subjects
+    // (context/scalar.rs).
     fn visit_i64<E>(self, v: i64) -> Result<Value<'de>, E> {
         Ok(Value::Number(v as f64))
     }
