@@ -74,7 +74,7 @@
 /**
  * Grows with every addition to this header.
  */
-#define MPFLAGS_ABI_REVISION 3
+#define MPFLAGS_ABI_REVISION 4
 
 /**
  * No state: the client is NULL, or the item tells of something else.
@@ -108,6 +108,21 @@
  * `request_timeout_ms` of `mpflags_client_refresh`, `shutdown_timeout_ms` of `mpflags_client_shutdown`.
  */
 #define MPFLAGS_TIMEOUT_CONFIGURED UINT32_MAX
+
+/**
+ * For `mpflags_client_timeout`: the option `init_timeout_ms`.
+ */
+#define MPFLAGS_TIMEOUT_INIT 1
+
+/**
+ * For `mpflags_client_timeout`: the option `request_timeout_ms`.
+ */
+#define MPFLAGS_TIMEOUT_REQUEST 2
+
+/**
+ * For `mpflags_client_timeout`: the option `shutdown_timeout_ms`.
+ */
+#define MPFLAGS_TIMEOUT_SHUTDOWN 3
 
 /**
  * Whatever the variant holds; never a mismatch.
@@ -608,6 +623,15 @@ mpflags_status mpflags_client_refresh(const mpflags_client *client,
 int32_t mpflags_client_state(const mpflags_client *client);
 
 /**
+ * Returns a timeout of the client's configuration in milliseconds, or its default where the configuration has none.
+ * `which` is `MPFLAGS_TIMEOUT_INIT`, `MPFLAGS_TIMEOUT_REQUEST` or `MPFLAGS_TIMEOUT_SHUTDOWN`.
+ *
+ * Nothing to free. Cannot fail: 0 for NULL and for any other number. Any thread. Costs nothing.
+ */
+uint32_t mpflags_client_timeout(const mpflags_client *client,
+                                uint32_t which);
+
+/**
  * Delivers the events that are enqueued, ends the client's threads, and ends `mpflags_client_wait_ready` and
  * `mpflags_client_refresh` with `MPFLAGS_CLOSED`. Requests under way are interrupted when the time is over.
  * `undelivered` may be NULL; it takes how many events were lost. Items that wait are delivered: `mpflags_client_next_item`
@@ -1046,9 +1070,9 @@ void mpflags_text_free(mpflags_text *text);
  * `MPFLAGS_INVALID_ARGUMENT` when the items go to a callback. Any thread, one at a time. Sleeps, at most `timeout_ms`.
  */
 mpflags_status mpflags_client_next_item(const mpflags_client *client,
-                                   uint32_t timeout_ms,
-                                   mpflags_item **out,
-                                   mpflags_error **err);
+                                        uint32_t timeout_ms,
+                                        mpflags_item **out,
+                                        mpflags_error **err);
 
 /**
  * Tells what an item is: one of `MPFLAGS_ITEM_*`. A program passes over kinds that it does not know.
@@ -1119,10 +1143,10 @@ void mpflags_item_free(mpflags_item *item);
  * the client is started or has a callback. Any thread. Costs little.
  */
 mpflags_status mpflags_client_on_item(const mpflags_client *client,
-                                           mpflags_callback callback,
-                                           void *user_data,
-                                           mpflags_drop drop,
-                                           mpflags_error **err);
+                                      mpflags_callback callback,
+                                      void *user_data,
+                                      mpflags_drop drop,
+                                      mpflags_error **err);
 
 /**
  * ---------------------------------------------------------------------------------------------------------------

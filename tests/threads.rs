@@ -1,6 +1,5 @@
 //! Threads end: after any number of starts and shutdowns, racing ones too, none is left. In a process of its own, since
 //! it counts the threads of the process.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by a panic")]
 
 use std::fs;
 use std::sync::Arc;

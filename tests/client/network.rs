@@ -219,7 +219,7 @@ fn a_proxy_of_the_configuration() {
 fn a_proxy_with_a_password() {
     let server = server(Some(Tls::Good));
     let proxy = Proxy::start().unwrap();
-    proxy.ask_for("user", "pa:ss");
+    proxy.require_credentials("user", "pa:ss");
     let address = proxy.url().trim_start_matches("http://").to_owned();
     let ca = ca_file(&server);
     let more = format!(r#", "ca_file": "{}", "proxy": "http://user:pa%3Ass@{address}""#, ca.display());

@@ -156,7 +156,7 @@ fn what_is_no_json_spoils_what_reads_it() {
         {"key": "ruled", "context": "distinct_id",
          "ruleset": {"variants": [{"key": "on", "value": true}],
                      "rollout": [{"rollout_percentage": 1, "runtime_evaluation_rule": {"==": [{"var": "score"}, 1]}}]}}]}}"#;
-    let provider = MixpanelProvider::local("t", options).unwrap();
+    let provider = provider("local", options).unwrap();
     let properties = StructValue::default()
         .with_field("score", f64::NAN)
         .with_field("list", vec![Value::from(f64::INFINITY)]);

@@ -23,33 +23,18 @@ fn threads() -> Vec<String> {
 }
 
 #[test]
-fn options() {
+fn configuration() {
     let _beside = beside_others();
-    let wrong = |made: Result<MixpanelProvider, mpflags::Error>| {
-        let error = made.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::InvalidConfig);
-        error.to_string()
-    };
-    let local = MixpanelProvider::local;
-    assert_eq!(wrong(local("", "")), "config: token: expected a non-empty string, found an empty one");
-    assert_eq!(wrong(local("t", "[]")), "config: expected a JSON object, found an array");
-    assert!(wrong(local("t", "{")).starts_with("config: EOF while parsing an object"));
-    assert!(
-        wrong(local("t", r#"{"colour": 1}"#)).starts_with("config: unknown key `colour`; known are token,")
+    let error = MixpanelProvider::new(
+        Config::builder("t").definitions_path("/nowhere/at/all.json").build().unwrap(),
     );
-    assert_eq!(wrong(local("t", r#"{"token": "u"}"#)), "config: token: given twice");
-    assert_eq!(wrong(local("t", r#"{"mode": "remote"}"#)), "config: mode: given twice");
-    assert_eq!(
-        wrong(MixpanelProvider::remote("t", r#"{"definitions": {"flags": []}}"#)),
-        "config: definitions: not allowed in remote mode, which holds none"
-    );
-    assert_eq!(
-        wrong(local("t", r#"{"polling_interval_ms": 1}"#)),
-        "config: polling_interval_ms: expected an integer from 50 to 86400000, found 1"
-    );
-    // White space, escapes and numbers stay what they are.
-    let provider =
-        local("t\"", " {\"wrapper\" : \"a\\u0062\", \"overrides\": {\"n\": 9007199254740993}} ").unwrap();
+    let error = error.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+    assert!(error.to_string().starts_with("config: definitions_path: /nowhere/at/all.json: "), "{error}");
+    // Numbers keep all their digits.
+    let overrides = serde_json::json!({"n": 9_007_199_254_740_993_i64});
+    let config = Config::builder("t\"").wrapper("ab").overrides(&overrides).build().unwrap();
+    let provider = MixpanelProvider::new(config).unwrap();
     assert_eq!(block_on(provider.resolve_int_value("n", &user("u"))).unwrap().value, 9_007_199_254_740_993);
     assert_eq!(provider.metadata().name, "mixpanel-provider");
     assert!(provider.hooks().is_empty());

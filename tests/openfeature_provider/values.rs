@@ -12,7 +12,7 @@ fn provider(value: &str) -> MixpanelProvider {
             {{"key": "f", "context": "distinct_id", "experiment_id": "e",
               "ruleset": {{"variants": [{{"key": "v", "value": {value}}}], "rollout": [{{"rollout_percentage": 1}}]}}}}]}}}}"#
     );
-    MixpanelProvider::local("t", &options).unwrap()
+    crate::provider("local", &options).unwrap()
 }
 
 fn read(value: &str, r#type: &str) -> Json {
@@ -96,7 +96,7 @@ fn what_is_not_shown_is_not_reported() {
     let options = r#"{"api_host": "http://127.0.0.1:1", "report_exposures": false, "enable_polling": false,
         "definitions": {"flags": [{"key": "f", "context": "distinct_id",
             "ruleset": {"variants": [{"key": "v", "value": {}}], "rollout": [{"rollout_percentage": 1}]}}]}}"#;
-    let quiet = MixpanelProvider::local("t", options).unwrap();
+    let quiet = crate::provider("local", options).unwrap();
     block_on(by_trait(&quiet, "object", "f", &user("u")));
     let statistics: Json = serde_json::from_str(&quiet.client().statistics()).unwrap();
     assert_eq!((&statistics["enqueued"], &statistics["queue_length"]), (&json!(0), &json!(0)));

@@ -29,6 +29,7 @@ mpflags_status (*p_mpflags_client_start)(const mpflags_client *, mpflags_error *
 mpflags_status (*p_mpflags_client_wait_ready)(const mpflags_client *, uint32_t, mpflags_error **) = mpflags_client_wait_ready;
 mpflags_status (*p_mpflags_client_refresh)(const mpflags_client *, uint32_t, mpflags_error **) = mpflags_client_refresh;
 int32_t (*p_mpflags_client_state)(const mpflags_client *) = mpflags_client_state;
+uint32_t (*p_mpflags_client_timeout)(const mpflags_client *, uint32_t) = mpflags_client_timeout;
 mpflags_status (*p_mpflags_client_shutdown)(const mpflags_client *, uint32_t, uint64_t *, mpflags_error **) = mpflags_client_shutdown;
 void (*p_mpflags_client_free)(mpflags_client *) = mpflags_client_free;
 mpflags_status (*p_mpflags_context_new_json)(const char *, size_t, mpflags_context **, mpflags_error **) = mpflags_context_new_json;

@@ -695,6 +695,11 @@ static void configured(void)
     CHECK(mpflags_client_track(client, MPFLAGS_S("e"), MPFLAGS_S("u"), NULL, 0, NULL) == MPFLAGS_OK);
     uint64_t undelivered = 0;
     CHECK(mpflags_client_shutdown(client, MPFLAGS_TIMEOUT_CONFIGURED, &undelivered, NULL) == MPFLAGS_OK && undelivered == 1);
+    CHECK(mpflags_client_timeout(client, MPFLAGS_TIMEOUT_INIT) == 60);
+    CHECK(mpflags_client_timeout(client, MPFLAGS_TIMEOUT_REQUEST) == 10000);
+    CHECK(mpflags_client_timeout(client, MPFLAGS_TIMEOUT_SHUTDOWN) == 1000);
+    CHECK(mpflags_client_timeout(NULL, MPFLAGS_TIMEOUT_INIT) == 0);
+    CHECK(mpflags_client_timeout(client, 0) == 0 && mpflags_client_timeout(client, UINT32_MAX) == 0);
     mpflags_client_free(client);
 }
 

@@ -1,12 +1,4 @@
 //! The edges of the contract, by a C program.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    reason = "a test fails by a panic, in its helpers too, and says what it ran"
-)]
 
 mod support;
 

@@ -1,11 +1,4 @@
 //! A process that is frozen between its calls, as AWS Lambda does it: the recommendation of docs/operations.md.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by a panic, in its helpers too"
-)]
 
 #[path = "support/program.rs"]
 mod program;

@@ -111,6 +111,7 @@ int main(void)
     CLIENT_VALUE(client_evaluate_packed, == 0, client, MPFLAGS_S("on"), MPFLAGS_S("{}"), 0);
     CLIENT_VALUE(client_evaluate_packed_z, == 0, client, "on", "{}", 0);
     CLIENT_VALUE(client_answer, == NULL, client, MPFLAGS_S("on"), MPFLAGS_ANSWER_NO_MATCH);
+    CLIENT_VALUE(client_timeout, == 0, client, MPFLAGS_TIMEOUT_INIT);
     CLIENT_VALUE(client_state, == MPFLAGS_STATE_NONE, client);
     /* None of them had an effect. */
     CHECK(mpflags_client_get_boolean(client, MPFLAGS_S("on"), context, 0));

@@ -1,12 +1,4 @@
 //! Panics end at the boundary, in a second library: as it ships, and with a panic in every function that is guarded.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    reason = "a test fails by a panic, in its helpers too, and says what it ran"
-)]
 
 mod support;
 

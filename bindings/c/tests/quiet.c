@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../bench/allocations.h"
+#include "../../../bench/c/allocations.h"
 #include "mpflags.h"
 
 enum { TIMES = 100000, THREADS = 4, SWAPS = 40, MARK = -4242 };

@@ -1,13 +1,5 @@
 //! Evaluation with a context handle allocates nothing, takes no lock and makes no system call. Run with `--release` for
 //! the library that ships.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    reason = "a test fails by a panic, in its helpers too, and says what it ran"
-)]
 
 mod support;
 

@@ -1,12 +1,4 @@
 //! The item stream, pulled and called back, against a server that changes and fails.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    reason = "a test fails by a panic, in its helpers too, and says what it ran"
-)]
 
 #[path = "support/program.rs"]
 mod program;
