@@ -21,7 +21,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let token = arguments.next().ok_or("usage: quickstart TOKEN [API_HOST]")?;
     let api_host = arguments.next().unwrap_or_else(|| "api.mixpanel.com".to_owned());
-    let config = Config::builder(&token).api_host(&api_host).polling_interval(Duration::from_secs(2)).build()?;
+    let config =
+        Config::builder(&token).api_host(&api_host).polling_interval(Duration::from_secs(2)).build()?;
     run(config, Duration::from_secs(60), &mut io::stdout())
 }
 

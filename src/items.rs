@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, OnceLock, Weak};
 use std::time::Instant;
 
+use crate::json::cut;
 use crate::sys::lock::{lock, wait_until};
 use crate::sys::worker::Signal;
 
@@ -238,10 +239,9 @@ impl Queue {
 /// `text` as one line of bounded length. It may quote a server's response.
 pub(crate) fn one_line(text: &str) -> String {
     const LONGEST: usize = 1200;
-    let end = text.char_indices().map(|(at, _)| at).find(|at| *at >= LONGEST);
-    let cut = end.and_then(|end| text.get(..end)).unwrap_or(text);
-    let mut line: String = cut.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if end.is_some() {
+    let beginning = cut(text, LONGEST);
+    let mut line: String = beginning.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if beginning.len() < text.len() {
         line.push('…');
     }
     line

@@ -6,7 +6,7 @@
 //! use serde_json::json;
 //!
 //! let config = Config::builder("YOUR_PROJECT_TOKEN")
-//!     // Without these two, start() polls Mixpanel for the definitions.
+//!     // Without these two, start() fetches the definitions from Mixpanel and keeps them up to date.
 //!     .enable_polling(false)
 //!     .definitions(&json!({"flags": [{
 //!         "key": "new-checkout", "context": "distinct_id",
@@ -14,7 +14,6 @@
 //!     }]}))
 //!     .build()?;
 //! let client = Client::new(config)?;
-//! client.start()?;
 //!
 //! let user = Context::new(&json!({"distinct_id": "user-1"}))?;
 //! assert!(client.boolean("new-checkout", &user, false));

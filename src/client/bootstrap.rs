@@ -30,7 +30,9 @@ pub(super) fn definitions(config: &mut Config) -> Result<Option<(FlagSet, Report
             }
         }
     };
-    FlagSet::parse(&body, None, next_serial).map(Some).map_err(|e| Error::config(format!("config: {place}: {e}")))
+    FlagSet::parse(&body, None, next_serial)
+        .map(Some)
+        .map_err(|e| Error::config(format!("config: {place}: {e}")))
 }
 
 /// The problems of flags that were logged: one line per problem, not per poll.

@@ -48,7 +48,9 @@ impl Client {
     /// A local client never waits. A remote client sends a request and waits for the response as long as `options` allow.
     /// Takes no lock except for a first exposure; makes one allocation, for the strings of the evaluation.
     pub fn evaluate(&self, key: &str, context: &Context, options: EvaluateOptions) -> Evaluation {
-        self.with_context(key, context, options, |outcome, to| Evaluation::new(key, outcome, options.wanted, to))
+        self.with_context(key, context, options, |outcome, to| {
+            Evaluation::new(key, outcome, options.wanted, to)
+        })
     }
 
     /// Does what [`Client::evaluate`] does for a context that is used only once, given as JSON: it is parsed once, and only
@@ -201,7 +203,9 @@ impl Client {
         }
         let entry = current.entry(key);
         let needs = match entry {
-            Ok(Entry::Flag { flag, .. }) => Some(Needs { subject: &flag.context, properties: &flag.properties }),
+            Ok(Entry::Flag { flag, .. }) => {
+                Some(Needs { subject: &flag.context, properties: &flag.properties })
+            }
             _ => None,
         };
         let viewed = self.shared.view.as_ref().map(|view| view.of(context));

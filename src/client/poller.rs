@@ -204,7 +204,9 @@ impl Poller {
         });
         let response = match response {
             Ok(response) => response,
-            Err(failure) if failure.transient => return Fetched::Retry(FetchError::Other(failure.message), None),
+            Err(failure) if failure.transient => {
+                return Fetched::Retry(FetchError::Other(failure.message), None);
+            }
             Err(failure) => return Fetched::Failed(FetchError::Other(failure.message)),
         };
         match response.status {
@@ -269,8 +271,7 @@ impl Poller {
                 Ok((set, report)) => {
                     progress.etag = cached.etag;
                     self.serve(set, report, Source::Cache, progress);
-                    self.items
-                        .log(Level::Info, "using the cached definitions until Mixpanel can be reached");
+                    self.items.log(Level::Info, "using the cached definitions until Mixpanel can be reached");
                 }
             },
         }

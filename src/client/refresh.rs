@@ -88,12 +88,7 @@ impl Refreshes {
 
     /// Waits until a fetch that serves `call` has ended. `None` if none has by `deadline`. `abort` aborts the running fetch,
     /// without waiting.
-    pub(crate) fn wait(
-        &self,
-        call: u64,
-        deadline: Instant,
-        abort: impl Fn(),
-    ) -> Option<Result<(), Error>> {
+    pub(crate) fn wait(&self, call: u64, deadline: Instant, abort: impl Fn()) -> Option<Result<(), Error>> {
         let mut state = lock(&self.state);
         state.waiting.push(call);
         let outcome = loop {

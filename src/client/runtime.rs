@@ -15,7 +15,6 @@ use crate::config::Config;
 use crate::engine::context::{Unusable, View};
 use crate::error::{Error, ErrorKind};
 use crate::events::Events;
-use crate::events::payload::token_json;
 use crate::events::sender::{FlushWaiters, Sender};
 use crate::items::{Callback, Items, Level, State};
 use crate::sys::clock::{Clock, deadline};
@@ -282,7 +281,6 @@ impl Runtime {
             transport: transport.clone(),
             outbox: self.events.outbox.clone(),
             items: self.items.clone(),
-            token: token_json(&shared.config.token),
             flushes: self.flushes.clone(),
         };
         let items = self.items.clone();

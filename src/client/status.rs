@@ -140,8 +140,7 @@ impl Status {
     /// Called when the initialisation time has passed without definitions.
     pub(crate) fn late(&self, items: &Items) {
         let message = lock(&self.inner).last.as_ref().map(FetchError::message);
-        let message =
-            message.unwrap_or_else(|| "no response within the initialisation time".to_owned());
+        let message = message.unwrap_or_else(|| "no response within the initialisation time".to_owned());
         self.update(items, Some(message), |inner| match inner.state {
             State::NotReady => State::Error,
             state => state,

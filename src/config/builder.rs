@@ -28,7 +28,8 @@ impl ConfigBuilder {
 
     /// Sets `service_account`: authenticates with a service account instead of the token alone.
     pub fn service_account(self, username: &str, secret: &str, project_id: &str) -> Self {
-        let account = BTreeMap::from([("username", username), ("secret", secret), ("project_id", project_id)]);
+        let account =
+            BTreeMap::from([("username", username), ("secret", secret), ("project_id", project_id)]);
         self.set("service_account", &account)
     }
 

@@ -51,7 +51,8 @@ impl Config {
 
     /// What depends on several options.
     fn check(&self) -> Result<(), Error> {
-        let not_allowed = |key: &str, why: &str| Err(Error::config(format!("config: {key}: not allowed {why}")));
+        let not_allowed =
+            |key: &str, why: &str| Err(Error::config(format!("config: {key}: not allowed {why}")));
         if self.is_remote() {
             for (key, given) in [
                 ("definitions", self.definitions.is_some()),

@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::builder::ConfigBuilder;
 use super::read::{
-    Account, ContextKey, Count, FilePath, Host, Kind, Milliseconds, Mode, ModeName, Object, Overrides, ProxyUrl,
-    Reader, Switch, Token, Wrapper,
+    Account, ContextKey, Count, FilePath, Host, Kind, Milliseconds, Mode, ModeName, Object, Overrides,
+    ProxyUrl, Reader, Switch, Token, Wrapper,
 };
 use crate::error::Error;
 
@@ -122,7 +122,7 @@ options! {
     definitions_cache_dir "definitions_cache_dir" FilePath("the path of a directory")
         "stores the last good definitions there, to start from when Mixpanel cannot be reached";
     overrides "overrides" Overrides
-        "the values of these flags, whatever Mixpanel says";
+        "fixed values for these flags, which take precedence over their definitions";
     targeting_key_as "targeting_key_as" ContextKey
         "this key takes the context's `targetingKey` if it is absent or null";
     attributes_as_custom_properties "attributes_as_custom_properties" Switch(false)

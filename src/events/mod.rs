@@ -82,7 +82,7 @@ impl Events {
         }
     }
 
-    /// Reports what an evaluation that was kept told.
+    /// Reports the exposure of an evaluation that was made earlier.
     pub(crate) fn expose_kept(&self, exposure: &Exposure<'_>, user: &Identity<'_>) -> Result<(), Error> {
         let Exposure { id, is_qa_tester, subject, .. } = *exposure;
         let tag = exposure_tag(&self.hasher, id, is_qa_tester, subject, user);

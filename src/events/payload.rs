@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::fmt::Write;
 use std::sync::Arc;
 
 use serde::de::IgnoredAny;
@@ -13,7 +12,7 @@ use crate::engine::identity::Identity;
 use crate::engine::rules::text_milliseconds;
 use crate::engine::variant::FlagValue;
 use crate::error::{Error, ErrorKind};
-use crate::json::{RawPairs, json_kind, plain, push_json_string};
+use crate::json::{RawPairs, Writer, json_kind, plain};
 
 /// An event or profile update for Mixpanel.
 #[derive(Debug)]
@@ -81,7 +80,7 @@ impl Event {
 
     pub(crate) fn exposure(exposure: &Exposure<'_>, user: &Identity<'_>, time_ms: u64) -> Self {
         let mut members = String::new();
-        push_exposure(&mut members, exposure);
+        write_exposure(&mut Writer::new(&mut members), exposure);
         let exposed = Exposed::Written(members.into_boxed_str());
         Event::Exposure { exposed, user: user.clone().into_owned(), time_ms }
     }
@@ -91,99 +90,81 @@ impl Event {
         matches!(self, Event::Profile(_))
     }
 
-    /// Writes the event as JSON. `token` is the project token as JSON. By `insert_id` Mixpanel tells a retry from a new event.
-    pub(crate) fn push_json(&self, out: &mut String, token: &str, insert_id: &str) {
+    /// Writes the event as JSON. By `insert_id` Mixpanel tells a retry from a new event.
+    pub(crate) fn write(&self, json: &mut Writer<'_>, token: &str, insert_id: &str) {
         match self {
             Event::Exposure { exposed, user, time_ms } => {
-                head(out, "$experiment_started", token, user);
-                own(out, Some(*time_ms), Some(insert_id));
-                exposed.push_json(out);
-                out.push_str("}}");
+                write_event(json, "$experiment_started", token, user, |json| {
+                    json.field("time").display(time_ms);
+                    json.field("$insert_id").string(insert_id);
+                    match exposed {
+                        Exposed::Local { flag, variant, is_qa_tester } => {
+                            if let Some(variant) = flag.variants.get(*variant) {
+                                write_exposure(json, &flag.exposure(variant, *is_qa_tester, 0));
+                            }
+                        }
+                        Exposed::Written(members) => json.raw(members),
+                    }
+                });
             }
-            Event::Track(track) => {
-                head(out, &track.name, token, &track.user);
-                own(
-                    out,
-                    (!track.has_time).then_some(track.time_ms),
-                    (!track.has_insert_id).then_some(insert_id),
-                );
+            Event::Track(track) => write_event(json, &track.name, token, &track.user, |json| {
+                if !track.has_time {
+                    json.field("time").display(track.time_ms);
+                }
+                if !track.has_insert_id {
+                    json.field("$insert_id").string(insert_id);
+                }
                 if !track.members.is_empty() {
-                    out.push(',');
-                    out.push_str(&track.members);
+                    json.raw(&track.members);
                 }
-                out.push_str("}}");
-            }
-            Event::Profile(profile) => {
-                out.push_str("{\"$token\":");
-                out.push_str(token);
-                out.push_str(",\"$distinct_id\":");
-                profile.user.push_json(out);
-                // Writing to a String cannot fail.
-                let _ = write!(out, ",\"{}\":{}}}", profile.operation, profile.value);
-            }
+            }),
+            Event::Profile(profile) => json.object(|json| {
+                json.field("$token").string(token);
+                profile.user.write(json.field("$distinct_id"));
+                json.field(profile.operation).raw(&profile.value);
+            }),
         }
     }
 }
 
-fn head(out: &mut String, name: &str, token: &str, user: &Identity<'_>) {
-    out.push_str("{\"event\":");
-    push_json_string(out, name);
-    out.push_str(",\"properties\":{\"token\":");
-    out.push_str(token);
-    out.push_str(",\"distinct_id\":");
-    user.push_json(out);
-    out.push_str(concat!(",\"mp_lib\":\"mpflags\",\"$lib_version\":\"", env!("CARGO_PKG_VERSION"), "\""));
+fn write_event(
+    json: &mut Writer<'_>,
+    name: &str,
+    token: &str,
+    user: &Identity<'_>,
+    properties: impl FnOnce(&mut Writer<'_>),
+) {
+    json.object(|json| {
+        json.field("event").string(name);
+        json.field("properties").object(|json| {
+            json.field("token").string(token);
+            user.write(json.field("distinct_id"));
+            json.field("mp_lib").string("mpflags");
+            json.field("$lib_version").string(env!("CARGO_PKG_VERSION"));
+            properties(json);
+        });
+    });
 }
 
-fn own(out: &mut String, time_ms: Option<u64>, insert_id: Option<&str>) {
-    if let Some(time) = time_ms {
-        let _ = write!(out, ",\"time\":{time}");
-    }
-    if let Some(id) = insert_id {
-        let _ = write!(out, ",\"$insert_id\":\"{id}\"");
-    }
-}
-
-impl Exposed {
-    fn push_json(&self, out: &mut String) {
-        match self {
-            Exposed::Local { flag, variant, is_qa_tester } => {
-                if let Some(variant) = flag.variants.get(*variant) {
-                    push_exposure(out, &flag.exposure(variant, *is_qa_tester, 0));
-                }
-            }
-            Exposed::Written(members) => out.push_str(members),
-        }
-    }
-}
-
-fn push_exposure(out: &mut String, exposure: &Exposure<'_>) {
-    out.push_str(",\"Experiment name\":");
-    push_json_string(out, exposure.flag);
-    out.push_str(",\"Variant name\":");
-    match exposure.variant {
-        Some(variant) => push_json_string(out, variant),
-        None => out.push_str("null"),
-    }
-    out.push_str(",\"$experiment_type\":\"feature_flag\",\"Flag evaluation mode\":");
-    out.push_str(if exposure.fetch.is_some() { "\"remote\"" } else { "\"local\"" });
+fn write_exposure(json: &mut Writer<'_>, exposure: &Exposure<'_>) {
+    json.field("Experiment name").string(exposure.flag);
+    json.field("Variant name").string_or_null(exposure.variant);
+    json.field("$experiment_type").string("feature_flag");
+    json.field("Flag evaluation mode").string(if exposure.fetch.is_some() { "remote" } else { "local" });
     if let Some(id) = exposure.experiment.id {
-        out.push_str(",\"$experiment_id\":");
-        push_json_string(out, id);
+        json.field("$experiment_id").string(id);
     }
-    if let Some(active) = exposure.experiment.is_active {
-        let _ = write!(out, ",\"$is_experiment_active\":{active}");
+    if let Some(is_active) = exposure.experiment.is_active {
+        json.field("$is_experiment_active").display(is_active);
     }
     if let Some(is_qa_tester) = exposure.is_qa_tester {
-        let _ = write!(out, ",\"$is_qa_tester\":{is_qa_tester}");
+        json.field("$is_qa_tester").display(is_qa_tester);
     }
     if let Some(Fetch { latency_ms, start, complete }) = exposure.fetch {
-        // Always with a fraction, so that Mixpanel sees one type.
-        let _ = write!(
-            out,
-            ",\"Variant fetch latency (ms)\":{latency_ms:.3},\"Variant fetch start time\":\"{start}\",\
-             \"Variant fetch complete time\":\"{complete}\""
-        );
+        // Always with a fraction, so that the property has one type in Mixpanel.
+        json.field("Variant fetch latency (ms)").display(format_args!("{latency_ms:.3}"));
+        json.field("Variant fetch start time").string(start);
+        json.field("Variant fetch complete time").string(complete);
     }
 }
 
@@ -245,18 +226,19 @@ impl Track {
         let RawPairs(pairs) = serde_json::from_str(properties).map_err(|e| wrong(&plain(&e)))?;
         let mut track = Track {
             name: name.into(),
-            members: String::with_capacity(properties.len()),
+            members: String::new(),
             has_time: false,
             has_insert_id: false,
             user: Identity::named(distinct_id.to_owned()),
             time_ms,
         };
         let mut has_device = false;
-        for (key, json) in &pairs {
+        let mut members = String::with_capacity(properties.len());
+        let mut json = Writer::new(&mut members);
+        for (key, value) in &pairs {
             // Decoded to be checked: a lone surrogate or 1e400 would make Mixpanel reject the whole request.
-            let value =
-                FlagValue::parse(json.get()).map_err(|e| wrong(&format_args!("{key}: {}", plain(&e))))?;
-            let mut text = Cow::Borrowed(json.get());
+            let mut text = Cow::Borrowed(value.get());
+            let value = FlagValue::parse(&text).map_err(|e| wrong(&format_args!("{key}: {}", plain(&e))))?;
             match key.as_ref() {
                 "token" | "distinct_id" | "mp_lib" | "$lib_version" => continue,
                 "time" => {
@@ -278,13 +260,9 @@ impl Track {
                 "$device_id" => has_device = value.string().is_some_and(|id| !id.is_empty()),
                 _ => {}
             }
-            if !track.members.is_empty() {
-                track.members.push(',');
-            }
-            push_json_string(&mut track.members, key);
-            track.members.push(':');
-            track.members.push_str(&text);
+            json.key(key).raw(&text);
         }
+        track.members = members;
         if distinct_id.is_empty() && !has_device {
             return Err(invalid(format!(
                 "event `{name}`: {NO_USER}; an event without a user needs a `$device_id` among its properties, a \
@@ -329,11 +307,4 @@ impl Profile {
         }
         Ok(Profile { operation, value: value.trim().into(), user: user(distinct_id)? })
     }
-}
-
-/// The project token as JSON.
-pub(crate) fn token_json(token: &str) -> String {
-    let mut json = String::new();
-    push_json_string(&mut json, token);
-    json
 }

@@ -73,7 +73,8 @@ pub(super) fn json(context: &EvaluationContext) -> (String, Vec<Unfit>) {
             json.key(TARGETING_KEY).string(targeting_key);
         }
         let attributes = context.custom_fields.iter();
-        let attributes = attributes.filter(|(key, _)| context.targeting_key.is_none() || *key != TARGETING_KEY);
+        let attributes =
+            attributes.filter(|(key, _)| context.targeting_key.is_none() || *key != TARGETING_KEY);
         members(json, &mut unfit, attributes, |json, unfit, field| push_field(json, unfit, field, 1));
     });
     (text, unfit)
@@ -134,7 +135,12 @@ fn array<V>(
     Ok(())
 }
 
-fn push_field(json: &mut Writer<'_>, unfit: &mut Vec<Unfit>, field: &Field, depth: usize) -> Result<(), Unfit> {
+fn push_field(
+    json: &mut Writer<'_>,
+    unfit: &mut Vec<Unfit>,
+    field: &Field,
+    depth: usize,
+) -> Result<(), Unfit> {
     match field {
         Field::Bool(b) => json.display(b),
         Field::Int(i) => json.display(i),
@@ -142,16 +148,24 @@ fn push_field(json: &mut Writer<'_>, unfit: &mut Vec<Unfit>, field: &Field, dept
         Field::String(s) => json.string(s),
         Field::DateTime(time) => {
             let time = time.format(&Rfc3339);
-            json.string(&time.map_err(|e| Unfit::new(format!("RFC 3339 cannot express the date-time: {e}")))?);
+            json.string(
+                &time.map_err(|e| Unfit::new(format!("RFC 3339 cannot express the date-time: {e}")))?,
+            );
         }
         Field::Struct(any) => push_any(json, unfit, any.as_ref(), depth)?,
     }
     Ok(())
 }
 
-fn push_value(json: &mut Writer<'_>, unfit: &mut Vec<Unfit>, value: &Value, depth: usize) -> Result<(), Unfit> {
+fn push_value(
+    json: &mut Writer<'_>,
+    unfit: &mut Vec<Unfit>,
+    value: &Value,
+    depth: usize,
+) -> Result<(), Unfit> {
     let depth = deeper(depth)?;
-    let push = |json: &mut Writer<'_>, unfit: &mut Vec<Unfit>, value: &Value| push_value(json, unfit, value, depth);
+    let push =
+        |json: &mut Writer<'_>, unfit: &mut Vec<Unfit>, value: &Value| push_value(json, unfit, value, depth);
     match value {
         Value::Bool(b) => json.display(b),
         Value::Int(i) => json.display(i),

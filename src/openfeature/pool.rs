@@ -146,7 +146,8 @@ impl Pool {
                 continue;
             }
             // Unwind safe: the job is not used again. Filling the slot runs the executor's code, which may panic too.
-            let result = catch_unwind(AssertUnwindSafe(evaluate)).unwrap_or_else(|panic| Err(panic_text(&*panic)));
+            let result =
+                catch_unwind(AssertUnwindSafe(evaluate)).unwrap_or_else(|panic| Err(panic_text(&*panic)));
             let _ = catch_unwind(AssertUnwindSafe(|| slot.fill(result)));
         }
     }
@@ -352,7 +353,7 @@ mod tests {
     fn a_panic_is_a_result() {
         let pool = Arc::new(Pool::new());
         assert_eq!(wait(pool.run(|| panic!("planted"))), says("planted"));
-        assert_eq!(wait(pool.run(|| says("and it goes on"))), says("and it goes on"));
+        assert_eq!(wait(pool.run(|| says("still running"))), says("still running"));
         pool.close();
         pool.join(soon());
         assert_eq!(live(&pool), 0);
@@ -364,14 +365,14 @@ mod tests {
         let own = pool.clone();
         let (done, ended) = mpsc::channel();
         drop(pool.run(|| says("its future is gone")));
-        let answer = wait(pool.run(move || {
+        let result = wait(pool.run(move || {
             own.close();
             let before = Instant::now();
             own.join(soon());
             done.send(before.elapsed()).unwrap();
             says("joined")
         }));
-        assert_eq!(answer, says("joined"));
+        assert_eq!(result, says("joined"));
         assert!(ended.recv().unwrap() < Duration::from_secs(5), "it waited for itself");
     }
 }

@@ -125,7 +125,8 @@ impl Transport for Http {
             let _ = write!(url, "&{name}={}", percent_encoded(value));
         }
         if url.len() > URL_LIMIT {
-            let message = format!("the request's URL would have {} bytes; the limit is {URL_LIMIT}", url.len());
+            let message =
+                format!("the request's URL would have {} bytes; the limit is {URL_LIMIT}", url.len());
             return Err(Failure { too_long: true, ..Failure::lasting(message) });
         }
         let mut call = self

@@ -89,7 +89,9 @@ impl Response {
     /// The status, for a message; with an explanation if it is a redirect.
     pub(crate) fn described(&self) -> String {
         let why = match self.status {
-            300..=399 => ": redirects are not followed, since that would send the credentials elsewhere; check api_host",
+            300..=399 => {
+                ": redirects are not followed, since that would send the credentials elsewhere; check api_host"
+            }
             _ => "",
         };
         format!("HTTP {}{why}", self.status)

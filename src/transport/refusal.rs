@@ -185,7 +185,10 @@ mod tests {
                 "not valid before Sun, 13 Sep 2020 12:26:40 GMT",
             ),
             (CertificateError::NotValidForName, "another name"),
-            (name(&[]), "names no host, so it is not valid for api.mixpanel.com: put the name into subjectAltName"),
+            (
+                name(&[]),
+                "names no host, so it is not valid for api.mixpanel.com: put the name into subjectAltName",
+            ),
             (
                 name(&["DnsName(\"a.example\")", "IpAddress(127.0.0.1)", "DirectoryName"]),
                 "not valid for api.mixpanel.com, but for a.example, 127.0.0.1, DirectoryName",
@@ -224,7 +227,10 @@ mod tests {
             certificates.into_iter().map(|(error, says)| (Error::InvalidCertificate(error), says));
         let rest = [
             (Error::NoCertificatesPresented, "no certificate"),
-            (Error::AlertReceived(AlertDescription::HandshakeFailure), "\"handshake failure\": it supports none"),
+            (
+                Error::AlertReceived(AlertDescription::HandshakeFailure),
+                "\"handshake failure\": it supports none",
+            ),
             (Error::AlertReceived(AlertDescription::ProtocolVersion), "neither TLS 1.2 nor TLS 1.3"),
             (Error::AlertReceived(AlertDescription::CertificateRequired), "client certificate"),
             (Error::AlertReceived(AlertDescription::UnrecognisedName), "does not serve this host name"),

@@ -59,7 +59,8 @@ impl Write for Changes<'_> {
 fn the_quickstart_shows_flags_and_what_changes() {
     let server = server();
     let config = |token: &str| {
-        let config = Config::builder(token).api_host(&server.url()).polling_interval(Duration::from_millis(50));
+        let config =
+            Config::builder(token).api_host(&server.url()).polling_interval(Duration::from_millis(50));
         config.build().unwrap()
     };
     let mut out = Changes { server: &server, text: String::new() };

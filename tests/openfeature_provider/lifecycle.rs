@@ -25,9 +25,8 @@ fn threads() -> Vec<String> {
 #[test]
 fn configuration() {
     let _beside = beside_others();
-    let error = MixpanelProvider::new(
-        Config::builder("t").definitions_path("/nowhere/at/all.json").build().unwrap(),
-    );
+    let error =
+        MixpanelProvider::new(Config::builder("t").definitions_path("/nowhere/at/all.json").build().unwrap());
     let error = error.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidConfig);
     assert!(error.to_string().starts_with("config: definitions_path: /nowhere/at/all.json: "), "{error}");
@@ -41,7 +40,7 @@ fn configuration() {
     assert!(!format!("{provider:?}").contains("t\\\""));
 }
 
-/// The SDK holds its lock while a provider is initialised: this one gives it back though its server never answers.
+/// The SDK holds its lock while a provider is initialised: this one releases it although its server never responds.
 #[test]
 fn an_evaluation_does_not_wait_for_the_first_definitions() {
     let _beside = beside_others();
@@ -61,7 +60,7 @@ fn an_evaluation_does_not_wait_for_the_first_definitions() {
         // Another provider under another name, meanwhile.
         let other = register("beside hanging", local(&server, r#", "overrides": {"gate": true}"#)).await;
         assert!(other.get_bool_value("gate", Some(&user("u1")), None).await.unwrap());
-        // The definitions arrive, and nobody had to ask for them.
+        // The definitions arrive without a call for them.
         server.clear_faults();
         server.restart_after(Duration::ZERO).unwrap();
         tokio::task::spawn_blocking(move || mixpanel.wait_ready(LONG)).await.unwrap().unwrap();
@@ -179,7 +178,7 @@ fn a_client_shut_down_before_leaves_dropping_nothing_to_do() {
         assert!(client.get_bool_value("gate", Some(&user("u1")), None).await.unwrap());
         let ending = mixpanel.clone();
         tokio::task::spawn_blocking(move || ending.shutdown(Duration::from_secs(1))).await.unwrap().unwrap();
-        // It goes on with the definitions that it holds, until its successor is there.
+        // It continues with its definitions until it is replaced.
         assert!(client.get_bool_value("gate", Some(&user("u1")), None).await.unwrap());
         until("no thread", || threads().is_empty());
         // With its ten minutes, this would not end.
@@ -216,7 +215,7 @@ fn a_client_that_was_handed_in_stays_the_programs() {
     assert_eq!(server.event_counts().accepted, 3);
 }
 
-/// All of it once more for the SDK as a whole, which is a static and is dropped by nobody.
+/// The same for the SDK as a whole, which is a static and is never dropped.
 #[test]
 fn the_sdks_shutdown_delivers() {
     let _alone = alone();

@@ -51,7 +51,7 @@ fn server() -> Server {
 }
 
 /// A provider of this mode. `options`: a JSON object of other options.
-fn provider(mode: &str, options: &str) -> Result<MixpanelProvider, Error> {
+fn new_provider(mode: &str, options: &str) -> Result<MixpanelProvider, Error> {
     let options = options.trim().strip_prefix('{').unwrap();
     let comma = if options == "}" { "" } else { "," };
     let config = format!(r#"{{"token": "t", "mode": "{mode}"{comma}{options}"#);
@@ -59,11 +59,11 @@ fn provider(mode: &str, options: &str) -> Result<MixpanelProvider, Error> {
 }
 
 fn local(server: &Server, more: &str) -> MixpanelProvider {
-    provider("local", &format!(r#"{{"api_host": "{}" {more}}}"#, server.url())).unwrap()
+    new_provider("local", &format!(r#"{{"api_host": "{}" {more}}}"#, server.url())).unwrap()
 }
 
 fn remote(server: &Server, more: &str) -> MixpanelProvider {
-    provider("remote", &format!(r#"{{"api_host": "{}" {more}}}"#, server.url())).unwrap()
+    new_provider("remote", &format!(r#"{{"api_host": "{}" {more}}}"#, server.url())).unwrap()
 }
 
 /// A provider in the SDK, under a name that only the test uses, and the SDK's client for it.
@@ -93,5 +93,5 @@ fn until(what: &str, holds: impl Fn() -> bool) {
 #[test]
 fn send_and_sync() {
     fn both<T: Send + Sync + 'static>(_: T) {}
-    both(provider("local", "{}").unwrap());
+    both(new_provider("local", "{}").unwrap());
 }

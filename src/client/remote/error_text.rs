@@ -1,7 +1,6 @@
 //! The text of an error response, made safe for a message: one line, bounded, without secrets.
 
-use crate::json::RawPairs;
-
+use crate::json::{RawPairs, cut};
 
 /// The most bytes that a message quotes.
 const QUOTED: usize = 1024;
@@ -21,12 +20,6 @@ pub(super) fn error_text(body: &[u8], private: &[&str]) -> Option<String> {
     let text = without_queries(&without_private(&text, private));
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     (!line.is_empty()).then(|| cut(&line, QUOTED).trim_end().to_owned())
-}
-
-/// The start of `text`, of at most `limit` bytes.
-fn cut(text: &str, limit: usize) -> &str {
-    let end = (0..=limit.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-    text.get(..end).unwrap_or_default()
 }
 
 /// Mixpanel's `error`, or a body that is a JSON string.

@@ -190,7 +190,8 @@ impl Body {
     /// The variant in `json`; None for null. Only an invalid value is an error. As in Mixpanel's SDKs, other fields of a wrong
     /// type count as absent.
     fn variant(&self, key: &str, json: &RawValue) -> Option<RemoteResult> {
-        let wrong = |why: &str| Some(RemoteResult::Malformed(format!("flag `{key}`: in the response: {why}")));
+        let wrong =
+            |why: &str| Some(RemoteResult::Malformed(format!("flag `{key}`: in the response: {why}")));
         let fields = match json.get() {
             "null" => return None,
             text if !text.starts_with('{') => {

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use crate::config::Config;
 use crate::events::payload::{EVENT_LIMIT, Event};
+use crate::json::Writer;
 use crate::transport::Post;
 
 /// The largest number of events that Mixpanel accepts in one request.
@@ -32,8 +33,7 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    /// Takes events from the front of `queue`: as many as fit into one request, and at most `limit`. `token` as in
-    /// [`Event::push_json`].
+    /// Takes events from the front of `queue`: as many as fit into one request, and at most `limit`.
     pub(super) fn fill(
         endpoint: Endpoint,
         queue: &mut VecDeque<Event>,
@@ -49,7 +49,7 @@ impl Batch {
                 batch.body.push(',');
             }
             let start = batch.body.len();
-            event.push_json(&mut batch.body, token, &ids.next());
+            event.write(&mut Writer::new(&mut batch.body), token, &ids.next());
             if batch.body.len() >= MOST_BYTES && !batch.places.is_empty() {
                 batch.body.truncate(before);
                 break;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::config::Config;
 use crate::events::outbox::{End, Outbox};
 use crate::events::payload::Event;
-use crate::items::{Level, Items};
+use crate::items::{Items, Level};
 use crate::sys::clock::{Clock, random_fraction, unix_ms};
 use crate::sys::worker::{Pause, Signal};
 use crate::transport::Transport;
@@ -25,8 +25,6 @@ pub(crate) struct Sender {
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) items: Arc<Items>,
-    /// The project token as JSON.
-    pub(crate) token: String,
     pub(crate) flushes: Arc<FlushWaiters>,
 }
 
@@ -106,7 +104,8 @@ impl Sender {
     /// Queues all remaining events as items, which can be pulled after the end, so that none is lost.
     fn deliver_rest(&self, progress: &mut Progress) {
         self.collect(progress);
-        while let Some(batch) = progress.batches.pop_front().or_else(|| self.next_batch(progress).ok().flatten())
+        while let Some(batch) =
+            progress.batches.pop_front().or_else(|| self.next_batch(progress).ok().flatten())
         {
             self.deliver(batch, progress, usize::MAX);
         }
@@ -185,7 +184,7 @@ impl Sender {
             false if imports => (Endpoint::Import, &mut progress.events),
             false => (Endpoint::Track, &mut progress.events),
         };
-        Batch::fill(endpoint, queue, progress.limit, &self.token)
+        Batch::fill(endpoint, queue, progress.limit, &self.config.token)
     }
 
     /// Queues the events as items, of which `capacity` may wait. They are settled when they are pulled.
@@ -207,8 +206,9 @@ impl Sender {
         if compressed && response.as_ref().is_ok_and(response::may_be_about_compression) {
             compressed = false;
             response = self.transport.post(&batch.request(&self.config, compressed));
-            progress.plain =
-                response.as_ref().is_ok_and(|r| response::read(r, batch.endpoint()) == BatchOutcome::Accepted);
+            progress.plain = response
+                .as_ref()
+                .is_ok_and(|r| response::read(r, batch.endpoint()) == BatchOutcome::Accepted);
         }
         let outcome = match &response {
             Ok(response) => response::read(response, batch.endpoint()),

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::batch::Endpoint;
+use crate::json::cut;
 use crate::transport::Response;
 
 /// What a response says about a batch.
@@ -94,6 +95,5 @@ fn quoted(error: Option<serde_json::Value>) -> String {
         Some(serde_json::Value::String(text)) => text,
         Some(other) => other.to_string(),
     };
-    let end = error.char_indices().map(|(at, _)| at).find(|at| *at >= QUOTED).unwrap_or(error.len());
-    error.get(..end).unwrap_or_default().to_owned()
+    cut(&error, QUOTED).to_owned()
 }
