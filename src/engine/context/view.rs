@@ -1,4 +1,5 @@
-//! The options `targeting_key_as` and `attributes_as_custom_properties`: a client with one sees more in a context.
+//! The options `targeting_key_as` and `attributes_as_custom_properties`: a client with one sees more in a
+//! context.
 
 use std::borrow::Cow;
 
@@ -102,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object_stays() {
+    fn text_that_is_not_an_object_is_unchanged() {
         for json in ["", "[1]", "{", r#"{"a": }"#, "null"] {
             assert_eq!(seen(Some("a"), true, json), json);
         }

@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_grammar_refuses_is_no_version() {
+    fn what_the_grammar_refuses_is_not_a_version() {
         let texts = [
             "",
             "v",
