@@ -214,8 +214,8 @@ pub extern "C" fn mpflags_client_shutdown(
 /// whichever is less, and a callback receives a warning if events were lost. One that is shut down is freed
 /// at once, even if a thread was left behind.
 ///
-/// Must not be called from the client's own callback or while that runs, so shut down a client with a
-/// callback first. Blocks for at most that long.
+/// Must not be called from the client's own callback or while that runs: shut down a client with a callback
+/// first. Blocks for at most a second.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mpflags_client_free(client: *mut mpflags_client) {
     // SAFETY: as the header requires, NULL or a handle of this type that is not in use and not freed.

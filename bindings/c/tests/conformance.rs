@@ -1,4 +1,5 @@
-//! The vectors through the C functions: each with a context handle, and with a context that is read for a single call.
+//! The vectors through the C functions: each with a context handle, and with a context that is read for a
+//! single call.
 
 #[path = "support/api.rs"]
 mod api;
@@ -108,7 +109,8 @@ impl Runner {
         self.take(out)
     }
 
-    /// The packed calls agree with the evaluation, and so does what `mpflags_client_answer` returns for an answer.
+    /// The packed calls agree with the evaluation, and so does what `mpflags_client_answer` returns for an
+    /// answer.
     fn packed_agrees(&self, key: &str, context: &str, value_type: u32, evaluation: Handle) {
         let packed = function!(
             self.api,
