@@ -6,7 +6,7 @@ use std::error::Error;
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
-use mpflags::{EvaluateOptions, Client, Config, Context, Item, ValueType};
+use mpflags::{Client, Config, Context, EvaluateOptions, Item, ValueType};
 
 const FLAGS: [(&str, ValueType); 5] = [
     ("premium-chat", ValueType::Boolean),

@@ -5,7 +5,7 @@ use std::str;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use mpflags::{Ask, Client, Config, Context, Evaluation};
+use mpflags::{Client, Config, Context, EvaluateOptions, Evaluation};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -56,8 +56,8 @@ pub(crate) fn evaluate(
 ) -> Result<Assignments, mpflags::Error> {
     let context = Context::from_json(context)?;
     let evaluations = match flag_key {
-        Some(key) => vec![client.evaluate(key, &context, Ask::new())],
-        None => client.evaluate_all(&context, Ask::new()).as_slice().to_vec(),
+        Some(key) => vec![client.evaluate(key, &context, EvaluateOptions::new())],
+        None => client.evaluate_all(&context, EvaluateOptions::new()).as_slice().to_vec(),
     };
     Ok(evaluations.iter().filter_map(assignment).collect())
 }

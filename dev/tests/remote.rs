@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use mpflags::{Ask, Client, Config, Context};
+use mpflags::{Client, Config, Context, EvaluateOptions};
 use mpflags_dev::{Fault, Kind, Options, Server};
 use raw_client::{Reply, ask};
 use serde_json::{Value, json};
@@ -65,7 +65,7 @@ fn it_is_the_local_evaluation() {
         let context = json!({ "distinct_id": format!("user-{user}"), "custom_properties": properties });
         let remote = flags(&server, &context);
         let context = Context::from_json(&context.to_string()).unwrap();
-        for local in client.evaluate_all(&context, Ask::new()).as_slice() {
+        for local in client.evaluate_all(&context, EvaluateOptions::new()).as_slice() {
             let remote = &remote[local.key()];
             let Some(variant) = local.variant() else {
                 assert_eq!(*remote, Value::Null, "{}", local.key());

@@ -1,8 +1,8 @@
 //! The client: where configuration, snapshot, poller, reporter and stream come together.
 
-pub(crate) mod evaluate_options;
 mod cache;
 mod evaluate;
+pub(crate) mod evaluate_options;
 #[cfg(test)]
 mod outage_tests;
 mod poller;

@@ -103,7 +103,7 @@ fn reads(flag: &Flag, unusable: &Unusable) -> bool {
     let key = unusable.key();
     let by_rule = || {
         let mut conditions = flag.groups.iter().filter_map(|group| group.condition.as_ref());
-        conditions.any(|condition| condition.reads(unusable.timeout()))
+        conditions.any(|condition| condition.reads(unusable.within()))
     };
     key == &*flag.context
         || (key == DISTINCT_ID && !flag.testers.is_empty())

@@ -215,7 +215,12 @@ impl MixpanelProvider {
     }
 
     /// Asks Mixpanel, on another thread.
-    fn ask(&self, key: &str, json: String, ask: EvaluateOptions) -> impl Future<Output = Answer> + Send + use<> {
+    fn ask(
+        &self,
+        key: &str,
+        json: String,
+        ask: EvaluateOptions,
+    ) -> impl Future<Output = Answer> + Send + use<> {
         let (client, key, asked) = (self.client.clone(), key.to_owned(), Instant::now());
         self.pool().run(move || {
             // With no time left the client says that it timed out.
@@ -291,8 +296,9 @@ impl FeatureProvider for MixpanelProvider {
         flag_key: &str,
         evaluation_context: &EvaluationContext,
     ) -> EvaluationResult<ResolutionDetails<bool>> {
-        let evaluation =
-            self.evaluate(flag_key, evaluation_context, EvaluateOptions::new().value_type(ValueType::Boolean)).await?;
+        let evaluation = self
+            .evaluate(flag_key, evaluation_context, EvaluateOptions::new().value_type(ValueType::Boolean))
+            .await?;
         resolution::details(&evaluation, Evaluation::boolean)
     }
 
@@ -301,8 +307,9 @@ impl FeatureProvider for MixpanelProvider {
         flag_key: &str,
         evaluation_context: &EvaluationContext,
     ) -> EvaluationResult<ResolutionDetails<i64>> {
-        let evaluation =
-            self.evaluate(flag_key, evaluation_context, EvaluateOptions::new().value_type(ValueType::Integer)).await?;
+        let evaluation = self
+            .evaluate(flag_key, evaluation_context, EvaluateOptions::new().value_type(ValueType::Integer))
+            .await?;
         resolution::details(&evaluation, Evaluation::integer)
     }
 
@@ -311,8 +318,9 @@ impl FeatureProvider for MixpanelProvider {
         flag_key: &str,
         evaluation_context: &EvaluationContext,
     ) -> EvaluationResult<ResolutionDetails<f64>> {
-        let evaluation =
-            self.evaluate(flag_key, evaluation_context, EvaluateOptions::new().value_type(ValueType::Double)).await?;
+        let evaluation = self
+            .evaluate(flag_key, evaluation_context, EvaluateOptions::new().value_type(ValueType::Double))
+            .await?;
         resolution::details(&evaluation, Evaluation::double)
     }
 
@@ -321,8 +329,9 @@ impl FeatureProvider for MixpanelProvider {
         flag_key: &str,
         evaluation_context: &EvaluationContext,
     ) -> EvaluationResult<ResolutionDetails<String>> {
-        let evaluation =
-            self.evaluate(flag_key, evaluation_context, EvaluateOptions::new().value_type(ValueType::String)).await?;
+        let evaluation = self
+            .evaluate(flag_key, evaluation_context, EvaluateOptions::new().value_type(ValueType::String))
+            .await?;
         resolution::details(&evaluation, |evaluation| evaluation.string().map(str::to_owned))
     }
 

@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use mpflags::{EvaluateOptions, Client, Config, Context, ErrorCode, ErrorKind, Item, Level, State, ValueType};
+use mpflags::{
+    Client, Config, Context, ErrorCode, ErrorKind, EvaluateOptions, Item, Level, State, ValueType,
+};
 use mpflags_dev::{Fault, Kind, Options, RetryAfter, Server};
 
 const PATH: &str = "/flags/definitions";
@@ -122,12 +124,18 @@ fn fetch_and_poll() {
     assert_eq!(items.len(), 1, "{items:?}");
 
     server.set_definitions(document(&[flag("f", "2"), flag("g", "1")]));
-    assert_eq!(client.next_item(LONG).unwrap(), Some(Item::Change { keys: vec!["f".to_owned(), "g".to_owned()] }));
+    assert_eq!(
+        client.next_item(LONG).unwrap(),
+        Some(Item::Change { keys: vec!["f".to_owned(), "g".to_owned()] })
+    );
     assert_eq!(value(&client), 2);
 
     server.set_definitions(document(&[flag("g", "1")]));
     assert_eq!(client.next_item(LONG).unwrap(), Some(Item::Change { keys: vec!["f".to_owned()] }));
-    assert_eq!(client.evaluate("f", &user(), EvaluateOptions::new()).error_code(), Some(ErrorCode::FlagNotFound));
+    assert_eq!(
+        client.evaluate("f", &user(), EvaluateOptions::new()).error_code(),
+        Some(ErrorCode::FlagNotFound)
+    );
     client.shutdown(LONG).unwrap();
 }
 
@@ -518,7 +526,10 @@ fn a_byte_that_is_no_utf8_spoils_one_flag() {
     server.set_definitions(bytes);
     let client = ready(&server, "");
     assert_eq!(value(&client), 1);
-    assert_eq!(client.evaluate("bad", &user(), EvaluateOptions::new()).error_code(), Some(ErrorCode::ParseError));
+    assert_eq!(
+        client.evaluate("bad", &user(), EvaluateOptions::new()).error_code(),
+        Some(ErrorCode::ParseError)
+    );
 }
 
 #[test]
@@ -544,7 +555,10 @@ fn an_empty_document_is_a_document() {
     items_until(&client, State::Ready);
     server.set_definitions("{\"flags\": []}");
     assert_eq!(client.next_item(LONG).unwrap(), Some(Item::Change { keys: vec!["f".to_owned()] }));
-    assert_eq!(client.evaluate("f", &user(), EvaluateOptions::new()).error_code(), Some(ErrorCode::FlagNotFound));
+    assert_eq!(
+        client.evaluate("f", &user(), EvaluateOptions::new()).error_code(),
+        Some(ErrorCode::FlagNotFound)
+    );
     assert_eq!(client.state(), State::Ready);
 }
 
@@ -888,7 +902,8 @@ fn shutdown_ends_waits_in_other_threads() {
             let client = client.clone();
             std::thread::spawn(move || {
                 loop {
-                    let ended = if ready { client.wait_ready(LONG).err() } else { client.next_item(LONG).err() };
+                    let ended =
+                        if ready { client.wait_ready(LONG).err() } else { client.next_item(LONG).err() };
                     if let Some(error) = ended {
                         return error.kind();
                     }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mpflags::{EvaluateOptions, Client, Config, Context, ErrorKind, Item, ValueType};
+use mpflags::{Client, Config, Context, ErrorKind, EvaluateOptions, Item, ValueType};
 use mpflags_dev::{Endpoint, Event, Fault, Kind, Options, RetryAfter, Server};
 use serde_json::{Value, json};
 
@@ -90,7 +90,11 @@ fn every_property_of_an_exposure() {
     let client = started(&server, "");
     client.evaluate("plain", &user("u1"), EvaluateOptions::new());
     client.evaluate_json("experiment", r#"{"distinct_id": "qa-1"}"#, EvaluateOptions::new());
-    client.evaluate("experiment", &Context::from_json(r#"{"distinct_id": 5}"#).unwrap(), EvaluateOptions::new());
+    client.evaluate(
+        "experiment",
+        &Context::from_json(r#"{"distinct_id": 5}"#).unwrap(),
+        EvaluateOptions::new(),
+    );
     flushed(&client);
     let mut events: Vec<Value> = server.events().iter().map(stable).collect();
     events.sort_by_key(|event| event["properties"]["distinct_id"].to_string());
@@ -238,8 +242,11 @@ fn by_hand() {
         error.to_string(),
         "flag `nobody`: the evaluation assigned no variant, so there is no exposure"
     );
-    let nameless =
-        client.evaluate("by-company", &Context::from_json(r#"{"company": 7}"#).unwrap(), EvaluateOptions::new());
+    let nameless = client.evaluate(
+        "by-company",
+        &Context::from_json(r#"{"company": 7}"#).unwrap(),
+        EvaluateOptions::new(),
+    );
     let error = client.track_exposure(&nameless).unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -693,7 +700,11 @@ fn many_threads_never_lose_a_first_one() {
             let client = client.clone();
             std::thread::spawn(move || {
                 for n in 0..2000 {
-                    client.evaluate_json("plain", &format!(r#"{{"distinct_id": "u{n}"}}"#), EvaluateOptions::new());
+                    client.evaluate_json(
+                        "plain",
+                        &format!(r#"{{"distinct_id": "u{n}"}}"#),
+                        EvaluateOptions::new(),
+                    );
                 }
             })
         })
@@ -948,9 +959,14 @@ fn a_tester_mark_belongs_to_the_exposure() {
     let client = polling(&server);
     for (users, tester) in [("{}", false), (r#"{"u1": "v"}"#, true), ("{}", false)] {
         server.set_definitions(flag(users));
-        until(|| client.evaluate("f", &user("u1"), EvaluateOptions::new().without_exposure()).is_qa_tester() == tester);
+        until(|| {
+            client.evaluate("f", &user("u1"), EvaluateOptions::new().without_exposure()).is_qa_tester()
+                == tester
+        });
         client.boolean("f", &user("u1"), false);
-        client.track_exposure(&client.evaluate("f", &user("u1"), EvaluateOptions::new().without_exposure())).unwrap();
+        client
+            .track_exposure(&client.evaluate("f", &user("u1"), EvaluateOptions::new().without_exposure()))
+            .unwrap();
         flushed(&client);
     }
     let marks: Vec<Value> =

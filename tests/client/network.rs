@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use mpflags::{EvaluateOptions, Client, Config, Context, ErrorKind, Item};
+use mpflags::{Client, Config, Context, ErrorKind, EvaluateOptions, Item};
 use mpflags_dev::{Options, Proxy, Server, Tls};
 
 const LONG: Duration = Duration::from_secs(10);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::support::{report, vectors};
 use crate::vector::{Case, Setup, setup};
-use mpflags::{EvaluateOptions, Client, Config, Context, Evaluation, ValueType};
+use mpflags::{Client, Config, Context, EvaluateOptions, Evaluation, ValueType};
 use mpflags_dev::Server;
 use serde_json::{Value, json};
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mpflags::{
-    EvaluateOptions, Client, Config, Context, ErrorCode, ErrorKind, Evaluation, Item, Reason, State, ValueType,
+    Client, Config, Context, ErrorCode, ErrorKind, EvaluateOptions, Evaluation, Item, Reason, State,
+    ValueType,
 };
 use mpflags_dev::{Fault, Kind, Options, Server};
 use serde_json::{Value, json};
@@ -75,8 +76,11 @@ fn one_flag() {
     assert_eq!(client.integer("size", &user("u1"), 0), 50);
     assert_eq!(client.double("size", &user("u1"), 0.0), 50.0);
     assert_eq!(client.string("size", &user("u1"), "default"), "default");
-    let once =
-        client.evaluate_json("gate", r#"{"distinct_id": "u1"}"#, EvaluateOptions::new().value_type(ValueType::String));
+    let once = client.evaluate_json(
+        "gate",
+        r#"{"distinct_id": "u1"}"#,
+        EvaluateOptions::new().value_type(ValueType::String),
+    );
     failed(&once, ErrorCode::TypeMismatch, "expected string, the variant holds a boolean");
     for key in ["nobody", "missing"] {
         let evaluation = client.evaluate(key, &user("u1"), EvaluateOptions::new());
@@ -480,7 +484,8 @@ fn one_retry_when_the_connection_ends_early() {
     assert_eq!(requests(&server).len(), 1);
     server.set_faults(vec![Fault::new("/flags", Kind::Hang)]).unwrap();
     server.clear_requests();
-    let evaluation = client.evaluate("gate", &user("u1"), EvaluateOptions::new().timeout(Duration::from_millis(200)));
+    let evaluation =
+        client.evaluate("gate", &user("u1"), EvaluateOptions::new().timeout(Duration::from_millis(200)));
     failed(&evaluation, ErrorCode::General, "timed out");
     assert_eq!(requests(&server).len(), 1);
 }
@@ -525,7 +530,11 @@ fn shutdown_interrupts() {
         assert_eq!(thread.join().unwrap().error_code(), Some(ErrorCode::General));
     }
     assert!(before.elapsed() < Duration::from_secs(5), "{:?}", before.elapsed());
-    failed(&client.evaluate("gate", &user("u1"), EvaluateOptions::new()), ErrorCode::General, "the client is shut down");
+    failed(
+        &client.evaluate("gate", &user("u1"), EvaluateOptions::new()),
+        ErrorCode::General,
+        "the client is shut down",
+    );
     server.clear_faults();
     client.start().unwrap();
     assert!(client.boolean("gate", &user("u1"), false));
@@ -626,7 +635,8 @@ fn nothing_secret_reaches_the_caller() {
         for status in [302, 400, 401, 404, 500] {
             answer(&server, status, "<html>");
             texts.insert(
-                format!("{:?}", client.evaluate("gate", &user("pr1vate"), EvaluateOptions::new())).replace("pr1vate", ""),
+                format!("{:?}", client.evaluate("gate", &user("pr1vate"), EvaluateOptions::new()))
+                    .replace("pr1vate", ""),
             );
         }
         server.set_faults(vec![Fault::new("*", Kind::Reset)]).unwrap();

@@ -1,7 +1,7 @@
 //! The corpus through the Rust API: every vector with a context kept, and with one read once.
 
 use crate::support::{Vector, document, report, text_of, vectors};
-use mpflags::{EvaluateOptions, Client, Config, Context, ErrorCode, Evaluation, ValueType};
+use mpflags::{Client, Config, Context, ErrorCode, EvaluateOptions, Evaluation, ValueType};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;

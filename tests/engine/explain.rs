@@ -1,7 +1,7 @@
 //! Explanations: ten written by hand, and every vector's, which says what its evaluation says and shows why.
 
 use crate::support::{Vector, document, text_of, vectors};
-use mpflags::{EvaluateOptions, Client, Config, Context, ErrorKind};
+use mpflags::{Client, Config, Context, ErrorKind, EvaluateOptions};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use mpflags::{EvaluateOptions, Client, Config, Context, ErrorCode};
+use mpflags::{Client, Config, Context, ErrorCode, EvaluateOptions};
 use serde::Deserialize;
 
 #[derive(Deserialize)]

@@ -164,7 +164,9 @@ fn vectors_cite_sections_and_rows_that_exist() {
     let differences = fs::read_to_string(root().join("docs/differences.md")).unwrap();
     let mut broken = BTreeSet::new();
     let mut count = 0;
-    for (path, text) in texts().iter().filter(|(path, _)| path.starts_with(root().join("conformance/vectors"))) {
+    for (path, text) in
+        texts().iter().filter(|(path, _)| path.starts_with(root().join("conformance/vectors")))
+    {
         for why in text.split("\"why\":").skip(1).map(|rest| rest.split("\"}").next().unwrap()) {
             for part in why.split(['"', ';']) {
                 let part = part.trim();

@@ -3,7 +3,7 @@
 use std::ffi::c_char;
 use std::mem::MaybeUninit;
 
-use mpflags_core::{EvaluateOptions, Client, Context, ValueType};
+use mpflags_core::{Client, Context, EvaluateOptions, ValueType};
 
 use crate::client::{milliseconds, mpflags_client};
 use crate::context::mpflags_context;

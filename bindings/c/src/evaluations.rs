@@ -3,7 +3,7 @@
 use std::ffi::c_char;
 use std::mem::MaybeUninit;
 
-use mpflags_core::{Answer, EvaluateOptions, Context, Evaluation};
+use mpflags_core::{Answer, Context, EvaluateOptions, Evaluation};
 
 use crate::client::{milliseconds, mpflags_client};
 use crate::context::mpflags_context;

@@ -46,7 +46,7 @@ impl Unusable {
 
     /// The attribute that it is in, for people: a top-level key or one of `custom_properties`.
     pub(crate) fn attribute(&self) -> String {
-        match self.timeout().first() {
+        match self.within().first() {
             Some(name) if self.key() == CUSTOM_PROPERTIES => format!("{CUSTOM_PROPERTIES}.{name}"),
             _ => self.key().to_owned(),
         }

@@ -121,7 +121,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        let inner = self.timeout()?;
+        let inner = self.within()?;
         let mut items = Vec::new();
         while let Some(item) = seq.next_element_seed(inner)? {
             items.push(item);
@@ -130,7 +130,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let inner = self.timeout()?;
+        let inner = self.within()?;
         let mut pairs = Vec::new();
         while let Some(Text(key)) = map.next_key()? {
             pairs.push((Cow::Owned(key.into_owned()), map.next_value_seed(inner)?));
