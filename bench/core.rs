@@ -11,13 +11,6 @@
 //! | json-eq, json-and5, json-500 | an evaluation that parses its context from JSON |
 //! | load | configuration with 1,000 flags → client |
 //! | all | every variant of 1,000 flags |
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "a benchmark may fail loudly"
-)]
 
 use std::fs;
 use std::hint::black_box;

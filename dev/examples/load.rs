@@ -2,13 +2,6 @@
 //!
 //! The clients send requests built before the clock starts, so it measures the server alone. The processor time of the
 //! server's threads is printed beside the rate.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    reason = "a measuring program"
-)]
 
 use std::fmt::Write as _;
 use std::io::Write as _;

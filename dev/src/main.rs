@@ -1,4 +1,15 @@
 //! The program `mpflags-dev`: runs a server until a signal, or the end of standard input, stops it.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::print_stdout,
+        clippy::print_stderr
+    )
+)]
 
 use std::ffi::OsString;
 use std::io::{self, Read as _, Write as _};

@@ -1,9 +1,4 @@
 //! The control API over HTTP, and the same from Rust.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "clippy takes only the test functions themselves for tests"
-)]
 
 mod raw_client;
 

@@ -1,9 +1,4 @@
 //! `GET /flags/definitions` of a healthy server: the file, ETag, gzip, credentials.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "clippy takes only the test functions themselves for tests"
-)]
 
 mod raw_client;
 

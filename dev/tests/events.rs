@@ -1,9 +1,4 @@
 //! `/track`, `/import`, `/engage`: what they accept, respond and keep.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "clippy takes only the test functions themselves for tests"
-)]
 
 mod raw_client;
 

@@ -1,9 +1,4 @@
 //! Every fault, byte by byte, through a raw socket.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "clippy takes only the test functions themselves for tests"
-)]
 
 mod raw_client;
 

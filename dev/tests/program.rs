@@ -1,5 +1,4 @@
 //! The program: its output, its arguments, and how it ends.
-#![allow(clippy::unwrap_used, reason = "clippy takes only the test functions themselves for tests")]
 
 mod raw_client;
 

@@ -1,5 +1,4 @@
 //! The proxy.
-#![allow(clippy::unwrap_used, reason = "clippy takes only the test functions themselves for tests")]
 
 mod raw_client;
 

@@ -1,5 +1,4 @@
 //! https: the certificates, and faults under TLS.
-#![allow(clippy::unwrap_used, reason = "clippy takes only the test functions themselves for tests")]
 
 mod raw_client;
 

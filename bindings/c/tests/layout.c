@@ -1,8 +1,8 @@
-/* What programs compiled against this header rely on: numbers are never changed, only added. Compiled, not run. */
+/* The numbers and layouts that programs compiled against this header rely on: add, never change. Compiled, not run. */
 #include <assert.h>
 #include "mpflags.h"
 
-static_assert(MPFLAGS_ABI_VERSION == 0, "the SONAME says the same");
+static_assert(MPFLAGS_ABI_VERSION == 0, "the SONAME has it too");
 static_assert(MPFLAGS_ABI_REVISION >= 1, "it only grows");
 
 static_assert(MPFLAGS_OK == 0 && MPFLAGS_NULL_ARGUMENT == 10 && MPFLAGS_INVALID_UTF8 == 11, "status");
@@ -44,6 +44,7 @@ static_assert(MPFLAGS_LEVEL_NONE == 0 && MPFLAGS_LEVEL_DEBUG == 1 && MPFLAGS_LEV
 static_assert(MPFLAGS_LEVEL_WARNING == 3 && MPFLAGS_LEVEL_ERROR == 4, "level");
 
 static_assert(MPFLAGS_TIMEOUT_CONFIGURED == UINT32_MAX, "waits");
+static_assert(MPFLAGS_TIMEOUT_INIT == 1 && MPFLAGS_TIMEOUT_REQUEST == 2 && MPFLAGS_TIMEOUT_SHUTDOWN == 3, "timeouts");
 static_assert(MPFLAGS_ENCODING_JSON == 1, "encoding");
 static_assert(MPFLAGS_ANSWER_NO_MATCH == 1 && MPFLAGS_ANSWER_DISABLED == 3, "answers");
 

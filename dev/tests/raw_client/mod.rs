@@ -1,9 +1,4 @@
 //! An HTTP client without conveniences: it sends text and returns bytes.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "clippy takes only the test functions themselves for tests"
-)]
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use std::io::{self, Read, Write};

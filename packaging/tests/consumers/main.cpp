@@ -1,8 +1,8 @@
-/* Uses only installed files, and no network: the configuration has the flag. */
+/* A program that uses an installed library. It needs no network, since its flag is in the configuration. */
 #include <iostream>
 #include <mpflags/client.hpp>
 
-/* In other.cpp: two files of a program can include the header. */
+/* In other.cpp, since the header must work in two files of one program. */
 std::string other(const mpflags::Client& client);
 
 int main() {

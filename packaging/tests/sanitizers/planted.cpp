@@ -1,4 +1,4 @@
-// Planted bugs, through client.hpp. usage: planted BUG
+// Deliberate bugs through client.hpp, which the sanitizers must report. usage: planted BUG
 #include <iostream>
 #include <mpflags/client.hpp>
 
@@ -15,7 +15,7 @@ int main(int argc, char** argv) {
         }
         seen = value.front();
     } else if (bug == "leak") {
-        // As in a program that takes the handle from its owner and forgets it.
+        // Never deleted.
         auto* kept = new mpflags::Evaluation(client.evaluate("flag", user));
         seen = kept->has_value() ? 1 : 0;
         kept = nullptr;
