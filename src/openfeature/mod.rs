@@ -93,8 +93,8 @@ use pool::{JobResult, Pool};
 /// Attributes are passed on unchanged. The targeting key becomes the attribute `targetingKey`, which has no further meaning
 /// unless the option `targeting_key_as` gives it one. A date-time becomes an RFC 3339 string, a whole float an integer.
 ///
-/// A struct, such as `custom_properties`, has one of these types: [`StructValue`], [`Value`](open_feature::Value),
-/// [`EvaluationContextFieldValue`](open_feature::EvaluationContextFieldValue), a `Vec<_>` or `HashMap<String, _>` of the
+/// A struct, such as `custom_properties`, has one of these types: [`StructValue`], [`open_feature::Value`],
+/// [`open_feature::EvaluationContextFieldValue`], a `Vec<_>` or `HashMap<String, _>` of the
 /// latter two, `serde_json::Value`, `serde_json::Map<String, serde_json::Value>`, or `Box<serde_json::value::RawValue>`,
 /// whose text is passed on verbatim. Any other type, a float that is NaN or infinite, and a date-time that RFC 3339 cannot
 /// express result in `InvalidContext` for the flags that read the attribute; the message names it.
