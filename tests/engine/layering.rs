@@ -1,5 +1,5 @@
 //! The architecture of src/, checked against the sources: a folder imports only from floors below it, the
-//! files of a folder form no cycle, and the engine names nothing impure.
+//! files of a folder form no cycle, and the engine names nothing impure. The other crates have no cycle either.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -19,9 +19,16 @@ const LOCKS: &str = "Mutex RwLock Condvar OnceLock LazyLock OnceCell .lock(";
 /// Module, as in `engine/rules/path`, → its code.
 type Sources = BTreeMap<String, String>;
 
-/// Every source without its tests. lib.rs is left out: it imports everything.
+/// Every source of src/.
 fn sources() -> Sources {
-    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let sources = sources_of("src");
+    assert!(sources.len() > 50);
+    sources
+}
+
+/// Every source in a folder, without its tests. lib.rs is left out: it imports everything.
+fn sources_of(src: &str) -> Sources {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join(src);
     let (mut sources, mut folders) = (Sources::new(), vec![src.clone()]);
     while let Some(folder) = folders.pop() {
         for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
@@ -35,7 +42,6 @@ fn sources() -> Sources {
             }
         }
     }
-    assert!(sources.len() > 50);
     sources
 }
 
@@ -153,6 +159,16 @@ fn cycle(mut graph: BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
 #[test]
 fn imports_lead_down() {
     assert_eq!(violations(&sources()), [""; 0]);
+}
+
+#[test]
+fn the_other_crates_have_no_cycle() {
+    for (src, least) in [("bindings/c/src", 15), ("dev/src", 25)] {
+        let sources = sources_of(src);
+        assert!(sources.len() > least, "{src}: {}", sources.len());
+        let graph = sources.keys().map(|module| (module.clone(), imports(module, &sources))).collect();
+        assert_eq!(cycle(graph), None, "{src}");
+    }
 }
 
 #[test]

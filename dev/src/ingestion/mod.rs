@@ -3,14 +3,15 @@
 mod payload;
 mod profile;
 mod record;
+mod rejection;
 mod scalar;
 
 pub(crate) use payload::{Payload, values};
 pub(crate) use profile::operation;
+pub(crate) use rejection::Checked;
+pub use rejection::Rejection;
 
 use serde::Serialize;
-
-use crate::seen::Fingerprint;
 
 /// Mixpanel's limit for the records of a request,
 pub(crate) const MOST_RECORDS: usize = 2_000;
@@ -33,42 +34,6 @@ pub enum Endpoint {
     #[serde(rename = "/engage")]
     Engage,
 }
-
-/// Why a record was rejected.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct Rejection {
-    /// The field at fault: `event`, `properties.time`, `$set`.
-    pub field: String,
-    /// What is wrong with it.
-    pub message: String,
-    /// The record's `$insert_id`, if it has one that is a string.
-    #[serde(skip)]
-    pub insert_id: Option<String>,
-}
-
-impl Rejection {
-    fn new(field: impl Into<String>, message: impl Into<String>) -> Box<Self> {
-        Box::new(Self { field: field.into(), message: message.into(), insert_id: None })
-    }
-
-    /// Worded like Mixpanel's documentation.
-    fn invalid(field: &str, why: &str) -> Box<Self> {
-        Self::new(field, format!("'{field}' is invalid: {why}"))
-    }
-
-    /// Worded like Mixpanel's responses to `/track`.
-    fn missing(field: &str, name: &str) -> Box<Self> {
-        Self::new(field, format!("{name}, missing or empty"))
-    }
-
-    pub(crate) fn by_fault(field: &str, message: &str, insert_id: Option<&str>) -> Box<Self> {
-        Box::new(Self { insert_id: insert_id.map(str::to_owned), ..*Self::new(field, message) })
-    }
-}
-
-/// A valid record's fingerprint, if it has an `$insert_id`; or why the record is rejected.
-pub(crate) type Checked = Result<Option<Fingerprint>, Box<Rejection>>;
 
 /// Checks each record of a JSON array, or a single object. Fails if `json` is neither.
 pub(crate) fn check(

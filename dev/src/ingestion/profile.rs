@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::{Checked, Rejection};
+use super::rejection::{Checked, Rejection};
 
 const OPERATIONS: [&str; 8] =
     ["$set", "$set_once", "$add", "$append", "$union", "$remove", "$unset", "$delete"];

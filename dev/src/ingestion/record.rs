@@ -7,8 +7,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::rejection::{Checked, Rejection};
 use super::scalar::Scalar;
-use super::{Checked, Rejection};
 use crate::seen::Fingerprint;
 
 const MOST_PROPERTIES: usize = 254;
