@@ -12,6 +12,8 @@ class Document:
     text: str
     key: str
     contexts: list
+    # Typed reads through OpenFeature, as pairs of type and context: one for each context, or none.
+    reads: list
     # Whether the Python SDK can read the flag; rows.py knows.
     complete: bool = None
 

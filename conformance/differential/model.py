@@ -1,5 +1,5 @@
-"""The sentences of docs/evaluation.md about definitions and contexts that no official SDK implements: what is malformed, the
-text of a subject, the reason. Written from the page, not from the core, so that the two check each other."""
+"""The sentences of docs/evaluation.md and bindings/README.md that no official SDK implements: what is malformed, the text of a
+subject, the reason, and what a typed read makes of it. Written from the pages, not from the code, so that the two check each other."""
 import json
 import math
 import re
@@ -9,6 +9,10 @@ ABSENT = object()
 OPERATORS = 64
 SURROGATE = re.compile("[\ud800-\udfff]")
 VALUES = 10_000
+# By type of a read: the caller's default, and the JSON values that have the type. Numbers are converted.
+DEFAULTS = {"boolean": True, "string": "the default", "integer": 77, "float": 0.25, "object": {"the": "default"}}
+TYPES = {"boolean": bool, "string": str, "object": (dict, list)}
+ERROR_CODES = {"not_found": "FLAG_NOT_FOUND", "missing": "TARGETING_KEY_MISSING", "malformed": "PARSE_ERROR", "raised": "GENERAL"}
 
 
 def number_text(number):
@@ -214,3 +218,26 @@ def reason(flag, context, holds):
         # Another bucket would have let an earlier group take the user, whatever its rule says of others.
         chance |= len(admits) > 1 or admits == {True} and not rule
     return "DEFAULT"
+
+
+def read(answer, value_type, official):
+    """Value, variant, error code and reason of a typed read through OpenFeature, with Mixpanel's provider or with mpflags'."""
+    default, kind = DEFAULTS[value_type], answer[0]
+    if kind == "no_match":
+        return [default, None, None, "DEFAULT"]
+    if kind == "disabled":
+        return [default, None, None, "DISABLED"]
+    if kind != "variant":
+        return [default, None, ERROR_CODES.get(kind), "DEFAULT" if official and kind == "not_found" else "ERROR"]
+    _, variant, value = answer[:3]
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        whole = math.isfinite(value) and value == int(value)
+        if value_type == "float":
+            value = float(value)
+        elif value_type != "integer" or not whole or not official and not -(2**63) <= value < 2**63:
+            return [default, None, "TYPE_MISMATCH", "ERROR"]
+        else:
+            value = int(value)
+    elif not isinstance(value, TYPES.get(value_type, ())):
+        return [default, None, "TYPE_MISMATCH", "ERROR"]
+    return [value, variant, None, "TARGETING_MATCH" if official else answer[6]]

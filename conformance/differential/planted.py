@@ -1,5 +1,5 @@
-"""Puts bugs into a copy of the core, one at a time, and checks that a run finds each: within its time, and as a vector that the
-library without the bug passes.
+"""Puts bugs into a copy of the core and of the Python binding, one at a time, and checks that a run finds each: within its time,
+and as a case that the code without the bug passes.
 
     python3 conformance/differential/planted.py --build build/differential --library target/release/libmpflags.so
 """
@@ -15,6 +15,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 SECONDS = 40
+PROVIDER = "bindings/python/src/mpflags/openfeature.py"
 
 # What it is, the file, what stands there, and what stands there instead.
 BUGS = [
@@ -31,6 +32,8 @@ BUGS = [
         'Some(salt) => format!("{salt}{i}").into_boxed_str(),',
         'Some(salt) => format!("{salt}{}", groups.iter().filter(|g: &&Group| g.rollout != Rollout::None).count()).into_boxed_str(),',
     ),
+    ("an integer is read as a float", PROVIDER, "resolve_integer_details = _resolver(INT64)", "resolve_integer_details = _resolver(DOUBLE)"),
+    ("the targeting key gets lost", PROVIDER, '"targetingKey": evaluation_context.targeting_key', '"targeting_key": evaluation_context.targeting_key'),
 ]
 
 
@@ -59,8 +62,15 @@ def vectors_of(output):
 
 
 def passes(vector, library):
-    """Whether the library gives what the vector wants."""
+    """Whether the code without the bug gives what the case wants."""
     from mpflags_worker import Mpflags
+
+    if "read" in vector:
+        request = {"ask": "read", "documents": [{"document": vector["flags"], "key": vector["key"], "reads": [vector["read"]]}]}
+        environment = {**os.environ, "MPFLAGS_LIBRARY": str(library.resolve()), "PYTHONPATH": str(ROOT / "bindings/python/src")}
+        worker = [sys.executable, HERE / "provider_worker.py"]
+        done = subprocess.run(worker, input=json.dumps(request) + "\n", env=environment, capture_output=True, text=True, check=True)
+        return json.loads(done.stdout)[0][0] == vector["mpflags"][1]
 
     item = {"document": json.dumps(vector["flags"]), "key": vector["key"], "contexts": [json.dumps(vector["context"])]}
     answer, want = Mpflags(str(library)).evaluate(item)["distinct"][0], vector["want"]
@@ -86,11 +96,11 @@ def main():
         if source.count(old) != 1:
             sys.exit(f"{file} has {source.count(old)} times `{old}`: planted.py no longer fits the core")
         (tree / file).write_text(source.replace(old, new))
-        library = built(tree, target)
-        (tree / file).write_text(source)
+        library = args.library if file == PROVIDER else built(tree, target)
         begun = time.monotonic()
-        run = subprocess.run([sys.executable, HERE / "run.py", "--seed", args.seed, "--seconds", str(SECONDS), "--evaluations", "1000000",
+        run = subprocess.run([sys.executable, tree / "conformance/differential/run.py", "--seed", args.seed, "--seconds", str(SECONDS), "--evaluations", "1000000",
                               "--build", build, "--library", library], capture_output=True, text=True)  # fmt: skip
+        (tree / file).write_text(source)
         vectors = vectors_of(run.stdout)
         good = run.returncode == 1 and vectors and all(passes(vector, args.library) for vector in vectors)
         print(f"{'found' if good else 'NOT FOUND'} in {time.monotonic() - begun:.0f} s: {name}")

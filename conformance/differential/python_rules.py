@@ -15,7 +15,8 @@ from model import number_text
 LACKING = {"some", "all", "none", "map", "filter", "reduce", "substr"}
 SAFE = 2**53
 FOLD, LAZY, TRUTH = "rule-case", "rule-lazy", "rule-truth"
-MISSING_ORDER = "rule-missing-order"
+MISSING_ORDER, OBJECT_IN_RULE, DIGITS, WHITE_SPACE = "rule-missing-order", "rule-object", "unicode-digits", "white-space"
+NOTED_ROWS = (MISSING_ORDER, OBJECT_IN_RULE, DIGITS, WHITE_SPACE)
 SWITCHES = [set(some) for n in range(4) for some in combinations((FOLD, LAZY, TRUTH), n)]
 NULL, BOOL, INT, FLOAT, STRING, ARRAY, OBJECT = "null", "bool", "int", "float", "string", "array", "object"
 KINDS = {type(None): NULL, bool: BOOL, int: INT, float: FLOAT, str: STRING, list: ARRAY, dict: OBJECT}
@@ -61,7 +62,7 @@ def explain(rollout, context, own, wanted):
             return switches or None
     notes = set()
     run(rule, data, {FOLD, LAZY, TRUTH}, notes)
-    return {MISSING_ORDER if note == MISSING_ORDER else f"rule-mixed-types: {note}" for note in notes} or None
+    return {note if note in NOTED_ROWS else f"rule-mixed-types: {note}" for note in notes} or None
 
 
 def explain_legacy(legacy, data, wanted):
@@ -124,7 +125,7 @@ def logic(rule, data, lazy, notes):
             notes.add("rules in arrays")
         return rule
     if len(rule) != 1:
-        notes.add("objects in rules")
+        notes.add(OBJECT_IN_RULE)
     data = data or {}
     operator = list(rule)[0]
     values = rule[operator]
@@ -278,7 +279,7 @@ def odd_comparison(values):
     for value in values:
         if isinstance(value, str):
             if any(c.isdigit() and not c.isascii() for c in value) or value.strip()[:4] == "0000":
-                return "digits beyond ASCII, year 0000"
+                return DIGITS
             if value.strip() != value.strip(" \t\n\v\f\r\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"):
-                return "white space around versions and times"
+                return WHITE_SPACE
     return None

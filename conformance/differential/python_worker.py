@@ -1,7 +1,8 @@
-"""Mixpanel's Python SDK as a worker: JSON lines in, JSON lines out, definitions injected instead of fetched.
+"""Mixpanel's Python SDK and its OpenFeature provider as a worker: JSON lines in, JSON lines out, definitions injected instead of fetched.
 
 {"ask": "evaluate", "documents": [{"document", "key", "contexts", "lower"?}]}: per document the distinct answers, and which one each context got.
 {"ask": "conditions", "documents": […]}: per document and context, what each group's rule or legacy definition came to.
+{"ask": "read", "documents": [{"document", "key", "reads": [[type, context]]}]}: per document, what each typed read gives through OpenFeature.
 
 `lower` asks for the SDK with one line of its source changed: it compares the names of variants by `lower` and not by `casefold`.
 """
@@ -15,6 +16,9 @@ from importlib.metadata import version
 import httpx
 from mixpanel.flags import local_feature_flags
 from mixpanel.flags.types import LocalFlagsConfig, SelectedVariant
+from mixpanel_openfeature import MixpanelProvider
+
+import reads
 
 SDK = "5.4.1"
 NONE = SelectedVariant(variant_value=None)
@@ -84,14 +88,19 @@ def main():
     assert version("mixpanel") == SDK, f"mixpanel=={SDK} is wanted"
     logging.disable(logging.CRITICAL)
     stock, lower = Sdk(local_feature_flags), Sdk(with_lower())
-    asks = {"evaluate": evaluate, "conditions": conditions}
+    openfeature = reads.client(MixpanelProvider(stock.provider))
+    asks = {
+        "evaluate": lambda provider, item: evaluate(provider, item["key"], item["contexts"]),
+        "conditions": lambda provider, item: conditions(provider, item["key"], item["contexts"]),
+        "read": lambda _, item: reads.read(openfeature, item),
+    }
     for line in sys.stdin:
         request = json.loads(line)
         ask = asks[request["ask"]]
         answers = []
         for item in request["documents"]:
             provider = (lower if item.get("lower") else stock).load(item["document"])
-            answers.append(ask(provider, item["key"], item["contexts"]))
+            answers.append(ask(provider, item))
         sys.stdout.write(json.dumps(answers) + "\n")
         sys.stdout.flush()
 

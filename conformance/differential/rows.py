@@ -22,12 +22,14 @@ LEFT_OUT = "field-unread"
 NEIGHBOUR = "field-wrong-type: of another flag"
 WRONG_TYPE = "field-wrong-type"
 UNREACHED = "field-wrong-type: not reached by either for this user"
+OVERFLOW = "integer-overflow"
 # In the order of the page.
 ROWS = [
     "subject-float", "subject-big-integer", "subject-boolean", "subject-falsy", "subject-empty", "subject-null", "subject-array",
-    "tester-non-string", "tester-big-integer", "tester-constructor", "qa-tester-override", "variant-order", WRONG_TYPE, NEIGHBOUR, UNREACHED, LEFT_OUT,
-    "field-by-accident", "split-constructor", "no-variants", "rule-limits", "disabled", "rule-no-properties", "rule-empty-properties", "rule-empty",
-    "rule-operators", "rule-missing-order", "rule-lazy", "rule-truth", "rule-case", "legacy-empty", "legacy-capitals", "legacy-non-string",
+    "tester-non-string", "tester-array", "tester-big-integer", "tester-constructor", "qa-tester-override", "variant-order", WRONG_TYPE, NEIGHBOUR, UNREACHED,
+    LEFT_OUT, "field-by-accident", "split-constructor", "no-variants", "rule-limits", "disabled", "rule-no-properties", "rule-empty-properties", "rule-empty",
+    "rule-operators", "rule-lazy", "rule-truth", "rule-case", "rule-inherited", "rule-missing-order", "rule-object", "unicode-digits", "white-space",
+    "legacy-empty", "legacy-capitals", "legacy-non-string", OVERFLOW,
 ]  # fmt: skip
 
 
@@ -189,7 +191,8 @@ def python_repairs(case, conditions):
         row("subject-array", subject(ABSENT))
     testers = (flag["ruleset"].get("test") or {}).get("users") or {}
     if testers and context.get("distinct_id") and not isinstance(context["distinct_id"], str):
-        row("tester-non-string", user(tester_text(context)))
+        array = isinstance(context["distinct_id"], (list, dict))
+        row("tester-array" if array else "tester-non-string", user(tester_text(context)))
     variants = flag["ruleset"]["variants"]
     overrides = [(group.get("variant_override") or {}).get("key") for group in flag["ruleset"]["rollout"]]
     names = [v["key"] for v in variants] + [n for n in [*testers.values(), *overrides] if isinstance(n, str)]
@@ -227,7 +230,7 @@ def node_repairs(case, conditions):
     testers = (flag["ruleset"].get("test") or {}).get("users") or {}
     name = context.get("distinct_id")
     if testers and isinstance(name, (list, dict)):
-        row("tester-non-string", user(None))
+        row("tester-array", user(None))
     elif testers and isinstance(name, int) and abs(name) > SAFE:
         row("tester-big-integer", user(text(name)))
     elif isinstance(name, str) and name in INHERITED and name not in testers and flag["ruleset"].get("test"):

@@ -3,6 +3,7 @@
     python3 conformance/differential/run.py --seed 1 --evaluations 100000 --seconds 60
 """
 import argparse
+import itertools
 import json
 import os
 import pathlib
@@ -10,11 +11,13 @@ import sys
 import time
 from collections import Counter
 
+import workers
+from workers import EVALUATORS, PROVIDERS
+
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 BATCH = 76
 CONTEXTS = 32
-NAMES = ("python", "node", "mpflags")
 
 
 def arguments():
@@ -41,7 +44,6 @@ def under_the_tools(args):
 
 class Run:
     def __init__(self, args):
-        import workers
         from classify import Classifier
         from generate import Generator
 
@@ -52,24 +54,27 @@ class Run:
         self.started = time.monotonic()
         self.evaluations = self.told = 0
         self.kinds, self.differing, self.answers, self.agreement, self.rows = Counter(), Counter(), Counter(), Counter(), {}
-        self.unexplained, self.current = [], []
+        self.reads, self.reasons = Counter(), Counter()
+        self.unexplained, self.misread, self.current = [], [], []
 
     def batch(self):
         documents = [self.generator.document(CONTEXTS) for _ in range(BATCH)]
         asked = [{"document": d.text, "key": d.key, "contexts": d.contexts} for d in documents]
-        return documents, {name: worker.ask("evaluate", asked) for name, worker in self.workers.items()}
+        reads = [{"document": d.text, "key": d.key, "reads": d.reads} for d in documents if d.reads]
+        pending = {("evaluate", name): self.workers[name].ask("evaluate", asked) for name in EVALUATORS}
+        return documents, pending | {("read", name): self.workers[name].ask("read", reads) for name in PROVIDERS}
 
     def all(self):
         waiting = [self.batch()]
         asked = BATCH * CONTEXTS
         while waiting:
-            if asked < self.args.evaluations and self.seconds < self.args.seconds and not self.unexplained:
+            if asked < self.args.evaluations and self.seconds < self.args.seconds and not self.unexplained and not self.misread:
                 waiting.append(self.batch())
                 asked += BATCH * CONTEXTS
             documents, pending = waiting.pop(0)
             self.current = documents
             self.progress()
-            self.compare(documents, {name: one.get() for name, one in pending.items()})
+            self.compare(documents, {what: one.get() for what, one in pending.items()})
 
     def progress(self):
         """A line a minute, beside the report."""
@@ -84,27 +89,48 @@ class Run:
     def compare(self, documents, replies):
         from classify import Case, agree
 
-        cases = []
+        cases, reads = [], zip(*(replies["read", name] for name in PROVIDERS), strict=True)
         for at, document in enumerate(documents):
-            reply = {name: answers[at] for name, answers in replies.items()}
-            picks = list(zip(*(reply[name]["picks"] for name in NAMES), strict=True))
+            reply = {name: replies["evaluate", name][at] for name in EVALUATORS}
+            picks = list(zip(*(reply[name]["picks"] for name in EVALUATORS), strict=True))
             self.kinds[document.kind] += len(picks)
             # Equal answers prove nothing where the definition demands one that differs from what both official SDKs give.
             suspicious = document.outcome not in (None, "not_found") or document.outcome is None and document.has_capitals
             settled = {}
-            for i, triple in enumerate(picks):
-                answers = {name: reply[name]["distinct"][pick] for name, pick in zip(NAMES, triple)}
+            provided = zip(document.reads, *next(reads), strict=True) if document.reads else itertools.repeat(None)
+            for context, triple, read in zip(document.contexts, picks, provided):
+                answers = {name: reply[name]["distinct"][pick] for name, pick in zip(EVALUATORS, triple)}
                 self.answers[answers["mpflags"][0]] += 1
                 if triple not in settled:
                     settled[triple] = agree(answers, document)
                 if suspicious or not settled[triple]:
-                    cases.append(Case(document, document.contexts[i], answers))
+                    cases.append(Case(document, context, answers))
                 else:
                     self.agreement["all three agree"] += 1
+                if read:
+                    self.compare_read(document, answers, *read)
         self.classifier.explain(cases)
         for case in cases:
             self.count(case)
         self.evaluations += sum(len(d.contexts) for d in documents)
+
+    def compare_read(self, document, answers, asked, official, own):
+        """Both providers make of an answer what the model says. Where the answers differ, the rows of the evaluation explain the reads too."""
+        from model import read
+        from rows import OVERFLOW
+
+        value_type, _ = asked
+        wanted = read(answers["python"], value_type, True), read(answers["mpflags"], value_type, False)
+        if not exactly(wanted, (official, own)):
+            self.misread.append({"flags": document.text, "key": document.key, "read": asked, "python": [official, wanted[0]], "mpflags": [own, wanted[1]]})
+        elif exactly(official[:3], own[:3]):
+            self.reads["the same"] += 1
+            self.reasons[f"{official[3]} became {own[3]}"] += 1
+        elif exactly(answers["python"][:3], answers["mpflags"][:3]):
+            self.reads["differ, by integer-overflow"] += 1
+            self.rows.setdefault(OVERFLOW, Counter())["python"] += 1
+        else:
+            self.reads["differ, as the evaluations do"] += 1
 
     def count(self, case):
         if case.why_not:
@@ -132,12 +158,18 @@ class Run:
         table(("cases by kind", "evaluations", "differ"), [(kind, count, self.differing[kind]) for kind, count in sorted(self.kinds.items())])
         table(("what mpflags answered", "evaluations"), self.answers.most_common())
         table(("what came out", "evaluations"), [*self.agreement.most_common(), ("unexplained", len(self.unexplained))])
+        table(("through OpenFeature", "typed reads"), [*self.reads.most_common(), ("unexplained", len(self.misread)), *sorted(self.reasons.items())])
         rows = [(row, self.rows.get(row, {}).get("python", 0), self.rows.get(row, {}).get("node", 0)) for row in [*ROWS, *sorted(set(self.rows) - set(ROWS))]]
         table(("differences by accepted row", "Python", "Node"), rows)
         problems = [f"no case of kind {kind}" for kind in self.generator.kinds if not self.kinds[kind]]
         if self.args.every_row:
             problems += [f"no case of the row {row}" for row, python, node in rows if not python + node]
         return problems
+
+
+def exactly(one, other):
+    """Equal, and of equal types at every depth."""
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
 def table(head, rows):
@@ -152,25 +184,26 @@ def main():
     args = arguments()
     under_the_tools(args)
     from shrink import Shrinker
-    from workers import WorkerEnded
 
     run = Run(args)
     try:
         run.all()
         problems = run.report()
         vectors = Shrinker(run.classifier, args.seed).vectors(run.unexplained)
-    except WorkerEnded as error:
+    except workers.WorkerEnded as error:
         batch = args.build / "batch.json"
         batch.write_text(json.dumps([{"key": d.key, "document": d.text, "contexts": d.contexts} for d in run.current]))
         sys.exit(f"seed {args.seed}, after {run.evaluations} evaluations: {error}; what was asked is in {batch}")
     for vector in vectors:
         print(f"UNEXPLAINED, as a vector for conformance/vectors/evaluate:\n{vector}\n")
+    for misread in sorted(run.misread, key=lambda misread: len(misread["flags"]))[:1]:
+        print(f"UNEXPLAINED READ, with what each provider gave and what the model says:\n{json.dumps(misread, ensure_ascii=False)}\n")
     for problem in problems:
         print(f"FAILED: {problem}")
     for worker in run.workers.values():
         worker.end()
-    failed = len(run.unexplained) + len(problems)
-    print(f"{run.evaluations} evaluations, {len(run.unexplained)} unexplained")
+    failed = len(run.unexplained) + len(run.misread) + len(problems)
+    print(f"{run.evaluations} evaluations, {len(run.unexplained)} unexplained; {run.reads.total()} typed reads, {len(run.misread)} unexplained")
     sys.exit(1 if failed else 0)
 
 

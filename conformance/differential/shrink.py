@@ -5,6 +5,7 @@ import time
 from classify import Case
 from document import Document
 from model import reason
+from workers import EVALUATORS
 
 VECTORS = 3
 SECONDS = 60
@@ -42,9 +43,9 @@ class Shrinker:
 
     def still(self, case, chunk):
         """The first candidate with a difference of the same kind that is unexplained too."""
-        documents = [Document(case.document.kind, f'{{"flags":{flags}}}', case.document.key, [context]) for flags, context in chunk]
+        documents = [Document(case.document.kind, f'{{"flags":{flags}}}', case.document.key, [context], []) for flags, context in chunk]
         asked = [{"document": d.text, "key": d.key, "contexts": d.contexts} for d in documents]
-        pending = {name: worker.ask("evaluate", asked) for name, worker in self.classifier.workers.items()}
+        pending = {name: self.classifier.workers[name].ask("evaluate", asked) for name in EVALUATORS}
         replies = {name: one.get() for name, one in pending.items()}
         cases = []
         for at, document in enumerate(documents):

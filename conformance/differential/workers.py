@@ -8,6 +8,8 @@ import sys
 import threading
 
 HERE = pathlib.Path(__file__).parent
+EVALUATORS = ("python", "node", "mpflags")
+PROVIDERS = ("python", "provider")
 
 
 class Pending:
@@ -63,8 +65,11 @@ def start(build, library):
     # A client reads the system's certificates when it is made, 4 ms for nothing here, where each document has a client.
     none = build / "no certificates"
     none.mkdir(exist_ok=True)
+    no_certificates = {"SSL_CERT_FILE": os.devnull, "SSL_CERT_DIR": str(none)}
+    binding = {"MPFLAGS_LIBRARY": str(library), "PYTHONPATH": str(HERE.parents[1] / "bindings/python/src")}
     return {
         "python": Worker("python", [sys.executable, HERE / "python_worker.py"]),
         "node": Worker("node", ["node", HERE / "node_worker.js", build / "node/node_modules"]),
-        "mpflags": Worker("mpflags", [sys.executable, HERE / "mpflags_worker.py", library], SSL_CERT_FILE=os.devnull, SSL_CERT_DIR=str(none)),
+        "mpflags": Worker("mpflags", [sys.executable, HERE / "mpflags_worker.py", library], **no_certificates),
+        "provider": Worker("provider", [sys.executable, HERE / "provider_worker.py"], **no_certificates, **binding),
     }
