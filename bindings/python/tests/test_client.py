@@ -402,10 +402,10 @@ def test_letting_go_of_a_client_blocks_nobody(dev, eventually):
     # It goes on delivering meanwhile, as a shutdown does.
     eventually(lambda: dev.requests()["in_flight"])
     dev.heal()
-    assert len(mpflags.client._unheld) == 1
-    for _, native in list(mpflags.client._unheld.values()):
+    assert len(mpflags.runtime._unheld) == 1
+    for *_, native in list(mpflags.runtime._unheld.values()):
         native.shutdown(0)
-    eventually(lambda: not mpflags.client._unheld)
+    eventually(lambda: not mpflags.runtime._unheld)
 
 
 def test_without_a_thread_letting_go_of_a_client_is_bounded(dev, monkeypatch):
@@ -417,13 +417,13 @@ def test_without_a_thread_letting_go_of_a_client_is_bounded(dev, monkeypatch):
     def refuse(work):
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(mpflags.client, "in_background", refuse)
+    monkeypatch.setattr(mpflags.runtime, "in_background", refuse)
     monkeypatch.setattr(mpflags.host, "in_background", refuse)
     began = time.monotonic()
     del client
     gc.collect()
     assert time.monotonic() - began < 10
-    assert not mpflags.client._unheld
+    assert not mpflags.runtime._unheld
 
 
 def test_async_context_manager(dev, our_threads):
@@ -612,7 +612,7 @@ def test_a_start_beside_a_shutdown_has_a_thread_of_its_own(dev, eventually, our_
     client.track("u", "event")
     ending = threading.Thread(target=client.shutdown)
     ending.start()
-    eventually(lambda: client._ended)
+    eventually(lambda: client._runtime.ended)
     client.start()
     ending.join(20)
     client.start()

@@ -58,11 +58,11 @@ def owners(client: Client) -> dict[str, object]:
         "native client": native,
         "client handle": native.handle,
         "context handle": _native._context(b"{}"),
-        "evaluation handle": native.evaluate(b"f", b"{}", mpflags.abi.asking(0), 0, waits=False)[1],
+        "evaluation handle": native.evaluate(b"f", b"{}", mpflags.abi.evaluate_options(0), 0, waits=False)[1],
         "evaluations": native.evaluate_all(b"{}", 0, waits=False),
         "evaluations handle": native.evaluate_all(b"{}", 0, waits=False)._handle,
-        "pump": client._pump,
-        "thread": client._pump._run,
+        "pump": client._runtime.pump,
+        "thread": client._runtime.pump._thread,
         "pool": Pool(1),
         "provider": provider,
         "lifecycle": provider._lifecycle,
@@ -120,16 +120,16 @@ def test_what_holds_an_owner_is_not_copied_deeply(client: Client) -> None:
 
 def test_what_crosses_to_the_library_is_not_copied_either(client: Client) -> None:
     with pytest.raises((TypeError, ValueError)):
-        copy.deepcopy(client.packed)
+        copy.deepcopy(client.evaluate_packed)
     with pytest.raises((TypeError, ValueError)):
-        pickle.dumps(client.packed)
-    assert copy.copy(client.packed)(b"f", b"{}", mpflags.abi.asking(0))
+        pickle.dumps(client.evaluate_packed)
+    assert copy.copy(client.evaluate_packed)(b"f", b"{}", mpflags.abi.evaluate_options(0))
     assert client.is_enabled("f", USER)
 
 
 def test_values_are_copied(client: Client) -> None:
     variant = client.get_all_variants(USER)["g"]
-    assert variant._shown is not None
+    assert variant._evaluation is not None
     one = client.get_variant("g", SelectedVariant(None), USER)
     kept = Context({**USER, "custom_properties": {"plan": ["a"]}})
     fallback = client.get_variant("nope", SelectedVariant(1), USER)
@@ -141,7 +141,7 @@ def test_values_are_copied(client: Client) -> None:
             dataclasses.replace(value),
         ):
             assert made == value
-            assert made._shown is None
+            assert made._evaluation is None
         assert dataclasses.asdict(value)["variant_value"] == value.variant_value
         assert SelectedVariant(**{**vars(copy.copy(value))}) == value
     for made in (copy.copy(kept), copy.deepcopy(kept), pickle.loads(pickle.dumps(kept))):
@@ -165,12 +165,12 @@ def test_weak_references_and_proxies(client: Client) -> None:
 
 def test_freeing_twice_frees_once() -> None:
     client = Client.local("token", definitions={"flags": [flag("f")]}, enable_polling=False)
-    evaluation = client._native.evaluate(b"f", b"{}", mpflags.abi.asking(0), 0, waits=False)[1]
+    evaluation = client._native.evaluate(b"f", b"{}", mpflags.abi.evaluate_options(0), 0, waits=False)[1]
     for _ in range(2):
         evaluation.__del__()
     with pytest.raises(mpflags.MpflagsError):
-        client._native.track_shown(evaluation, b"f")
-    client._finalizer.detach()
+        client._native.track_exposure(evaluation, b"f")
+    client._runtime._finalizer.detach()
     for _ in range(2):
         client._native.handle.__del__()
     assert client._native.state() == "NONE"

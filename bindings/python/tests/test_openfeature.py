@@ -310,7 +310,7 @@ def test_track_queues_an_event(dev, caplog):
         client.track("", USER)
         client.track("strange", USER, TrackingEventDetails().add("what", object()))
     told = [record.message for record in caplog.records if record.name == "mpflags"]
-    assert sum("without distinct_id" in line for line in told) == 1
+    assert sum("has no distinct_id. This is logged once" in line for line in told) == 1
     assert any("'strange'" in line for line in told)
     provider.shutdown()
     events = {event["json"]["event"]: event["json"]["properties"] for event in dev.events(at_least=2)["events"]}
@@ -362,4 +362,4 @@ def test_a_client_that_is_stale_before_initialize(dev, eventually):
     dev.heal()
     eventually(lambda: came[-1:] == ["PROVIDER_READY"])
     provider.shutdown()
-    assert client._pump.watcher is None
+    assert client._runtime.pump.observer is None

@@ -216,7 +216,7 @@ def test_through_the_provider(client: Client, dev: StandIn, caplog: pytest.LogCa
         provider.track("bought", EvaluationContext(attributes={"distinct_id": "u"}), strange)
     said = [record.getMessage() for record in caplog.records]
     assert sum("was not tracked: distinct_id: " in line for line in said) == 3
-    assert sum("without distinct_id" in line for line in said) == 1
+    assert sum("has no distinct_id. This is logged once" in line for line in said) == 1
     assert sum("attribute 'properties.a'" in line for line in said) == 1
     provider.track(
         "bought",

@@ -10,7 +10,7 @@ import pytest
 from conftest import flags_text, load_vectors
 
 from mpflags import Client, errors
-from mpflags.abi import ANY, BOOLEAN, DOUBLE, INT64, OBJECT, STRING, asking
+from mpflags.abi import ANY, BOOLEAN, DOUBLE, INT64, OBJECT, STRING, evaluate_options
 
 READS = {"boolean": BOOLEAN, "string": STRING, "integer": INT64, "double": DOUBLE, "object": OBJECT}
 CODES = {
@@ -45,10 +45,10 @@ def client(flags, **options):
 
 def ask(client, key, context, kind=ANY):
     """Every way to the same outcome: evaluated, packed, resolved from the answer, remembered."""
-    key, text, number = key.encode(), context.encode(), asking(kind)
+    key, text, number = key.encode(), context.encode(), evaluate_options(kind)
     evaluated = client._native.evaluate(key, text, number, 0, waits=False)[0]
     if b"\0" not in text:
-        packed = client.packed(key, text, number)
+        packed = client.evaluate_packed(key, text, number)
         assert (packed & 1 == 1) is (evaluated.error_code is None and evaluated.variant != "override")
         if packed not in (1, 3):
             # The answer tells no error: it stands for what has a value of the type asked for.
