@@ -11,13 +11,6 @@
 //! | glance-eq, glance-and5, glance-500 | an evaluation that reads its context from JSON |
 //! | load | configuration with 1,000 flags → client |
 //! | all | every variant of 1,000 flags |
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "a benchmark may fail loudly"
-)]
 
 use std::fs;
 use std::hint::black_box;
@@ -25,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use mpflags::{EvaluateOptions, Client, Config, Context, Reason, ValueType, bucket};
+use mpflags::{Client, Config, Context, EvaluateOptions, Reason, ValueType, bucket};
 
 const SAMPLE: Duration = Duration::from_millis(10);
 const ROUNDS: usize = 31;
@@ -58,7 +51,8 @@ fn cases() -> Vec<Case> {
     let client = || {
         let client = new_client(&config);
         for (key, json) in [("bench-eq", &json), ("bench-and5", &json), ("bench-eq", &json_500)] {
-            let evaluation = client.evaluate_json(key, json, EvaluateOptions::new().value_type(ValueType::Boolean));
+            let evaluation =
+                client.evaluate_json(key, json, EvaluateOptions::new().value_type(ValueType::Boolean));
             assert_eq!(evaluation.reason(), Reason::TargetingMatch, "{key}");
         }
         client
@@ -72,7 +66,11 @@ fn cases() -> Vec<Case> {
     let by_json = |key: &'static str, json: &str| -> Box<dyn Fn()> {
         let (client, json) = (client(), json.to_owned());
         Box::new(move || {
-            black_box(client.evaluate_json(black_box(key), &json, EvaluateOptions::new().value_type(ValueType::Boolean)));
+            black_box(client.evaluate_json(
+                black_box(key),
+                &json,
+                EvaluateOptions::new().value_type(ValueType::Boolean),
+            ));
         })
     };
     let parse = |json: &str| -> Box<dyn Fn()> {

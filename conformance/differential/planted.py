@@ -30,7 +30,7 @@ BUGS = [
         "the index in the salt counts only groups that admit somebody",
         "src/engine/definitions/compile.rs",
         'Some(salt) => format!("{salt}{i}").into_boxed_str(),',
-        'Some(salt) => format!("{salt}{}", groups.iter().filter(|g: &&Group| g.rollout != Rollout::None).count()).into_boxed_str(),',
+        'Some(salt) => format!("{salt}{}", rollouts.iter().filter(|r: &&Rollout| r.admits != Admits::None).count()).into_boxed_str(),',
     ),
     ("an integer is read as a float", PROVIDER, "resolve_integer_details = _resolver(INT64)", "resolve_integer_details = _resolver(DOUBLE)"),
     ("the targeting key gets lost", PROVIDER, '"targetingKey": evaluation_context.targeting_key', '"targeting_key": evaluation_context.targeting_key'),

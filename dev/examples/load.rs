@@ -1,14 +1,7 @@
-//! How many events the server takes: `cargo run --release -p mpflags-dev --example load -- [gzip] [keep] [tls] [batch]`.
+//! Measures how many events the server accepts per second: `cargo run --release -p mpflags-dev --example load -- [gzip] [keep] [tls] [batch]`.
 //!
-//! The clients send requests that were made before the clock starts, so what is measured is the server; its own
-//! threads' processor time is told beside the rate.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    reason = "a measuring program"
-)]
+//! The clients send requests built before the clock starts, so it measures the server alone. The processor time of the
+//! server's threads is printed beside the rate.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -25,7 +18,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 const CLIENTS: usize = 2;
-/// So many different requests; then they come again, as duplicates.
+/// How many different requests there are. After that they repeat, as duplicates.
 const REQUESTS: usize = 100;
 const DURATION: Duration = Duration::from_secs(5);
 
@@ -89,22 +82,22 @@ fn connect(server: &Server) -> Box<dyn Connection> {
 
 fn send(server: &Server, requests: &[Vec<u8>], end: Instant) -> u64 {
     let mut stream = connect(server);
-    let mut answer = [0; 4096];
+    let mut response = [0; 4096];
     let mut sent = 0;
     while Instant::now() < end {
         stream.write_all(&requests[sent as usize % requests.len()]).unwrap();
-        let read = stream.read(&mut answer).unwrap();
+        let read = stream.read(&mut response).unwrap();
         assert!(
-            answer[..read].starts_with(b"HTTP/1.1 200 OK"),
+            response[..read].starts_with(b"HTTP/1.1 200 OK"),
             "{}",
-            String::from_utf8_lossy(&answer[..read])
+            String::from_utf8_lossy(&response[..read])
         );
         sent += 1;
     }
     sent
 }
 
-/// Of the server's threads, in seconds.
+/// The processor time of the server's threads, in seconds.
 fn processor_time() -> f64 {
     let mut ticks = 0;
     for task in std::fs::read_dir("/proc/self/task").unwrap() {
@@ -137,7 +130,7 @@ fn main() {
     let counts = server.event_counts();
     assert_eq!(counts.accepted, sent * batch as u64);
     println!(
-        "{:.0} events/s in batches of {batch} ({} bytes each on the wire); the server's threads took {:.2} cores; {counts:?}",
+        "{:.0} events/s in batches of {batch} ({} bytes each on the wire); the server's threads used {:.2} cores; {counts:?}",
         counts.total as f64 / seconds,
         bytes / REQUESTS / batch,
         processor_time() / seconds,

@@ -2,18 +2,19 @@
 
 use std::time::Duration;
 
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::{Method, StatusCode};
 use serde_json::json;
 
-use crate::answer::Answer;
-use crate::connection::Connection;
+use crate::call::{Call, Port};
 use crate::faults::Fault;
-use crate::handlers::{Call, wrong_method};
+use crate::ports::Connection;
+use crate::response::Response;
 
-/// How long `requests?at_least=n` waits unless told.
+/// The default of `within_ms`.
 const WAIT_MS: u64 = 5_000;
 
-pub(crate) async fn answer(connection: &Connection, call: &Call) -> Answer {
+pub(crate) async fn respond(connection: &Connection, call: &Call) -> Response {
     match call.path.strip_prefix("/__dev/").unwrap_or_default() {
         "health" => health(connection, call).await,
         "requests" => requests(connection, call).await,
@@ -22,18 +23,18 @@ pub(crate) async fn answer(connection: &Connection, call: &Call) -> Answer {
         "faults" => faults(connection, call),
         "stop" => stop(connection, call).await,
         "restart" => restart(connection, call).await,
-        _ => Answer::error(
+        _ => Response::error(
             StatusCode::NOT_FOUND,
-            "No such control call; there are health, requests, events, definitions, faults, stop, restart",
+            "No such control call; the calls are health, requests, events, definitions, faults, stop, restart",
         ),
     }
 }
 
-fn done() -> Answer {
-    Answer::json(StatusCode::OK, &json!({ "status": "ok" }))
+fn done() -> Response {
+    Response::json(StatusCode::OK, &json!({ "status": "ok" }))
 }
 
-/// A number of the query. A misspelt one is an error, not a default.
+/// A number from the query. One that does not parse is an error instead of the default.
 fn number(call: &Call, name: &str, default: u64) -> Result<u64, String> {
     match call.query.get(name) {
         Some(text) => text.parse().map_err(|_| format!("`{name}` must be a whole number, not {text:?}")),
@@ -48,40 +49,40 @@ fn only(call: &Call, names: &[&str]) -> Result<(), String> {
     }
 }
 
-async fn health(connection: &Connection, call: &Call) -> Answer {
+async fn health(connection: &Connection, call: &Call) -> Response {
     if call.method != Method::GET {
-        return wrong_method("GET");
+        return Response::wrong_method("GET");
     }
-    let listening = connection.state.is_listening().await;
-    let addrs: Vec<String> = connection.state.addrs.iter().map(ToString::to_string).collect();
-    Answer::json(StatusCode::OK, &json!({ "status": "ok", "listening": listening, "addresses": addrs }))
+    let listening = connection.ports.is_listening().await;
+    let addrs: Vec<String> = connection.ports.addrs.iter().map(ToString::to_string).collect();
+    Response::json(StatusCode::OK, &json!({ "status": "ok", "listening": listening, "addresses": addrs }))
 }
 
-async fn requests(connection: &Connection, call: &Call) -> Answer {
-    let log = &connection.state.log;
+async fn requests(connection: &Connection, call: &Call) -> Response {
+    let log = &connection.world.log;
     match call.method {
         Method::GET => {
             let wait = only(call, &["at_least", "within_ms"])
                 .and_then(|()| Ok((number(call, "at_least", 0)?, number(call, "within_ms", WAIT_MS)?)));
             let (at_least, within_ms) = match wait {
                 Ok(wait) => wait,
-                Err(why) => return Answer::error(StatusCode::BAD_REQUEST, &why),
+                Err(why) => return Response::error(StatusCode::BAD_REQUEST, &why),
             };
             let enough = log.at_least(usize::try_from(at_least).unwrap_or(usize::MAX));
-            // Too few are an answer too: the caller counts.
+            // After a timeout the response has fewer: the caller counts.
             let _ = tokio::time::timeout(Duration::from_millis(within_ms), enough).await;
-            Answer::json(StatusCode::OK, &log.snapshot().to_json())
+            Response::json(StatusCode::OK, &log.snapshot().to_json())
         }
         Method::DELETE => {
             log.clear();
             done()
         }
-        _ => wrong_method("GET, DELETE"),
+        _ => Response::wrong_method("GET, DELETE"),
     }
 }
 
-async fn events(connection: &Connection, call: &Call) -> Answer {
-    let events = &connection.state.events;
+async fn events(connection: &Connection, call: &Call) -> Response {
+    let events = &connection.world.events;
     match call.method {
         Method::GET => {
             let parameters = only(call, &["at_least", "within_ms", "limit"]).and_then(|()| {
@@ -90,27 +91,27 @@ async fn events(connection: &Connection, call: &Call) -> Answer {
             });
             let (at_least, within_ms, limit) = match parameters {
                 Ok(parameters) => parameters,
-                Err(why) => return Answer::error(StatusCode::BAD_REQUEST, &why),
+                Err(why) => return Response::error(StatusCode::BAD_REQUEST, &why),
             };
             let enough = events.at_least(at_least);
-            // Too few are an answer too: the caller counts.
+            // After a timeout the response has fewer: the caller counts.
             let _ = tokio::time::timeout(Duration::from_millis(within_ms), enough).await;
-            Answer::json(StatusCode::OK, &events.to_json(usize::try_from(limit).unwrap_or(usize::MAX)))
+            Response::json(StatusCode::OK, &events.to_json(usize::try_from(limit).unwrap_or(usize::MAX)))
         }
         Method::DELETE => {
             events.clear();
             done()
         }
-        _ => wrong_method("GET, DELETE"),
+        _ => Response::wrong_method("GET, DELETE"),
     }
 }
 
-fn definitions(connection: &Connection, call: &Call) -> Answer {
-    let definitions = &connection.state.definitions;
+fn definitions(connection: &Connection, call: &Call) -> Response {
+    let definitions = &connection.world.definitions;
     match call.method {
         Method::GET => match definitions.current() {
-            Ok(document) => Answer::new(StatusCode::OK, document),
-            Err(error) => Answer::error(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+            Ok(document) => Response::new(StatusCode::OK, document),
+            Err(error) => Response::error(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
         },
         Method::PUT => {
             definitions.set(Some(call.body.clone()));
@@ -120,48 +121,51 @@ fn definitions(connection: &Connection, call: &Call) -> Answer {
             definitions.set(None);
             done()
         }
-        _ => wrong_method("GET, PUT, DELETE"),
+        _ => Response::wrong_method("GET, PUT, DELETE"),
     }
 }
 
-fn faults(connection: &Connection, call: &Call) -> Answer {
-    let faults = &connection.state.faults;
+fn faults(connection: &Connection, call: &Call) -> Response {
+    let faults = &connection.world.faults;
     match call.method {
-        Method::GET => Answer::json(StatusCode::OK, &json!(faults.current())),
+        Method::GET => Response::json(StatusCode::OK, &json!(faults.current())),
         Method::PUT => match Fault::list_from_json(&call.body).and_then(|list| faults.set(list)) {
             Ok(()) => done(),
-            Err(error) => Answer::error(StatusCode::BAD_REQUEST, &error.to_string()),
+            Err(error) => Response::error(StatusCode::BAD_REQUEST, &error.to_string()),
         },
         Method::DELETE => match faults.set(Vec::new()) {
             Ok(()) => done(),
-            Err(error) => Answer::error(StatusCode::BAD_REQUEST, &error.to_string()),
+            Err(error) => Response::error(StatusCode::BAD_REQUEST, &error.to_string()),
         },
-        _ => wrong_method("GET, PUT, DELETE"),
+        _ => Response::wrong_method("GET, PUT, DELETE"),
     }
 }
 
-async fn stop(connection: &Connection, call: &Call) -> Answer {
+async fn stop(connection: &Connection, call: &Call) -> Response {
     if call.method != Method::POST {
-        return wrong_method("POST");
+        return Response::wrong_method("POST");
     }
     end(connection, None).await
 }
 
-async fn restart(connection: &Connection, call: &Call) -> Answer {
+async fn restart(connection: &Connection, call: &Call) -> Response {
     if call.method != Method::POST {
-        return wrong_method("POST");
+        return Response::wrong_method("POST");
     }
     match only(call, &["after_ms"]).and_then(|()| number(call, "after_ms", 0)) {
         Ok(after_ms) => end(connection, Some(Duration::from_millis(after_ms))).await,
-        Err(why) => Answer::error(StatusCode::BAD_REQUEST, &why),
+        Err(why) => Response::error(StatusCode::BAD_REQUEST, &why),
     }
 }
 
-/// The call's own connection stays for the answer, and for nothing after it.
-async fn end(connection: &Connection, back_after: Option<Duration>) -> Answer {
-    let answer = match connection.state.stop(Some(connection.id), back_after).await {
+/// Keeps the connection that the call came in on for its response, and lets it carry no more after that.
+async fn end(connection: &Connection, back_after: Option<Duration>) -> Response {
+    let response = match connection.ports.stop(Some(connection.id), back_after).await {
         Ok(()) => done(),
-        Err(error) => Answer::error(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+        Err(error) => Response::error(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
     };
-    connection.last(answer)
+    match connection.port {
+        Port::Main => response.with(CONNECTION, HeaderValue::from_static("close")),
+        Port::Control => response,
+    }
 }

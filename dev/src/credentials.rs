@@ -1,31 +1,15 @@
-//! Who may ask: Mixpanel's two kinds of Basic credentials.
-
-use std::fmt;
+//! Who has access: Mixpanel's two kinds of Basic credentials.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hyper::StatusCode;
 use hyper::header::AUTHORIZATION;
 
-use crate::answer::Answer;
-use crate::handlers::Call;
+use crate::call::Call;
+use crate::options::Options;
+use crate::response::Response;
 
-/// A Mixpanel service account.
-#[derive(Clone)]
-pub struct ServiceAccount {
-    /// The user name.
-    pub username: String,
-    /// The secret.
-    pub secret: String,
-}
-
-impl fmt::Debug for ServiceAccount {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ServiceAccount").field("username", &self.username).finish_non_exhaustive()
-    }
-}
-
-/// What is asked of a request. Nothing given, nothing asked.
+/// The credentials that requests must have. What is `None` is not required.
 pub(crate) struct Credentials {
     token: Option<String>,
     by_token: Option<String>,
@@ -34,18 +18,15 @@ pub(crate) struct Credentials {
 }
 
 impl Credentials {
-    pub(crate) fn new(
-        token: Option<String>,
-        account: Option<ServiceAccount>,
-        project_id: Option<String>,
-    ) -> Self {
+    pub(crate) fn new(options: &Options) -> Self {
         let basic =
             |user: &str, secret: &str| format!("Basic {}", STANDARD.encode(format!("{user}:{secret}")));
+        let account = options.service_account.as_ref();
         Self {
-            by_token: token.as_ref().map(|token| basic(token, "")),
+            by_token: options.token.as_ref().map(|token| basic(token, "")),
             by_account: account.map(|account| basic(&account.username, &account.secret)),
-            token,
-            project_id,
+            token: options.token.clone(),
+            project_id: options.project_id.clone(),
         }
     }
 
@@ -53,40 +34,41 @@ impl Credentials {
         self.token.as_deref()
     }
 
-    /// The refusal of a request for flags, if there is one.
-    pub(crate) fn refuse(&self, call: &Call) -> Option<Answer> {
+    /// The 401 for a request for flags whose credentials are wrong.
+    pub(crate) fn refuse(&self, call: &Call) -> Option<Response> {
         let wrong_token = || {
             (self.token.is_some() && self.token.as_ref() != call.query.get("token"))
                 .then_some("Invalid token")
         };
         let why = self.wrong_basic(call).or_else(wrong_token).or_else(|| self.wrong_project(call))?;
-        Some(Answer::error(StatusCode::UNAUTHORIZED, why))
+        Some(Response::error(StatusCode::UNAUTHORIZED, why))
     }
 
-    /// What is wrong with an `/import`, which names no token and, with an account, always its project.
+    /// What is wrong with the credentials of an `/import`. It has no token parameter, and with an account it must name a
+    /// project even if the server requires none in particular.
     pub(crate) fn wrong_import(&self, call: &Call) -> Option<&'static str> {
-        let nameless = || {
+        let unnamed = || {
             let named = call.query.get("project_id").is_some_and(|id| !id.is_empty());
             (is(&self.by_account, call) && !named).then_some("Invalid project_id")
         };
-        self.wrong_basic(call).or_else(nameless).or_else(|| self.wrong_project(call))
+        self.wrong_basic(call).or_else(unnamed).or_else(|| self.wrong_project(call))
     }
 
-    // The texts never repeat what was sent.
+    // These messages never repeat what was sent.
 
     fn wrong_basic(&self, call: &Call) -> Option<&'static str> {
-        let asked = self.by_token.is_some() || self.by_account.is_some();
-        if !asked || is(&self.by_token, call) || is(&self.by_account, call) {
+        let required = self.by_token.is_some() || self.by_account.is_some();
+        if !required || is(&self.by_token, call) || is(&self.by_account, call) {
             return None;
         }
         Some(if sent(call).is_some() { "Invalid credentials" } else { "Missing credentials" })
     }
 
-    /// A token names its project by itself.
+    /// A token identifies its project, so nothing else has to.
     fn wrong_project(&self, call: &Call) -> Option<&'static str> {
-        let asked = is(&self.by_account, call) || self.by_token.is_none();
+        let required = is(&self.by_account, call) || self.by_token.is_none();
         let wrong = self.project_id.is_some() && self.project_id.as_ref() != call.query.get("project_id");
-        (asked && wrong).then_some("Invalid project_id")
+        (required && wrong).then_some("Invalid project_id")
     }
 }
 

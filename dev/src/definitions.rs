@@ -1,22 +1,23 @@
-//! The document that is served, and where it comes from.
+//! The definitions document: from a file, from memory, or empty.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hasher as _};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use bytes::Bytes;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use crate::lock::lock;
+
 const EMPTY: &[u8] = b"{\"flags\":[]}\n";
 
-/// As little as tells definitions from another file: the flags may be as odd as a test wants them.
+/// Just enough to recognise definitions: tests may put anything into the flags.
 #[derive(Deserialize)]
 struct Document {
-    #[serde(rename = "flags")]
-    _flags: Vec<IgnoredAny>,
+    flags: Vec<IgnoredAny>,
 }
 
 pub(crate) struct Definitions {
@@ -25,22 +26,25 @@ pub(crate) struct Definitions {
 }
 
 impl Definitions {
-    /// Fails when there is a file and it holds no definitions: a typing error should not look like an empty project.
+    /// Fails if the file is not definitions, so that a wrong path does not look like an empty project.
     pub(crate) fn new(file: Option<PathBuf>) -> io::Result<Self> {
-        if let Some(path) = &file {
-            let bytes = read(path)?;
-            serde_json::from_slice::<Document>(&bytes).map_err(|error| {
-                let text = format!("definitions file {}: {error}", path.display());
-                io::Error::new(io::ErrorKind::InvalidData, text)
-            })?;
-        }
-        Ok(Self { file, set: Mutex::new(None) })
+        let definitions = Self { file, set: Mutex::new(None) };
+        definitions.flag_count()?;
+        Ok(definitions)
     }
 
-    /// The document of this moment. The file is read again for each request: it is small, and no watcher is as
-    /// prompt.
+    pub(crate) fn flag_count(&self) -> io::Result<usize> {
+        let document: Document = serde_json::from_slice(&self.current()?).map_err(|error| {
+            let file = self.file.as_deref().unwrap_or(Path::new("in memory"));
+            let text = format!("definitions file {}: {error}", file.display());
+            io::Error::new(io::ErrorKind::InvalidData, text)
+        })?;
+        Ok(document.flags.len())
+    }
+
+    /// The current document. The file is read again for each request: it is small, and a watcher would lag behind.
     pub(crate) fn current(&self) -> io::Result<Bytes> {
-        if let Some(set) = self.set.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+        if let Some(set) = lock(&self.set).as_ref() {
             return Ok(set.clone());
         }
         match &self.file {
@@ -49,9 +53,9 @@ impl Definitions {
         }
     }
 
-    /// Any bytes go; `None` returns to the file.
+    /// Accepts any bytes; `None` goes back to the file.
     pub(crate) fn set(&self, document: Option<Bytes>) {
-        *self.set.lock().unwrap_or_else(PoisonError::into_inner) = document;
+        *lock(&self.set) = document;
     }
 }
 
@@ -61,7 +65,7 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     })
 }
 
-/// A strong tag, equal for equal bytes across restarts.
+/// A strong ETag: equal bytes have the same one, across restarts too.
 pub(crate) fn etag(bytes: &[u8]) -> String {
     let mut hasher = DefaultHasher::new();
     hasher.write(bytes);

@@ -1,7 +1,7 @@
-//! What came in as events and profile updates: kept, or only counted.
+//! The events and profile updates received: kept, or only counted.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,52 +10,55 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use crate::ingestion::{self, Checked, Endpoint, Rejection};
+use crate::lock::lock;
 use crate::seen::{Note, Seen};
 
 const MOST_KEPT: usize = 1_000_000;
 const MOST_KEPT_BYTES: usize = 512 << 20;
-/// What becomes of records once they are checked.
+
+/// What happens to records once they are checked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EventLog {
-    /// The newest 1,000,000 are kept, or as many as are in 512 MiB of requests.
+    /// Keeps the newest 1,000,000, or fewer if their requests exceed 512 MiB.
     #[default]
     Keep,
-    /// They are counted, and neither they nor the bodies of their requests are kept: for load runs.
+    /// Counts them and keeps neither them nor the bodies of their requests: for load tests.
     Count,
 }
 
-/// An event or a profile update that came.
+/// An event or a profile update.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Event {
-    /// Where it came in.
+    /// The endpoint that received it.
     pub endpoint: Endpoint,
-    /// When its request had been read, since the server started.
+    /// When its request had been read, as time since the server started.
     pub received_at: Duration,
     /// The number of its request, as in [`Request::number`](crate::Request::number).
     pub request: u64,
-    /// Why it was not taken; `None` when it was.
+    /// Why it was rejected; `None` if it was accepted.
     pub rejected: Option<Rejection>,
-    /// Whether it was taken before: an equal event name, time, `distinct_id` and `$insert_id`. Mixpanel shows one.
+    /// Whether an event with the same name, time, `distinct_id` and `$insert_id` was accepted before. Mixpanel shows such
+    /// events once.
     pub duplicate: bool,
     /// The record.
     pub json: Value,
 }
 
-/// Counts since the start or the last clearing.
+/// Counts since the start, or since they were last cleared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct EventCounts {
-    /// Records that came.
+    /// Records received.
     pub total: u64,
-    /// Those that were taken, duplicates included.
+    /// Records accepted, including duplicates.
     pub accepted: u64,
-    /// Those that were not.
+    /// Records rejected.
     pub rejected: u64,
-    /// The different `$insert_id`s of those that were taken.
+    /// Distinct `$insert_id`s among the accepted records.
     pub distinct_insert_ids: u64,
-    /// Those that were taken and that Mixpanel drops.
+    /// Accepted records that Mixpanel would drop as duplicates.
     pub duplicates: u64,
 }
 
@@ -75,7 +78,7 @@ enum Verdict {
     Rejected(Box<Rejection>),
 }
 
-/// The JSON is held as it came, and read when somebody asks.
+/// The JSON is stored as received, and parsed when it is read back.
 #[derive(Clone)]
 struct Kept {
     endpoint: Endpoint,
@@ -107,7 +110,7 @@ impl Events {
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.inner)
     }
 
     pub(crate) fn keeps(&self) -> bool {
@@ -141,7 +144,7 @@ impl Events {
         self.inner().counts
     }
 
-    /// The newest `limit` of those that are kept, oldest first.
+    /// The newest `limit` of the events kept, oldest first.
     pub(crate) fn newest(&self, limit: usize) -> Vec<Event> {
         let mut wanted = 0;
         let newest_first: Vec<Kept> = {
@@ -157,11 +160,11 @@ impl Events {
         events.split_off(events.len().saturating_sub(limit))
     }
 
-    /// Returns when at least `count` have come. The caller sets the time limit.
+    /// Returns once at least `count` have arrived. The caller sets the time limit.
     pub(crate) async fn at_least(&self, count: u64) {
         loop {
             let mut arrived = std::pin::pin!(self.arrived.notified());
-            // Before the look, or a batch between look and wait is missed.
+            // Before the check, or a batch that arrives between check and wait is missed.
             arrived.as_mut().enable();
             if self.counts().total >= count {
                 return;
@@ -172,7 +175,7 @@ impl Events {
 
     pub(crate) fn clear(&self) {
         let old = std::mem::take(&mut *self.inner());
-        // Outside the lock: it may be half a gigabyte.
+        // Outside the lock: freeing half a gigabyte takes a while.
         drop(old);
     }
 
@@ -239,7 +242,7 @@ impl Kept {
 }
 
 impl Event {
-    /// Whether it was taken.
+    /// Whether it was accepted.
     pub fn accepted(&self) -> bool {
         self.rejected.is_none()
     }

@@ -1,9 +1,9 @@
-//! Faults by path: what they are, which fields each takes, and which one a request meets.
+//! Faults: their fields, their checks, and which one a request meets.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use hyper::StatusCode;
 use hyper::header::{HeaderName, HeaderValue};
@@ -11,48 +11,49 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::ingestion::Rejection;
+use crate::lock::lock;
 
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Kind {
-    /// Nothing: with `times`, it lets requests by before the next fault.
+    /// Nothing. With `times`, lets that many requests through before the next fault applies.
     Pass,
-    /// Answers with `status`, and an error in Mixpanel's form unless there is a `body`.
+    /// Responds with `status`, and an error in Mixpanel's format unless `body` is set.
     Status,
-    /// Answers as ever, `delay_ms` later.
+    /// Sends the normal response `delay_ms` late.
     Delay,
-    /// Reads the request and never answers.
+    /// Reads the request and never responds.
     Hang,
-    /// Answers 200 with a body that is no JSON and no UTF-8, or with `body`.
+    /// Responds 200 with a body that is neither JSON nor UTF-8, or with `body`.
     Garbage,
-    /// Sends `body` as the whole answer, head included, and closes.
+    /// Sends `body` as the whole response, including the head, and closes the connection.
     Raw,
-    /// Closes after `at_byte` bytes of the answer, or `at_body_byte` of its body.
+    /// Closes the connection after `at_byte` bytes of the response, or `at_body_byte` bytes of its body.
     Cut,
-    /// Announces `content_length`, or ten bytes too many, sends the true body and closes.
+    /// Announces `content_length`, by default ten bytes too many, sends the true body and closes the connection.
     WrongLength,
-    /// Sends the answer at `bytes_per_second`.
+    /// Sends the response at `bytes_per_second`.
     SlowLoris,
-    /// Sends a small gzip body that decodes to `decoded_bytes` (200 MiB) of `{"flags":[` and spaces.
+    /// Sends a small gzip body that decodes to `decoded_bytes` (default 200 MiB): `{"flags":[`, then spaces.
     GzipBomb,
-    /// Resets the connection, after `at_byte` bytes of the answer if given.
+    /// Resets the connection, after `at_byte` bytes of the response (default 0).
     Reset,
-    /// Resets the connection and stops the server: refused from then, for `down_ms` or until it is restarted.
+    /// Resets the connection and stops the server: clients are refused for `down_ms`, or until it is restarted.
     Refuse,
-    /// Takes a batch of events but for the records that are named, and answers as `/import?strict=1` does then.
+    /// Accepts a batch of events except for the selected records, and responds like `/import?strict=1`.
     RejectRecords,
 }
 
-/// What a slow loris is slow with.
+/// The part of the response that a slow loris slows down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Part {
-    /// All of the answer, from its first byte. The default.
+    /// The whole response, from its first byte. The default.
     Head,
-    /// The body; the head comes at once.
+    /// The body; the head is sent at once.
     Body,
 }
 
@@ -63,72 +64,72 @@ pub enum Part {
 pub enum RetryAfter {
     /// Seconds.
     Seconds(u64),
-    /// As it is sent: a date, or anything.
+    /// Any other text, sent unchanged: a date, for example.
     Text(String),
 }
 
-/// A fault of a path. Which fields a kind takes is in `dev/README.md`; another one is an error.
+/// A fault for a path. `dev/README.md` lists the fields of each kind; any other is an error.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
-    /// The path, exactly; with a `*` at its end, every path that begins so.
+    /// The exact path; or a prefix followed by `*`.
     pub path: String,
     /// What goes wrong.
     pub kind: Kind,
-    /// How many requests meet it. Absent: all, until it is cleared.
+    /// How many requests meet it. By default all, until it is cleared.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub times: Option<u32>,
-    /// The status of the answer.
+    /// The status of the response, 200 to 599.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
-    /// How long to wait before the answer.
+    /// How long to wait before responding, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delay_ms: Option<u64>,
-    /// The answer's `Retry-After`.
+    /// The `Retry-After` header.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<RetryAfter>,
-    /// The answer's body.
+    /// The body of the response.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
-    /// Headers that the answer has besides, or instead.
+    /// Headers to add or replace.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub headers: Option<BTreeMap<String, String>>,
-    /// The byte of the whole answer, head included.
+    /// How many bytes of the response to send, counting the head.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at_byte: Option<usize>,
-    /// The byte of the body.
+    /// How many bytes of the body to send.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at_body_byte: Option<usize>,
-    /// The length that is announced.
+    /// The announced length.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub content_length: Option<u64>,
-    /// The pace.
+    /// The pace, at least 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes_per_second: Option<u32>,
-    /// What is sent at that pace.
+    /// The part sent at that pace.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub part: Option<Part>,
-    /// The size of a bomb.
+    /// The decoded size of a gzip bomb.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decoded_bytes: Option<u64>,
-    /// How long the server is down.
+    /// How long the server is down, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub down_ms: Option<u64>,
-    /// The records' places in their batch, from 0.
+    /// Selects records by their index in the batch, from 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub indexes: Option<Vec<usize>>,
-    /// Properties that a record has, all of them and equal; of a profile update, its own fields.
+    /// Selects records that have all of these properties, with equal values; for profile updates, their fields.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub properties: Option<BTreeMap<String, Value>>,
-    /// The field that is said to be wrong.
+    /// The field reported as wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
-    /// What is said of it.
+    /// The reported reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }
 
-/// A fault that makes no sense. The text names the fault's place in the list and the field.
+/// An invalid fault. The message names its index in the list, and the field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidFault(String);
 
@@ -146,10 +147,11 @@ impl From<InvalidFault> for io::Error {
     }
 }
 
-const ANSWER: [&str; 5] = ["status", "delay_ms", "retry_after", "body", "headers"];
+/// The fields that change the response before the fault sends it.
+const RESPONSE: [&str; 5] = ["status", "delay_ms", "retry_after", "body", "headers"];
 
 impl Fault {
-    /// A fault that every request to `path` meets, with no field set.
+    /// A fault for every request to `path`, with no other field set.
     pub fn new(path: impl Into<String>, kind: Kind) -> Self {
         Self {
             path: path.into(),
@@ -177,7 +179,7 @@ impl Fault {
     /// Parses the JSON list that `PUT /__dev/faults` takes.
     pub fn list_from_json(json: &[u8]) -> Result<Vec<Self>, InvalidFault> {
         let list: Vec<Value> = serde_json::from_slice(json)
-            .map_err(|error| InvalidFault(format!("faults: a JSON list is wanted: {error}")))?;
+            .map_err(|error| InvalidFault(format!("faults: expected a JSON list: {error}")))?;
         let parse = |(index, value)| {
             serde_json::from_value(value).map_err(|error| InvalidFault(format!("faults[{index}]: {error}")))
         };
@@ -193,13 +195,13 @@ impl Fault {
         }
         let (own, plain): (&[&str], &[&str]) = match self.kind {
             Kind::Pass | Kind::Hang => (&[], &[]),
-            Kind::Status | Kind::Delay | Kind::Garbage => (&[], &ANSWER),
+            Kind::Status | Kind::Delay | Kind::Garbage => (&[], &RESPONSE),
             Kind::Raw => (&["body", "delay_ms"], &[]),
-            Kind::Cut => (&["at_byte", "at_body_byte"], &ANSWER),
-            Kind::WrongLength => (&["content_length"], &ANSWER),
-            Kind::SlowLoris => (&["bytes_per_second", "part"], &ANSWER),
+            Kind::Cut => (&["at_byte", "at_body_byte"], &RESPONSE),
+            Kind::WrongLength => (&["content_length"], &RESPONSE),
+            Kind::SlowLoris => (&["bytes_per_second", "part"], &RESPONSE),
             Kind::GzipBomb => (&["decoded_bytes", "status", "delay_ms", "headers"], &[]),
-            Kind::Reset => (&["at_byte"], &ANSWER),
+            Kind::Reset => (&["at_byte"], &RESPONSE),
             Kind::Refuse => (&["down_ms"], &[]),
             Kind::RejectRecords => {
                 (&["indexes", "properties", "field", "message", "delay_ms", "retry_after", "headers"], &[])
@@ -207,7 +209,7 @@ impl Fault {
         };
         let set = self.set_fields();
         if let Some(field) = set.iter().find(|field| !own.contains(*field) && !plain.contains(*field)) {
-            return Err(format!("`{field}` means nothing for this `kind`"));
+            return Err(format!("`{field}` has no effect for this `kind`"));
         }
         let missing = match self.kind {
             Kind::Status if self.status.is_none() => "status",
@@ -231,13 +233,13 @@ impl Fault {
         }
         for (name, value) in self.headers.iter().flatten() {
             if HeaderName::try_from(name).is_err() || HeaderValue::try_from(value).is_err() {
-                return Err(format!("`headers`: {name:?} is no header"));
+                return Err(format!("`headers`: {name:?} is not a valid header, or its value is not"));
             }
         }
         if let Some(RetryAfter::Text(text)) = &self.retry_after
             && HeaderValue::try_from(text).is_err()
         {
-            return Err(format!("`retry_after`: {text:?} is no header value"));
+            return Err(format!("`retry_after`: {text:?} is not a valid header value"));
         }
         Ok(())
     }
@@ -273,14 +275,14 @@ impl Fault {
         }
     }
 
-    /// Whether the server fails before it takes the events. Otherwise it takes them and spoils the answer, and a retry
-    /// brings them again.
+    /// Whether the server fails before it accepts the events. Otherwise it accepts them and spoils the response, and a
+    /// retry sends them again.
     pub(crate) fn comes_before_events(&self) -> bool {
         matches!(self.kind, Kind::Hang | Kind::Raw | Kind::Refuse)
             || self.status.is_some_and(|status| status >= 400)
     }
 
-    /// What this fault has against a record.
+    /// The rejection of a record, if this fault selects it.
     pub(crate) fn rejection(&self, index: usize, record: &Value) -> Option<Box<Rejection>> {
         let has = |of: &Value| {
             self.properties.as_ref().is_some_and(|wanted| {
@@ -305,22 +307,22 @@ impl Fault {
         Some(Rejection::by_fault(&field, message, insert_id))
     }
 
-    /// The status, as far as it was checked.
+    /// The status, if set; it was checked to be valid.
     pub(crate) fn status_code(&self) -> Option<StatusCode> {
         self.status.and_then(|status| StatusCode::from_u16(status).ok())
     }
 }
 
-/// The list in force.
+/// The faults in effect.
 #[derive(Default)]
 pub(crate) struct Faults(Mutex<Vec<Fault>>);
 
 impl Faults {
     fn list(&self) -> MutexGuard<'_, Vec<Fault>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
-    /// Replaces the list, or leaves it when one fault is wrong.
+    /// Replaces the list, unless one of the faults is invalid.
     pub(crate) fn set(&self, faults: Vec<Fault>) -> Result<(), InvalidFault> {
         for (index, fault) in faults.iter().enumerate() {
             fault.check().map_err(|why| InvalidFault(format!("faults[{index}]: {why}")))?;
@@ -329,12 +331,12 @@ impl Faults {
         Ok(())
     }
 
-    /// What is left.
+    /// The faults not used up yet.
     pub(crate) fn current(&self) -> Vec<Fault> {
         self.list().clone()
     }
 
-    /// The first fault that is for this path and not used up. Counts it down.
+    /// The first fault for this path that is not used up. Counts it as met once more.
     pub(crate) fn take(&self, path: &str) -> Option<Fault> {
         let mut list = self.list();
         list.retain(|fault| fault.times != Some(0));

@@ -1,8 +1,8 @@
-//! An embedded Mixpanel stand-in, for the tests and demos of mpflags in every language.
+//! A stand-in for Mixpanel's servers, for the tests and demos of mpflags in every language.
 //!
-//! [`Server`] serves `GET /flags/definitions` from a file or from memory, evaluates at `GET /flags`, takes events at `/track`, `/import` and
-//! `/engage`, checks credentials, records what it is asked, and misbehaves on demand: see [`Fault`]. The same controls are HTTP under `/__dev/`, for tests in other
-//! languages; `dev/README.md` lists them.
+//! [`Server`] serves `GET /flags/definitions` from a file or from memory, evaluates at `GET /flags`, accepts events at
+//! `/track`, `/import` and `/engage`, checks credentials, records each request, and fails on demand: see [`Fault`]. Tests
+//! in other languages use the same controls over HTTP, under `/__dev/`; `dev/README.md` lists them.
 //!
 //! ```
 //! use mpflags_dev::{Fault, Kind, Options, Server};
@@ -15,8 +15,19 @@
 //! # }
 //! ```
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::print_stdout,
+        clippy::print_stderr
+    )
+)]
 
-mod answer;
+mod call;
 mod connection;
 mod control;
 mod credentials;
@@ -26,22 +37,25 @@ mod faults;
 mod handlers;
 mod ingestion;
 mod listener;
+mod lock;
 mod log;
+mod options;
+mod ports;
 mod proxy;
 mod raw;
 mod remote;
+mod response;
 mod seen;
 mod server;
 mod socket;
-mod state;
 mod tls;
+mod world;
 
-pub use crate::credentials::ServiceAccount;
 pub use crate::events::{Event, EventCounts, EventLog};
 pub use crate::faults::{Fault, InvalidFault, Kind, Part, RetryAfter};
 pub use crate::ingestion::{Endpoint, Rejection};
 pub use crate::log::{Request, Requests};
+pub use crate::options::{Options, ServiceAccount};
 pub use crate::proxy::Proxy;
 pub use crate::server::Server;
-pub use crate::state::Options;
 pub use crate::tls::Tls;

@@ -1,26 +1,26 @@
-//! A port that can be closed and opened again, and the connections that came by it.
+//! A port that can be closed and opened again, and the tasks of its connections.
 
 use std::collections::HashMap;
+use std::future::Future;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 
-use crate::connection::{Connection, Port};
-use crate::log::Seat;
-use crate::socket::Socket;
-use crate::state::State;
+use crate::call::Port;
+use crate::lock::lock;
 
 const BACKLOG: u32 = 1024;
-/// With IPv6 a free port has to be free on both addresses.
+/// With IPv6, a free port must be free on both addresses.
 const TRIES: usize = 16;
 
 /// The sockets of one port.
 pub(crate) enum Listener {
     Open(Vec<JoinHandle<()>>),
-    /// Bound and not listening: clients are refused, and nobody else, not even a client's own end, takes the port.
+    /// Bound but not listening: clients are refused, and no other socket, such as a client's own end, can take the port.
     Closed(Vec<TcpSocket>),
 }
 
@@ -52,35 +52,39 @@ pub(crate) fn bind(port: u16, ipv6: bool) -> io::Result<(Vec<SocketAddr>, Listen
 fn hold(addr: SocketAddr) -> io::Result<TcpSocket> {
     let name = |error: io::Error| io::Error::new(error.kind(), format!("{addr}: {error}"));
     let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    // Connections of the last run may still be in TIME_WAIT.
+    // Connections of an earlier run may still be in TIME_WAIT.
     socket.set_reuseaddr(true)?;
     socket.bind(addr).map_err(name)?;
     Ok(socket)
 }
 
 impl Listener {
-    /// Listens, or goes on listening. A failure leaves the port closed.
-    pub(crate) fn open(&mut self, state: &Arc<State>, port: Port, addrs: &[SocketAddr]) -> io::Result<()> {
+    /// Listens, and calls `accept` for each connection. Has no effect on an open port. If it fails, the port is closed.
+    pub(crate) fn open(
+        &mut self,
+        addrs: &[SocketAddr],
+        accept: impl Fn(TcpStream) + Clone + Send + 'static,
+    ) -> io::Result<()> {
         let Self::Closed(sockets) = self else { return Ok(()) };
         if sockets.is_empty() {
-            // Holding or listening failed the last time.
+            // Binding or listening failed last time.
             *sockets = addrs.iter().copied().map(hold).collect::<io::Result<_>>()?;
         }
         let mut listeners = Vec::new();
         for socket in std::mem::take(sockets) {
             listeners.push(socket.listen(BACKLOG)?);
         }
-        let spawn = |listener| tokio::spawn(accept(Arc::downgrade(state), listener, port));
+        let spawn = |listener| tokio::spawn(accept_all(listener, accept.clone()));
         *self = Self::Open(listeners.into_iter().map(spawn).collect());
         Ok(())
     }
 
-    /// Returns when the port refuses.
+    /// Returns once clients are refused.
     pub(crate) async fn close(&mut self, addrs: &[SocketAddr]) -> io::Result<()> {
         let Self::Open(tasks) = self else { return Ok(()) };
         for task in std::mem::take(tasks) {
             task.abort();
-            // Aborted is what it shall be; its socket is closed now.
+            // The error is that it was aborted. Its socket is closed now.
             let _ = task.await;
         }
         *self = Self::Closed(Vec::new());
@@ -90,25 +94,17 @@ impl Listener {
     }
 }
 
-async fn accept(state: Weak<State>, listener: TcpListener, port: Port) {
+async fn accept_all(listener: TcpListener, accept: impl Fn(TcpStream)) {
     loop {
-        // Only a lack of descriptors gets here; it passes.
-        let Ok((stream, _)) = listener.accept().await else {
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-            continue;
-        };
-        let Some(state) = state.upgrade() else { return };
-        let tls = match port {
-            Port::Main => state.tls.as_ref().map(|tls| Arc::clone(&tls.config)),
-            Port::Control => None,
-        };
-        let Ok(socket) = Socket::new(stream, tls, Seat::new(&state.log)).map(Arc::new) else { continue };
-        let connections = Arc::clone(&state.connections);
-        connections.spawn(|id| Connection { state, socket, id, port });
+        match listener.accept().await {
+            Ok((stream, _)) => accept(stream),
+            // Out of file descriptors, which passes.
+            Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+        }
     }
 }
 
-/// The connections that are open, so that stopping can end them.
+/// The open connections, so that a stop can end them.
 #[derive(Default)]
 pub(crate) struct Connections(Mutex<Inner>);
 
@@ -120,19 +116,22 @@ struct Inner {
 
 impl Connections {
     fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
-    fn spawn(self: &Arc<Self>, make: impl FnOnce(u64) -> Connection) {
-        // Held until the task is in the map, so that its end finds itself there.
+    /// Runs what `serve` makes of the connection's number.
+    pub(crate) fn spawn<F>(self: &Arc<Self>, port: Port, serve: impl FnOnce(u64) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        // Held until the task is in the map, where its end looks for it.
         let mut inner = self.inner();
         inner.next += 1;
         let id = inner.next;
-        let connection = make(id);
-        let port = connection.port;
+        let connection = serve(id);
         let all = Arc::downgrade(self);
         let task = tokio::spawn(async move {
-            connection.run().await;
+            connection.await;
             if let Some(all) = all.upgrade() {
                 all.inner().tasks.remove(&id);
             }
@@ -140,7 +139,7 @@ impl Connections {
         inner.tasks.insert(id, (port, task));
     }
 
-    /// Ends the connections of the main port, but for the one that asked for it.
+    /// Ends the connections of the main port except `keep`.
     pub(crate) async fn close(&self, keep: Option<u64>) {
         let closing: Vec<_> = {
             let mut inner = self.inner();

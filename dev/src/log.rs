@@ -1,7 +1,7 @@
-//! What came in: the requests, and the high-water marks of those in flight and of connections.
+//! The requests received, and how many requests and connections were open at once.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -11,65 +11,65 @@ use hyper::StatusCode;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use crate::handlers::Call;
+use crate::call::Call;
+use crate::lock::lock;
 
-/// A benchmark may ask a million times; the oldest requests go first, and are counted.
+/// A benchmark may send a million requests: the oldest are dropped, and counted.
 const CAPACITY: usize = 65_536;
 const CAPACITY_BYTES: usize = 256 << 20;
 
-/// One request that came, faults included, control calls not.
+/// A received request. Requests that met a fault are recorded, control calls are not.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Request {
-    /// Counts requests from 0, and goes on across clearing.
+    /// Counts from 0. Clearing the log does not reset it.
     pub number: u64,
     /// The method, as sent.
     pub method: String,
     /// The path, without the query.
     pub path: String,
-    /// The query, decoded. Of a repeated name the last value.
+    /// The query, decoded. If a name is repeated, its last value.
     pub query: BTreeMap<String, String>,
-    /// The headers, names in lower case; the values of a repeated name are joined with `, `.
+    /// The headers, with names in lower case. The values of a repeated name are joined with `, `.
     pub headers: BTreeMap<String, String>,
-    /// The body; of `Content-Encoding: gzip` the decoded one, if it can be decoded. Empty for events that are only
-    /// counted.
+    /// The body, decoded if its `Content-Encoding` is gzip and it is valid. Empty for events that are only counted.
     pub body: Vec<u8>,
-    /// The length of the body as sent.
+    /// The length of the body as sent, before decoding.
     pub body_length: usize,
-    /// When the request had been read, since the server started.
+    /// When the request had been read, as time since the server started.
     pub at: Duration,
-    /// The connection it came on; numbers are never used twice.
+    /// The number of its connection. Numbers are never reused.
     pub connection: u64,
-    /// The status of the answer. `None` while there is none, and for good when a fault sent none.
+    /// The status of the response. `None` until it is sent, and for good if a fault sent none.
     pub status: Option<u16>,
 }
 
-/// What came since the start or the last clearing.
+/// The requests since the start, or since the log was last cleared.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Requests {
     /// The requests, oldest first.
     pub requests: Vec<Request>,
-    /// Requests that were forgotten because more than 65,536 came, or more than 256 MiB of bodies.
+    /// Requests dropped because the log holds at most 65,536, and 256 MiB of bodies.
     pub dropped: u64,
-    /// Requests being answered now.
+    /// Requests in flight now.
     pub in_flight: u64,
-    /// The most requests that were being answered at one moment, delays and hangs included.
+    /// The most requests in flight at once, including delayed and hanging ones.
     pub in_flight_max: u64,
-    /// Connections that were opened. One counts from its first request that is no control call.
+    /// Connections opened. A connection counts from its first request other than a control call.
     pub connections_opened: u64,
-    /// Connections that are open now.
+    /// Connections open now.
     pub connections_open: u64,
-    /// The most connections that were open at one moment.
+    /// The most connections open at once.
     pub connections_max: u64,
 }
 
 #[derive(Default)]
 struct Inner {
-    /// The bodies are beside the requests, shared with the events in them.
+    /// The bodies are kept beside the requests, because they share their memory with the events.
     requests: VecDeque<(Request, Bytes)>,
     bytes: usize,
-    /// The number of the first request held; numbers go on across clearing, so that a late answer finds its own.
+    /// The number of the first request held. Clearing does not reset it, so that a late response finds its request.
     first: u64,
     dropped: u64,
     in_flight: u64,
@@ -91,10 +91,10 @@ impl Log {
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.inner)
     }
 
-    /// Gives the call its number, by which the answer is noted later.
+    /// Records the call and sets its number, which `set_status` takes.
     pub(crate) fn record(&self, call: &mut Call, connection: u64, keep_body: bool) {
         let mut headers = BTreeMap::<String, String>::new();
         for (name, value) in &call.headers {
@@ -137,8 +137,8 @@ impl Log {
         self.arrived.notify_waiters();
     }
 
-    /// Called before the first byte of the answer leaves, so that whoever has the answer finds its status here.
-    pub(crate) fn answered(&self, number: u64, status: StatusCode) {
+    /// Called before the first byte of the response leaves, so that a client that has read it finds the status here.
+    pub(crate) fn set_status(&self, number: u64, status: StatusCode) {
         let mut inner = self.inner();
         let index = number.checked_sub(inner.first).and_then(|index| usize::try_from(index).ok());
         if let Some((request, _)) = index.and_then(|index| inner.requests.get_mut(index)) {
@@ -160,11 +160,11 @@ impl Log {
         }
     }
 
-    /// Returns when at least `count` requests are held. The caller sets the time limit.
+    /// Returns once at least `count` requests are held. The caller sets the time limit.
     pub(crate) async fn at_least(&self, count: usize) {
         loop {
             let mut arrived = std::pin::pin!(self.arrived.notified());
-            // Before the look, or a request between look and wait is missed.
+            // Before the check, or a request that arrives between check and wait is missed.
             arrived.as_mut().enable();
             if self.inner().requests.len() >= count {
                 return;
@@ -185,7 +185,7 @@ impl Log {
     }
 }
 
-/// A request being answered, until this is dropped.
+/// Counts a request as in flight until it is dropped.
 pub(crate) struct InFlight(Arc<Log>);
 
 impl InFlight {
@@ -204,8 +204,8 @@ impl Drop for InFlight {
     }
 }
 
-/// A connection's place in the marks: taken at its first counted request, left before the socket closes, so that a
-/// client that sees the end and comes again is one connection and not two.
+/// Counts a connection as open, from its first counted request until just before its socket closes: a client that
+/// reconnects when it sees the end must not count as two at once.
 pub(crate) struct Seat {
     log: Arc<Log>,
     taken: Mutex<Option<bool>>,
@@ -217,7 +217,7 @@ impl Seat {
     }
 
     pub(crate) fn take(&self) {
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = lock(&self.taken);
         if taken.is_none() {
             *taken = Some(true);
             let mut inner = self.log.inner();
@@ -228,7 +228,7 @@ impl Seat {
     }
 
     pub(crate) fn leave(&self) {
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = lock(&self.taken);
         if taken.replace(false) == Some(true) {
             self.log.inner().open -= 1;
         }
@@ -275,7 +275,7 @@ mod tests {
     use hyper::{HeaderMap, Method};
 
     use super::*;
-    use crate::handlers::Coding;
+    use crate::call::Coding;
 
     #[test]
     fn the_oldest_requests_are_dropped_when_their_bodies_are_too_large() {
@@ -296,8 +296,8 @@ mod tests {
         }
         log.record(&mut call, 1, false);
         assert_eq!(call.number, 6);
-        log.answered(0, StatusCode::OK);
-        log.answered(6, StatusCode::OK);
+        log.set_status(0, StatusCode::OK);
+        log.set_status(6, StatusCode::OK);
         let seen = log.snapshot();
         assert_eq!((seen.dropped, seen.requests.len()), (2, 5));
         let last = seen.requests.last().unwrap();

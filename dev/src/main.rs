@@ -1,4 +1,15 @@
-//! The program `mpflags-dev`: the stand-in on a port, until it is told to end.
+//! The program `mpflags-dev`: runs a server until a signal, or the end of standard input, stops it.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::print_stdout,
+        clippy::print_stderr
+    )
+)]
 
 use std::ffi::OsString;
 use std::io::{self, Read as _, Write as _};
@@ -18,20 +29,20 @@ usage: mpflags-dev [--definitions FILE] [--port N] [--control-port N] [--ipv6]
                    [--certificate FILE --key FILE]
                    [--events keep|count] [--verbose] [--port-file FILE] [--stop-with-stdin]
 
-  --definitions FILE             served at /flags/definitions, read anew for each request
-  --port N, --control-port N     0, the default, takes a free one
-  --ipv6                         listens on [::1] too
-  --token T                      asks for this project token
-  --service-account USER:SECRET  lets this service account in
-  --project-id P                 asks a service account for this project
+  --definitions FILE             serve FILE at /flags/definitions, and read it again for each request
+  --port N, --control-port N     listen on these ports; 0, the default, picks a free one
+  --ipv6                         listen on [::1] as well
+  --token T                      require this project token
+  --service-account USER:SECRET  accept this service account
+  --project-id P                 require this project from service accounts
   --tls good|expired|wrong-name|self-signed
-                                 speaks https, with such a certificate
-  --certificate FILE, --key FILE speaks https with this certificate, PEM
-  --ca-file OUT                  gets the certificate to trust, before the port is announced
-  --events keep|count            count: for load runs, events are not kept
-  --verbose                      a line for each request, and for each of its events
-  --port-file FILE               gets the port when the server listens
-  --stop-with-stdin              ends when its standard input closes
+                                 serve https with such a certificate
+  --certificate FILE, --key FILE serve https with this certificate and key, PEM
+  --ca-file OUT                  write the certificate to trust to OUT before listening
+  --events keep|count            keep events (the default), or only count them, for load tests
+  --verbose                      print a line for each request and each of its events
+  --port-file FILE               write the port to FILE once the server listens
+  --stop-with-stdin              exit when standard input closes
 ";
 
 #[derive(Default)]
@@ -51,7 +62,7 @@ impl Arguments {
         let mut parsed =
             Self { options: Options { control_port: Some(0), ..Options::default() }, ..Self::default() };
         let mut arguments = arguments.map(|argument| {
-            argument.into_string().map_err(|argument| format!("{}: no UTF-8", argument.display()))
+            argument.into_string().map_err(|argument| format!("{}: not valid UTF-8", argument.display()))
         });
         while let Some(argument) = arguments.next() {
             let argument = argument?;
@@ -64,7 +75,9 @@ impl Arguments {
                 Some(value) => value,
                 None => Err(format!("{name} needs a value")),
             };
-            let port = |text: String| text.parse().map_err(|_| format!("{name}: no port: {text}"));
+            let port = |text: String| {
+                text.parse().map_err(|_| format!("{name}: expected a port from 0 to 65535, got {text}"))
+            };
             let options = &mut parsed.options;
             match name {
                 "--definitions" => options.definitions = Some(value()?.into()),
@@ -91,15 +104,15 @@ impl Arguments {
         }
         parsed.options.certificate = match (parsed.certificate.take(), parsed.key.take()) {
             (Some(_), Some(_)) if parsed.options.tls.is_some() => {
-                return Err("--certificate: not beside --tls".to_owned());
+                return Err("--certificate and --tls exclude each other".to_owned());
             }
             (Some(certificate), Some(key)) => Some((certificate, key)),
             (None, None) => None,
-            _ => return Err("--certificate and --key need each other".to_owned()),
+            _ => return Err("--certificate and --key must be given together".to_owned()),
         };
         let secure = parsed.options.tls.is_some() || parsed.options.certificate.is_some();
         if parsed.ca_file.is_some() && !secure {
-            return Err("--ca-file needs --tls".to_owned());
+            return Err("--ca-file needs --tls or --certificate".to_owned());
         }
         Ok(parsed)
     }
@@ -111,7 +124,7 @@ fn tls(text: &str) -> Result<Tls, String> {
         "expired" => Ok(Tls::Expired),
         "wrong-name" => Ok(Tls::WrongName),
         "self-signed" => Ok(Tls::SelfSigned),
-        other => Err(format!("--tls: good, expired, wrong-name or self-signed, not {other}")),
+        other => Err(format!("--tls: expected good, expired, wrong-name or self-signed, got {other}")),
     }
 }
 
@@ -120,8 +133,8 @@ fn service_account(text: &str) -> Result<ServiceAccount, String> {
         Some((username, secret)) => {
             Ok(ServiceAccount { username: username.to_owned(), secret: secret.to_owned() })
         }
-        // The text may be a secret; it is not repeated.
-        None => Err("--service-account: no USER:SECRET".to_owned()),
+        // The text may be a secret, so it is not repeated.
+        None => Err("--service-account: expected USER:SECRET".to_owned()),
     }
 }
 
@@ -129,7 +142,7 @@ fn event_log(text: &str) -> Result<EventLog, String> {
     match text {
         "keep" => Ok(EventLog::Keep),
         "count" => Ok(EventLog::Count),
-        other => Err(format!("--events: keep or count, not {other}")),
+        other => Err(format!("--events: expected keep or count, got {other}")),
     }
 }
 
@@ -137,7 +150,7 @@ fn main() -> ExitCode {
     let arguments = match Arguments::parse(env::args_os().skip(1)) {
         Ok(arguments) => arguments,
         Err(why) => {
-            say(&format!("mpflags-dev: {why}\n{USAGE}"));
+            complain(&format!("mpflags-dev: {why}\n{USAGE}"));
             return ExitCode::from(2);
         }
     };
@@ -150,21 +163,21 @@ fn main() -> ExitCode {
     match run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            say(&format!("mpflags-dev: {error}\n"));
+            complain(&format!("mpflags-dev: {error}\n"));
             ExitCode::FAILURE
         }
     }
 }
 
-/// To standard error; without one there is nobody to tell.
-fn say(text: &str) {
+/// Prints to standard error. If that fails, there is nowhere to report it.
+fn complain(text: &str) {
     let _ = io::stderr().write_all(text.as_bytes());
 }
 
-fn run(mut arguments: Arguments) -> io::Result<()> {
+fn run(arguments: Arguments) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let (end, mut ended) = tokio::sync::mpsc::channel::<()>(1);
-    // Before the line that tells others that they may end us.
+    // Before the addresses are printed, because a reader of them may send a signal at once.
     for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
         let _entered = runtime.enter();
         let mut signal = signal(kind)?;
@@ -174,20 +187,18 @@ fn run(mut arguments: Arguments) -> io::Result<()> {
             let _ = end.send(()).await;
         });
     }
-    let lines = arguments.verbose.then(|| {
-        let (send, receive) = mpsc::channel();
-        arguments.options.lines = Some(send);
-        receive
-    });
-    let server = Server::start(arguments.options)?;
+    let (lines, receiver) = arguments.verbose.then(mpsc::channel).unzip();
+    let server = Server::start(Options { lines, ..arguments.options.clone() })?;
+    let announcement = announcement(&server, &arguments.options, arguments.ca_file.as_deref())?;
     if let (Some(file), Some(pem)) = (&arguments.ca_file, server.ca_pem()) {
         write_whole("CA file", file, pem)?;
     }
     if let Some(file) = &arguments.port_file {
         write_whole("port file", file, &format!("{}\n", server.addr().port()))?;
     }
-    announce(&server)?;
-    let printing = lines.map(print).transpose()?;
+    // In one piece: a reader may close its end after the second line.
+    io::stdout().write_all(announcement.as_bytes())?;
+    let printing = receiver.map(print).transpose()?;
     if arguments.stop_with_stdin {
         thread::Builder::new().name("mpflags-dev-stdin".to_owned()).spawn(move || {
             let mut buffer = [0; 1024];
@@ -195,31 +206,66 @@ fn run(mut arguments: Arguments) -> io::Result<()> {
             let _ = end.blocking_send(());
         })?;
     } else {
-        // The signals keep theirs.
+        // The signal handlers keep their senders.
         drop(end);
     }
     runtime.block_on(ended.recv());
     drop(server);
     if let Some(printed) = printing {
-        // What the last requests said. A reader that stands still does not keep the program from ending.
+        // Print the lines of the last requests, but do not wait for a blocked reader.
         let _ = printed.recv_timeout(Duration::from_secs(1));
     }
-    // The thread at standard input may be waiting still; it goes with the process.
+    // The thread that reads standard input may still be blocked; it ends with the process.
     runtime.shutdown_background();
     Ok(())
 }
 
-fn announce(server: &Server) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    writeln!(out, "mpflags-dev listening on {}", server.url())?;
-    if let Some(url) = server.control_url() {
-        writeln!(out, "mpflags-dev control on {url}")?;
-    }
-    out.flush()
+/// The addresses, in the two lines that scripts read, and the configuration of a client for people to paste.
+fn announcement(server: &Server, options: &Options, ca_file: Option<&Path>) -> io::Result<String> {
+    let flags = match server.flag_count()? {
+        1 => "1 flag".to_owned(),
+        count => format!("{count} flags"),
+    };
+    let accepted = match (&options.token, &options.service_account) {
+        (Some(token), _) => format!("the token {token}"),
+        (None, Some(account)) => format!("the service account {}", account.username),
+        (None, None) => "any token".to_owned(),
+    };
+    // A JSON string is a literal in the other languages, too.
+    let quoted = |text: &str| serde_json::Value::from(text).to_string();
+    let token = quoted(options.token.as_deref().unwrap_or("demo"));
+    let host = quoted(&server.url());
+    let ca_file = ca_file.map(|file| quoted(&file.display().to_string()));
+    let ca = |before: &str, after: &str| match &ca_file {
+        Some(file) => format!("{before}{file}{after}"),
+        None => String::new(),
+    };
+    let json = format!(r#"{{"token": {token}, "api_host": {host}{}}}"#, ca(r#", "ca_file": "#, ""));
+    let c = quoted(&json);
+    let cpp = format!(r#"{{{{"token", {token}}}, {{"api_host", {host}}}{}}}"#, ca(r#", {"ca_file", "#, "}"));
+    let go = format!("mpflags.New({token}, mpflags.WithAPIHost({host}){})", ca(", mpflags.WithCAFile(", ")"));
+    let python = format!("mpflags.Client.local({token}, api_host={host}{})", ca(", ca_file=", ""));
+    let rust = format!("mpflags::Config::builder({token}).api_host({host}){}.build()?", ca(".ca_file(", ")"));
+    Ok(format!(
+        "\
+mpflags-dev listening on {}
+mpflags-dev control on {}
+{flags}; accepts {accepted}; the configuration of a client:
+  JSON    {json}
+  C       {c}
+  C++     mpflags::Client client({cpp});
+  Go      {go}
+  Python  {python}
+  Rust    {rust}
+
+",
+        server.url(),
+        server.control_url().unwrap_or_default(),
+    ))
 }
 
-/// In a thread of its own: a terminal that stands still does not hold the server up. What is returned hangs up when all
-/// is printed, some time after the server has gone.
+/// Prints in a thread, so that a blocked terminal does not block the server. The returned channel closes once everything
+/// is printed, after the server is gone.
 fn print(lines: Receiver<String>) -> io::Result<Receiver<()>> {
     let (printing, printed) = mpsc::channel();
     thread::Builder::new().name("mpflags-dev-print".to_owned()).spawn(move || {
@@ -234,7 +280,7 @@ fn print(lines: Receiver<String>) -> io::Result<Receiver<()>> {
     Ok(printed)
 }
 
-/// A script that waits for the file never reads half of it.
+/// Writes a file under a temporary name and renames it: a script that waits for it never reads half of it.
 fn write_whole(what: &str, file: &Path, text: &str) -> io::Result<()> {
     let mut name = file.as_os_str().to_owned();
     name.push(".part");

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, mpsc};
 use std::thread;
 
 use base64::Engine as _;
@@ -12,12 +12,15 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 
+use crate::lock::lock;
+
 const MOST_HEAD_BYTES: usize = 64 * 1024;
 
 /// A running CONNECT proxy on 127.0.0.1. Dropping it closes its port and its tunnels and ends its thread.
 ///
-/// It leads to loopback addresses alone; with [`Proxy::lead_to`], whatever name is asked for, to one of them. So a
-/// client can be tested with a name that is not loopback, for which it takes its proxy from the environment.
+/// It connects to loopback addresses only or, after [`Proxy::route_to`], to a fixed one whatever the requested name. This
+/// way a client can be tested with a host name that is not loopback, because for loopback hosts clients ignore the proxy
+/// of the environment.
 pub struct Proxy {
     shared: Arc<Shared>,
     addr: SocketAddr,
@@ -36,12 +39,12 @@ struct Inner {
 
 impl Shared {
     fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 
 impl Proxy {
-    /// Returns when the proxy answers.
+    /// Returns once the proxy accepts connections.
     pub fn start() -> io::Result<Self> {
         let (send, receive) = mpsc::channel();
         let (end, ended) = oneshot::channel::<()>();
@@ -74,38 +77,39 @@ impl Proxy {
         Ok(Self { shared, addr, running: Mutex::new(Some((end, thread))) })
     }
 
-    /// Lets in only those who send these Basic credentials in `Proxy-Authorization`; the others get 407.
-    pub fn ask_for(&self, username: &str, password: &str) {
-        let wanted = format!("Basic {}", STANDARD.encode(format!("{username}:{password}")));
-        self.shared.inner().authorization = Some(wanted);
+    /// From now on, responds 407 to requests without these Basic credentials in `Proxy-Authorization`.
+    pub fn require_credentials(&self, username: &str, password: &str) {
+        let required = format!("Basic {}", STANDARD.encode(format!("{username}:{password}")));
+        self.shared.inner().authorization = Some(required);
     }
 
-    /// Leads every tunnel to this address from now on, whatever it is asked for.
-    pub fn lead_to(&self, target: SocketAddr) {
+    /// From now on, connects every tunnel to this address, whatever its request names.
+    pub fn route_to(&self, target: SocketAddr) {
         self.shared.inner().target = Some(target);
     }
 
-    /// The address that it listens on.
+    /// The address it listens on.
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// `http://127.0.0.1:port`, without a slash at the end.
+    /// `http://127.0.0.1:port`, without a trailing slash.
     pub fn url(&self) -> String {
         format!("http://{}", self.addr)
     }
 
-    /// The requests that came, refused ones too: `CONNECT host:port`, as sent. Noted before they are answered.
+    /// The requests received, including refused ones: `CONNECT host:port`, as sent. Each is recorded before the proxy
+    /// responds.
     pub fn requests(&self) -> Vec<String> {
         self.shared.inner().requests.clone()
     }
 
-    /// Closes the port and the tunnels; clients are refused when this returns. Stopped twice is stopped.
+    /// Closes the port and the tunnels. Clients are refused once this returns. Stopping twice has no effect.
     pub fn stop(&self) {
-        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let running = lock(&self.running).take();
         if let Some((end, thread)) = running {
             drop(end);
-            // It panicked, then it has ended too.
+            // If it panicked, it has ended as well.
             let _ = thread.join();
         }
     }
@@ -118,11 +122,11 @@ impl Drop for Proxy {
 }
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
-    // Only a lack of descriptors ends this.
+    // It fails only if there are no file descriptors left.
     while let Ok((client, _)) = listener.accept().await {
         let shared = Arc::clone(&shared);
         tokio::spawn(async move {
-            // Its errors are the client's, or the target's.
+            // Errors are the client's or the target's.
             let _ = serve(client, &shared).await;
         });
     }
@@ -163,7 +167,7 @@ async fn serve(mut client: TcpStream, shared: &Shared) -> io::Result<()> {
     Ok(())
 }
 
-/// The head, and what came behind it.
+/// The head, and the bytes already received after it.
 async fn read_head(client: &mut TcpStream) -> io::Result<(Vec<u8>, Vec<u8>)> {
     let mut bytes = Vec::new();
     loop {
@@ -178,8 +182,8 @@ async fn read_head(client: &mut TcpStream) -> io::Result<(Vec<u8>, Vec<u8>)> {
 }
 
 async fn refuse(client: &mut TcpStream, status: &str) -> io::Result<()> {
-    let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-    client.write_all(answer.as_bytes()).await?;
+    let response = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    client.write_all(response.as_bytes()).await?;
     client.shutdown().await
 }
 

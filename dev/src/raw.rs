@@ -1,4 +1,4 @@
-//! Answers that no server crate sends: written to the socket past hyper, after which the connection ends.
+//! Responses that no HTTP library sends: written to the socket behind hyper's back, after which the connection ends.
 
 use std::io::{self, Write as _};
 use std::time::Duration;
@@ -9,33 +9,33 @@ use flate2::write::GzEncoder;
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use tokio::time::{Instant, sleep_until};
 
-use crate::answer::{Answer, JSON};
 use crate::faults::{Fault, Kind, Part};
 use crate::log::InFlight;
+use crate::response::{JSON, Response};
 use crate::socket::Socket;
 
 const BOMB_BYTES: u64 = 200 << 20;
 
-/// Bytes, the pace at which they go, and how the connection ends behind them.
+/// The bytes to send, their pace, and how the connection ends after them.
 pub(crate) struct Script {
     bytes: Bytes,
-    /// Where the pace begins, and its bytes per second.
+    /// The first byte that is paced, and the bytes per second.
     pace: Option<(usize, u32)>,
     reset: bool,
 }
 
 impl Script {
     /// `None` for the kinds that hyper can send.
-    pub(crate) fn new(fault: &Fault, answer: &Answer) -> Option<Self> {
-        let length = answer.body.len() as u64;
+    pub(crate) fn new(fault: &Fault, response: &Response) -> Option<Self> {
+        let length = response.body.len() as u64;
         let announced = match fault.kind {
             Kind::WrongLength => fault.content_length.unwrap_or(length + 10),
             _ => length,
         };
-        let head = answer.raw_head(Some(announced));
+        let head = response.raw_head(Some(announced));
         let body_at = head.len();
         let mut bytes = head;
-        bytes.extend_from_slice(&answer.body);
+        bytes.extend_from_slice(&response.body);
         let plain = |bytes: Vec<u8>| Self { bytes: Bytes::from(bytes), pace: None, reset: false };
         match fault.kind {
             Kind::Raw => Some(plain(fault.body.clone().unwrap_or_default().into_bytes())),
@@ -65,13 +65,13 @@ impl Script {
         }
     }
 
-    /// Whether a status line begins to leave.
+    /// Whether anything is sent.
     pub(crate) fn sends(&self) -> bool {
         !self.bytes.is_empty()
     }
 
-    /// `in_flight` ends before the last bytes leave, so that a client that has them is not counted twice when it
-    /// asks again.
+    /// Drops `in_flight` before the last bytes leave, so that the next request of a client that has read them does not
+    /// overlap with this one.
     pub(crate) async fn play(&self, socket: &Socket, in_flight: InFlight) -> io::Result<()> {
         let (at_once, paced) = match self.pace {
             Some((from, bytes_per_second)) => {
@@ -97,12 +97,12 @@ impl Script {
     }
 }
 
-/// Byte n leaves no earlier than n / `bytes_per_second` after the first; a fast pace goes in lots of 10 ms.
+/// Sends byte n no earlier than n / `bytes_per_second` seconds after the first, in chunks of 10 ms if the pace is fast.
 async fn dribble(socket: &Socket, bytes: &[u8], bytes_per_second: u32) -> io::Result<()> {
-    let lot = (bytes_per_second as usize / 100).max(1);
+    let size = (bytes_per_second as usize / 100).max(1);
     let start = Instant::now();
     let mut last = 0;
-    for chunk in bytes.chunks(lot) {
+    for chunk in bytes.chunks(size) {
         last += chunk.len();
         let due = Duration::from_secs_f64((last - 1) as f64 / f64::from(bytes_per_second));
         sleep_until(start + due).await;
@@ -111,21 +111,21 @@ async fn dribble(socket: &Socket, bytes: &[u8], bytes_per_second: u32) -> io::Re
     Ok(())
 }
 
-/// What the bomb is announced with.
-pub(crate) fn bomb_answer(mut answer: Answer) -> Answer {
-    answer.replace_body(Bytes::new());
-    answer.with(CONTENT_TYPE, JSON).with(CONTENT_ENCODING, HeaderValue::from_static("gzip"))
+/// The head of a gzip bomb.
+pub(crate) fn bomb_response(mut response: Response) -> Response {
+    response.replace_body(Bytes::new());
+    response.with(CONTENT_TYPE, JSON).with(CONTENT_ENCODING, HeaderValue::from_static("gzip"))
 }
 
-/// Sends `{"flags":[` and spaces, compressed as they go: neither end of it is ever held in memory.
+/// Sends `{"flags":[` and spaces, compressed on the fly, so that neither form is ever in memory as a whole.
 pub(crate) async fn bomb(
     socket: &Socket,
-    answer: &Answer,
+    response: &Response,
     decoded_bytes: Option<u64>,
     in_flight: InFlight,
 ) -> io::Result<()> {
     static SPACES: [u8; 64 * 1024] = [b' '; 64 * 1024];
-    socket.write_all(&answer.raw_head(None)).await?;
+    socket.write_all(&response.raw_head(None)).await?;
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     let opening = b"{\"flags\":[";
     let mut left = decoded_bytes.unwrap_or(BOMB_BYTES);
@@ -139,7 +139,7 @@ pub(crate) async fn bomb(
         if encoder.get_ref().len() >= 4096 {
             send_chunk(socket, &std::mem::take(encoder.get_mut())).await?;
         }
-        // Compressing takes the processor for a while, and others are waiting.
+        // Compressing keeps the processor busy while other tasks wait.
         tokio::task::yield_now().await;
     }
     let rest = encoder.finish()?;

@@ -1,19 +1,21 @@
-//! Evaluation for clients that ask for it: the core's own, so that both ways of asking give the same variant.
+//! Remote evaluation, by the core itself, so that local and remote clients get the same variant.
 
 use std::collections::BTreeMap;
 use std::str;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use mpflags::{Ask, Client, Config, Context, Evaluation};
+use mpflags::{Client, Config, Context, EvaluateOptions, Evaluation};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-/// The client that holds the definitions of the last request, which are those of the next as a rule.
+use crate::lock::lock;
+
+/// A client with the definitions of the last request, reused while they stay the same.
 #[derive(Default)]
 pub(crate) struct Remote(Mutex<Option<(Bytes, Arc<Client>)>>);
 
-/// A flag in an answer.
+/// A flag in a response.
 #[derive(Serialize)]
 pub(crate) struct Assignment {
     variant_key: String,
@@ -28,16 +30,16 @@ pub(crate) struct Assignment {
 pub(crate) type Assignments = BTreeMap<String, Assignment>;
 
 impl Remote {
-    /// Fails when the document holds no definitions; a flag that is malformed is only left out.
+    /// Fails if the document is not definitions. A malformed flag is merely left out.
     pub(crate) fn client(&self, document: Bytes) -> Result<Arc<Client>, String> {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = lock(&self.0);
         if let Some((of, client)) = held.as_ref()
             && *of == document
         {
             return Ok(Arc::clone(client));
         }
         let text = str::from_utf8(&document).map_err(|error| format!("definitions: {error}"))?;
-        // Never started: it opens no connection, starts no thread and sends no event.
+        // Never started, so it opens no connection, starts no thread and sends no event.
         let config = format!(
             r#"{{"token": "mpflags-dev", "enable_polling": false, "report_exposures": false, "definitions": {text}}}"#
         );
@@ -48,7 +50,7 @@ impl Remote {
     }
 }
 
-/// The flags that the user is in, or the one that is asked for. Fails when the context cannot be read.
+/// The flags that the user has a variant of, or `flag_key` alone. Fails if the context cannot be read.
 pub(crate) fn evaluate(
     client: &Client,
     context: &str,
@@ -56,8 +58,8 @@ pub(crate) fn evaluate(
 ) -> Result<Assignments, mpflags::Error> {
     let context = Context::from_json(context)?;
     let evaluations = match flag_key {
-        Some(key) => vec![client.evaluate(key, &context, Ask::new())],
-        None => client.evaluate_all(&context, Ask::new()).as_slice().to_vec(),
+        Some(key) => vec![client.evaluate(key, &context, EvaluateOptions::new())],
+        None => client.evaluate_all(&context, EvaluateOptions::new()).as_slice().to_vec(),
     };
     Ok(evaluations.iter().filter_map(assignment).collect())
 }

@@ -1,33 +1,33 @@
-//! Which events came before.
+//! Recognises events that were received before.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 
-/// How many `$insert_id`s a generation remembers: what a hash map of 2^22 places holds, 71 MB.
+/// How many `$insert_id`s a generation holds: the load of a hash map with 2^22 slots, 71 MB.
 const GENERATION: usize = (1 << 22) / 8 * 7;
 
-/// Hashes of an `$insert_id`, and of all four fields by which Mixpanel tells events apart.
+/// Hashes of an `$insert_id`, and of all four fields by which Mixpanel distinguishes events.
 #[derive(Clone, Copy)]
 pub(crate) struct Fingerprint {
     pub(crate) insert_id: u64,
     pub(crate) event: u64,
 }
 
-/// What an event is to those before it.
+/// How an event relates to those before it.
 pub(crate) enum Note {
     NewId,
-    /// On an event that differs in name, time or user.
+    /// A known `$insert_id`, on an event that differs in name, time or user.
     KnownId,
     Duplicate,
 }
 
-/// The fingerprints of the last events, in two generations: a full one becomes the old one, and the old one goes. So a
-/// retry is recognised behind 3.6 million others at least, and a run of any length fits into memory.
+/// The fingerprints of the latest events, in two generations: a full generation replaces the older one. This recognises a
+/// retry after at least 3.6 million other events, in bounded memory.
 pub(crate) struct Seen {
     new: Generation,
     old: Generation,
-    /// When a generation is full.
+    /// The size of a full generation.
     size: usize,
 }
 
@@ -39,9 +39,9 @@ impl Default for Seen {
 
 #[derive(Default)]
 struct Generation {
-    /// An `$insert_id`, and the event that it came on.
+    /// Each `$insert_id`, with its first event.
     events: HashMap<u64, u64, BuildHasherDefault<Hashed>>,
-    /// Further events with an `$insert_id` that was not theirs alone.
+    /// Further events that share an `$insert_id` with another.
     others: HashSet<u64, BuildHasherDefault<Hashed>>,
 }
 
@@ -74,7 +74,7 @@ impl Seen {
     }
 }
 
-/// For keys that are hashes.
+/// For keys that are hashes already.
 #[derive(Default)]
 struct Hashed(u64);
 

@@ -1,4 +1,4 @@
-//! The server in process: its own threads, a blocking API.
+//! The server for use in process: a blocking API over threads of its own.
 
 use std::future::Future;
 use std::io;
@@ -11,24 +11,28 @@ use bytes::Bytes;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
+use crate::connection;
 use crate::events::{Event, EventCounts};
 use crate::faults::{Fault, InvalidFault};
 use crate::log::Requests;
-use crate::state::{Options, State};
+use crate::options::Options;
+use crate::ports::Ports;
+use crate::world::World;
 
 /// A running stand-in. Dropping it closes its ports and connections and ends its threads.
 ///
-/// Every call blocks until it has taken effect; none needs an async runtime, and none minds one.
+/// Each method blocks until it has taken effect. It needs no async runtime, and may be called within one.
 pub struct Server {
-    state: Arc<State>,
+    world: Arc<World>,
+    ports: Arc<Ports>,
     runtime: Handle,
     end: Option<oneshot::Sender<()>>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
 impl Server {
-    /// Returns when the server answers. Fails when a port is taken, and when the definitions file is missing or
-    /// holds no definitions; the error names it.
+    /// Returns once the server accepts connections. Fails if a port is taken, or if the definitions file is missing or is
+    /// not definitions; the error names the port or the file.
     pub fn start(options: Options) -> io::Result<Self> {
         let (send, receive) = mpsc::channel();
         let (end, ended) = oneshot::channel::<()>();
@@ -43,23 +47,23 @@ impl Server {
                 Ok(runtime) => runtime,
                 Err(error) => return drop(send.send(Err(error))),
             };
-            let started = runtime.block_on(State::start(options));
+            let started = runtime.block_on(start(options));
             let go = started.is_ok();
-            // Nobody listens only when the starting thread is gone.
-            let _ = send.send(started.map(|state| (state, runtime.handle().clone())));
+            // It fails only if the starting thread is gone.
+            let _ = send.send(started.map(|(world, ports)| (world, ports, runtime.handle().clone())));
             if go {
-                // An error means that the server was dropped: an end as well.
+                // An error means that the server was dropped, which ends it as well.
                 let _ = runtime.block_on(ended);
             }
-            // Dropping the runtime drops every socket, here and not in the caller's thread, which may be async.
+            // Dropping the runtime closes every socket: here, not in the caller's thread, which may be async.
         };
         let thread = thread::Builder::new().name("mpflags-dev".to_owned()).spawn(run)?;
         let gone = |_| Err(io::Error::other("the server's thread ended"));
-        let (state, runtime) = receive.recv().unwrap_or_else(gone)?;
-        Ok(Self { state, runtime, end: Some(end), thread: Some(thread) })
+        let (world, ports, runtime) = receive.recv().unwrap_or_else(gone)?;
+        Ok(Self { world, ports, runtime, end: Some(end), thread: Some(thread) })
     }
 
-    /// Runs a future on the server's runtime and waits for it.
+    /// Runs a future on the server's runtime, and waits for it.
     fn run<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> io::Result<T> {
         let (send, receive) = mpsc::channel();
         self.runtime.spawn(async move {
@@ -68,121 +72,132 @@ impl Server {
         receive.recv().map_err(|_| io::Error::other("the server's runtime ended"))
     }
 
-    /// The address on 127.0.0.1; it stays the same across stops.
+    /// The address on 127.0.0.1. It stays the same across stops.
     pub fn addr(&self) -> SocketAddr {
-        self.state.addrs.first().copied().unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)))
+        self.ports.addrs.first().copied().unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)))
     }
 
-    /// `http://127.0.0.1:port`, without a slash at the end; with TLS, `https`.
+    /// `http://127.0.0.1:port`, with TLS `https`, without a trailing slash.
     pub fn url(&self) -> String {
-        let scheme = if self.state.tls.is_some() { "https" } else { "http" };
+        let scheme = if self.ports.tls.is_some() { "https" } else { "http" };
         format!("{scheme}://{}", self.addr())
     }
 
-    /// With TLS, the certificate to trust. With [`Tls::SelfSigned`](crate::Tls::SelfSigned) that does not
-    /// help; with a certificate of one's own it is that one.
+    /// With TLS, the certificate for clients to trust: the CA's, or the one from [`Options::certificate`]. Trusting the CA
+    /// does not help with [`Tls::SelfSigned`](crate::Tls::SelfSigned).
     pub fn ca_pem(&self) -> Option<&str> {
-        self.state.tls.as_ref().map(|tls| tls.ca_pem.as_str())
+        self.ports.tls.as_ref().map(|tls| tls.ca_pem.as_str())
     }
 
-    /// The same of the control port, if there is one, always `http`.
+    /// The URL of the control port, if there is one; always `http`.
     pub fn control_url(&self) -> Option<String> {
-        self.state.control_addr.map(|addr| format!("http://{addr}"))
+        self.ports.control_addr.map(|addr| format!("http://{addr}"))
     }
 
-    /// What came so far.
+    /// The requests so far.
     pub fn requests(&self) -> Requests {
-        self.state.log.snapshot()
+        self.world.log.snapshot()
     }
 
-    /// Waits until `count` requests have come since the last clearing, at most `timeout`, and returns what came.
+    /// Waits up to `timeout` until `count` requests have arrived since the log was last cleared, and returns all of them.
     pub fn wait_requests(&self, count: usize, timeout: Duration) -> Requests {
-        let state = Arc::clone(&self.state);
-        // A timeout is seen in the number of requests.
-        let _ = self.run(async move { tokio::time::timeout(timeout, state.log.at_least(count)).await });
+        let world = Arc::clone(&self.world);
+        // The number of requests shows a timeout.
+        let _ = self.run(async move { tokio::time::timeout(timeout, world.log.at_least(count)).await });
         self.requests()
     }
 
-    /// Forgets the requests and begins the high-water marks anew, at what is open and in flight now.
+    /// Clears the requests, and resets the maxima to what is open and in flight now.
     pub fn clear_requests(&self) {
-        self.state.log.clear();
+        self.world.log.clear();
     }
 
-    /// The events and profile updates that are kept, oldest first: up to 1,000,000 or 512 MiB, none with
+    /// The events and profile updates kept, oldest first: at most 1,000,000 or 512 MiB; none with
     /// [`EventLog::Count`](crate::EventLog::Count).
     pub fn events(&self) -> Vec<Event> {
-        self.state.events.newest(usize::MAX)
+        self.world.events.newest(usize::MAX)
     }
 
-    /// How many came, kept or not.
+    /// The counts of all events, kept or not.
     pub fn event_counts(&self) -> EventCounts {
-        self.state.events.counts()
+        self.world.events.counts()
     }
 
-    /// Waits until `count` events have come since the last clearing, accepted or not, at most `timeout`, and returns
-    /// those that are kept.
+    /// Waits up to `timeout` until `count` events, accepted or not, have arrived since they were last cleared, and returns
+    /// those kept.
     pub fn wait_events(&self, count: u64, timeout: Duration) -> Vec<Event> {
-        let state = Arc::clone(&self.state);
-        // A timeout is seen in the number of events.
-        let _ = self.run(async move { tokio::time::timeout(timeout, state.events.at_least(count)).await });
+        let world = Arc::clone(&self.world);
+        // The number of events shows a timeout.
+        let _ = self.run(async move { tokio::time::timeout(timeout, world.events.at_least(count)).await });
         self.events()
     }
 
-    /// Forgets the events and counts from zero; an event that came before is no duplicate any more.
+    /// Clears the events and their counts. A repetition of an earlier event is then not a duplicate.
     pub fn clear_events(&self) {
-        self.state.events.clear();
+        self.world.events.clear();
     }
 
-    /// Serves these bytes instead of the file, whatever they are.
+    /// How many flags the current definitions have. Fails if they are not definitions.
+    pub fn flag_count(&self) -> io::Result<usize> {
+        self.world.definitions.flag_count()
+    }
+
+    /// Serves these bytes, valid or not, instead of the file.
     pub fn set_definitions(&self, document: impl Into<Vec<u8>>) {
-        self.state.definitions.set(Some(Bytes::from(document.into())));
+        self.world.definitions.set(Some(Bytes::from(document.into())));
     }
 
     /// Serves the file again.
     pub fn reset_definitions(&self) {
-        self.state.definitions.set(None);
+        self.world.definitions.set(None);
     }
 
-    /// Replaces the faults; on an error the old ones stay.
+    /// Replaces the faults. If one is invalid, the old ones stay.
     pub fn set_faults(&self, faults: Vec<Fault>) -> Result<(), InvalidFault> {
-        self.state.faults.set(faults)
+        self.world.faults.set(faults)
     }
 
-    /// The same from the JSON that the control API takes.
+    /// Like [`set_faults`](Self::set_faults), with the JSON of the control API.
     pub fn set_faults_json(&self, json: &str) -> Result<(), InvalidFault> {
-        self.state.faults.set(Fault::list_from_json(json.as_bytes())?)
+        self.world.faults.set(Fault::list_from_json(json.as_bytes())?)
     }
 
-    /// The faults that are left.
+    /// The faults not used up yet.
     pub fn faults(&self) -> Vec<Fault> {
-        self.state.faults.current()
+        self.world.faults.current()
     }
 
-    /// Ends all faults.
+    /// Removes all faults.
     pub fn clear_faults(&self) {
-        // An empty list has no fault that could be wrong.
-        let _ = self.state.faults.set(Vec::new());
+        // An empty list cannot be invalid.
+        let _ = self.world.faults.set(Vec::new());
     }
 
-    /// Closes the port and all its connections; clients are refused when this returns. Stopped twice is stopped.
+    /// Closes the port and all its connections. Clients are refused once this returns. Stopping twice has no effect.
     pub fn stop(&self) -> io::Result<()> {
-        let state = Arc::clone(&self.state);
-        self.run(async move { state.stop(None, None).await })?
+        let ports = Arc::clone(&self.ports);
+        self.run(async move { ports.stop(None, None).await })?
     }
 
-    /// Stops, and listens on the same port again after `after`. Returns when it is stopped; with zero, when it
+    /// Stops, and listens on the same port again after `after`. Returns once it is stopped or, if `after` is zero, once it
     /// listens again.
     pub fn restart_after(&self, after: Duration) -> io::Result<()> {
-        let state = Arc::clone(&self.state);
-        self.run(async move { state.stop(None, Some(after)).await })?
+        let ports = Arc::clone(&self.ports);
+        self.run(async move { ports.stop(None, Some(after)).await })?
     }
+}
+
+async fn start(options: Options) -> io::Result<(Arc<World>, Arc<Ports>)> {
+    let world = Arc::new(World::new(&options)?);
+    let ports = Ports::open(&options, Arc::clone(&world), connection::serve).await?;
+    Ok((world, ports))
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
         drop(self.end.take());
         if let Some(thread) = self.thread.take() {
-            // It panicked, then it has ended too.
+            // If it panicked, it has ended as well.
             let _ = thread.join();
         }
     }

@@ -1,15 +1,15 @@
-//! A connection's socket, shared: hyper reads and writes it, and a raw fault writes past hyper.
+//! A connection's socket, shared: hyper reads and writes it, and raw faults write to it behind hyper's back.
 //!
-//! This is how one request of a kept connection can be answered with bytes that no server would send. A client that
-//! waits for an answer before it asks again leaves nothing of hyper's in between; one that pipelines might.
+//! This way a single request on a kept-alive connection can receive bytes that no server would send. Unless the client
+//! pipelines, hyper has nothing left to write at that moment.
 //!
-//! TLS, where there is any, is below both: what they write is sealed on its way to the socket.
+//! TLS, if enabled, is below both: it encrypts whatever either of them writes.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::Shutdown;
 use std::ops::Range;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -18,18 +18,19 @@ use rustls::{ServerConfig, ServerConnection};
 use socket2::SockRef;
 use tokio::net::TcpStream;
 
+use crate::lock::lock;
 use crate::log::Seat;
 
 pub(crate) struct Socket {
     stream: TcpStream,
-    /// The lock is for the compiler: one task reads and writes.
+    /// The lock satisfies the compiler; a single task reads and writes.
     tls: Option<Mutex<Session>>,
     pub(crate) seat: Seat,
 }
 
 struct Session {
     connection: ServerConnection,
-    /// What came and was not taken yet: rustls takes a little at a time, and nothing while plain text waits.
+    /// Received bytes that rustls has not read yet: it reads a little at a time, and nothing while plain text waits.
     sealed: Box<[u8]>,
     waiting: Range<usize>,
 }
@@ -43,7 +44,7 @@ impl Session {
 
 impl Socket {
     pub(crate) fn new(stream: TcpStream, tls: Option<Arc<ServerConfig>>, seat: Seat) -> io::Result<Self> {
-        // A peer that is already gone shows itself at the first read.
+        // If the peer is gone already, the first read fails.
         let _ = stream.set_nodelay(true);
         let tls = tls.map(Session::new).transpose()?.map(Mutex::new);
         Ok(Self { stream, tls, seat })
@@ -57,20 +58,20 @@ impl Socket {
         std::future::poll_fn(|cx| self.poll_flush(cx)).await
     }
 
-    /// An orderly end: what was written arrives, then end of file.
+    /// Closes in order: everything written arrives, then end of file.
     pub(crate) fn finish(&self) {
         self.seat.leave();
         if let Some(tls) = &self.tls {
             let tls = &mut lock(tls).connection;
             tls.send_close_notify();
-            // It is short; a socket that does not take it has a client that does not read.
+            // It is short: if the socket does not take it, the client is not reading.
             let _ = tls.write_tls(&mut Now(&self.stream));
         }
-        // Not connected any more is as good.
+        // An error means that it is not connected any more.
         let _ = SockRef::from(&self.stream).shutdown(Shutdown::Write);
     }
 
-    /// Makes the coming close a reset.
+    /// Makes the socket send a reset when it is closed.
     pub(crate) fn reset_on_close(&self) {
         self.seat.leave();
         let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
@@ -85,17 +86,17 @@ impl Socket {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 read => return Poll::Ready(read),
             }
-            // The handshake answers before it reads on. What does not fit goes with the next poll.
+            // The handshake has to send before it reads on. What does not fit is sent by the next poll.
             if let Poll::Ready(Err(error)) = self.poll_send(cx, connection) {
                 return Poll::Ready(Err(error));
             }
             if waiting.start == waiting.end {
                 *waiting = 0..ready!(self.poll_read_stream(cx, sealed))?;
             }
-            // Nothing came, then this is the end, and rustls is told by a read of nothing.
+            // If nothing was read, this is the end of file, which rustls learns from an empty read.
             waiting.start += connection.read_tls(&mut sealed.get(waiting.clone()).unwrap_or_default())?;
             if let Err(error) = connection.process_new_packets() {
-                // The alert that says why; the client may be gone, or have said it first.
+                // Send the alert. The client may be gone, or have sent its own.
                 let _ = connection.write_tls(&mut Now(&self.stream));
                 return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, error)));
             }
@@ -105,7 +106,7 @@ impl Socket {
     fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let Some(tls) = &self.tls else { return self.poll_write_stream(cx, bytes) };
         let tls = &mut lock(tls).connection;
-        // What was sealed before goes first, so that what is held stays small.
+        // Send what is encrypted already first, to keep the buffer small.
         ready!(self.poll_send(cx, tls))?;
         let written = tls.writer().write(bytes)?;
         match self.poll_send(cx, tls) {
@@ -121,7 +122,7 @@ impl Socket {
         }
     }
 
-    /// Sends what is sealed.
+    /// Sends what is encrypted.
     fn poll_send(&self, cx: &mut Context<'_>, tls: &mut ServerConnection) -> Poll<io::Result<()>> {
         while tls.wants_write() {
             ready!(self.stream.poll_write_ready(cx))?;
@@ -155,11 +156,7 @@ impl Socket {
     }
 }
 
-fn lock(tls: &Mutex<Session>) -> MutexGuard<'_, Session> {
-    tls.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Writes what the socket takes at once.
+/// Writes what the socket accepts without waiting.
 struct Now<'a>(&'a TcpStream);
 
 impl io::Write for Now<'_> {
@@ -191,7 +188,7 @@ impl Read for SocketIo {
         cx: &mut Context<'_>,
         mut buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        // A buffer between: writing into the uninitialised rest of hyper's own takes unsafe code.
+        // Through a buffer, because writing to hyper's uninitialised memory would need unsafe code.
         let mut buffer = [0; 16 * 1024];
         let room = buf.remaining().min(buffer.len());
         let chunk = buffer.get_mut(..room).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! https, with certificates made when the server starts: a CA of its own and a leaf, right or wrong on purpose.
+//! https, with certificates generated at startup: a CA, and a leaf that is valid or has a chosen defect.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,21 +18,21 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 /// [`Proxy`](crate::Proxy), under a name that is not loopback.
 const NAMES: [&str; 5] = ["localhost", "127.0.0.1", "::1", "mixpanel.test", "*.mixpanel.test"];
 
-/// The certificate with which the port speaks https.
+/// The certificate that the port serves https with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Tls {
     /// Signed by the server's CA, for localhost, 127.0.0.1, ::1, mixpanel.test and *.mixpanel.test.
     Good,
-    /// The same, but it ended with 2020.
+    /// Like `Good`, but it expired at the end of 2020.
     Expired,
-    /// Signed by the CA, for wrong.mixpanel.invalid alone.
+    /// Signed by the CA, for wrong.mixpanel.invalid only.
     WrongName,
-    /// For the right names, but signed by itself: the CA does not know it.
+    /// For the right names, but signed by itself and not by the CA.
     SelfSigned,
 }
 
-/// Who the server is, and who vouches for it.
+/// The server's TLS configuration, and the certificate that clients have to trust.
 pub(crate) struct Identity {
     pub(crate) config: Arc<ServerConfig>,
     pub(crate) ca_pem: String,
@@ -44,7 +44,7 @@ impl Identity {
         Self::of(ca_pem, vec![leaf], PrivateKeyDer::from(key))
     }
 
-    /// From files: a chain, its server's certificate first, and that one's key.
+    /// From PEM files: the chain, starting with the server's certificate, and its key.
     pub(crate) fn read(chain: &Path, key: &Path) -> io::Result<Self> {
         let named = |file: &Path, error: &dyn std::fmt::Display| {
             io::Error::other(format!("{}: {error}", file.display()))
@@ -62,7 +62,7 @@ impl Identity {
         key: PrivateKeyDer<'static>,
     ) -> io::Result<Self> {
         let provider = ring::default_provider();
-        // Put together here: `with_single_cert` reads the certificate, and one of version 1 cannot be read.
+        // `with_single_cert` would parse the certificate, and cannot parse version 1.
         let key = provider.key_provider.load_private_key(key).map_err(io::Error::other)?;
         let config = ServerConfig::builder_with_provider(Arc::new(provider))
             .with_safe_default_protocol_versions()
@@ -81,7 +81,7 @@ fn certificates(tls: Tls) -> Result<(String, CertificateDer<'static>, KeyPair), 
     let names: &[&str] = if tls == Tls::WrongName { &["wrong.mixpanel.invalid"] } else { &NAMES };
     let mut leaf = named("mpflags-dev", names)?;
     leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    // Python checks as strictly as OpenSSL can, and then it must be there.
+    // Python uses OpenSSL's strict checks, which require it.
     leaf.use_authority_key_identifier_extension = true;
     if tls == Tls::Expired {
         leaf.not_after = date_time_ymd(2020, 12, 31);

@@ -1,9 +1,4 @@
 //! The control API over HTTP, and the same from Rust.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "clippy takes only the test functions themselves for tests"
-)]
 
 mod raw_client;
 
@@ -110,7 +105,7 @@ fn faults_are_set_read_and_cleared() {
     let (status, error) = control(dev, "PUT faults", r#"[{"path":"/x","kind":"hang","staus":1}]"#);
     assert_eq!(status, 400);
     assert!(error["error"].as_str().unwrap().starts_with("faults[0]: unknown field `staus`"), "{error}");
-    assert_eq!(get(server.addr()).status, 503, "a wrong list leaves the old one");
+    assert_eq!(get(server.addr()).status, 503, "an invalid list leaves the old one");
     assert_eq!(control(dev, "DELETE faults", "").0, 200);
     assert_eq!(get(server.addr()).status, 200);
 }
@@ -125,7 +120,7 @@ fn stop_refuses_and_restart_listens_on_the_same_port() {
     assert_eq!(drain(&mut kept), (Vec::new(), None));
     assert!(refused(server.addr()));
     assert_eq!(control(dev, "GET health", "").1["listening"], false);
-    assert_eq!(control(dev, "POST stop", "").0, 200, "stopped twice is stopped");
+    assert_eq!(control(dev, "POST stop", "").0, 200, "stopping twice has no effect");
     assert_eq!(control(dev, "POST restart", "").0, 200);
     assert_eq!(get(server.addr()).status, 200);
 
@@ -138,7 +133,7 @@ fn stop_refuses_and_restart_listens_on_the_same_port() {
     }
     assert_eq!(get(server.addr()).status, 200);
 
-    // A later stop takes the planned return back.
+    // A later stop cancels the planned restart.
     server.restart_after(Duration::from_millis(50)).unwrap();
     server.stop().unwrap();
     std::thread::sleep(Duration::from_millis(120));
@@ -146,7 +141,7 @@ fn stop_refuses_and_restart_listens_on_the_same_port() {
 }
 
 #[test]
-fn the_main_port_takes_control_calls_too_and_answers_its_own_end() {
+fn the_main_port_accepts_control_calls_even_those_that_close_it() {
     let server = Server::start(Options::default()).unwrap();
     assert_eq!(server.control_url(), None);
     let reply = ask(server.addr(), "POST /__dev/restart?after_ms=0 HTTP/1.1", b"");

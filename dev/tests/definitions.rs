@@ -1,9 +1,4 @@
 //! `GET /flags/definitions` of a healthy server: the file, ETag, gzip, credentials.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "clippy takes only the test functions themselves for tests"
-)]
 
 mod raw_client;
 
@@ -17,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use mpflags_dev::{Options, Server, ServiceAccount};
 use raw_client::{GET, ask, get};
 
-/// A file of this test alone.
+/// A file that no other test uses.
 fn file(name: &str, text: &str) -> PathBuf {
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}.json", std::process::id()));
     fs::write(&path, text).unwrap();
@@ -55,7 +50,7 @@ fn an_etag_that_matches_is_304() {
 }
 
 #[test]
-fn gzip_is_sent_when_asked_for() {
+fn gzip_is_sent_to_clients_that_accept_it() {
     let server = Server::start(Options::default()).unwrap();
     let reply = ask(server.addr(), &format!("{GET}\r\nAccept-Encoding: br, gzip;q=0.5"), b"");
     assert_eq!(reply.header("content-encoding"), Some("gzip"));
@@ -67,7 +62,7 @@ fn gzip_is_sent_when_asked_for() {
     assert_eq!((again.status, again.header("etag")), (304, Some(tag)));
     let plain = ask(server.addr(), &format!("{GET}\r\nAccept-Encoding: gzip;q=0"), b"");
     assert_eq!(plain.header("content-encoding"), None);
-    assert_ne!(plain.header("etag"), Some(tag), "a strong tag names bytes");
+    assert_ne!(plain.header("etag"), Some(tag), "a strong ETag identifies bytes");
 }
 
 fn status(server: &Server, query: &str, credentials: &str) -> u16 {
@@ -86,7 +81,7 @@ fn status(server: &Server, query: &str, credentials: &str) -> u16 {
 }
 
 #[test]
-fn a_token_is_asked_for_twice() {
+fn a_token_is_required_in_the_query_and_the_header() {
     let server = Server::start(Options { token: Some("tok".into()), ..Options::default() }).unwrap();
     assert_eq!(status(&server, "?token=tok", "tok:"), 200);
     assert_eq!(status(&server, "?token=tok", ""), 401);
@@ -110,7 +105,7 @@ fn a_service_account_names_its_project() {
     assert_eq!(status(&server, "?token=tok&project_id=8", "robot:s3"), 401);
     assert_eq!(status(&server, "?token=tok", "robot:s3"), 401);
     assert_eq!(status(&server, "?token=tok&project_id=7", "robot:s4"), 401);
-    assert_eq!(status(&server, "?token=tok", "tok:"), 200, "the token is let in as well");
+    assert_eq!(status(&server, "?token=tok", "tok:"), 200, "the token is accepted as well");
 }
 
 #[test]
@@ -149,7 +144,7 @@ fn a_file_without_definitions_is_named() {
 }
 
 #[test]
-fn odd_flags_are_no_broken_file() {
+fn malformed_flags_do_not_invalidate_the_file() {
     let text = format!("{{\"flags\":[1e400,\"\\ud800\",{}{}]}}", "[".repeat(2000), "]".repeat(2000));
     let path = file("odd", &text);
     let server = Server::start(Options { definitions: Some(path), ..Options::default() }).unwrap();

@@ -1,9 +1,4 @@
-//! `/track`, `/import`, `/engage`: what is taken, what is answered, what is kept.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "clippy takes only the test functions themselves for tests"
-)]
+//! `/track`, `/import`, `/engage`: what they accept, respond and keep.
 
 mod raw_client;
 
@@ -29,7 +24,7 @@ fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis().try_into().unwrap()
 }
 
-/// A good event; `id` is the end of its `$insert_id`.
+/// A valid event; `id` is the end of its `$insert_id`.
 fn event(id: &str) -> Value {
     json!({ "event": "$experiment_started", "properties": {
         "token": "tok", "distinct_id": "user-1", "time": now_ms(), "$insert_id": format!("id-{id}"),
@@ -65,7 +60,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn track_takes_an_array_an_object_gzip_and_every_kind_of_form() {
+fn track_accepts_arrays_objects_gzip_and_every_kind_of_form() {
     let server = server();
     let one = event("1").to_string();
     let reply = post(&server, "/track", "", &one);
@@ -121,9 +116,12 @@ fn payloads_that_cannot_be_read_are_400_and_say_why() {
     assert!(error.starts_with("data, invalid JSON: EOF while parsing"), "{error}");
     let (_, error) = verbose("", b"\"text\"");
     assert!(error.contains("expected an object, or an array of them"), "{error}");
-    assert_eq!(verbose("\r\nContent-Encoding: gzip", b"{}"), (400, "Content-Encoding: no gzip".to_owned()));
+    assert_eq!(
+        verbose("\r\nContent-Encoding: gzip", b"{}"),
+        (400, "Content-Encoding: invalid gzip".to_owned())
+    );
     let (status, error) = verbose("\r\nContent-Encoding: br", b"{}");
-    assert_eq!((status, error.as_str()), (415, "Content-Encoding: not gzip"));
+    assert_eq!((status, error.as_str()), (415, "Content-Encoding: only gzip is supported"));
     let reply = post(&server, "/track", "", b"{");
     assert_eq!((reply.status, reply.text()), (400, "0"));
     let form = "POST /engage HTTP/1.1\r\nContent-Type: application/x-www-form-urlencoded";
@@ -140,7 +138,7 @@ fn payloads_that_cannot_be_read_are_400_and_say_why() {
 }
 
 #[test]
-fn track_drops_bad_records_and_is_content_with_one_good() {
+fn track_drops_invalid_records_and_succeeds_if_one_is_valid() {
     let server = Server::start(Options { token: Some("tok".into()), ..Options::default() }).unwrap();
     let bad = [
         (json!({ "properties": {} }), "event", "event, missing or empty"),
@@ -183,7 +181,7 @@ fn track_drops_bad_records_and_is_content_with_one_good() {
 }
 
 #[test]
-fn import_names_each_failed_record_and_takes_the_good_ones() {
+fn import_names_each_failed_record_and_accepts_the_others() {
     let server = server();
     assert_eq!(
         post(&server, "/import?strict=1", "", json!([event("1"), event("2")]).to_string()).text(),
@@ -245,11 +243,11 @@ fn import_names_each_failed_record_and_takes_the_good_ones() {
     ];
     let mut batch: Vec<Value> = bad.iter().map(|(record, ..)| record.clone()).collect();
     batch.extend(good.iter().cloned());
-    let (status, answer) = import(&server, &json!(batch));
-    assert_eq!((status, &answer["code"], &answer["status"]), (400, &json!(400), &json!("Bad Request")));
-    assert_eq!(answer["error"], "some data points in the request failed validation");
-    assert_eq!(answer["num_records_imported"], good.len());
-    let failed = answer["failed_records"].as_array().unwrap();
+    let (status, body) = import(&server, &json!(batch));
+    assert_eq!((status, &body["code"], &body["status"]), (400, &json!(400), &json!("Bad Request")));
+    assert_eq!(body["error"], "some data points in the request failed validation");
+    assert_eq!(body["num_records_imported"], good.len());
+    let failed = body["failed_records"].as_array().unwrap();
     assert_eq!(failed.len(), bad.len());
     for (index, (failed, (record, field, why))) in failed.iter().zip(&bad).enumerate() {
         let sent = record["properties"]["$insert_id"].as_str().unwrap_or_default();
@@ -263,12 +261,12 @@ fn import_names_each_failed_record_and_takes_the_good_ones() {
     assert_eq!(
         (reply.status, reply.json()),
         (200, json!({ "code": 200, "num_records_imported": 1, "status": "OK" })),
-        "without strict bad records are dropped silently"
+        "without strict, invalid records are dropped silently"
     );
 }
 
 #[test]
-fn import_asks_for_credentials() {
+fn import_requires_credentials() {
     let account = ServiceAccount { username: "robot".into(), secret: "s3".into() };
     let server = Server::start(Options {
         token: Some("tok".into()),
@@ -294,10 +292,10 @@ fn import_asks_for_credentials() {
     assert_eq!(status("&project_id=7", "robot:s3"), 200);
     assert_eq!(status("&project_id=8", "robot:s3"), 401);
     assert_eq!(status("", "robot:s3"), 401);
-    assert_eq!(status("", "tok:"), 200, "the token as the user name names its project");
+    assert_eq!(status("", "tok:"), 200, "a token as the user name identifies its project");
     assert_eq!(status("&project_id=7", "tok:s3"), 401);
     assert_eq!(status("&project_id=7", ""), 401);
-    assert_eq!(server.event_counts().total, 2, "what is refused is not looked at");
+    assert_eq!(server.event_counts().total, 2, "refused requests are not examined");
 
     let account = Some(ServiceAccount { username: "robot".into(), secret: "s3".into() });
     let server = Server::start(Options { service_account: account, ..Options::default() }).unwrap();
@@ -306,7 +304,7 @@ fn import_asks_for_credentials() {
     assert_eq!(
         post(&server, "/import", &headers, event("1").to_string()).status,
         401,
-        "some project must be named"
+        "a project must be named"
     );
 }
 
@@ -314,15 +312,15 @@ fn import_asks_for_credentials() {
 fn too_many_events_and_too_many_bytes_are_413() {
     let server = server();
     let many: Vec<Value> = (0..2_001).map(|index| event(&index.to_string())).collect();
-    let (status, answer) = import(&server, &json!(many[..2_000]));
-    assert_eq!((status, &answer["num_records_imported"]), (200, &json!(2_000)));
-    let (status, answer) = import(&server, &json!(many));
-    assert_eq!((status, &answer["status"]), (413, &json!("Request Entity Too Large")));
-    assert_eq!(answer["error"], "request exceeds max limit of 2000 events");
+    let (status, body) = import(&server, &json!(many[..2_000]));
+    assert_eq!((status, &body["num_records_imported"]), (200, &json!(2_000)));
+    let (status, body) = import(&server, &json!(many));
+    assert_eq!((status, &body["status"]), (413, &json!("Request Entity Too Large")));
+    assert_eq!(body["error"], "request exceeds max limit of 2000 events");
     let large = with(event("l"), "text", json!("x".repeat(9 << 20)));
-    let (status, answer) = import(&server, &json!([large, event("s")]));
-    assert_eq!((status, answer["num_records_imported"].as_u64()), (400, Some(1)));
-    assert_eq!(answer["failed_records"][0]["message"], "must be smaller than 1MB");
+    let (status, body) = import(&server, &json!([large, event("s")]));
+    assert_eq!((status, body["num_records_imported"].as_u64()), (400, Some(1)));
+    assert_eq!(body["failed_records"][0]["message"], "must be smaller than 1MB");
     let larger = gzip(with(event("l"), "text", json!("x".repeat(11 << 20))).to_string().as_bytes());
     let reply = post(&server, "/track?verbose=1", "\r\nContent-Encoding: gzip", &larger);
     assert_eq!(reply.json(), json!({ "status": 0, "error": "request exceeds max limit of 10485760 bytes" }));
@@ -333,15 +331,15 @@ fn too_many_events_and_too_many_bytes_are_413() {
     for index in 0..255 {
         wide["properties"][format!("p{index}")] = json!(index);
     }
-    let (_, answer) = import(&server, &wide);
+    let (_, body) = import(&server, &wide);
     assert_eq!(
-        answer["failed_records"][0]["message"],
+        body["failed_records"][0]["message"],
         "'properties' is invalid: must have fewer than 255 properties"
     );
 }
 
 #[test]
-fn engage_wants_token_user_and_one_operation() {
+fn engage_requires_token_user_and_one_operation() {
     let server = Server::start(Options { token: Some("tok".into()), ..Options::default() }).unwrap();
     let update = |name: &str, operand: Value| json!({ "$token": "tok", "$distinct_id": "u", name: operand });
     let good = [
@@ -413,11 +411,11 @@ fn duplicates_are_equal_in_four_fields() {
     import(&server, &json!([one]));
     let counts = server.event_counts();
     assert_eq!((counts.accepted, counts.distinct_insert_ids, counts.duplicates), (1, 1, 0));
-    assert_eq!(server.requests().requests.len(), 3, "the requests are another matter");
+    assert_eq!(server.requests().requests.len(), 3, "the requests are kept");
 }
 
 #[test]
-fn faults_come_before_the_events_or_spoil_the_answer() {
+fn faults_strike_before_the_events_or_spoil_the_response() {
     let server = server();
     let track = |id: &str| {
         let mut stream = connect(server.addr());
@@ -463,22 +461,22 @@ fn a_fault_rejects_chosen_records() {
         )
         .unwrap();
     let off = with(event("2"), "Variant name", json!("Off"));
-    let (status, answer) = import(&server, &json!([event("1"), off, event("3")]));
-    assert_eq!((status, &answer["num_records_imported"]), (400, &json!(2)));
+    let (status, body) = import(&server, &json!([event("1"), off, event("3")]));
+    assert_eq!((status, &body["num_records_imported"]), (400, &json!(2)));
     let failed = json!([{ "index": 1, "$insert_id": "id-2", "field": "properties.Variant name", "message": "no such variant" }]);
-    assert_eq!(answer["failed_records"], failed);
+    assert_eq!(body["failed_records"], failed);
     assert_eq!(import(&server, &json!([off])).0, 200, "once");
     let reply = post(&server, "/track?verbose=1", "", json!([event("4"), event("5"), {}]).to_string());
     let failed = &reply.json()["failed_records"];
     assert_eq!((&failed[0]["index"], &failed[0]["field"]), (&json!(1), &json!("event")));
-    assert_eq!(failed[1]["message"], "event, missing or empty", "what is wrong anyhow stays so");
+    assert_eq!(failed[1]["message"], "event, missing or empty", "an invalid record keeps its own reason");
     let rejected: Vec<bool> = server.events().iter().map(|event| !event.accepted()).collect();
     assert_eq!(rejected, [false, true, false, false, false, true, true]);
-    assert_eq!(server.event_counts().duplicates, 0, "a rejected record is no first one");
+    assert_eq!(server.event_counts().duplicates, 0, "rejected records do not count for duplicates");
     for (json, why) in [
         (r#"[{"path":"/a","kind":"reject_records"}]"#, "needs `indexes` or `properties`"),
-        (r#"[{"path":"/a","kind":"reject_records","indexes":[1],"status":400}]"#, "`status` means nothing"),
-        (r#"[{"path":"/a","kind":"status","status":400,"indexes":[1]}]"#, "`indexes` means nothing"),
+        (r#"[{"path":"/a","kind":"reject_records","indexes":[1],"status":400}]"#, "`status` has no effect"),
+        (r#"[{"path":"/a","kind":"status","status":400,"indexes":[1]}]"#, "`indexes` has no effect"),
     ] {
         let error = server.set_faults_json(json).unwrap_err().to_string();
         assert!(error.contains(why), "{error}");
@@ -508,7 +506,7 @@ fn control(addr: SocketAddr, call: &str) -> (u16, Value) {
 }
 
 #[test]
-fn the_control_api_tells_events_and_waits_for_them() {
+fn the_control_api_returns_events_and_waits_for_them() {
     let server = Server::start(Options { control_port: Some(0), ..Options::default() }).unwrap();
     let dev = address(&server.control_url().unwrap());
     let waiting = std::thread::spawn(move || control(dev, "GET events?at_least=3&within_ms=10000").1);
@@ -547,7 +545,7 @@ fn the_control_api_tells_events_and_waits_for_them() {
 }
 
 #[test]
-fn numbers_that_no_value_holds_do_not_hide_an_event() {
+fn numbers_out_of_range_do_not_hide_an_event() {
     let server = server();
     let text = event("1").to_string().replace("\"On\"", "1e400");
     assert_eq!(post(&server, "/track", "", format!("[{text},{}]", event("2"))).text(), "1");

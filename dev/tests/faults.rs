@@ -1,9 +1,4 @@
-//! The self-test: a raw socket reads the bytes of every fault.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "clippy takes only the test functions themselves for tests"
-)]
+//! Every fault, byte by byte, through a raw socket.
 
 mod raw_client;
 
@@ -32,7 +27,7 @@ fn fault(kind: Kind) -> Fault {
     Fault::new(PATH, kind)
 }
 
-/// Asks once and reads to the end.
+/// Sends one request, and reads to the end.
 fn bytes(server: &Server) -> (Vec<u8>, Option<ErrorKind>) {
     let mut stream = connect(server.addr());
     send(&mut stream, GET, b"");
@@ -85,7 +80,7 @@ fn delay_delays_and_counts_as_in_flight() {
 }
 
 #[test]
-fn hang_gives_no_byte_and_ends_with_the_client_or_the_server() {
+fn hang_sends_nothing_and_ends_with_the_client_or_the_server() {
     let server = with(fault(Kind::Hang));
     let mut stream = connect(server.addr());
     send(&mut stream, GET, b"");
@@ -186,7 +181,7 @@ fn slow_loris_keeps_its_pace() {
     assert!(start.elapsed() >= Duration::from_millis(300), "13 bytes at 40 a second: {:?}", start.elapsed());
 }
 
-/// Reads the body of a chunked answer as it comes.
+/// Reads the body of a chunked response as it arrives.
 struct Chunks {
     stream: TcpStream,
     held: Vec<u8>,
@@ -322,7 +317,7 @@ fn the_first_match_wins_and_is_used_up() {
 }
 
 #[test]
-fn faults_that_make_no_sense_are_named() {
+fn invalid_faults_are_named() {
     let server = server();
     for (json, why) in [
         (
@@ -338,13 +333,13 @@ fn faults_that_make_no_sense_are_named() {
         ),
         (
             r#"[{"path":"/a","kind":"hang","at_byte":1}]"#,
-            "faults[0]: `at_byte` means nothing for this `kind`",
+            "faults[0]: `at_byte` has no effect for this `kind`",
         ),
         (r#"[{"path":"/a","kind":"status"}]"#, "faults[0]: this `kind` needs `status`"),
         (r#"[{"path":"/a","kind":"status","status":99}]"#, "faults[0]: `status` must be 200 to 599, not 99"),
         (r#"[{"path":"/a","kind":"cut"}]"#, "faults[0]: this `kind` needs `at_byte` or `at_body_byte`"),
         (r#"[{"path":"/a","kind":"slow_loris","bytes_per_second":0}]"#, "needs `bytes_per_second`"),
-        (r#"{"path":"/a"}"#, "faults: a JSON list is wanted"),
+        (r#"{"path":"/a"}"#, "faults: expected a JSON list"),
     ] {
         let error = server.set_faults_json(json).unwrap_err().to_string();
         assert!(error.contains(why), "{error}");

@@ -1,5 +1,4 @@
-//! The program: its lines, its arguments, its ends.
-#![allow(clippy::unwrap_used, reason = "clippy takes only the test functions themselves for tests")]
+//! The program: its output, its arguments, and how it ends.
 
 mod raw_client;
 
@@ -20,7 +19,7 @@ fn output(arguments: &[&str]) -> Output {
 
 type Lines = std::io::Lines<BufReader<std::process::ChildStdout>>;
 
-/// The two addresses, once it says them.
+/// The two addresses, once they are printed.
 fn lines(child: &mut Child) -> (String, String) {
     addresses(&mut BufReader::new(child.stdout.take().unwrap()).lines())
 }
@@ -56,6 +55,55 @@ fn it_prints_its_addresses_writes_its_port_and_ends_with_its_input() {
 }
 
 #[test]
+fn the_configuration_to_paste_follows_the_addresses() {
+    let configuration = |arguments: &[&str]| {
+        let mut child = program()
+            .args(arguments)
+            .arg("--stop-with-stdin")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let (url, _) = addresses(&mut lines);
+        drop(child.stdin.take());
+        assert!(child.wait().unwrap().success());
+        let text: Vec<String> = lines.map(|line| line.unwrap().replace(&url, "URL")).collect();
+        text.join("\n")
+    };
+    let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/samples/definitions.json");
+    assert_eq!(
+        configuration(&["--definitions", sample, "--token=tok"]),
+        r#"6 flags; accepts the token tok; the configuration of a client:
+  JSON    {"token": "tok", "api_host": "URL"}
+  C       "{\"token\": \"tok\", \"api_host\": \"URL\"}"
+  C++     mpflags::Client client({{"token", "tok"}, {"api_host", "URL"}});
+  Go      mpflags.New("tok", mpflags.WithAPIHost("URL"))
+  Python  mpflags.Client.local("tok", api_host="URL")
+  Rust    mpflags::Config::builder("tok").api_host("URL").build()?
+"#
+    );
+    let ca_file =
+        PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("paste-{}.pem", std::process::id()));
+    let ca_file = ca_file.to_str().unwrap();
+    let text = configuration(&["--tls=good", "--ca-file", ca_file]).replace(ca_file, "CA");
+    assert_eq!(
+        text,
+        r#"0 flags; accepts any token; the configuration of a client:
+  JSON    {"token": "demo", "api_host": "URL", "ca_file": "CA"}
+  C       "{\"token\": \"demo\", \"api_host\": \"URL\", \"ca_file\": \"CA\"}"
+  C++     mpflags::Client client({{"token", "demo"}, {"api_host", "URL"}, {"ca_file", "CA"}});
+  Go      mpflags.New("demo", mpflags.WithAPIHost("URL"), mpflags.WithCAFile("CA"))
+  Python  mpflags.Client.local("demo", api_host="URL", ca_file="CA")
+  Rust    mpflags::Config::builder("demo").api_host("URL").ca_file("CA").build()?
+"#
+    );
+    let account = configuration(&["--service-account=user:secret"]);
+    assert!(account.contains("accepts the service account user;"), "{account}");
+    assert!(!account.contains("secret"), "{account}");
+}
+
+#[test]
 fn signals_end_it_cleanly() {
     for name in ["TERM", "INT"] {
         let mut child = program().stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
@@ -86,7 +134,7 @@ fn tls_announces_https_and_writes_its_ca() {
 }
 
 #[test]
-fn verbose_tells_requests_and_events() {
+fn verbose_prints_requests_and_events() {
     let mut child = program()
         .args(["--verbose", "--stop-with-stdin", "--token", "secret-token", "--events=count"])
         .stdin(Stdio::piped())
@@ -112,10 +160,11 @@ fn verbose_tells_requests_and_events() {
     assert_eq!(ask(address(&main), "GET /last HTTP/1.1", b"").status, 404);
     drop(child.stdin.take());
     assert!(child.wait().unwrap().success());
-    let told: Vec<String> = lines.map(Result::unwrap).collect();
+    let printed: Vec<String> = lines.map(Result::unwrap).skip_while(|line| !line.is_empty()).collect();
     assert_eq!(
-        told,
+        printed,
         [
+            "",
             "GET /flags/definitions 401",
             "POST /track 200",
             "  $experiment_started new-checkout On u 1",
@@ -135,12 +184,12 @@ fn wrong_arguments_are_named() {
         (&["--prot", "1"][..], "unknown argument --prot"),
         (&["extra"], "unknown argument extra"),
         (&["--port"], "--port needs a value"),
-        (&["--port", "70000"], "--port: no port: 70000"),
+        (&["--port", "70000"], "--port: expected a port from 0 to 65535, got 70000"),
         (&["--ipv6=1"], "--ipv6 takes no value"),
-        (&["--tls", "better"], "--tls: good, expired, wrong-name or self-signed, not better"),
-        (&["--ca-file", "/tmp/ca.pem"], "--ca-file needs --tls"),
-        (&["--events", "all"], "--events: keep or count, not all"),
-        (&["--service-account", "secret"], "--service-account: no USER:SECRET"),
+        (&["--tls", "better"], "--tls: expected good, expired, wrong-name or self-signed, got better"),
+        (&["--ca-file", "/tmp/ca.pem"], "--ca-file needs --tls or --certificate"),
+        (&["--events", "all"], "--events: expected keep or count, got all"),
+        (&["--service-account", "secret"], "--service-account: expected USER:SECRET"),
     ] {
         let output = output(arguments);
         let error = String::from_utf8(output.stderr).unwrap();
@@ -151,7 +200,7 @@ fn wrong_arguments_are_named() {
 }
 
 #[test]
-fn files_and_ports_that_cannot_be_had_are_named() {
+fn missing_files_and_taken_ports_are_named() {
     let missing = output(&["--definitions", "/nowhere/flags.json"]);
     assert_eq!(missing.status.code(), Some(1));
     let error = String::from_utf8(missing.stderr).unwrap();
@@ -165,7 +214,7 @@ fn files_and_ports_that_cannot_be_had_are_named() {
 }
 
 #[test]
-fn help_is_no_error() {
+fn help_succeeds() {
     let output = output(&["--help"]);
     assert!(output.status.success());
     let mut text = String::new();

@@ -1,5 +1,4 @@
 //! The proxy.
-#![allow(clippy::unwrap_used, reason = "clippy takes only the test functions themselves for tests")]
 
 mod raw_client;
 
@@ -11,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use mpflags_dev::{Options, Proxy, Server};
 use raw_client::{GET, connect, drain, read_head, receive, send};
 
-/// A tunnel, or the refusal's head.
+/// A tunnel, or the head of the refusal.
 fn tunnel(proxy: &Proxy, name: &str, header: &str) -> Result<TcpStream, String> {
     let mut stream = connect(proxy.addr());
     stream.write_all(format!("CONNECT {name} HTTP/1.1\r\nHost: {name}\r\n{header}\r\n").as_bytes()).unwrap();
@@ -25,7 +24,7 @@ fn refused(addr: SocketAddr) -> bool {
 }
 
 #[test]
-fn it_leads_to_loopback_and_tells_what_it_was_asked() {
+fn it_connects_to_loopback_and_records_requests() {
     let server = Server::start(Options::default()).unwrap();
     let proxy = Proxy::start().unwrap();
     assert_eq!(proxy.url(), format!("http://{}", proxy.addr()));
@@ -44,7 +43,7 @@ fn it_leads_to_loopback_and_tells_what_it_was_asked() {
     let mut stream = connect(proxy.addr());
     send(&mut stream, "GET http://127.0.0.1/ HTTP/1.1", b"");
     assert_eq!(receive(&mut stream).status, 405);
-    let asked = [
+    let expected = [
         format!("CONNECT 127.0.0.1:{port}"),
         format!("CONNECT localhost:{port}"),
         "CONNECT 192.0.2.1:80".to_owned(),
@@ -52,15 +51,15 @@ fn it_leads_to_loopback_and_tells_what_it_was_asked() {
         format!("CONNECT {closed}"),
         "GET http://127.0.0.1/".to_owned(),
     ];
-    assert_eq!(proxy.requests(), asked);
+    assert_eq!(proxy.requests(), expected);
     assert_eq!(server.requests().connections_opened, 2);
 }
 
 #[test]
-fn it_leads_other_names_where_it_is_told() {
+fn it_routes_other_names_to_a_fixed_address() {
     let server = Server::start(Options::default()).unwrap();
     let proxy = Proxy::start().unwrap();
-    proxy.lead_to(server.addr());
+    proxy.route_to(server.addr());
     let mut stream = tunnel(&proxy, "api.mixpanel.test:443", "").unwrap();
     send(&mut stream, GET, b"");
     assert_eq!(receive(&mut stream).status, 200);
@@ -68,10 +67,10 @@ fn it_leads_other_names_where_it_is_told() {
 }
 
 #[test]
-fn it_asks_for_credentials() {
+fn it_requires_credentials() {
     let server = Server::start(Options::default()).unwrap();
     let proxy = Proxy::start().unwrap();
-    proxy.ask_for("user", "pass:word");
+    proxy.require_credentials("user", "pass:word");
     let name = server.addr().to_string();
     let basic = |text: &str| format!("proxy-authorization: Basic {}\r\n", STANDARD.encode(text));
     for header in [String::new(), basic("user:wrong")] {

@@ -1,9 +1,4 @@
-//! `GET /flags`: remote evaluation, which is the local one.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "clippy takes only the test functions themselves for tests"
-)]
+//! `GET /flags`: remote evaluation agrees with local evaluation.
 
 mod raw_client;
 
@@ -12,7 +7,7 @@ use std::path::PathBuf;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use mpflags::{Ask, Client, Config, Context};
+use mpflags::{Client, Config, Context, EvaluateOptions};
 use mpflags_dev::{Fault, Kind, Options, Server};
 use raw_client::{Reply, ask};
 use serde_json::{Value, json};
@@ -36,9 +31,9 @@ fn flags(server: &Server, context: &Value) -> Value {
     let reply = get(server, &context.to_string(), "");
     assert_eq!(reply.status, 200, "{}", reply.text());
     assert_eq!(reply.header("content-type"), Some("application/json"));
-    let answer = reply.json();
-    assert_eq!(answer["code"], 200);
-    answer["flags"].clone()
+    let body = reply.json();
+    assert_eq!(body["code"], 200);
+    body["flags"].clone()
 }
 
 fn flag(key: &str, more: &Value) -> Value {
@@ -65,7 +60,7 @@ fn it_is_the_local_evaluation() {
         let context = json!({ "distinct_id": format!("user-{user}"), "custom_properties": properties });
         let remote = flags(&server, &context);
         let context = Context::from_json(&context.to_string()).unwrap();
-        for local in client.evaluate_all(&context, Ask::new()).as_slice() {
+        for local in client.evaluate_all(&context, EvaluateOptions::new()).as_slice() {
             let remote = &remote[local.key()];
             let Some(variant) = local.variant() else {
                 assert_eq!(*remote, Value::Null, "{}", local.key());
@@ -89,7 +84,7 @@ fn it_is_the_local_evaluation() {
         (&tester["new-checkout"]["variant_key"], &tester["new-checkout"]["is_qa_tester"]),
         (&json!("On"), &json!(true))
     );
-    assert!(server.events().is_empty(), "the client tells the exposure, not the server");
+    assert!(server.events().is_empty(), "the client reports the exposure, not the server");
 }
 
 #[test]
@@ -133,7 +128,7 @@ fn values_keep_their_text() {
 }
 
 #[test]
-fn contexts_without_a_user_are_400_in_the_servers_words() {
+fn contexts_without_a_user_are_400_with_mixpanels_message() {
     let server = server(sample());
     let words =
         json!({ "error": "distinct_id must be provided in evalContext as a string", "status": "error" });
@@ -179,7 +174,7 @@ fn definitions_that_change_are_evaluated_at_once() {
 }
 
 #[test]
-fn it_asks_for_the_same_credentials_as_definitions() {
+fn it_requires_the_same_credentials_as_definitions() {
     let server = Server::start(Options { token: Some("tok".into()), ..Options::default() }).unwrap();
     let status = |token: &str, credentials: &str| {
         let head = format!("GET /flags?token={token}&context=%7B%22distinct_id%22%3A%22u%22%7D HTTP/1.1");
@@ -192,7 +187,7 @@ fn it_asks_for_the_same_credentials_as_definitions() {
 }
 
 #[test]
-fn a_status_fault_gives_any_answer() {
+fn a_status_fault_sends_any_response() {
     let server = server(sample());
     for body in [
         r#"{"flags":{"a":{"variant_key":"on","variant_value":true}}}"#,

@@ -1,5 +1,4 @@
-//! https: the certificates, and the faults below them.
-#![allow(clippy::unwrap_used, reason = "clippy takes only the test functions themselves for tests")]
+//! https: the certificates, and faults under TLS.
 
 mod raw_client;
 
@@ -83,7 +82,7 @@ fn wrong_certificates_are_not() {
 }
 
 #[test]
-fn plain_http_gets_no_answer_and_the_control_port_is_plain() {
+fn plain_http_gets_no_response_and_the_control_port_is_plain() {
     let server = server(Tls::Good);
     let mut plain = connect(server.addr());
     send(&mut plain, GET, b"");
@@ -135,7 +134,7 @@ fn large_bodies_go_both_ways() {
 }
 
 #[test]
-fn raw_faults_are_sealed_like_the_rest() {
+fn raw_faults_are_encrypted_like_the_rest() {
     let server = server(Tls::Good);
     let fault = |kind| Fault { times: Some(1), ..Fault::new("/flags/definitions", kind) };
     let meets = |fault: Fault| {

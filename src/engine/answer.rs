@@ -1,25 +1,27 @@
-//! An evaluation in one number: what a binding remembers instead of reading the same evaluation piece by piece again.
+//! An evaluation as one number, so that a binding reads the fields of each distinct evaluation once.
 
 use std::num::NonZeroU64;
 
-use crate::engine::outcome::{Assignment, Outcome, Reason};
+use crate::engine::outcome::{Assignment, Outcome};
+use crate::engine::reason::Reason;
 
-/// Stands for one definition of a flag, variant, reason and tester mark: everything that an evaluation tells is the
-/// same wherever a client gives it. Always odd, so that it can share a word with a pointer.
+/// One definition of a flag, variant, reason and tester mark: evaluations with the same answer have the same
+/// fields. Always odd, so that it can share a word with a pointer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Answer(NonZeroU64);
 
-/// The layout, from the lowest bit on: 1, the tester mark, three bits of reason, sixteen of variant, the serial number
-/// of the definition. No reason is 0, which leaves those numbers to what has no variant.
+/// The layout, from the lowest bit: 1, the tester mark, three bits of reason, sixteen of variant, and the
+/// serial number of the definition. Reasons begin at 1: reason 0 marks results without a
+/// variant.
 const TESTER: u64 = 1 << 1;
 const REASON: u32 = 2;
 const VARIANT: u32 = 5;
 const SERIAL: u32 = 21;
 
 impl Answer {
-    /// No rollout matched: the default, with reason DEFAULT.
+    /// No rollout matched: the default with reason DEFAULT.
     pub const NO_MATCH: Answer = Answer::small(1);
-    /// The flag is disabled or archived: the default, with reason DISABLED.
+    /// The flag is disabled or archived: the default with reason DISABLED.
     pub const DISABLED: Answer = Answer::small(3);
 
     const fn small(number: u64) -> Answer {
@@ -29,7 +31,7 @@ impl Answer {
         }
     }
 
-    /// Nothing for errors, overrides and what Mixpanel decided: they tell something new each time.
+    /// `None` for errors, overrides and remote evaluations, whose fields may differ each time.
     pub(crate) fn of(outcome: &Outcome<'_>) -> Option<Answer> {
         match outcome {
             Outcome::NoRolloutMatch => Some(Answer::NO_MATCH),
@@ -41,7 +43,7 @@ impl Answer {
 
     fn of_assignment(assignment: &Assignment<'_>) -> Option<Answer> {
         let variant = u16::try_from(assignment.index).ok()?;
-        let serial = assignment.flag.serial.0;
+        let serial = assignment.serial;
         if serial >> (63 - SERIAL) != 0 {
             return None;
         }
@@ -62,7 +64,7 @@ impl Answer {
         self.0.get()
     }
 
-    /// The answer of that number, if it is one.
+    /// The answer with this number, if it can be one.
     pub fn from_number(number: u64) -> Option<Answer> {
         NonZeroU64::new(number).filter(|number| number.get() % 2 == 1).map(Answer)
     }

@@ -3,8 +3,8 @@
 const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
 const PRIME: u64 = 0x0000_0100_0000_01b3;
 
-/// An FNV-1a 64 state. The subject comes first in every hash, and the flag's key first in every salt, so both are
-/// hashed once per evaluation and each salt continues from there.
+/// An FNV-1a 64 state. The subject comes first in every hash, and the flag's key first in every salt, so both
+/// are hashed once per evaluation and each salt continues from there.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Hash(u64);
 
@@ -36,7 +36,7 @@ impl Hash {
     }
 }
 
-/// Whom a flag buckets. A context that is evaluated many times keeps the state too.
+/// The text that a flag buckets by. A context that is kept has its hash, too.
 #[derive(Clone, Copy)]
 pub(crate) struct Subject<'a> {
     text: &'a str,
@@ -57,13 +57,13 @@ impl<'a> Subject<'a> {
     }
 }
 
-/// `hundredth / 100`, rounded once, as the official SDKs divide.
+/// `hundredth / 100`, rounded once, as in the official SDKs.
 pub(crate) fn fraction(hundredth: u8) -> f64 {
     f64::from(hundredth) / 100.0
 }
 
 /// The bucket of `subject` under `salt`: FNV-1a 64 over the UTF-8 bytes of both, modulo 100, divided by 100.
-/// For checking by hand whom a percentage admits.
+/// A rollout's percentage admits a subject if it is greater than this. For checking by hand.
 ///
 /// ```
 /// assert_eq!(mpflags::bucket("abc", "variant"), 0.72);

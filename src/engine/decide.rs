@@ -1,145 +1,143 @@
-//! `evaluate`: a pure function of a flag set, a flag key and a context.
+//! Decides which variant a user gets: a pure function of the definitions, a flag's key and a context.
 
 use std::sync::Arc;
 
 use crate::engine::bucket::{Hash, Subject};
-use crate::engine::context::{CUSTOM_PROPERTIES, Facts, Unusable};
-use crate::engine::definitions::{Choice, Condition, Entry, Flag, FlagSet, Group, Rollout, chosen};
-use crate::engine::identity::DISTINCT_ID;
-use crate::engine::outcome::{Assignment, Outcome, Reason};
+use crate::engine::context::{ReadContext, Unusable};
+use crate::engine::definitions::{Admits, Choice, Condition, Entry, Flag, Rollout, chosen};
+use crate::engine::identity::{CUSTOM_PROPERTIES, DISTINCT_ID, TARGETING_KEY};
+use crate::engine::outcome::{Assignment, Outcome};
+use crate::engine::reason::Reason;
 
-/// What is told of each step on the way to an outcome. `()` hears nothing, and costs nothing.
+/// Receives each step of an evaluation. `()` ignores them at no cost.
 pub(crate) trait Trace {
     fn flag(&mut self, flag: &Flag);
     fn subject(&mut self, key: &str, text: &str);
     fn tester(&mut self);
-    /// A group was asked: whether its percentage admits the subject, and then whether it is taken.
-    fn group(&mut self, index: usize, group: &Group, hash: &mut Keyed<'_>, admitted: bool, taken: bool);
-    fn choice(&mut self, flag: &Flag, choice: &Choice, hash: &mut Keyed<'_>);
+    /// A rollout was tried: `admitted` is whether its percentage admits the subject, `taken` whether its rule
+    /// matches as well.
+    fn rollout(
+        &mut self,
+        index: usize,
+        rollout: &Rollout,
+        hash: &mut FlagHash<'_>,
+        admitted: bool,
+        taken: bool,
+    );
+    fn choice(&mut self, flag: &Flag, choice: &Choice, hash: &mut FlagHash<'_>);
 }
 
 impl Trace for () {
     fn flag(&mut self, _: &Flag) {}
     fn subject(&mut self, _: &str, _: &str) {}
     fn tester(&mut self) {}
-    fn group(&mut self, _: usize, _: &Group, _: &mut Keyed<'_>, _: bool, _: bool) {}
-    fn choice(&mut self, _: &Flag, _: &Choice, _: &mut Keyed<'_>) {}
+    fn rollout(&mut self, _: usize, _: &Rollout, _: &mut FlagHash<'_>, _: bool, _: bool) {}
+    fn choice(&mut self, _: &Flag, _: &Choice, _: &mut FlagHash<'_>) {}
 }
 
-/// Which variant of flag `key` the user in `facts` gets.
-pub(crate) fn evaluate<'a>(
-    set: &'a FlagSet,
-    key: &str,
-    facts: &impl Facts,
-    trace: &mut impl Trace,
-) -> Outcome<'a> {
-    match set.get(key) {
-        None => Outcome::FlagNotFound,
-        Some(entry) => evaluate_entry(entry, facts, trace),
-    }
-}
-
-/// The same for an entry already at hand.
-pub(crate) fn evaluate_entry<'a>(
+/// Which variant of the flag the user in `context` gets.
+pub(crate) fn decide<'a>(
     entry: &'a Entry,
-    facts: &impl Facts,
+    context: &impl ReadContext,
     trace: &mut impl Trace,
 ) -> Outcome<'a> {
-    let flag = match entry {
+    let (flag, serial) = match entry {
         Entry::Malformed(why) => return Outcome::Malformed(why),
-        Entry::Flag(flag) => flag,
+        Entry::Flag { flag, serial } => (flag, *serial),
     };
     trace.flag(flag);
     if !flag.enabled {
         return Outcome::Disabled;
     }
-    if let Some(unusable) = facts.unusable().iter().find(|unusable| reads(flag, unusable)) {
+    if let Some(unusable) = context.unusable().iter().find(|unusable| reads(flag, unusable)) {
         return Outcome::InvalidContext(unusable.message());
     }
-    let Some(subject) = facts.subject(&flag.context) else {
+    let Some(subject) = context.subject(&flag.context) else {
         return Outcome::MissingContextKey {
             key: &flag.context,
-            only_targeting_key: facts.subject("targetingKey").is_some(),
+            only_targeting_key: context.subject(TARGETING_KEY).is_some(),
         };
     };
     trace.subject(&flag.context, subject.text());
-    assign(flag, subject, facts, trace).map_or(Outcome::NoRolloutMatch, Outcome::Variant)
+    assign(flag, serial, subject, context, trace).map_or(Outcome::NoRolloutMatch, Outcome::Variant)
 }
 
 fn assign<'a>(
     flag: &'a Arc<Flag>,
+    serial: u64,
     subject: Subject<'_>,
-    facts: &impl Facts,
+    context: &impl ReadContext,
     trace: &mut impl Trace,
 ) -> Option<Assignment<'a>> {
-    if let Some(index) = tester(flag, facts) {
+    if let Some(index) = tester(flag, context) {
         trace.tester();
         let variant = flag.variants.get(index)?;
-        return Some(Assignment { flag, variant, index, reason: Reason::TargetingMatch, is_qa_tester: true });
+        let reason = Reason::TargetingMatch;
+        return Some(Assignment { flag, serial, variant, index, reason, is_qa_tester: true });
     }
-    let mut hash = Keyed::new(subject, &flag.key);
-    let (_, group) = flag.groups.iter().enumerate().find(|(at, group)| {
-        let admitted = match group.rollout {
-            Rollout::All => true,
-            Rollout::None => false,
-            Rollout::Below(percentage) => hash.get().with(&group.salt).bucket() < percentage,
+    let mut hash = FlagHash::new(subject, &flag.key);
+    let (_, rollout) = flag.rollouts.iter().enumerate().find(|(at, rollout)| {
+        let admitted = match rollout.admits {
+            Admits::All => true,
+            Admits::None => false,
+            Admits::Below(percentage) => hash.get().with(&rollout.salt).bucket() < percentage,
         };
-        let taken = admitted && group.condition.as_ref().is_none_or(|condition| holds(condition, facts));
-        trace.group(*at, group, &mut hash, admitted, taken);
+        let taken = admitted && rollout.condition.as_ref().is_none_or(|condition| holds(condition, context));
+        trace.rollout(*at, rollout, &mut hash, admitted, taken);
         taken
     })?;
-    trace.choice(flag, &group.choice, &mut hash);
-    let index = match &group.choice {
+    trace.choice(flag, &rollout.choice, &mut hash);
+    let index = match &rollout.choice {
         Choice::Fixed(index) => *index,
         Choice::Split(sums) => chosen(sums, hash.get().with(&flag.variant_salt).hundredth()),
     };
     let variant = flag.variants.get(index)?;
-    Some(Assignment { flag, variant, index, reason: group.reason, is_qa_tester: false })
+    Some(Assignment { flag, serial, variant, index, reason: rollout.reason, is_qa_tester: false })
 }
 
-/// Whether what cannot be used is something that `flag` looks at for any user.
+/// Whether `flag` may read `unusable` for some user.
 #[cold]
 fn reads(flag: &Flag, unusable: &Unusable) -> bool {
     let key = unusable.key();
     let by_rule = || {
-        let mut conditions = flag.groups.iter().filter_map(|group| group.condition.as_ref());
-        conditions.any(|condition| condition.reads(unusable.timeout()))
+        let mut conditions = flag.rollouts.iter().filter_map(|rollout| rollout.condition.as_ref());
+        conditions.any(|condition| condition.reads(unusable.within()))
     };
     key == &*flag.context
         || (key == DISTINCT_ID && !flag.testers.is_empty())
         || (key == CUSTOM_PROPERTIES && by_rule())
 }
 
-fn tester(flag: &Flag, facts: &impl Facts) -> Option<usize> {
+fn tester(flag: &Flag, context: &impl ReadContext) -> Option<usize> {
     if flag.testers.is_empty() {
         return None;
     }
-    let tester = facts.tester()?;
+    let tester = context.tester()?;
     let at = flag.testers.binary_search_by(|(name, _)| name.as_ref().cmp(tester)).ok()?;
     flag.testers.get(at).map(|(_, index)| *index)
 }
 
-fn holds(condition: &Condition, facts: &impl Facts) -> bool {
-    let Some(properties) = facts.properties() else { return false };
+fn holds(condition: &Condition, context: &impl ReadContext) -> bool {
+    let Some(properties) = context.properties() else { return false };
     match condition {
         Condition::Rule(rule) => rule.matches(properties),
         Condition::Legacy(legacy) => legacy.matches(properties),
     }
 }
 
-/// The hash of subject and flag key, made when the first salt needs it: many flags never do.
-pub(crate) struct Keyed<'a> {
+/// The hash of the subject and the flag's key, computed for the first salt. Many flags need none.
+pub(crate) struct FlagHash<'a> {
     subject: Subject<'a>,
     key: &'a str,
     state: Option<Hash>,
 }
 
-impl<'a> Keyed<'a> {
+impl<'a> FlagHash<'a> {
     fn new(subject: Subject<'a>, key: &'a str) -> Self {
-        Keyed { subject, key, state: None }
+        FlagHash { subject, key, state: None }
     }
 
-    /// What every salt of the flag begins with.
+    /// The flag's key, which every salt begins with.
     pub(crate) fn key(&self) -> &str {
         self.key
     }

@@ -1,11 +1,12 @@
 //! The evaluations of every flag for one context.
 
 use crate::engine::evaluation::Evaluation;
-use crate::engine::identity::ShownTo;
-use crate::engine::outcome::{ErrorCode, Outcome};
+use crate::engine::exposure::ShownTo;
+use crate::engine::outcome::Outcome;
+use crate::engine::reason::ErrorCode;
 use crate::engine::variant::{FlagValue, ValueType};
 
-/// What every flag gave for one context, in order of key. Owns what it tells; typed reads need no further request.
+/// The evaluations of all flags for one context, in order of key. Owns its data.
 #[derive(Clone, Debug)]
 pub struct Evaluations {
     items: Vec<Evaluation>,
@@ -18,17 +19,17 @@ impl Evaluations {
         Evaluations { items: Vec::new(), wanted, failure: None }
     }
 
-    /// Makes room for `count` more at once.
+    /// Reserves room for `count` more.
     pub(crate) fn reserve(&mut self, count: usize) {
         self.items.reserve_exact(count);
     }
 
-    /// The next one in order of key.
+    /// Adds the next one in order of key.
     pub(crate) fn add(&mut self, key: &str, outcome: &Outcome<'_>, to: ShownTo<'_>) {
         self.items.push(Evaluation::new(key, outcome, self.wanted, to));
     }
 
-    /// Puts an override in the flag's place.
+    /// Replaces or adds the flag's evaluation by an override.
     pub(crate) fn replace(&mut self, key: &str, value: &FlagValue) {
         let evaluation = Evaluation::new(key, &Outcome::Override(value), self.wanted, ShownTo::default());
         match self.items.binary_search_by(|item| item.key().cmp(key)) {
@@ -46,18 +47,18 @@ impl Evaluations {
         self.failure = code.map(|code| (code, outcome.message("", self.wanted).unwrap_or_default()));
     }
 
-    /// The evaluation of flag `key`.
+    /// The evaluation of flag `key`, if there is one.
     pub fn get(&self, key: &str) -> Option<&Evaluation> {
         let at = self.items.binary_search_by(|item| item.key().cmp(key)).ok()?;
         self.items.get(at)
     }
 
-    /// All of them, in order of key.
+    /// All evaluations, in order of key.
     pub fn as_slice(&self) -> &[Evaluation] {
         &self.items
     }
 
-    /// Why there are no evaluations but overrides, if something went wrong.
+    /// Why there are only overrides, if evaluating the flags failed.
     pub fn failure(&self) -> Option<(ErrorCode, &str)> {
         self.failure.as_ref().map(|(code, message)| (*code, message.as_str()))
     }
@@ -67,7 +68,7 @@ impl IntoIterator for Evaluations {
     type Item = Evaluation;
     type IntoIter = std::vec::IntoIter<Evaluation>;
 
-    /// All of them, in order of key.
+    /// All evaluations, in order of key.
     fn into_iter(self) -> Self::IntoIter {
         self.items.into_iter()
     }

@@ -1,18 +1,16 @@
-//! How an outcome came about, as JSON for people: what an evaluation did on its way, written down while it did it.
+//! Explains an outcome to people, as JSON: the steps of an evaluation, recorded while it runs.
 
-use std::fmt::Write;
-
-use crate::engine::context::Facts;
-use crate::engine::decide::{Keyed, Trace};
-use crate::engine::definitions::{Choice, Condition, Flag, Group, Rollout};
+use crate::engine::context::ReadContext;
+use crate::engine::decide::{FlagHash, Trace};
+use crate::engine::definitions::{Admits, Choice, Condition, Flag, Rollout};
 use crate::engine::evaluation::Evaluation;
-use crate::engine::identity::push_json_string;
 use crate::engine::outcome::Outcome;
+use crate::json::Writer;
 
-/// Listens to one evaluation.
-pub(crate) struct Steps<'c> {
-    facts: &'c dyn Facts,
-    /// A JSON array, where there is something in it.
+/// Records one evaluation.
+pub(crate) struct Explanation<'c> {
+    context: &'c dyn ReadContext,
+    /// A JSON array, not empty.
     unsupported: Option<String>,
     /// `{"key": …, "text": …}`
     subject: Option<String>,
@@ -22,43 +20,38 @@ pub(crate) struct Steps<'c> {
     choice: Option<String>,
 }
 
-impl<'c> Steps<'c> {
-    pub(crate) fn new(facts: &'c dyn Facts) -> Self {
-        Steps { facts, unsupported: None, subject: None, tester: false, rollouts: Vec::new(), choice: None }
+impl<'c> Explanation<'c> {
+    pub(crate) fn new(context: &'c dyn ReadContext) -> Self {
+        Explanation {
+            context,
+            unsupported: None,
+            subject: None,
+            tester: false,
+            rollouts: Vec::new(),
+            choice: None,
+        }
     }
 
-    /// Everything that was heard, and what it led to.
+    /// The explanation as JSON: each step, and what it led to.
     pub(crate) fn json(self, outcome: &Outcome<'_>, evaluation: &Evaluation) -> String {
-        let mut out = String::from("{\"flag\":");
-        push_json_string(&mut out, evaluation.key());
-        out.push_str(",\"step\":");
-        push_json_string(&mut out, step(outcome, self.tester));
-        out.push_str(",\"subject\":");
-        out.push_str(self.subject.as_deref().unwrap_or("null"));
-        out.push_str(",\"rollouts\":[");
-        out.push_str(&self.rollouts.join(","));
-        out.push_str("],\"choice\":");
-        out.push_str(self.choice.as_deref().unwrap_or("null"));
-        let mut text = |name: &str, value: Option<&str>| {
-            out.push_str(name);
-            match value {
-                Some(value) => push_json_string(&mut out, value),
-                None => out.push_str("null"),
+        let mut out = String::new();
+        Writer::new(&mut out).object(|json| {
+            json.field("flag").string(evaluation.key());
+            json.field("step").string(step(outcome, self.tester));
+            json.field("subject").raw(self.subject.as_deref().unwrap_or("null"));
+            json.field("rollouts").array(|json| self.rollouts.iter().for_each(|rollout| json.raw(rollout)));
+            json.field("choice").raw(self.choice.as_deref().unwrap_or("null"));
+            json.field("variant").string_or_null(evaluation.variant());
+            json.field("reason").string(&evaluation.reason().to_string());
+            let code = evaluation.error_code().map(|code| code.to_string());
+            json.field("error_code").string_or_null(code.as_deref());
+            json.field("message").string_or_null(evaluation.message());
+            json.field("value").raw(evaluation.json().unwrap_or("null"));
+            json.field("metadata").raw(evaluation.metadata_json());
+            if let Some(unsupported) = &self.unsupported {
+                json.field("unsupported").raw(unsupported);
             }
-        };
-        text(",\"variant\":", evaluation.variant());
-        text(",\"reason\":", Some(&evaluation.reason().to_string()));
-        text(",\"error_code\":", evaluation.error_code().map(|code| code.to_string()).as_deref());
-        text(",\"message\":", evaluation.message());
-        out.push_str(",\"value\":");
-        out.push_str(evaluation.json().unwrap_or("null"));
-        out.push_str(",\"metadata\":");
-        out.push_str(evaluation.metadata_json());
-        if let Some(unsupported) = self.unsupported {
-            out.push_str(",\"unsupported\":");
-            out.push_str(&unsupported);
-        }
-        out.push('}');
+        });
         out
     }
 }
@@ -76,105 +69,97 @@ fn step(outcome: &Outcome<'_>, tester: bool) -> &'static str {
         Outcome::Variant(_) if tester => "tester",
         Outcome::Variant(_) => "rollout",
         Outcome::NoRolloutMatch => "no_rollout_match",
-        // Never listened to.
+        // Never recorded.
         Outcome::Remote(_) | Outcome::Failed(_) => "remote",
     }
 }
 
-impl Trace for Steps<'_> {
+impl Trace for Explanation<'_> {
     fn flag(&mut self, flag: &Flag) {
-        let Some(unsupported) = &flag.unsupported else { return };
-        let mut out = String::from("[");
-        for (index, name) in unsupported.names.iter().enumerate() {
-            if index > 0 {
-                out.push(',');
-            }
-            push_json_string(&mut out, name);
-        }
-        out.push(']');
-        self.unsupported = Some(out);
+        self.unsupported = flag.unsupported.as_ref().map(|unsupported| {
+            written(|json| json.array(|json| unsupported.names.iter().for_each(|name| json.string(name))))
+        });
     }
 
     fn subject(&mut self, key: &str, text: &str) {
-        let mut subject = String::from("{\"key\":");
-        push_json_string(&mut subject, key);
-        subject.push_str(",\"text\":");
-        push_json_string(&mut subject, text);
-        subject.push('}');
-        self.subject = Some(subject);
+        self.subject = Some(written(|json| {
+            json.object(|json| {
+                json.field("key").string(key);
+                json.field("text").string(text);
+            });
+        }));
     }
 
     fn tester(&mut self) {
         self.tester = true;
     }
 
-    fn group(&mut self, index: usize, group: &Group, hash: &mut Keyed<'_>, admitted: bool, taken: bool) {
-        let mut out = String::new();
-        // Writing to a String cannot fail.
-        let _ = write!(out, "{{\"index\":{index},\"salt\":");
-        push_salt(&mut out, hash, &group.salt);
-        let percentage = match group.rollout {
-            Rollout::All => 1.0,
-            Rollout::None => 0.0,
-            Rollout::Below(percentage) => percentage,
+    fn rollout(
+        &mut self,
+        index: usize,
+        rollout: &Rollout,
+        hash: &mut FlagHash<'_>,
+        admitted: bool,
+        taken: bool,
+    ) {
+        let percentage = match rollout.admits {
+            Admits::All => 1.0,
+            Admits::None => 0.0,
+            Admits::Below(percentage) => percentage,
         };
-        let bucket = hash.get().with(&group.salt).bucket();
-        let _ = write!(out, ",\"bucket\":{bucket},\"percentage\":{percentage},\"admitted\":{admitted}");
-        if let Some(condition) = &group.condition {
-            out.push_str(",\"rule\":");
-            let properties = self.facts.properties();
-            match condition {
-                Condition::Rule(rule) => rule.explain(properties, &mut out),
-                Condition::Legacy(legacy) => legacy.explain(properties, &mut out),
-            }
-            // A rule that nobody came to has neither matched nor failed to.
-            let _ = match admitted {
-                true => write!(out, ",\"matches\":{taken}"),
-                false => write!(out, ",\"matches\":null"),
-            };
-        }
-        let _ = write!(out, ",\"taken\":{taken}}}");
-        self.rollouts.push(out);
-    }
-
-    fn choice(&mut self, flag: &Flag, choice: &Choice, hash: &mut Keyed<'_>) {
-        let mut out = String::new();
-        let name = |index: usize| flag.variants.get(index).map_or("", |variant| &variant.key);
-        match choice {
-            Choice::Fixed(index) => {
-                out.push_str("{\"fixed\":");
-                push_json_string(&mut out, name(*index));
-            }
-            Choice::Split(sums) => {
-                out.push_str("{\"salt\":");
-                push_salt(&mut out, hash, &flag.variant_salt);
-                let bucket = hash.get().with(&flag.variant_salt).bucket();
-                let _ = write!(out, ",\"bucket\":{bucket},\"cumulative\":[");
-                for (index, sum) in sums.iter().enumerate() {
-                    out.push_str(if index > 0 { ",{\"variant\":" } else { "{\"variant\":" });
-                    push_json_string(&mut out, name(index));
-                    out.push_str(",\"below\":");
-                    push_sum(&mut out, *sum);
-                    out.push('}');
+        self.rollouts.push(written(|json| {
+            json.object(|json| {
+                json.field("index").display(index);
+                push_bucket(json, hash, &rollout.salt);
+                json.field("percentage").display(percentage);
+                json.field("admitted").display(admitted);
+                if let Some(condition) = &rollout.condition {
+                    json.field("rule");
+                    let properties = self.context.properties();
+                    match condition {
+                        Condition::Rule(rule) => rule.explain(properties, json),
+                        Condition::Legacy(legacy) => legacy.explain(properties, json),
+                    }
+                    // Of a subject that is not admitted the rule is not evaluated.
+                    json.field("matches");
+                    if admitted { json.display(taken) } else { json.raw("null") }
                 }
-                out.push(']');
-            }
-        }
-        out.push('}');
-        self.choice = Some(out);
+                json.field("taken").display(taken);
+            });
+        }));
+    }
+
+    fn choice(&mut self, flag: &Flag, choice: &Choice, hash: &mut FlagHash<'_>) {
+        let name = |index: usize| flag.variants.get(index).map_or("", |variant| &variant.key);
+        self.choice = Some(written(|json| {
+            json.object(|json| match choice {
+                Choice::Fixed(index) => json.field("fixed").string(name(*index)),
+                Choice::Split(sums) => {
+                    push_bucket(json, hash, &flag.variant_salt);
+                    json.field("cumulative").array(|json| {
+                        for (index, sum) in sums.iter().enumerate() {
+                            json.object(|json| {
+                                json.field("variant").string(name(index));
+                                json.field("below");
+                                // Splits are finite; their sum need not be.
+                                if sum.is_finite() { json.display(sum) } else { json.raw("null") }
+                            });
+                        }
+                    });
+                }
+            });
+        }));
     }
 }
 
-/// A sum of splits, which need not be finite.
-fn push_sum(out: &mut String, sum: f64) {
-    if sum.is_finite() {
-        let _ = write!(out, "{sum}");
-    } else {
-        out.push_str("null");
-    }
+/// The salt, which begins with the flag's key, and the bucket under it.
+fn push_bucket(json: &mut Writer<'_>, hash: &mut FlagHash<'_>, rest: &str) {
+    json.field("salt").string(&format!("{}{rest}", hash.key()));
+    json.field("bucket").display(hash.get().with(rest).bucket());
 }
 
-/// The whole salt: the flag's key, and what follows it.
-fn push_salt(out: &mut String, hash: &Keyed<'_>, rest: &str) {
-    push_json_string(out, &format!("{}{rest}", hash.key()));
+fn written(write: impl FnOnce(&mut Writer<'_>)) -> String {
+    let mut out = String::new();
+    write(&mut Writer::new(&mut out));
+    out
 }

@@ -1,4 +1,5 @@
-//! Evaluation: definitions and a context in, an outcome out. Pure: no clock, thread, file, socket, environment or log.
+//! Evaluation: from definitions and a context to an outcome. Pure: no clock, threads, files, sockets,
+//! environment or log.
 
 pub(crate) mod answer;
 pub(crate) mod bucket;
@@ -8,7 +9,9 @@ pub(crate) mod definitions;
 pub(crate) mod evaluation;
 pub(crate) mod evaluations;
 pub(crate) mod explain;
+pub(crate) mod exposure;
 pub(crate) mod identity;
 pub(crate) mod outcome;
+pub(crate) mod reason;
 pub(crate) mod rules;
 pub(crate) mod variant;

@@ -1,111 +1,46 @@
-//! Outcomes: the closed list of what an evaluation can come to, which every provider maps.
+//! Outcomes: everything that an evaluation can result in. Providers map each of them.
 
 use std::fmt;
 use std::sync::Arc;
 
 use crate::engine::definitions::Flag;
-use crate::engine::identity::AssignmentId;
+use crate::engine::exposure::{AssignmentId, Experiment, Exposure, Fetch};
+use crate::engine::reason::{ErrorCode, Reason};
 use crate::engine::variant::{FlagValue, ValueType, Variant};
-use crate::events::payload::Fetch;
 
-/// Why an evaluation gave what it gave, in OpenFeature's words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Reason {
-    /// The same for everybody, whatever the context: no rule and no chance were involved; or an override.
-    Static,
-    /// Nothing applied, or the group for everybody after the groups with rules.
-    Default,
-    /// A tester, or a rollout whose rule matched; every remote answer, which does not say why.
-    TargetingMatch,
-    /// The bucket decided: another subject could have got something else.
-    Split,
-    /// The flag is disabled or archived.
-    Disabled,
-    /// The default was given because something is wrong; the error code says what.
-    Error,
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Reason::Static => "STATIC",
-            Reason::Default => "DEFAULT",
-            Reason::TargetingMatch => "TARGETING_MATCH",
-            Reason::Split => "SPLIT",
-            Reason::Disabled => "DISABLED",
-            Reason::Error => "ERROR",
-        })
-    }
-}
-
-/// What is wrong when the reason is [`Reason::Error`], in OpenFeature's words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ErrorCode {
-    /// No definitions have arrived yet.
-    ProviderNotReady,
-    /// Mixpanel refused the credentials, and no definitions are held.
-    ProviderFatal,
-    /// No definition has this key.
-    FlagNotFound,
-    /// The flag's definition does not fit the model.
-    ParseError,
-    /// The variant's value has another type than the one asked for.
-    TypeMismatch,
-    /// The context lacks the key that the flag is bucketed by.
-    TargetingKeyMissing,
-    /// The context cannot be read.
-    InvalidContext,
-    /// Anything else.
-    General,
-}
-
-impl fmt::Display for ErrorCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            ErrorCode::ProviderNotReady => "PROVIDER_NOT_READY",
-            ErrorCode::ProviderFatal => "PROVIDER_FATAL",
-            ErrorCode::FlagNotFound => "FLAG_NOT_FOUND",
-            ErrorCode::ParseError => "PARSE_ERROR",
-            ErrorCode::TypeMismatch => "TYPE_MISMATCH",
-            ErrorCode::TargetingKeyMissing => "TARGETING_KEY_MISSING",
-            ErrorCode::InvalidContext => "INVALID_CONTEXT",
-            ErrorCode::General => "GENERAL",
-        })
-    }
-}
-
-/// What an evaluation comes to. Borrowed from the snapshot: nothing is made until somebody asks for it.
+/// The result of an evaluation. Borrows from the snapshot: values and messages are copied only when they are
+/// read.
 #[derive(Debug)]
 pub(crate) enum Outcome<'a> {
     Variant(Assignment<'a>),
-    /// Mixpanel decided.
+    /// Assigned by Mixpanel.
     Remote(&'a RemoteVariant),
     Override(&'a FlagValue),
     NoRolloutMatch,
     Disabled,
     FlagNotFound,
-    /// Mixpanel's answer lacks the flag.
+    /// Mixpanel's response lacks the flag.
     NotAnswered,
     Malformed(&'a str),
-    /// The context key that is missing, and whether only a `targetingKey` was given.
+    /// The context key that is missing, and whether the context has a `targetingKey`.
     MissingContextKey {
         key: &'a str,
         only_targeting_key: bool,
     },
     InvalidContext(String),
     Unavailable(&'a Unavailable),
-    /// A remote evaluation brought no answer.
+    /// A remote evaluation failed.
     Failed(&'a str),
 }
 
-/// A user's variant, and how they came to it.
+/// The variant that a user gets, and why.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Assignment<'a> {
     pub(crate) flag: &'a Arc<Flag>,
+    /// As in [`Entry::Flag`](crate::engine::definitions::Entry::Flag).
+    pub(crate) serial: u64,
     pub(crate) variant: &'a Variant,
-    /// Where the variant stands among the flag's.
+    /// The index of the variant in the flag.
     pub(crate) index: usize,
     pub(crate) reason: Reason,
     pub(crate) is_qa_tester: bool,
@@ -114,34 +49,36 @@ pub(crate) struct Assignment<'a> {
 /// A variant that Mixpanel assigned.
 #[derive(Debug)]
 pub(crate) struct RemoteVariant {
-    /// Absent where Mixpanel names none.
+    /// `None` where Mixpanel names none.
     pub(crate) key: Option<Box<str>>,
     pub(crate) value: FlagValue,
-    pub(crate) experiment_id: Option<Box<str>>,
-    pub(crate) is_experiment_active: Option<bool>,
+    pub(crate) experiment: Experiment<Box<str>>,
     pub(crate) is_qa_tester: Option<bool>,
     pub(crate) fetch: Fetch,
 }
 
 impl RemoteVariant {
-    /// Mixpanel does not say by which key it buckets.
-    pub(crate) fn id(&self, flag: &str) -> AssignmentId {
-        AssignmentId::new(
+    pub(crate) fn exposure<'a>(&'a self, flag: &'a str, subject: u64) -> Exposure<'a> {
+        let (variant, experiment) = (self.key.as_deref(), self.experiment.as_deref());
+        Exposure {
+            // Mixpanel does not say by which key it buckets.
+            id: AssignmentId::new(flag, variant, None, experiment),
+            subject,
             flag,
-            self.key.as_deref(),
-            None,
-            self.experiment_id.as_deref(),
-            self.is_experiment_active,
-        )
+            variant,
+            experiment,
+            is_qa_tester: self.is_qa_tester,
+            fetch: Some(&self.fetch),
+        }
     }
 }
 
-/// Why there is nothing to evaluate.
+/// Why there are no definitions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Unavailable {
-    /// No definitions yet, and the last fetch's error, if there was one.
+    /// None have been fetched yet. With the error of the last fetch, if it failed.
     NotReady(Option<String>),
-    /// Mixpanel answered 401 or 403.
+    /// Mixpanel's response had this status, 401 or 403.
     CredentialsRefused(u16),
 }
 
@@ -158,7 +95,7 @@ impl fmt::Display for Unavailable {
 }
 
 impl<'a> Outcome<'a> {
-    /// The value, if the outcome has one of the type asked for.
+    /// The value, if there is one and it can be read as `wanted`.
     pub(crate) fn value(&self, wanted: ValueType) -> Option<&'a FlagValue> {
         let value = match self {
             Outcome::Variant(assignment) => &assignment.variant.value,
@@ -169,7 +106,7 @@ impl<'a> Outcome<'a> {
         value.reads_as(wanted).then_some(value)
     }
 
-    /// The reason and, where something is wrong, its code, for a read of type `wanted`.
+    /// The reason and, with ERROR, the error code, if the value is read as `wanted`.
     pub(crate) fn verdict(&self, wanted: ValueType) -> (Reason, Option<ErrorCode>) {
         let error = |code| (Reason::Error, Some(code));
         match self {
@@ -193,7 +130,19 @@ impl<'a> Outcome<'a> {
         }
     }
 
-    /// What to tell a person, for flag `key` read as `wanted`; nothing where nothing is wrong.
+    /// What an exposure of the variant says, if one was assigned. `subject` is that of
+    /// [`ShownTo`](crate::engine::exposure::ShownTo).
+    pub(crate) fn exposure<'s>(&'s self, key: &'s str, subject: u64) -> Option<Exposure<'s>> {
+        match self {
+            Outcome::Variant(Assignment { flag, variant, is_qa_tester, .. }) => {
+                Some(flag.exposure(variant, *is_qa_tester, subject))
+            }
+            Outcome::Remote(variant) => Some(variant.exposure(key, subject)),
+            _ => None,
+        }
+    }
+
+    /// The error message for flag `key`, if the value is read as `wanted`. `None` unless the reason is ERROR.
     pub(crate) fn message(&self, key: &str, wanted: ValueType) -> Option<String> {
         match self {
             Outcome::Variant(assignment) => mismatch(&assignment.variant.value, wanted),
@@ -201,9 +150,9 @@ impl<'a> Outcome<'a> {
             Outcome::Override(value) => mismatch(value, wanted),
             Outcome::NoRolloutMatch | Outcome::Disabled => None,
             Outcome::FlagNotFound => Some(format!("flag `{key}` is not among the definitions")),
-            // The server sends only what the user is in, so the two cannot be told apart.
+            // The server sends only flags that have a variant for the user, so the two causes look alike.
             Outcome::NotAnswered => Some(format!(
-                "Mixpanel's answer has no flag `{key}`: there is none, or the user is in none of its groups"
+                "Mixpanel's response has no flag `{key}`: it does not exist, or the user is in none of its rollouts"
             )),
             Outcome::Malformed(why) => Some((*why).to_owned()),
             Outcome::MissingContextKey { key, only_targeting_key: false } => {

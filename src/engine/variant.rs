@@ -2,36 +2,35 @@
 
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use crate::engine::exposure::AssignmentId;
+use crate::json::{Decoded, compact};
 
-use crate::engine::identity::AssignmentId;
-
-/// One answer that a flag can give.
+/// One of a flag's variants.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Variant {
     pub(crate) key: Box<str>,
     pub(crate) value: FlagValue,
-    /// Of an exposure of it.
+    /// For its exposures.
     pub(crate) id: AssignmentId,
 }
 
-/// The type that a caller asks for.
+/// The type that a value is requested as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ValueType {
-    /// Whatever the variant holds; never a mismatch.
+    /// Any type; never a mismatch.
     Any,
     /// `true` or `false`.
     Boolean,
     /// A string.
     String,
-    /// An integer, or a whole finite number, within `i64`.
+    /// A whole number within `i64`.
     Integer,
     /// Any number.
     Double,
     /// An object, an array or null.
     Object,
-    /// An object or an array, for SDKs that take null for no value at all.
+    /// An object or an array, for SDKs in which null means no value.
     ObjectOrArray,
 }
 
@@ -48,14 +47,14 @@ impl fmt::Display for ValueType {
     }
 }
 
-/// A value, with its JSON text wherever the text is not cheaper to make than to keep.
+/// A value. Keeps its JSON text if that is not cheap to make again.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum FlagValue {
     Null,
     Bool(bool),
     String(Box<str>),
     Integer(i64),
-    /// A number that is no `i64`; `text` is what the document says, so that nothing is lost in printing.
+    /// A number that is not an `i64`. `text` is as in the document, so that printing loses nothing.
     Double {
         number: f64,
         text: Box<str>,
@@ -65,8 +64,8 @@ pub(crate) enum FlagValue {
 }
 
 impl FlagValue {
-    /// Decodes `json`, which must be one complete value: lone surrogates, numbers beyond a double and nesting beyond
-    /// serde_json's 127 levels are errors here, not in the hands of whoever reads the value.
+    /// Decodes `json`, one complete value. Lone surrogates, numbers beyond a double and nesting beyond
+    /// serde_json's 127 levels are errors here, so that reading the value cannot fail later.
     pub(crate) fn parse(json: &str) -> serde_json::Result<Self> {
         let scalar = match serde_json::from_str(json)? {
             Decoded::Null => FlagValue::Null,
@@ -116,7 +115,7 @@ impl FlagValue {
         }
     }
 
-    /// Whether a read of type `wanted` gives a value.
+    /// Whether the value can be read as `wanted`.
     pub(crate) fn reads_as(&self, wanted: ValueType) -> bool {
         match wanted {
             ValueType::Any => true,
@@ -131,7 +130,7 @@ impl FlagValue {
         }
     }
 
-    /// What the variant holds, with its article, for messages.
+    /// The type of the value with its article, for messages.
     pub(crate) fn described(&self) -> &'static str {
         match self {
             FlagValue::Null => "null",
@@ -142,148 +141,5 @@ impl FlagValue {
             FlagValue::Object(_) => "an object",
             FlagValue::Array(_) => "an array",
         }
-    }
-}
-
-/// Drops white space outside strings.
-pub(crate) fn compact(json: &str) -> Box<str> {
-    let mut out = String::with_capacity(json.len());
-    let mut in_string = false;
-    let mut escaped = false;
-    for c in json.chars() {
-        if in_string {
-            in_string = escaped || c != '"';
-            escaped = !escaped && c == '\\';
-        } else if c.is_ascii_whitespace() {
-            continue;
-        } else {
-            in_string = c == '"';
-        }
-        out.push(c);
-    }
-    out.into_boxed_str()
-}
-
-/// A value read to its end, of which only scalars are kept.
-pub(crate) enum Decoded {
-    Null,
-    Bool(bool),
-    Integer(i64),
-    Double(f64),
-    String(Box<str>),
-    Object,
-    Array,
-}
-
-impl<'de> Deserialize<'de> for Decoded {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(DecodedVisitor)
-    }
-}
-
-struct DecodedVisitor;
-
-impl<'de> Visitor<'de> for DecodedVisitor {
-    type Value = Decoded;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Decoded, E> {
-        Ok(Decoded::Null)
-    }
-
-    fn visit_bool<E>(self, v: bool) -> Result<Decoded, E> {
-        Ok(Decoded::Bool(v))
-    }
-
-    fn visit_i64<E>(self, v: i64) -> Result<Decoded, E> {
-        Ok(Decoded::Integer(v))
-    }
-
-    fn visit_u64<E>(self, v: u64) -> Result<Decoded, E> {
-        Ok(i64::try_from(v).map_or(Decoded::Double(v as f64), Decoded::Integer))
-    }
-
-    fn visit_f64<E>(self, v: f64) -> Result<Decoded, E> {
-        Ok(Decoded::Double(v))
-    }
-
-    fn visit_str<E>(self, v: &str) -> Result<Decoded, E> {
-        Ok(Decoded::String(v.into()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Decoded, A::Error> {
-        while seq.next_element::<Checked>()?.is_some() {}
-        Ok(Decoded::Array)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Decoded, A::Error> {
-        while map.next_entry::<IgnoredKey, Checked>()?.is_some() {}
-        Ok(Decoded::Object)
-    }
-}
-
-/// A value that is read and forgotten. Unlike serde's `IgnoredAny`, it refuses what cannot be decoded, so that a
-/// text is good or bad whichever part of it is used.
-pub(crate) struct Checked;
-
-impl<'de> Deserialize<'de> for Checked {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(CheckedVisitor).map(|()| Checked)
-    }
-}
-
-struct CheckedVisitor;
-
-impl<'de> Visitor<'de> for CheckedVisitor {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        while seq.next_element::<Checked>()?.is_some() {}
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while map.next_entry::<IgnoredKey, Checked>()?.is_some() {}
-        Ok(())
-    }
-}
-
-/// A key that is read, and so checked, but not kept.
-struct IgnoredKey;
-
-impl<'de> Deserialize<'de> for IgnoredKey {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(CheckedVisitor).map(|()| IgnoredKey)
     }
 }

@@ -1,13 +1,4 @@
 //! The client through real sockets, against mpflags-dev.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a test fails by a panic, in its helpers too, and says what it ran"
-)]
 
 mod client;
 mod ends;
@@ -17,7 +8,7 @@ mod network;
 mod provider;
 mod refresh;
 mod remote;
-#[path = "../support/mod.rs"]
+#[path = "../support/vectors.rs"]
 mod support;
 #[path = "../support/provider.rs"]
 mod vector;

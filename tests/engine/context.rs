@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mpflags::{EvaluateOptions, Client, Config, Context, ErrorCode, ErrorKind, Item, Level};
+use mpflags::{Client, Config, Context, ErrorCode, ErrorKind, EvaluateOptions, Item, Level};
 
 #[track_caller]
 fn refused(json: &str, message: &str) {
@@ -194,7 +194,9 @@ fn no_message_speaks_of_rust() {
                 Err(error) => plain(&error.to_string(), &of),
                 Ok(client) => {
                     warnings(&client).iter().for_each(|line| plain(line, &of));
-                    if let Some(message) = client.evaluate_json("f", r#"{"c": "u"}"#, EvaluateOptions::new()).message() {
+                    if let Some(message) =
+                        client.evaluate_json("f", r#"{"c": "u"}"#, EvaluateOptions::new()).message()
+                    {
                         plain(message, &of);
                         said += 1;
                     }

@@ -1,17 +1,13 @@
-//! Explanations: ten written by hand, and every vector's, which says what its evaluation says and shows why.
+//! Explanations: the cases of explain.json, and of every vector: each agrees with the evaluation, and what it shows leads
+//! to that outcome.
 
-use crate::support::{Vector, document, text_of, vectors};
-use mpflags::{EvaluateOptions, Client, Config, Context, ErrorKind};
+use crate::support::{Case, config, one_rule, vectors};
+use mpflags::{Client, Config, Context, ErrorKind, EvaluateOptions};
 use serde::Deserialize;
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 fn client(definitions: &str, overrides: &str) -> Client {
-    let config = format!(
-        r#"{{"token": "t", "api_host": "http://127.0.0.1:1", "enable_polling": false, "report_exposures": false,
-            "definitions": {definitions}, "overrides": {overrides}}}"#
-    );
-    Client::new(Config::from_json(&config).unwrap()).unwrap()
+    Client::new(Config::from_json(&config(definitions, overrides)).unwrap()).unwrap()
 }
 
 #[derive(Deserialize)]
@@ -23,7 +19,7 @@ struct Written {
     want: Value,
 }
 
-/// `explain.json` holds one definitions document, overrides, and what is told of each flag, written by hand.
+/// explain.json has a definitions document, overrides, and the explanations, written by hand.
 #[test]
 fn written_by_hand() {
     #[derive(Deserialize)]
@@ -38,10 +34,10 @@ fn written_by_hand() {
     let mut failed = Vec::new();
     for case in &file.cases {
         let context = Context::from_json(&case.context.to_string()).unwrap();
-        let told = client.explain(&case.key, &context).unwrap();
-        let read: Value = serde_json::from_str(&told).unwrap();
+        let shown = client.explain(&case.key, &context).unwrap();
+        let read: Value = serde_json::from_str(&shown).unwrap();
         if read != case.want {
-            failed.push(format!("{}: want {}\n    got {told}", case.name, case.want));
+            failed.push(format!("{}: want {}\n    got {shown}", case.name, case.want));
         }
     }
     assert!(failed.is_empty(), "{}", failed.join("\n"));
@@ -61,31 +57,11 @@ fn page() {
     assert_eq!(case["want"], shown);
 }
 
-#[derive(Deserialize)]
-struct Case {
-    name: String,
-    flags: Box<RawValue>,
-    key: String,
-    context: Box<RawValue>,
-    #[serde(default)]
-    overrides: Option<Box<RawValue>>,
-    why: String,
-}
-
-impl Vector for Case {
-    fn name(&self) -> &str {
-        &self.name
-    }
-    fn why(&self) -> &str {
-        &self.why
-    }
-}
-
-/// What an explanation shows leads to what it says: buckets, percentages and rules to the group, the split's table to the
+/// What an explanation shows leads to the outcome: buckets, percentages and rules to the rollout, the split's table to the
 /// variant.
-fn follows(told: &Value, context: &Value) -> Result<(), String> {
-    let rollouts = told["rollouts"].as_array().unwrap();
-    let subject = told["subject"]["text"].as_str();
+fn follows(shown: &Value, context: &Value) -> Result<(), String> {
+    let rollouts = shown["rollouts"].as_array().unwrap();
+    let subject = shown["subject"]["text"].as_str();
     for (at, rollout) in rollouts.iter().enumerate() {
         let salt = rollout["salt"].as_str().unwrap();
         let bucket = rollout["bucket"].as_f64().unwrap();
@@ -98,13 +74,13 @@ fn follows(told: &Value, context: &Value) -> Result<(), String> {
             Some(_) if !admitted => rollout["matches"].is_null(),
             Some(rule) => {
                 let holds = rollout["matches"].as_bool().unwrap();
-                // A legacy definition tells its pairs and no value; an object without properties has no values at all.
+                // A legacy definition shows its pairs and no value; without properties there are no values at all.
                 let value = rule.get("value").or_else(|| rule.get("error").map(|_| &Value::Bool(false)));
                 let seen = context["custom_properties"].is_object();
                 if let Some(value) = value.filter(|_| seen)
                     && holds != truthy(value)
                 {
-                    return Err(format!("rollout {at}: its rule gives {value}, and it matches: {holds}"));
+                    return Err(format!("rollout {at}: its rule is {value}, matches is {holds}"));
                 }
                 holds
             }
@@ -116,12 +92,12 @@ fn follows(told: &Value, context: &Value) -> Result<(), String> {
         }
     }
     let took = rollouts.last().is_some_and(|last| last["taken"] == true);
-    if (told["step"] == "rollout") != took
-        || (told["step"] == "no_rollout_match") != (subject.is_some() && !took && told["step"] != "tester")
+    if (shown["step"] == "rollout") != took
+        || (shown["step"] == "no_rollout_match") != (subject.is_some() && !took && shown["step"] != "tester")
     {
-        return Err(format!("step {}", told["step"]));
+        return Err(format!("step {}", shown["step"]));
     }
-    let choice = &told["choice"];
+    let choice = &shown["choice"];
     if choice.is_null() == took {
         return Err(format!("choice {choice}"));
     }
@@ -136,8 +112,8 @@ fn follows(told: &Value, context: &Value) -> Result<(), String> {
             found.or(table.last()).unwrap()["variant"].clone()
         }
     };
-    if took && told["error_code"].is_null() && chosen != told["variant"] {
-        return Err(format!("chosen {chosen}, variant {}", told["variant"]));
+    if took && shown["error_code"].is_null() && chosen != shown["variant"] {
+        return Err(format!("chosen {chosen}, variant {}", shown["variant"]));
     }
     Ok(())
 }
@@ -154,20 +130,20 @@ fn truthy(value: &Value) -> bool {
     }
 }
 
-/// Every vector of an evaluation: the explanation ends as the evaluation does, and leads there.
+/// The explanation of every vector agrees with the evaluation, and leads to its outcome.
 #[test]
 fn every_vector() {
     let cases = vectors::<Case>("evaluate");
-    let (mut failed, mut told_of) = (Vec::new(), 0);
+    let (mut failed, mut explained) = (Vec::new(), 0);
     for case in &cases {
-        let text = text_of(&case.context).unwrap_or_else(|| case.context.get().to_owned());
+        let text = case.context();
         let Ok(context) = Context::from_json(&text) else { continue };
-        let client = client(&document(&case.flags), case.overrides.as_deref().map_or("{}", RawValue::get));
+        let client = client(&case.document(), case.overrides());
         let evaluation = client.evaluate(&case.key, &context, EvaluateOptions::new());
-        let told = client.explain(&case.key, &context).unwrap();
-        let told: Value =
-            serde_json::from_str(&told).unwrap_or_else(|e| panic!("{}: {e}: {told}", case.name));
-        told_of += 1;
+        let shown = client.explain(&case.key, &context).unwrap();
+        let shown: Value =
+            serde_json::from_str(&shown).unwrap_or_else(|e| panic!("{}: {e}: {shown}", case.name));
+        explained += 1;
         let json = |text: Option<&str>| text.map_or(Value::Null, |text| serde_json::from_str(text).unwrap());
         let wanted = [
             ("flag", Value::from(case.key.as_str())),
@@ -179,31 +155,27 @@ fn every_vector() {
             ("metadata", json(Some(evaluation.metadata_json()))),
         ];
         for (field, wanted) in wanted {
-            if told[field] != wanted {
-                failed.push(format!("{}: {field}: want {wanted}, got {}", case.name, told[field]));
+            if shown[field] != wanted {
+                failed.push(format!("{}: {field}: want {wanted}, got {}", case.name, shown[field]));
             }
         }
-        // One with an attribute that cannot be used is not JSON for serde_json, which has no such values.
+        // A context with an unusable attribute is not JSON for serde_json.
         let context: Value = serde_json::from_str(&text).unwrap_or_default();
-        if let Err(why) = follows(&told, &context) {
-            failed.push(format!("{}: {why}: {told}", case.name));
+        if let Err(why) = follows(&shown, &context) {
+            failed.push(format!("{}: {why}: {shown}", case.name));
         }
     }
     assert!(failed.is_empty(), "{} fail:\n{}", failed.len(), failed.join("\n"));
-    println!("explain: {told_of} of {} vectors; the others have a context that is none", cases.len());
+    println!("explain: {explained} of {} vectors; the context of the others cannot be read", cases.len());
 }
 
-/// What is told of one rollout's rule, or of its legacy definition.
-fn told(field: &str, rule: &str, properties: &str) -> Value {
-    let definitions = format!(
-        r#"{{"flags": [{{"key": "f", "context": "id", "ruleset": {{"variants": [{{"key": "on", "value": true}}],
-            "rollout": [{{"rollout_percentage": 1, "{field}": {rule}}}]}}}}]}}"#
-    );
+/// The explanation of the rule of a rollout, or of its legacy definition.
+fn rule_of(field: &str, rule: &str, properties: &str) -> Value {
     let context = format!(r#"{{"id": 1, "custom_properties": {properties}}}"#);
-    let client = client(&definitions, "{}");
-    let told = client.explain("f", &Context::from_json(&context).unwrap()).unwrap();
-    let mut told: Value = serde_json::from_str(&told).unwrap_or_else(|e| panic!("{rule}: {e}: {told}"));
-    told["rollouts"][0]["rule"].take()
+    let client = client(&one_rule(field, rule), "{}");
+    let shown = client.explain("f", &Context::from_json(&context).unwrap()).unwrap();
+    let mut shown: Value = serde_json::from_str(&shown).unwrap_or_else(|e| panic!("{rule}: {e}: {shown}"));
+    shown["rollouts"][0]["rule"].take()
 }
 
 #[test]
@@ -260,7 +232,7 @@ fn parts_of_a_rule() {
             r#"{"operator": "reduce", "operands": [
                 {"var": "many", "value": [0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0]},
                 {"operator": "cat", "operands": [{"var": "accumulator"}, {"var": "accumulator"}]}, "x"],
-                "error": "too costly to tell"}"#,
+                "error": "too costly to explain"}"#,
         ),
         (r#"{"+": ["x"]}"#, r#"{"operator": "+", "operands": ["x"], "value": null}"#),
         (r#"{"/": [1, 0]}"#, r#"{"operator": "/", "operands": [1, 0], "value": null}"#),
@@ -275,12 +247,16 @@ fn parts_of_a_rule() {
     ];
     for (rule, want) in rows {
         let want: Value = serde_json::from_str(want).unwrap();
-        assert_eq!(told("runtime_evaluation_rule", rule, data), want, "{rule}");
+        assert_eq!(rule_of("runtime_evaluation_rule", rule, data), want, "{rule}");
     }
     let want = r#"{"legacy": [{"property": "a", "expected": null, "value": {"b": 1}}, {"property": "nope", "expected": "x"},
         {"property": "v", "expected": "1.2.0", "value": "1.2.0"}]}"#;
     assert_eq!(
-        told("runtime_evaluation_definition", r#"{"a": {"toString": 1}, "nope": "x", "v": "1.2.0"}"#, data),
+        rule_of(
+            "runtime_evaluation_definition",
+            r#"{"a": {"toString": 1}, "nope": "x", "v": "1.2.0"}"#,
+            data
+        ),
         serde_json::from_str::<Value>(want).unwrap()
     );
 }
@@ -291,19 +267,19 @@ fn every_operator_and_symbol_has_its_name() {
         none some merge in cat substr log semver_compare datetime_compare";
     for name in operators.split_whitespace() {
         let rule = format!(r#"{{"{name}": [1, 2]}}"#);
-        assert_eq!(told("runtime_evaluation_rule", &rule, "{}")["operator"], name);
+        assert_eq!(rule_of("runtime_evaluation_rule", &rule, "{}")["operator"], name);
     }
     for symbol in ["===", "!==", "<", "<=", ">", ">="] {
         let rule = format!(r#"{{"semver_compare": ["1", "{symbol}", "1"]}}"#);
-        assert_eq!(told("runtime_evaluation_rule", &rule, "{}")["operands"][1], symbol);
+        assert_eq!(rule_of("runtime_evaluation_rule", &rule, "{}")["operands"][1], symbol);
     }
 }
 
 #[test]
-fn what_lies_deep_is_left_out() {
+fn deep_parts_are_left_out() {
     let nested = |levels: usize, inner: &str| {
         let rule = format!("{}{inner}{}", r#"{"!": ["#.repeat(levels), "]}".repeat(levels));
-        let mut part = told("runtime_evaluation_rule", &rule, "{}");
+        let mut part = rule_of("runtime_evaluation_rule", &rule, "{}");
         for _ in 0..levels {
             part = part["operands"][0].take();
         }
@@ -318,7 +294,7 @@ fn what_lies_deep_is_left_out() {
 
     let value = |levels: usize, open: &str, close: &str, step: &dyn Fn(&mut Value) -> Value| {
         let data = format!(r#"{{"x": {}1{}}}"#, open.repeat(levels), close.repeat(levels));
-        let mut value = told("runtime_evaluation_rule", r#"{"var": "x"}"#, &data)["value"].take();
+        let mut value = rule_of("runtime_evaluation_rule", r#"{"var": "x"}"#, &data)["value"].take();
         for _ in 0..32 {
             value = step(&mut value);
         }
@@ -332,7 +308,7 @@ fn what_lies_deep_is_left_out() {
 }
 
 #[test]
-fn a_remote_client_cannot_tell() {
+fn a_remote_client_cannot_explain() {
     let config = r#"{"token": "t", "mode": "remote", "overrides": {"forced": 1}}"#;
     let client = Client::new(Config::from_json(config).unwrap()).unwrap();
     let error = client.explain("gate", &Context::default()).unwrap_err();
@@ -342,9 +318,9 @@ fn a_remote_client_cannot_tell() {
 }
 
 #[test]
-fn what_is_long_is_cut() {
-    let rule = |rule: &str, properties: &str| told("runtime_evaluation_rule", rule, properties);
-    let size = |told: &Value| told.to_string().len();
+fn long_parts_are_cut() {
+    let rule = |rule: &str, properties: &str| rule_of("runtime_evaluation_rule", rule, properties);
+    let size = |shown: &Value| shown.to_string().len();
     let literals = vec![format!("\"{}\"", "x".repeat(1000)); 300].join(",");
     let read = rule(&format!(r#"{{"merge": [{literals}]}}"#), "{}");
     assert!(size(&read) < 70_000, "{}", size(&read));
@@ -363,7 +339,7 @@ fn what_is_long_is_cut() {
     assert_eq!(read["value"].get("k19999"), None);
 }
 
-/// A value that shares its parts holds little and would be told without end.
+/// A value whose parts are shared is small in memory and would be endless as text.
 #[test]
 fn a_value_that_shares_its_parts() {
     let list: Vec<String> = (0..40).map(|n| n.to_string()).collect();
@@ -371,41 +347,33 @@ fn a_value_that_shares_its_parts() {
         r#"{{"reduce": [[{}], [{{"var": "accumulator"}}, {{"var": "accumulator"}}], 1]}}"#,
         list.join(",")
     );
-    let definitions = format!(
-        r#"{{"flags": [{{"key": "f", "context": "id", "ruleset": {{"variants": [{{"key": "on", "value": true}}],
-            "rollout": [{{"rollout_percentage": 1, "runtime_evaluation_rule": {rule}}}]}}}}]}}"#
-    );
-    let client = client(&definitions, "{}");
+    let client = client(&one_rule("runtime_evaluation_rule", &rule), "{}");
     let context = Context::from_json(r#"{"id": 1, "custom_properties": {}}"#).unwrap();
-    let told = client.explain("f", &context).unwrap();
-    assert!(told.len() < 200_000, "{}", told.len());
-    let read: Value = serde_json::from_str(&told).unwrap();
+    let shown = client.explain("f", &context).unwrap();
+    assert!(shown.len() < 200_000, "{}", shown.len());
+    let read: Value = serde_json::from_str(&shown).unwrap();
     assert_eq!(read["step"], "rollout");
 
-    // Many parts that are the whole of large data.
+    // Many parts, each of which is all of a large context.
     let parts = vec![r#"{"var": ""}"#; 2000].join(",");
-    let definitions = definitions.replace(&rule, &format!(r#"{{"merge": [{parts}]}}"#));
-    let client = self::client(&definitions, "{}");
+    let rule = format!(r#"{{"merge": [{parts}]}}"#);
+    let client = self::client(&one_rule("runtime_evaluation_rule", &rule), "{}");
     let large = format!(r#"{{"id": 1, "custom_properties": {{"text": "{}"}}}}"#, "x".repeat(50_000));
-    let told = client.explain("f", &Context::from_json(&large).unwrap()).unwrap();
-    assert!(told.len() < 300_000, "{}", told.len());
-    assert_eq!(serde_json::from_str::<Value>(&told).unwrap()["step"], "rollout");
+    let shown = client.explain("f", &Context::from_json(&large).unwrap()).unwrap();
+    assert!(shown.len() < 300_000, "{}", shown.len());
+    assert_eq!(serde_json::from_str::<Value>(&shown).unwrap()["step"], "rollout");
 }
 
-/// A rule that is dear to tell is told in bounded time, and no exposure is reported.
+/// Explaining takes bounded time and reports no exposure.
 #[test]
 fn bounded() {
     let mut rule = r#"{"var": "plan"}"#.to_owned();
     for _ in 0..63 {
         rule = format!(r#"{{"and": [{rule}, true]}}"#);
     }
-    let definitions = format!(
-        r#"{{"flags": [{{"key": "f", "context": "id", "ruleset": {{"variants": [{{"key": "on", "value": true}}],
-            "rollout": [{{"rollout_percentage": 1, "runtime_evaluation_rule": {rule}}}]}}}}]}}"#
-    );
-    let client = client(&definitions, "{}");
+    let client = client(&one_rule("runtime_evaluation_rule", &rule), "{}");
     let context = Context::from_json(r#"{"id": 1, "custom_properties": {"plan": "pro"}}"#).unwrap();
-    let told: Value = serde_json::from_str(&client.explain("f", &context).unwrap()).unwrap();
-    assert_eq!(told["step"], "rollout");
+    let shown: Value = serde_json::from_str(&client.explain("f", &context).unwrap()).unwrap();
+    assert_eq!(shown["step"], "rollout");
     assert!(client.statistics().contains("\"enqueued\":0"), "{}", client.statistics());
 }

@@ -4,14 +4,12 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-/// Folders of what is built or fetched.
+use crate::support::root;
+
+/// Folders that are built or fetched.
 const SKIPPED: &[&str] = &[".git", "target", "build", "node_modules", "__pycache__"];
 const TEXTS: &[&str] =
     &["md", "rs", "py", "go", "h", "hpp", "c", "cpp", "js", "toml", "json", "sh", "yml", "mod", "in"];
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
 
 fn texts() -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
@@ -72,7 +70,7 @@ fn links_and_anchors_exist() {
     for (path, page) in texts().iter().filter(|(path, _)| path.extension().is_some_and(|e| e == "md")) {
         for part in page.split("](").skip(1) {
             let target = part.split([')', ' ']).next().unwrap();
-            // The second are the parentheses of code, such as those of a lambda.
+            // Not a link: a lambda in code, for example.
             if target.contains("://") || !target.contains(['/', '.', '#']) {
                 continue;
             }
@@ -88,11 +86,11 @@ fn links_and_anchors_exist() {
             }
         }
     }
-    assert!(broken.is_empty(), "links to nothing:\n{}", broken.join("\n"));
+    assert!(broken.is_empty(), "broken links:\n{}", broken.join("\n"));
     assert!(count > 50, "{count} links");
 }
 
-/// A path of the repository that a page, a comment or a vector names is there.
+/// Every path of the repository that a page, a comment or a vector names exists.
 #[test]
 fn named_paths_exist() {
     let tops = [
@@ -112,14 +110,14 @@ fn named_paths_exist() {
     let mut count = 0;
     for (path, text) in texts() {
         let shown = path.strip_prefix(root()).unwrap().display().to_string();
-        // Names paths of other trees: a git history, a package's sources.
+        // These name paths of other trees.
         if shown == "CHANGELOG.md" || shown == "tests/engine/pages.rs" {
             continue;
         }
         for word in text.split(|c: char| !(c.is_alphanumeric() || "/._-".contains(c))) {
             let word = word.trim_end_matches(['.', '/', '-']);
             let Some((top, rest)) = word.split_once('/') else { continue };
-            // Two segments and a file's ending, or it may be any slash of prose. Not what is built, nor a placeholder.
+            // At least two segments and an extension: anything else may be prose. Neither a built file nor a placeholder.
             let file = rest.rsplit('/').next().unwrap();
             if !tops.contains(&top)
                 || !file.contains('.')
@@ -143,7 +141,7 @@ fn named_paths_exist() {
     assert!(count > 100, "{count} paths");
 }
 
-/// What a clone does not have is not cited.
+/// Nothing cites a page that a clone does not have.
 #[test]
 fn no_page_outside_the_repository_is_cited() {
     let outside = ["../reference", "../shared/design", "semantics.md", "semantics page"];
@@ -158,13 +156,15 @@ fn no_page_outside_the_repository_is_cited() {
     assert!(cited.is_empty(), "pages that a clone does not have:\n{}", cited.join("\n"));
 }
 
-/// What a vector's `why` cites exists: `docs/evaluation.md#rules`, `docs/differences.md: rule-case`.
+/// The section or row that the `why` of a vector cites exists: `docs/evaluation.md#rules`, `docs/differences.md: rule-case`.
 #[test]
 fn vectors_cite_sections_and_rows_that_exist() {
     let differences = fs::read_to_string(root().join("docs/differences.md")).unwrap();
     let mut broken = BTreeSet::new();
     let mut count = 0;
-    for (path, text) in texts().iter().filter(|(path, _)| path.starts_with(root().join("conformance/vectors"))) {
+    for (path, text) in
+        texts().iter().filter(|(path, _)| path.starts_with(root().join("conformance/vectors")))
+    {
         for why in text.split("\"why\":").skip(1).map(|rest| rest.split("\"}").next().unwrap()) {
             for part in why.split(['"', ';']) {
                 let part = part.trim();
@@ -184,10 +184,6 @@ fn vectors_cite_sections_and_rows_that_exist() {
             }
         }
     }
-    assert!(
-        broken.is_empty(),
-        "citations of nothing:\n{}",
-        broken.into_iter().collect::<Vec<_>>().join("\n")
-    );
+    assert!(broken.is_empty(), "broken citations:\n{}", broken.into_iter().collect::<Vec<_>>().join("\n"));
     assert!(count > 1000, "{count} citations");
 }

@@ -1,4 +1,4 @@
-//! The corpus through the provider.
+//! The vectors through the provider.
 
 use std::collections::BTreeMap;
 
@@ -9,18 +9,17 @@ use open_feature::{
     Client, EvaluationContext, EvaluationContextFieldValue as Field, EvaluationDetails, EvaluationErrorCode,
     EvaluationResult, FlagMetadata, FlagMetadataValue, StructValue, Value,
 };
-use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value as Json, json};
 
-use crate::support::{Vector, document, report, text_of, vectors};
-use crate::vector::{Case, Setup, setup};
-use crate::{LONG, beside_others, block_on, register, replace, server};
+use crate::support::{Case, Head, RuleCase, report, same, text_of, vectors};
+use crate::vector::{self, Setup, setup};
+use crate::{LONG, beside_others, block_on, new_provider, register, replace, server};
 
 const LAYER: &str = "Rust provider";
 
 /// A result, as JSON: `value`, `reason`, `variant`, `metadata`; or `code` and `message`.
-fn told<D>(result: EvaluationResult<D>, fields: impl FnOnce(D) -> Json) -> Json {
+fn as_json<D>(result: EvaluationResult<D>, fields: impl FnOnce(D) -> Json) -> Json {
     match result {
         Ok(details) => fields(details),
         Err(error) => json!({"code": error.code.to_string(), "message": error.message}),
@@ -69,7 +68,7 @@ pub(crate) fn structure(value: StructValue) -> Json {
     value.fields.into_iter().map(|(key, value)| (key, json(value))).collect::<Map<_, _>>().into()
 }
 
-/// What the provider's own methods tell.
+/// Resolves with the provider's own methods.
 pub(crate) async fn by_trait(
     provider: &MixpanelProvider,
     r#type: &str,
@@ -77,30 +76,30 @@ pub(crate) async fn by_trait(
     context: &EvaluationContext,
 ) -> Json {
     match r#type {
-        "boolean" => told(provider.resolve_bool_value(key, context).await, |d| resolution(d, plain)),
-        "string" => told(provider.resolve_string_value(key, context).await, |d| resolution(d, plain)),
-        "integer" => told(provider.resolve_int_value(key, context).await, |d| resolution(d, plain)),
-        "double" => told(provider.resolve_float_value(key, context).await, |d| resolution(d, plain)),
-        "object" => told(provider.resolve_struct_value(key, context).await, |d| resolution(d, structure)),
+        "boolean" => as_json(provider.resolve_bool_value(key, context).await, |d| resolution(d, plain)),
+        "string" => as_json(provider.resolve_string_value(key, context).await, |d| resolution(d, plain)),
+        "integer" => as_json(provider.resolve_int_value(key, context).await, |d| resolution(d, plain)),
+        "double" => as_json(provider.resolve_float_value(key, context).await, |d| resolution(d, plain)),
+        "object" => as_json(provider.resolve_struct_value(key, context).await, |d| resolution(d, structure)),
         other => panic!("unknown type `{other}`"),
     }
 }
 
-/// What the SDK's client tells.
+/// Evaluates with the SDK's client.
 async fn by_sdk(client: &Client, r#type: &str, key: &str, context: &EvaluationContext) -> Json {
     let context = Some(context);
     match r#type {
-        "boolean" => told(client.get_bool_details(key, context, None).await, |d| details(d, plain)),
-        "string" => told(client.get_string_details(key, context, None).await, |d| details(d, plain)),
-        "integer" => told(client.get_int_details(key, context, None).await, |d| details(d, plain)),
-        "double" => told(client.get_float_details(key, context, None).await, |d| details(d, plain)),
-        "object" => told(client.get_struct_details(key, context, None).await, |d| details(d, structure)),
+        "boolean" => as_json(client.get_bool_details(key, context, None).await, |d| details(d, plain)),
+        "string" => as_json(client.get_string_details(key, context, None).await, |d| details(d, plain)),
+        "integer" => as_json(client.get_int_details(key, context, None).await, |d| details(d, plain)),
+        "double" => as_json(client.get_float_details(key, context, None).await, |d| details(d, plain)),
+        "object" => as_json(client.get_struct_details(key, context, None).await, |d| details(d, structure)),
         other => panic!("unknown type `{other}`"),
     }
 }
 
-/// An attribute as a program would write it: a scalar, a StructValue or a list of values, and where the SDK has no such
-/// value, serde_json's.
+/// An attribute as a program would write it: a scalar, a `StructValue`, a list of values, or serde_json's value if the SDK
+/// has none.
 fn field(json: &Json) -> Field {
     match json {
         Json::Bool(b) => Field::Bool(*b),
@@ -139,21 +138,7 @@ fn context(attributes: &Map<String, Json>) -> EvaluationContext {
     context
 }
 
-/// Where numbers meet as JSON, 3 is 3.0.
-fn same(a: &Json, b: &Json) -> bool {
-    match (a, b) {
-        (Json::Number(a), Json::Number(b)) => {
-            a == b || (a.as_f64() == b.as_f64() && !(a.is_i64() && b.is_i64()))
-        }
-        (Json::Array(a), Json::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
-        (Json::Object(a), Json::Object(b)) => {
-            a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| same(a, b)))
-        }
-        _ => a == b,
-    }
-}
-
-/// How an SDK without PROVIDER_FATAL says it, and one that takes a default only for an error.
+/// The error code of a result in this SDK, which has no PROVIDER_FATAL and needs an error for every default.
 fn code(want: &Json) -> String {
     let code = want["error_code"].as_str().or(want["reason"].as_str()).unwrap();
     match code {
@@ -164,7 +149,6 @@ fn code(want: &Json) -> String {
     }
 }
 
-/// What the SDK has no value for, and what is said instead.
 const NO_VALUE: &str = "OpenFeature's Rust SDK has no array at the top of a value, and no null";
 
 fn check(want: &Json, got: &Json) -> Result<(), String> {
@@ -193,7 +177,7 @@ fn check(want: &Json, got: &Json) -> Result<(), String> {
 #[test]
 fn provider() {
     let _beside = beside_others();
-    // The vectors' answers that the SDK cannot hold, by name.
+    // The vectors whose value the SDK cannot express, and the error that it gets instead.
     let mismatches = BTreeMap::from([
         ("provider/object-of-array", "expected object, the variant holds an array"),
         (
@@ -201,7 +185,7 @@ fn provider() {
             "the variant holds null at `nested.list[2]`, which OpenFeature's Rust SDK cannot express",
         ),
     ]);
-    let cases = vectors::<Case>("provider");
+    let cases = vectors::<vector::Case>("provider");
     let (mut failed, mut skipped) = (Vec::new(), 0);
     block_on(async {
         for case in &cases {
@@ -225,14 +209,10 @@ fn provider() {
                 hanging.set_faults(vec![Fault::new("/flags/definitions", Kind::Hang)]).unwrap();
                 options.entry("api_host").or_insert(json!(hanging.url()));
                 let options = Json::Object(options).to_string();
-                let mut provider = if remote {
-                    MixpanelProvider::remote("t", &options).unwrap()
-                } else {
-                    MixpanelProvider::local("t", &options).unwrap()
-                };
+                let mut provider = new_provider(if remote { "remote" } else { "local" }, &options).unwrap();
                 let mixpanel = provider.client().clone();
                 let got = if sdk {
-                    // The SDK initialises every provider: there, not started is not answered yet.
+                    // The SDK initialises every provider; a vector that does not start one then has a server that does not respond.
                     let client = register(&case.name, provider).await;
                     if started {
                         assert_eq!(mixpanel.wait_ready(LONG).is_ok(), ready, "{}", case.name);
@@ -247,46 +227,22 @@ fn provider() {
                     }
                     by_trait(&provider, &case.r#type, &case.key, &context).await
                 };
-                // What the program does with it.
+                // The value that the program ends up with.
                 let value = got.get("value").unwrap_or(&case.default);
                 if let Err(why) = check(&want, &got) {
                     failed.push(format!("{} ({}), SDK {sdk}: {why}", case.name, case.why));
                 } else if !same(value, &want["value"]) {
-                    failed.push(format!("{}, SDK {sdk}: the program has {value}", case.name));
+                    failed.push(format!("{}, SDK {sdk}: the program gets {value}", case.name));
                 }
             }
         }
     });
     assert!(failed.is_empty(), "{} fail:\n{}", failed.len(), failed.join("\n"));
-    assert_eq!(skipped, mismatches.len(), "a vector that the SDK cannot hold is gone");
+    assert_eq!(skipped, mismatches.len(), "a vector that the SDK cannot express is gone");
     report(LAYER, "provider", cases.len() - skipped, skipped, NO_VALUE);
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Evaluate {
-    name: String,
-    flags: Box<RawValue>,
-    key: String,
-    context: Box<RawValue>,
-    #[serde(default)]
-    overrides: Option<Json>,
-    #[serde(default)]
-    read: Option<String>,
-    want: Json,
-    why: String,
-}
-
-impl Vector for Evaluate {
-    fn name(&self) -> &str {
-        &self.name
-    }
-    fn why(&self) -> &str {
-        &self.why
-    }
-}
-
-/// Attributes of a context that is given as text keep their texts.
+/// The context of this text, with the text of each attribute as it is.
 fn texts(json: &str) -> Option<EvaluationContext> {
     let attributes: BTreeMap<String, Box<RawValue>> = serde_json::from_str(json).ok()?;
     let mut context = EvaluationContext::default();
@@ -296,20 +252,19 @@ fn texts(json: &str) -> Option<EvaluationContext> {
     Some(context)
 }
 
-fn definitions(document: &str, overrides: Option<&Json>) -> MixpanelProvider {
-    // The document as text: a JSON value does not carry all of them.
-    let overrides = overrides.map_or("{}".to_owned(), Json::to_string);
+fn provider_with(definitions: &str, overrides: &str) -> MixpanelProvider {
+    // As text, because a JSON value cannot carry all definitions.
     let options = format!(
         r#"{{"api_host": "http://127.0.0.1:1", "report_exposures": false, "enable_polling": false,
-            "definitions": {document}, "overrides": {overrides}}}"#
+            "definitions": {definitions}, "overrides": {overrides}}}"#
     );
-    MixpanelProvider::local("t", &options).unwrap()
+    new_provider("local", &options).unwrap()
 }
 
 #[test]
 fn evaluate() {
     let _beside = beside_others();
-    let cases = vectors::<Evaluate>("evaluate");
+    let cases = vectors::<Case>("evaluate");
     let (mut failed, mut skipped) = (Vec::new(), 0);
     block_on(async {
         for case in &cases {
@@ -321,25 +276,17 @@ fn evaluate() {
                 skipped += 1;
                 continue;
             };
-            let provider = definitions(&document(&case.flags), case.overrides.as_ref());
-            let want = &case.want;
-            let r#type = match (&case.read, &want["value"]) {
+            let provider = provider_with(&case.document(), case.overrides());
+            let r#type = match (&case.read, &case.want.value) {
                 (Some(read), _) => read.as_str(),
-                (None, Json::String(_)) => "string",
-                (None, Json::Number(n)) => {
-                    if n.is_i64() {
-                        "integer"
-                    } else {
-                        "double"
-                    }
-                }
-                (None, Json::Object(_) | Json::Array(_)) => "object",
-                // null is a value where the vector says so.
-                (None, Json::Null) if want.get("value").is_some() => "object",
-                (None, _) => "boolean",
+                (None, Some(Json::String(_))) => "string",
+                (None, Some(Json::Number(n))) if n.is_i64() => "integer",
+                (None, Some(Json::Number(_))) => "double",
+                (None, Some(Json::Object(_) | Json::Array(_) | Json::Null)) => "object",
+                (None, Some(Json::Bool(_)) | None) => "boolean",
             };
             let mut got = by_trait(&provider, r#type, &case.key, &context).await;
-            let mut want = want.clone();
+            let mut want = json!(case.want);
             let held = want["value"].is_object() && value(&want["value"]).is_some();
             if r#type == "object" && want["outcome"] == "variant" && !held {
                 skipped += 1;
@@ -347,7 +294,7 @@ fn evaluate() {
             }
             if want["outcome"] == "variant" {
                 if want.get("value").is_none() && got["code"] == "TYPE_MISMATCH" {
-                    // The vector leaves the value open: one of the types reads it.
+                    // The vector does not say the value: one of the types reads it.
                     for r#type in ["string", "double", "object"] {
                         if got.get("variant").is_none() {
                             got = by_trait(&provider, r#type, &case.key, &context).await;
@@ -357,8 +304,7 @@ fn evaluate() {
                 if want.get("value").is_none() {
                     want["value"] = got["value"].clone();
                 }
-                let told = got["metadata"].clone();
-                let mut metadata = told.as_object().cloned().unwrap_or_default();
+                let mut metadata = got["metadata"].as_object().cloned().unwrap_or_default();
                 for field in ["experiment_id", "is_experiment_active"] {
                     match want.get(field) {
                         Some(Json::Null) => _ = metadata.remove(field),
@@ -390,91 +336,38 @@ fn evaluate() {
     report(LAYER, "evaluate", cases.len() - skipped, skipped, &reason);
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Rule {
-    name: String,
-    #[serde(default)]
-    rule: Option<Box<RawValue>>,
-    #[serde(default)]
-    rule_text: Option<String>,
-    #[serde(default)]
-    data: Option<Json>,
-    #[serde(default)]
-    data_text: Option<String>,
-    want: Json,
-    why: String,
-}
-
-impl Vector for Rule {
-    fn name(&self) -> &str {
-        &self.name
-    }
-    fn why(&self) -> &str {
-        &self.why
-    }
-}
-
 #[test]
 fn rules() {
     let _beside = beside_others();
-    let cases = vectors::<Rule>("rules");
+    let cases = vectors::<RuleCase>("rules");
     let mut failed = Vec::new();
     block_on(async {
         for case in &cases {
-            let rule =
-                case.rule_text.clone().or_else(|| case.rule.as_ref().map(|rule| rule.get().to_owned()));
-            let provider = definitions(
-                &format!(
-                    r#"{{"flags": [{{"key": "f", "context": "id", "ruleset": {{"variants": [{{"key": "on", "value": true}}],
-                        "rollout": [{{"rollout_percentage": 1, "runtime_evaluation_rule": {}}}]}}}}]}}"#,
-                    rule.unwrap()
-                ),
-                None,
-            );
+            let provider = provider_with(&case.definitions(), "{}");
             let mut context = EvaluationContext::default().with_custom_field("id", 1);
-            let properties = match (&case.data_text, &case.data) {
-                (Some(text), _) => Some(Field::new_struct(RawValue::from_string(text.clone()).unwrap())),
-                (None, Some(data)) => Some(field(data)),
-                (None, None) => None,
-            };
-            if let Some(properties) = properties {
-                context.add_custom_field("custom_properties", properties);
+            if let Some(text) = &case.data_text {
+                let text = RawValue::from_string(text.clone()).unwrap();
+                context.add_custom_field("custom_properties", Field::new_struct(text));
+            } else if let Some(data) = &case.data {
+                context
+                    .add_custom_field("custom_properties", field(&serde_json::from_str(data.get()).unwrap()));
             }
             let got = by_trait(&provider, "boolean", "f", &context).await;
-            let came = match (got["code"].as_str(), &got["value"]) {
-                (None, value) => value.clone(),
-                (Some("DEFAULT"), _) => json!(false),
-                (Some("PARSE_ERROR"), _) => json!("malformed"),
-                (Some(other), _) => json!(other),
+            let outcome = match got["code"].as_str() {
+                None if got["value"] == true => "variant",
+                None | Some("DEFAULT") => "no_rollout_match",
+                Some("PARSE_ERROR") => "malformed",
+                Some(other) => other,
             };
-            if came != case.want {
-                failed.push(format!("{} ({}): want {}, got {got}", case.name, case.why, case.want));
-            }
+            failed.extend(case.check(outcome).err());
         }
     });
     assert!(failed.is_empty(), "{} fail:\n{}", failed.len(), failed.join("\n"));
     report(LAYER, "rules", cases.len(), 0, "");
 }
 
-#[derive(Deserialize)]
-struct Bucket {
-    name: String,
-    why: String,
-}
-
-impl Vector for Bucket {
-    fn name(&self) -> &str {
-        &self.name
-    }
-    fn why(&self) -> &str {
-        &self.why
-    }
-}
-
-/// Counted, so that the table of all layers is whole.
+/// Counted for the table of all layers.
 #[test]
 fn bucket() {
-    let cases = vectors::<Bucket>("bucket");
-    report(LAYER, "bucket", 0, cases.len(), "no function of a provider gives a bucket");
+    report(LAYER, "bucket", 0, vectors::<Head>("bucket").len(), "no function of a provider gives a bucket");
 }

@@ -1,11 +1,11 @@
-//! The provider vectors: what a case says, and the options and the server that its setup asks for.
+//! The provider vectors, and the options and the server that the setup of one needs.
 
 use mpflags_dev::{Fault, Kind, Options, Server};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use crate::support::{Vector, document};
+use crate::support::document;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -45,16 +45,7 @@ pub(crate) struct Want {
     pub(crate) metadata: Map<String, Value>,
 }
 
-impl Vector for Case {
-    fn name(&self) -> &str {
-        &self.name
-    }
-    fn why(&self) -> &str {
-        &self.why
-    }
-}
-
-/// What a case asks for before its flag is read.
+/// What a case needs before its flag is read.
 pub(crate) struct Setup {
     /// The options besides `token` and `mode`.
     pub(crate) options: Map<String, Value>,
@@ -67,7 +58,7 @@ pub(crate) struct Setup {
 
 pub(crate) fn setup(case: &Case) -> Setup {
     let mut options = case.config.clone();
-    // There is nobody to report to.
+    // There is no server to report to.
     options.insert("report_exposures".to_owned(), json!(false));
     let serve = |path: &str, status: u16| {
         let server = Server::start(Options::default()).unwrap();

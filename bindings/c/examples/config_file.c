@@ -1,4 +1,4 @@
-/* The configuration from a file, so that options change without compiling.
+/* Reads the configuration from a file, so that options can be changed without compiling.
  *
  *   config_file mpflags.json
  *
@@ -43,7 +43,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "config_file: %s\n", argc == 2 ? "the file cannot be read" : "usage: config_file FILE");
         return 2;
     }
-    /* An option that is unknown, of another type or out of range is an error that names it. */
+    /* An unknown option, a wrong type or a value out of range is an error that names the option. */
     if (mpflags_client_new(config, length, &client, &error) == MPFLAGS_OK
         && mpflags_client_start(client, &error) == MPFLAGS_OK
         && mpflags_client_wait_ready(client, 10000, &error) == MPFLAGS_OK

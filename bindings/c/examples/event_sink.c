@@ -1,4 +1,4 @@
-/* Exposures into a pipeline of the program's own: each comes out of the item stream as JSON, and none is sent to Mixpanel.
+/* Sends exposures to your own pipeline: each is an item with the event as JSON, and none is sent to Mixpanel.
  *
  *   event_sink '{"token": "YOUR_PROJECT_TOKEN", "event_sink": true}' >events.jsonl
  */
@@ -7,7 +7,7 @@
 
 #include <mpflags.h>
 
-/* Called on the thread mpflags-poll, one item at a time; shutdown hands over the last events before it returns. */
+/* Called on the thread mpflags-poll, one item at a time. Shutdown passes the last events before it returns. */
 static void take(const mpflags_item *item, void *user_data)
 {
     FILE *out = user_data;

@@ -20,11 +20,11 @@ int main(int argc, char **argv)
                                    MPFLAGS_TYPE_STRING, 0, 0, &color, &error) != MPFLAGS_OK) {
         fprintf(stderr, "%s\n", mpflags_error_message(error).ptr);
     } else {
-        /* The short way: the value, or the default. Nothing to free. */
+        /* The short way: the value or the default. */
         bool checkout = mpflags_client_get_boolean(client, MPFLAGS_S("new-checkout"), user, false);
         printf("new-checkout: %s\n", checkout ? "on" : "off");
 
-        /* The long way tells more. A flag that is missing is no failure: there is no value, and a message. */
+        /* The long way has details. A missing flag is not an error: the evaluation has no value, and a message. */
         if (mpflags_evaluation_has_value(color)) {
             printf("button-color: %s, variant %s\n", mpflags_evaluation_string(color).ptr,
                    mpflags_evaluation_variant(color).ptr);

@@ -1,8 +1,8 @@
-/* One flag for many users: a distinct_id per line of standard input. Tells how many got which variant.
+/* Evaluates one flag for many users, one distinct_id per line of standard input, and counts the variants.
  *
  *   many_users '{"token": "YOUR_PROJECT_TOKEN"}' button-color <users.txt
  *
- * The exposures are left out: counting shows nobody anything. */
+ * It reports no exposures, because nobody is shown anything. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +23,7 @@ static void count(const char *name)
     }
 }
 
-/* Ends the program when a call failed. */
+/* Exits if a call failed. */
 static void check(mpflags_status status, mpflags_error *const *error)
 {
     if (status == MPFLAGS_OK) return;
@@ -31,7 +31,7 @@ static void check(mpflags_status status, mpflags_error *const *error)
     exit(1);
 }
 
-/* Writes {"distinct_id": "..."}: a quote and a backslash are the characters of a line that JSON wants escaped. */
+/* Writes {"distinct_id": "..."}. The characters of a line to escape in JSON are the quote and the backslash. */
 static size_t context_of(const char *user, char *json, size_t size)
 {
     size_t at = (size_t)snprintf(json, size, "{\"distinct_id\": \"");

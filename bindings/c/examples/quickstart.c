@@ -2,7 +2,7 @@
  *
  *   quickstart [URL [TOKEN [SECONDS]]]
  *
- * URL and TOKEN may stand in MPFLAGS_API_HOST and MPFLAGS_TOKEN. `make demo` runs it against an embedded server.
+ * The defaults of URL and TOKEN are MPFLAGS_API_HOST and MPFLAGS_TOKEN. `make demo` runs it with mpflags-dev.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +26,7 @@ static const struct { const char *key; uint32_t type; } flags[] = {
 
 static const char *const reasons[] = {"UNKNOWN", "STATIC", "DEFAULT", "TARGETING_MATCH", "SPLIT", "DISABLED", "ERROR"};
 
-/* Ends the program when a call failed. The error is the one that the call was given the address of. */
+/* Exits if a call failed. `error` is the address that the call was given. */
 static void check(mpflags_status status, mpflags_error *const *error)
 {
     if (status == MPFLAGS_OK) return;
@@ -53,7 +53,7 @@ static void show(const mpflags_client *client, mpflags_context *const *contexts,
     }
 }
 
-/* Tells what the client tells, and shows the flags that have changed. */
+/* Prints an item, and the flags that changed. */
 static void follow(const mpflags_client *client, mpflags_context *const *contexts, const mpflags_item *item)
 {
     switch (mpflags_item_kind(item)) {

@@ -1,11 +1,11 @@
-/* Remote evaluation: Mixpanel decides, with one request for all flags of a user. */
+/* Remote evaluation: Mixpanel decides, in one request for all flags of a user. */
 #include <stdio.h>
 #include <string.h>
 
 #include <mpflags.h>
 
 int main(int argc, char **argv) {
-    /* argv[1]: {"token": "...", "mode": "remote"}, with "api_host" where it is not api.mixpanel.com. */
+    /* argv[1]: {"token": "...", "mode": "remote"}, and "api_host" if it is not api.mixpanel.com. */
     const char *config = argc == 2 ? argv[1] : "{}";
     mpflags_client *client = NULL;
     mpflags_context *user = NULL;
@@ -19,21 +19,21 @@ int main(int argc, char **argv) {
         || mpflags_client_evaluate_all(client, user, 0, 2000, &all, &error) != MPFLAGS_OK) {
         fprintf(stderr, "%s\n", mpflags_error_message(error).ptr);
     } else if (mpflags_evaluations_failure(all) != MPFLAGS_ERROR_NONE) {
-        fprintf(stderr, "no answer: %s\n", mpflags_evaluations_message(all).ptr);
+        fprintf(stderr, "no response: %s\n", mpflags_evaluations_message(all).ptr);
     } else {
         for (size_t i = 0; i < mpflags_evaluations_count(all); i++) {
             const mpflags_evaluation *flag = mpflags_evaluations_at(all, i);
             printf("%s: %s, variant %s\n", mpflags_evaluation_key(flag).ptr, mpflags_evaluation_json(flag).ptr,
                    mpflags_evaluation_variant(flag).ptr);
         }
-        /* Asking for all flags reports nothing: report the one that the user is shown. */
+        /* evaluate_all reports no exposures. Report the flag that the user is shown. */
         mpflags_client_track_exposure(client, mpflags_evaluations_find(all, MPFLAGS_S("button-color")), NULL);
         status = 0;
     }
     mpflags_evaluations_free(all);
     mpflags_context_free(user);
     mpflags_error_free(error);
-    /* Delivers the exposure. */
+    /* Sends the exposure. */
     mpflags_client_free(client);
     return status;
 }

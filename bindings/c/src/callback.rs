@@ -1,4 +1,4 @@
-//! The item stream, handed to a function of the host.
+//! Items, passed to a function of the program.
 
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
@@ -8,39 +8,39 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use mpflags_core::Item;
 
 use crate::client::mpflags_client;
-use crate::error::{Failure, mpflags_error};
-use crate::guard;
-use crate::handle;
+use crate::error::mpflags_error;
+use crate::failure::Failure;
 use crate::item::mpflags_item;
 use crate::status::{MPFLAGS_NULL_ARGUMENT, mpflags_status};
 
-// C-unwind: an exception of the host, which the header forbids, ends the process where panics are caught. With plain C it
-// would be undefined.
+// "C-unwind", so that an exception thrown by the callback, which the header forbids, aborts the process. With
+// "C" it would be undefined behaviour.
 
-/// Takes an item, which it may use until it returns and does not free. It throws and jumps nowhere.
+/// Receives an item, which is valid until the function returns; do not free it. Must not throw or `longjmp`.
 pub type mpflags_callback = Option<unsafe extern "C-unwind" fn(item: &mpflags_item, user_data: *mut c_void)>;
 
-/// Ends the use of `user_data`.
+/// Releases `user_data`.
 pub type mpflags_drop = Option<unsafe extern "C-unwind" fn(user_data: *mut c_void)>;
 
-/// A host's function with what belongs to it.
+/// The program's functions and their data.
 struct Host {
     callback: unsafe extern "C-unwind" fn(&mpflags_item, *mut c_void),
     user_data: *mut c_void,
     drop: mpflags_drop,
-    /// Whether `user_data` is ours to drop.
+    /// Whether `drop` is to be called: not if `mpflags_client_on_item` failed.
     ours: AtomicBool,
 }
 
-// SAFETY: the header says on which threads both functions are called, and that `user_data` is used there.
+// SAFETY: the header says on which threads both functions are called with `user_data`.
 unsafe impl Send for Host {}
-// SAFETY: items come one at a time, and nothing but the functions, which the host has made for it, is shared.
+// SAFETY: the callback is called for one item at a time, and `drop` after the last one.
 unsafe impl Sync for Host {}
 
 impl Host {
     fn take(&self, item: Item) {
         let item = mpflags_item::from(item);
-        // SAFETY: the host has given a function of this type, and keeps `user_data` until it is dropped.
+        // SAFETY: the caller of `mpflags_client_on_item` passed a function of this type, and `user_data` is
+        // not dropped yet.
         unsafe { (self.callback)(&item, self.user_data) };
     }
 }
@@ -48,21 +48,23 @@ impl Host {
 impl Drop for Host {
     fn drop(&mut self) {
         if let (Some(drop), true) = (self.drop, self.ours.load(Ordering::Acquire)) {
-            // SAFETY: the host has given a function of this type for this, and it is called here alone.
+            // SAFETY: the caller of `mpflags_client_on_item` passed a function of this type, and only this
+            // drop calls it.
             unsafe { drop(self.user_data) };
         }
     }
 }
 
-/// Hands every item to `callback` instead of `mpflags_client_next_item`, from `mpflags_client_start` on: one at a time, in
-/// order, on the thread `mpflags-poll`, with all signals blocked. The callback may call every function of this library
-/// but `mpflags_client_shutdown` and `mpflags_client_free` with this client. While it runs nothing is polled. Set it
-/// once, before the client is started.
+/// Passes every item to `callback`, instead of `mpflags_client_next_item`, once the client is started: one at
+/// a time, in order, on the thread `mpflags-poll`, with all signals blocked. Set it once, before the start.
+/// The callback may call any function except `mpflags_client_shutdown` and `mpflags_client_free` of this
+/// client. The client does not poll while it runs.
 ///
-/// `drop` may be NULL. It is called once with `user_data` when nothing will be handed over any more: by the shutdown or
-/// the freeing of the client, after the items that waited, on that thread or on `mpflags-poll`. In the child of a fork it need not be called. On
-/// failure nothing has changed, `drop` is not called and `user_data` stays the caller's: `MPFLAGS_INVALID_ARGUMENT` when
-/// the client is started or has a callback. Any thread. Costs little.
+/// `drop` may be NULL. It is called once with `user_data` after the last item: when the client is shut down
+/// or freed, on that thread or on `mpflags-poll`. It need not be called in the child of a fork.
+///
+/// Fails with `MPFLAGS_INVALID_ARGUMENT` if the client is started or already has a callback. After a failure
+/// `drop` is not called and `user_data` is still yours.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mpflags_client_on_item(
     client: Option<&mpflags_client>,
@@ -71,8 +73,7 @@ pub unsafe extern "C" fn mpflags_client_on_item(
     drop: mpflags_drop,
     err: Option<&mut MaybeUninit<*mut mpflags_error>>,
 ) -> mpflags_status {
-    guard::status(client, err, || {
-        let client = handle::required("client", client)?.core();
+    mpflags_client::status(client, err, |client| {
         let callback = callback.ok_or_else(|| Failure::new(MPFLAGS_NULL_ARGUMENT, "callback is NULL"))?;
         let host = Arc::new(Host { callback, user_data, drop, ours: AtomicBool::new(true) });
         let theirs = host.clone();

@@ -1,16 +1,18 @@
-//! For bindings: what only they call.
+//! Functions for bindings.
 
 use std::ffi::{CStr, c_char};
 use std::mem::MaybeUninit;
 use std::ptr;
 
-use mpflags_core::{Answer, Client, Packed};
+use mpflags_core::unversioned::{self, Answer, Packed};
+use mpflags_core::Client;
 
 use crate::client::mpflags_client;
-use crate::error::{Failure, mpflags_error};
+use crate::error::mpflags_error;
 use crate::evaluate::ask;
 use crate::evaluation::mpflags_evaluation;
 use crate::evaluations::mpflags_evaluations;
+use crate::failure::Failure;
 use crate::guard;
 use crate::handle;
 use crate::status::{MPFLAGS_INVALID_ARGUMENT, mpflags_status};
@@ -19,19 +21,15 @@ use crate::strings;
 /// For bindings: the context is JSON. Other numbers are reserved.
 pub const MPFLAGS_ENCODING_JSON: i32 = 1;
 
-/// ---------------------------------------------------------------------------------------------------------------
-/// FOR BINDINGS. What stands from here on is called by this project's own bindings. It may change with any revision:
-/// call it only if `mpflags_abi_revision()` is exactly the `MPFLAGS_ABI_REVISION` of this header.
-/// ---------------------------------------------------------------------------------------------------------------
+/// ----------------------------------------------------------------------------------------------------
+/// FOR BINDINGS. The functions from here on are for this project's own bindings and may change with any
+/// revision. Call them only if `mpflags_abi_revision()` equals the `MPFLAGS_ABI_REVISION` of this header.
+/// ----------------------------------------------------------------------------------------------------
 ///
-/// Does `mpflags_client_evaluate` for a context that is used once: it is read from its encoding and not kept. `encoding`
-/// is `MPFLAGS_ENCODING_JSON`. NULL with length 0 is the empty context. A context that cannot be read is an outcome
-/// with `MPFLAGS_ERROR_INVALID_CONTEXT`, unless an override answers before it is read.
-///
-/// The caller frees `*out` with `mpflags_evaluation_free`; it may outlive the client. On failure, which only misuse and
-/// bugs of the library are, `*out` is as it was: `MPFLAGS_INVALID_ARGUMENT` for an unknown type or encoding,
-/// `MPFLAGS_UNKNOWN_BIT`. Any thread. Costs what `mpflags_client_evaluate` does and a reading of the whole context, of
-/// which only what the flag asks for is kept.
+/// Like `mpflags_client_evaluate`, for a context that is used once: it is read from its encoding and not
+/// kept. `encoding` is `MPFLAGS_ENCODING_JSON`. NULL with length 0 is the empty context. A context that
+/// cannot be read is the outcome `MPFLAGS_ERROR_INVALID_CONTEXT`, unless the flag is overridden. Reads the
+/// whole context and keeps only what the flag needs.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mpflags_client_evaluate_encoded(
     client: Option<&mpflags_client>,
@@ -46,15 +44,14 @@ pub unsafe extern "C" fn mpflags_client_evaluate_encoded(
     out: Option<&mut MaybeUninit<*mut mpflags_evaluation>>,
     err: Option<&mut MaybeUninit<*mut mpflags_error>>,
 ) -> mpflags_status {
-    guard::status(client, err, || {
-        let client = handle::required("client", client)?.core();
+    mpflags_client::status(client, err, |client| {
         let out = handle::required_out("out", out)?;
-        // SAFETY: the caller lends `key_len` bytes at `key` for the call, or passes NULL.
+        // SAFETY: as the header requires, NULL or `key_len` bytes that do not change during the call.
         let key = unsafe { strings::text("key", key, key_len) }?;
-        // SAFETY: the caller lends `context_len` bytes at `context` for the call, or passes NULL.
+        // SAFETY: as the header requires, NULL or `context_len` bytes that do not change during the call.
         let given = unsafe { strings::text("context", context, context_len) }?;
         if encoding != MPFLAGS_ENCODING_JSON {
-            let message = format!("encoding {encoding} is no MPFLAGS_ENCODING_*");
+            let message = format!("encoding {encoding} is not one of MPFLAGS_ENCODING_*");
             return Err(Failure::new(MPFLAGS_INVALID_ARGUMENT, message));
         }
         let ask = ask(value_type, options, timeout_ms)?;
@@ -64,24 +61,26 @@ pub unsafe extern "C" fn mpflags_client_evaluate_encoded(
     })
 }
 
-/// For bindings: the packed answer of a flag of which no rollout matched: the default, with `MPFLAGS_REASON_DEFAULT`.
+/// For bindings: the packed answer for a flag of which no rollout admitted the user
+/// (`MPFLAGS_REASON_DEFAULT`).
 pub const MPFLAGS_ANSWER_NO_MATCH: u64 = 1;
-/// For bindings: the packed answer of a flag that is disabled or archived: the default, with `MPFLAGS_REASON_DISABLED`.
+/// For bindings: the packed answer for a flag that is disabled or archived (`MPFLAGS_REASON_DISABLED`).
 pub const MPFLAGS_ANSWER_DISABLED: u64 = 3;
 
 const _: () = assert!(align_of::<mpflags_evaluation>() >= 2);
 
-/// Does `mpflags_client_evaluate_encoded` for a JSON context and tells the outcome in one number. `ask` is the
-/// `value_type`, with the options eight bits higher: `MPFLAGS_TYPE_BOOLEAN | MPFLAGS_OPTION_NO_EXPOSURE << 8`. A remote
-/// client's request has `request_timeout_ms`.
+/// Like `mpflags_client_evaluate_encoded` with a JSON context, but returns the outcome as one number. `ask`
+/// is the `value_type`, plus the options shifted by eight bits: `MPFLAGS_TYPE_BOOLEAN |
+/// MPFLAGS_OPTION_NO_EXPOSURE << 8`. A remote client's request is limited by `request_timeout_ms`.
 ///
-/// An odd number is an answer: `MPFLAGS_ANSWER_NO_MATCH`, `MPFLAGS_ANSWER_DISABLED`, or one that stands for a
-/// definition of the flag, variant, reason and tester mark. As long as the client lives, the same answer means the same
-/// value, variant, reason and metadata, which `mpflags_client_answer` tells; whether the value is of the type asked for has
-/// been looked at. Any other number but 0 is a pointer to an `mpflags_evaluation`, which the caller frees with
-/// `mpflags_evaluation_free`: an error, an override, an answer of Mixpanel, or the first call in the child of a fork. A failure is 0: misuse (NULL, no UTF-8, an
-/// unknown type or option) or a bug of the library; `mpflags_client_evaluate_encoded` with the same arguments tells which. Any thread. Costs what
-/// `mpflags_client_evaluate_encoded` does, without the allocation where there is an answer.
+/// An odd number is a packed answer: `MPFLAGS_ANSWER_NO_MATCH`, `MPFLAGS_ANSWER_DISABLED`, or a number for
+/// one definition of the flag, variant, reason and QA tester mark. As long as the client lives, the same
+/// answer means the same value, variant, reason and metadata, which `mpflags_client_answer` returns; the type
+/// of the value is already checked. Nothing is allocated for it.
+///
+/// Any other number but 0 is a pointer to an `mpflags_evaluation` that the caller frees: an error, an
+/// override, a remote evaluation, or the first call in the child of a fork. 0 is a failure;
+/// `mpflags_client_evaluate_encoded` with the same arguments reports which.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mpflags_client_evaluate_packed(
     client: Option<&mpflags_client>,
@@ -91,20 +90,17 @@ pub unsafe extern "C" fn mpflags_client_evaluate_packed(
     context_len: usize,
     ask: u32,
 ) -> u64 {
-    guard::value(client, 0, || {
-        // SAFETY: the caller lends `key_len` bytes at `key` for the call, or passes NULL.
+    mpflags_client::value(client, 0, |client| {
+        // SAFETY: as the header requires, NULL or `key_len` bytes that do not change during the call.
         let key = unsafe { strings::text("key", key, key_len) }.ok()?;
-        // SAFETY: the caller lends `context_len` bytes at `context` for the call, or passes NULL.
+        // SAFETY: as the header requires, NULL or `context_len` bytes that do not change during the call.
         let given = unsafe { strings::text("context", context, context_len) }.ok()?;
-        packed(client?.core(), key, if context.is_null() { "{}" } else { given }, ask)
+        packed(client, key, if context.is_null() { "{}" } else { given }, ask)
     })
 }
 
-/// Does `mpflags_client_evaluate_packed` for strings that end with a NUL, since ctypes takes 0.2 µs to pass two
-/// lengths. A NULL context is the empty one.
-///
-/// The caller frees what a number that is no answer points to. Cannot ask for a key that holds U+0000, and fails as
-/// `mpflags_client_evaluate_packed` does. Any thread. Costs the same, and the search for the NULs.
+/// Like `mpflags_client_evaluate_packed` for strings that end with a NUL, because ctypes takes 0.2 µs to pass
+/// two lengths. A NULL context is empty. The key cannot contain U+0000.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mpflags_client_evaluate_packed_z(
     client: Option<&mpflags_client>,
@@ -112,21 +108,21 @@ pub unsafe extern "C" fn mpflags_client_evaluate_packed_z(
     context: *const c_char,
     ask: u32,
 ) -> u64 {
-    guard::value(client, 0, || {
-        // SAFETY: the caller lends a string that ends with a NUL, or passes NULL.
+    mpflags_client::value(client, 0, |client| {
+        // SAFETY: as the header requires, NULL or a string that ends with a NUL.
         let key = unsafe { terminated("key", key) }?;
-        // SAFETY: the caller lends a string that ends with a NUL, or passes NULL.
+        // SAFETY: as the header requires, NULL or a string that ends with a NUL.
         let given = unsafe { terminated("context", context) };
         if given.is_none() && !context.is_null() {
             return None;
         }
-        packed(client?.core(), key, given.unwrap_or("{}"), ask)
+        packed(client, key, given.unwrap_or("{}"), ask)
     })
 }
 
 /// # Safety
 ///
-/// `ptr` is NULL, or a string that ends with a NUL and stays as it is for `'a`.
+/// `ptr` is NULL, or points to a string that ends with a NUL and does not change during `'a`.
 unsafe fn terminated<'a>(name: &'static str, ptr: *const c_char) -> Option<&'a str> {
     if ptr.is_null() {
         return None;
@@ -139,22 +135,19 @@ unsafe fn terminated<'a>(name: &'static str, ptr: *const c_char) -> Option<&'a s
 
 fn packed(client: &Client, key: &str, context: &str, asked: u32) -> Option<u64> {
     let ask = ask(asked & 0xff, asked >> 8, 0).ok()?;
-    Some(match client.evaluate_packed(key, context, ask) {
+    Some(match unversioned::evaluate_packed(client, key, context, ask) {
         Packed::Answer(answer) => answer.number(),
         Packed::Evaluation(evaluation) => {
             let handle = Box::into_raw(Box::new(mpflags_evaluation::from(*evaluation)));
-            // At least two bytes apart, as asserted above, so no pointer is odd.
+            // Even, because the alignment is at least 2, as asserted above.
             handle.expose_provenance() as u64
         }
     })
 }
 
-/// Tells what `answer`, given for flag `key`, stands for, as an evaluation of any type. The evaluation tells no user:
-/// `mpflags_client_track_exposure` refuses it.
-///
-/// The caller frees it with `mpflags_evaluation_free`. On failure it is NULL: another definition has taken the flag's place
-/// since, the arguments are misused, or the library has a bug. Evaluate again then. Any thread. Costs the allocation of
-/// the evaluation.
+/// Returns what `answer`, given for the flag `key`, stands for, as an evaluation of any type, which the
+/// caller frees. It has no user, so `mpflags_client_track_exposure` refuses it. NULL means that the flag has
+/// another definition by now, or a failure: evaluate again. Allocates the evaluation.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mpflags_client_answer(
     client: Option<&mpflags_client>,
@@ -162,27 +155,24 @@ pub unsafe extern "C" fn mpflags_client_answer(
     key_len: usize,
     answer: u64,
 ) -> *mut mpflags_evaluation {
-    guard::value(client, ptr::null_mut(), || {
-        // SAFETY: the caller lends `key_len` bytes at `key` for the call, or passes NULL.
+    mpflags_client::value(client, ptr::null_mut(), |client| {
+        // SAFETY: as the header requires, NULL or `key_len` bytes that do not change during the call.
         let key = unsafe { strings::text("key", key, key_len) }.ok()?;
-        let evaluation = client?.core().recall(key, Answer::from_number(answer)?)?;
+        let evaluation = unversioned::recall(client, key, Answer::from_number(answer)?)?;
         Some(Box::into_raw(Box::new(evaluation.into())))
     })
 }
 
-/// Tells the answer that stands for an evaluation; 0 where none does.
-///
-/// Nothing to free. Cannot fail: 0 for NULL. Any thread. Costs nothing.
+/// Returns the packed answer that stands for an evaluation, or 0 if none does.
 #[unsafe(no_mangle)]
 pub extern "C" fn mpflags_evaluation_answer(evaluation: Option<&mpflags_evaluation>) -> u64 {
-    guard::value(None, 0, || Some(evaluation?.core().answer()?.number()))
+    guard::value(None, 0, || Some(unversioned::answer(evaluation?.core())?.number()))
 }
 
-/// Tells the answers of all evaluations, in the same order, `mpflags_evaluations_count` of them; 0 where there is none.
-///
-/// Nothing to free: they belong to the evaluations. Cannot fail: NULL where there are none. Any thread. Costs nothing.
+/// Returns the packed answers of all evaluations in the same order, `mpflags_evaluations_count` of them, 0
+/// where there is none. They belong to `evaluations`.
 #[unsafe(no_mangle)]
 pub extern "C" fn mpflags_evaluations_answers(evaluations: Option<&mpflags_evaluations>) -> *const u64 {
-    // An empty slice has a pointer that leads nowhere.
+    // Not `as_ptr`, which dangles for an empty slice.
     guard::value(None, ptr::null(), || Some(evaluations?.answers().first()?))
 }

@@ -1,33 +1,33 @@
-//! Evaluating, and overriding what is evaluated.
+//! Evaluating, explaining and overriding one flag.
 
 use std::ffi::c_char;
 use std::mem::MaybeUninit;
 
-use mpflags_core::{EvaluateOptions, Client, Context, ValueType};
+use mpflags_core::{Client, Context, EvaluateOptions, ValueType};
 
 use crate::client::{milliseconds, mpflags_client};
 use crate::context::mpflags_context;
-use crate::error::{Failure, mpflags_error};
+use crate::error::mpflags_error;
 use crate::evaluation::mpflags_evaluation;
-use crate::events::mpflags_text;
-use crate::guard;
+use crate::failure::Failure;
 use crate::handle;
 use crate::status::{MPFLAGS_INVALID_ARGUMENT, MPFLAGS_UNKNOWN_BIT, mpflags_status};
 use crate::strings;
+use crate::text::mpflags_text;
 
-/// Whatever the variant holds; never a mismatch.
+/// Any value; never a mismatch.
 pub const MPFLAGS_TYPE_ANY: u32 = 0;
 /// `true` or `false`.
 pub const MPFLAGS_TYPE_BOOLEAN: u32 = 1;
 /// A string.
 pub const MPFLAGS_TYPE_STRING: u32 = 2;
-/// An integer, or a whole number, within `int64_t`.
+/// A whole number that fits `int64_t`, also if it is written with a fraction, as in `2.0`.
 pub const MPFLAGS_TYPE_INT64: u32 = 3;
 /// Any number.
 pub const MPFLAGS_TYPE_DOUBLE: u32 = 4;
 /// An object, an array or null.
 pub const MPFLAGS_TYPE_OBJECT: u32 = 5;
-/// An object or an array, for SDKs that take null for no value at all.
+/// An object or an array, for SDKs in which null means no value.
 pub const MPFLAGS_TYPE_OBJECT_OR_ARRAY: u32 = 6;
 
 pub(crate) fn type_of(value_type: u32) -> Result<ValueType, Failure> {
@@ -42,34 +42,34 @@ pub(crate) fn type_of(value_type: u32) -> Result<ValueType, Failure> {
         other => {
             return Err(Failure::new(
                 MPFLAGS_INVALID_ARGUMENT,
-                format!("value_type {other} is no MPFLAGS_TYPE_*"),
+                format!("value_type {other} is not one of MPFLAGS_TYPE_*"),
             ));
         }
     })
 }
 
-/// Reports no exposure: `mpflags_client_track_exposure` does when the variant is shown.
+/// Report no exposure. Call `mpflags_client_track_exposure` when the variant is shown.
 pub const MPFLAGS_OPTION_NO_EXPOSURE: u32 = 1;
 
-/// Every bit outside `known` is one that a later library may know, or means nothing to the function.
+/// Refuses bits outside `known`, so that a later library can give them a meaning.
 pub(crate) fn check_options(options: u32, known: u32) -> Result<(), Failure> {
     if options & !known == 0 {
         return Ok(());
     }
     Err(Failure::new(
         MPFLAGS_UNKNOWN_BIT,
-        format!("options 0x{options:x} has a bit that this function does not know"),
+        format!("options 0x{options:x} has a bit set that this function does not know"),
     ))
 }
 
-/// How to evaluate, of the arguments that say so.
+/// The options of an evaluation, checked.
 pub(crate) fn ask(value_type: u32, options: u32, timeout_ms: u32) -> Result<EvaluateOptions, Failure> {
     let ask = EvaluateOptions::new().value_type(type_of(value_type)?).timeout(milliseconds(timeout_ms));
     check_options(options, MPFLAGS_OPTION_NO_EXPOSURE)?;
     Ok(if options & MPFLAGS_OPTION_NO_EXPOSURE == 0 { ask } else { ask.without_exposure() })
 }
 
-/// A short read: nothing but the value matters.
+/// The get functions: the value or the default, and no details.
 ///
 /// # Safety
 ///
@@ -81,20 +81,16 @@ unsafe fn read<T: Copy>(
     default: T,
     read: impl FnOnce(&Client, &str, &Context, T) -> T,
 ) -> T {
-    guard::value(client, default, || {
-        let client = client?.core();
-        // SAFETY: the caller of this function says so.
+    mpflags_client::value(client, default, |client| {
+        // SAFETY: the caller vouches for it.
         let key = unsafe { strings::text("key", key.0, key.1) }.ok()?;
         let empty = Context::default();
         Some(read(client, key, context.map_or(&empty, mpflags_context::core), default))
     })
 }
 
-/// Evaluates flag `key` and gives its value if that is a boolean, and `default_value != 0` in every other case, misuse
-/// included. A NULL context is the empty one.
-///
-/// Nothing to free. Cannot fail. Any thread. Costs no lock, system call or allocation, but for the thread's first
-/// evaluation and a first exposure.
+/// Evaluates the flag `key` and returns its value if that is a boolean, otherwise `default_value != 0`. A
+/// NULL context is empty.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mpflags_client_get_boolean(
     client: Option<&mpflags_client>,
@@ -103,15 +99,12 @@ pub unsafe extern "C" fn mpflags_client_get_boolean(
     context: Option<&mpflags_context>,
     default_value: i32,
 ) -> bool {
-    // SAFETY: the caller lends `key_len` bytes at `key` for the call, or passes NULL.
+    // SAFETY: as the header requires, NULL or `key_len` bytes that do not change during the call.
     unsafe { read(client, (key, key_len), context, default_value != 0, Client::boolean) }
 }
 
-/// Evaluates flag `key` and gives its value if that is an integer or a whole number within `int64_t`, and
-/// `default_value` in every other case, misuse included. A NULL context is the empty one.
-///
-/// Nothing to free. Cannot fail. Any thread. Costs no lock, system call or allocation, but for the thread's first
-/// evaluation and a first exposure.
+/// Evaluates the flag `key` and returns its value if that is a whole number that fits `int64_t`, otherwise
+/// `default_value`. A NULL context is empty.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mpflags_client_get_int64(
     client: Option<&mpflags_client>,
@@ -120,15 +113,12 @@ pub unsafe extern "C" fn mpflags_client_get_int64(
     context: Option<&mpflags_context>,
     default_value: i64,
 ) -> i64 {
-    // SAFETY: the caller lends `key_len` bytes at `key` for the call, or passes NULL.
+    // SAFETY: as the header requires, NULL or `key_len` bytes that do not change during the call.
     unsafe { read(client, (key, key_len), context, default_value, Client::integer) }
 }
 
-/// Evaluates flag `key` and gives its value if that is a number, and `default_value` in every other case, misuse
-/// included. A NULL context is the empty one.
-///
-/// Nothing to free. Cannot fail. Any thread. Costs no lock, system call or allocation, but for the thread's first
-/// evaluation and a first exposure.
+/// Evaluates the flag `key` and returns its value if that is a number, otherwise `default_value`. A NULL
+/// context is empty.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mpflags_client_get_double(
     client: Option<&mpflags_client>,
@@ -137,19 +127,16 @@ pub unsafe extern "C" fn mpflags_client_get_double(
     context: Option<&mpflags_context>,
     default_value: f64,
 ) -> f64 {
-    // SAFETY: the caller lends `key_len` bytes at `key` for the call, or passes NULL.
+    // SAFETY: as the header requires, NULL or `key_len` bytes that do not change during the call.
     unsafe { read(client, (key, key_len), context, default_value, Client::double) }
 }
 
-/// Evaluates flag `key` and tells everything about it: value, variant, reason, and what was wrong. `value_type` is one
-/// of `MPFLAGS_TYPE_*`: a value of another type is an outcome with `MPFLAGS_ERROR_TYPE_MISMATCH`. `options` is 0 or
-/// `MPFLAGS_OPTION_*`, joined by `|`. `timeout_ms` bounds the request of a remote client, look-up and connect included; 0
-/// means `request_timeout_ms`. A NULL context is the empty one. Every outcome is a success here, a flag that is not found too.
+/// Evaluates the flag `key` and describes the outcome: value, variant, reason, error. `value_type` is one of
+/// `MPFLAGS_TYPE_*`; a value of another type is the outcome `MPFLAGS_ERROR_TYPE_MISMATCH`. `options` is 0 or
+/// a combination of `MPFLAGS_OPTION_*`. `timeout_ms` limits a remote client's request, name look-up and
+/// connect included; 0 means `request_timeout_ms`. A NULL context is empty. Allocates the evaluation.
 ///
-/// The caller frees `*out` with `mpflags_evaluation_free`; it may outlive the client. On failure, which only misuse and
-/// bugs of the library are, `*out` is as it was: `MPFLAGS_INVALID_ARGUMENT` for an unknown type, `MPFLAGS_UNKNOWN_BIT`.
-/// Any thread. Costs the allocation of the evaluation, and no lock or system call but for a first exposure; of a remote
-/// client a request.
+/// Every outcome is a success, including a flag that does not exist.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mpflags_client_evaluate(
     client: Option<&mpflags_client>,
@@ -162,10 +149,9 @@ pub unsafe extern "C" fn mpflags_client_evaluate(
     out: Option<&mut MaybeUninit<*mut mpflags_evaluation>>,
     err: Option<&mut MaybeUninit<*mut mpflags_error>>,
 ) -> mpflags_status {
-    guard::status(client, err, || {
-        let client = handle::required("client", client)?.core();
+    mpflags_client::status(client, err, |client| {
         let out = handle::required_out("out", out)?;
-        // SAFETY: the caller lends `key_len` bytes at `key` for the call, or passes NULL.
+        // SAFETY: as the header requires, NULL or `key_len` bytes that do not change during the call.
         let key = unsafe { strings::text("key", key, key_len) }?;
         let ask = ask(value_type, options, timeout_ms)?;
         let empty = Context::default();
@@ -175,13 +161,14 @@ pub unsafe extern "C" fn mpflags_client_evaluate(
     })
 }
 
-/// Tells how flag `key` comes to what it gives for `context`, as a JSON object for people and tools: `flag`, `step` (what
-/// decided), `subject`, `rollouts` (each that was asked: salt, bucket, percentage, the rule with the value of its parts),
-/// `choice` (the split's table with its bucket, or the one variant that is left), and what came out: `variant`, `value`,
-/// `reason`, `error_code`, `message`, `metadata`. Reports no exposure. A NULL context is the empty one.
+/// Explains how the flag `key` is evaluated for `context`, as a JSON object for people and tools: `flag`,
+/// `step` (what decided), `subject`, `rollouts` (each one considered: salt, bucket, percentage, and the rule
+/// with the values of its parts), `choice` (the split's table and the bucket, or the only variant left), and
+/// the outcome: `variant`, `value`, `reason`, `error_code`, `message`, `metadata`. A NULL context is empty.
+/// Reports no exposure. Costs many times what an evaluation does.
 ///
-/// The caller frees `*out` with `mpflags_text_free`. On failure `*out` is as it was: `MPFLAGS_INVALID_ARGUMENT` for a remote
-/// client, for which Mixpanel decides, unless the flag is overridden. Any thread. Costs many times what an evaluation does.
+/// Fails with `MPFLAGS_INVALID_ARGUMENT` for a remote client, since Mixpanel does not say why, unless the
+/// flag is overridden.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mpflags_client_explain(
     client: Option<&mpflags_client>,
@@ -191,10 +178,9 @@ pub unsafe extern "C" fn mpflags_client_explain(
     out: Option<&mut MaybeUninit<*mut mpflags_text>>,
     err: Option<&mut MaybeUninit<*mut mpflags_error>>,
 ) -> mpflags_status {
-    guard::status(client, err, || {
-        let client = handle::required("client", client)?.core();
+    mpflags_client::status(client, err, |client| {
         let out = handle::required_out("out", out)?;
-        // SAFETY: the caller lends `key_len` bytes at `key` for the call, or passes NULL.
+        // SAFETY: as the header requires, NULL or `key_len` bytes that do not change during the call.
         let key = unsafe { strings::text("key", key, key_len) }?;
         let empty = Context::default();
         let explanation = client.explain(key, context.map_or(&empty, mpflags_context::core))?;
@@ -203,11 +189,11 @@ pub unsafe extern "C" fn mpflags_client_explain(
     })
 }
 
-/// Gives flag `key` the value `json`, any JSON value, from now on, whatever Mixpanel says. It replaces an earlier
-/// override, one of the configuration too.
+/// Makes the flag `key` evaluate to `json`, any JSON value, until the override is cleared. Replaces an
+/// earlier override, including one from the configuration. Evaluations that are running see the old or the
+/// new overrides. Copies all of them: meant for tests and tools.
 ///
-/// Nothing to free. On failure the override is as it was: `MPFLAGS_INVALID_ARGUMENT` when `json` is no JSON value. Any
-/// thread; evaluations that run see the old or the new. Costs a copy of all overrides: for tests and tools.
+/// Fails with `MPFLAGS_INVALID_ARGUMENT` if `json` is not a JSON value.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mpflags_client_set_override(
     client: Option<&mpflags_client>,
@@ -217,19 +203,17 @@ pub unsafe extern "C" fn mpflags_client_set_override(
     json_len: usize,
     err: Option<&mut MaybeUninit<*mut mpflags_error>>,
 ) -> mpflags_status {
-    guard::status(client, err, || {
-        let client = handle::required("client", client)?.core();
-        // SAFETY: the caller lends `key_len` bytes at `key` for the call, or passes NULL.
+    mpflags_client::status(client, err, |client| {
+        // SAFETY: as the header requires, NULL or `key_len` bytes that do not change during the call.
         let key = unsafe { strings::text("key", key, key_len) }?;
-        // SAFETY: the caller lends `json_len` bytes at `json` for the call, or passes NULL.
+        // SAFETY: as the header requires, NULL or `json_len` bytes that do not change during the call.
         let json = unsafe { strings::text("json", json, json_len) }?;
         Ok(client.set_override(key, json)?)
     })
 }
 
-/// Takes back the override of flag `key`, one of the configuration too. Without one it does nothing.
-///
-/// Nothing to free. On failure, which only misuse is, nothing has changed. Any thread. Costs a copy of all overrides.
+/// Removes the override of the flag `key`, including one from the configuration. Does nothing if there is
+/// none. Copies all overrides.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mpflags_client_clear_override(
     client: Option<&mpflags_client>,
@@ -237,9 +221,8 @@ pub unsafe extern "C" fn mpflags_client_clear_override(
     key_len: usize,
     err: Option<&mut MaybeUninit<*mut mpflags_error>>,
 ) -> mpflags_status {
-    guard::status(client, err, || {
-        let client = handle::required("client", client)?.core();
-        // SAFETY: the caller lends `key_len` bytes at `key` for the call, or passes NULL.
+    mpflags_client::status(client, err, |client| {
+        // SAFETY: as the header requires, NULL or `key_len` bytes that do not change during the call.
         let key = unsafe { strings::text("key", key, key_len) }?;
         client.clear_override(key);
         Ok(())

@@ -1,9 +1,10 @@
-//! Every flag for one context.
+//! Evaluating all flags for one context.
 
 use std::ffi::c_char;
 use std::mem::MaybeUninit;
 
-use mpflags_core::{Answer, EvaluateOptions, Context, Evaluation};
+use mpflags_core::unversioned::{self, Answer};
+use mpflags_core::{Context, EvaluateOptions, Evaluation};
 
 use crate::client::{milliseconds, mpflags_client};
 use crate::context::mpflags_context;
@@ -15,7 +16,7 @@ use crate::handle;
 use crate::status::mpflags_status;
 use crate::strings::{self, Text, mpflags_str};
 
-/// What every flag gave for one context, in order of key. Immutable; any thread may read it.
+/// The outcomes of all flags for one context, in order of key. Immutable.
 pub struct mpflags_evaluations {
     items: Vec<mpflags_evaluation>,
     answers: Box<[u64]>,
@@ -31,14 +32,13 @@ impl mpflags_evaluations {
     }
 }
 
-/// Evaluates every flag: of a local client all that it holds, of a remote one those that the user is in, with one
-/// request; and the overrides. Reports no exposure: `mpflags_client_track_exposure` does, for what is shown. `options` is
-/// 0. `timeout_ms` bounds the request of a remote client; 0 means `request_timeout_ms`. A NULL context is the empty one.
+/// Evaluates every flag: a local client all that it has definitions of, a remote client those that include
+/// the user, with one request; both also evaluate the overrides. Reports no exposure; call
+/// `mpflags_client_track_exposure` for those shown. `options` is 0. `timeout_ms` limits a remote client's
+/// request; 0 means `request_timeout_ms`. A NULL context is empty. Allocates each evaluation.
 ///
-/// The caller frees `*out` with `mpflags_evaluations_free`; it may outlive the client. Without an answer or definitions
-/// there are only the overrides, and `mpflags_evaluations_failure` tells why: that is no failure here. On failure, which
-/// only misuse and bugs of the library are, `*out` is as it was. Any thread. Costs the allocation of each evaluation; of
-/// a remote client a request.
+/// Having no definitions or no response is also a success. Then only the overrides are included, and
+/// `mpflags_evaluations_failure` returns why.
 #[unsafe(no_mangle)]
 pub extern "C" fn mpflags_client_evaluate_all(
     client: Option<&mpflags_client>,
@@ -48,15 +48,14 @@ pub extern "C" fn mpflags_client_evaluate_all(
     out: Option<&mut MaybeUninit<*mut mpflags_evaluations>>,
     err: Option<&mut MaybeUninit<*mut mpflags_error>>,
 ) -> mpflags_status {
-    guard::status(client, err, || {
-        let client = handle::required("client", client)?.core();
+    mpflags_client::status(client, err, |client| {
         let out = handle::required_out("out", out)?;
         check_options(options, 0)?;
         let empty = Context::default();
         let ask = EvaluateOptions::new().timeout(milliseconds(timeout_ms));
         let all = client.evaluate_all(context.map_or(&empty, mpflags_context::core), ask);
         let failure = all.failure();
-        let answer = |e: &Evaluation| e.answer().map_or(0, Answer::number);
+        let answer = |e: &Evaluation| unversioned::answer(e).map_or(0, Answer::number);
         let evaluations = mpflags_evaluations {
             answers: all.as_slice().iter().map(answer).collect(),
             failure: failure.map_or(MPFLAGS_ERROR_NONE, |(code, _)| code_of(code)),
@@ -68,17 +67,14 @@ pub extern "C" fn mpflags_client_evaluate_all(
     })
 }
 
-/// Tells how many evaluations there are.
-///
-/// Nothing to free. Cannot fail: 0 for NULL. Any thread. Costs nothing.
+/// Returns the number of evaluations.
 #[unsafe(no_mangle)]
 pub extern "C" fn mpflags_evaluations_count(evaluations: Option<&mpflags_evaluations>) -> usize {
     guard::value(None, 0, || Some(evaluations?.items.len()))
 }
 
-/// Tells the evaluation at `index`, from 0 on, in order of key.
-///
-/// Nothing to free: it belongs to the evaluations. Cannot fail: NULL beyond the last. Any thread. Costs nothing.
+/// Returns the evaluation at `index`, counted from 0, or NULL beyond the last. It belongs to `evaluations`;
+/// do not free it.
 #[unsafe(no_mangle)]
 pub extern "C" fn mpflags_evaluations_at(
     evaluations: Option<&mpflags_evaluations>,
@@ -87,10 +83,8 @@ pub extern "C" fn mpflags_evaluations_at(
     guard::value(None, None, || Some(evaluations?.items.get(index)))
 }
 
-/// Tells the evaluation of flag `key`.
-///
-/// Nothing to free: it belongs to the evaluations. Cannot fail: NULL when there is none, and for misuse. Any thread. Costs
-/// a search.
+/// Returns the evaluation of the flag `key`, or NULL if there is none. It belongs to `evaluations`; do not
+/// free it. Binary search.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mpflags_evaluations_find(
     evaluations: Option<&mpflags_evaluations>,
@@ -98,7 +92,7 @@ pub unsafe extern "C" fn mpflags_evaluations_find(
     key_len: usize,
 ) -> Option<&mpflags_evaluation> {
     guard::value(None, None, || {
-        // SAFETY: the caller lends `key_len` bytes at `key` for the call, or passes NULL.
+        // SAFETY: as the header requires, NULL or `key_len` bytes that do not change during the call.
         let key = unsafe { strings::text("key", key, key_len) }.ok()?;
         let items = &evaluations?.items;
         let at = items.binary_search_by(|item| item.core().key().cmp(key)).ok()?;
@@ -106,30 +100,21 @@ pub unsafe extern "C" fn mpflags_evaluations_find(
     })
 }
 
-/// Tells why there are no evaluations but overrides: one of `MPFLAGS_ERROR_*`, `MPFLAGS_ERROR_NONE` when nothing is wrong.
-///
-/// Nothing to free. Cannot fail: `MPFLAGS_ERROR_NONE` for NULL. Any thread. Costs nothing.
+/// Returns why only overrides are included: one of `MPFLAGS_ERROR_*`, `MPFLAGS_ERROR_NONE` if all went well.
 #[unsafe(no_mangle)]
 pub extern "C" fn mpflags_evaluations_failure(evaluations: Option<&mpflags_evaluations>) -> i32 {
     guard::value(None, MPFLAGS_ERROR_NONE, || Some(evaluations?.failure))
 }
 
-/// Tells the same in words.
-///
-/// Nothing to free: the string belongs to the evaluations. Cannot fail: no string where nothing is wrong. Any thread.
-/// Costs nothing.
+/// Returns a description of that failure.
 #[unsafe(no_mangle)]
 pub extern "C" fn mpflags_evaluations_message(evaluations: Option<&mpflags_evaluations>) -> mpflags_str {
     guard::value(None, mpflags_str::NONE, || Some(evaluations?.message.as_ref()?.view()))
 }
 
-/// Frees evaluations; NULL does nothing.
-///
-/// The single ones and their strings go with them. Cannot fail. Any thread, when no other uses them. Costs little.
+/// Frees evaluations, each single one and its strings included.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mpflags_evaluations_free(evaluations: *mut mpflags_evaluations) {
-    guard::nothing(|| {
-        // SAFETY: the header demands a handle of this type that nobody uses or has freed, or NULL.
-        unsafe { handle::free(evaluations) };
-    });
+    // SAFETY: as the header requires, NULL or a handle of this type that is not in use and not freed.
+    unsafe { guard::free(evaluations) };
 }

@@ -1,4 +1,4 @@
-//! Events: reporting by hand, the host's own, and what became of them.
+//! Exposures, events and profile changes, and their statistics.
 
 use std::ffi::c_char;
 use std::mem::MaybeUninit;
@@ -6,40 +6,38 @@ use std::mem::MaybeUninit;
 use crate::client::{milliseconds, mpflags_client};
 use crate::error::mpflags_error;
 use crate::evaluation::mpflags_evaluation;
-use crate::guard;
 use crate::handle;
 use crate::status::mpflags_status;
-use crate::strings::{self, Text, mpflags_str};
+use crate::strings;
+use crate::text::mpflags_text;
 
-/// Reports that the variant of `evaluation` was shown, unless the same exposure was reported within
-/// `exposure_window_ms`: for an evaluation made with `MPFLAGS_OPTION_NO_EXPOSURE`, or one of
-/// `mpflags_client_evaluate_all`. Only enqueues.
+/// Queues an exposure for `evaluation`, unless the same one was queued within `exposure_window_ms`. For
+/// evaluations made with `MPFLAGS_OPTION_NO_EXPOSURE` and those of `mpflags_client_evaluate_all`. Takes one
+/// short lock.
 ///
-/// Nothing to free. On failure nothing is reported: `MPFLAGS_INVALID_ARGUMENT` when the evaluation assigned no variant, is
-/// an override or an `MPFLAGS_ERROR_TYPE_MISMATCH`, or its context had no distinct_id, `MPFLAGS_QUEUE_FULL`, counted too, and `MPFLAGS_CLOSED` after shutdown. Any thread.
-/// Costs one short lock.
+/// Fails with `MPFLAGS_INVALID_ARGUMENT` if the evaluation has no variant, is an override or a type mismatch,
+/// or its context had no `distinct_id`; with `MPFLAGS_QUEUE_FULL`; and with `MPFLAGS_CLOSED` after shutdown.
 #[unsafe(no_mangle)]
 pub extern "C" fn mpflags_client_track_exposure(
     client: Option<&mpflags_client>,
     evaluation: Option<&mpflags_evaluation>,
     err: Option<&mut MaybeUninit<*mut mpflags_error>>,
 ) -> mpflags_status {
-    guard::status(client, err, || {
-        let client = handle::required("client", client)?.core();
+    mpflags_client::status(client, err, |client| {
         let evaluation = handle::required("evaluation", evaluation)?;
         Ok(client.track_exposure(evaluation.core())?)
     })
 }
 
-/// Sends the event `event` of user `distinct_id`, with the members of `properties`, a JSON object; NULL with length 0 is
-/// none. An empty `distinct_id`, which NULL with length 0 is too, means that no user is known: the properties must have
-/// a `$device_id` then, a non-empty string. `time` and `$insert_id` among the properties replace the library's: `time` is
-/// a number of seconds or milliseconds since 1970, or an RFC 3339 string, from 1971 on; `$insert_id` a string of 1 to 36
-/// ASCII letters, digits or `-`. Only enqueues.
+/// Queues the event `event` of the user `distinct_id` with `properties`, a JSON object or the empty string.
+/// If `distinct_id` is empty the user is unknown, and the properties must include a non-empty string
+/// `$device_id`. The properties may set `time` (a number of seconds or milliseconds since 1970, or an RFC
+/// 3339 string; from 1971 on) and `$insert_id` (1 to 36 ASCII letters, digits or `-`), which the library sets
+/// otherwise. Parses the properties and takes one short lock.
 ///
-/// Nothing to free. On failure nothing is sent: `MPFLAGS_INVALID_ARGUMENT` when the name is empty, the user is and there is
-/// no `$device_id`, `time` or `$insert_id` is another, or the properties are not a JSON object or larger than 1 MiB, `MPFLAGS_QUEUE_FULL`, counted too, and `MPFLAGS_CLOSED` after shutdown. Any thread.
-/// Costs the reading of the properties and one short lock.
+/// Fails with `MPFLAGS_INVALID_ARGUMENT` if the name is empty, the properties are not a JSON object or larger
+/// than 1 MiB, or `$device_id`, `time` or `$insert_id` is not as above; with `MPFLAGS_QUEUE_FULL`; and with
+/// `MPFLAGS_CLOSED` after shutdown.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mpflags_client_track(
     client: Option<&mpflags_client>,
@@ -51,24 +49,23 @@ pub unsafe extern "C" fn mpflags_client_track(
     properties_len: usize,
     err: Option<&mut MaybeUninit<*mut mpflags_error>>,
 ) -> mpflags_status {
-    guard::status(client, err, || {
-        let client = handle::required("client", client)?.core();
-        // SAFETY: the caller lends `event_len` bytes at `event` for the call, or passes NULL.
+    mpflags_client::status(client, err, |client| {
+        // SAFETY: as the header requires, NULL or `event_len` bytes that do not change during the call.
         let event = unsafe { strings::text("event", event, event_len) }?;
-        // SAFETY: the caller lends `distinct_id_len` bytes at `distinct_id` for the call, or passes NULL.
+        // SAFETY: as the header requires, NULL or `distinct_id_len` bytes that do not change during the call.
         let user = unsafe { strings::text("distinct_id", distinct_id, distinct_id_len) }?;
-        // SAFETY: the caller lends `properties_len` bytes at `properties` for the call, or passes NULL.
+        // SAFETY: as the header requires, NULL or `properties_len` bytes that do not change during the call.
         let properties = unsafe { strings::text("properties", properties, properties_len) }?;
         Ok(client.track(event, user, properties)?)
     })
 }
 
-/// Changes the profile of user `distinct_id`. `operation` is `$set`, `$set_once`, `$add`, `$append`, `$union` or `$remove`
-/// with a JSON object, `$unset` with an array of names, or `$delete` with null. An empty `distinct_id`, which NULL with
-/// length 0 is too, is an error. Only enqueues.
+/// Queues a change of the profile of the user `distinct_id`. `operation` is `$set`, `$set_once`, `$add`,
+/// `$append`, `$union` or `$remove` with a JSON object, `$unset` with an array of names, or `$delete` with
+/// null. Parses the JSON and takes one short lock.
 ///
-/// Nothing to free. On failure nothing is sent: `MPFLAGS_INVALID_ARGUMENT` when `distinct_id` is empty, the operation is
-/// unknown or `json` is not what it takes, `MPFLAGS_QUEUE_FULL`, counted too, and `MPFLAGS_CLOSED` after shutdown. Any thread. Costs the reading of the JSON and one short lock.
+/// Fails with `MPFLAGS_INVALID_ARGUMENT` if `distinct_id` is empty, the operation is unknown or `json` does
+/// not fit it; with `MPFLAGS_QUEUE_FULL`; and with `MPFLAGS_CLOSED` after shutdown.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mpflags_client_people_update(
     client: Option<&mpflags_client>,
@@ -80,23 +77,22 @@ pub unsafe extern "C" fn mpflags_client_people_update(
     json_len: usize,
     err: Option<&mut MaybeUninit<*mut mpflags_error>>,
 ) -> mpflags_status {
-    guard::status(client, err, || {
-        let client = handle::required("client", client)?.core();
-        // SAFETY: the caller lends `operation_len` bytes at `operation` for the call, or passes NULL.
+    mpflags_client::status(client, err, |client| {
+        // SAFETY: as the header requires, NULL or `operation_len` bytes that do not change during the call.
         let operation = unsafe { strings::text("operation", operation, operation_len) }?;
-        // SAFETY: the caller lends `distinct_id_len` bytes at `distinct_id` for the call, or passes NULL.
+        // SAFETY: as the header requires, NULL or `distinct_id_len` bytes that do not change during the call.
         let user = unsafe { strings::text("distinct_id", distinct_id, distinct_id_len) }?;
-        // SAFETY: the caller lends `json_len` bytes at `json` for the call, or passes NULL.
+        // SAFETY: as the header requires, NULL or `json_len` bytes that do not change during the call.
         let json = unsafe { strings::text("json", json, json_len) }?;
         Ok(client.people_update(operation, user, json)?)
     })
 }
 
-/// Sends what is enqueued, and waits until Mixpanel has it. A pause between retries is cut short: it tries at once, and
-/// then every second. `undelivered` may be NULL; it takes how many events are still enqueued when `timeout_ms` is over.
+/// Sends the events that are queued and waits until Mixpanel has accepted them. It ends a pause between
+/// retries: it tries at once, then every second. If `undelivered` is not NULL, it receives the number of
+/// events still queued when `timeout_ms` is over, which is not a failure.
 ///
-/// Nothing to free. On failure `*undelivered` is as it was: `MPFLAGS_CLOSED` after shutdown. Time that ran out is no
-/// failure. Any thread. Sleeps, at most `timeout_ms`.
+/// Fails with `MPFLAGS_CLOSED` after shutdown. Blocks for at most `timeout_ms`.
 #[unsafe(no_mangle)]
 pub extern "C" fn mpflags_client_flush(
     client: Option<&mpflags_client>,
@@ -104,8 +100,8 @@ pub extern "C" fn mpflags_client_flush(
     undelivered: Option<&mut MaybeUninit<u64>>,
     err: Option<&mut MaybeUninit<*mut mpflags_error>>,
 ) -> mpflags_status {
-    guard::status(client, err, || {
-        let left = handle::required("client", client)?.core().flush(milliseconds(timeout_ms))?;
+    mpflags_client::status(client, err, |client| {
+        let left = client.flush(milliseconds(timeout_ms))?;
         if let Some(undelivered) = undelivered {
             undelivered.write(left);
         }
@@ -113,54 +109,22 @@ pub extern "C" fn mpflags_client_flush(
     })
 }
 
-/// A text that a function returns. Immutable; any thread may read it.
-pub struct mpflags_text(Text);
-
-const _: () = handle::shared::<mpflags_text>();
-
-impl From<String> for mpflags_text {
-    fn from(text: String) -> Self {
-        mpflags_text(Text::new(text))
-    }
-}
-
-/// Tells what became of events, as a JSON object: `enqueued`, `sent`, `deduplicated`, `dropped` (`queue_full`, `rejected`,
-/// `shutdown`), `without_distinct_id`, `queue_length`, `remote_in_flight` (remote evaluations under way, whether or not
-/// anybody waits for them), `last_error` with its `message` and `time` (ms since 1970), or null, `unsupported`: how many flags use
-/// operators or restrictions that the library does not know or cannot check (`count`), and their names by flag (`flags`, the first
-/// 64), and `unusable_attributes`: how many evaluations had a context with an attribute that cannot be used.
-///
-/// The caller frees `*out` with `mpflags_text_free`. On failure, which only misuse is, `*out` is as it was. Any thread.
-/// Costs one short lock and the making of the text.
+/// Returns counters as a JSON object: `enqueued`, `sent`, `deduplicated`, `dropped` (`queue_full`,
+/// `rejected`, `shutdown`), `without_distinct_id` and `queue_length` of events; `last_error`, the `message`
+/// and `time` (ms since 1970) of the last failure to send, or null; `remote_in_flight`, the remote
+/// evaluations under way, including abandoned ones; `unsupported`, the number of flags (`count`) that use
+/// operators or restrictions that the library does not know or cannot check, and their names for the first 64
+/// flags (`flags`); and `unusable_attributes`, the number of evaluations whose context had an unusable
+/// attribute. Takes one short lock and formats the text.
 #[unsafe(no_mangle)]
 pub extern "C" fn mpflags_client_statistics(
     client: Option<&mpflags_client>,
     out: Option<&mut MaybeUninit<*mut mpflags_text>>,
     err: Option<&mut MaybeUninit<*mut mpflags_error>>,
 ) -> mpflags_status {
-    guard::status(client, err, || {
-        let client = handle::required("client", client)?.core();
+    mpflags_client::status(client, err, |client| {
         let out = handle::required_out("out", out)?;
         handle::give(out, client.statistics().into());
         Ok(())
     })
-}
-
-/// Tells the text.
-///
-/// Nothing to free: the string is the text's. Cannot fail: no string for NULL. Any thread. Costs nothing.
-#[unsafe(no_mangle)]
-pub extern "C" fn mpflags_text_view(text: Option<&mpflags_text>) -> mpflags_str {
-    guard::value(None, mpflags_str::NONE, || Some(text?.0.view()))
-}
-
-/// Frees a text; NULL does nothing.
-///
-/// Its string goes with it. Cannot fail. Any thread, when no other uses it. Costs little.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn mpflags_text_free(text: *mut mpflags_text) {
-    guard::nothing(|| {
-        // SAFETY: the header demands a handle of this type that nobody uses or has freed, or NULL.
-        unsafe { handle::free(text) };
-    });
 }

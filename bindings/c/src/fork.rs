@@ -1,26 +1,28 @@
-//! What the library does to the process, once: the handler of forks, the panic hook, the signals of its threads.
+//! What the library sets up once per process: the fork handler, the panic hook, and the signal mask of its
+//! threads.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::error::Failure;
+use crate::failure::Failure;
 use crate::guard;
 use crate::signals;
 use crate::status::MPFLAGS_SYSTEM;
 
-/// Prepares the process. Takes no lock: a child that is forked meanwhile may have to come here, too. Two threads that come
-/// first together both register the handler, which then adds 2 instead of 1: any change tells of a fork.
+/// Prepares the process. Takes no lock, because a process may be forked during the call, and the child calls
+/// it again. If two threads make the first call at the same time, both register the handler, and a fork then
+/// adds 2 to the counter instead of 1, which is as good: only a change matters.
 pub(crate) fn prepare_process() -> Result<(), Failure> {
     static REGISTERED: AtomicBool = AtomicBool::new(false);
     static HOOKED: AtomicBool = AtomicBool::new(false);
     if !HOOKED.swap(true, Ordering::AcqRel) {
         guard::install_hook();
-        mpflags_core::set_spawn_guard(signals::blocked);
+        mpflags_core::unversioned::set_spawn_guard(signals::blocked);
     }
     if REGISTERED.load(Ordering::Acquire) {
         return Ok(());
     }
-    // SAFETY: the handler is of this library, which is never unloaded, and only adds to an atomic.
+    // SAFETY: the handler only adds to an atomic, and the library that has it is never unloaded.
     let refused = unsafe { libc::pthread_atfork(None, None, Some(child)) };
     if refused != 0 {
         let error = io::Error::from_raw_os_error(refused);
@@ -30,7 +32,7 @@ pub(crate) fn prepare_process() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Runs in the child between fork's return and anything else.
+/// Runs in the child before `fork` returns.
 unsafe extern "C" fn child() {
     mpflags_core::after_fork_in_child();
 }

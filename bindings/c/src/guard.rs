@@ -1,34 +1,35 @@
-//! The one place where panics end.
+//! The panic boundary: every entry point runs inside one of these functions.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook, take_hook};
 use std::thread;
 
-use crate::client::mpflags_client;
-use crate::error::{Failure, mpflags_error};
+use mpflags_core::Client;
+
+use crate::failure::Failure;
 use crate::handle::{self, Out};
 use crate::status::{MPFLAGS_OK, MPFLAGS_PANIC, mpflags_status};
 
 thread_local! {
-    /// How many guards are on this thread's stack: a callback may call back.
+    /// The number of guards on this thread's stack; more than one if a callback calls the library.
     static DEPTH: Cell<u32> = const { Cell::new(0) };
-    /// Where the last panic of this thread was. The payload that a guard catches does not tell.
+    /// Where this thread last panicked. The hook knows; the payload that a guard catches does not.
     static PLACE: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
-/// Runs the body of a function that returns a value. `default` stands for an argument that is NULL, and for a panic.
-pub(crate) fn value<T>(client: Option<&mpflags_client>, default: T, body: impl FnOnce() -> Option<T>) -> T {
+/// Runs the body of a function that returns a value. `default` is returned for `None` and after a panic.
+pub(crate) fn value<T>(client: Option<&Client>, default: T, body: impl FnOnce() -> Option<T>) -> T {
     match caught(client, body) {
         Ok(Some(value)) => value,
         Ok(None) | Err(_) => default,
     }
 }
 
-/// Runs the body of a function that returns a status, and hands its failure over.
-pub(crate) fn status(
-    client: Option<&mpflags_client>,
-    err: Out<'_, mpflags_error>,
+/// Runs the body of a function that returns a status. A failure is written to `err`.
+pub(crate) fn status<E: From<Failure>>(
+    client: Option<&Client>,
+    err: Out<'_, E>,
     body: impl FnOnce() -> Result<(), Failure>,
 ) -> mpflags_status {
     let failure = match caught(client, body) {
@@ -36,40 +37,45 @@ pub(crate) fn status(
         Ok(Err(failure)) => failure,
         Err(text) => Failure::new(MPFLAGS_PANIC, format!("a panic was caught: {text}")),
     };
-    let status = failure.status();
+    let status = failure.status;
     if let Some(err) = err {
         handle::give(err, failure.into());
     }
     status
 }
 
-/// Runs the body of a function that returns nothing.
-pub(crate) fn nothing(body: impl FnOnce()) {
-    // Whom to tell? A handle is on its way out.
-    let _ = caught(None, body);
+/// Frees a handle. A panic while dropping it is swallowed: there is no status to return and no client to log
+/// it.
+///
+/// # Safety
+///
+/// As of [`handle::free`].
+pub(crate) unsafe fn free<T>(handle: *mut T) {
+    // SAFETY: the caller vouches for the handle.
+    let _ = caught(None, || unsafe { handle::free(handle) });
 }
 
-/// The text of a panic goes to the client's log stream, where there is a client, and to the caller.
-fn caught<R>(client: Option<&mpflags_client>, body: impl FnOnce() -> R) -> Result<R, String> {
-    // Unwind safe: a body that panics has written no out-parameter, and the core's types survive a panic.
+/// Runs `body`. The text of a panic is logged by the client, if there is one, and returned.
+fn caught<R>(client: Option<&Client>, body: impl FnOnce() -> R) -> Result<R, String> {
+    // Unwind safe: a body writes its outputs last, and the core's types remain consistent after a panic.
     let result = catch_unwind(AssertUnwindSafe(|| {
         let _entered = Entered::new();
         #[cfg(mpflags_panic)]
-        go_off();
+        crate::planted::go_off();
         body()
     }));
     result.map_err(|payload| panicked(client, payload.as_ref()))
 }
 
 #[cold]
-fn panicked(client: Option<&mpflags_client>, payload: &(dyn Any + Send)) -> String {
+fn panicked(client: Option<&Client>, payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().copied();
     let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no text");
-    // Gone in a static destructor: then the place is not told.
+    // Not available in static destructors.
     let place = PLACE.try_with(RefCell::take).unwrap_or_default();
     let text = if place.is_empty() { text.to_owned() } else { format!("{text} ({place})") };
     if let Some(client) = client {
-        client.core().log_panic(&text);
+        mpflags_core::unversioned::log_panic(client, &text);
     }
     text
 }
@@ -89,39 +95,18 @@ impl Drop for Entered {
     }
 }
 
-/// Keeps panics of guarded calls and of our threads, which are caught and told, from standard error. All others go on
-/// to the hook before.
+/// Keeps panics of guarded calls and of the library's threads off standard error: they are caught and logged.
+/// All others go to the previous hook.
 pub(crate) fn install_hook() {
     let before = take_hook();
     set_hook(Box::new(move |info: &PanicHookInfo<'_>| {
         if DEPTH.get() > 0 {
             let place = info.location().map(ToString::to_string).unwrap_or_default();
-            let _ = PLACE.try_with(|told| told.replace(place));
+            let _ = PLACE.try_with(|last| last.replace(place));
         } else if !thread::current().name().is_some_and(|name| name.starts_with("mpflags-")) {
             before(info);
         }
     }));
-}
-
-/// What the second library of tests/panic.rs panics by: the argument that arms this thread, for its next call.
-#[cfg(mpflags_panic)]
-pub(crate) fn arm_if(text: &str) {
-    if text == "mpflags-panic" {
-        ARMED.set(true);
-    }
-}
-
-#[cfg(mpflags_panic)]
-thread_local! {
-    static ARMED: Cell<bool> = const { Cell::new(false) };
-}
-
-#[cfg(mpflags_panic)]
-#[allow(clippy::panic, reason = "never in the library that ships")]
-fn go_off() {
-    if ARMED.take() {
-        panic!("armed");
-    }
 }
 
 #[cfg(test)]
@@ -134,11 +119,11 @@ mod tests {
     static HEARD: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
     fn panics(thread: &str, guarded: bool) {
-        let run = move || if guarded { nothing(|| panic!("guarded")) } else { panic!("bare") };
+        let run = move || if guarded { drop(caught(None, || panic!("guarded"))) } else { panic!("bare") };
         let _ = Builder::new().name(thread.to_owned()).spawn(run).unwrap().join();
     }
 
-    // One test: the hook is the process's.
+    // One test, because the hook is global.
     #[test]
     fn our_panics_are_kept_and_all_others_passed_on() {
         let harness = take_hook();

@@ -1,17 +1,17 @@
 //! Handles: boxes that C holds as pointers.
 //!
-//! A handle comes in as `Option<&T>`: NULL is `None`, and nothing here ever makes a `&mut T` of one. An out-parameter
-//! is an `Option<&mut MaybeUninit<*mut T>>`, since what C declared without a value may not be read.
+//! A handle is passed in as `Option<&T>`, where `None` is NULL; no `&mut T` of one ever exists. An output is
+//! `Option<&mut MaybeUninit<*mut T>>`, because a variable that C did not initialise must not be read.
 
 use std::mem::MaybeUninit;
 
-use crate::error::Failure;
+use crate::failure::Failure;
 use crate::status::MPFLAGS_NULL_ARGUMENT;
 
-/// Where a function puts a new handle.
+/// Where a function writes a new handle.
 pub(crate) type Out<'a, T> = Option<&'a mut MaybeUninit<*mut T>>;
 
-/// Asked first, so that nothing is done that cannot be handed over.
+/// Checked before anything is done.
 pub(crate) fn required<'a, T: ?Sized>(name: &'static str, argument: Option<&'a T>) -> Result<&'a T, Failure> {
     argument.ok_or_else(|| null(name))
 }
@@ -27,22 +27,22 @@ fn null(name: &'static str) -> Failure {
     Failure::new(MPFLAGS_NULL_ARGUMENT, format!("{name} is NULL"))
 }
 
-/// Makes `value` the caller's: who frees it calls [`free`].
+/// Gives `value` to the caller, to be freed with [`free`].
 pub(crate) fn give<T>(out: &mut MaybeUninit<*mut T>, value: T) {
     out.write(Box::into_raw(Box::new(value)));
 }
 
-/// Ends a handle; NULL is fine.
+/// Frees a handle. Does nothing for NULL.
 ///
 /// # Safety
 ///
-/// `handle` is NULL, or came from [`give`], is not freed yet and not in use.
+/// `handle` is NULL, or came from [`give`] and is neither freed nor in use.
 pub(crate) unsafe fn free<T>(handle: *mut T) {
     if !handle.is_null() {
-        // SAFETY: `give` made it of a box of this type, and the caller has it no longer.
+        // SAFETY: `give` made it from a box of this type, and the caller does not use it again.
         drop(unsafe { Box::from_raw(handle) });
     }
 }
 
-/// Fails to compile unless every thread may use a `T` at once, which the header promises of handles.
+/// Fails to compile unless threads can share a `T`, which the header promises for handles.
 pub(crate) const fn shared<T: Send + Sync>() {}

@@ -1,14 +1,25 @@
-//! The C ABI of mpflags: pointers in, statuses out, and nothing else. What it does is the core's doing.
+//! The C ABI of mpflags. It converts pointers, strings and errors; the core does everything else.
 //!
-//! All unsafe code of the project is in this crate. Handles cross as references, so that the types say what may be NULL
-//! and what is only read; strings and callbacks cross as C has them. Every entry point runs inside [`guard`].
+//! All unsafe code of the project is in this crate. Handles are passed as references, so that the types say
+//! what may be NULL and what is only read. Every entry point runs inside [`guard`].
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::print_stdout,
+        clippy::print_stderr
+    )
+)]
 #![allow(non_camel_case_types, reason = "types have the names that C knows them by")]
 #![allow(
     clippy::missing_safety_doc,
     reason = "the documentation becomes the header, whose first page is the safety contract"
 )]
 
-// What stands in the header, in its order; the blank lines keep rustfmt from sorting.
+// In the order of the header; the blank lines keep rustfmt from sorting them.
 mod abi;
 
 mod status;
@@ -29,19 +40,24 @@ mod evaluations;
 
 mod events;
 
+mod text;
+
 mod item;
 
 mod callback;
 
 mod encoded;
 
-// What keeps it safe.
+// Shared by the functions above.
+mod failure;
 mod fork;
 mod guard;
 mod handle;
+#[cfg(mpflags_panic)]
+mod planted;
 mod signals;
 
-// What is `pub` in them is exactly what stands in the header.
+// What is `pub` in these modules is what the header declares.
 pub use abi::*;
 pub use callback::*;
 pub use client::*;
@@ -55,3 +71,4 @@ pub use events::*;
 pub use item::*;
 pub use status::*;
 pub use strings::*;
+pub use text::*;

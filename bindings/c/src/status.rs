@@ -1,45 +1,46 @@
-//! What fallible functions return.
+//! Status codes.
 
 use mpflags_core::ErrorKind;
 
-/// What a function came to: 0, or one of the numbers below. A number that is retired is never used again; a program
-/// treats one that it does not know as a failure.
+/// The result of a function that can fail: `MPFLAGS_OK` or one of the numbers below. Treat a number that you
+/// do not know as a failure. A number that is retired is never reused.
 pub type mpflags_status = i32;
 
 /// Success.
 pub const MPFLAGS_OK: mpflags_status = 0;
-/// A pointer that must not be NULL is NULL.
+/// A required pointer is NULL.
 pub const MPFLAGS_NULL_ARGUMENT: mpflags_status = 10;
-/// A string is not UTF-8.
+/// A string is not valid UTF-8.
 pub const MPFLAGS_INVALID_UTF8: mpflags_status = 11;
-/// An argument is not what the function takes, or not in the state that the client is in.
+/// An argument has a value that the function does not accept, or the call does not fit the client's state.
 pub const MPFLAGS_INVALID_ARGUMENT: mpflags_status = 12;
-/// An option bit is set that this library does not know.
+/// `options` has a bit set that the function does not know.
 pub const MPFLAGS_UNKNOWN_BIT: mpflags_status = 13;
-/// The configuration has an unknown key, a wrong type, a value out of range or a file that cannot be read.
+/// The configuration has an unknown key, a value of the wrong type or out of range, or names a file that
+/// cannot be read.
 pub const MPFLAGS_INVALID_CONFIG: mpflags_status = 20;
 /// The context is not a JSON object.
 pub const MPFLAGS_INVALID_CONTEXT: mpflags_status = 21;
-/// The definitions are unreadable as a whole.
+/// The definitions document as a whole cannot be read.
 pub const MPFLAGS_INVALID_DEFINITIONS: mpflags_status = 22;
-/// Mixpanel refused the credentials: HTTP 401 or 403.
+/// Mixpanel refused the credentials, with HTTP status 401 or 403.
 pub const MPFLAGS_CREDENTIALS_REFUSED: mpflags_status = 30;
-/// Mixpanel could not be reached, or its answer was of no use.
+/// Mixpanel could not be reached, or its response could not be used.
 pub const MPFLAGS_BACKEND: mpflags_status = 31;
-/// The event queue is full; the event was dropped and counted.
+/// The event queue is full. The event was dropped and counted.
 pub const MPFLAGS_QUEUE_FULL: mpflags_status = 32;
-/// The time given has passed.
+/// The time allowed has passed.
 pub const MPFLAGS_TIMEOUT: mpflags_status = 40;
 /// The client is shut down.
 pub const MPFLAGS_CLOSED: mpflags_status = 41;
 /// The operating system refused a thread, a file or memory.
 pub const MPFLAGS_SYSTEM: mpflags_status = 50;
-/// The library failed in a way that is a bug of it. The call had no effect that can be relied on; other calls work.
+/// Internal error: a bug in the library. Assume that the call had no effect; the client is still usable.
 pub const MPFLAGS_PANIC: mpflags_status = 60;
-/// Anything else; the error's message tells.
+/// Any other failure; see the error's message.
 pub const MPFLAGS_GENERAL: mpflags_status = 90;
 
-/// The core may learn kinds before this file does: those are general.
+/// Kinds that the core has and this file does not know yet are general.
 pub(crate) fn status_of(kind: ErrorKind) -> mpflags_status {
     match kind {
         ErrorKind::InvalidConfig => MPFLAGS_INVALID_CONFIG,

@@ -1,17 +1,17 @@
-//! Strings in, and strings out.
+//! Strings passed in and returned.
 
 use std::ffi::c_char;
 use std::ptr;
 use std::slice;
 use std::str;
 
-use crate::error::Failure;
+use crate::failure::Failure;
 use crate::status::{MPFLAGS_INVALID_ARGUMENT, MPFLAGS_INVALID_UTF8, MPFLAGS_NULL_ARGUMENT};
 
-/// A string that a function returns: UTF-8, borrowed from the handle that it was asked of until that is freed.
+/// A string returned by a function: UTF-8, valid until the handle that it was read from is freed.
 ///
-/// A NUL follows `ptr[len - 1]`. The string may hold U+0000 itself, so `len` is the truth. Where there is no string,
-/// `ptr` is NULL and `len` is 0.
+/// A NUL follows the last byte, but use `len`: the string may contain U+0000. If there is no string, `ptr` is
+/// NULL and `len` is 0.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct mpflags_str {
@@ -25,18 +25,18 @@ impl mpflags_str {
     /// No string.
     pub(crate) const NONE: Self = mpflags_str { ptr: ptr::null(), len: 0 };
 
-    /// `text` ends with the NUL, which is not counted.
+    /// `text` ends with a NUL, which does not count.
     pub(crate) const fn of_terminated(text: &str) -> Self {
         mpflags_str { ptr: text.as_ptr().cast(), len: text.len() - 1 }
     }
 
-    /// A string of an evaluation; the core has put a NUL behind each.
+    /// A string of an evaluation. The core stores each with a NUL after it.
     pub(crate) fn of_evaluation(text: Option<&str>) -> Self {
         text.map_or(Self::NONE, |text| mpflags_str { ptr: text.as_ptr().cast(), len: text.len() })
     }
 }
 
-/// A string kept for C.
+/// A string stored for C, with a NUL after it.
 pub(crate) struct Text(Box<str>);
 
 impl Text {
@@ -52,11 +52,11 @@ impl Text {
     }
 }
 
-/// Reads the argument `name`. NULL with length 0 is the empty string.
+/// Reads the argument called `name`. NULL with length 0 is the empty string.
 ///
 /// # Safety
 ///
-/// `ptr` is NULL, or `len` bytes from it on are readable and stay as they are for `'a`.
+/// `ptr` is NULL, or `len` bytes at it are readable and do not change during `'a`.
 pub(crate) unsafe fn text<'a>(
     name: &'static str,
     ptr: *const c_char,
@@ -65,20 +65,17 @@ pub(crate) unsafe fn text<'a>(
     let bytes: &[u8] = if len == 0 {
         &[]
     } else if ptr.is_null() {
-        return Err(Failure::new(MPFLAGS_NULL_ARGUMENT, format!("{name} is NULL, and its length is {len}")));
+        return Err(Failure::new(MPFLAGS_NULL_ARGUMENT, format!("{name} is NULL but its length is {len}")));
     } else if isize::try_from(len).is_err() {
-        return Err(Failure::new(
-            MPFLAGS_INVALID_ARGUMENT,
-            format!("{name} is longer than any string: {len} bytes"),
-        ));
+        return Err(Failure::new(MPFLAGS_INVALID_ARGUMENT, format!("{name} is too long: {len} bytes")));
     } else {
-        // SAFETY: the pointer is not NULL, the length is one that a slice may have, and the caller vouches for the rest.
+        // SAFETY: the pointer is not NULL, a slice may have this length, and the caller vouches for the rest.
         unsafe { slice::from_raw_parts(ptr.cast(), len) }
     };
     let text = str::from_utf8(bytes).map_err(|e| {
         Failure::new(MPFLAGS_INVALID_UTF8, format!("{name} is not UTF-8 at byte {}", e.valid_up_to()))
     })?;
     #[cfg(mpflags_panic)]
-    crate::guard::arm_if(text);
+    crate::planted::arm_if(text);
     Ok(text)
 }

@@ -1,13 +1,12 @@
-/* What programs compiled against this header rely on, beside the numbers and layouts in layout.c: each function and its
- * type. A function that is gone, or one of another type, does not compile. A new one is added at its place; a line is
- * changed only with another MPFLAGS_ABI_VERSION. The section for bindings is not part of it. Compiled, not run, by
- * packaging/tests/abi. */
+/* The functions that programs compiled against this header rely on, with their types; layout.c has the numbers and
+ * layouts. Does not compile if a function is gone or has another type. Add new functions; change a line only with
+ * another MPFLAGS_ABI_VERSION. Without the section for bindings. Compiled, not run, by packaging/tests/abi. */
 #include "mpflags.h"
 
 /* A status is signed. */
 char a_status_is_signed[(mpflags_status)-1 < 0 ? 1 : -1];
 
-/* The members' types, which sizes do not tell. */
+/* The types of the members. */
 mpflags_str a_str;
 const char **a_ptr = &a_str.ptr;
 size_t *a_len = &a_str.len;

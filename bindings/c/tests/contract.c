@@ -1,5 +1,5 @@
-/* The contract at the edges: every argument of every function is NULL, broken or unknown once, and nothing is written
- * that the header does not promise. */
+/* The contract at its edges: every argument of every function is NULL, malformed or unknown once, and only those outputs
+ * are written that the header promises. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +23,7 @@ static bool is(mpflags_str text, const char *expected, size_t len)
     ", \"rollout\": [{\"rollout_percentage\": 1}]}}"
 #define ONE(value) "\"ruleset\": {\"variants\": [{\"key\": \"v\", \"value\": " value ", \"split\": 1}]"
 
-/* A flag for each kind of value; `bad` is not a flag and is told in the stream. */
+/* A flag for each kind of value. `bad` is malformed, which is logged. */
 #define CONFIG "{\"token\": \"t\", \"enable_polling\": false, \"definitions\": {\"flags\": [" \
     FLAG("boolean", "id", ONE("true")) "," FLAG("string", "id", ONE("\"a\\u0000b\"")) "," \
     FLAG("int", "id", ONE("-42")) "," FLAG("double", "id", ONE("1.5")) "," \
@@ -32,7 +32,7 @@ static bool is(mpflags_str text, const char *expected, size_t len)
     FLAG("experiment", "id", "\"experiment_id\": \"e-1\", \"is_experiment_active\": true, " ONE("true")) "," \
     "{\"key\": \"bad\"}]}}"
 
-/* Everything that a fallible function can take. */
+/* All arguments of functions that return a status. */
 struct call {
     const mpflags_client *client;
     const char *text;
@@ -108,7 +108,7 @@ static void free_item(void *p) { mpflags_item_free(p); }
 static void free_evaluations(void *p) { mpflags_evaluations_free(p); }
 static void free_text(void *p) { mpflags_text_free(p); }
 
-/* Which arguments a function takes, what makes it succeed, and what it does with the empty string. */
+/* The arguments of a function, with which it succeeds, and its status for the empty string. */
 static const struct row {
     const char *name;
     mpflags_status (*call)(const struct call *);
@@ -116,9 +116,9 @@ static const struct row {
     mpflags_status text_empty, second_empty;
     bool client, type, encoding, callback;
     void (*free)(void *);
-    mpflags_status not_started; /* what a good call gives before the start */
-    mpflags_status shut_down; /* what it gives after shutdown */
-    uint32_t known; /* the option bits that it takes */
+    mpflags_status not_started; /* the status of a good call before the start */
+    mpflags_status shut_down; /* after shutdown */
+    uint32_t known; /* the option bits that it knows */
     bool options, evaluation;
     const char *third;
     mpflags_status third_empty;
@@ -156,7 +156,7 @@ static const struct row {
 
 static char sentinel;
 
-/* Calls with and without `err`, and checks all that the header says of failures and successes. */
+/* Calls with and without `err`, and checks what the header says about failures and successes. */
 static void expect(const struct row *row, struct call call, mpflags_status expected, const char *what)
 {
     for (int with_err = 1; with_err >= 0; with_err--) {
@@ -206,7 +206,7 @@ static mpflags_evaluation *evaluated(const mpflags_client *client, const char *k
     mpflags_evaluation *evaluation = NULL;
     mpflags_context *context = new_context();
     CHECK(mpflags_client_evaluate(client, key, strlen(key), context, type, MPFLAGS_OPTION_NO_EXPOSURE, 0, &evaluation, NULL) == MPFLAGS_OK);
-    /* The evaluation does not need it. */
+    /* The evaluation outlives it. */
     mpflags_context_free(context);
     return evaluation;
 }
@@ -214,7 +214,7 @@ static mpflags_evaluation *evaluated(const mpflags_client *client, const char *k
 static void arguments(const struct row *row)
 {
     static const char bad[] = "ab\xff";
-    /* A client of its own: some rows end or change it. */
+    /* A client for this row: some rows change it or shut it down. */
     mpflags_client *client = new_client();
     mpflags_evaluation *evaluation = evaluated(client, "experiment", MPFLAGS_TYPE_ANY);
     void *none;
@@ -328,7 +328,7 @@ static void arguments(const struct row *row)
         return;
     }
     if (row->call == next) {
-        /* One item waits: the flag that is none. */
+        /* One item is queued: the malformed flag. */
         mpflags_item *item = NULL;
         CHECK(mpflags_client_next_item(client, 0, &item, NULL) == MPFLAGS_OK);
         CHECK(mpflags_item_kind(item) == MPFLAGS_ITEM_LOG && mpflags_item_level(item) == MPFLAGS_LEVEL_WARNING);
@@ -366,7 +366,7 @@ static void after_shutdown(const struct row *row)
         CHECK(row->call(&good) == row->shut_down);
     } else {
         if (row->call == next) {
-            /* What waited comes first: the flag that is none. */
+            /* Queued items come first: the malformed flag. */
             mpflags_item *item = NULL;
             CHECK(mpflags_client_next_item(client, 0, &item, NULL) == MPFLAGS_OK && mpflags_item_kind(item) == MPFLAGS_ITEM_LOG);
             mpflags_item_free(item);
@@ -379,7 +379,7 @@ static void after_shutdown(const struct row *row)
     mpflags_client_free(client);
 }
 
-/* The functions that cannot fail give what they say. */
+/* Functions that return a value. */
 static void values(void)
 {
     static const char bad[] = "bool\xff";
@@ -417,7 +417,7 @@ static void values(void)
     mpflags_client_free(client);
 }
 
-/* Accessors, on evaluations whose client is gone. */
+/* Accessors, of evaluations that outlive their client. */
 static void evaluations(void)
 {
     static const struct {
@@ -451,7 +451,7 @@ static void evaluations(void)
         CHECK(mpflags_evaluation_double(of[i]) == kinds[i].number);
         CHECK(is(mpflags_evaluation_json(of[i]), kinds[i].json, strlen(kinds[i].json)));
         if (kinds[i].kind == MPFLAGS_KIND_STRING) {
-            /* A value may hold U+0000: the length is the truth. */
+            /* A value may contain U+0000: the length counts. */
             CHECK(is(mpflags_evaluation_string(of[i]), "a\0b", 3));
         } else {
             CHECK(IS_NONE(mpflags_evaluation_string(of[i])));
@@ -481,7 +481,7 @@ static void evaluations(void)
     mpflags_evaluation_free(missing);
 }
 
-/* Misuse of what has no status: 0, and the evaluation behind a number that is no answer is the caller's. */
+/* Packed answers. Misuse is 0, and the caller frees the evaluation that an even number points to. */
 static void packed(void)
 {
     static const char bad[] = "a\xff";
@@ -501,37 +501,37 @@ static void packed(void)
     CHECK(mpflags_client_evaluate_packed_z(client, NULL, user, 0) == 0);
     CHECK(mpflags_client_evaluate_packed_z(client, bad, user, 0) == 0);
     CHECK(mpflags_client_evaluate_packed_z(client, "boolean", bad, 0) == 0);
-    /* A NULL context is the empty one, and a missing key an error: an evaluation, at an even address. */
+    /* A NULL context is empty, so the key is missing: an error, and a pointer to an evaluation. */
     uint64_t pointer = mpflags_client_evaluate_packed_z(client, "boolean", NULL, 0);
     mpflags_evaluation *missing = (mpflags_evaluation *)(uintptr_t)pointer;
     CHECK(pointer % 2 == 0 && mpflags_evaluation_error_code(missing) == MPFLAGS_ERROR_TARGETING_KEY_MISSING);
     CHECK(mpflags_evaluation_answer(missing) == 0 && mpflags_evaluation_answer(NULL) == 0);
     mpflags_evaluation_free(missing);
 
-    mpflags_evaluation *told = mpflags_client_answer(client, MPFLAGS_S("boolean"), answer);
-    CHECK(mpflags_evaluation_boolean(told) && mpflags_evaluation_answer(told) == answer);
-    /* Nobody is told of: there is no user in it. */
-    CHECK(mpflags_client_track_exposure(client, told, NULL) == MPFLAGS_INVALID_ARGUMENT);
-    mpflags_evaluation_free(told);
-    told = mpflags_client_answer(client, MPFLAGS_S("nowhere"), MPFLAGS_ANSWER_NO_MATCH);
-    CHECK(mpflags_evaluation_reason(told) == MPFLAGS_REASON_DEFAULT && !mpflags_evaluation_has_value(told));
-    mpflags_evaluation_free(told);
-    told = mpflags_client_answer(client, MPFLAGS_S("nowhere"), MPFLAGS_ANSWER_DISABLED);
-    CHECK(mpflags_evaluation_reason(told) == MPFLAGS_REASON_DISABLED && !mpflags_evaluation_has_value(told));
-    mpflags_evaluation_free(told);
+    mpflags_evaluation *recalled = mpflags_client_answer(client, MPFLAGS_S("boolean"), answer);
+    CHECK(mpflags_evaluation_boolean(recalled) && mpflags_evaluation_answer(recalled) == answer);
+    /* It has no user. */
+    CHECK(mpflags_client_track_exposure(client, recalled, NULL) == MPFLAGS_INVALID_ARGUMENT);
+    mpflags_evaluation_free(recalled);
+    recalled = mpflags_client_answer(client, MPFLAGS_S("nowhere"), MPFLAGS_ANSWER_NO_MATCH);
+    CHECK(mpflags_evaluation_reason(recalled) == MPFLAGS_REASON_DEFAULT && !mpflags_evaluation_has_value(recalled));
+    mpflags_evaluation_free(recalled);
+    recalled = mpflags_client_answer(client, MPFLAGS_S("nowhere"), MPFLAGS_ANSWER_DISABLED);
+    CHECK(mpflags_evaluation_reason(recalled) == MPFLAGS_REASON_DISABLED && !mpflags_evaluation_has_value(recalled));
+    mpflags_evaluation_free(recalled);
     CHECK(mpflags_client_answer(NULL, MPFLAGS_S("boolean"), answer) == NULL);
     CHECK(mpflags_client_answer(client, NULL, 3, answer) == NULL);
     CHECK(mpflags_client_answer(client, bad, sizeof bad - 1, answer) == NULL);
     CHECK(mpflags_client_answer(client, MPFLAGS_S("int"), answer) == NULL);
     CHECK(mpflags_client_answer(client, MPFLAGS_S("none"), answer) == NULL);
-    /* Numbers that nothing gave: even, of a variant beyond the last, of no reason, beyond every definition. */
+    /* Numbers that were never returned: even, a variant beyond the last, no reason, beyond every definition. */
     CHECK(mpflags_client_answer(client, MPFLAGS_S("boolean"), answer - 1) == NULL);
     CHECK(mpflags_client_answer(client, MPFLAGS_S("boolean"), answer | 0xffffu << 5) == NULL);
     CHECK(mpflags_client_answer(client, MPFLAGS_S("boolean"), answer | 7 << 2) == NULL);
     CHECK(mpflags_client_answer(client, MPFLAGS_S("boolean"), UINT64_MAX) == NULL);
     CHECK(mpflags_client_answer(client, MPFLAGS_S("boolean"), 0) == NULL);
 
-    /* Among all: the same number, and 0 for what has none. */
+    /* With all flags: the same number, and 0 where there is none. */
     mpflags_context *context = new_context();
     mpflags_evaluations *every = NULL;
     CHECK(mpflags_client_set_override(client, MPFLAGS_S("int"), MPFLAGS_S("7"), NULL) == MPFLAGS_OK);
@@ -588,7 +588,7 @@ static bool counts(const mpflags_client *client, const char *part)
     return found;
 }
 
-/* A read of the wrong type gives the default, and exposes nothing: not by hand either. */
+/* A read of the wrong type returns the default, and there is no exposure, not even with track_exposure. */
 static void wrong_types(void)
 {
     mpflags_client *client = new_client();
@@ -617,12 +617,12 @@ static void wrong_types(void)
         mpflags_evaluation_free((mpflags_evaluation *)(uintptr_t)packed);
     }
     CHECK(counts(client, "\"enqueued\":0") && counts(client, "\"queue_length\":0"));
-    /* The right type is one exposure, by whichever call. */
+    /* The right type is one exposure, whatever the function. */
     CHECK(mpflags_client_get_boolean(client, MPFLAGS_S("boolean"), context, 0));
     CHECK(mpflags_client_evaluate_packed(client, MPFLAGS_S("boolean"), user, sizeof user - 1, MPFLAGS_TYPE_BOOLEAN) % 2 == 1);
     CHECK(counts(client, "\"enqueued\":1") && counts(client, "\"deduplicated\":1"));
 
-    /* NULL with length 0 is the empty string: nobody, who needs a device. */
+    /* NULL with length 0 is the empty string: an unknown user, which needs a device. */
     static const char device[] = "{\"$device_id\": \"d-1\"}";
     CHECK(mpflags_client_track(client, MPFLAGS_S("e"), NULL, 0, device, sizeof device - 1, NULL) == MPFLAGS_OK);
     CHECK(mpflags_client_track(client, MPFLAGS_S("e"), NULL, 0, NULL, 0, NULL) == MPFLAGS_INVALID_ARGUMENT);
@@ -633,7 +633,7 @@ static void wrong_types(void)
     mpflags_context_free(context);
 }
 
-/* Every flag at once, read after the client is gone; and what became of events. */
+/* All flags at once, read after the client is freed; and the statistics. */
 static void all(void)
 {
     static const char bad[] = "bool\xff";
@@ -663,7 +663,7 @@ static void all(void)
     mpflags_evaluations_free(every);
     mpflags_text_free(text);
 
-    /* Without definitions there is nothing but the reason. */
+    /* Without definitions there is only the failure. */
     CHECK(mpflags_client_new(MPFLAGS_S("{\"token\": \"t\"}"), &client, NULL) == MPFLAGS_OK);
     CHECK(mpflags_client_evaluate_all(client, NULL, 0, 0, &every, NULL) == MPFLAGS_OK);
     CHECK(mpflags_evaluations_count(every) == 0 && mpflags_evaluations_message(every).len > 0);
@@ -672,7 +672,7 @@ static void all(void)
     mpflags_client_free(client);
 }
 
-/* A context is for every client, and outlives all of them. */
+/* A context works with every client and outlives them. */
 static void outliving(void)
 {
     mpflags_context *context = new_context();
@@ -684,7 +684,7 @@ static void outliving(void)
     mpflags_context_free(context);
 }
 
-/* A wait that is given no time of its own takes the option's: nobody answers, and it ends. */
+/* MPFLAGS_TIMEOUT_CONFIGURED uses the option: the server does not respond, and the wait ends. */
 static void configured(void)
 {
     mpflags_client *client = NULL;
@@ -703,8 +703,8 @@ static void configured(void)
     mpflags_client_free(client);
 }
 
-/* A fetch on demand, of a client that fetches nothing by itself: there is no server, and what is held stays in service.
- * A remote client has nothing to fetch. */
+/* refresh of a client that does not poll: there is no server, and the definitions stay in use. A remote client has nothing
+ * to fetch. */
 static void refreshed(void)
 {
     mpflags_client *client = NULL;
@@ -727,7 +727,7 @@ static void refreshed(void)
     mpflags_client_free(client);
 }
 
-/* A failure names what is wrong, and never a secret. */
+/* A message names what is wrong, but no secret. */
 static void messages(void)
 {
     mpflags_client *client = NULL;

@@ -1,5 +1,5 @@
-/* A host that loads the library at run time, uses it, shuts down, unloads, and does it again, ten times: no thread and no
- * descriptor stays, and no call goes into code that is gone. usage: dlopen LIBRARY API_HOST */
+/* Loads the library at run time, uses it, shuts down and unloads it, ten times: no thread and no descriptor is left behind,
+ * and nothing calls code that is gone. usage: dlopen LIBRARY API_HOST */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <dlfcn.h>
@@ -18,7 +18,7 @@ static void fail(const char *what)
     exit(1);
 }
 
-/* The standard has no conversion from a pointer to an object to one to a function; POSIX promises that this is one. */
+/* ISO C has no conversion from an object pointer to a function pointer; POSIX guarantees that this works. */
 static void find(void *library, const char *name, void *function)
 {
     void *found = dlsym(library, name);
@@ -37,7 +37,7 @@ static int entries(const char *folder)
     return count;
 }
 
-/* A thread that was joined can be listed for a moment. */
+/* A thread that was joined may still be listed for a moment. */
 static bool grows(const char *folder, int before)
 {
     const struct timespec moment = {0, 5000000};
@@ -89,7 +89,7 @@ static void use(const char *path, const char *host)
     p_mpflags_client_free(client);
     if (dlclose(library) != 0) fail("dlclose");
 
-    /* Marked nodelete: it stays where it is, so a thread's destructor or the fork handler finds its code. */
+    /* Marked nodelete: it stays loaded, so that thread destructors and the fork handler find their code. */
     void *again = dlopen(path, RTLD_NOW | RTLD_NOLOAD);
     if (again == NULL) fail("the library was unloaded");
     dlclose(again);
@@ -102,9 +102,9 @@ int main(int argc, char **argv)
     int threads = entries("/proc/self/task"), descriptors = 0;
     for (int round = 0; round < 10; round++) {
         use(argv[1], argv[2]);
-        if (grows("/proc/self/task", threads)) fail("a thread stays");
+        if (grows("/proc/self/task", threads)) fail("a thread is left behind");
         if (round == 0) descriptors = entries("/proc/self/fd");
-        if (grows("/proc/self/fd", descriptors)) fail("a descriptor stays");
+        if (grows("/proc/self/fd", descriptors)) fail("a descriptor is left behind");
     }
     printf("ten times, %d items\n", items);
     return 0;

@@ -1,4 +1,4 @@
-/* exit with clients alive: one that polls, one with a callback, one that waits in mpflags_client_next_item on another thread.
+/* Exits with clients alive: one that polls, one with a callback, one with a thread in mpflags_client_next_item.
  * usage: exit_alive API_HOST */
 #include <pthread.h>
 #include <stdio.h>
@@ -32,7 +32,7 @@ static void *wait_for_items(void *client)
     return NULL;
 }
 
-/* Frees one client from atexit, where the header allows it. */
+/* Frees one client in an atexit handler, which the header allows. */
 static void at_exit(void)
 {
     mpflags_client_free(clients[0]);

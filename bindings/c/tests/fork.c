@@ -1,7 +1,7 @@
-/* Forks in the middle of polling. The parent and every child tell what they see.
+/* Forks while the client polls. The parent and every child print what they see.
  *
- *   fork change URL   children of every kind, and a change of the definitions after the fork
- *   fork storm URL    fifty forks, one after the other, whatever the poller is doing
+ *   fork change URL   children that do different things, and a change of the definitions after the fork
+ *   fork storm URL    fifty forks in a row, at any moment of polling
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,17 +33,17 @@ static void say(const char *who, const char *what)
     if (write(1, line, (size_t)length) != length) _Exit(1);
 }
 
-/* Evaluates until the change after the fork is there, and takes an item that tells of it. */
+/* Evaluates until the change after the fork is visible, and takes the item that reports it. */
 static void see_change(const char *who)
 {
     for (int i = 0; page_size() != 50; i++) {
         if (i == 1000) fail(who, "does not see the change");
         usleep(10000);
     }
-    for (bool told = false; !told;) {
+    for (bool reported = false; !reported;) {
         mpflags_item *item = NULL;
-        if (mpflags_client_next_item(client, 10000, &item, NULL) != MPFLAGS_OK) fail(who, "no item tells of the change");
-        told = mpflags_item_kind(item) == MPFLAGS_ITEM_CHANGE && mpflags_item_key_count(item) == 1;
+        if (mpflags_client_next_item(client, 10000, &item, NULL) != MPFLAGS_OK) fail(who, "no item reports the change");
+        reported = mpflags_item_kind(item) == MPFLAGS_ITEM_CHANGE && mpflags_item_key_count(item) == 1;
         mpflags_item_free(item);
     }
     say(who, "sees the change");
@@ -53,12 +53,12 @@ static void end(const char *who)
 {
     if (mpflags_client_shutdown(client, 5000, NULL, NULL) != MPFLAGS_OK) fail(who, "shutdown");
     if (mpflags_client_shutdown(client, 0, NULL, NULL) != MPFLAGS_OK) fail(who, "second shutdown");
-    if (page_size() < 0) fail(who, "evaluates no more");
+    if (page_size() < 0) fail(who, "does not evaluate after shutdown");
     mpflags_client_free(client);
     mpflags_context_free(context);
 }
 
-static void child_goes_on(void)
+static void child_continues(void)
 {
     if (page_size() != 20) fail("child", "the definitions are not kept");
     say("child", "evaluates");
@@ -78,14 +78,14 @@ static void child_goes_on(void)
 static void child_frees(void) { mpflags_client_free(client); }
 static void child_shuts_down(void) { end("child"); }
 static void child_does_nothing(void) {}
-static void child_asks(void)
+static void child_waits(void)
 {
     if (mpflags_client_state(client) != MPFLAGS_STATE_READY) fail("child", "state");
     if (mpflags_client_wait_ready(client, 5000, NULL) != MPFLAGS_OK) fail("child", "wait_ready");
     end("child");
 }
 
-static void (*const children[])(void) = {child_goes_on, child_frees, child_shuts_down, child_does_nothing, child_asks};
+static void (*const children[])(void) = {child_continues, child_frees, child_shuts_down, child_does_nothing, child_waits};
 enum { CHILDREN = sizeof children / sizeof *children };
 
 static void wait_for(const pid_t *pids, int count)
@@ -104,7 +104,7 @@ static void change(void)
     pid_t pids[CHILDREN];
     for (int i = 0; i < CHILDREN; i++) {
         if ((pids[i] = fork()) == 0) {
-            /* One that hangs is ended by the system and counts as failed. */
+            /* A child that hangs is killed, and counts as failed. */
             alarm(30);
             children[i]();
             exit(0);
@@ -133,7 +133,7 @@ static void storm(void)
 static void ignore(const mpflags_item *item, void *user_data) { (void)item; (void)user_data; }
 static void drop(void *user_data) { (void)user_data; dropped++; }
 
-/* A client with a callback, in a child that shuts it down: only the parent's drop counts. */
+/* A child shuts down a client with a callback: drop is called in the parent only. */
 static void callback(const char *config)
 {
     mpflags_client *plain = client;
@@ -141,7 +141,7 @@ static void callback(const char *config)
         || mpflags_client_on_item(client, ignore, NULL, drop, NULL) != MPFLAGS_OK
         || mpflags_client_start(client, NULL) != MPFLAGS_OK
         || mpflags_client_wait_ready(client, 10000, NULL) != MPFLAGS_OK) {
-        fail("parent", "a client with a callback");
+        fail("parent", "cannot start a client with a callback");
     }
     pid_t pid = fork();
     if (pid == 0) {

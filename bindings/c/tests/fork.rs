@@ -1,12 +1,4 @@
-//! Forks: parent and children go on, each for itself.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    reason = "a test fails by a panic, in its helpers too, and says what it ran"
-)]
+//! Forks: parent and children continue independently.
 
 #[path = "support/program.rs"]
 mod program;
@@ -61,7 +53,8 @@ fn any_moment_is_good_for_a_fork() {
 const EVENTS: &str = r#"{"flags": [{"key": "f", "context": "distinct_id", "ruleset": {
     "variants": [{"key": "on", "value": true}], "rollout": [{"rollout_percentage": 1}]}}]}"#;
 
-/// Runs fork_events, under `wrapper` if there is one. What each process exposed is there, once.
+/// Runs fork_events, under `wrapper` if there is one. Every exposure of every process arrives, and none
+/// twice.
 fn exposures_over_forks(wrapper: &[&str], children: u64, users: u64) {
     let program = compile("tests/fork_events.c");
     let server = Server::start(Options::default()).unwrap();
@@ -76,12 +69,13 @@ fn exposures_over_forks(wrapper: &[&str], children: u64, users: u64) {
     };
     succeed(command.args([server.url(), children.to_string(), users.to_string()]));
     let counts = server.event_counts();
-    // Twice the parent, each child but the two that exit at once, and one more of the parent per child.
+    // Twice from the parent, once from each child but the two that exit at once, and one more from the parent
+    // per child.
     let expected = 2 * users + (children - 2) * users + children;
     assert_eq!((counts.accepted, counts.distinct_insert_ids, counts.duplicates), (expected, expected, 0));
     let users: HashSet<String> =
         server.events().iter().map(|event| event.json["properties"]["distinct_id"].to_string()).collect();
-    assert_eq!(users.len() as u64, expected, "everybody once");
+    assert_eq!(users.len() as u64, expected, "every user once");
 }
 
 #[test]
@@ -92,9 +86,9 @@ fn every_exposure_is_sent_once_over_forks() {
 }
 
 #[test]
-fn the_same_under_valgrind() {
+fn every_exposure_is_sent_once_under_valgrind() {
     if Command::new("valgrind").arg("--version").output().is_err() {
-        assert!(env::var_os("CI").is_none(), "CI has valgrind");
+        assert!(env::var_os("CI").is_none(), "CI needs valgrind");
         println!("skipped: valgrind is not installed");
         return;
     }

@@ -1,4 +1,4 @@
-/* Exposures and forks: the parent's queue is the parent's to send, a child's the child's, and none is sent twice.
+/* Exposures and forks: the parent sends its queue, each child its own, and nothing is sent twice.
  * usage: fork_events URL CHILDREN USERS */
 #include <pthread.h>
 #include <stdio.h>
@@ -15,7 +15,7 @@ static void fail(const char *who, const char *what)
     _exit(1);
 }
 
-/* Evaluates for `users` users of `who`, three times each. */
+/* Evaluates three times for each of `users` users of `who`. */
 static void expose(const mpflags_client *client, const char *who, int users)
 {
     for (int round = 0; round < 3; round++) {
@@ -44,7 +44,7 @@ static void *first_call(void *client)
     return NULL;
 }
 
-/* While another thread makes the child's first call, and with it its threads, this one relies on them. */
+/* Another thread makes the child's first call, which starts its threads; this one needs them at the same time. */
 static void deliver_beside_the_first_call(mpflags_client *client, const char *who)
 {
     pthread_t other;
@@ -70,7 +70,7 @@ int main(int argc, char **argv)
         || mpflags_client_wait_ready(client, 10000, &error) != MPFLAGS_OK) {
         fail("parent", mpflags_error_message(error).ptr);
     }
-    /* Some wait, some are under way, and some are there when the children come. */
+    /* When the children start, some of these are queued, some are being sent, and some are delivered. */
     expose(client, "parent-early", users);
     for (int i = 0; i < children; i++) {
         char who[32];
@@ -78,7 +78,7 @@ int main(int argc, char **argv)
         pid_t pid = fork();
         if (pid < 0) fail("parent", "fork");
         if (pid == 0) {
-            /* The last but one exits at once, the last without a word to the library. */
+            /* The last but one exits at once; the last one does so without atexit handlers. */
             if (i == children - 1) _exit(0);
             if (i == children - 2) exit(0);
             deliver_beside_the_first_call(client, who);

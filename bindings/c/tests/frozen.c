@@ -1,5 +1,5 @@
-/* A program as a function service runs it: nothing happens between its calls, and it may be frozen there. Each line of
- * standard input is a call of the user that it names, `refresh USER` or `plain USER`.
+/* A program as a function service runs it: it does nothing between calls, and may be frozen then. Each line of standard
+ * input is a call for a user, `refresh USER` or `plain USER`.
  *
  *   frozen URL
  */
@@ -10,14 +10,14 @@
 
 static mpflags_client *client;
 
-/* What docs/operations.md recommends: fetch when a call begins, deliver before it ends. */
+/* As docs/operations.md recommends: fetch when a call begins, flush before it ends. */
 static void call(const char *user, bool refreshes)
 {
     char json[100];
     mpflags_context *context = NULL;
     mpflags_error *error = NULL;
     if (refreshes && mpflags_client_refresh(client, 5000, &error) != MPFLAGS_OK) {
-        /* The flags of the last call serve. */
+        /* Use the definitions of the last call. */
         fprintf(stderr, "refresh: %s\n", mpflags_error_message(error).ptr);
         mpflags_error_free(error);
     }

@@ -1,11 +1,4 @@
-//! A process that is frozen between its calls, as AWS Lambda does it: the recommendation of docs/operations.md.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by a panic, in its helpers too"
-)]
+//! A process that is frozen between calls, as AWS Lambda does: tests what docs/operations.md recommends.
 
 #[path = "support/program.rs"]
 mod program;
@@ -60,7 +53,7 @@ fn new_flags_with_a_refresh_old_ones_without_and_every_event() {
     });
     assert_eq!(call(&mut program, "refresh u4"), "page size 70, 0 undelivered");
 
-    // Frozen within a fetch, which its peer has forgotten when it goes on.
+    // Frozen during a fetch, whose connection is gone when the process continues.
     server.set_faults(vec![Fault { times: Some(1), ..Fault::new(PATH, Kind::Hang) }]).unwrap();
     server.clear_requests();
     program.say("refresh u5");

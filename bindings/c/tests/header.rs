@@ -1,12 +1,4 @@
-//! The header: made by cbindgen, good in C and C++, and the same as what the library exports.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    reason = "a test fails by a panic, in its helpers too, and says what it ran"
-)]
+//! The header: what cbindgen makes, valid C and C++, and the same as what the library exports.
 
 mod support;
 
@@ -80,7 +72,7 @@ fn compiles_alone_as_c_and_cpp() {
 fn constants_and_layout_hold() {
     let folder = package().join("tests");
     compiles(&compiler("CC", "cc"), "c11", &folder.join("layout.c"));
-    // The same text: C++ has static_assert as a word of its own.
+    // The same text; in C++, static_assert is a keyword.
     let cpp = target().join("c/layout.cpp");
     fs::create_dir_all(target().join("c")).unwrap();
     fs::copy(folder.join("layout.c"), &cpp).unwrap();
@@ -130,35 +122,38 @@ fn declares_what_the_library_exports() {
     );
 }
 
+/// The first page states what holds for every function, so a comment says only what is different.
 #[test]
 fn every_declaration_has_a_comment_for_c() {
     let header = fs::read_to_string(path()).unwrap();
     for word in ["# Safety", "SAFETY", "[`", "::", "Option<"] {
         assert!(!header.contains(word), "{word} is not for readers of C");
     }
+    for default in ["Nothing to free", "Any thread.", "annot fail:", "Cannot fail.", "Costs nothing"] {
+        assert!(!header.contains(default), "\"{default}\" is on the first page");
+    }
+    for line in header.lines().filter(|line| line.trim_start().starts_with('*')) {
+        assert!(line.chars().count() <= 110, "longer than 110: {line}");
+    }
     for name in declared() {
-        let comment = comment_of(&header, &name);
-        assert!(comment.contains("ree"), "{name}: who frees?");
-        assert!(comment.contains("hread"), "{name}: threads?");
-        assert!(comment.contains("fail"), "{name}: what does failure leave?");
-        assert!(
-            comment.contains("ost") || comment.contains("ock") || comment.contains("leep"),
-            "{name}: cost?"
-        );
+        let (comment, declaration) = described(&header, &name);
+        assert!(comment.contains(". ") || comment.contains(".\n"), "{name}: no sentence");
+        if declaration.contains("timeout_ms") && !comment.contains("Like `mpflags_") {
+            assert!(comment.contains("`timeout_ms`"), "{name}: what is timeout_ms?");
+        }
     }
 }
 
-/// The comment right above a declaration.
-fn comment_of<'a>(header: &'a str, name: &str) -> &'a str {
+/// The comment right above a declaration, and the declaration.
+fn described<'a>(header: &'a str, name: &str) -> (&'a str, &'a str) {
     let mut at = 0;
     for line in header.split_inclusive('\n') {
         let named = line.contains(&format!(" {name}(")) || line.contains(&format!("*{name}("));
-        let declares = named && !line.starts_with([' ', '/', '#']);
-        if declares {
-            let before = &header[..at];
+        if named && !line.starts_with([' ', '/', '#']) {
+            let (before, after) = header.split_at(at);
             let comment =
                 before.trim_end().strip_suffix("*/").unwrap_or_else(|| panic!("{name} has no comment"));
-            return &comment[comment.rfind("/**").unwrap()..];
+            return (&comment[comment.rfind("/**").unwrap()..], &after[..after.find(';').unwrap()]);
         }
         at += line.len();
     }
@@ -171,7 +166,7 @@ fn the_library_has_its_name_and_stays() {
     let soname = format!("[libmpflags.so.{}]", constant("MPFLAGS_ABI_VERSION"));
     assert!(dynamic.lines().any(|line| line.contains("SONAME") && line.contains(&soname)), "{dynamic}");
     assert!(dynamic.contains("NODELETE"), "{dynamic}");
-    // Thread-local storage of that kind makes dlopen fail in programs that use theirs up.
+    // With static thread-local storage, dlopen fails in programs that have used up theirs.
     assert!(!dynamic.contains("STATIC_TLS"), "{dynamic}");
 }
 
@@ -185,6 +180,6 @@ fn constant(name: &str) -> String {
 fn the_library_can_unwind() {
     let imported = run(Command::new("nm").args(["-D", "--undefined-only"]).arg(library()));
     let imported = String::from_utf8(imported.stdout).unwrap();
-    // With panic = "abort" it would not need this, and a panic would end the host.
+    // Not imported with panic = "abort", with which a panic would end the process.
     assert!(imported.contains("_Unwind_RaiseException"), "{imported}");
 }

@@ -1,8 +1,8 @@
-/* What programs compiled against this header rely on: numbers are never changed, only added. Compiled, not run. */
+/* The numbers and layouts that programs compiled against this header rely on: add, never change. Compiled, not run. */
 #include <assert.h>
 #include "mpflags.h"
 
-static_assert(MPFLAGS_ABI_VERSION == 0, "the SONAME says the same");
+static_assert(MPFLAGS_ABI_VERSION == 0, "the SONAME has it too");
 static_assert(MPFLAGS_ABI_REVISION >= 1, "it only grows");
 
 static_assert(MPFLAGS_OK == 0 && MPFLAGS_NULL_ARGUMENT == 10 && MPFLAGS_INVALID_UTF8 == 11, "status");

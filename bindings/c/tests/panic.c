@@ -1,5 +1,5 @@
-/* Every guarded function panics once, in a library that panics in the call after the text "mpflags-panic". Prints the
- * name of each; standard error stays empty unless something is wrong. */
+/* Makes every guarded function panic once: in this library, the call after one with the text "mpflags-panic" panics. Prints
+ * the name of each; standard error is empty unless something is wrong. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +33,7 @@ static void failed(const char *name, mpflags_status status)
     err = NULL;
 }
 
-/* The text of the panic waits in the client's stream. */
+/* The text of the panic is the client's next item. */
 static void logged(const char *name)
 {
     mpflags_item *item = NULL;
@@ -54,11 +54,11 @@ static void logged(const char *name)
 #define TEXT(name, ...) \
     do { \
         arm(); \
-        mpflags_str told = mpflags_##name(__VA_ARGS__); \
-        CHECK(told.ptr == NULL && told.len == 0); \
+        mpflags_str returned = mpflags_##name(__VA_ARGS__); \
+        CHECK(returned.ptr == NULL && returned.len == 0); \
         printf("mpflags_" #name "\n"); \
     } while (0)
-/* The first call panics before it frees; the second one frees. */
+/* The first call panics before it frees, the second one frees. */
 #define FREE(name, handle) \
     do { arm(); mpflags_##name(handle); mpflags_##name(handle); printf("mpflags_" #name "\n"); } while (0)
 
@@ -76,7 +76,7 @@ int main(void)
     mpflags_text *no_text = (mpflags_text *)&untouched, *text = NULL;
     mpflags_item *no_item = (mpflags_item *)&untouched, *item = NULL;
 
-    /* The first of the process comes before the hook: panics are silent from the first client on. */
+    /* Not the first client of the process: that one installs the hook that keeps panics silent. */
     CHECK(mpflags_client_new(config, sizeof config - 1, &client, NULL) == MPFLAGS_OK);
     STATUS(client_new, config, sizeof config - 1, &no_client);
     STATUS(context_new_json, MPFLAGS_S("{}"), &no_context);
@@ -113,7 +113,7 @@ int main(void)
     CLIENT_VALUE(client_answer, == NULL, client, MPFLAGS_S("on"), MPFLAGS_ANSWER_NO_MATCH);
     CLIENT_VALUE(client_timeout, == 0, client, MPFLAGS_TIMEOUT_INIT);
     CLIENT_VALUE(client_state, == MPFLAGS_STATE_NONE, client);
-    /* None of them had an effect. */
+    /* None of these calls had an effect. */
     CHECK(mpflags_client_get_boolean(client, MPFLAGS_S("on"), context, 0));
 
     VALUE(evaluation_has_value, == false, evaluation);

@@ -1,12 +1,4 @@
-//! The examples work as they stand.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    reason = "a test fails by a panic, in its helpers too, and says what it ran"
-)]
+//! The examples work as they are.
 
 #[path = "support/program.rs"]
 mod program;
@@ -96,10 +88,10 @@ fn the_remote_example_works() {
     assert_eq!(event.json["properties"]["Flag evaluation mode"], "remote");
     let refused = Command::new(&program).arg(config("wrong")).output().unwrap();
     assert_eq!(refused.status.code(), Some(1));
-    assert_eq!(refused.stderr, b"no answer: Mixpanel refused the credentials: HTTP 401\n");
+    assert_eq!(refused.stderr, b"no response: Mixpanel refused the credentials: HTTP 401\n");
 }
 
-/// Each example of a page stands behind the path of its file, which the tests of its language compile and run.
+/// Each example in a page follows the path of its file, which the tests of its language compile and run.
 #[test]
 fn the_pages_show_the_examples_as_they_are() {
     let pages =
@@ -113,7 +105,7 @@ fn the_pages_show_the_examples_as_they_are() {
         let source = fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
         let (_, code) = rest.split_once('\n').unwrap();
         let text = format!("{}\n```", source.trim_end());
-        assert!(code.starts_with(&text), "a page shows another text than {name}");
+        assert!(code.starts_with(&text), "the text in the page is not that of {name}");
         shown.push(name.to_owned());
     }
     for example in

@@ -1,8 +1,8 @@
-/* What an evaluation with a context handle does besides computing: nothing. Exposures are on: a repeat is as quiet.
+/* An evaluation with a context handle only computes. Exposures are on, and a repeated one costs nothing either.
  *
  *   quiet alone FILE    counts what 100,000 evaluations of each flag allocate and free
- *   quiet swapped URL   four threads evaluate between two system calls that strace finds, while the definitions of the
- *                       server change and are swapped; each counts what it allocates and frees
+ *   quiet swapped URL   four threads evaluate between two system calls that mark the trace of strace, while the server
+ *                       changes the definitions; each counts what it allocates and frees
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../bench/allocations.h"
+#include "../../../bench/c/allocations.h"
 #include "mpflags.h"
 
 enum { TIMES = 100000, THREADS = 4, SWAPS = 40, MARK = -4242 };
@@ -32,7 +32,7 @@ static bool evaluate(void)
            && mpflags_client_get_boolean(client, MPFLAGS_S("and5"), context, 0);
 }
 
-/* Evaluates for `times` rounds, and on while the definitions are swapped. */
+/* Evaluates for at least `times` rounds, and as long as the definitions are swapped. */
 static void run(struct count *count, uint64_t times, const _Atomic bool *on)
 {
     uint64_t allocations = thread_allocations, frees = thread_frees;
@@ -58,7 +58,7 @@ static void mark(const char *what)
 
 static void *evaluator(void *count)
 {
-    /* A thread's first evaluation makes what the thread keeps. */
+    /* A thread's first evaluation allocates what the thread keeps. */
     evaluate();
     mark("begin");
     run(count, TIMES, &swapping);

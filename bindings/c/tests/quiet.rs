@@ -1,13 +1,5 @@
-//! Evaluation with a context handle allocates nothing, takes no lock and makes no system call. Run with `--release` for
-//! the library that ships.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    reason = "a test fails by a panic, in its helpers too, and says what it ran"
-)]
+//! Evaluation with a context handle allocates nothing, takes no lock and makes no system call. `--release`
+//! tests the library that ships.
 
 mod support;
 
@@ -28,7 +20,7 @@ fn allocates_nothing() {
     println!("{}", succeed(Command::new(compile("tests/quiet.c")).arg("alone").arg(definitions)));
 }
 
-/// Runs the program with `arguments` before it, while the definitions change faster than it polls.
+/// Runs the program under the command `arguments`, while the definitions change faster than it polls.
 fn swapped(arguments: &mut Command) -> String {
     let server = Server::start(Options::default()).unwrap();
     server.set_definitions(DEFINITIONS);
@@ -57,7 +49,7 @@ fn frees_nothing_that_is_swapped() {
 fn makes_no_system_call() {
     if !Command::new("strace").arg("-V").output().is_ok_and(|output| output.status.success()) {
         assert!(env::var_os("CI").is_none(), "CI needs strace");
-        println!("skipped: strace is not installed, and nothing else sees the system calls of one thread");
+        println!("skipped: strace is not installed");
         return;
     }
     let traces = target().join(format!("c/quiet-trace-{}", std::process::id()));
@@ -68,7 +60,7 @@ fn makes_no_system_call() {
     for entry in fs::read_dir(&traces).unwrap() {
         let trace = fs::read_to_string(entry.unwrap().path()).unwrap();
         let Some((_, after)) = trace.split_once("write(-4242, \"begin\"") else { continue };
-        let (between, _) = after.split_once("write(-4242, \"end\"").expect("the thread came to its end");
+        let (between, _) = after.split_once("write(-4242, \"end\"").expect("the thread ended");
         let calls: Vec<&str> = between.lines().skip(1).filter(|line| !line.is_empty()).collect();
         assert!(
             calls.is_empty(),

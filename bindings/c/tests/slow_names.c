@@ -1,5 +1,5 @@
-/* The end of a client whose name look-ups hang: prints the status of a shutdown without time, and how many milliseconds it
- * and the freeing take.
+/* Ends a client whose name look-ups hang: prints the status of a shutdown with timeout 0, and how many milliseconds it and
+ * the free take.
  */
 #include <netdb.h>
 #include <stdatomic.h>
@@ -11,7 +11,7 @@
 
 static atomic_int lookups;
 
-/* Takes the place of the C library's: a name server that does not answer. */
+/* Replaces the C library's: a name server that does not respond. */
 int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **found)
 {
     (void)node; (void)service; (void)hints; (void)found;

@@ -1,5 +1,5 @@
-/* A callback that throws through mpflags.h, which forbids it: the process ends at once, with a message, instead of going on
- * with a broken stack. (client.hpp catches what a callback throws.) usage: throwing_callback API_HOST */
+/* A callback that throws, which mpflags.h forbids: the process aborts with a message instead of continuing with a broken
+ * stack. (client.hpp catches exceptions.) usage: throwing_callback API_HOST */
 #include <chrono>
 #include <cstdio>
 #include <stdexcept>
@@ -17,9 +17,9 @@ int main(int argc, char** argv) {
     if (mpflags_client_new(config, static_cast<size_t>(length), &client, nullptr) != MPFLAGS_OK) return 2;
     if (mpflags_client_on_item(client, take, nullptr, nullptr, nullptr) != MPFLAGS_OK) return 2;
     if (mpflags_client_start(client, nullptr) != MPFLAGS_OK) return 2;
-    /* The first item comes when the client is ready, and ends the process long before this loop does. */
+    /* The first item comes when the client is ready, and aborts the process long before this loop ends. */
     for (int waited = 0; waited < 20000; waited += 10) std::this_thread::sleep_for(std::chrono::milliseconds(10));
     mpflags_client_free(client);
-    std::puts("still there");
+    std::puts("still alive");
     return 0;
 }

@@ -9,40 +9,40 @@ use hyper::header::{
 };
 use hyper::{Method, StatusCode};
 
-use super::{Call, wrong_method};
-use crate::answer::{Answer, JSON};
+use crate::call::Call;
 use crate::definitions::etag;
-use crate::state::State;
+use crate::response::{JSON, Response};
+use crate::world::World;
 
-pub(crate) fn answer(state: &State, call: &Call) -> Answer {
+pub(crate) fn respond(world: &World, call: &Call) -> Response {
     if call.method != Method::GET {
-        return wrong_method("GET");
+        return Response::wrong_method("GET");
     }
-    if let Some(refusal) = state.credentials.refuse(call) {
+    if let Some(refusal) = world.credentials.refuse(call) {
         return refusal;
     }
-    let document = match state.definitions.current() {
+    let document = match world.definitions.current() {
         Ok(document) => document,
-        Err(error) => return Answer::error(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+        Err(error) => return Response::error(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
     };
     let hash = etag(&document);
     let zipped = accepts_gzip(&call.headers).then(|| gzip(&document)).flatten();
-    // A strong tag names bytes, so each coding has its own; either is honoured, for the document is the same.
+    // A strong ETag identifies bytes, so each coding has its own. Either one matches, because the document is the same.
     let tag = if zipped.is_some() { format!("\"{hash}-gzip\"") } else { format!("\"{hash}\"") };
-    let mut answer = if matches(&call.headers, &hash) {
-        Answer::new(StatusCode::NOT_MODIFIED, "")
+    let mut response = if matches(&call.headers, &hash) {
+        Response::new(StatusCode::NOT_MODIFIED, "")
     } else if let Some(zipped) = zipped {
-        Answer::new(StatusCode::OK, zipped)
+        Response::new(StatusCode::OK, zipped)
             .with(CONTENT_TYPE, JSON)
             .with(CONTENT_ENCODING, HeaderValue::from_static("gzip"))
     } else {
-        Answer::new(StatusCode::OK, document).with(CONTENT_TYPE, JSON)
+        Response::new(StatusCode::OK, document).with(CONTENT_TYPE, JSON)
     };
-    answer.headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
+    response.headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
     if let Ok(tag) = HeaderValue::try_from(tag) {
-        answer.headers.insert(ETAG, tag);
+        response.headers.insert(ETAG, tag);
     }
-    answer
+    response
 }
 
 fn list<'a>(headers: &'a HeaderMap, name: &'a hyper::header::HeaderName) -> impl Iterator<Item = &'a str> {

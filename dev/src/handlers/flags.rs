@@ -6,12 +6,12 @@ use hyper::{Method, StatusCode};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{Call, wrong_method};
-use crate::answer::Answer;
+use crate::call::Call;
 use crate::remote::{self, Assignments};
-use crate::state::State;
+use crate::response::Response;
+use crate::world::World;
 
-/// The server's own words.
+/// Mixpanel's own message.
 const NO_USER: &str = "distinct_id must be provided in evalContext as a string";
 
 #[derive(Serialize)]
@@ -20,40 +20,40 @@ struct Flags {
     flags: Assignments,
 }
 
-pub(crate) fn answer(state: &State, call: &Call) -> Answer {
+pub(crate) fn respond(world: &World, call: &Call) -> Response {
     if call.method != Method::GET {
-        return wrong_method("GET");
+        return Response::wrong_method("GET");
     }
-    if let Some(refusal) = state.credentials.refuse(call) {
+    if let Some(refusal) = world.credentials.refuse(call) {
         return refusal;
     }
     let context = match call.query.get("context").map(|text| context(text)) {
         Some(Ok(context)) => context,
-        Some(Err(why)) => return Answer::error(StatusCode::BAD_REQUEST, &why),
-        None => return Answer::error(StatusCode::BAD_REQUEST, NO_USER),
+        Some(Err(why)) => return Response::error(StatusCode::BAD_REQUEST, &why),
+        None => return Response::error(StatusCode::BAD_REQUEST, NO_USER),
     };
-    let document = state.definitions.current().map_err(|error| error.to_string());
-    let client = match document.and_then(|document| state.remote.client(document)) {
+    let document = world.definitions.current().map_err(|error| error.to_string());
+    let client = match document.and_then(|document| world.remote.client(document)) {
         Ok(client) => client,
-        Err(why) => return Answer::error(StatusCode::INTERNAL_SERVER_ERROR, &why),
+        Err(why) => return Response::error(StatusCode::INTERNAL_SERVER_ERROR, &why),
     };
     let flag_key = call.query.get("flag_key").map(String::as_str);
     match remote::evaluate(&client, &context, flag_key) {
-        Ok(flags) => Answer::json(StatusCode::OK, &Flags { code: 200, flags }),
-        Err(error) => Answer::error(StatusCode::BAD_REQUEST, &error.to_string()),
+        Ok(flags) => Response::json(StatusCode::OK, &Flags { code: 200, flags }),
+        Err(error) => Response::error(StatusCode::BAD_REQUEST, &error.to_string()),
     }
 }
 
-/// The context with what Mixpanel's server adds to it: without a `device_id`, the `distinct_id` is that too.
+/// The context, completed as Mixpanel does: without a `device_id`, the `distinct_id` serves as one.
 fn context(text: &str) -> Result<String, String> {
     let keys: BTreeMap<String, &RawValue> =
         serde_json::from_str(text).map_err(|error| format!("context: not a JSON object: {error}"))?;
     let user = keys.get("distinct_id").map(|value| value.get()).filter(|value| value.starts_with('"'));
     let user = user.ok_or_else(|| NO_USER.to_owned())?;
-    // The library reads a context that holds a broken string; a server does not.
+    // The library accepts a context that contains an invalid string; a server does not.
     serde_json::from_str::<String>(user).map_err(|error| format!("context: distinct_id: {error}"))?;
     match text.trim_end().strip_suffix('}') {
-        // As text: a number that is parsed and printed is not always the same number.
+        // As text, because parsing and printing can change a number.
         Some(open) if !keys.contains_key("device_id") => Ok(format!("{open},\"device_id\":{user}}}")),
         _ => Ok(text.to_owned()),
     }

@@ -5,42 +5,43 @@ use hyper::{Method, StatusCode};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Call, Coding, wrong_method};
-use crate::answer::Answer;
+use crate::call::{Call, Coding};
 use crate::events::Batch;
 use crate::faults::{Fault, Kind};
 use crate::ingestion::{self, Checked, Endpoint, MOST_BYTES, MOST_RECORDS, Payload, Rejection};
-use crate::state::State;
+use crate::response::Response;
+use crate::world::World;
 
-/// The three ways in which Mixpanel answers.
+/// The three formats of Mixpanel's responses.
 #[derive(Clone, Copy, PartialEq)]
 enum Form {
-    /// `1` or `0`: whether any record was taken.
+    /// `1` or `0`: whether any record was accepted.
     Digit,
     /// The same, with the reason.
     Verbose,
-    /// How many were taken, and with `strict` each that was not.
+    /// How many were accepted and, with `strict`, each one that was rejected.
     Records { strict: bool },
 }
 
-pub(crate) fn answer(state: &State, call: &Call, fault: Option<&Fault>, endpoint: Endpoint) -> Answer {
-    // `/import` is for servers; the others come from the days of image tags, and some libraries still GET them.
+pub(crate) fn respond(world: &World, call: &Call, fault: Option<&Fault>, endpoint: Endpoint) -> Response {
+    // The other two date from the days of image tags, and some libraries still GET them.
     let allowed = if endpoint == Endpoint::Import { "POST" } else { "GET, POST" };
     if call.method != Method::POST && (call.method != Method::GET || endpoint == Endpoint::Import) {
-        return wrong_method(allowed);
+        return Response::wrong_method(allowed);
     }
     if endpoint == Endpoint::Import
-        && let Some(why) = state.credentials.wrong_import(call)
+        && let Some(why) = world.credentials.wrong_import(call)
     {
-        return Answer::json(StatusCode::UNAUTHORIZED, &Failure::new(StatusCode::UNAUTHORIZED, why));
+        return Response::json(StatusCode::UNAUTHORIZED, &Failure::new(StatusCode::UNAUTHORIZED, why));
     }
     let payload = Payload::read(call);
     let form = form(call, &payload, fault, endpoint);
     match call.coding {
         Coding::Readable => {}
-        Coding::Broken => return form.failure(StatusCode::BAD_REQUEST, "Content-Encoding: no gzip"),
+        Coding::Broken => return form.failure(StatusCode::BAD_REQUEST, "Content-Encoding: invalid gzip"),
         Coding::Unknown => {
-            return form.failure(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Content-Encoding: not gzip");
+            return form
+                .failure(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Content-Encoding: only gzip is supported");
         }
     }
     let json = match payload.json {
@@ -51,7 +52,7 @@ pub(crate) fn answer(state: &State, call: &Call, fault: Option<&Fault>, endpoint
         let why = format!("request exceeds max limit of {MOST_BYTES} bytes");
         return form.failure(StatusCode::PAYLOAD_TOO_LARGE, &why);
     }
-    let mut checked = match ingestion::check(endpoint, &json, state.credentials.token()) {
+    let mut checked = match ingestion::check(endpoint, &json, world.credentials.token()) {
         Ok(checked) => checked,
         Err(error) => return form.failure(StatusCode::BAD_REQUEST, &format!("data, invalid JSON: {error}")),
     };
@@ -69,17 +70,17 @@ pub(crate) fn answer(state: &State, call: &Call, fault: Option<&Fault>, endpoint
             }
         }
     }
-    let mut answer = form.verdict(&checked);
+    let mut response = form.verdict(&checked);
     if !fault.is_some_and(Fault::comes_before_events) {
         let checked = checked.as_slice();
-        state.events.record(&Batch { endpoint, request: call.number, at: call.at, json: &json, checked });
-        if state.lines.is_some() {
+        world.events.record(&Batch { endpoint, request: call.number, at: call.at, json: &json, checked });
+        if world.lines.is_some() {
             let records = ingestion::values(&json);
-            answer.lines =
+            response.lines =
                 records.iter().zip(checked).map(|(record, checked)| line(record, checked)).collect();
         }
     }
-    answer
+    response
 }
 
 fn form(call: &Call, payload: &Payload, fault: Option<&Fault>, endpoint: Endpoint) -> Form {
@@ -95,7 +96,7 @@ fn form(call: &Call, payload: &Payload, fault: Option<&Fault>, endpoint: Endpoin
 }
 
 impl Form {
-    fn verdict(self, checked: &[Checked]) -> Answer {
+    fn verdict(self, checked: &[Checked]) -> Response {
         let failed = || checked.iter().enumerate().filter_map(|(index, c)| Some((index, c.as_ref().err()?)));
         let imported = checked.len() - failed().count();
         match (self, failed().next()) {
@@ -103,7 +104,7 @@ impl Form {
                 let failed = failed().map(|(index, why)| FailedRecord::new(index, why)).collect();
                 let why = "some data points in the request failed validation";
                 let failure = Failure::new(StatusCode::BAD_REQUEST, why);
-                Answer::json(
+                Response::json(
                     StatusCode::BAD_REQUEST,
                     &Failure {
                         failed_records: Some(failed),
@@ -112,30 +113,31 @@ impl Form {
                     },
                 )
             }
-            (Self::Records { .. }, _) => Answer::json(
+            (Self::Records { .. }, _) => Response::json(
                 StatusCode::OK,
                 &Received { code: 200, num_records_imported: imported, status: "OK" },
             ),
             (_, Some((_, why))) if imported == 0 => self.failure(StatusCode::BAD_REQUEST, &why.message),
-            (Self::Verbose, _) => Answer::json(StatusCode::OK, &Verbose { status: 1, error: None }),
+            (Self::Verbose, _) => Response::json(StatusCode::OK, &Verbose { status: 1, error: None }),
             (Self::Digit, _) => digit(StatusCode::OK, "1"),
         }
     }
 
-    /// Nothing was taken.
-    fn failure(self, status: StatusCode, why: &str) -> Answer {
+    /// The response when no record was accepted.
+    fn failure(self, status: StatusCode, why: &str) -> Response {
         match self {
             Self::Digit => digit(status, "0"),
-            Self::Verbose => Answer::json(status, &Verbose { status: 0, error: Some(why) }),
-            Self::Records { .. } => {
-                Answer::json(status, &Failure { num_records_imported: Some(0), ..Failure::new(status, why) })
-            }
+            Self::Verbose => Response::json(status, &Verbose { status: 0, error: Some(why) }),
+            Self::Records { .. } => Response::json(
+                status,
+                &Failure { num_records_imported: Some(0), ..Failure::new(status, why) },
+            ),
         }
     }
 }
 
-fn digit(status: StatusCode, digit: &'static str) -> Answer {
-    Answer::new(status, digit).with(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"))
+fn digit(status: StatusCode, digit: &'static str) -> Response {
+    Response::new(status, digit).with(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"))
 }
 
 #[derive(Serialize)]
@@ -164,7 +166,7 @@ struct Failure<'a> {
 
 impl<'a> Failure<'a> {
     fn new(status: StatusCode, error: &'a str) -> Self {
-        // Mixpanel has the older name.
+        // Mixpanel uses the older name.
         let name = match status {
             StatusCode::PAYLOAD_TOO_LARGE => "Request Entity Too Large",
             status => status.canonical_reason().unwrap_or_default(),
@@ -189,7 +191,7 @@ impl<'a> FailedRecord<'a> {
     }
 }
 
-/// Event, flag, variant and user; of a profile update, its operation and the user.
+/// A line for `--verbose`: event, flag, variant and user; for a profile update, its operation and the user.
 fn line(record: &Value, checked: &Checked) -> String {
     let text = |value: Option<&Value>| match value {
         Some(Value::String(text)) => text.clone(),

@@ -1,67 +1,30 @@
-//! Mixpanel's endpoints, a module each.
+//! Mixpanel's endpoints, one module each.
 
 mod definitions;
 mod flags;
 mod ingestion;
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+use hyper::StatusCode;
 
-use bytes::Bytes;
-use hyper::header::{ALLOW, HeaderMap, HeaderValue};
-use hyper::{Method, StatusCode};
-
-use crate::answer::Answer;
+use crate::call::Call;
 use crate::faults::Fault;
 use crate::ingestion::Endpoint;
-use crate::state::State;
+use crate::response::Response;
+use crate::world::World;
 
-/// A request that has been read to its end.
-#[derive(Clone, Debug)]
-pub(crate) struct Call {
-    pub(crate) method: Method,
-    pub(crate) path: String,
-    pub(crate) query: BTreeMap<String, String>,
-    pub(crate) headers: HeaderMap,
-    /// Decoded, if it can be.
-    pub(crate) body: Bytes,
-    /// As it came.
-    pub(crate) body_length: usize,
-    pub(crate) coding: Coding,
-    /// Where it is in the log: its number, and its time since the start.
-    pub(crate) number: u64,
-    pub(crate) at: Duration,
-}
-
-/// What a body was decoded from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Coding {
-    /// Nothing, or a gzip that is whole.
-    Readable,
-    /// A gzip that is broken.
-    Broken,
-    /// Something else.
-    Unknown,
-}
-
-/// What a healthy server answers, and does. The fault that the request meets may keep it from that.
-pub(crate) fn answer(state: &State, call: &Call, fault: Option<&Fault>) -> Answer {
+/// Does what a healthy server does, as far as the request's fault lets it, and returns its response.
+pub(crate) fn respond(world: &World, call: &Call, fault: Option<&Fault>) -> Response {
     match call.path.as_str() {
-        "/flags/definitions" => definitions::answer(state, call),
-        "/flags" => flags::answer(state, call),
-        "/track" => ingestion::answer(state, call, fault, Endpoint::Track),
-        "/import" => ingestion::answer(state, call, fault, Endpoint::Import),
-        "/engage" => ingestion::answer(state, call, fault, Endpoint::Engage),
-        path => Answer::error(StatusCode::NOT_FOUND, &format!("No such path: {path}")),
+        "/flags/definitions" => definitions::respond(world, call),
+        "/flags" => flags::respond(world, call),
+        "/track" => ingestion::respond(world, call, fault, Endpoint::Track),
+        "/import" => ingestion::respond(world, call, fault, Endpoint::Import),
+        "/engage" => ingestion::respond(world, call, fault, Endpoint::Engage),
+        path => Response::error(StatusCode::NOT_FOUND, &format!("No such path: {path}")),
     }
 }
 
-/// Whether the bodies sent there are events.
+/// Whether the bodies sent to this path are events.
 pub(crate) fn takes_events(path: &str) -> bool {
     matches!(path, "/track" | "/import" | "/engage")
-}
-
-pub(crate) fn wrong_method(allowed: &'static str) -> Answer {
-    Answer::error(StatusCode::METHOD_NOT_ALLOWED, &format!("Use {allowed}"))
-        .with(ALLOW, HeaderValue::from_static(allowed))
 }

@@ -1,5 +1,4 @@
-//! Events and profile updates on their way in: out of the request's body, record by record, checked as Mixpanel
-//! checks them.
+//! Takes events and profile updates out of a request's body, and checks each record as Mixpanel does.
 
 mod payload;
 mod profile;
@@ -13,29 +12,29 @@ use serde::Serialize;
 
 use crate::seen::Fingerprint;
 
-/// Mixpanel takes so many records in a request,
+/// Mixpanel's limit for the records of a request,
 pub(crate) const MOST_RECORDS: usize = 2_000;
-/// so many bytes of JSON, decoded,
+/// for their JSON, decoded,
 pub(crate) const MOST_BYTES: usize = 10 << 20;
-/// and so many of them in one record.
+/// and for the JSON of one record.
 const MOST_RECORD_BYTES: usize = 1 << 20;
 
-/// Where a record came in.
+/// An endpoint that receives records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub enum Endpoint {
-    /// `/track`: events, by token.
+    /// `/track`: events, authenticated by a token.
     #[serde(rename = "/track")]
     Track,
-    /// `/import`: events, by credentials.
+    /// `/import`: events, authenticated by Basic credentials.
     #[serde(rename = "/import")]
     Import,
-    /// `/engage`: profile updates, by token.
+    /// `/engage`: profile updates, authenticated by a token.
     #[serde(rename = "/engage")]
     Engage,
 }
 
-/// Why a record was not taken.
+/// Why a record was rejected.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Rejection {
@@ -53,12 +52,12 @@ impl Rejection {
         Box::new(Self { field: field.into(), message: message.into(), insert_id: None })
     }
 
-    /// In the words of Mixpanel's documentation.
+    /// Worded like Mixpanel's documentation.
     fn invalid(field: &str, why: &str) -> Box<Self> {
         Self::new(field, format!("'{field}' is invalid: {why}"))
     }
 
-    /// In the words of its answers to `/track`.
+    /// Worded like Mixpanel's responses to `/track`.
     fn missing(field: &str, name: &str) -> Box<Self> {
         Self::new(field, format!("{name}, missing or empty"))
     }
@@ -68,10 +67,10 @@ impl Rejection {
     }
 }
 
-/// A record that is good, with what tells it from others if it has an `$insert_id`; or why it is not.
+/// A valid record's fingerprint, if it has an `$insert_id`; or why the record is rejected.
 pub(crate) type Checked = Result<Option<Fingerprint>, Box<Rejection>>;
 
-/// Checks every record of a JSON array, or the one of an object. Fails when this is no such JSON.
+/// Checks each record of a JSON array, or a single object. Fails if `json` is neither.
 pub(crate) fn check(
     endpoint: Endpoint,
     json: &[u8],

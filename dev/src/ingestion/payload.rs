@@ -1,4 +1,4 @@
-//! The JSON of a request: the body itself, or `data` of a form, as it is or in base64.
+//! The JSON of a request: the body itself, or the `data` of a form, plain or in base64.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use hyper::header::CONTENT_TYPE;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::handlers::Call;
+use crate::call::Call;
 
 const FORM: &str = "application/x-www-form-urlencoded";
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
@@ -19,9 +19,9 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// What a request brings.
+/// The JSON and the parameters of a request.
 pub(crate) struct Payload {
-    /// Or why there is none to look at.
+    /// The JSON, or why there is none.
     pub(crate) json: Result<Bytes, &'static str>,
     /// The form's other fields: Mixpanel's own Python library sends `verbose` there.
     form: BTreeMap<String, String>,
@@ -45,7 +45,7 @@ impl Payload {
         Self { json: if is_empty { Err("data, missing or empty") } else { json }, form }
     }
 
-    /// A parameter of the query, or of the form.
+    /// A parameter from the query or the form.
     pub(crate) fn parameter<'a>(&'a self, call: &'a Call, name: &str) -> Option<&'a str> {
         call.query.get(name).or_else(|| self.form.get(name)).map(String::as_str)
     }
@@ -56,12 +56,12 @@ fn from_text(data: String) -> Result<Bytes, &'static str> {
     if text.is_empty() || text.starts_with(['[', '{']) {
         return Ok(Bytes::from(data));
     }
-    // A `+` that was not escaped is a space in a form.
+    // In a form, an unescaped `+` reads as a space.
     let decoded = LENIENT.decode(text.replace(' ', "+"));
     decoded.map(Bytes::from).map_err(|_| "data, neither JSON nor base64")
 }
 
-/// The records, unread.
+/// The records, unparsed.
 pub(super) fn split(json: &[u8]) -> Result<Vec<&RawValue>, serde_json::Error> {
     if json.trim_ascii_start().starts_with(b"[") {
         serde_json::from_slice(json)
@@ -70,7 +70,7 @@ pub(super) fn split(json: &[u8]) -> Result<Vec<&RawValue>, serde_json::Error> {
     }
 }
 
-/// The records as values. One that serde_json's values cannot hold is its text.
+/// The records as values. One that `serde_json::Value` cannot represent becomes a string of its JSON.
 pub(crate) fn values(json: &[u8]) -> Vec<Value> {
     let value = |raw: &RawValue| {
         serde_json::from_str(raw.get()).unwrap_or_else(|_| Value::String(raw.get().to_owned()))

@@ -1,4 +1,4 @@
-//! An event, read in one pass and as little as the checks need: this is what a load run does most.
+//! An event, read in one pass and only as far as the checks need: load tests spend most of their time here.
 
 use std::fmt;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -13,10 +13,10 @@ use crate::seen::Fingerprint;
 
 const MOST_PROPERTIES: usize = 254;
 const MOST_INSERT_ID_BYTES: usize = 36;
-/// 1971-01-01, in seconds. A number a thousand times as large is milliseconds.
+/// 1971-01-01, in seconds. Numbers a thousand times as large are milliseconds.
 const FIRST_SECOND: f64 = 31_536_000.0;
 const HOUR: f64 = 3_600.0;
-/// What Mixpanel takes for a mistake, as a user and as an `$insert_id`.
+/// Values that Mixpanel refuses as a `distinct_id` or an `$insert_id`, because they are usually mistakes.
 const PLACEHOLDERS: [&str; 17] = [
     "00000000-0000-0000-0000-000000000000",
     "anon",
@@ -37,7 +37,7 @@ const PLACEHOLDERS: [&str; 17] = [
     "{}",
 ];
 
-/// What is read of an event. Of a repeated name the last counts.
+/// The fields read from an event. If a name is repeated, its last value counts.
 #[derive(Default)]
 pub(super) struct Record<'a> {
     is_object: bool,
@@ -59,7 +59,7 @@ pub(super) fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
-/// Checks the records as they are read: of a batch only the verdicts are ever held.
+/// Checks the records as they are read, so that only the verdicts of a batch are ever in memory.
 pub(super) fn each(
     json: &[u8],
     check: impl FnMut(&Record<'_>) -> Result<(), Box<Rejection>>,
@@ -166,7 +166,7 @@ impl Record<'_> {
         self.properties.as_ref()?.insert_id.text().filter(|id| !id.is_empty())
     }
 
-    /// Without an `$insert_id` Mixpanel makes one up, and nothing is ever the same.
+    /// `None` without an `$insert_id`: Mixpanel then generates one, so the event is never a duplicate.
     fn fingerprint(&self) -> Option<Fingerprint> {
         let properties = self.properties.as_ref()?;
         let mut hasher = DefaultHasher::new();
@@ -193,7 +193,7 @@ fn check_time(time: &Scalar<'_>, now: f64) -> Result<(), Box<Rejection>> {
     Ok(())
 }
 
-/// Empty is nobody, and allowed.
+/// An empty one is allowed: it means no user.
 fn check_distinct_id(id: &Scalar<'_>) -> Result<(), Box<Rejection>> {
     let placeholder = match id {
         Scalar::Text(id) => PLACEHOLDERS.contains(&id.as_ref()),
@@ -227,7 +227,7 @@ fn check_insert_id(id: &Scalar<'_>) -> Result<(), Box<Rejection>> {
     Ok(())
 }
 
-/// The names that matter, so that no other is copied.
+/// The names that matter; no other is copied.
 enum Name {
     Event,
     Properties,
@@ -260,12 +260,12 @@ impl<'de> Deserialize<'de> for Name {
                 })
             }
         }
-        // As bytes: a name that nobody reads need not be UTF-8, and is not checked for it.
+        // As bytes, to skip the check for UTF-8: other names are ignored anyway.
         deserializer.deserialize_bytes(Reader)
     }
 }
 
-/// Reads a `T` from an object; from anything else, the default.
+/// Reads a `T` from an object, and the default from anything else.
 struct ObjectOr<T>(PhantomData<T>);
 
 trait FromEntries<'de>: Default {

@@ -1,4 +1,4 @@
-//! A field of a record as far as anybody looks at it.
+//! A field of a record: scalars are read, arrays and objects are skipped.
 
 use std::borrow::Cow;
 use std::fmt;

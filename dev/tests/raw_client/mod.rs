@@ -1,9 +1,4 @@
-//! An HTTP client that hides nothing: it sends text and hands back bytes.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "clippy takes only the test functions themselves for tests"
-)]
+//! An HTTP client without conveniences: it sends text and returns bytes.
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use std::io::{self, Read, Write};
@@ -19,7 +14,7 @@ pub(crate) fn connect(addr: SocketAddr) -> TcpStream {
     stream
 }
 
-/// `head` is everything of the head but `Host`, e.g. `GET / HTTP/1.1`.
+/// `head` is the whole head except `Host`, for example `GET / HTTP/1.1`.
 pub(crate) fn send(stream: &mut impl Write, head: &str, body: &[u8]) {
     let length = if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
     let mut bytes = format!("{head}\r\nHost: test\r\n{length}\r\n").into_bytes();
@@ -51,7 +46,7 @@ impl Reply {
     }
 }
 
-/// The head and what came of the body with it.
+/// The head, and the part of the body received with it.
 pub(crate) fn read_head(stream: &mut impl Read) -> io::Result<(String, Vec<u8>)> {
     let mut bytes = Vec::new();
     loop {
@@ -67,7 +62,7 @@ pub(crate) fn read_head(stream: &mut impl Read) -> io::Result<(String, Vec<u8>)>
     }
 }
 
-/// One answer with a Content-Length; the connection can go on.
+/// One response with a Content-Length; the connection stays usable.
 pub(crate) fn receive(stream: &mut impl Read) -> Reply {
     let (head, mut body) = read_head(stream).unwrap();
     let status = head[9..12].parse().unwrap();
@@ -80,7 +75,7 @@ pub(crate) fn receive(stream: &mut impl Read) -> Reply {
     reply
 }
 
-/// All that comes until the end, and how it ended.
+/// Everything received until the end, and how the connection ended.
 pub(crate) fn drain(stream: &mut impl Read) -> (Vec<u8>, Option<io::ErrorKind>) {
     let mut bytes = Vec::new();
     let mut chunk = vec![0; 64 * 1024];
@@ -93,7 +88,7 @@ pub(crate) fn drain(stream: &mut impl Read) -> (Vec<u8>, Option<io::ErrorKind>) 
     }
 }
 
-/// One request on a connection of its own.
+/// One request, on a new connection.
 pub(crate) fn ask(addr: SocketAddr, head: &str, body: &[u8]) -> Reply {
     let mut stream = connect(addr);
     send(&mut stream, head, body);

@@ -1,4 +1,4 @@
-//! The scalars of a context: what a flag can be bucketed by, as text.
+//! The scalars of a context, which flags can be bucketed by, as text.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,12 +7,9 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use crate::engine::identity::Identity;
 use crate::engine::rules::number_text;
-use crate::engine::rules::value::Text;
-use crate::engine::variant::Checked;
+use crate::json::{Checked, Text};
 
-use super::User;
-
-/// A scalar as the context holds it; everything else is no subject.
+/// A value that can be a subject, or [`Unusable`](Scalar::Unusable).
 #[derive(Debug)]
 pub(super) enum Scalar<'a> {
     Bool(bool),
@@ -38,7 +35,7 @@ impl<'a> Scalar<'a> {
 
     pub(super) fn user(&self) -> Option<User<'a>> {
         let text = self.text()?;
-        // 0 and false are falsy where the official SDKs look a tester up.
+        // The official SDKs look a tester up only if distinct_id is truthy, which 0 and false are not.
         let names_tester = match self {
             Scalar::Bool(b) => *b,
             Scalar::Signed(0) | Scalar::Unsigned(0) => false,
@@ -47,6 +44,23 @@ impl<'a> Scalar<'a> {
         };
         let identity = Identity { text, quoted: matches!(self, Scalar::String(_)) };
         Some(User { identity, names_tester })
+    }
+}
+
+/// The user, and whether a tester can have this name.
+#[derive(Debug)]
+pub(super) struct User<'a> {
+    pub(super) identity: Identity<'a>,
+    names_tester: bool,
+}
+
+impl User<'_> {
+    pub(super) fn into_owned(self) -> User<'static> {
+        User { identity: self.identity.into_owned(), names_tester: self.names_tester }
+    }
+
+    pub(super) fn tester(&self) -> Option<&str> {
+        self.names_tester.then_some(&*self.identity.text)
     }
 }
 

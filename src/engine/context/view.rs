@@ -1,27 +1,25 @@
-//! How a client sees contexts: as they come, or with what the options of OpenFeature programs add.
+//! The options `targeting_key_as` and `attributes_as_custom_properties`: a client with one sees more in a
+//! context.
 
 use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use crate::engine::identity::push_json_string;
-use crate::engine::rules::value::LossyPairs;
+use crate::engine::identity::{CUSTOM_PROPERTIES, TARGETING_KEY};
+use crate::json::{LossyPairs, Writer};
 
-use super::CUSTOM_PROPERTIES;
-
-const TARGETING_KEY: &str = "targetingKey";
-
-/// What is added to a context before it is evaluated. A client without such options has no view.
+/// What to add to a context before it is evaluated.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct View {
-    /// The key that takes `targetingKey` when it is absent or null.
+    /// The key that gets the value of `targetingKey` if it is absent or null.
     pub(crate) targeting_key_as: Option<Box<str>>,
-    /// Whether rules see the top-level attributes, where `custom_properties` has no such key.
+    /// Whether rules see the top-level attributes, unless `custom_properties` has the same key.
     pub(crate) attributes_as_custom_properties: bool,
 }
 
 impl View {
-    /// The context with what is added. A text that is no JSON object stays as it is: who reads it says what is wrong.
+    /// The context with the additions. Text that is not a JSON object is returned unchanged: parsing it
+    /// reports the error.
     pub(crate) fn of<'a>(&self, json: &'a str) -> Cow<'a, str> {
         let Ok(LossyPairs(pairs)) = serde_json::from_str(json) else { return json.into() };
         let mut pairs = named(pairs);
@@ -33,48 +31,39 @@ impl View {
             && value(name).is_none()
             && let Some(targeting_key) = value(TARGETING_KEY)
         {
-            // What stands there is null.
+            // If it is present, it is null.
             pairs.retain(|(key, _)| *key != **name);
             pairs.push((Cow::Borrowed(name), targeting_key));
         }
         let mut text = String::with_capacity(2 * json.len() + 64);
-        let open = |text: &mut String| text.push('{');
-        let push = |text: &mut String, key: &str, value: &str| {
-            if !text.ends_with('{') {
-                text.push(',');
+        Writer::new(&mut text).object(|json| {
+            for (key, value) in &pairs {
+                if !(self.attributes_as_custom_properties && key == CUSTOM_PROPERTIES) {
+                    json.key(key).raw(value.get());
+                }
             }
-            push_json_string(text, key);
-            text.push(':');
-            text.push_str(value);
-        };
-        let close = |text: &mut String| text.push('}');
-        open(&mut text);
-        for (key, json) in &pairs {
-            if !(self.attributes_as_custom_properties && key == CUSTOM_PROPERTIES) {
-                push(&mut text, key, json.get());
+            if self.attributes_as_custom_properties {
+                json.field(CUSTOM_PROPERTIES).object(|json| push_properties(json, &pairs));
             }
-        }
-        if self.attributes_as_custom_properties {
-            push(&mut text, CUSTOM_PROPERTIES, "");
-            open(&mut text);
-            let (own, attributes): (Vec<_>, Vec<_>) =
-                pairs.iter().partition(|(key, _)| key == CUSTOM_PROPERTIES);
-            for (key, json) in attributes {
-                push(&mut text, key, json.get());
-            }
-            // Behind the attributes: of two keys that are equal after folding the later one counts.
-            let own = own.last().and_then(|(_, json)| serde_json::from_str(json.get()).ok());
-            for (key, json) in own.map_or_else(Vec::new, |LossyPairs(own)| named(own)) {
-                push(&mut text, &key, json.get());
-            }
-            close(&mut text);
-        }
-        close(&mut text);
+        });
         text.into()
     }
 }
 
-/// The entries whose names are text: nobody asks for another.
+/// The attributes, then the members of `custom_properties`: of two keys that are equal after folding the
+/// later one counts.
+fn push_properties(json: &mut Writer<'_>, pairs: &[(Cow<'_, str>, &RawValue)]) {
+    let (own, attributes): (Vec<_>, Vec<_>) = pairs.iter().partition(|(key, _)| key == CUSTOM_PROPERTIES);
+    for (key, value) in attributes {
+        json.key(key).raw(value.get());
+    }
+    let own = own.last().and_then(|(_, json)| serde_json::from_str(json.get()).ok());
+    for (key, value) in own.map_or_else(Vec::new, |LossyPairs(own)| named(own)) {
+        json.key(&key).raw(value.get());
+    }
+}
+
+/// The entries whose keys are text. No flag reads others.
 fn named<'a>(pairs: Vec<(Option<Cow<'a, str>>, &'a RawValue)>) -> Vec<(Cow<'a, str>, &'a RawValue)> {
     pairs.into_iter().filter_map(|(key, json)| Some((key?, json))).collect()
 }
@@ -114,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object_stays() {
+    fn text_that_is_not_an_object_is_unchanged() {
         for json in ["", "[1]", "{", r#"{"a": }"#, "null"] {
             assert_eq!(seen(Some("a"), true, json), json);
         }

@@ -1,27 +1,25 @@
-//! Definitions: a document becomes a checked, sorted, compiled [`FlagSet`]. One bad flag is one bad flag.
+//! Definitions: a document becomes a checked, sorted, compiled [`FlagSet`]. A bad flag does not affect the
+//! others.
 
 mod compile;
+mod flag;
 mod unsupported;
 mod wire;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::engine::outcome::Reason;
-use crate::engine::rules::value::Text;
-use crate::engine::rules::{Legacy, Properties, Rule};
-use crate::engine::variant::Variant;
-use crate::error::{Error, ErrorKind, plain, without_position};
+use crate::error::{Error, ErrorKind};
+use crate::json::{Text, plain, without_position};
 
-pub(crate) use compile::chosen;
-pub(crate) use unsupported::Unsupported;
+pub(crate) use flag::{Admits, Choice, Condition, Flag, Rollout, Unsupported, chosen};
+pub(crate) use unsupported::Warning;
 
-/// Everything that one definitions document says. Immutable; replaced whole.
+/// The flags of one definitions document. Immutable.
 #[derive(Debug)]
 pub(crate) struct FlagSet {
     /// In order of key.
@@ -31,132 +29,38 @@ pub(crate) struct FlagSet {
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Entry {
-    Flag(Arc<Flag>),
-    /// Kept out, and why. The text names flag and field.
+    Flag {
+        flag: Arc<Flag>,
+        /// Unique among all definitions in the process. A flag that is fetched unchanged keeps its number.
+        serial: u64,
+    },
+    /// Rejected; the text names the flag and the field.
     Malformed(Arc<str>),
 }
 
-/// One flag, compiled: whatever depends on the definition alone is decided here.
-#[derive(Debug, PartialEq)]
-pub(crate) struct Flag {
-    pub(crate) key: Arc<str>,
-    /// The context key whose value is bucketed.
-    pub(crate) context: Box<str>,
-    /// Whether `status` is neither disabled nor archived.
-    pub(crate) enabled: bool,
-    /// In order of key, by code point.
-    pub(crate) variants: Box<[Variant]>,
-    /// distinct_id → index of the variant, sorted. Names of no variant are left out: they decide nothing.
-    pub(crate) testers: Box<[(Box<str>, usize)]>,
-    pub(crate) groups: Box<[Group]>,
-    /// What follows the key in the salt of the split.
-    pub(crate) variant_salt: Box<str>,
-    pub(crate) experiment_id: Option<Box<str>>,
-    pub(crate) is_experiment_active: Option<bool>,
-    /// The top-level properties that the rules of all groups read.
-    pub(crate) properties: Properties,
-    /// What cannot be checked here.
-    pub(crate) unsupported: Option<Box<Unsupported>>,
-    pub(crate) serial: Serial,
-}
-
-/// Tells definitions apart, as long as the process lives: a flag that comes unchanged keeps its number. No part of what the
-/// definition says, so any two are equal.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Serial(pub(crate) u64);
-
-impl Serial {
-    /// One that no definition had before, whoever read it: two documents may be read at once.
-    fn next() -> Self {
-        static LAST: AtomicU64 = AtomicU64::new(0);
-        Serial(LAST.fetch_add(1, Ordering::Relaxed) + 1)
-    }
-}
-
-impl PartialEq for Serial {
-    fn eq(&self, _: &Serial) -> bool {
-        true
-    }
-}
-
-/// One entry of `ruleset.rollout`.
-#[derive(Debug, PartialEq)]
-pub(crate) struct Group {
-    /// What follows the key in the salt of the rollout.
-    pub(crate) salt: Box<str>,
-    pub(crate) rollout: Rollout,
-    pub(crate) condition: Option<Condition>,
-    pub(crate) choice: Choice,
-    /// Why a user who takes this group gets what it gives.
-    pub(crate) reason: Reason,
-}
-
-/// Which buckets a group admits.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Rollout {
-    All,
-    None,
-    /// Those strictly below.
-    Below(f64),
-}
-
-#[derive(Debug, PartialEq)]
-pub(crate) enum Condition {
-    Rule(Rule),
-    Legacy(Legacy),
-}
-
-impl Condition {
-    fn properties(&self) -> &Properties {
-        match self {
-            Condition::Rule(rule) => rule.properties(),
-            Condition::Legacy(legacy) => legacy.properties(),
-        }
-    }
-
-    /// Whether it may read what lies at `path` of the properties.
-    pub(crate) fn reads(&self, path: &[Box<str>]) -> bool {
-        match self {
-            Condition::Rule(rule) => rule.reads(path),
-            Condition::Legacy(legacy) => legacy.reads(path),
-        }
-    }
-}
-
-/// Which variant a group gives.
-#[derive(Debug, PartialEq)]
-pub(crate) enum Choice {
-    /// The same one for every bucket.
-    Fixed(usize),
-    /// Per variant, the sum of the splits up to and including its own.
-    Split(Box<[f64]>),
-}
-
-/// What a document gave besides the set.
+/// What there is to log and report about a document.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
-    /// One line per flag that was kept out, and whether an earlier version stays in service.
+    /// A line for each rejected flag, which says whether its previous version is kept.
     pub(crate) rejected: Vec<String>,
-    /// (flag, warning): parts of a definition that cannot be checked locally.
+    /// By flag: what cannot be checked locally.
     pub(crate) unchecked: Vec<(Arc<str>, Warning)>,
-    /// Keys whose answers may differ from the previous set's, in order.
+    /// Keys of flags that were added, changed or removed, sorted.
     pub(crate) changed: Vec<String>,
 }
 
-/// Something that is logged once per flag.
-#[derive(Debug)]
-pub(crate) struct Warning {
-    /// What tells it apart from the flag's other warnings.
-    pub(crate) about: Box<str>,
-    pub(crate) line: String,
-}
-
 impl FlagSet {
-    /// Reads a definitions document. A flag that does not fit the model is kept out alone, or stays as it is in
-    /// `previous`. Fails when the document as a whole is not `{"flags": [ … ]}`.
-    pub(crate) fn parse(body: &[u8], previous: Option<&FlagSet>) -> Result<(FlagSet, Report), Error> {
+    /// Reads a definitions document. A malformed flag is rejected alone, or keeps its version in `previous`.
+    /// `next_serial` numbers the flags that are new or changed. Fails when the document as a whole is not
+    /// `{"flags": [ … ]}`.
+    pub(crate) fn parse(
+        body: &[u8],
+        previous: Option<&FlagSet>,
+        next_serial: fn() -> u64,
+    ) -> Result<(FlagSet, Report), Error> {
         let text = as_text(body);
-        let mut collected = Collected { previous, found: HashMap::default(), report: Report::default() };
+        let mut collected =
+            Collected { previous, next_serial, found: HashMap::default(), report: Report::default() };
         let mut deserializer = serde_json::Deserializer::from_str(&text);
         (&mut deserializer)
             .deserialize_map(DocumentVisitor(&mut collected))
@@ -175,22 +79,22 @@ impl FlagSet {
         self.entries.get(at).map(|(_, entry)| entry)
     }
 
-    /// The flags that use what cannot be checked here, in order of key.
+    /// The flags that use something that cannot be checked here, in order of key.
     pub(crate) fn unsupported(&self) -> impl Iterator<Item = (&str, &Unsupported)> {
         self.entries.iter().filter_map(|(key, entry)| match entry {
-            Entry::Flag(flag) => Some((key.as_ref(), flag.unsupported.as_deref()?)),
+            Entry::Flag { flag, .. } => Some((key.as_ref(), flag.unsupported.as_deref()?)),
             Entry::Malformed(_) => None,
         })
     }
 
-    /// Every flag, the malformed ones included, in order of key.
+    /// Every flag, including malformed ones, in order of key.
     pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Entry)> {
         self.entries.iter().map(|(key, entry)| (key.as_ref(), entry))
     }
 }
 
-/// The body as text. A byte that is no UTF-8 becomes the escape of a lone surrogate: JSON that can be split into
-/// flags, and a string that cannot be decoded, so that only the flag around it is malformed.
+/// The body as text. Invalid UTF-8 becomes the escape of a lone surrogate: the JSON can still be split into
+/// flags, and only the flag with the broken string is malformed.
 fn as_text(body: &[u8]) -> std::borrow::Cow<'_, str> {
     match str::from_utf8(body) {
         Ok(text) => text.into(),
@@ -209,6 +113,7 @@ fn as_text(body: &[u8]) -> std::borrow::Cow<'_, str> {
 
 struct Collected<'p> {
     previous: Option<&'p FlagSet>,
+    next_serial: fn() -> u64,
     found: HashMap<Arc<str>, Entry, foldhash::fast::RandomState>,
     report: Report,
 }
@@ -217,31 +122,26 @@ impl Collected<'_> {
     fn add(&mut self, position: usize, json: &str) {
         match compile::flag(json) {
             Ok((flag, unchecked)) => {
-                let flag = self.known(flag);
-                self.report
-                    .unchecked
-                    .extend(unchecked.into_iter().map(|warning| (flag.key.clone(), warning)));
-                // Of two flags with one key the later settles it.
-                self.found.insert(flag.key.clone(), Entry::Flag(flag));
+                let (key, entry) = (flag.key.clone(), self.entry(flag));
+                self.report.unchecked.extend(unchecked.into_iter().map(|warning| (key.clone(), warning)));
+                // Of two flags with one key the later counts.
+                self.found.insert(key, entry);
             }
             Err(fault) => match wire::key_of_broken_flag(json) {
                 Some(key) => {
                     let why: Arc<str> = format!("flag `{key}`: {fault}").into();
                     self.found.insert(key.into(), Entry::Malformed(why));
                 }
-                None => self.report.rejected.push(format!("flags[{position}]: {fault}; it is kept out")),
+                None => self.report.rejected.push(format!("flags[{position}]: {fault}; it is ignored")),
             },
         }
     }
 
-    /// An unchanged flag is shared with the previous set: a poll that changes one flag costs one flag.
-    fn known(&self, mut flag: Flag) -> Arc<Flag> {
+    /// An unchanged flag is shared with the previous set, so a poll that changes one flag allocates one flag.
+    fn entry(&self, flag: Flag) -> Entry {
         match self.previous.and_then(|set| set.get(&flag.key)) {
-            Some(Entry::Flag(held)) if **held == flag => held.clone(),
-            _ => {
-                flag.serial = Serial::next();
-                Arc::new(flag)
-            }
+            Some(held @ Entry::Flag { flag: known, .. }) if **known == flag => held.clone(),
+            _ => Entry::Flag { flag: Arc::new(flag), serial: (self.next_serial)() },
         }
     }
 
@@ -251,11 +151,11 @@ impl Collected<'_> {
         for (key, entry) in &mut entries {
             let Entry::Malformed(why) = entry else { continue };
             match self.previous.and_then(|set| set.get(key)) {
-                Some(held @ Entry::Flag(_)) => {
+                Some(held @ Entry::Flag { .. }) => {
                     self.report.rejected.push(format!("{why}; its last good version stays in service"));
                     *entry = held.clone();
                 }
-                _ => self.report.rejected.push(format!("{why}; it is kept out")),
+                _ => self.report.rejected.push(format!("{why}; it is ignored")),
             }
         }
         self.report.rejected.sort();
@@ -330,8 +230,8 @@ impl<'de> Visitor<'de> for FlagsSeed<'_, '_> {
         f.write_str("an array of flags")
     }
 
-    // A flag is split off as text first, which has no depth limit and decodes nothing: whatever is wrong inside
-    // it stays inside it.
+    // Flags are split off as text first, which decodes nothing and has no depth limit, so a broken flag does
+    // not affect others.
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
         let mut position = 0;
         while let Some(json) = seq.next_element::<&RawValue>()? {
@@ -342,20 +242,9 @@ impl<'de> Visitor<'de> for FlagsSeed<'_, '_> {
     }
 }
 
-/// Why a document is none. What is missing is missing everywhere, so no position says where.
+/// Why the document cannot be read. `flags` is missing from the document as a whole, so its position is left
+/// out.
 fn document_fault(error: &serde_json::Error) -> String {
     let text = without_position(error);
     if text.ends_with(": required") { text } else { plain(error) }
-}
-
-/// Why a flag does not fit the model: the field's path, and what is wrong with it.
-fn fault(path: impl fmt::Display, problem: &impl fmt::Display) -> String {
-    let (path, problem) = (path.to_string(), without_position(problem));
-    let within = if path == "." { String::new() } else { path };
-    if within.is_empty() {
-        return problem;
-    }
-    // serde reports a missing field, and one that is given twice, as a fault of the object around it.
-    let of_object = problem.ends_with(": required") || problem.ends_with(": given twice");
-    format!("{within}{}{problem}", if of_object { "." } else { ": " })
 }

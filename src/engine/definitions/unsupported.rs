@@ -1,40 +1,39 @@
-//! What of a flag this library cannot check, and what follows from that: said when the flag is loaded, since an evaluation
-//! comes out the same each time.
+//! What a flag uses that this library cannot check. Warned about once, when the flag is loaded.
 
 use std::collections::BTreeSet;
 
 use crate::engine::rules::Rule;
 
-use super::{Condition, Group, Warning};
+use super::flag::{Condition, Rollout, Unsupported};
 
-/// What a flag uses and this library does not know or cannot check.
-#[derive(Debug, PartialEq)]
-pub(crate) struct Unsupported {
-    /// Names of operators and fields.
-    pub(crate) names: Box<[Box<str>]>,
-    /// The same in one text, for metadata, whose values are scalars.
-    pub(crate) text: Box<str>,
-}
-
-/// Names beyond these are not listed.
+/// More names are not listed.
 const MAX_NAMES: usize = 16;
-/// Characters of a name.
+/// Characters shown of a name.
 const MAX_NAME: usize = 64;
 
-/// A field that restricts a flag on Mixpanel's servers, and where it is.
+/// Logged once per flag and subject.
+#[derive(Debug)]
+pub(crate) struct Warning {
+    /// The names that it is about, which distinguish it from the flag's other warnings.
+    pub(crate) about: Box<str>,
+    pub(crate) line: String,
+}
+
+/// A field that restricts a flag on Mixpanel's servers, and its path.
 pub(super) struct Restriction {
     pub(super) field: Box<str>,
     pub(super) place: String,
 }
 
-/// What cannot be checked of flag `key`, and a warning for each unknown operator and for the restrictions together.
+/// What flag `key` uses that cannot be checked, with one warning for each unknown operator and one for all
+/// restrictions.
 pub(super) fn unsupported(
     key: &str,
-    groups: &[Group],
+    rollouts: &[Rollout],
     restrictions: &[Restriction],
 ) -> (Option<Box<Unsupported>>, Vec<Warning>) {
     let (mut names, mut warnings): (Vec<Box<str>>, _) = (Vec::new(), Vec::new());
-    for operator in operators(groups) {
+    for operator in operators(rollouts) {
         let name = shown(&operator);
         if names.contains(&name) {
             continue;
@@ -43,7 +42,7 @@ pub(super) fn unsupported(
             names.push("…".into());
             break;
         }
-        let line = format!("flag `{key}`: unknown operator `{name}`: {}", consequence(groups, &operator));
+        let line = format!("flag `{key}`: unknown operator `{name}`: {}", consequence(rollouts, &operator));
         warnings.push(Warning { about: name.clone(), line });
         names.push(name);
     }
@@ -70,17 +69,17 @@ pub(super) fn unsupported(
     (Some(Box::new(Unsupported { names: names.into_boxed_slice(), text })), warnings)
 }
 
-fn rules(groups: &[Group]) -> impl Iterator<Item = (usize, &Rule)> {
-    groups.iter().enumerate().filter_map(|(index, group)| match &group.condition {
+fn rules(rollouts: &[Rollout]) -> impl Iterator<Item = (usize, &Rule)> {
+    rollouts.iter().enumerate().filter_map(|(index, rollout)| match &rollout.condition {
         Some(Condition::Rule(rule)) => Some((index, rule)),
         _ => None,
     })
 }
 
-/// The unknown operators of all rules, in order, each once.
-fn operators(groups: &[Group]) -> BTreeSet<Box<str>> {
+/// The unknown operators of all rules, sorted.
+fn operators(rollouts: &[Rollout]) -> BTreeSet<Box<str>> {
     let mut names = BTreeSet::new();
-    rules(groups).for_each(|(_, rule)| rule.unknown_operators(&mut |name| _ = names.insert(name.into())));
+    rules(rollouts).for_each(|(_, rule)| rule.unknown_operators(&mut |name| _ = names.insert(name.into())));
     names
 }
 
@@ -90,9 +89,10 @@ fn uses(rule: &Rule, operator: &str) -> bool {
     found
 }
 
-/// What becomes of the rollouts that use `operator`. One behind an operand that decides alone may match all the same.
-fn consequence(groups: &[Group], operator: &str) -> String {
-    let using: Vec<(usize, &Rule)> = rules(groups).filter(|(_, rule)| uses(rule, operator)).collect();
+/// What `operator` does to the rollouts that use it. Where an operand before it decides, they may still
+/// match.
+fn consequence(rollouts: &[Rollout], operator: &str) -> String {
+    let using: Vec<(usize, &Rule)> = rules(rollouts).filter(|(_, rule)| uses(rule, operator)).collect();
     let never = using.iter().all(|(_, rule)| rule.always_fails());
     let mut places: Vec<String> =
         using.iter().take(MAX_NAMES).map(|(index, _)| format!("ruleset.rollout[{index}]")).collect();
@@ -102,13 +102,13 @@ fn consequence(groups: &[Group], operator: &str) -> String {
     let what = match (never, using.len()) {
         (true, 1) => "this rollout never matches",
         (true, _) => "these rollouts never match",
-        (false, 1) => "this rollout does not match when its rule comes to the operator",
-        (false, _) => "these rollouts do not match when their rules come to the operator",
+        (false, 1) => "this rollout does not match when its rule reaches the operator",
+        (false, _) => "these rollouts do not match when their rules reach the operator",
     };
     format!("{what}; a newer mpflags may know it ({})", places.join(", "))
 }
 
-/// A name of bounded length, without control characters.
+/// `name` for a message: bounded, and without control characters.
 fn shown(name: &str) -> Box<str> {
     let mut shown: String =
         name.chars().take(MAX_NAME).map(|c| if c.is_control() { ' ' } else { c }).collect();

@@ -1,5 +1,5 @@
-//! The definitions document as Mixpanel writes it. Only fields that are read stand here: whatever else a flag holds
-//! is skipped unseen, and a field of another type than here makes its flag malformed.
+//! The definitions document as Mixpanel writes it. Fields that are not listed here are skipped; a field of
+//! another type makes its flag malformed.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,8 +10,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::engine::rules::value::Text;
-use crate::engine::variant::Decoded;
+use crate::json::{Decoded, Pairs, Text};
 
 #[derive(Deserialize)]
 pub(super) struct Flag<'a> {
@@ -20,7 +19,7 @@ pub(super) struct Flag<'a> {
     #[serde(borrow)]
     pub(super) context: Text<'a>,
     #[serde(borrow)]
-    pub(super) ruleset: Object<Ruleset<'a>>,
+    pub(super) ruleset: Strict<Ruleset<'a>>,
     #[serde(borrow)]
     pub(super) status: Option<Text<'a>>,
     #[serde(borrow)]
@@ -33,11 +32,11 @@ pub(super) struct Flag<'a> {
 #[derive(Deserialize)]
 pub(super) struct Ruleset<'a> {
     #[serde(borrow)]
-    pub(super) variants: Vec<Object<Variant<'a>>>,
+    pub(super) variants: Vec<Strict<Variant<'a>>>,
     #[serde(borrow)]
-    pub(super) rollout: Vec<Object<Rollout<'a>>>,
+    pub(super) rollout: Vec<Strict<Rollout<'a>>>,
     #[serde(borrow)]
-    pub(super) test: Option<Object<Test<'a>>>,
+    pub(super) test: Option<Strict<Test<'a>>>,
 }
 
 #[derive(Deserialize)]
@@ -54,10 +53,10 @@ pub(super) struct Variant<'a> {
 pub(super) struct Rollout<'a> {
     pub(super) rollout_percentage: Number,
     pub(super) variant_splits: Option<Pairs<'a, Number>>,
-    pub(super) variant_override: Option<Object<Override<'a>>>,
+    pub(super) variant_override: Option<Strict<Override<'a>>>,
     pub(super) runtime_evaluation_rule: Option<&'a RawValue>,
     pub(super) runtime_evaluation_definition: Option<&'a RawValue>,
-    /// Every other field, as it stands: one of them may restrict the rollout.
+    /// All other fields: one of them may restrict the rollout.
     pub(super) unknown: Vec<(Cow<'a, str>, &'a RawValue)>,
 }
 
@@ -100,7 +99,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Rollout<'a> {
     }
 }
 
-/// Reads a field that may be given only once.
+/// Reads a field that may occur only once.
 fn once<'de, T: Deserialize<'de>, A: MapAccess<'de>>(
     field: &mut Option<T>,
     name: &'static str,
@@ -152,12 +151,12 @@ impl<'de> Deserialize<'de> for Number {
 }
 
 /// A JSON object read as a `T`. serde's derived structs take arrays too; here an array is the wrong type.
-pub(super) struct Object<T>(pub(super) T);
+pub(super) struct Strict<T>(pub(super) T);
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Strict<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ObjectVisitor<T>(PhantomData<T>);
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+        struct StrictVisitor<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for StrictVisitor<T> {
             type Value = T;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
@@ -166,34 +165,11 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
                 T::deserialize(MapAccessDeserializer::new(map))
             }
         }
-        deserializer.deserialize_map(ObjectVisitor(PhantomData)).map(Object)
+        deserializer.deserialize_map(StrictVisitor(PhantomData)).map(Strict)
     }
 }
 
-/// The entries of a JSON object in document order.
-pub(super) struct Pairs<'a, V>(pub(super) Vec<(Cow<'a, str>, V)>);
-
-impl<'de: 'a, 'a, V: Deserialize<'de>> Deserialize<'de> for Pairs<'a, V> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct PairsVisitor<V>(PhantomData<V>);
-        impl<'de, V: Deserialize<'de>> Visitor<'de> for PairsVisitor<V> {
-            type Value = Vec<(Cow<'de, str>, V)>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut pairs = Vec::new();
-                while let Some(Text(key)) = map.next_key()? {
-                    pairs.push((key, map.next_value()?));
-                }
-                Ok(pairs)
-            }
-        }
-        deserializer.deserialize_map(PairsVisitor(PhantomData)).map(Pairs)
-    }
-}
-
-/// The `key` of a flag that does not fit the model, so that the fault can be told under its name.
+/// The `key` of a malformed flag, if it can be read, for the message.
 pub(super) fn key_of_broken_flag(json: &str) -> Option<String> {
     struct KeyVisitor;
     impl<'de> Visitor<'de> for KeyVisitor {

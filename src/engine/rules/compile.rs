@@ -1,68 +1,28 @@
-//! A rule as a tree of operators: names looked up, paths split, versions and times read, once.
+//! JSON → tree: names looked up, paths split, literal versions and times parsed.
 
 use std::collections::BTreeSet;
 
 use crate::engine::rules::value::Value;
 
-use super::custom::Symbol;
-use super::operators::Operator;
+use super::datetime;
 use super::parse::{MAX_OPERATORS, RuleError};
 use super::path::Path;
+use super::reads::Properties;
 use super::semver::Version;
-use super::{Properties, datetime};
-
-/// A rule or a part of one.
-#[derive(Debug, PartialEq)]
-pub(super) enum Node {
-    /// A scalar, or an object, which stays itself however often it is evaluated.
-    Literal(Value<'static>),
-    /// An array of literals. It is a new array each time it is evaluated.
-    Literals(Value<'static>),
-    /// Any other array, likewise new each time.
-    List(Box<[Node]>),
-    Var(Box<Var>),
-    Apply(Operator, Box<[Node]>),
-    Semver(Box<Semver>),
-    Datetime(Box<Datetime>),
-    /// An error, but only when it is evaluated.
-    Unknown(Box<str>),
-}
-
-/// `var` of a literal path, with a literal default.
-#[derive(Debug, PartialEq)]
-pub(super) struct Var {
-    pub(super) path: Path,
-    pub(super) default: Value<'static>,
-}
-
-/// `semver_compare` against a literal; without a version the literal is none.
-#[derive(Debug, PartialEq)]
-pub(super) struct Semver {
-    pub(super) actual: Node,
-    pub(super) symbol: Symbol,
-    pub(super) target: Option<Version<Box<str>>>,
-}
-
-/// `datetime_compare` against a literal; without seconds the literal is no time.
-#[derive(Debug, PartialEq)]
-pub(super) struct Datetime {
-    pub(super) actual: Node,
-    pub(super) symbol: Symbol,
-    pub(super) target: Option<i64>,
-}
+use super::tree::{Datetime, Node, Operator, Semver, Symbol, Var};
 
 #[derive(Default)]
 pub(super) struct Compiler {
-    /// Everything is read: what a path is, is known only when it is evaluated.
+    /// Whether the rule may read any property: it has a computed path.
     all: bool,
     names: BTreeSet<Box<str>>,
 }
 
-/// Where a node stands.
+/// Where a node is.
 #[derive(Clone, Copy)]
 struct Place {
     operators: u32,
-    /// Whether the data here are those of the rule, and not an element of an array.
+    /// Whether it is evaluated over the rule's data, and not over an element of an array.
     root: bool,
 }
 
@@ -117,7 +77,7 @@ impl Compiler {
         Ok(specialised(operator, nodes))
     }
 
-    /// Notes what an operator reads of the rule's data.
+    /// Notes which properties an operator reads.
     fn note(&mut self, operator: Operator, operands: &[Node]) {
         match operator {
             Operator::Var => match operands.first() {
@@ -158,7 +118,7 @@ impl Compiler {
     }
 }
 
-/// Whether evaluating it gives it back as it is: no operator, and no array, which would be a new one.
+/// Whether it evaluates to itself. An operator does not, and neither does an array, which is new each time.
 fn is_literal(json: &Value<'_>) -> bool {
     match json {
         Value::Array(_) => false,

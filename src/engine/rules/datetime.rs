@@ -1,13 +1,13 @@
-//! Instants in whole seconds: RFC 3339 texts and epoch milliseconds.
+//! Times in whole seconds, from RFC 3339 text and from milliseconds.
 
 use super::ecma;
 
-/// Seconds since the epoch of a strict RFC 3339 text in any case; the fraction is dropped.
+/// Seconds since 1970 of strict RFC 3339 text in any case. Fractions are dropped.
 pub(super) fn text_seconds(text: &str) -> Option<i64> {
     instant(text).map(|(seconds, _)| seconds)
 }
 
-/// Milliseconds since the epoch of such a text; what is finer is dropped.
+/// Milliseconds since 1970 of the same. Smaller fractions are dropped.
 pub(crate) fn text_milliseconds(text: &str) -> Option<i64> {
     instant(text).map(|(seconds, milliseconds)| seconds * 1000 + milliseconds)
 }
@@ -57,7 +57,7 @@ fn instant(text: &str) -> Option<(i64, i64)> {
     real.then_some((seconds, milliseconds))
 }
 
-/// Whole seconds of epoch milliseconds, toward zero; none for what no 64-bit integer holds.
+/// Milliseconds in whole seconds, rounded toward zero. `None` if they do not fit into 64 bits.
 pub(super) fn number_seconds(milliseconds: f64) -> Option<i64> {
     (milliseconds.abs() < 9_223_372_036_854_775_808.0).then(|| (milliseconds / 1000.0).trunc() as i64)
 }
@@ -92,7 +92,8 @@ fn month_days(year: i64, month: i64) -> i64 {
     }
 }
 
-/// Days since 1970-01-01, by Hinnant's `days_from_civil`: a year begins in March, so that the leap day is its last.
+/// Days since 1970-01-01, by Hinnant's `days_from_civil`: a year begins in March, so that the leap day is its
+/// last.
 fn days(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let era = year.div_euclid(400);

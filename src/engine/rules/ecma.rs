@@ -14,10 +14,10 @@ pub(crate) fn number_text(number: f64) -> NumberText {
     text
 }
 
-/// The longest text of a number, `-1.2345678901234568e-300` and its like, has 25 bytes.
+/// The longest numbers, such as `-1.2345678901234568e-300`, have 25 bytes.
 const CAPACITY: usize = 32;
 
-/// The text of a number, held without an allocation.
+/// The text of a number, without allocation.
 #[derive(Clone, Debug)]
 pub(crate) struct NumberText {
     bytes: [u8; CAPACITY],
@@ -55,7 +55,7 @@ pub(super) fn trim(text: &str) -> &str {
     }
 }
 
-/// `Number(text)`: NaN for what is no number.
+/// `Number(text)`: NaN if it is not a number.
 pub(super) fn number(text: &str) -> f64 {
     let text = trim(text);
     match text.as_bytes() {
@@ -63,7 +63,7 @@ pub(super) fn number(text: &str) -> f64 {
         [b'0', b'x' | b'X', digits @ ..] => radix(digits, 4),
         [b'0', b'o' | b'O', digits @ ..] => radix(digits, 3),
         [b'0', b'b' | b'B', digits @ ..] => radix(digits, 1),
-        // Rust reads `inf`, `nan` and more, which are no numbers in ECMAScript.
+        // Rust also parses `inf`, `nan` and more, which are not numbers in ECMAScript.
         bytes if bytes.iter().all(|b| matches!(b, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E')) => {
             text.parse().unwrap_or(f64::NAN)
         }
@@ -92,11 +92,12 @@ fn radix(digits: &[u8], bits: u32) -> f64 {
             sticky |= digit != 0;
         }
     }
-    // The head holds more bits than a double: a lowest bit set for what follows decides ties rightly.
+    // The head has more bits than a double. Setting its lowest bit for non-zero digits that follow decides
+    // ties correctly.
     (head | u64::from(sticky)) as f64 * 2f64.powi(beyond.min(2000) as i32)
 }
 
-/// `parseFloat(text)`: the longest number that the text begins with.
+/// `parseFloat(text)`: the longest number at the beginning of the text.
 pub(super) fn parse_float(text: &str) -> f64 {
     let text = text.trim_start_matches(is_white_space);
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
@@ -127,7 +128,7 @@ pub(super) fn parse_float(text: &str) -> f64 {
     text.get(..sign + len).and_then(|t| t.parse().ok()).unwrap_or(f64::NAN)
 }
 
-/// The order of strings by UTF-16 code unit, read off their UTF-8.
+/// Compares strings by UTF-16 code unit, on their UTF-8.
 pub(super) fn compare(a: &str, b: &str) -> Ordering {
     match a.bytes().zip(b.bytes()).find(|(x, y)| x != y) {
         None => a.len().cmp(&b.len()),
@@ -135,8 +136,8 @@ pub(super) fn compare(a: &str, b: &str) -> Ordering {
     }
 }
 
-/// Orders the first byte that differs. The two encodings disagree only on U+E000 to U+FFFF (which begin with EE or EF),
-/// which UTF-16 puts after the surrogates of all that lies above.
+/// The rank of the first byte that differs. The two encodings order differently only U+E000 to U+FFFF, which
+/// begin with EE or EF: UTF-16 puts them after the surrogates, which encode everything above.
 fn rank(byte: u8) -> u8 {
     if matches!(byte, 0xee | 0xef) { byte + 0x10 } else { byte }
 }

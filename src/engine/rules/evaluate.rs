@@ -1,72 +1,17 @@
-//! Walks a compiled rule. Every part of a rule is evaluated by [`Evaluator::eval`], so what watches it watches everything.
-
-use std::cell::Cell;
+//! Walks a compiled rule.
 
 use crate::engine::rules::value::Value;
 
-use super::compile::Node;
+use super::budget::{Budget, Failure};
 use super::operand::{Items, Operand};
-use super::operators::Operator;
 use super::path::Borrowed;
-
-/// Why a rule has no result.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Failure {
-    UnknownOperator,
-    /// A `TypeError` of ECMAScript.
-    NotConvertible,
-    /// The budget is spent.
-    Exhausted,
-}
+use super::tree::{Node, Operator};
 
 pub(super) type Evaluated<'v> = Result<Operand<'v>, Failure>;
 
-/// What one evaluation may cost. A rule of a few lines can double its accumulator with every element of the data, so steps
-/// and made bytes are counted; whichever runs out first ends the evaluation as an error. Real rules spend thousandths of it.
-#[derive(Debug)]
-pub(crate) struct Budget {
-    steps: Cell<u32>,
-    bytes: Cell<usize>,
-}
-
-const MAX_STEPS: u32 = 1_000_000;
-const MAX_BYTES: usize = 16 << 20;
-/// Text up to this length is part of the step that looks at it; a longer one costs a step for each so many bytes.
-pub(super) const FREE_BYTES: usize = 256;
-
-impl Budget {
-    #[inline]
-    pub(super) fn spend(&self, steps: u32) -> Result<(), Failure> {
-        let left = self.steps.get().checked_sub(steps).ok_or(Failure::Exhausted)?;
-        self.steps.set(left);
-        Ok(())
-    }
-
-    /// Looks at so many bytes of text.
-    #[inline]
-    pub(super) fn scan(&self, bytes: usize) -> Result<(), Failure> {
-        if bytes <= FREE_BYTES {
-            return Ok(());
-        }
-        self.spend(u32::try_from(bytes / FREE_BYTES).unwrap_or(u32::MAX))
-    }
-
-    /// Makes so many bytes of text or list. Bytes are counted as they are made and never given back.
-    pub(super) fn make(&self, bytes: usize) -> Result<(), Failure> {
-        let left = self.bytes.get().checked_sub(bytes).ok_or(Failure::Exhausted)?;
-        self.bytes.set(left);
-        Ok(())
-    }
-}
-
+#[derive(Default)]
 pub(crate) struct Evaluator {
     pub(super) budget: Budget,
-}
-
-impl Default for Evaluator {
-    fn default() -> Self {
-        Evaluator { budget: Budget { steps: Cell::new(MAX_STEPS), bytes: Cell::new(MAX_BYTES) } }
-    }
 }
 
 impl Evaluator {
@@ -93,8 +38,8 @@ impl Evaluator {
         }
     }
 
-    /// An operand that is looked at and let go. A constant array is borrowed here, not made anew: only who keeps one can
-    /// tell, by comparing it with one made later.
+    /// An operand that does not outlive its operator. So a constant array is borrowed instead of made anew:
+    /// only an operator that keeps it could notice, by comparing it with a later one.
     #[inline]
     pub(super) fn look<'v>(&self, node: &'v Node, data: &Operand<'v>) -> Evaluated<'v> {
         match node {
@@ -106,7 +51,8 @@ impl Evaluator {
         }
     }
 
-    /// An operand that is there already, in the rule or the data. Most are, and a pointer is cheaper than an operand.
+    /// An operand that exists already, in the rule or the data. Most do, and a pointer is cheaper than an
+    /// [`Operand`].
     #[inline]
     pub(super) fn borrow<'v>(&self, node: &'v Node, data: &Operand<'v>) -> Option<&'v Value<'v>> {
         match node {
@@ -146,7 +92,7 @@ impl Evaluator {
         pairs.remainder().first().map_or(Ok(Operand::Null), |otherwise| self.eval(otherwise, data))
     }
 
-    /// `and`, `or`: the first operand that is `until`, or the last.
+    /// `and`, `or`: the first operand whose truth is `until`, or else the last.
     pub(super) fn first<'v>(&self, until: bool, operands: &'v [Node], data: &Operand<'v>) -> Evaluated<'v> {
         let mut current = Operand::Undefined;
         for node in operands {
@@ -158,7 +104,7 @@ impl Evaluator {
         Ok(current)
     }
 
-    /// `some`, `all`, `none`: whether the search for an element whose truth is `wanted` succeeds, or what holds of no array.
+    /// `some`, `all`, `none`: a search for an element whose truth is `wanted`.
     pub(super) fn search<'v>(
         &self,
         operator: Operator,
@@ -166,7 +112,7 @@ impl Evaluator {
         data: &Operand<'v>,
     ) -> Evaluated<'v> {
         let array = self.look_at(operands, 0, data)?;
-        // What a found element means, and what finding none means; an empty array satisfies `none` only.
+        // The results if such an element is found and if none is. An empty array satisfies `none` only.
         let (wanted, found, exhausted) = match operator {
             Operator::Some => (true, true, false),
             Operator::None => (true, false, true),

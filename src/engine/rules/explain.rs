@@ -1,99 +1,97 @@
-//! A rule told for people: its tree, with the value that every part of it has for one set of data.
+//! A rule explained: its tree, with the value of each part for one set of data.
 //!
-//! Each part is evaluated by the engine itself, on its own: operands that `and`, `or` and `if` never came to have a value
-//! too. What is applied to the elements of a list has none of its own.
+//! Each part is evaluated by the engine itself, on its own: short-circuited operands are evaluated as well.
+//! The body of `map`, `filter` and the like has no value of its own.
 
-use crate::engine::identity::push_json_string;
 use crate::engine::rules::value::{Object, Value};
+use crate::json::Writer;
 
-use super::compile::Node;
-use super::custom::Symbol;
+use super::budget::Failure;
 use super::ecma::number_text;
-use super::evaluate::{Evaluator, Failure};
-use super::operand::Operand;
-use super::operators::Operator;
+use super::evaluate::Evaluator;
+use super::operand::{Items, Operand};
+use super::tree::{Node, Operator, Symbol};
 
-/// Parts within each other that are told. What lies deeper is told by its value alone, so that any JSON parser reads it.
+/// Levels of the tree with their operands. Deeper parts have their value only, so that any JSON parser can
+/// read the result.
 const MAX_PARTS: u32 = 24;
-/// Arrays and objects within each other in a value; what lies deeper is told as `…`.
+/// Levels of nesting in a value.
 const MAX_VALUE: u32 = 32;
-
-/// Bytes that are told of one rule; what comes behind is told as `…`. A list may share its elements, so that little is held
-/// and much would be told.
+/// Bytes of the explanation of one rule. A list may share its elements, so that a small one is long when
+/// written.
 const MAX_BYTES: usize = 64 << 10;
+/// Stands for what exceeds a limit.
+const OMITTED: &str = "…";
 
-/// Appends the tree of `root` as JSON. `data` are what the rule sees; without them no part has a value.
-pub(super) fn tell(out: &mut String, root: &Node, data: Option<&Object<'_>>) {
-    // One budget for all: a rule that is cheap to evaluate once is not cheap to evaluate once per part.
-    let teller = Teller { evaluator: Evaluator::default() };
-    teller.node(out, root, data.map(Operand::Object).as_ref(), 0);
+/// Writes the tree of `root`. `data` is what the rule sees; without it no part has a value.
+pub(super) fn rule(json: &mut Writer<'_>, root: &Node, data: Option<&Object<'_>>) {
+    // One budget for all parts: together they cost far more than one evaluation.
+    Explainer { evaluator: Evaluator::default() }.node(json, root, data.map(Operand::Object).as_ref(), 0);
 }
 
-struct Teller {
+struct Explainer {
     evaluator: Evaluator,
 }
 
-impl Teller {
-    fn node<'v>(&self, out: &mut String, node: &'v Node, data: Option<&Operand<'v>>, depth: u32) {
+impl Explainer {
+    fn node<'v>(&self, json: &mut Writer<'_>, node: &'v Node, data: Option<&Operand<'v>>, depth: u32) {
         match node {
+            // Marked, or an object of the rule could be taken for an operator of this tree.
+            Node::Literal(literal) | Node::Literals(literal) if holds_object(literal) => {
+                json.object(|json| value(json.field("literal"), &Operand::from(literal), 0));
+            }
             // It is its own value.
-            Node::Literal(value) | Node::Literals(value) if holds_object(value) => {
-                // Marked, or an object of the rule could be taken for an operator of this tree.
-                out.push_str("{\"literal\":");
-                push_value(out, &Operand::from(value), 0);
-                return out.push('}');
-            }
-            Node::Literal(value) | Node::Literals(value) => return push_value(out, &Operand::from(value), 0),
-            Node::Var(var) => {
-                out.push_str("{\"var\":");
-                push_json_string(out, &var.path.to_string());
-            }
-            Node::List(items) => {
-                out.push_str("{\"list\":");
-                self.nodes(out, items, data, None, depth);
-            }
-            Node::Apply(operator, operands) => {
-                push_operator(out, operator.name());
-                self.nodes(out, operands, data, operator.has_body().then_some(1), depth);
-            }
-            Node::Semver(compare) => {
-                push_operator(out, Operator::SemverCompare.name());
-                let target = compare.target.as_ref().map(ToString::to_string);
-                self.comparison(out, (&compare.actual, compare.symbol), data, depth, |out| match target {
-                    Some(target) => push_json_string(out, &target),
-                    None => out.push_str("null"),
-                });
-            }
-            Node::Datetime(compare) => {
-                push_operator(out, Operator::DatetimeCompare.name());
-                self.comparison(out, (&compare.actual, compare.symbol), data, depth, |out| {
-                    match compare.target {
-                        Some(seconds) => out.push_str(&(i128::from(seconds) * 1000).to_string()),
-                        None => out.push_str("null"),
-                    }
-                });
-            }
-            Node::Unknown(name) => push_operator(out, name),
-        }
-        if let Some(data) = data {
-            match self.evaluator.eval(node, data) {
-                Ok(value) => {
-                    out.push_str(",\"value\":");
-                    push_value(out, &value, 0);
-                    if self.is_missing(node, data) {
-                        out.push_str(",\"missing\":true");
-                    }
+            Node::Literal(literal) | Node::Literals(literal) => value(json, &Operand::from(literal), 0),
+            _ => json.object(|json| {
+                self.part(json, node, data, depth);
+                if let Some(data) = data {
+                    self.result(json, node, data);
                 }
-                Err(failure) => {
-                    out.push_str(",\"error\":");
-                    push_json_string(out, describe(failure));
-                }
-            }
+            }),
         }
-        out.push('}');
     }
 
-    /// Whether it is a property that the data lack, and so its default, or null.
+    fn part<'v>(&self, json: &mut Writer<'_>, node: &'v Node, data: Option<&Operand<'v>>, depth: u32) {
+        match node {
+            Node::Literal(_) | Node::Literals(_) => {}
+            Node::Var(var) => json.field("var").string(&var.path.to_string()),
+            Node::List(items) => self.nodes(json.field("list"), items, data, None, depth),
+            Node::Apply(operator, operands) => {
+                json.field("operator").string(operator.name());
+                let body = operator.has_body().then_some(1);
+                self.nodes(json.field("operands"), operands, data, body, depth);
+            }
+            Node::Semver(compare) => {
+                json.field("operator").string(Operator::SemverCompare.name());
+                let target = compare.target.as_ref().map(ToString::to_string);
+                let target = |json: &mut Writer<'_>| json.string_or_null(target.as_deref());
+                self.comparison(json, &compare.actual, compare.symbol, target, data, depth);
+            }
+            Node::Datetime(compare) => {
+                json.field("operator").string(Operator::DatetimeCompare.name());
+                let target = |json: &mut Writer<'_>| match compare.target {
+                    Some(seconds) => json.display(i128::from(seconds) * 1000),
+                    None => json.raw("null"),
+                };
+                self.comparison(json, &compare.actual, compare.symbol, target, data, depth);
+            }
+            Node::Unknown(name) => json.field("operator").string(name),
+        }
+    }
+
+    fn result<'v>(&self, json: &mut Writer<'_>, node: &'v Node, data: &Operand<'v>) {
+        match self.evaluator.eval(node, data) {
+            Ok(result) => {
+                value(json.field("value"), &result, 0);
+                if self.is_missing(node, data) {
+                    json.field("missing").raw("true");
+                }
+            }
+            Err(failure) => json.field("error").string(describe(failure)),
+        }
+    }
+
+    /// Whether it is a property that the data lacks, so that its value is the default or null.
     fn is_missing<'v>(&self, node: &'v Node, data: &Operand<'v>) -> bool {
         match node {
             Node::Var(var) => matches!(var.path.follow(data, &self.evaluator.budget), Ok(None)),
@@ -103,47 +101,43 @@ impl Teller {
 
     fn nodes<'v>(
         &self,
-        out: &mut String,
+        json: &mut Writer<'_>,
         nodes: &'v [Node],
         data: Option<&Operand<'v>>,
         body: Option<usize>,
         depth: u32,
     ) {
         if depth == MAX_PARTS {
-            return out.push_str("\"…\"");
+            return json.string(OMITTED);
         }
-        out.push('[');
-        for (index, node) in nodes.iter().enumerate() {
-            if index > 0 {
-                out.push(',');
+        json.array(|json| {
+            for (index, node) in nodes.iter().enumerate() {
+                if json.len() > MAX_BYTES {
+                    return json.string(OMITTED);
+                }
+                self.node(json, node, data.filter(|_| body != Some(index)), depth + 1);
             }
-            if out.len() > MAX_BYTES {
-                out.push_str("\"…\"");
-                break;
-            }
-            self.node(out, node, data.filter(|_| body != Some(index)), depth + 1);
-        }
-        out.push(']');
+        });
     }
 
     fn comparison<'v>(
         &self,
-        out: &mut String,
-        (actual, symbol): (&'v Node, Symbol),
+        json: &mut Writer<'_>,
+        actual: &'v Node,
+        symbol: Symbol,
+        target: impl FnOnce(&mut Writer<'_>),
         data: Option<&Operand<'v>>,
         depth: u32,
-        target: impl FnOnce(&mut String),
     ) {
+        json.field("operands");
         if depth == MAX_PARTS {
-            return out.push_str("\"…\"");
+            return json.string(OMITTED);
         }
-        out.push('[');
-        self.node(out, actual, data, depth + 1);
-        out.push(',');
-        push_json_string(out, symbol.name());
-        out.push(',');
-        target(out);
-        out.push(']');
+        json.array(|json| {
+            self.node(json, actual, data, depth + 1);
+            json.string(symbol.name());
+            target(json);
+        });
     }
 }
 
@@ -155,98 +149,72 @@ fn holds_object(value: &Value<'_>) -> bool {
     }
 }
 
-fn push_operator(out: &mut String, name: &str) {
-    out.push_str("{\"operator\":");
-    push_json_string(out, name);
-    if Operator::named(name).is_some() {
-        out.push_str(",\"operands\":");
-    }
-}
-
 fn describe(failure: Failure) -> &'static str {
     match failure {
         Failure::UnknownOperator => "unknown operator",
         Failure::NotConvertible => "an operand cannot be converted",
-        Failure::Exhausted => "too costly to tell",
+        Failure::Exhausted => "too costly to explain",
     }
 }
 
-/// Appends a value. What JSON cannot hold, undefined and NaN, is null.
-fn push_value(out: &mut String, value: &Operand<'_>, depth: u32) {
-    match value {
+/// Writes a value. Undefined and NaN, which JSON lacks, become null.
+fn value(json: &mut Writer<'_>, operand: &Operand<'_>, depth: u32) {
+    match operand {
         Operand::Array(_) | Operand::List(_) | Operand::Object(_) | Operand::Scope(_)
-            if depth == MAX_VALUE || out.len() > MAX_BYTES =>
+            if depth == MAX_VALUE || json.len() > MAX_BYTES =>
         {
-            out.push_str("\"…\"");
+            json.string(OMITTED);
         }
-        Operand::Undefined | Operand::Null => out.push_str("null"),
-        Operand::Bool(b) => out.push_str(if *b { "true" } else { "false" }),
-        Operand::Number(n) if n.is_finite() => out.push_str(number_text(*n).as_str()),
-        Operand::Number(_) => out.push_str("null"),
-        Operand::Str(text) => push_json_string(out, text),
-        Operand::Text(units) => push_json_string(out, &String::from_utf16_lossy(units)),
-        Operand::Array(_) | Operand::List(_) => {
-            out.push('[');
-            let items = value.items();
-            for (index, item) in items.iter().flat_map(|items| items.iter()).enumerate() {
-                if index > 0 {
-                    out.push(',');
+        Operand::Undefined | Operand::Null => json.raw("null"),
+        Operand::Bool(b) => json.display(b),
+        Operand::Number(n) if n.is_finite() => json.raw(number_text(*n).as_str()),
+        Operand::Number(_) => json.raw("null"),
+        Operand::Str(text) => json.string(text),
+        Operand::Text(units) => json.string(&String::from_utf16_lossy(units)),
+        Operand::Array(_) | Operand::List(_) => json.array(|json| {
+            for item in operand.items().iter().flat_map(Items::iter) {
+                if json.len() > MAX_BYTES {
+                    return json.string(OMITTED);
                 }
-                if out.len() > MAX_BYTES {
-                    out.push_str("\"…\"");
-                    break;
-                }
-                push_value(out, &item, depth + 1);
+                value(json, &item, depth + 1);
             }
-            out.push(']');
-        }
-        Operand::Object(object) => push_entries(out, object.iter().map(|(k, v)| (k, v.into())), depth),
+        }),
+        Operand::Object(object) => members(json, object.iter().map(|(k, v)| (k, v.into())), depth),
         Operand::Scope(scope) => {
             let entries = [("current", scope.current.clone()), ("accumulator", scope.accumulator.clone())];
-            push_entries(out, entries.into_iter(), depth);
+            members(json, entries.into_iter(), depth);
         }
     }
 }
 
-fn push_entries<'k, 'v>(out: &mut String, entries: impl Iterator<Item = (&'k str, Operand<'v>)>, depth: u32) {
-    out.push('{');
-    for (index, (key, value)) in entries.enumerate() {
-        if out.len() > MAX_BYTES {
-            break;
+fn members<'k, 'v>(json: &mut Writer<'_>, members: impl Iterator<Item = (&'k str, Operand<'v>)>, depth: u32) {
+    json.object(|json| {
+        for (key, member) in members {
+            if json.len() > MAX_BYTES {
+                break;
+            }
+            value(json.key(key), &member, depth + 1);
         }
-        if index > 0 {
-            out.push(',');
-        }
-        push_json_string(out, key);
-        out.push(':');
-        push_value(out, &value, depth + 1);
-    }
-    out.push('}');
+    });
 }
 
-/// Appends the pairs of a legacy definition as JSON: what is expected, and the value.
-pub(super) fn tell_pairs<'p>(
-    out: &mut String,
+/// Writes a legacy rule: each property with the text that is expected, and its value.
+pub(super) fn legacy<'p>(
+    json: &mut Writer<'_>,
     pairs: impl Iterator<Item = (&'p str, Option<&'p str>)>,
     data: Option<&Object<'_>>,
 ) {
-    out.push_str("{\"legacy\":[");
-    for (index, (name, expected)) in pairs.enumerate() {
-        if index > 0 {
-            out.push(',');
-        }
-        out.push_str("{\"property\":");
-        push_json_string(out, name);
-        out.push_str(",\"expected\":");
-        match expected {
-            Some(text) => push_json_string(out, text),
-            None => out.push_str("null"),
-        }
-        if let Some(value) = data.and_then(|data| data.get(name)) {
-            out.push_str(",\"value\":");
-            push_value(out, &Operand::from(value), 0);
-        }
-        out.push('}');
-    }
-    out.push_str("]}");
+    json.object(|json| {
+        json.field("legacy").array(|json| {
+            for (name, expected) in pairs {
+                json.object(|json| {
+                    json.field("property").string(name);
+                    json.field("expected").string_or_null(expected);
+                    if let Some(found) = data.and_then(|data| data.get(name)) {
+                        value(json.field("value"), &Operand::from(found), 0);
+                    }
+                });
+            }
+        });
+    });
 }

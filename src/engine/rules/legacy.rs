@@ -1,16 +1,19 @@
-//! The legacy definition: properties and what they must be.
+//! The legacy form of a rule: properties and the values they must have.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use crate::engine::rules::value::{Object, Value, fold};
+use crate::json::Writer;
 
+use super::budget::Budget;
 use super::ecma::number_text;
-use super::evaluate::Evaluator;
+use super::explain;
 use super::operand::Operand;
-use super::{Properties, RuleError, explain, parse};
+use super::parse::{self, RuleError};
+use super::reads::Properties;
 
-/// A compiled legacy definition.
+/// A compiled legacy rule.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Legacy {
     pairs: Box<[Pair]>,
@@ -20,15 +23,15 @@ pub(crate) struct Legacy {
 #[derive(Debug, PartialEq)]
 struct Pair {
     name: Box<str>,
-    /// `String(expected)`, folded; none for what has no text.
+    /// `String(expected)`, folded; `None` if that fails.
     expected: Option<Box<str>>,
 }
 
 impl Legacy {
-    /// Compiles a legacy definition; none for `{}`.
+    /// Compiles a legacy rule. `None` for `{}`.
     ///
     /// # Errors
-    /// Anything but an object, and the limits that a rule has.
+    /// Anything but an object, and what is beyond the limits of a rule.
     pub(crate) fn compile(json: &str) -> Result<Option<Legacy>, RuleError> {
         let Value::Object(object) = parse::parse(json)? else { return Err(RuleError::NotAnObject) };
         if object.is_empty() {
@@ -45,23 +48,23 @@ impl Legacy {
         Ok(Some(Legacy { pairs, properties: Properties::Only(names.into_iter().collect()) }))
     }
 
-    /// Whether every property is there and has the text that is expected, ignoring case.
+    /// Whether every property exists and has the expected text, ignoring case.
     pub(crate) fn matches(&self, data: &Object<'_>) -> bool {
         self.pairs.iter().all(|pair| pair.holds(data))
     }
 
-    /// Appends the definition as JSON, with the properties that it reads of `data`.
-    pub(crate) fn explain(&self, data: Option<&Object<'_>>, out: &mut String) {
+    /// Writes the rule with the properties of `data` that it reads.
+    pub(crate) fn explain(&self, data: Option<&Object<'_>>, json: &mut Writer<'_>) {
         let pairs = self.pairs.iter().map(|pair| (&*pair.name, pair.expected.as_deref()));
-        explain::tell_pairs(out, pairs, data);
+        explain::legacy(json, pairs, data);
     }
 
-    /// Whether it reads what lies at `path`: a property's text is made of all that it holds.
+    /// Whether it reads what is at `path`: the text of a property depends on everything in it.
     pub(crate) fn reads(&self, path: &[Box<str>]) -> bool {
         path.first().is_none_or(|name| self.pairs.iter().any(|pair| pair.name == *name))
     }
 
-    /// Without the properties that this leaves out, the definition comes out the same.
+    /// The properties that the rule reads. Others make no difference.
     pub(crate) fn properties(&self) -> &Properties {
         &self.properties
     }
@@ -73,7 +76,7 @@ impl Pair {
             return false;
         };
         match actual {
-            // Data are folded already.
+            // The data is folded already.
             Value::String(text) => text == expected,
             Value::Null => expected == "null",
             Value::Bool(b) => expected == if *b { "true" } else { "false" },
@@ -86,5 +89,5 @@ impl Pair {
 }
 
 fn text(value: &Value<'_>) -> Option<String> {
-    Operand::from(value).text(&Evaluator::default().budget).ok().flatten()
+    Operand::from(value).text(&Budget::default()).ok().flatten()
 }

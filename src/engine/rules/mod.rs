@@ -1,17 +1,19 @@
-//! Rules: JSON Logic as json-logic-js runs it, over folded data. The only place that knows JSON Logic.
+//! Rules: JSON Logic as json-logic-js runs it, over folded data. Nothing else knows JSON Logic.
 //!
-//! [`parse`] reads a rule within bounds, [`compile`] turns it into a tree, [`evaluate`] walks the tree, [`explain`] tells it, [`operators`] holds
-//! the names of all and, with [`access`], [`text`] and [`custom`], what takes its operands evaluated; [`operand`] has the
-//! language's values and [`ecma`] their conversions.
+//! [`parse`] reads a rule within limits, [`compile`] turns it into a [`tree`], [`evaluate`] walks the tree
+//! within a [`budget`] and [`explain`] writes it down. [`operators`], [`data`], [`lists_and_text`] and
+//! [`comparisons`] implement the operators, [`operand`] the language's values and [`ecma`] their conversions.
 
-mod access;
+mod budget;
+mod comparisons;
 mod compile;
-mod custom;
+mod data;
 mod datetime;
 mod ecma;
 mod evaluate;
 mod explain;
 mod legacy;
+mod lists_and_text;
 mod operand;
 mod operators;
 mod parse;
@@ -20,40 +22,36 @@ mod reads;
 mod semver;
 #[cfg(test)]
 pub(crate) mod tests;
-mod text;
+mod tree;
 pub(crate) mod value;
 
 pub(crate) use datetime::text_milliseconds;
 pub(crate) use ecma::number_text;
 pub(crate) use legacy::Legacy;
 pub(crate) use parse::RuleError;
+pub(crate) use reads::Properties;
 
 use crate::engine::rules::value::{Object, Value};
-use compile::{Compiler, Node};
+use crate::json::Writer;
+use compile::Compiler;
 use evaluate::Evaluator;
 use operand::Operand;
+use tree::Node;
 
-/// A compiled rule: evaluated often, by many threads at once.
+/// A compiled rule. Shared by threads.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Rule {
     root: Node,
     properties: Properties,
 }
 
-/// Which properties a rule reads, at the top level of the data.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Properties {
-    All,
-    /// Folded names, sorted.
-    Only(Box<[Box<str>]>),
-}
-
 impl Rule {
-    /// Compiles a rule; none for `null`, `{}`, `[]`, `false`, `0` and `""`, which are no rule.
+    /// Compiles a rule. `None` for `null`, `{}`, `[]`, `false`, `0` and `""`, which mean that there is no
+    /// rule.
     ///
     /// # Errors
-    /// More than 64 nested operators, 10,000 values or 512 levels of nesting, and text that is no JSON: numbers beyond a
-    /// double and lone surrogates are none.
+    /// More than 64 nested operators, 10,000 values or 512 levels of nesting, and invalid JSON, including
+    /// numbers beyond a double and lone surrogates.
     pub(crate) fn compile(json: &str) -> Result<Option<Rule>, RuleError> {
         let json = parse::parse(json)?;
         let absent = match &json {
@@ -72,59 +70,39 @@ impl Rule {
         Ok(Some(Rule { root, properties: compiler.properties() }))
     }
 
-    /// Whether the result is truthy by JSON Logic. An error, an exhausted budget included, is no match.
+    /// Whether the result is truthy in JSON Logic. A rule that fails or exhausts its budget does not match.
     pub(crate) fn matches(&self, data: &Object<'_>) -> bool {
         let evaluator = Evaluator::default();
         evaluator.eval(&self.root, &Operand::Object(data)).is_ok_and(|result| result.truthy())
     }
 
-    /// Appends the rule as JSON, with the value of each of its parts for `data`.
-    pub(crate) fn explain(&self, data: Option<&Object<'_>>, out: &mut String) {
-        explain::tell(out, &self.root, data);
+    /// Writes the rule with the value of each of its parts for `data`.
+    pub(crate) fn explain(&self, data: Option<&Object<'_>>, json: &mut Writer<'_>) {
+        explain::rule(json, &self.root, data);
     }
 
-    /// Without the properties that this leaves out, the rule comes out the same.
+    /// The properties that the rule reads. Others make no difference.
     pub(crate) fn properties(&self) -> &Properties {
         &self.properties
     }
 
-    /// Hands `note` the names in the place of operators that the engine does not know, as often as they occur.
+    /// Calls `note` with the name of each operator that the engine does not know, as often as it occurs.
     pub(crate) fn unknown_operators(&self, note: &mut dyn FnMut(&str)) {
         reads::unknown(&self.root, note);
     }
 
-    /// Whether it ends in an error for all data, because an unknown operator is reached in any case.
+    /// Whether it fails for any data, because it always reaches an unknown operator.
     pub(crate) fn always_fails(&self) -> bool {
         reads::always_fails(&self.root)
     }
 
-    /// Whether it may read what lies at `path`, the names of the way from the data's top, folded.
+    /// Whether it may read what is at `path`: folded names, from the top of the data.
     pub(crate) fn reads(&self, path: &[Box<str>]) -> bool {
         reads::reads(&self.root, path)
     }
 
     #[cfg(test)]
-    pub(crate) fn evaluate<'v>(&'v self, data: &'v Value<'v>) -> Result<Operand<'v>, evaluate::Failure> {
+    pub(crate) fn evaluate<'v>(&'v self, data: &'v Value<'v>) -> Result<Operand<'v>, budget::Failure> {
         Evaluator::default().eval(&self.root, &Operand::from(data))
-    }
-}
-
-impl Properties {
-    /// How many are read at most, if that is known.
-    pub(crate) fn count(&self) -> usize {
-        match self {
-            Properties::All => 0,
-            Properties::Only(names) => names.len(),
-        }
-    }
-
-    /// Whether the folded `name` is read.
-    pub(crate) fn includes(&self, name: &str) -> bool {
-        match self {
-            Properties::All => true,
-            // Most rules read a handful: comparing for equality is quicker than for order.
-            Properties::Only(names) if names.len() <= 16 => names.iter().any(|known| **known == *name),
-            Properties::Only(names) => names.binary_search_by(|known| known.as_ref().cmp(name)).is_ok(),
-        }
     }
 }

@@ -1,14 +1,14 @@
-//! The values that rules compute with, and how ECMAScript converts and compares them.
+//! The values that rules compute with, converted and compared as in ECMAScript.
 
 use std::cmp::Ordering;
 use std::rc::Rc;
 
 use crate::engine::rules::value::{Object, Value};
 
+use super::budget::{Budget, Failure};
 use super::ecma::{self, number_text};
-use super::evaluate::{Budget, Failure};
 
-/// What an operator takes and gives: borrowed from the data or the rule, or made while evaluating.
+/// An operand or result of an operator: borrowed from the data or the rule, or made while evaluating.
 #[derive(Clone, Debug)]
 pub(crate) enum Operand<'v> {
     Undefined,
@@ -16,9 +16,10 @@ pub(crate) enum Operand<'v> {
     Bool(bool),
     Number(f64),
     Str(&'v str),
-    /// Made text, in UTF-16 because `substr` and indexes may split a pair of surrogates.
+    /// Made text. In UTF-16, because `substr` and indexes may split a surrogate pair.
     Text(Rc<[u16]>),
-    /// A [`Value::Array`]. The node and not its slice, because empty slices have no address of their own.
+    /// A [`Value::Array`]. Not its slice: arrays are compared by address, and that of an empty slice means
+    /// nothing.
     Array(&'v Value<'v>),
     Object(&'v Object<'v>),
     List(Rc<List<'v>>),
@@ -32,7 +33,7 @@ pub(crate) struct List<'v> {
     depth: u32,
 }
 
-/// What the body of `reduce` sees as its data.
+/// The data of the body of `reduce`.
 #[derive(Debug)]
 pub(crate) struct Scope<'v> {
     pub(super) current: Operand<'v>,
@@ -40,9 +41,9 @@ pub(crate) struct Scope<'v> {
     depth: u32,
 }
 
-/// Made arrays within each other. A rule can nest them once per element of the data, and dropping them recurses.
+/// Levels of made arrays. A rule can add one with each element of the data, and dropping them recurses.
 const MAX_DEPTH: u32 = 512;
-/// The same for arrays that are walked, to make text of them for one, those of the data included.
+/// Levels of arrays that are walked, for example to convert them to text, including those of the data.
 pub(super) const MAX_WALK_DEPTH: u32 = 600;
 
 impl<'v> From<&'v Value<'v>> for Operand<'v> {
@@ -110,7 +111,7 @@ impl<'v> Operand<'v> {
         }
     }
 
-    /// Truthiness as JSON Logic has it: an empty array is false, unlike in ECMAScript.
+    /// Truthiness in JSON Logic. Unlike in ECMAScript an empty array is false.
     pub(super) fn truthy(&self) -> bool {
         match self {
             Operand::Undefined | Operand::Null => false,
@@ -131,7 +132,7 @@ impl<'v> Operand<'v> {
         matches!(self, Operand::Array(_) | Operand::List(_) | Operand::Object(_) | Operand::Scope(_))
     }
 
-    /// `ToPrimitive`: what is an array or an object becomes text.
+    /// `ToPrimitive`: arrays and objects become text.
     pub(super) fn primitive(&self, budget: &Budget) -> Result<Operand<'v>, Failure> {
         if !self.is_composite() {
             return Ok(self.clone());
@@ -172,7 +173,7 @@ impl<'v> Operand<'v> {
                 return Ok(());
             }
             Operand::Array(_) | Operand::List(_) => return self.join(to, budget, depth),
-            // An own property of that name hides the method, and a value is not callable.
+            // An own property of this name hides the method, and a value cannot be called.
             Operand::Object(object) if object.get("toString").is_some() => {
                 return Err(Failure::NotConvertible);
             }
@@ -183,7 +184,7 @@ impl<'v> Operand<'v> {
         Ok(())
     }
 
-    /// Elements parted by commas; null and undefined leave nothing.
+    /// The elements, separated by commas. Null and undefined are empty.
     fn join(&self, to: &mut Vec<u16>, budget: &Budget, depth: u32) -> Result<(), Failure> {
         if depth == MAX_WALK_DEPTH {
             return Err(Failure::Exhausted);
@@ -219,7 +220,7 @@ impl<'v> Operand<'v> {
     /// `parseFloat(x)`.
     pub(super) fn parse_float(&self, budget: &Budget) -> Result<f64, Failure> {
         Ok(match self {
-            // It goes by way of text, which drops the sign of zero.
+            // The conversion is through text, which drops the sign of zero.
             Operand::Number(n) => *n + 0.0,
             Operand::Undefined | Operand::Null | Operand::Bool(_) => f64::NAN,
             Operand::Str(text) => {
@@ -230,7 +231,7 @@ impl<'v> Operand<'v> {
         })
     }
 
-    /// `===`. Arrays and objects equal themselves only.
+    /// `===`. Arrays and objects are equal only to themselves.
     pub(super) fn strict_equals(&self, other: &Operand<'v>, budget: &Budget) -> Result<bool, Failure> {
         Ok(match (self, other) {
             (Operand::Str(a), Operand::Str(b)) => {
@@ -274,7 +275,7 @@ impl<'v> Operand<'v> {
         }
     }
 
-    /// How `<` and `>` see two values; none where a NaN makes every comparison false.
+    /// The order of two values for `<` and `>`. `None` with NaN, which makes every comparison false.
     pub(super) fn compare(&self, other: &Operand<'v>, budget: &Budget) -> Result<Option<Ordering>, Failure> {
         Ok(match (self, other) {
             (Operand::Number(a), Operand::Number(b)) => a.partial_cmp(b),

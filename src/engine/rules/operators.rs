@@ -1,155 +1,15 @@
-//! The operators that take their operands evaluated, and the names of all.
+//! Dispatches operators, and implements comparisons and arithmetic.
 
 use std::cmp::Ordering;
 
 use crate::engine::rules::value::Value;
 
-use super::compile::Node;
-use super::evaluate::{Evaluated, Evaluator, FREE_BYTES, Failure};
+use super::budget::{FREE_BYTES, Failure};
+use super::evaluate::{Evaluated, Evaluator};
 use super::operand::Operand;
+use super::tree::{Node, Operator};
 
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Operator {
-    Var,
-    Missing,
-    MissingSome,
-    If,
-    And,
-    Or,
-    Equal,
-    StrictEqual,
-    NotEqual,
-    StrictNotEqual,
-    Not,
-    Truthy,
-    Greater,
-    GreaterOrEqual,
-    Less,
-    LessOrEqual,
-    Max,
-    Min,
-    Add,
-    Subtract,
-    Multiply,
-    Divide,
-    Remainder,
-    Map,
-    Reduce,
-    Filter,
-    All,
-    None,
-    Some,
-    Merge,
-    In,
-    Cat,
-    Substr,
-    Log,
-    SemverCompare,
-    DatetimeCompare,
-}
-
-impl Operator {
-    pub(super) fn named(name: &str) -> Option<Operator> {
-        Some(match name {
-            "var" => Operator::Var,
-            "missing" => Operator::Missing,
-            "missing_some" => Operator::MissingSome,
-            "if" | "?:" => Operator::If,
-            "and" => Operator::And,
-            "or" => Operator::Or,
-            "==" => Operator::Equal,
-            "===" => Operator::StrictEqual,
-            "!=" => Operator::NotEqual,
-            "!==" => Operator::StrictNotEqual,
-            "!" => Operator::Not,
-            "!!" => Operator::Truthy,
-            ">" => Operator::Greater,
-            ">=" => Operator::GreaterOrEqual,
-            "<" => Operator::Less,
-            "<=" => Operator::LessOrEqual,
-            "max" => Operator::Max,
-            "min" => Operator::Min,
-            "+" => Operator::Add,
-            "-" => Operator::Subtract,
-            "*" => Operator::Multiply,
-            "/" => Operator::Divide,
-            "%" => Operator::Remainder,
-            "map" => Operator::Map,
-            "reduce" => Operator::Reduce,
-            "filter" => Operator::Filter,
-            "all" => Operator::All,
-            "none" => Operator::None,
-            "some" => Operator::Some,
-            "merge" => Operator::Merge,
-            "in" => Operator::In,
-            "cat" => Operator::Cat,
-            "substr" => Operator::Substr,
-            "log" => Operator::Log,
-            "semver_compare" => Operator::SemverCompare,
-            "datetime_compare" => Operator::DatetimeCompare,
-            _ => return None,
-        })
-    }
-
-    /// The name, for people; `?:` goes by `if`.
-    pub(super) fn name(self) -> &'static str {
-        NAMES.into_iter().find(|name| Operator::named(name) == Some(self)).unwrap_or_default()
-    }
-
-    /// Whether its second operand is evaluated over elements instead of the data.
-    pub(super) fn has_body(self) -> bool {
-        matches!(
-            self,
-            Operator::Map
-                | Operator::Reduce
-                | Operator::Filter
-                | Operator::All
-                | Operator::None
-                | Operator::Some
-        )
-    }
-}
-
-const NAMES: [&str; 36] = [
-    "var",
-    "missing",
-    "missing_some",
-    "if",
-    "and",
-    "or",
-    "==",
-    "===",
-    "!=",
-    "!==",
-    "!",
-    "!!",
-    ">",
-    ">=",
-    "<",
-    "<=",
-    "max",
-    "min",
-    "+",
-    "-",
-    "*",
-    "/",
-    "%",
-    "map",
-    "reduce",
-    "filter",
-    "all",
-    "none",
-    "some",
-    "merge",
-    "in",
-    "cat",
-    "substr",
-    "log",
-    "semver_compare",
-    "datetime_compare",
-];
-
-/// A search among so many elements is part of its step; a longer one costs a step for each.
+/// Searching this many elements is part of the current step. A longer search costs a step per element.
 const FREE_ITEMS: usize = 32;
 
 impl Evaluator {
@@ -187,7 +47,7 @@ impl Evaluator {
                 let [operand] = self.kept(operands, data)?;
                 Ok(operand)
             }
-            Operator::SemverCompare | Operator::DatetimeCompare => self.custom(operator, operands, data),
+            Operator::SemverCompare | Operator::DatetimeCompare => self.comparison(operator, operands, data),
             _ => match self.quick(operator, operands, data) {
                 Some(holds) => Ok(Operand::Bool(holds)),
                 None => self.test(operator, operands, data),
@@ -195,8 +55,8 @@ impl Evaluator {
         }
     }
 
-    /// The tests of two scalars of one type that are there already, which is what most rules consist of. None where
-    /// [`Self::test`] has to convert, compute or count.
+    /// Compares two existing values of one type, which is what most rules do. `None` if [`Self::test`] has to
+    /// convert, compute or count.
     #[inline]
     fn quick<'v>(&self, operator: Operator, operands: &'v [Node], data: &Operand<'v>) -> Option<bool> {
         let [a, b] = operands else { return None };
@@ -230,7 +90,7 @@ impl Evaluator {
         }
     }
 
-    /// The first `N` operands, undefined where there are fewer. The others are evaluated too: they may be errors.
+    /// The first `N` operands, padded with undefined. The others are evaluated as well: they may fail.
     #[inline]
     pub(super) fn seen<'v, const N: usize>(
         &self,
@@ -247,7 +107,7 @@ impl Evaluator {
         Ok(seen)
     }
 
-    /// The same for operands that the result may hold.
+    /// [`Self::seen`] for operands that the result may contain.
     pub(super) fn kept<'v, const N: usize>(
         &self,
         operands: &'v [Node],
@@ -299,7 +159,8 @@ impl Evaluator {
         Ok(Operand::Bool(holds(&a, &b)? && (alone || holds(&b, &c)?)))
     }
 
-    /// `+` and `*`. They read numbers as `parseFloat` does, from text; `+` begins with 0, `*` with its first operand.
+    /// `+` and `*`, which convert operands as `parseFloat` does. `+` begins with 0, `*` with its first
+    /// operand.
     fn fold<'v>(&self, operator: Operator, operands: &'v [Node], data: &Operand<'v>) -> Evaluated<'v> {
         let mut rest = operands.iter();
         let mut result = if operator == Operator::Add {
@@ -316,7 +177,7 @@ impl Evaluator {
     }
 
     fn extreme<'v>(&self, operator: Operator, operands: &'v [Node], data: &Operand<'v>) -> Evaluated<'v> {
-        // Written in terms of max: min is the negated max of the negated, the sign of zero included.
+        // The minimum is the negated maximum of the negated operands, including the sign of zero.
         let sign = if operator == Operator::Max { 1.0 } else { -1.0 };
         let mut extreme = f64::NEG_INFINITY;
         for node in operands {

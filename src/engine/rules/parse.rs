@@ -1,4 +1,4 @@
-//! A rule's JSON, read within bounds: what is too deep or too large is refused while it is read.
+//! Reads a rule's JSON, and refuses what is too deep or too large while reading.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -6,13 +6,14 @@ use std::fmt;
 
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use crate::engine::rules::value::{Object, Text, Value, fold};
+use crate::engine::rules::value::{Object, Value, fold};
+use crate::json::Text;
 
-/// Operators within operators; arrays between them do not count.
+/// Levels of operators. Arrays between them do not count.
 pub(super) const MAX_OPERATORS: u32 = 64;
 /// Scalars, arrays and objects together.
 const MAX_VALUES: u32 = 10_000;
-/// Arrays and objects within each other. It bounds the stack of everything that walks a rule.
+/// Levels of arrays and objects. Bounds the stack of everything that walks a rule.
 const MAX_LEVELS: u32 = 512;
 
 /// Why a rule cannot be compiled.
@@ -39,11 +40,11 @@ impl fmt::Display for RuleError {
 
 impl std::error::Error for RuleError {}
 
-/// Reads a rule: string leaves fold, keys stay as they are, of two equal keys the later one counts.
+/// Reads a rule. Strings are folded, keys are not. Of two equal keys the later counts.
 pub(super) fn parse(json: &str) -> Result<Value<'static>, RuleError> {
     let bounds = Bounds { values: Cell::new(0), exceeded: Cell::new(None) };
     let mut deserializer = serde_json::Deserializer::from_str(json);
-    // The seed has a bound of its own, and serde_json's message names none.
+    // The seed has a limit, and its message, unlike serde_json's, names it.
     deserializer.disable_recursion_limit();
     let read = Seed { bounds: &bounds, levels: 0 }.deserialize(&mut deserializer);
     let read = read.and_then(|value| deserializer.end().map(|()| value));
@@ -121,7 +122,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        let inner = self.timeout()?;
+        let inner = self.within()?;
         let mut items = Vec::new();
         while let Some(item) = seq.next_element_seed(inner)? {
             items.push(item);
@@ -130,7 +131,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let inner = self.timeout()?;
+        let inner = self.within()?;
         let mut pairs = Vec::new();
         while let Some(Text(key)) = map.next_key()? {
             pairs.push((Cow::Owned(key.into_owned()), map.next_value_seed(inner)?));

@@ -1,31 +1,31 @@
-//! What `var` follows: own properties, array indexes, `length`.
+//! The paths of `var`: own properties, array indexes and `length`.
 
 use std::fmt;
 
 use crate::engine::rules::value::Value;
 
+use super::budget::{Budget, Failure};
 use super::ecma::number_text;
-use super::evaluate::{Budget, Failure};
 use super::operand::Operand;
 
-/// A dotted path; without segments it is the data themselves.
+/// A dotted path. Without segments it is the data itself.
 #[derive(Debug, PartialEq)]
 pub(super) struct Path {
     segments: Box<[Segment]>,
 }
 
-/// What a path leads to through objects of the data.
+/// The value at a path, if it can be borrowed from the data.
 pub(super) enum Borrowed<'v> {
     Found(&'v Value<'v>),
     Nothing,
-    /// It leads elsewhere.
+    /// The path leads through something other than objects.
     Unknown,
 }
 
 #[derive(Debug, PartialEq)]
 pub(super) struct Segment {
     name: Box<str>,
-    /// The name as an index: decimal digits as ECMAScript prints them.
+    /// The name as an array index, if ECMAScript would print that index so.
     index: Option<usize>,
 }
 
@@ -34,12 +34,12 @@ impl Path {
         if text.is_empty() { Path { segments: Box::default() } } else { Path::converted(text) }
     }
 
-    /// The path of a key that is not a string: only the string "" stands for the data, `[]` for the property named "".
+    /// The path of a key that was converted to text: `""` means the data, but `[]` the property named "".
     pub(super) fn converted(text: &str) -> Path {
         Path { segments: text.split('.').map(Segment::new).collect() }
     }
 
-    /// The path that a scalar names; none for arrays and objects.
+    /// The path of a scalar key. `None` for arrays and objects.
     pub(super) fn of(key: &Value<'_>) -> Option<Path> {
         match key {
             Value::Null => Some(Path::new("")),
@@ -50,17 +50,17 @@ impl Path {
         }
     }
 
-    /// The property of the data that it begins with; none if it is the data themselves.
+    /// The first property of the path. `None` if it is the data itself.
     pub(super) fn property(&self) -> Option<&str> {
         self.segments.first().map(|segment| segment.name.as_ref())
     }
 
-    /// Whether what it leads to holds what lies at `other`, or lies within it.
+    /// Whether one of the two paths is a prefix of the other.
     pub(super) fn overlaps(&self, other: &[Box<str>]) -> bool {
         self.segments.iter().zip(other).all(|(segment, name)| segment.name == *name)
     }
 
-    /// What is there, if nothing has to be made on the way: the common case, which a pointer answers.
+    /// The value, if no part of the path has to be made: the common case, and a pointer is enough.
     #[inline]
     pub(super) fn borrow<'v>(&self, data: &Operand<'v>) -> Borrowed<'v> {
         let (Operand::Object(object), Some((first, rest))) = (data, self.segments.split_first()) else {
@@ -75,14 +75,14 @@ impl Path {
         Borrowed::Found(found)
     }
 
-    /// What is there; none where the path leads to nothing.
+    /// The value; `None` if there is none.
     pub(super) fn follow<'v>(
         &self,
         data: &Operand<'v>,
         budget: &Budget,
     ) -> Result<Option<Operand<'v>>, Failure> {
         let mut segments = self.segments.iter();
-        // The first step borrows the data: cloning them may count a reference.
+        // The first step borrows the data: cloning it may count a reference.
         let Some(first) = segments.next() else { return Ok(Some(data.clone())) };
         let mut found = first.of(data, budget)?;
         for segment in segments {
@@ -90,7 +90,7 @@ impl Path {
             budget.spend(1)?;
             found = segment.of(&inner, budget)?;
         }
-        // A made array may hold undefined, which is nothing.
+        // A made array may contain undefined, which counts as absent.
         Ok(found.filter(|found| !matches!(found, Operand::Undefined)))
     }
 }

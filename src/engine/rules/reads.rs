@@ -1,42 +1,69 @@
-//! What a rule needs, read off its tree: operators that nobody knows, and the data that it looks at.
+//! What a rule depends on: the data that it reads, and operators that the engine does not know.
 
 use crate::engine::rules::value::Value;
 
-use super::compile::Node;
-use super::operators::Operator;
 use super::path::Path;
+use super::tree::{Node, Operator};
+
+/// The top-level properties that a rule reads.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Properties {
+    All,
+    /// Folded names, sorted.
+    Only(Box<[Box<str>]>),
+}
+
+impl Properties {
+    /// The number of properties, 0 if it is unknown.
+    pub(crate) fn count(&self) -> usize {
+        match self {
+            Properties::All => 0,
+            Properties::Only(names) => names.len(),
+        }
+    }
+
+    /// Whether the folded `name` is read.
+    pub(crate) fn includes(&self, name: &str) -> bool {
+        match self {
+            Properties::All => true,
+            // Most rules read a handful, and comparing for equality is faster than for order.
+            Properties::Only(names) if names.len() <= 16 => names.iter().any(|known| **known == *name),
+            Properties::Only(names) => names.binary_search_by(|known| known.as_ref().cmp(name)).is_ok(),
+        }
+    }
+}
 
 /// Notes the name of every unknown operator.
 pub(super) fn unknown(node: &Node, note: &mut dyn FnMut(&str)) {
     if let Node::Unknown(name) = node {
         note(name);
     }
-    parts(node).iter().for_each(|part| unknown(part, note));
+    node.parts().iter().for_each(|part| unknown(part, note));
 }
 
-/// Whether an unknown operator is evaluated whatever the data are, which ends the whole rule.
+/// Whether an unknown operator is evaluated for any data, so that the rule always fails.
 pub(super) fn always_fails(node: &Node) -> bool {
     match node {
         Node::Unknown(_) => true,
         Node::Apply(Operator::If | Operator::And | Operator::Or, operands) => {
             operands.first().is_some_and(always_fails)
         }
-        // The body is evaluated where there are elements.
+        // The body is evaluated only if there are elements.
         Node::Apply(operator, operands) if operator.has_body() => {
             let fails = |at: usize| operands.get(at).is_some_and(always_fails);
             fails(0) || (*operator == Operator::Reduce && fails(2))
         }
-        _ => parts(node).iter().any(always_fails),
+        _ => node.parts().iter().any(always_fails),
     }
 }
 
-/// Whether the rule may look at what lies at `path`.
+/// Whether the rule may read what is at `path`.
 pub(super) fn reads(node: &Node, path: &[Box<str>]) -> bool {
     let follows = |key: &Value<'_>| Path::of(key).is_none_or(|key| key.overlaps(path));
     let follow = |node: &Node| match node {
         Node::Literal(key) => follows(key),
         Node::Literals(Value::Array(keys)) => keys.iter().any(follows),
-        // Which path it is, is known only when it is evaluated.
+        // A computed path can be any.
         _ => true,
     };
     let own = match node {
@@ -46,19 +73,10 @@ pub(super) fn reads(node: &Node, path: &[Box<str>]) -> bool {
         Node::Apply(Operator::MissingSome, operands) => operands.get(1).is_none_or(follow),
         _ => false,
     };
-    // A body reads elements: what its array is made of is read with the array.
+    // A body reads elements, and those count as read with the array.
     let body = match node {
         Node::Apply(operator, _) if operator.has_body() => Some(1),
         _ => None,
     };
-    own || parts(node).iter().enumerate().any(|(at, part)| Some(at) != body && reads(part, path))
-}
-
-fn parts(node: &Node) -> &[Node] {
-    match node {
-        Node::List(nodes) | Node::Apply(_, nodes) => nodes,
-        Node::Semver(compare) => std::slice::from_ref(&compare.actual),
-        Node::Datetime(compare) => std::slice::from_ref(&compare.actual),
-        Node::Literal(_) | Node::Literals(_) | Node::Var(_) | Node::Unknown(_) => &[],
-    }
+    own || node.parts().iter().enumerate().any(|(at, part)| Some(at) != body && reads(part, path))
 }

@@ -1,14 +1,14 @@
-//! Semantic versions, official grammar, compared without an allocation.
+//! Semantic versions by the official grammar, compared without allocation.
 
 use std::cmp::Ordering;
 use std::fmt;
 
 use super::ecma;
 
-/// Longer operands are no versions; the cap is part of the official operator.
+/// Longer operands are not versions. The limit is part of the official operator.
 const MAX_CHARS: usize = 256;
 
-/// A version without its build metadata, which does not take part in the order.
+/// A version without its build metadata, which does not affect the order.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Version<S> {
     core: [S; 3],
@@ -16,7 +16,7 @@ pub(super) struct Version<S> {
 }
 
 impl<'a> Version<&'a str> {
-    /// Reads `v1.2`, ` 1.2.3-rc.1+build ` and the like; none for what is no version.
+    /// Parses `v1.2`, ` 1.2.3-rc.1+build ` and the like. `None` if it is not a version.
     pub(super) fn parse(text: &'a str) -> Option<Self> {
         if text.len() > MAX_CHARS && text.chars().count() > MAX_CHARS {
             return None;
@@ -27,7 +27,7 @@ impl<'a> Version<&'a str> {
         let (core, prerelease) = cut(text, b'-');
         let (major, minor) = cut(core, b'.');
         let (minor, patch) = cut(minor.unwrap_or("0"), b'.');
-        // A fourth part would be within the third, and no digits.
+        // A fourth part would be in the third, which then is not a number.
         let core = [major, minor, patch.unwrap_or("0")];
         let valid = core.iter().all(|part| is_number(part))
             && prerelease.is_none_or(|ids| ids.split('.').all(is_prerelease))
@@ -48,7 +48,7 @@ impl fmt::Display for Version<Box<str>> {
     }
 }
 
-/// Versions are short: a plain scan beats the searchers of the standard library.
+/// Versions are short: a plain scan is faster than the search of the standard library.
 fn cut(text: &str, at: u8) -> (&str, Option<&str>) {
     let cut = text.bytes().position(|byte| byte == at);
     let halves = cut.and_then(|at| text.get(..at).zip(text.get(at + 1..)));
@@ -110,7 +110,7 @@ fn identifiers(a: &str, b: &str) -> Ordering {
     }
 }
 
-/// Digits without leading zeros: the longer is the larger, so that no number is too long.
+/// Compares digits without leading zeros. The longer number is the larger, so none is too long to compare.
 fn numbers(a: &str, b: &str) -> Ordering {
     a.len().cmp(&b.len()).then_with(|| a.cmp(b))
 }
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_grammar_refuses_is_no_version() {
+    fn what_the_grammar_refuses_is_not_a_version() {
         let texts = [
             "",
             "v",

@@ -1,12 +1,13 @@
-//! The engine against the official suite, the golden vectors, and every sentence of docs/evaluation.md about rules.
+//! The engine against the official suite, the golden vectors, and every sentence of docs/evaluation.md about
+//! rules.
 
 mod suites;
 
 use super::operand::Operand;
-use super::{Legacy, Properties, Rule, RuleError, evaluate};
+use super::{Legacy, Properties, Rule, RuleError, budget};
 use crate::engine::rules::value::{Folded, Object, Value};
 
-/// A result as text: JSON, and `undefined`, `NaN`, `-0` for what JSON lacks. Keys are sorted.
+/// A result as text: JSON with sorted keys, plus `undefined`, `NaN` and `-0`.
 pub(crate) fn text(operand: &Operand<'_>) -> String {
     match operand {
         Operand::Undefined => "undefined".to_owned(),
@@ -89,7 +90,7 @@ fn check_matches(rows: &[(&str, &str, bool)]) {
 }
 
 #[test]
-fn some_values_are_no_rule() {
+fn some_values_mean_no_rule() {
     for json in ["null", "{}", "[]", "false", "0", "-0", "0.0", "0e5", "\"\"", " null "] {
         assert_eq!(Rule::compile(json), Ok(None), "{json}");
     }
@@ -115,10 +116,10 @@ fn case_is_folded_on_both_sides() {
         // The later of two keys that are equal after folding.
         (r#"{"==":[{"var":"k"},2]}"#, r#"{"K":1,"k":2}"#, true),
         (r#"{"==":[{"var":"k"},1]}"#, r#"{"k":2,"K":1}"#, true),
-        // What an operator makes is not folded.
+        // The results of operators are not folded.
         (r#"{"==":[{"cat":[{"var":"o"}]},"[object Object]"]}"#, r#"{"o":{}}"#, false),
     ]);
-    // Operators are no strings of the rule; keys of its literal objects are none either.
+    // Operator names and the keys of literal objects are not folded.
     check(&[
         (r#"{"VAR":"a"}"#, r#"{"a":1}"#, "UnknownOperator"),
         (r#"{"if":[true,{"Key":"Text","b":1}]}"#, "{}", r#"{"Key":"text","b":1}"#),
@@ -230,7 +231,7 @@ fn arrays_and_objects_are_equal_to_themselves_only() {
         (r#"{"==":[{"var":"l"},1]}"#, data, "true"),
         (r#"{"==":[{"var":"o"},{"var":"o"}]}"#, data, "true"),
         (r#"{"in":[{"var":"l"},[{"var":"l"}]]}"#, data, "true"),
-        // A literal array is a new one each time, a literal object is not.
+        // A literal array is new each time, a literal object is not.
         (
             r#"{"reduce":[{"map":[[1,2],[5]]},{"if":[{"var":"accumulator"},{"===":[{"var":"current"},{"var":"accumulator"}]},{"var":"current"}]}]}"#,
             data,
@@ -253,7 +254,7 @@ fn data_are_never_run_as_a_rule() {
         (r#"{"missing":{"var":"o"}}"#, data, r#"[{"a":1,"b":2}]"#),
         (r#"{"missing":[[["x","given"],"y"]]}"#, data, r#"["y"]"#),
     ]);
-    // Looking for one is bounded, here through 500 made arrays around 120 of the data.
+    // The search for one is bounded, here by 500 made arrays around 120 of the data.
     let data = format!(r#"{{"l":[{}0],"d":{}1{}}}"#, "0,".repeat(499), "[".repeat(120), "]".repeat(120));
     let made = r#"{"reduce":[{"var":"l"},[{"var":"accumulator"}],{"var":"d"}]}"#;
     assert_eq!(result(&format!(r#"{{"missing":[[["x",{made}]]]}}"#), &data), "Exhausted");
@@ -301,7 +302,7 @@ fn evaluation_is_bounded() {
         r#"{"reduce":[{"var":"l"},{"reduce":[[1,2,3,4,5,6,7,8,9,0],{"reduce":[[1,2,3,4,5,6,7,8,9,0],{"reduce":[[1,2,3,4,5],1,0]},0]},0]},0]}"#,
     ];
     for json in rows.into_iter().chain(steps_alone) {
-        assert_eq!(rule(json).evaluate(&folded(&data)).unwrap_err(), evaluate::Failure::Exhausted, "{json}");
+        assert_eq!(rule(json).evaluate(&folded(&data)).unwrap_err(), budget::Failure::Exhausted, "{json}");
         assert!(!matches(json, &data));
     }
     // A long list is within the budget.
@@ -312,7 +313,7 @@ fn evaluation_is_bounded() {
 fn long_text_and_long_lists_cost_steps() {
     let data = format!(r#"{{"l":[{}0]}}"#, "0,".repeat(5_000));
     let (short, long) = ("a".repeat(256), "a".repeat(400 * 256));
-    // Within what a step may look at, and beyond: once, and with each of 5,001 elements.
+    // Within what one step may read, and beyond it: once, and with each of 5,001 elements.
     for (within, beyond) in [
         (format!(r#"{{"in":["x","{short}"]}}"#), format!(r#"{{"in":["x","{long}"]}}"#)),
         (format!(r#"{{"in":["{short}b",["{short}"]]}}"#), format!(r#"{{"in":["{long}b",["{long}"]]}}"#)),
@@ -338,13 +339,13 @@ fn nesting_is_bounded() {
         assert_eq!(result(&json, &data(512)), "true", "{body}");
         assert_eq!(result(&json, &data(513)), "Exhausted", "{body}");
     }
-    // Made arrays around one of the data, as text.
+    // Made arrays around one of the data, converted to text.
     let json = r#"{"cat":{"reduce":[{"var":"l"},[{"var":"accumulator"}],{"var":"d"}]}}"#;
     assert_eq!(result(json, &data(480)), "\"1\"");
     assert_eq!(result(json, &data(481)), "Exhausted");
 }
 
-/// A build without optimisation takes several times the stack.
+/// A build without optimisation needs several times the stack.
 const STACK: usize = if cfg!(debug_assertions) { 1536 << 10 } else { 320 << 10 };
 
 #[test]

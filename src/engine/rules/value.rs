@@ -5,8 +5,10 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
-/// A JSON value. Arrays and objects have an identity, the address of their node, because JavaScript compares
-/// them by identity: hold `&Value`, never a copy.
+use crate::json::{Text, sort_and_dedup};
+
+/// A JSON value. JavaScript compares arrays and objects by identity, which is their address here: use
+/// `&Value`, never a copy.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Value<'a> {
     Null,
@@ -17,27 +19,18 @@ pub(crate) enum Value<'a> {
     Object(Object<'a>),
 }
 
-/// An object: keys are unique and in order, so that a look-up is a short scan or a binary search.
+/// An object. Keys are unique and sorted, so that a lookup is a short scan or a binary search.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Object<'a> {
     entries: Box<[(Cow<'a, str>, Value<'a>)]>,
 }
 
-/// Up to this many entries a scan beats a binary search.
+/// Up to this many entries a scan is faster than a binary search.
 const SCAN: usize = 8;
 
 impl<'a> Object<'a> {
-    /// Of two equal keys the later one wins, as in JavaScript.
     pub(crate) fn from_pairs(mut pairs: Vec<(Cow<'a, str>, Value<'a>)>) -> Self {
-        // The sort is stable: equal keys stay in document order, and the last of them is kept.
-        pairs.sort_by(|a, b| a.0.cmp(&b.0));
-        pairs.dedup_by(|later, kept| {
-            let same = later.0 == kept.0;
-            if same {
-                std::mem::swap(&mut later.1, &mut kept.1);
-            }
-            same
-        });
+        sort_and_dedup(&mut pairs);
         Object { entries: pairs.into_boxed_slice() }
     }
 
@@ -87,7 +80,8 @@ impl Value<'_> {
     }
 }
 
-/// Lower-cases with full Unicode rules, as JavaScript's `toLowerCase` does, and keeps the borrow when nothing changes.
+/// Converts to lower case by Unicode's full rules, as JavaScript's `toLowerCase` does. Stays borrowed if
+/// nothing changes.
 pub(crate) fn fold(text: Cow<'_, str>) -> Cow<'_, str> {
     // Without a branch per byte the compiler looks at many at once.
     if text.bytes().fold(true, |lower, b| lower & b.is_ascii() & !b.is_ascii_uppercase()) {
@@ -124,7 +118,8 @@ impl<'de> Visitor<'de> for FoldedVisitor {
         Ok(Value::Bool(v))
     }
 
-    // Rules compute in doubles, as JavaScript does; the exact integer matters to subjects only (context.rs).
+    // Rules compute in doubles, as JavaScript does; exact integers matter only for subjects
+    // (context/scalar.rs).
     fn visit_i64<E>(self, v: i64) -> Result<Value<'de>, E> {
         Ok(Value::Number(v as f64))
     }
@@ -163,98 +158,5 @@ impl<'de> Visitor<'de> for FoldedVisitor {
             pairs.push((fold(key), value));
         }
         Ok(Value::Object(Object::from_pairs(pairs)))
-    }
-}
-
-/// A JSON string, borrowed unless it holds an escape.
-pub(crate) struct Text<'a>(pub(crate) Cow<'a, str>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextVisitor;
-        impl<'de> Visitor<'de> for TextVisitor {
-            type Value = Cow<'de, str>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string")
-            }
-            fn visit_borrowed_str<E>(self, v: &'de str) -> Result<Self::Value, E> {
-                Ok(Cow::Borrowed(v))
-            }
-            fn visit_str<E>(self, v: &str) -> Result<Self::Value, E> {
-                Ok(Cow::Owned(v.to_owned()))
-            }
-            fn visit_string<E>(self, v: String) -> Result<Self::Value, E> {
-                Ok(Cow::Owned(v))
-            }
-        }
-        deserializer.deserialize_str(TextVisitor).map(Text)
-    }
-}
-
-/// The entries of a JSON object as texts, in document order.
-pub(crate) struct RawPairs<'a>(pub(crate) Vec<(Cow<'a, str>, &'a serde_json::value::RawValue)>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for RawPairs<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct PairsVisitor;
-        impl<'de> Visitor<'de> for PairsVisitor {
-            type Value = RawPairs<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut pairs = Vec::new();
-                while let Some(Text(key)) = map.next_key()? {
-                    pairs.push((key, map.next_value()?));
-                }
-                Ok(RawPairs(pairs))
-            }
-        }
-        deserializer.deserialize_map(PairsVisitor)
-    }
-}
-
-/// The same, however its keys are escaped: none where a key is not text, because it holds a lone surrogate.
-pub(crate) struct LossyPairs<'a>(pub(crate) Vec<(Option<Cow<'a, str>>, &'a serde_json::value::RawValue)>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for LossyPairs<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct PairsVisitor;
-        impl<'de> Visitor<'de> for PairsVisitor {
-            type Value = LossyPairs<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut pairs = Vec::new();
-                while let Some(LossyText(key)) = map.next_key()? {
-                    pairs.push((key, map.next_value()?));
-                }
-                Ok(LossyPairs(pairs))
-            }
-        }
-        deserializer.deserialize_map(PairsVisitor)
-    }
-}
-
-/// serde_json hands out a string's bytes without asking whether they are text.
-struct LossyText<'a>(Option<Cow<'a, str>>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for LossyText<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct BytesVisitor;
-        impl<'de> Visitor<'de> for BytesVisitor {
-            type Value = Option<Cow<'de, str>>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string")
-            }
-            fn visit_borrowed_bytes<E>(self, v: &'de [u8]) -> Result<Self::Value, E> {
-                Ok(str::from_utf8(v).ok().map(Cow::Borrowed))
-            }
-            fn visit_bytes<E>(self, v: &[u8]) -> Result<Self::Value, E> {
-                Ok(str::from_utf8(v).ok().map(|text| Cow::Owned(text.to_owned())))
-            }
-        }
-        deserializer.deserialize_bytes(BytesVisitor).map(LossyText)
     }
 }

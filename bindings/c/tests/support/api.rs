@@ -1,13 +1,11 @@
-//! The shared library, loaded as a host loads it.
-#![allow(dead_code, reason = "every test uses its part")]
-
+//! The shared library, loaded at run time.
 use std::ffi::{c_char, c_void};
 use std::path::Path;
 use std::ptr;
 
 use libloading::Library;
 
-/// Any handle: a test takes the risk that the header takes from C.
+/// A handle of any type.
 pub(crate) type Handle = *mut c_void;
 
 #[repr(C)]
@@ -26,7 +24,7 @@ impl Str {
         }
         // SAFETY: the header promises `len` bytes and a NUL, and the handle is not freed yet.
         let bytes = unsafe { std::slice::from_raw_parts(self.ptr.cast::<u8>(), self.len + 1) };
-        assert_eq!(bytes[self.len], 0, "a NUL stands behind every string");
+        assert_eq!(bytes[self.len], 0, "a NUL follows every string");
         Some(str::from_utf8(&bytes[..self.len]).expect("strings are UTF-8").to_owned())
     }
 }
@@ -44,7 +42,7 @@ pub(crate) use function;
 
 impl Api {
     pub(crate) fn load(library: &Path) -> Self {
-        // SAFETY: the library runs no code of its own when it is loaded.
+        // SAFETY: loading the library runs no code.
         Api(unsafe { Library::new(library) }.unwrap_or_else(|error| panic!("{}: {error}", library.display())))
     }
 
@@ -62,15 +60,15 @@ impl Api {
 
     fn of_text(&self, name: &[u8], text: &str) -> Result<Handle, String> {
         type New = unsafe extern "C" fn(*const c_char, usize, *mut Handle, *mut Handle) -> i32;
-        // SAFETY: both functions that are asked for have this type.
+        // SAFETY: both functions have this type.
         let new = unsafe { self.0.get::<New>(name) }.unwrap();
         let (mut out, mut err) = (ptr::null_mut(), ptr::null_mut());
-        // SAFETY: the text lives during the call, and both places are there.
+        // SAFETY: the text lives during the call, and both outputs are variables.
         let status = unsafe { new(text.as_ptr().cast(), text.len(), &mut out, &mut err) };
         if status == 0 { Ok(out) } else { Err(self.failure(err)) }
     }
 
-    /// The message of an error, which is freed.
+    /// Frees an error and returns its message.
     pub(crate) fn failure(&self, err: Handle) -> String {
         let message = self.text(b"mpflags_error_message", err).expect("every error has a message");
         self.free(b"mpflags_error_free", err);
@@ -78,30 +76,21 @@ impl Api {
     }
 
     pub(crate) fn text(&self, accessor: &[u8], handle: Handle) -> Option<String> {
-        // SAFETY: accessors of strings have this type.
-        let accessor = unsafe { self.0.get::<unsafe extern "C" fn(Handle) -> Str>(accessor) }.unwrap();
-        // SAFETY: the caller has a handle that is not freed.
-        unsafe { accessor(handle) }.text()
+        self.get::<Str>(accessor, handle).text()
     }
 
-    pub(crate) fn number(&self, accessor: &[u8], handle: Handle) -> i32 {
-        // SAFETY: accessors of numbers have this type.
-        let accessor = unsafe { self.0.get::<unsafe extern "C" fn(Handle) -> i32>(accessor) }.unwrap();
-        // SAFETY: the caller has a handle that is not freed.
-        unsafe { accessor(handle) }
-    }
-
-    pub(crate) fn truth(&self, accessor: &[u8], handle: Handle) -> bool {
-        // SAFETY: accessors of truth have this type.
-        let accessor = unsafe { self.0.get::<unsafe extern "C" fn(Handle) -> bool>(accessor) }.unwrap();
+    /// What an accessor returns, which is a `T` by the header.
+    pub(crate) fn get<T>(&self, accessor: &[u8], handle: Handle) -> T {
+        // SAFETY: the caller names an accessor that returns a `T`.
+        let accessor = unsafe { self.0.get::<unsafe extern "C" fn(Handle) -> T>(accessor) }.unwrap();
         // SAFETY: the caller has a handle that is not freed.
         unsafe { accessor(handle) }
     }
 
     pub(crate) fn free(&self, name: &[u8], handle: Handle) {
-        // SAFETY: functions that free have this type.
+        // SAFETY: all functions that free have this type.
         let free = unsafe { self.0.get::<unsafe extern "C" fn(Handle)>(name) }.unwrap();
-        // SAFETY: the caller has a handle that is not freed, and forgets it.
+        // SAFETY: the caller has a handle that is not freed, and does not use it again.
         unsafe { free(handle) };
     }
 }

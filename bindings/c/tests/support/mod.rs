@@ -1,4 +1,4 @@
-//! What the tests share: the library under test, and a C compiler.
+//! Shared by the tests: the library under test, and a C compiler.
 #![allow(dead_code, reason = "every test uses its part")]
 
 use std::env;
@@ -18,14 +18,15 @@ pub(crate) fn root() -> PathBuf {
     package().ancestors().nth(2).expect("bindings/c is two levels down").to_owned()
 }
 
-/// Where cargo puts what it builds in the profile under test.
+/// The folder of what cargo builds in the profile under test.
 pub(crate) fn target() -> PathBuf {
     let test = env::current_exe().unwrap();
     test.ancestors().nth(2).expect("tests are in target/<profile>/deps").to_owned()
 }
 
-/// The shared library under test: the one that `MPFLAGS_LIBRARY` names, as in every language, or one of the profile that the
-/// test has. Cargo does not build a cdylib for tests, which cannot link it as a crate, so it is built here.
+/// The shared library under test: the one that `MPFLAGS_LIBRARY` names, as in every language, or one of the
+/// profile that the test has. Cargo does not build a cdylib for tests, which cannot link it as a crate, so it
+/// is built here.
 pub(crate) fn library() -> &'static Path {
     static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
     LIBRARY.get_or_init(|| match env::var_os("MPFLAGS_LIBRARY") {
@@ -36,7 +37,8 @@ pub(crate) fn library() -> &'static Path {
     })
 }
 
-/// Builds the library into `folder`, of the profile that the folder `profile` is called by, with arguments for rustc.
+/// Builds the library into `folder`, in the profile whose folder is called `profile`, with arguments for
+/// rustc.
 pub(crate) fn build(folder: &Path, profile: &Path, rustc: &[&str]) -> PathBuf {
     let profile = profile.file_name().unwrap();
     let name = if profile == "debug" { OsStr::new("dev") } else { profile };
@@ -53,9 +55,9 @@ pub(crate) fn build(folder: &Path, profile: &Path, rustc: &[&str]) -> PathBuf {
     named(folder.join(profile).join("libmpflags.so"))
 }
 
-/// Makes the name that programs look for.
+/// Makes the name that programs load.
 fn named(library: PathBuf) -> PathBuf {
-    // As `make install` does. Made aside and moved into place: programs of other tests may be looking.
+    // As `make install` does. Renamed into place, because programs of other tests may be loading it.
     let aside = library.with_file_name(format!("libmpflags.so.0.{}", std::process::id()));
     symlink("libmpflags.so", &aside).unwrap();
     fs::rename(&aside, library.with_file_name("libmpflags.so.0")).unwrap();
@@ -66,7 +68,7 @@ pub(crate) fn compiler(variable: &str, default: &str) -> String {
     env::var(variable).unwrap_or_else(|_| default.to_owned())
 }
 
-/// Runs a command and takes what it writes; one that cannot be run fails the test with its name.
+/// Runs a command and returns its output. Fails the test if it cannot be run.
 pub(crate) fn run(command: &mut Command) -> Output {
     match command.output() {
         Ok(output) => output,
@@ -74,7 +76,7 @@ pub(crate) fn run(command: &mut Command) -> Output {
     }
 }
 
-/// The same for one that has to succeed. Gives its standard output.
+/// Runs a command that has to succeed, and returns its standard output.
 pub(crate) fn succeed(command: &mut Command) -> String {
     let output = run(command);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -83,7 +85,8 @@ pub(crate) fn succeed(command: &mut Command) -> String {
     text
 }
 
-/// Compiles a C program of this package against the header and the library in `folder`. The program finds it there.
+/// Compiles a C program of this package with the header and the library in `folder`, where the program finds
+/// it.
 pub(crate) fn compile_with(source: impl AsRef<Path>, folder: &Path, flags: &[&str]) -> PathBuf {
     let source = package().join(source);
     let name = source.file_stem().and_then(OsStr::to_str).unwrap();

@@ -1,4 +1,4 @@
-//! A C program that runs while the test changes the world around it.
+//! A C program that runs while the test changes what the server does.
 #![allow(dead_code, reason = "every test uses its part")]
 
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -14,7 +14,7 @@ pub(crate) struct Program {
     seen: Vec<String>,
 }
 
-/// Enough on a machine that does other things too.
+/// Enough on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 impl Program {
@@ -37,7 +37,7 @@ impl Program {
         Program { child, lines, seen: Vec::new() }
     }
 
-    /// Waits for a line that begins so, and passes over others.
+    /// Waits for a line that begins with `start`, and skips others.
     pub(crate) fn expect(&mut self, start: &str) -> String {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -66,18 +66,18 @@ impl Program {
 
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: libc::c_int) {
-        // SAFETY: it passes two numbers; the child is not waited for yet, so its number is its own.
+        // SAFETY: it takes two numbers. The child has not been waited for, so the id is still its own.
         let failed = unsafe { libc::kill(self.child.id().cast_signed(), signal) };
         assert_eq!(failed, 0);
     }
 
-    /// Waits for the end, with all lines that are left.
+    /// Waits until the program ends, and returns all lines.
     pub(crate) fn end(mut self) -> (ExitStatus, Vec<String>) {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 let mut seen = std::mem::take(&mut self.seen);
-                // A child of a fork may hold the pipe a moment longer.
+                // A child of a fork may keep the pipe open for a moment.
                 while let Ok(line) = self.lines.recv_timeout(Duration::from_secs(1)) {
                     seen.push(line);
                 }
@@ -91,7 +91,7 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // A test that failed leaves none behind; one that ended is not there to be killed.
+        // For tests that fail; a program that has ended is not killed.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use super::{Operand, Rule, folded, matches, text};
 
-/// A folder named by the environment or, without that, found beside the sources; none is said so in one line.
+/// The folder named by `variable`, or else `otherwise` in the repository. If it does not exist, says that the
+/// test is skipped.
 fn folder(variable: &str, otherwise: &str) -> Option<PathBuf> {
     let path = std::env::var_os(variable)
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(otherwise), PathBuf::from);
@@ -29,7 +30,7 @@ fn the_official_suite_passes() {
         cases += 1;
         let got = match Rule::compile(json.get()).unwrap() {
             Some(rule) => rule.evaluate(&data).map(|operand| text(&operand)),
-            // What is no rule here is a literal there.
+            // The suite has literals that mean no rule here.
             None => Ok(text(&Operand::from(&folded(json.get())))),
         };
         assert_eq!(got, Ok(want), "{}", row.get());
@@ -51,7 +52,7 @@ fn the_golden_vectors_pass() {
         for row in rows.iter().filter_map(|row| row.as_array()) {
             let (operands, want) = row.split_at(row.len() - 1);
             let want = want[0].as_bool().unwrap();
-            // Once with literals, once with every operand from the data, so that both paths are walked.
+            // With literal operands, and with operands from the data, which take another path.
             let literal = serde_json::json!({ operator: operands });
             assert_eq!(matches(&literal.to_string(), "{}"), want, "{literal}");
             let names = ["a", "b", "c", "d", "e"];

@@ -1,62 +1,13 @@
 //! `semver_compare` and `datetime_compare`, which json-logic-js lacks.
 
-use std::cmp::Ordering;
-
 use crate::engine::rules::value::Value;
 
-use super::compile::{Datetime, Node, Semver};
+use super::budget::Failure;
 use super::datetime;
-use super::evaluate::{Evaluated, Evaluator, Failure};
+use super::evaluate::{Evaluated, Evaluator};
 use super::operand::Operand;
-use super::operators::Operator;
 use super::semver::Version;
-
-/// The middle operand of `semver_compare` and `datetime_compare`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Symbol {
-    Equal,
-    NotEqual,
-    Less,
-    LessOrEqual,
-    Greater,
-    GreaterOrEqual,
-}
-
-impl Symbol {
-    pub(super) fn named(name: &str) -> Option<Symbol> {
-        Some(match name {
-            "===" => Symbol::Equal,
-            "!==" => Symbol::NotEqual,
-            "<" => Symbol::Less,
-            "<=" => Symbol::LessOrEqual,
-            ">" => Symbol::Greater,
-            ">=" => Symbol::GreaterOrEqual,
-            _ => return None,
-        })
-    }
-
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Symbol::Equal => "===",
-            Symbol::NotEqual => "!==",
-            Symbol::Less => "<",
-            Symbol::LessOrEqual => "<=",
-            Symbol::Greater => ">",
-            Symbol::GreaterOrEqual => ">=",
-        }
-    }
-
-    fn holds(self, order: Ordering) -> bool {
-        match self {
-            Symbol::Equal => order.is_eq(),
-            Symbol::NotEqual => order.is_ne(),
-            Symbol::Less => order.is_lt(),
-            Symbol::LessOrEqual => order.is_le(),
-            Symbol::Greater => order.is_gt(),
-            Symbol::GreaterOrEqual => order.is_ge(),
-        }
-    }
-}
+use super::tree::{Datetime, Node, Operator, Semver, Symbol};
 
 impl Evaluator {
     pub(super) fn semver<'v>(&self, compare: &'v Semver, data: &Operand<'v>) -> Evaluated<'v> {
@@ -88,8 +39,8 @@ impl Evaluator {
         Ok(Operand::Bool(holds.unwrap_or(false)))
     }
 
-    /// Both comparisons where an operand beside the first is computed, and where the count is wrong.
-    pub(super) fn custom<'v>(
+    /// Both comparisons if the second or third operand is computed, or if there are not three.
+    pub(super) fn comparison<'v>(
         &self,
         operator: Operator,
         operands: &'v [Node],
@@ -119,7 +70,7 @@ impl Evaluator {
         Ok(Operand::Bool(order.is_some_and(|order| symbol.holds(order))))
     }
 
-    /// The text of a string; lone surrogates are in none that the comparisons accept.
+    /// The text of a string. One with a lone surrogate is neither a version, a time nor a symbol.
     fn text_of(&self, operand: &Operand<'_>) -> Result<Option<String>, Failure> {
         if operand.is_text() { operand.text(&self.budget) } else { Ok(None) }
     }

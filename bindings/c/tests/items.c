@@ -1,6 +1,6 @@
-/* Tells every item of a client in a line, pulled or from a callback, until a line comes from standard input.
+/* Prints a line for every item of a client, pulled or from a callback, until it reads a line from standard input.
  *
- *   stream pull|callback URL
+ *   items pull|callback URL
  */
 #include <dirent.h>
 #include <pthread.h>
@@ -20,7 +20,7 @@ static void fail(const char *what, mpflags_error *error)
     _Exit(1);
 }
 
-static void tell(const mpflags_item *item)
+static void print(const mpflags_item *item)
 {
     mpflags_str message = mpflags_item_message(item);
     switch (mpflags_item_kind(item)) {
@@ -31,15 +31,15 @@ static void tell(const mpflags_item *item)
     case MPFLAGS_ITEM_CHANGE:
         printf("change");
         for (size_t i = 0; i < mpflags_item_key_count(item); i++) printf(" %s", mpflags_item_key(item, i).ptr);
-        /* The definitions are in service before the change is told. */
+        /* The new definitions are in use before the change is reported. */
         printf(", page size %d\n", (int)mpflags_client_get_int64(client, MPFLAGS_S("search-page-size"), context, -1));
         break;
-    default: fail("an item of no kind", NULL);
+    default: fail("an item of an unknown kind", NULL);
     }
     fflush(stdout);
 }
 
-/* The signals that the client's threads block, a line for each. */
+/* Prints the signals that each thread of the client blocks. */
 static void signals(void)
 {
     DIR *tasks = opendir("/proc/self/task");
@@ -60,20 +60,20 @@ static void signals(void)
 
 static void callback(const mpflags_item *item, void *data)
 {
-    if (data != user_data) fail("the callback has other user data", NULL);
-    /* A callback may call: with the client, with its item, and fail. */
+    if (data != user_data) fail("the callback received other user data", NULL);
+    /* A callback may call the library, also if the call fails. */
     mpflags_context *none = NULL;
     if (mpflags_client_state(client) == MPFLAGS_STATE_NONE
         || mpflags_context_new_json(MPFLAGS_S("[]"), &none, NULL) != MPFLAGS_INVALID_CONTEXT
         || mpflags_client_next_item(client, 0, NULL, NULL) != MPFLAGS_NULL_ARGUMENT) {
-        fail("calling back", NULL);
+        fail("calls from the callback", NULL);
     }
-    tell(item);
+    print(item);
 }
 
 static void drop(void *data)
 {
-    if (data != user_data) fail("drop has other user data", NULL);
+    if (data != user_data) fail("drop received other user data", NULL);
     printf("dropped\n");
     fflush(stdout);
 }
@@ -85,10 +85,10 @@ static void *pull(void *unused)
     mpflags_error *error = NULL;
     mpflags_status status;
     while ((status = mpflags_client_next_item(client, 60000, &item, &error)) == MPFLAGS_OK) {
-        tell(item);
+        print(item);
         mpflags_item_free(item);
     }
-    if (status != MPFLAGS_CLOSED) fail("next", error);
+    if (status != MPFLAGS_CLOSED) fail("next_item", error);
     mpflags_error_free(error);
     printf("closed\n");
     fflush(stdout);

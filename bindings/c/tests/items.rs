@@ -1,12 +1,4 @@
-//! The item stream, pulled and called back, against a server that changes and fails.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    reason = "a test fails by a panic, in its helpers too, and says what it ran"
-)]
+//! Items, pulled and passed to a callback, with a server that changes and fails.
 
 #[path = "support/program.rs"]
 mod program;
@@ -16,7 +8,7 @@ use mpflags_dev::{Fault, Kind, Options, Server};
 use program::Program;
 use support::compile;
 
-/// One flag for everybody, with this value.
+/// One flag with this value for everyone.
 fn definitions(page_size: u32) -> String {
     format!(
         r#"{{"flags": [{{"key": "search-page-size", "context": "distinct_id", "ruleset": {{
@@ -28,10 +20,10 @@ fn definitions(page_size: u32) -> String {
 fn items(mode: &str) -> Vec<String> {
     let server = Server::start(Options::default()).unwrap();
     server.set_definitions(definitions(20));
-    let mut program = Program::start(&compile("tests/stream.c"), &[mode, &server.url()]);
+    let mut program = Program::start(&compile("tests/items.c"), &[mode, &server.url()]);
     program.expect("state 2");
     server.set_definitions(definitions(50));
-    // The new definitions are in service when the change is told: whoever evaluates on it sees them.
+    // The new definitions are in use when the change is reported, so an evaluation at that moment sees them.
     program.expect("change search-page-size, page size 50");
     let broken = Fault { status: Some(503), ..Fault::new("/flags/definitions", Kind::Status) };
     server.set_faults(vec![broken]).unwrap();
@@ -48,7 +40,7 @@ fn items(mode: &str) -> Vec<String> {
     seen
 }
 
-/// All but those that cannot be blocked: SIGKILL, SIGSTOP, and the two that glibc keeps for itself.
+/// All except those that cannot be blocked: SIGKILL, SIGSTOP, and the two that glibc reserves.
 fn threads_block_signals(seen: &[String]) {
     let mut polls = false;
     for line in seen.iter().filter(|line| line.starts_with("signals ")) {
@@ -56,19 +48,19 @@ fn threads_block_signals(seen: &[String]) {
         assert_eq!(mask, "fffffffe7ffbfeff", "{line}");
         polls |= line.contains("mpflags-poll");
     }
-    assert!(polls, "mpflags-poll was not there: {seen:#?}");
+    assert!(polls, "no mpflags-poll: {seen:#?}");
 }
 
 #[test]
 fn are_pulled_until_the_client_is_shut_down() {
     let seen = items("pull");
-    let closed = seen.iter().position(|line| line == "closed").expect("next ends with CLOSED");
+    let closed = seen.iter().position(|line| line == "closed").expect("next_item ends with CLOSED");
     let shut_down = seen.iter().position(|line| line == "shut down").unwrap();
     assert!(closed < shut_down, "{seen:#?}");
 }
 
 #[test]
-fn are_handed_to_a_callback_until_it_is_dropped() {
+fn are_passed_to_a_callback_until_it_is_dropped() {
     let seen = items("callback");
     assert_eq!(seen.iter().filter(|line| *line == "dropped").count(), 1, "{seen:#?}");
     let dropped = seen.iter().position(|line| line == "dropped").unwrap();
@@ -76,5 +68,5 @@ fn are_handed_to_a_callback_until_it_is_dropped() {
         .iter()
         .skip(dropped)
         .find(|line| ["log", "state", "change"].iter().any(|kind| line.starts_with(kind)));
-    assert_eq!(late, None, "nothing is handed over after drop: {seen:#?}");
+    assert_eq!(late, None, "no item after drop: {seen:#?}");
 }

@@ -1,11 +1,12 @@
-//! `var`, `missing` and `missing_some`: what is in the data.
+//! `var`, `missing` and `missing_some`: reading the data.
 
 use std::cmp::Ordering;
 
-use super::compile::Node;
-use super::evaluate::{Evaluated, Evaluator, Failure};
+use super::budget::Failure;
+use super::evaluate::{Evaluated, Evaluator};
 use super::operand::{Items, MAX_WALK_DEPTH, Operand};
 use super::path::{Path, Segment};
+use super::tree::Node;
 
 impl Evaluator {
     pub(super) fn var<'v>(&self, operands: &'v [Node], data: &Operand<'v>) -> Evaluated<'v> {
@@ -14,12 +15,12 @@ impl Evaluator {
         Ok(found.unwrap_or_else(|| or_null(Some(default))))
     }
 
-    /// What a computed path leads to.
+    /// The value at a computed path.
     fn follow<'v>(&self, key: &Operand<'v>, data: &Operand<'v>) -> Result<Option<Operand<'v>>, Failure> {
         match key {
             Operand::Undefined | Operand::Null => Ok(Some(data.clone())),
             Operand::Str(text) => self.follow_text(text, Path::new, data),
-            // No property has a lone surrogate in its name: data that hold one are refused when they are read.
+            // No property has a lone surrogate in its name: such a context is refused when it is read.
             _ => match key.text(&self.budget)? {
                 Some(text) if key.is_text() => self.follow_text(&text, Path::new, data),
                 Some(text) => self.follow_text(&text, Path::converted, data),
@@ -44,7 +45,7 @@ impl Evaluator {
         self.missing_of(keys, data)
     }
 
-    /// The keys, or those that the first of them lists, whose value is null or "".
+    /// Those of `keys` whose value is null or ""; if the first key is an array, those of its elements.
     fn missing_of<'v>(&self, keys: Vec<Operand<'v>>, data: &Operand<'v>) -> Evaluated<'v> {
         let listed = keys.first().and_then(Operand::items).map(|items| items.iter().collect());
         let mut missing: Vec<Operand<'v>> = listed.unwrap_or(keys);
@@ -60,7 +61,7 @@ impl Evaluator {
         Operand::list(missing, &self.budget)
     }
 
-    /// json-logic-js makes a rule of each key here, `{"var": key}`, so that a listed array is a path and a default.
+    /// json-logic-js evaluates `{"var": key}` here, so an array is a path and a default.
     fn is_missing<'v>(&self, key: &Operand<'v>, data: &Operand<'v>) -> Result<bool, Failure> {
         self.inert(key)?;
         let (path, default) = match key.items() {
@@ -71,7 +72,7 @@ impl Evaluator {
         Ok(matches!(found, Operand::Null) || (found.is_text() && !found.truthy()))
     }
 
-    /// Refuses what json-logic-js would now run as a rule: data are never one.
+    /// Refuses what json-logic-js would run as a rule here: data is never run.
     fn inert(&self, operand: &Operand<'_>) -> Result<(), Failure> {
         self.inert_within(operand, 0)
     }

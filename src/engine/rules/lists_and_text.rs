@@ -1,9 +1,10 @@
-//! `in`, `merge`, `cat` and `substr`: text and lists, searched and made.
+//! `in`, `merge`, `cat` and `substr`: searching and making lists and text.
 
-use super::compile::Node;
+use super::budget::Failure;
 use super::ecma::integer;
-use super::evaluate::{Evaluated, Evaluator, Failure};
+use super::evaluate::{Evaluated, Evaluator};
 use super::operand::Operand;
+use super::tree::Node;
 
 impl Evaluator {
     pub(super) fn contains<'v>(&self, whole: &Operand<'v>, part: &Operand<'v>) -> Result<bool, Failure> {
@@ -23,7 +24,7 @@ impl Evaluator {
                 Ok(whole.contains(*part))
             }
             (Operand::Str(_) | Operand::Text(_), _) if whole.truthy() => self.contains_units(whole, part),
-            // An own property of that name is found in place of the method, and a value is not callable.
+            // An own property of this name hides the method, and a value cannot be called.
             (Operand::Object(object), _) if object.get("indexOf").is_some() => Err(Failure::NotConvertible),
             _ => Ok(false),
         }
@@ -34,7 +35,7 @@ impl Evaluator {
         if let (Ok(whole), Ok(part)) = (String::from_utf16(&whole), String::from_utf16(&part)) {
             return Ok(whole.contains(&part));
         }
-        // Half a pair of surrogates may be found within a pair, which text in UTF-8 does not have.
+        // A lone surrogate may match half of a pair, which a search in UTF-8 would miss.
         self.budget.scan(whole.len().saturating_mul(part.len()))?;
         Ok(part.is_empty() || whole.windows(part.len()).any(|window| window == part))
     }
@@ -76,7 +77,7 @@ impl Evaluator {
         let length = match end {
             Operand::Undefined => rest,
             Operand::Number(_) if length < 0.0 => integer(rest + length),
-            // There json-logic-js adds the end to a length, which appends it if it is text.
+            // json-logic-js adds the end to the length here, which concatenates if the end is text.
             _ if length < 0.0 => 0.0,
             _ => integer(length),
         };

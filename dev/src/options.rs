@@ -1,0 +1,53 @@
+//! How a server starts.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::mpsc;
+
+use crate::events::EventLog;
+use crate::tls::Tls;
+
+/// How a server starts. By default it serves no flags, on a free port, and accepts any credentials.
+#[derive(Clone, Default)]
+pub struct Options {
+    /// The definitions file, read again for each request. `None` serves `{"flags":[]}`.
+    pub definitions: Option<PathBuf>,
+    /// The port; 0 picks a free one.
+    pub port: u16,
+    /// Also listens on `[::1]`, on the same port.
+    pub ipv6: bool,
+    /// A second port for the control API alone, which stays open while the server is stopped; 0 picks a free one.
+    pub control_port: Option<u16>,
+    /// The project token. If set, requests must have it in their `token` parameter, and `Basic base64(token:)` is
+    /// accepted.
+    pub token: Option<String>,
+    /// A service account. If set, its Basic credentials are accepted.
+    pub service_account: Option<ServiceAccount>,
+    /// The project. If set, requests that authenticate with a service account must name it in `project_id`, and so
+    /// must all requests if there is no token.
+    pub project_id: Option<String>,
+    /// Serves https on the port, with this certificate; the control port stays http.
+    pub tls: Option<Tls>,
+    /// Serves https with a certificate from files: the chain and its key, PEM. Excludes `tls`.
+    pub certificate: Option<(PathBuf, PathBuf)>,
+    /// Whether events are kept or only counted.
+    pub events: EventLog,
+    /// Receives a text for each request except control calls: a line with method, path and status, followed by a line
+    /// with name, flag, variant and `distinct_id` for each of its events.
+    pub lines: Option<mpsc::Sender<String>>,
+}
+
+/// A Mixpanel service account.
+#[derive(Clone)]
+pub struct ServiceAccount {
+    /// The user name.
+    pub username: String,
+    /// The secret.
+    pub secret: String,
+}
+
+impl fmt::Debug for ServiceAccount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServiceAccount").field("username", &self.username).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,36 @@
+//! What the server knows: the data that handlers read and write. It has no access to the ports.
+
+use std::io;
+use std::sync::{Arc, mpsc};
+
+use crate::credentials::Credentials;
+use crate::definitions::Definitions;
+use crate::events::Events;
+use crate::faults::Faults;
+use crate::log::Log;
+use crate::options::Options;
+use crate::remote::Remote;
+
+pub(crate) struct World {
+    pub(crate) log: Arc<Log>,
+    pub(crate) faults: Faults,
+    pub(crate) definitions: Definitions,
+    pub(crate) remote: Remote,
+    pub(crate) credentials: Credentials,
+    pub(crate) events: Events,
+    pub(crate) lines: Option<mpsc::Sender<String>>,
+}
+
+impl World {
+    pub(crate) fn new(options: &Options) -> io::Result<Self> {
+        Ok(Self {
+            log: Arc::new(Log::new()),
+            faults: Faults::default(),
+            definitions: Definitions::new(options.definitions.clone())?,
+            remote: Remote::default(),
+            credentials: Credentials::new(options),
+            events: Events::new(options.events),
+            lines: options.lines.clone(),
+        })
+    }
+}

@@ -1,0 +1,71 @@
+//! Reasons and error codes, in OpenFeature's terms.
+
+use std::fmt;
+
+/// Why an evaluation has the result that it has, in OpenFeature's terms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The same for every context: no rule and no percentage was involved. Also an override.
+    Static,
+    /// No rollout matched, or one for everybody did, after others with rules.
+    Default,
+    /// A tester, or a rollout whose rule matched. Also every remote evaluation: Mixpanel does not say why.
+    TargetingMatch,
+    /// The bucket decided: another subject could have a different result.
+    Split,
+    /// The flag is disabled or archived.
+    Disabled,
+    /// The default, because of an error; the error code says which.
+    Error,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Reason::Static => "STATIC",
+            Reason::Default => "DEFAULT",
+            Reason::TargetingMatch => "TARGETING_MATCH",
+            Reason::Split => "SPLIT",
+            Reason::Disabled => "DISABLED",
+            Reason::Error => "ERROR",
+        })
+    }
+}
+
+/// What went wrong when the reason is [`Reason::Error`], in OpenFeature's terms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorCode {
+    /// No definitions have arrived yet.
+    ProviderNotReady,
+    /// Mixpanel refused the credentials, and no definitions are held.
+    ProviderFatal,
+    /// There is no definition with this key.
+    FlagNotFound,
+    /// The flag's definition is malformed.
+    ParseError,
+    /// The variant's value is not of the requested type.
+    TypeMismatch,
+    /// The context has no usable value under the key that the flag is bucketed by.
+    TargetingKeyMissing,
+    /// The context cannot be read.
+    InvalidContext,
+    /// Anything else.
+    General,
+}
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ErrorCode::ProviderNotReady => "PROVIDER_NOT_READY",
+            ErrorCode::ProviderFatal => "PROVIDER_FATAL",
+            ErrorCode::FlagNotFound => "FLAG_NOT_FOUND",
+            ErrorCode::ParseError => "PARSE_ERROR",
+            ErrorCode::TypeMismatch => "TYPE_MISMATCH",
+            ErrorCode::TargetingKeyMissing => "TARGETING_KEY_MISSING",
+            ErrorCode::InvalidContext => "INVALID_CONTEXT",
+            ErrorCode::General => "GENERAL",
+        })
+    }
+}
