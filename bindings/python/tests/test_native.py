@@ -82,10 +82,10 @@ def test_every_function_is_declared_as_the_header_has_it():
         assert ours[name] == (result, arguments), name
 
 
-def test_what_waits_lets_go_of_the_interpreter():
+def test_functions_that_block_release_the_interpreter():
     assert {name for name, _, _, waits in _native.FUNCTIONS if waits} == WAITS
-    # The header's own word for it.
-    for name in re.findall(r"Sleeps[^/]*?\*/\s*[\w *]*?mpflags_(\w+)\(", HEADER):
+    # The header says "Blocks for" of each that does not take the time from the configuration.
+    for name in re.findall(r"Blocks for[^/]*?\*/\s*[\w *]*?mpflags_(\w+)\(", HEADER):
         assert name in WAITS, name
     for name, _, _, waits in _native.FUNCTIONS:
         function = getattr(_native.LIB, name)
