@@ -1,4 +1,4 @@
-"""A seeded generator of definitions and contexts: all of the wire model, odd where the world is odd."""
+"""A seeded generator of definitions and contexts: every field of the format, with common and unusual values."""
 import json
 import random
 
@@ -41,7 +41,7 @@ class Generator:
             flags = self.neighbours(flag, kind)
         if kind == "lookup and status" and self.rng.random() < 0.2:
             key = self.rng.choice([key + "x", key.upper(), "", "constructor"])
-        # The texts are what everybody reads; ASCII half of the time.
+        # Every worker reads this text. Half of the time it is ASCII.
         text = json.dumps({"code": 200, "flags": flags}, ensure_ascii=self.rng.random() < 0.5 or "\\ud800" in str(flags))
         text = text.replace(f'"{HUGE}"', "1e400")
         read = [(name, literals(rule)) for name, rule in properties_read(flag).items()] or [(name, []) for name in self.rng.sample(NAMES, 2)]
@@ -49,7 +49,7 @@ class Generator:
         if self.count // len(KINDS) % READ_EVERY == 0:
             values = values_of(flag)
             reads = [(self.read_type(values), text) for text in contexts]
-            # Mixpanel's provider makes integers of whole floats, which is part of the row `subject-float`.
+            # Mixpanel's provider turns whole floats into integers, which is part of the row `subject-float`.
             contexts = [json.dumps(unwrapped(json.loads(text))) for text in contexts]
         return Document(kind, text, key, contexts, reads)
 
@@ -157,7 +157,7 @@ class Generator:
         return pairs
 
     def relax(self, flag):
-        """Leaves out or nulls what the model allows."""
+        """Removes fields that are optional, or sets them to null."""
         rng, ruleset = self.rng, flag["ruleset"]
         for field in ("id", "name", "status", "project_id"):
             if rng.random() < 0.15:
@@ -183,7 +183,7 @@ class Generator:
         flag["an unknown field"] = {"with": ["anything"]}
 
     def spoil(self, flag):
-        """Puts a value of the wrong type, or nothing, into a field that is read."""
+        """Sets a field that is read to a value of the wrong type, or removes it."""
         rng, ruleset = self.rng, flag.get("ruleset")
         wrong = rng.choice(WRONG)
         variants = ruleset.get("variants") if isinstance(ruleset, dict) else None
@@ -224,7 +224,7 @@ class Generator:
             context["custom_properties"] = self.properties(kind, read)
         if rng.random() < 0.1:
             context[rng.choice(["Distinct_id", "plan", "extra", "targetingKey", "$os"])] = self.rules.value()
-        # A context with a lone surrogate has no UTF-8 text; definitions may have one.
+        # Definitions may contain a lone surrogate, but a context with one has no UTF-8 text.
         text = json.dumps(context, ensure_ascii=False).replace("\ud800", "?")
         return text if rng.random() < 0.5 else json.dumps(json.loads(text))
 
@@ -264,7 +264,7 @@ def unwrapped(value):
 
 
 def values_of(flag):
-    """The values of the variants, as far as the flag has any."""
+    """The values of the variants, if the flag is well-formed enough to have any."""
     ruleset = flag.get("ruleset")
     variants = ruleset.get("variants") if isinstance(ruleset, dict) else None
     return [variant.get("value") for variant in variants if isinstance(variant, dict)] if isinstance(variants, list) else []

@@ -1,4 +1,4 @@
-"""mpflags' OpenFeature provider as a worker: the command "read" of python_worker.py. MPFLAGS_LIBRARY names the library."""
+"""mpflags' OpenFeature provider as a worker, with the command "read" of python_worker.py. MPFLAGS_LIBRARY is the library's path."""
 import json
 import logging
 import sys

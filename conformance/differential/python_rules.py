@@ -1,8 +1,8 @@
-"""Why Python's decision about a rule differs from the documented one: which of its known differences, taken out, make it agree.
+"""Why Python's decision about a rule differs from the documented one: which known differences have to be removed until it agrees.
 
-json_logic 0.7.0a0 is run anew with its own operators. Three differences can be taken out (case folding, eagerness, the truth of the
-result), and while it runs, each operation on operands that the row `rule-mixed-types` covers is noted. A difference on operands that
-are noted nowhere is explained by nothing.
+json_logic 0.7.0a0 is evaluated again, with its own operators. Three differences can be switched off (case folding, eager evaluation,
+the truth of the result). Operations on operands that a row such as `rule-mixed-types` covers are noted meanwhile. A difference without
+a note is not explained.
 """
 import math
 from itertools import combinations
@@ -45,7 +45,7 @@ def kind(value):
 
 
 def explain(rollout, context, own, wanted):
-    """The rows that make Python's `own` (a boolean, or the name of what was raised) the documented `wanted`; None if nothing does."""
+    """The rows that turn Python's `own` (a boolean, or the name of an exception) into the documented `wanted`. None if none do."""
     data = context.get("custom_properties")
     rule, legacy = rollout.get("runtime_evaluation_rule"), rollout.get("runtime_evaluation_definition")
     if not isinstance(data, dict):
@@ -170,7 +170,7 @@ def choose(operator, values, data, notes):
 
 
 def odd(operator, values, data):
-    """What makes Python and JavaScript part ways on these operands; None where they are bound to agree."""
+    """Why Python and JavaScript may differ on these operands, None if they always agree."""
     kinds = [kind(value) for value in values]
     number = [k in (INT, FLOAT) for k in kinds]
     if any(k == INT and abs(v) > SAFE for k, v in zip(kinds, values)):
@@ -193,7 +193,7 @@ def odd(operator, values, data):
             # JavaScript orders by UTF-16 code unit.
             return "order of strings" if any(c > "\ud7ff" for v in values for c in v) else None
         if all(n or k == NULL for n, k in zip(number, kinds)):
-            # Of a missing property, or of null itself, which is the same in the data.
+            # A missing property, or null itself, which look the same here.
             return MISSING_ORDER if NULL in kinds else None
         return "mixed types"
     if operator in ("!", "!!"):
@@ -268,7 +268,7 @@ def odd_arithmetic(operator, values, number):
     if not all(number) or any(kind(v) == INT and abs(v) > 2**26 for v in values):
         return "arithmetic"
     if operator == "+" and len(values) > 2 and not all(isinstance(v, int) for v in values):
-        # From Python 3.12 on, sum() loses nothing on the way.
+        # From Python 3.12 on, sum() does not round intermediate results.
         return "arithmetic"
     if operator in "/%" and (values[1] == 0 or operator == "%" and min(values) < 0):
         return "arithmetic"

@@ -1,4 +1,4 @@
-"""Typed reads through OpenFeature, as a program makes them: the part that the workers of both providers share."""
+"""Typed evaluations through OpenFeature's client: what the workers of both providers share."""
 import json
 
 from openfeature import api
@@ -8,7 +8,7 @@ from model import DEFAULTS
 
 
 def client(provider):
-    """OpenFeature's client over `provider`, which takes the place of the one before it."""
+    """OpenFeature's client for `provider`, which replaces the one before it."""
     api.set_provider_and_wait(provider)
     return api.get_client()
 
