@@ -189,7 +189,7 @@ def judge(case):
 
 
 def listed(repairs):
-    return "; ".join(sorted(set().union(*(rows for rows, _ in repairs)))) or "none applies"
+    return "; ".join(sorted(set().union(*(rows for rows, _ in repairs)))) or "none"
 
 
 def short(result):
