@@ -37,7 +37,7 @@ def test_names_and_defaults_are_mixpanels(kind):
     parameters = list(inspect.signature(ours).parameters)
     for position, field in enumerate(dataclasses.fields(theirs)):
         assert getattr(made, field.name) == field.default
-        # In the same order, too.
+        # In the same order.
         assert parameters[position] == field.name
 
 
@@ -63,7 +63,7 @@ def test_the_configuration_says_what_it_is():
 @pytest.mark.parametrize("provider", [LocalFeatureFlagsProvider, RemoteFeatureFlagsProvider])
 def test_the_client_has_every_call_of_mixpanels(provider):
     for name, theirs in inspect.getmembers(provider, inspect.isfunction):
-        # Lower-casing for rules is no interface: it has no underscore by accident.
+        # The helpers that lower-case rules are not part of the interface; they lack the underscore by accident.
         if (
             name.startswith("_") and name not in ("__enter__", "__exit__", "__aenter__", "__aexit__")
         ) or "lowercase" in name:
@@ -75,7 +75,7 @@ def test_the_client_has_every_call_of_mixpanels(provider):
         wanted = list(inspect.signature(theirs).parameters)
         found = list(inspect.signature(ours).parameters)
         assert set(wanted) <= set(found), name
-        # By position, too: the spelling of the last one differs between Mixpanel's local and remote calls.
+        # At the same positions. The spelling of the last one differs between Mixpanel's local and remote methods.
         assert [n.lower().replace("_", "") for n in found][: len(wanted)] == [
             n.lower().replace("_", "") for n in wanted
         ]

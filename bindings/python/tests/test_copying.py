@@ -1,4 +1,4 @@
-"""What owns memory or threads of the library is neither copied nor pickled; what is only a value can be."""
+"""Owners of memory or threads of the library can be neither copied nor pickled; plain values can."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def client() -> typing.Iterator[Client]:
 
 
 def owners(client: Client) -> dict[str, object]:
-    """One of every class that owns something of the library."""
+    """An instance of every class that owns something of the library."""
     native = client._native
     provider = MixpanelProvider(client)
     return {
@@ -90,7 +90,7 @@ def test_an_owner_is_not_copied(client: Client, name: str) -> None:
 
 
 def test_no_class_of_ctypes_owns_anything() -> None:
-    """Whatever is made of a pointer's bytes or number is a number: `from_buffer_copy`, `cast` and so on free nothing."""
+    """A copy of a pointer's bytes or address is only a number: `from_buffer_copy`, `cast` and so on free nothing."""
     for name, made in vars(_native).items():
         if isinstance(made, type) and issubclass(made, ctypes._SimpleCData):  # type: ignore[arg-type]
             assert not hasattr(made, "__del__"), name
@@ -112,7 +112,7 @@ def test_what_holds_an_owner_is_not_copied_deeply(client: Client) -> None:
             copy.deepcopy(settings)
         with pytest.raises(TypeError, match="can be neither copied nor pickled"):
             pickle.dumps(settings)
-        # They share it: nothing is copied.
+        # These share the owner and copy nothing.
         assert dataclasses.replace(settings, name="other").flags is held
         assert copy.copy(settings).flags is held
     assert client.is_enabled("f", USER)
@@ -150,7 +150,7 @@ def test_values_are_copied(client: Client) -> None:
     config = mpflags.LocalFlagsConfig("host", token="t", definitions={"flags": []})
     for made in (copy.copy(config), copy.deepcopy(config), pickle.loads(pickle.dumps(config))):
         assert made.to_json("t") == config.to_json("t")
-    # What was copied frees nothing of what it was copied from.
+    # A copy frees nothing of the original.
     client.track_exposure_event("g", copy.deepcopy(variant), USER)
     client.track_exposure_event("g", variant, USER)
 
@@ -176,7 +176,7 @@ def test_freeing_twice_frees_once() -> None:
     assert client._native.state() == "NONE"
     with pytest.raises(mpflags.MpflagsError):
         client.start()
-    # One that was never made: nothing to free.
+    # A handle without `__init__` has nothing to free.
     type(evaluation).__new__(type(evaluation)).__del__()
 
 
@@ -198,7 +198,7 @@ print("unharmed")
 
 
 def test_a_client_is_unharmed_by_every_attempt() -> None:
-    """In an interpreter that a crash ends, not the one that runs the tests."""
+    """In another interpreter, because a crash would end this one."""
     done = subprocess.run(
         [sys.executable, "-X", "dev", "-c", PROGRAM],
         env={**run_program.SOURCES, "MPFLAGS_LIBRARY": _native.LIB.path},
@@ -208,7 +208,7 @@ def test_a_client_is_unharmed_by_every_attempt() -> None:
 
 
 def test_a_subclass_may_say_how_it_is_pickled() -> None:
-    """Made anew from what it needs: that copies nothing."""
+    """It is made again from its parts, which copies nothing."""
     with pytest.raises(TypeError, match="Plain can be neither copied nor pickled"):
         pickle.dumps(Plain("token", definitions={"flags": []}))
     made = pickle.loads(pickle.dumps(Own("token")))

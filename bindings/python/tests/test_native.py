@@ -1,4 +1,4 @@
-"""What `_native.py` declares is what the header says; the library is found, and refused when it does not fit."""
+"""The declarations of `_native.py` match the header. The library is found, and refused if it does not match the package."""
 
 import ast
 import ctypes
@@ -16,7 +16,7 @@ from mpflags import _native, abi
 HEADER = (stand_in.ROOT / "include" / "mpflags.h").read_text()
 CODE = re.sub(r"/\*.*?\*/|//[^\n]*", "", HEADER, flags=re.DOTALL)
 
-# What a type of the header is in ctypes. A pointer to an opaque handle is an address; one to where a handle goes is typed.
+# The ctypes type of each C type. Pointers to opaque handles are addresses; pointers to such pointers are typed.
 TYPES = {
     "void": None,
     "bool": ctypes.c_bool,
@@ -50,7 +50,7 @@ WAITS = {
 
 
 def typed(words: str) -> object:
-    """The ctypes type of a C type, written as in the header."""
+    """The ctypes type of a C type in the header's spelling."""
     text = re.sub(r"\s*\*\s*", " *", " ".join(words.split())).replace("* *", "**").replace(" **", " **")
     if text in TYPES:
         return TYPES[text]
@@ -64,7 +64,7 @@ def declared() -> dict[str, tuple[object, list[object]]]:
     for result, name, parameters in re.findall(r"^([\w *]+?)\bmpflags_(\w+)\(([^)]*)\);", CODE, re.MULTILINE):
         arguments = []
         for parameter in parameters.split(","):
-            # The name goes; `*` stands at the name.
+            # Drop the parameter's name, which `*` is attached to.
             kind = re.sub(r"\w+\s*$", "", parameter.strip()) if parameter.strip() != "void" else ""
             if kind:
                 arguments.append(typed(kind.strip()))
@@ -84,7 +84,7 @@ def test_every_function_is_declared_as_the_header_has_it():
 
 def test_functions_that_block_release_the_interpreter():
     assert {name for name, _, _, waits in _native.FUNCTIONS if waits} == WAITS
-    # The header says "Blocks for" of each that does not take the time from the configuration.
+    # The header says "Blocks for" about functions with a timeout.
     for name in re.findall(r"Blocks for[^/]*?\*/\s*[\w *]*?mpflags_(\w+)\(", HEADER):
         assert name in WAITS, name
     for name, _, _, waits in _native.FUNCTIONS:
