@@ -239,6 +239,7 @@ impl Client {
     }
 
     /// The context as the client's options change it; `None` if they do not.
+    #[inline]
     fn viewed<'c>(&self, context: &'c Context) -> Result<Option<Viewed<'c>>, Error> {
         self.shared.view.as_ref().map(|view| context.through(view)).transpose()
     }
