@@ -192,7 +192,7 @@ impl Kind for Account {
         let reader = Reader::new("service_account", json.get(), Some(known))?;
         let required = |key| {
             let field = reader.field(key);
-            field.text()?.ok_or_else(|| field.error("required beside the other two"))
+            field.text()?.ok_or_else(|| field.error("required together with the other two"))
         };
         Ok(Some(ServiceAccount {
             username: required("username")?,
@@ -274,7 +274,7 @@ impl Kind for Count {
     }
 }
 
-/// A JSON object that is kept as text, and what is in it.
+/// A JSON object, kept as text; and its description.
 pub(crate) struct Object(pub(super) &'static str);
 
 impl Kind for Object {
@@ -288,7 +288,7 @@ impl Kind for Object {
     }
 }
 
-/// A path, and of what.
+/// A path, and its description.
 pub(crate) struct FilePath(pub(super) &'static str);
 
 impl Kind for FilePath {
