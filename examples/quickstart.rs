@@ -1,12 +1,13 @@
-//! One flag of each type for a user, and those that change.
+//! Evaluates a flag of each type for a user, and prints the ones that change.
 //!
-//!     cargo run --example quickstart -- '{"token": "YOUR_PROJECT_TOKEN"}' 60
+//!     cargo run --example quickstart -- YOUR_PROJECT_TOKEN
 
 use std::error::Error;
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use mpflags::{Client, Config, Context, EvaluateOptions, Item, ValueType};
+use serde_json::json;
 
 const FLAGS: [(&str, ValueType); 5] = [
     ("premium-chat", ValueType::Boolean),
@@ -17,18 +18,23 @@ const FLAGS: [(&str, ValueType); 5] = [
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let config = std::env::args().nth(1).ok_or("usage: quickstart CONFIG [SECONDS]")?;
-    let seconds = std::env::args().nth(2).map_or(Ok(10), |seconds| seconds.parse())?;
-    run(&config, Duration::from_secs(seconds), &mut io::stdout())
+    let mut arguments = std::env::args().skip(1);
+    let token = arguments.next().ok_or("usage: quickstart TOKEN [API_HOST]")?;
+    let api_host = arguments.next().unwrap_or_else(|| "api.mixpanel.com".to_owned());
+    let config =
+        Config::builder(&token).api_host(&api_host).polling_interval(Duration::from_secs(2)).build()?;
+    run(config, Duration::from_secs(60), &mut io::stdout())
 }
 
-pub(crate) fn run(config: &str, time: Duration, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
-    let client = Client::new(Config::from_json(config)?)?;
+pub(crate) fn run(config: Config, time: Duration, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
+    let client = Client::new(config)?;
     client.start()?;
     client.wait_ready(Duration::from_secs(10))?;
 
-    let user = r#"{"distinct_id": "user-1", "custom_properties": {"plan": "premium", "country": "FR"}}"#;
-    let user = Context::from_json(user)?;
+    let user = Context::new(&json!({
+        "distinct_id": "user-1",
+        "custom_properties": {"plan": "premium", "country": "FR"},
+    }))?;
     for (key, wanted) in FLAGS {
         show(&client, &user, key, wanted, out)?;
     }
@@ -64,7 +70,7 @@ fn show(
     match (evaluation.json(), evaluation.variant()) {
         (Some(json), Some(variant)) => writeln!(out, "{key}: {json} ({variant}, {})", evaluation.reason()),
         _ => {
-            let why = evaluation.message().unwrap_or("disabled, or not for this user");
+            let why = evaluation.message().unwrap_or("disabled, or no rollout admits this user");
             writeln!(out, "{key}: the default ({why})")
         }
     }

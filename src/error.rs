@@ -46,6 +46,10 @@ impl Error {
         Error::new(ErrorKind::InvalidConfig, message)
     }
 
+    pub(crate) fn closed() -> Self {
+        Error::new(ErrorKind::Closed, "the client is shut down")
+    }
+
     /// The kind of failure.
     pub fn kind(&self) -> ErrorKind {
         self.kind

@@ -1,19 +1,21 @@
-//! The item stream: what a client has to tell, pulled by one consumer.
+//! Items: log lines, state changes, changed flags and events, queued for the program that embeds the library.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, Weak};
+use std::time::Instant;
 
+use crate::json::cut;
+use crate::sys::lock::{lock, wait_until};
 use crate::sys::worker::Signal;
 
-/// Something that a client tells its host.
+/// Something that a client reports to the program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Item {
-    /// A line for the host's log.
+    /// A line for the program's log.
     Log {
-        /// How much it matters.
+        /// How serious it is.
         level: Level,
         /// The line, without a newline, token or secret.
         message: String,
@@ -22,48 +24,48 @@ pub enum Item {
     State {
         /// The new state.
         state: State,
-        /// What led there, where something failed.
+        /// The failure that led to it, if there was one.
         message: Option<String>,
     },
-    /// The definitions of these flags have changed. Changes that nobody pulled yet are told as one.
+    /// The definitions of these flags have changed. Changes that have not been pulled yet are merged into one item.
     Change {
-        /// The flags' keys, in order.
+        /// The keys of the flags, sorted.
         keys: Vec<String>,
     },
-    /// With `event_sink`: an event that would have been sent, for the host's own pipeline.
+    /// With the option `event_sink`: an event for the program's own pipeline, instead of being sent to Mixpanel.
     Event {
-        /// The event as Mixpanel takes it, a JSON object.
+        /// The event as Mixpanel's API takes it: a JSON object.
         json: String,
     },
 }
 
-/// How much a log line matters.
+/// How serious a log line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Level {
-    /// For following what the client does.
+    /// Details of what the client does.
     Debug,
-    /// Worth knowing.
+    /// Normal operation.
     Info,
-    /// Something is wrong, and evaluation goes on.
+    /// A problem that the client recovers from or works around, such as a failed fetch.
     Warning,
-    /// Something that does not mend by itself: a panic, or a thread that could not be started.
+    /// A problem that the client does not recover from by itself, such as a panic or a thread that cannot be started.
     Error,
 }
 
-/// Whether a client can evaluate.
+/// Whether a client can evaluate flags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum State {
-    /// There is nothing to evaluate yet.
+    /// There are no definitions yet.
     NotReady,
-    /// Definitions were fetched, or given in the configuration.
+    /// Definitions were fetched, or are part of the configuration.
     Ready,
-    /// Definitions are held, but three fetches in a row failed, or the credentials were refused, or they come from
-    /// the cache.
+    /// There are definitions, but three fetches in a row have failed, or the credentials were refused, or the
+    /// definitions come from the cache.
     Stale,
-    /// There is nothing to evaluate, and the credentials were refused or the initialisation time has passed. Polling
-    /// goes on: the next success makes the client ready.
+    /// There are no definitions, and the credentials were refused or the initialisation time has passed. The client
+    /// keeps polling: the next successful fetch makes it ready.
     Error,
 }
 
@@ -78,19 +80,20 @@ impl fmt::Display for State {
     }
 }
 
-/// Waiting items beyond which the oldest log lines go; no consumer, no growth.
+/// The most log lines that wait. The oldest are dropped, so that a program which never pulls items does not grow.
 const LOGS: usize = 256;
-/// The same for states.
+/// The most states that wait, likewise.
 const STATES: usize = 64;
 
-/// Takes the items of a client, one at a time.
+/// Receives the items of a client, one at a time.
 pub(crate) type Callback = dyn Fn(Item) + Send + Sync;
 
+/// The queue of a client's items. One consumer takes them out.
 #[derive(Debug, Default)]
-pub(crate) struct Stream {
+pub(crate) struct Items {
     queue: Mutex<Queue>,
     filled: Condvar,
-    /// The thread that hands items to a callback, if there is one.
+    /// Wakes the thread that calls the callback, if there is one.
     deliverer: OnceLock<Weak<Signal>>,
 }
 
@@ -104,7 +107,7 @@ struct Queue {
     closed: bool,
 }
 
-/// What a pull came to.
+/// The result of waiting for an item.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Next {
     Item(Item),
@@ -112,14 +115,14 @@ pub(crate) enum Next {
     Closed,
 }
 
-impl Stream {
+impl Items {
     pub(crate) fn log(&self, level: Level, message: impl Into<String>) {
         self.push(Item::Log { level, message: one_line(&message.into()) });
     }
 
     pub(crate) fn push(&self, item: Item) {
         {
-            let mut queue = self.lock();
+            let mut queue = lock(&self.queue);
             if queue.closed {
                 return;
             }
@@ -131,21 +134,21 @@ impl Stream {
         }
     }
 
-    /// From now on `signal` is woken when there are items.
+    /// Makes every later item wake `signal`.
     pub(crate) fn wake_on_push(&self, signal: &Arc<Signal>) {
         let _ = self.deliverer.set(Arc::downgrade(signal));
         signal.wake();
     }
 
-    /// The next item, if one waits.
+    /// The next item, if one is waiting.
     pub(crate) fn take(&self) -> Option<Item> {
-        self.lock().pop()
+        lock(&self.queue).pop()
     }
 
-    /// An event for the host's own pipeline. False: as many wait already as `capacity` allows, or nobody will pull it.
+    /// Queues an event for the program. False if `capacity` events are waiting already, or the queue is closed.
     pub(crate) fn push_event(&self, json: &str, capacity: usize) -> bool {
         {
-            let queue = self.lock();
+            let queue = lock(&self.queue);
             if queue.closed || queue.events >= capacity {
                 return false;
             }
@@ -154,9 +157,9 @@ impl Stream {
         true
     }
 
-    /// Waits until an item is there, `deadline` passes or the stream is closed. What waits when it is closed comes first.
+    /// Waits for the next item until `deadline`, or until the queue is closed and empty.
     pub(crate) fn next(&self, deadline: Instant) -> Next {
-        let mut queue = self.lock();
+        let mut queue = lock(&self.queue);
         loop {
             if let Some(item) = queue.pop() {
                 return Next::Item(item);
@@ -164,24 +167,15 @@ impl Stream {
             if queue.closed {
                 return Next::Closed;
             }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left == Duration::ZERO {
-                return Next::TimedOut;
-            }
-            queue = self.filled.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0;
+            let Some(filled) = wait_until(&self.filled, queue, deadline) else { return Next::TimedOut };
+            queue = filled;
         }
     }
 
-    /// Takes nothing any more, and ends every pull once nothing waits.
+    /// Drops every later item. The items that are waiting can still be taken.
     pub(crate) fn close(&self) {
-        {
-            self.lock().closed = true;
-        }
+        lock(&self.queue).closed = true;
         self.filled.notify_all();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -227,7 +221,7 @@ impl Queue {
 
     fn pop(&mut self) -> Option<Item> {
         if self.dropped > 0 {
-            let message = format!("{} log lines were dropped: nobody pulled them", self.dropped);
+            let message = format!("{} log lines were dropped because they were not pulled", self.dropped);
             self.dropped = 0;
             return Some(Item::Log { level: Level::Warning, message });
         }
@@ -242,13 +236,12 @@ impl Queue {
     }
 }
 
-/// `text` as a line of bounded length: it may repeat what a server said.
+/// `text` as one line of bounded length. It may quote a server's response.
 pub(crate) fn one_line(text: &str) -> String {
     const LONGEST: usize = 1200;
-    let end = text.char_indices().map(|(at, _)| at).find(|at| *at >= LONGEST);
-    let cut = end.and_then(|end| text.get(..end)).unwrap_or(text);
-    let mut line: String = cut.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if end.is_some() {
+    let beginning = cut(text, LONGEST);
+    let mut line: String = beginning.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if beginning.len() < text.len() {
         line.push('…');
     }
     line

@@ -1,23 +1,26 @@
-//! mpflags evaluates Mixpanel feature flags in process: definitions are polled in the background, an evaluation reads
-//! what is there and never waits.
+//! mpflags evaluates Mixpanel feature flags in process. Definitions are polled in the background and exposures are sent in the
+//! background, so an evaluation never waits for the network.
 //!
 //! ```
 //! use mpflags::{Client, Config, Context};
+//! use serde_json::json;
 //!
-//! let client = Client::new(Config::from_json(
-//!     r#"{
-//!         "token": "project-token",
-//!         "enable_polling": false,
-//!         "definitions": {"flags": [{
-//!             "key": "new-checkout", "context": "distinct_id",
-//!             "ruleset": {"variants": [{"key": "on", "value": true, "split": 1.0}], "rollout": [{"rollout_percentage": 1.0}]}
-//!         }]}
-//!     }"#,
-//! )?)?;
-//! let context = Context::from_json(r#"{"distinct_id": "user-1"}"#)?;
-//! assert!(client.boolean("new-checkout", &context, false));
+//! let config = Config::builder("YOUR_PROJECT_TOKEN")
+//!     // Without these two, start() fetches the definitions from Mixpanel and keeps them up to date.
+//!     .enable_polling(false)
+//!     .definitions(&json!({"flags": [{
+//!         "key": "new-checkout", "context": "distinct_id",
+//!         "ruleset": {"variants": [{"key": "on", "value": true, "split": 1.0}], "rollout": [{"rollout_percentage": 1.0}]}
+//!     }]}))
+//!     .build()?;
+//! let client = Client::new(config)?;
+//!
+//! let user = Context::new(&json!({"distinct_id": "user-1"}))?;
+//! assert!(client.boolean("new-checkout", &user, false));
 //! # Ok::<(), mpflags::Error>(())
 //! ```
+//!
+//! Start with [`Config::builder`], [`Client`] and [`Context`]. The cargo feature `openfeature` adds `MixpanelProvider`.
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),
@@ -47,12 +50,8 @@ mod json;
 mod sys;
 
 pub use client::Client;
-#[doc(hidden)]
-pub use client::evaluate::Packed;
 pub use client::evaluate_options::EvaluateOptions;
-pub use config::{Config, OPTIONS, OptionSpec};
-#[doc(hidden)]
-pub use engine::answer::Answer;
+pub use config::{Config, ConfigBuilder, Mode, OPTIONS, OptionSpec};
 pub use engine::bucket::bucket;
 pub use engine::context::Context;
 pub use engine::evaluation::{Evaluation, ValueKind};
@@ -64,5 +63,10 @@ pub use items::{Item, Level, State};
 #[cfg(feature = "openfeature")]
 pub use openfeature::MixpanelProvider;
 pub use sys::fork::after_fork_in_child;
-#[doc(hidden)]
-pub use sys::worker::set_spawn_guard;
+
+/// For this repository's bindings only: may change or disappear in any release, without notice.
+pub mod unversioned {
+    pub use crate::client::unversioned::{Packed, answer, evaluate_packed, log_panic, recall};
+    pub use crate::engine::answer::Answer;
+    pub use crate::sys::worker::set_spawn_guard;
+}

@@ -1,5 +1,5 @@
-//! Threads end: after any number of starts and shutdowns, racing ones too, none is left. In a process of its own, since
-//! it counts the threads of the process.
+//! No thread is left after any number of starts and shutdowns, even concurrent ones. A separate binary, because it counts the
+//! threads of its process.
 
 use std::fs;
 use std::sync::Arc;
@@ -58,7 +58,7 @@ fn none_is_left() {
     // A thread names itself when it runs.
     until(|| ours().contains(&"mpflags-poll".to_owned()));
     client.shutdown(Duration::from_secs(5)).unwrap();
-    // One that a shutdown met while it started was told to end, and needs a moment.
+    // One that was stopped while it started needs some time to end.
     until(|| ours().is_empty());
 }
 

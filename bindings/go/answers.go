@@ -4,8 +4,8 @@ package mpflags
 
 import "sync/atomic"
 
-// answers remembers what the library's answers stand for. It is bounded: an answer that finds no free slot takes one
-// from another, which is then asked for again. Reading takes no lock.
+// answers caches the outcome that each of the library's packed answers stands for. It is bounded: if an answer finds no
+// free slot it evicts another, which is looked up again when needed. Reading takes no lock.
 type answers struct {
 	slots [slots]atomic.Pointer[outcome]
 }
@@ -16,7 +16,7 @@ const (
 )
 
 func home(answer uint64) uint64 {
-	// Fibonacci hashing: answers are numbers that differ in few bits.
+	// Fibonacci hashing, since answers differ in few bits.
 	return answer * 0x9E3779B97F4A7C15 >> 52
 }
 

@@ -15,12 +15,12 @@ import (
 	"github.com/mpflags/mpflags/bindings/go/internal/handle"
 )
 
-// Client evaluates the flags of one Mixpanel project and reports exposures. Any goroutine may call any method, and any
-// number at once.
+// Client evaluates the flags of one Mixpanel project and reports exposures. Any number of goroutines may call its methods
+// at the same time.
 //
-// Share the pointer. go vet reports a copy of the struct; a copy is the same client, and closing either closes both. A
-// client that [New] did not make (nil, the zero value, one that a deep-copying library made) gives defaults, and its calls
-// fail with [ErrInvalidArgument]. A client cannot be serialized: encoding/json and encoding/gob report an error.
+// Share the pointer. A copy of the struct, which go vet reports, is the same client: closing one closes both. A client
+// that [New] did not return (nil, the zero value, a deep copy) returns defaults, and its other methods fail with
+// [ErrInvalidArgument]. A client cannot be serialized: encoding/json and encoding/gob return an error.
 type Client struct {
 	_ handle.NoCopy
 	notData
@@ -29,33 +29,33 @@ type Client struct {
 
 type notData = handle.NotData
 
-// owner is what the copies of a client share: when none of them is held any more, it is collected.
+// owner is shared by the copies of a client. It is collected with the last of them.
 type owner struct {
 	core    *core
 	cleanup runtime.Cleanup
 }
 
-// nobody stands for the owner of a client that was not made by New: a core that is closed.
-var nobody = func() *owner {
+// noOwner stands in for the owner of a client that New did not return. Its core is closed.
+var noOwner = func() *owner {
 	c := &core{calls: newInflight(func() {}), life: make(chan struct{}, 1), unmade: true}
 	c.calls.close()
 	return &owner{core: c}
 }()
 
-// own gives what the client owns. Callers keep it alive for as long as they use its core.
+// own returns the client's owner. Callers keep it alive while they use its core.
 func (c *Client) own() *owner {
 	if c == nil || c.owner == nil {
-		return nobody
+		return noOwner
 	}
 	return c.owner
 }
 
-// core is what a client's goroutines may hold without keeping the client itself.
+// core is the part of a client that its goroutines hold, so that they do not keep a forgotten client from being collected.
 type core struct {
 	native          native
 	calls           *inflight
 	answers         answers
-	remote          chan struct{} // nil of a local client; otherwise a place for each request
+	remote          chan struct{} // nil for a local client; otherwise a semaphore for requests
 	logger          *slog.Logger
 	listening       sync.Mutex
 	listeners       atomic.Pointer[[]*listener]
@@ -64,30 +64,23 @@ type core struct {
 	shutdownTimeout time.Duration
 	targetingKeyAs  string
 	unmade          bool
-	// Attributes that were logged because they cannot be used, and how many.
-	unfit       sync.Map
-	unfitLogged atomic.Int32
-	// life holds a token: starting and shutting down exclude each other, and give up waiting with their context.
+	// The unusable attributes that were logged.
+	logged      sync.Map
+	loggedCount atomic.Int32
+	// life is a mutex for starting and shutting down; unlike a sync.Mutex, its Lock can give up.
 	life chan struct{}
-	// The pump that runs, and how to end it. life guards both.
+	// Ends the running pump, and reports its end. Guarded by life.
 	stop chan struct{}
 	done chan struct{}
 }
 
 var scratchNumber atomic.Uint32
 
-// What the library takes without these options: the waits of Go are to be as long.
-const (
-	initTimeout     = 10 * time.Second
-	requestTimeout  = 10 * time.Second
-	shutdownTimeout = 5 * time.Second
-)
-
-// New makes a client. It can evaluate what the options bring (definitions, overrides), and opens no connection before
-// [Client.Start].
+// New returns a client. It opens no connection before [Client.Start]; until then it evaluates the definitions and
+// overrides given as options. Call [Client.Close] when done with it.
 //
-// It fails with [ErrInvalidConfig] and a message that names the option, and with [ErrIncompatible] when the library that
-// is linked is of another release. [Client.Close] is to be called when the client is not needed any more.
+// It fails with [ErrInvalidConfig] if an option is invalid, which the message names, and with [ErrIncompatible] if the
+// linked library is from another release.
 func New(token string, options ...Option) (*Client, error) {
 	s, err := collect(token, options)
 	if err != nil {
@@ -98,28 +91,26 @@ func New(token string, options ...Option) (*Client, error) {
 		return nil, err
 	}
 	c := &core{
-		native:          native,
-		logger:          s.logger,
-		initTimeout:     s.milliseconds("init_timeout_ms", initTimeout),
-		requestTimeout:  s.milliseconds("request_timeout_ms", requestTimeout),
-		shutdownTimeout: s.milliseconds("shutdown_timeout_ms", shutdownTimeout),
-		targetingKeyAs:  s.text("targeting_key_as"),
-		life:            make(chan struct{}, 1),
+		native:         native,
+		logger:         s.logger,
+		targetingKeyAs: s.text("targeting_key_as"),
+		life:           make(chan struct{}, 1),
 	}
+	c.initTimeout, c.requestTimeout, c.shutdownTimeout = native.timeouts()
 	c.calls = newInflight(native.free)
 	if s.config["mode"] == `"remote"` {
 		c.remote = make(chan struct{}, s.remote)
 	}
 	o := &owner{core: c}
-	// A backstop for a client that was forgotten. Cleanups run one after another, so it does not do it there.
+	// A backstop for a client that was never closed. Closing takes time, and a slow cleanup would hold up all others.
 	o.cleanup = runtime.AddCleanup(o, func(c *core) { go c.close() }, c)
 	return &Client{owner: o}, nil
 }
 
-// Start starts the client's threads, and returns at once. Starting a started client does nothing; one that was shut down
-// starts anew. With definitions in the options and polling off nothing is fetched.
+// Start starts the client's threads and returns at once. It does nothing if they run already, and restarts a client that
+// was shut down. Nothing is fetched if the options contain definitions and turn polling off.
 //
-// It fails with [ErrSystem] when no thread is to be had, and with [ErrClosed] after [Client.Close].
+// It fails with [ErrSystem] if a thread cannot be created, and with [ErrClosed] after [Client.Close].
 func (c *Client) Start(ctx context.Context) error {
 	own := c.own()
 	defer runtime.KeepAlive(own)
@@ -140,17 +131,17 @@ func (c *core) start(ctx context.Context) error {
 	}
 	if c.stop == nil {
 		c.stop, c.done = make(chan struct{}), make(chan struct{})
-		c.calls.stay() // until the pump ends
+		c.calls.stay() // the pump exits
 		go c.pump(c.stop, c.done)
 	}
 	return nil
 }
 
-// WaitReady waits until there is something to evaluate: a fetch, definitions in the options, or, after the first failed
-// fetch, the cache. It waits as long as ctx lets it, and init_timeout_ms at most.
+// WaitReady blocks until the client has definitions: fetched, given as an option, or, once a fetch has failed, from the
+// cache. It gives up when ctx ends or init_timeout_ms has passed.
 //
-// It fails with [ErrTimeout], with [ErrCredentialsRefused] as soon as Mixpanel answers 401 or 403, with [ErrClosed], with
-// [ErrInvalidArgument] when the client was never started, and with ctx's error. Polling goes on in any case.
+// It fails with [ErrTimeout], with [ErrCredentialsRefused] as soon as Mixpanel responds with 401 or 403, with [ErrClosed],
+// with [ErrInvalidArgument] if the client was never started, and with ctx's error. The client keeps polling either way.
 func (c *Client) WaitReady(ctx context.Context) error {
 	own := c.own()
 	defer runtime.KeepAlive(own)
@@ -159,8 +150,8 @@ func (c *Client) WaitReady(ctx context.Context) error {
 	}
 	core := own.core
 	limit := time.Now().Add(core.initTimeout)
-	// In slices, so that a wait that was given up soon ends.
-	return waited(ctx, func(given func() bool) error {
+	// In slices, so that an abandoned wait ends soon.
+	return waited(ctx, func(abandoned func() bool) error {
 		for {
 			left := min(time.Until(limit), 100*time.Millisecond)
 			if !core.calls.enter(0) {
@@ -168,19 +159,19 @@ func (c *Client) WaitReady(ctx context.Context) error {
 			}
 			err := core.native.waitReady(milliseconds(left))
 			core.calls.exit(0)
-			if err == nil || !isTimeout(err) || time.Now().After(limit) || given() {
+			if err == nil || !isTimeout(err) || time.Now().After(limit) || abandoned() {
 				return err
 			}
 		}
 	})
 }
 
-// Refresh fetches the definitions now, whether or not the client polls, and waits until that fetch has ended: as long as
-// ctx lets it, or request_timeout_ms where ctx has no deadline. When ctx is cancelled it returns at once, with ctx's error,
-// and the fetch goes on. Calls that wait at the same time share one fetch. A remote client has nothing to fetch.
+// Refresh fetches the definitions now, whether or not the client polls, and blocks until the fetch has ended. It waits
+// until ctx's deadline, or for request_timeout_ms if ctx has none. When ctx is cancelled it returns ctx's error at once,
+// and the fetch continues. Concurrent calls share one fetch. For a remote client, Refresh does nothing.
 //
-// On failure the definitions held stay in service. It fails with [ErrBackend], [ErrCredentialsRefused], [ErrTimeout], with
-// [ErrInvalidArgument] when the client was never started, and with [ErrClosed].
+// It fails with [ErrBackend], [ErrCredentialsRefused], [ErrTimeout], with [ErrInvalidArgument] if the client was never
+// started, and with [ErrClosed]. After a failure the client keeps its definitions.
 func (c *Client) Refresh(ctx context.Context) error {
 	own := c.own()
 	defer runtime.KeepAlive(own)
@@ -198,16 +189,16 @@ func (c *Client) Refresh(ctx context.Context) error {
 	})
 }
 
-// longest is the longest time that the library takes: the number after it stands for an option.
+// longest is the longest time limit that the library accepts: the next number means the configured one.
 const longest = time.Duration(math.MaxUint32-1) * time.Millisecond
 
-// Remote tells whether Mixpanel decides, see [WithRemote].
+// Remote reports whether Mixpanel evaluates the flags; see [WithRemote].
 func (c *Client) Remote() bool { return c.own().core.remote != nil }
 
-// TargetingKeyAs is the context key that takes targetingKey, see [WithTargetingKeyAs]; empty where there is none.
+// TargetingKeyAs is the context key set by [WithTargetingKeyAs], or empty.
 func (c *Client) TargetingKeyAs() string { return c.own().core.targetingKeyAs }
 
-// State tells whether the client can evaluate.
+// State reports whether the client can evaluate flags.
 func (c *Client) State() State {
 	own := c.own()
 	defer runtime.KeepAlive(own)
@@ -218,9 +209,9 @@ func (c *Client) State() State {
 	return own.core.native.state()
 }
 
-// Flush sends what is enqueued, and waits until Mixpanel has it. It gives how many events are still enqueued when ctx's
-// deadline, or shutdown_timeout_ms where ctx has none, is over; that is no failure. When ctx is cancelled it returns at
-// once, with ctx's error, and sending goes on.
+// Flush sends the queued events and blocks until Mixpanel has accepted them, until ctx's deadline, or for
+// shutdown_timeout_ms if ctx has none. It returns the number of events that are still queued then, which is not an error.
+// When ctx is cancelled it returns ctx's error at once, and sending continues.
 func (c *Client) Flush(ctx context.Context) (undelivered uint64, err error) {
 	own := c.own()
 	defer runtime.KeepAlive(own)
@@ -241,10 +232,12 @@ func (c *Client) Flush(ctx context.Context) (undelivered uint64, err error) {
 	return atomic.LoadUint64(&undelivered), err
 }
 
-// Shutdown delivers the events that are enqueued and ends the client's threads and goroutine, within ctx's deadline, or
-// shutdown_timeout_ms where it has none or a later one. It gives how many events were lost. Evaluations go on with the
-// definitions held, without exposures. When ctx is cancelled it returns at once, and what it does goes on within that
-// time. Shutting down twice is fine; the client can be started again.
+// Shutdown delivers the queued events and stops the client's threads and goroutine. It takes until ctx's deadline or
+// shutdown_timeout_ms, whichever is sooner, and returns the number of events that were lost. When ctx is cancelled it
+// returns at once, and the shutdown continues within that time limit.
+//
+// Afterwards the client still evaluates the definitions that it holds, without exposures. It can be shut down again, and
+// started again.
 func (c *Client) Shutdown(ctx context.Context) (undelivered uint64, err error) {
 	own := c.own()
 	defer runtime.KeepAlive(own)
@@ -254,7 +247,7 @@ func (c *Client) Shutdown(ctx context.Context) (undelivered uint64, err error) {
 func (c *core) shutdown(ctx context.Context) (undelivered uint64, err error) {
 	left, err := bound(ctx, c.shutdownTimeout, c.shutdownTimeout)
 	if err != nil {
-		// What has no time left still ends: that is what a shutdown is for.
+		// A shutdown must happen even if nobody has the time to wait for it.
 		go c.end(c.shutdownTimeout)
 		return 0, err
 	}
@@ -282,16 +275,15 @@ func (c *core) end(within time.Duration) (uint64, error) {
 	return c.endLocked(limit)
 }
 
-// endLocked shuts the library's client down. What it reports at its end, lost events among it, is passed on before it
-// returns. The caller is in.
+// endLocked shuts the library's client down and passes on its last items, such as the report of lost events. The caller
+// holds life and has entered calls.
 func (c *core) endLocked(limit time.Time) (uint64, error) {
 	lost, err := c.native.shutdown(milliseconds(time.Until(limit)))
 	if c.stop == nil {
 		c.takeRest()
 		return lost, err
 	}
-	// The pump ends when it has taken the last item. A listener that shuts the client down waits for itself, but not for
-	// ever.
+	// The pump ends after the last item. If a listener called this, the pump waits for the listener: hence the limit.
 	select {
 	case <-c.done:
 	case <-time.After(max(time.Until(limit), time.Second)):
@@ -301,10 +293,10 @@ func (c *core) endLocked(limit time.Time) (uint64, error) {
 	return lost, err
 }
 
-// Close shuts the client down, within shutdown_timeout_ms, and frees it. Calls under way on other goroutines end safely;
-// from then on evaluations give the default, and other calls [ErrClosed]. Closing twice is fine.
+// Close shuts the client down within shutdown_timeout_ms and frees it. Other goroutines may use the client meanwhile. From
+// then on evaluations return the default, and other methods fail with [ErrClosed]. Closing twice does nothing.
 //
-// It fails with [ErrUndelivered] when events were lost.
+// It fails with [ErrUndelivered] if events were lost.
 func (c *Client) Close() error {
 	own := c.own()
 	defer runtime.KeepAlive(own)
@@ -319,11 +311,11 @@ func (c *core) close() error {
 	if !c.calls.enter(0) {
 		return c.unmadeError()
 	}
-	// First of all, so that what is started, evaluated or sent beside this is not begun. The pump is in already.
+	// First, so that no other call begins any more. The pump has entered already.
 	c.calls.close()
 	lost, err := c.endLocked(limit)
 	c.calls.exit(0)
-	// A call that sleeps in a name look-up can take longer. The last one out frees.
+	// A call that is stuck in a DNS lookup can take longer. The last call to exit frees the client.
 	select {
 	case <-c.calls.done:
 	case <-time.After(max(time.Until(limit), 100*time.Millisecond)):
@@ -336,11 +328,11 @@ func (c *core) close() error {
 
 var (
 	errClosed = newError(ErrClosed, "the client is closed")
-	errUnmade = newError(ErrInvalidArgument, "the client was not made by mpflags.New: it is nil, a zero value, or memory of a "+
-		"client that was copied; share the *mpflags.Client that New returns")
+	errUnmade = newError(ErrInvalidArgument, "the client was not made by mpflags.New: it is nil, the zero value or a deep copy; "+
+		"share the *mpflags.Client that New returns")
 )
 
-// closed is why a core's client cannot be used.
+// closed returns the error of a client that cannot be used.
 func (c *core) closed() error {
 	if c.unmade {
 		return errUnmade
@@ -348,7 +340,7 @@ func (c *core) closed() error {
 	return errClosed
 }
 
-// unmadeError is what calls fail with that a closed client takes.
+// unmadeError returns the error of methods that succeed on a closed client.
 func (c *core) unmadeError() error {
 	if c.unmade {
 		return errUnmade

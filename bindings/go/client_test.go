@@ -32,7 +32,7 @@ func fast() []Option {
 		WithEventFlushInterval(10 * time.Millisecond), WithLogger(slog.New(slog.DiscardHandler))}
 }
 
-// against makes a client of a server that serves a document, and starts it.
+// against starts a client of a server that serves a document.
 func against(t *testing.T, server *dev.Server, document string, options ...Option) *Client {
 	t.Helper()
 	server.Serve(document)
@@ -62,7 +62,7 @@ func eventually(t *testing.T, what string, is func() bool) {
 			return
 		}
 	}
-	t.Fatalf("%s did not come", what)
+	t.Fatalf("%s did not happen", what)
 }
 
 func TestTypedReads(t *testing.T) {
@@ -81,44 +81,44 @@ func TestTypedReads(t *testing.T) {
 	}
 }
 
-func TestVariantTells(t *testing.T) {
+func TestEvaluation(t *testing.T) {
 	c := client(t, WithReportExposures(false), WithDefinitions(flagOf(`{"a": {"b": [1]}}`)))
-	v := c.Variant(background, "f", Context{"distinct_id": "qa"})
+	v := c.Evaluate(background, "f", Context{"distinct_id": "qa"})
 	active, known := v.IsExperimentActive()
-	got := fmt.Sprintln(v.Flag(), v.Assigned(), v.Name(), v.Reason(), v.Err(), v.ExperimentID(), active, known, v.IsQATester(), v.JSON(), v.Metadata())
+	got := fmt.Sprintln(v.Key(), v.HasValue(), v.Variant(), v.Reason(), v.Err(), v.ExperimentID(), active, known, v.IsQATester(), v.JSON(), v.Metadata())
 	want := `f true on TARGETING_MATCH <nil> e1 true true true {"a":{"b":[1]}} map[experiment_id:e1 is_experiment_active:true is_qa_tester:true]`
 	if got != want+"\n" {
 		t.Error(got)
 	}
-	// What is handed out is the caller's own.
+	// The caller owns what it gets.
 	v.Value().(map[string]any)["a"].(map[string]any)["b"].([]any)[0] = "changed"
 	v.Metadata()["experiment_id"] = "changed"
-	if again := c.Variant(background, "f", Context{"distinct_id": "qa"}); fmt.Sprintln(again.Value(), again.Metadata()["experiment_id"]) != "map[a:map[b:[1]]] e1\n" {
+	if again := c.Evaluate(background, "f", Context{"distinct_id": "qa"}); fmt.Sprintln(again.Value(), again.Metadata()["experiment_id"]) != "map[a:map[b:[1]]] e1\n" {
 		t.Error(again.Value(), again.Metadata())
 	}
-	missing := c.Variant(background, "missing", nil)
+	missing := c.Evaluate(background, "missing", nil)
 	var why *EvaluationError
 	if !errors.Is(missing.Err(), FlagNotFound) || errors.Is(missing.Err(), TypeMismatch) || !errors.As(missing.Err(), &why) || why.Flag != "missing" {
 		t.Error(missing.Err())
 	}
-	var none Variant
-	if none.Assigned() || none.Err() != nil || none.Reason() != Unknown || none.Value() != nil || none.Metadata() != nil {
+	var none Evaluation
+	if none.HasValue() || none.Err() != nil || none.Reason() != Unknown || none.Value() != nil || none.Metadata() != nil {
 		t.Error(none)
 	}
-	if err := c.Variant(background, "f\xff", nil).Err(); !errors.Is(err, General) || !errors.Is(err, ErrInvalidArgument) {
+	if err := c.Evaluate(background, "f\xff", nil).Err(); !errors.Is(err, General) || !errors.Is(err, ErrInvalidArgument) {
 		t.Error(err)
 	}
 }
 
-// Where there is no flag there is no variant of one, with definitions and without.
-func TestAllVariantsOfNoFlag(t *testing.T) {
+// EvaluateAll returns an empty map if there are no flags or no definitions.
+func TestEvaluateAllWithoutFlags(t *testing.T) {
 	for document, code := range map[string]error{`{"flags": []}`: nil, "": ProviderNotReady} {
 		var options []Option
 		if document != "" {
 			options = append(options, WithDefinitions(document))
 		}
 		c := client(t, options...)
-		if all, err := c.AllVariants(background, Context{"distinct_id": "u1"}); all == nil || len(all) != 0 || !errors.Is(err, code) {
+		if all, err := c.EvaluateAll(background, Context{"distinct_id": "u1"}); all == nil || len(all) != 0 || !errors.Is(err, code) {
 			t.Errorf("%q: %v %v", document, all, err)
 		}
 	}
@@ -151,9 +151,9 @@ func TestLifecycle(t *testing.T) {
 	if lost, err := c.Shutdown(background); err != nil || lost != 0 {
 		t.Error("the second time", lost, err)
 	}
-	// Definitions are held, and nothing is reported any more.
+	// The definitions are kept, and nothing is reported any more.
 	if !c.Boolean(background, "f", false, Context{"distinct_id": "u2"}) {
-		t.Error("a client that is shut down evaluates")
+		t.Error("a client that was shut down must evaluate")
 	}
 	if err := c.Track("e", "u", nil); !errors.Is(err, ErrClosed) {
 		t.Error(err)
@@ -173,18 +173,18 @@ func TestLifecycle(t *testing.T) {
 	if fmt.Sprint(users) != "[u1 u3]" {
 		t.Error(users)
 	}
-	// After Close there are defaults and ErrClosed, and no crash.
+	// After Close, calls return defaults and ErrClosed.
 	if err := c.Close(); err != nil {
 		t.Error(err)
 	}
-	v := c.Variant(background, "f", user)
-	_, all := c.AllVariants(background, user)
-	_, stats := c.Stats()
+	v := c.Evaluate(background, "f", user)
+	_, all := c.EvaluateAll(background, user)
+	_, statistics := c.Statistics()
 	_, flush := c.Flush(background)
 	lost, shutdown := c.Shutdown(background)
-	for what, err := range map[string]error{"Variant": v.Err(), "AllVariants": all, "Stats": stats, "Flush": flush, "Start": c.Start(background), "WaitReady": c.WaitReady(background),
-		"Track": c.Track("e", "u", nil), "UpdatePeople": c.UpdatePeople("$set", "u", map[string]any{}), "SetOverride": c.SetOverride("f", 1), "ClearOverride": c.ClearOverride("f"),
-		"TrackExposure": c.TrackExposure(Variant{source: &exposable{}})} {
+	for what, err := range map[string]error{"Evaluate": v.Err(), "EvaluateAll": all, "Statistics": statistics, "Flush": flush, "Start": c.Start(background), "WaitReady": c.WaitReady(background),
+		"Track": c.Track("e", "u", nil), "PeopleUpdate": c.PeopleUpdate("$set", "u", map[string]any{}), "SetOverride": c.SetOverride("f", 1), "ClearOverride": c.ClearOverride("f"),
+		"TrackExposure": c.TrackExposure(Evaluation{source: &exposable{}})} {
 		if !errors.Is(err, ErrClosed) {
 			t.Errorf("%s: %v", what, err)
 		}
@@ -209,7 +209,7 @@ func TestWaitReady(t *testing.T) {
 	if err := c.WaitReady(background); !errors.Is(err, ErrTimeout) {
 		t.Error(err)
 	}
-	if err := c.Variant(background, "f", nil).Err(); !errors.Is(err, ProviderNotReady) {
+	if err := c.Evaluate(background, "f", nil).Err(); !errors.Is(err, ProviderNotReady) {
 		t.Error(err)
 	}
 	slow := against(t, server, flagOf("true"), WithInitTimeout(time.Minute))
@@ -228,7 +228,7 @@ func TestWaitReady(t *testing.T) {
 	if err := slow.WaitReady(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Error(err)
 	}
-	// A wait ends when the client is closed beside it.
+	// Closing the client ends a wait.
 	waiting := make(chan error)
 	go func() { waiting <- slow.WaitReady(background) }()
 	if err := slow.Close(); err != nil {
@@ -242,11 +242,11 @@ func TestWaitReady(t *testing.T) {
 	if err := refused.WaitReady(background); !errors.Is(err, ErrCredentialsRefused) || !strings.Contains(err.Error(), "HTTP 401") {
 		t.Error(err)
 	}
-	if err := refused.Variant(background, "f", nil).Err(); !errors.Is(err, ProviderFatal) {
+	if err := refused.Evaluate(background, "f", nil).Err(); !errors.Is(err, ProviderFatal) {
 		t.Error(err)
 	}
 	server.NoFaults()
-	eventually(t, "the healing", func() bool { return refused.WaitReady(background) == nil })
+	eventually(t, "the recovery", func() bool { return refused.WaitReady(background) == nil })
 }
 
 func TestItems(t *testing.T) {
@@ -281,12 +281,12 @@ func TestItems(t *testing.T) {
 	before := len(items)
 	mu.Unlock()
 	server.NoFaults()
-	eventually(t, "the healing", func() bool { return c.State() == StateReady })
+	eventually(t, "the recovery", func() bool { return c.State() == StateReady })
 	if _, err := c.Shutdown(background); err != nil {
 		t.Error(err)
 	}
 	if len(items) > before+1 {
-		t.Error("a listener that was stopped was told", items[before:])
+		t.Error("a removed listener was called", items[before:])
 	}
 }
 
@@ -307,7 +307,7 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-// A client that was forgotten ends by itself, and leaves neither thread nor goroutine.
+// A client that was never closed is closed when it is collected, and leaves neither thread nor goroutine.
 func TestForgottenClient(t *testing.T) {
 	server := dev.Start(t)
 	func() {
@@ -335,7 +335,7 @@ func against0(t *testing.T, server *dev.Server) *Client {
 	return c
 }
 
-// threads counts those that the library has started.
+// threads counts the library's threads.
 func threads() int {
 	names, _ := filepath.Glob("/proc/self/task/*/comm")
 	count := 0
@@ -347,7 +347,7 @@ func threads() int {
 	return count
 }
 
-// A client that polls nothing has the newest definitions after a Refresh, and its listeners hear of the change.
+// Refresh fetches the newest definitions even if polling is off, and listeners are told about the change.
 func TestRefresh(t *testing.T) {
 	server := dev.Start(t)
 	c := ready(t, against(t, server, flagOf("1"), WithEnablePolling(false)))
@@ -378,11 +378,11 @@ func TestRefresh(t *testing.T) {
 			t.Fatal("no change")
 		}
 	}
-	// Nothing new is no failure.
+	// Unchanged definitions are not an error.
 	if err := c.Refresh(background); err != nil {
 		t.Error(err)
 	}
-	// What is held stays in service when a fetch fails.
+	// The definitions stay in service when a fetch fails.
 	server.Faults(`[{"path": "/flags/definitions", "kind": "status", "status": 503}]`)
 	if err := c.Refresh(background); !errors.Is(err, ErrBackend) || !strings.Contains(err.Error(), "503") {
 		t.Error(err)
@@ -396,7 +396,7 @@ func TestRefresh(t *testing.T) {
 	}
 }
 
-// A Refresh ends with its context, at once, and with the client.
+// Refresh returns as soon as its context ends or the client is closed.
 func TestRefreshEnds(t *testing.T) {
 	server := dev.Start(t)
 	c := ready(t, against(t, server, flagOf("1"), WithEnablePolling(false), WithRequestTimeout(time.Minute), WithShutdownTimeout(2*time.Second)))

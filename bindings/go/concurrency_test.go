@@ -13,8 +13,8 @@ import (
 	"github.com/mpflags/mpflags/bindings/go/internal/dev"
 )
 
-// 32 goroutines evaluate while definitions change and the client is closed. Every value is one that some definition has,
-// and belongs to the variant that is told with it.
+// 32 goroutines evaluate while definitions change and the client is closed. Every value matches its variant and
+// experiment.
 func TestRace(t *testing.T) {
 	server := dev.Start(t)
 	document := func(generation int) string {
@@ -30,12 +30,12 @@ func TestRace(t *testing.T) {
 	for goroutine := range 32 {
 		group.Go(func() {
 			for i := 0; ; i++ {
-				v := c.Variant(background, "f", Context{"distinct_id": fmt.Sprint(goroutine, i%50), "Plan": i, "plan": true}, AsObject)
+				v := c.Evaluate(background, "f", Context{"distinct_id": fmt.Sprint(goroutine, i%50), "Plan": i, "plan": true}, AsObject)
 				if errors.Is(v.Err(), ErrClosed) {
 					select {
 					case <-closed:
 					default:
-						t.Error("closed too early")
+						t.Error("ErrClosed before Close")
 					}
 					return
 				}
@@ -45,18 +45,18 @@ func TestRace(t *testing.T) {
 					return
 				}
 				number := object["generation"].(int64)
-				if name := fmt.Sprintf("v%d", number); v.Name() != name || v.ExperimentID() != fmt.Sprintf("e%d", number) {
-					t.Errorf("%s has the value of %s, and experiment %s", v.Name(), name, v.ExperimentID())
+				if name := fmt.Sprintf("v%d", number); v.Variant() != name || v.ExperimentID() != fmt.Sprintf("e%d", number) {
+					t.Errorf("%s has the value of %s, and experiment %s", v.Variant(), name, v.ExperimentID())
 					return
 				}
 				if _, seen := highest.LoadOrStore(number, true); !seen {
 					generations.Add(1)
 				}
-				object["generation"] = -1 // the caller's own
+				object["generation"] = -1 // owned by the caller
 				evaluated.Add(1)
 				if i%100 == goroutine {
-					_, _ = c.AllVariants(background, Context{"distinct_id": "x"})
-					_, _ = c.Stats()
+					_, _ = c.EvaluateAll(background, Context{"distinct_id": "x"})
+					_, _ = c.Statistics()
 					_ = c.SetOverride("other", i)
 					_ = c.Track("e", "u", nil)
 				}
@@ -80,7 +80,7 @@ func TestRace(t *testing.T) {
 	t.Logf("%d evaluations over %d generations", evaluated.Load(), generations.Load())
 }
 
-// Many close at once, beside calls of every kind: one frees, and after that nobody is in.
+// Concurrent Close calls, during other calls, free the client once.
 func TestCloseBesideCalls(t *testing.T) {
 	for range 50 {
 		c, err := New("t", append(fast(), WithEnablePolling(false), WithDefinitions(flagOf("true")), WithReportExposures(false))...)
@@ -114,7 +114,7 @@ func TestCloseBesideCalls(t *testing.T) {
 	}
 }
 
-// A call that is under way keeps the native client, and the last one out frees it.
+// The native client outlives Close until the last call in progress has ended.
 func TestInflight(t *testing.T) {
 	freed := 0
 	f := newInflight(func() { freed++ })
@@ -122,11 +122,11 @@ func TestInflight(t *testing.T) {
 		t.Fatal("enter, or close")
 	}
 	if f.enter(5) || freed != 0 {
-		t.Fatal("a call came in after close")
+		t.Fatal("a call entered after close")
 	}
 	f.exit(3)
 	if freed != 0 {
-		t.Fatal("freed under a call")
+		t.Fatal("freed during a call")
 	}
 	f.exit(19)
 	<-f.done
@@ -135,13 +135,13 @@ func TestInflight(t *testing.T) {
 	}
 }
 
-// The table of answers is bounded, and gives back what was put or nothing.
+// The cache of answers is bounded, and never returns another answer's outcome.
 func TestAnswers(t *testing.T) {
 	var a answers
 	for i := range uint64(50_000) {
 		a.put(&outcome{answer: i<<1 | 1})
 		if of := a.get(i<<1 | 1); of == nil || of.answer != i<<1|1 {
-			t.Fatalf("%d is not found right after it was put", i)
+			t.Fatalf("%d is missing right after put", i)
 		}
 	}
 	found := 0
@@ -149,16 +149,16 @@ func TestAnswers(t *testing.T) {
 		if of := a.get(i<<1 | 1); of != nil {
 			found++
 			if of.answer != i<<1|1 {
-				t.Fatalf("%d gives %d", i, of.answer)
+				t.Fatalf("%d returns %d", i, of.answer)
 			}
 		}
 	}
 	if found > slots || found < slots/2 {
-		t.Errorf("%d answers are remembered", found)
+		t.Errorf("%d answers are cached", found)
 	}
 }
 
-// More flags than the table has places evaluate right all the same.
+// Evaluations are right even if there are more flags than slots in the cache.
 func TestMoreAnswersThanSlots(t *testing.T) {
 	document := []byte(`{"flags": [`)
 	const flags = 6000
@@ -171,24 +171,24 @@ func TestMoreAnswersThanSlots(t *testing.T) {
 	c := client(t, WithReportExposures(false), WithDefinitions(string(append(document, "]}"...))))
 	for range 2 {
 		for i := range flags {
-			if v := c.Variant(background, fmt.Sprintf("f%d", i), Context{"id": 1}, AsInteger); v.Value() != int64(i) || v.Name() != fmt.Sprintf("v%d", i) {
+			if v := c.Evaluate(background, fmt.Sprintf("f%d", i), Context{"id": 1}, AsInteger); v.Value() != int64(i) || v.Variant() != fmt.Sprintf("v%d", i) {
 				t.Fatalf("f%d: %v %v", i, v.Value(), v.Err())
 			}
 		}
 	}
-	all, err := c.AllVariants(background, Context{"id": 1})
+	all, err := c.EvaluateAll(background, Context{"id": 1})
 	if err != nil || len(all) != flags || all["f5999"].Value() != int64(5999) {
 		t.Error(len(all), err)
 	}
 }
 
-// An evaluation allocates nothing of its own, and makes one crossing.
+// An evaluation does not allocate.
 func TestAllocations(t *testing.T) {
 	c := client(t, WithReportExposures(false), WithDefinitions(flagOf("true")))
 	user := Context{"distinct_id": "user-1", "custom_properties": map[string]any{"plan": "pro", "age": 31, "score": 0.5, "beta": true, "tags": []string{"a"}}}
 	c.Boolean(background, "f", false, user)
 	if raceEnabled {
-		t.Skip("the race detector's sync.Pool drops what it is given")
+		t.Skip("with the race detector, sync.Pool drops items at random")
 	}
 	if allocations := testing.AllocsPerRun(1000, func() { c.Boolean(background, "f", false, user) }); allocations > 0 {
 		t.Errorf("%v allocations", allocations)
@@ -197,7 +197,7 @@ func TestAllocations(t *testing.T) {
 
 func TestNoWaitWithoutServer(t *testing.T) {
 	c := client(t, WithAPIHost("http://127.0.0.1:1"), WithEnablePolling(true), WithLogger(nil), WithRetryBase(time.Second))
-	if v := c.Variant(background, "f", nil); !errors.Is(v.Err(), ProviderNotReady) {
+	if v := c.Evaluate(background, "f", nil); !errors.Is(v.Err(), ProviderNotReady) {
 		t.Error(v.Err())
 	}
 }

@@ -14,40 +14,40 @@ import (
 	"unicode/utf8"
 )
 
-// Context is whom or what a flag is evaluated for: "distinct_id" names the user, "custom_properties" is what rules see,
-// and a flag may be bucketed by any other key.
+// Context describes whom or what a flag is evaluated for. "distinct_id" identifies the user, rules see the map
+// "custom_properties", and a flag may be bucketed by any other key.
 //
-// A value may be anything that encoding/json takes, and is encoded as there: booleans, numbers of every size, strings,
-// [json.Number], [time.Time] (as RFC 3339), slices, maps, structs with their tags, pointers, and what marshals itself. A
-// whole float becomes an integer, and an int64 stays exact. Some values cannot be used: NaN and the infinities, channels
-// and functions, what fails to marshal itself, what contains itself, and strings that are not UTF-8, of which
-// encoding/json would make others. A flag that reads such a value gives [InvalidContext], which names the key; other
-// flags are evaluated. The client logs each such key once.
+// Values are encoded as by encoding/json: booleans, numbers, strings, [json.Number], [time.Time] (as RFC 3339), slices,
+// maps, structs with their tags, pointers and marshalers. A whole float becomes an integer, and an int64 stays exact.
+//
+// Some values cannot be used: NaN and the infinities, channels and functions, values whose marshaler fails, cyclic values,
+// and strings that are not UTF-8, which encoding/json would silently change. A flag that reads such a value fails with
+// [InvalidContext], and the message names the key; other flags are evaluated. The client logs each such key once.
 type Context = map[string]any
 
-// maxDepth ends the walk of a context that contains itself. The library's own limit is below.
+// maxDepth ends the encoding of a cyclic context. The library's own limit is lower.
 const maxDepth = 512
 
-// scratch is what an evaluation needs for itself.
+// scratch holds the buffer of an evaluation, and the number of its stripe of inflight.
 type scratch struct {
 	buffer []byte
 	number uint32
 }
 
-// A pool keeps one scratch per core, more or less, so their numbers spread calls over the stripes of inflight.
+// A pool keeps about one scratch per core, so their numbers spread the calls over the stripes.
 var scratches = sync.Pool{New: func() any {
 	return &scratch{buffer: make([]byte, 0, 1024), number: scratchNumber.Add(1)}
 }}
 
 func (s *scratch) release() {
-	// One large context is not kept for all the small ones after it.
+	// Do not keep the buffer of one large context for all the small ones after it.
 	if cap(s.buffer) > 64<<10 {
 		s.buffer = make([]byte, 0, 1024)
 	}
 	scratches.Put(s)
 }
 
-// unencodable is an error that grows the path to the value on its way out.
+// unencodable is the error for a value without JSON. The path to the value grows as the error is returned.
 type unencodable struct {
 	path []string
 	why  string
@@ -60,7 +60,7 @@ func (u *unencodable) Error() string {
 	return "`" + u.name() + "`: " + u.why
 }
 
-// name is the path to the value.
+// name is the path to the value, as in custom_properties.tags[2].
 func (u *unencodable) name() string {
 	path := slices.Clone(u.path)
 	slices.Reverse(path)
@@ -93,14 +93,14 @@ func appendContext(to []byte, user Context) ([]byte, *unencodable) {
 
 func appendObject(to []byte, object map[string]any, depth int) ([]byte, *unencodable) {
 	if depth > maxDepth {
-		return to, unencodablef("more than %d levels, or it contains itself", maxDepth)
+		return to, unencodablef("nested more than %d levels deep, or contains itself", maxDepth)
 	}
 	begin := len(to)
 	to = append(to, '{')
 	for key, value := range object {
 		folds := false
 		if to, folds = appendKey(to, key); folds {
-			// Rules ignore case, and of two keys that differ in nothing else the last one wins: then order counts.
+			// Rules ignore case, and of two keys that differ only in case the last one wins, so their order matters.
 			return appendSorted(to[:begin], object, depth)
 		}
 		var err *unencodable
@@ -112,7 +112,7 @@ func appendObject(to []byte, object map[string]any, depth int) ([]byte, *unencod
 	return closed(to, '}'), nil
 }
 
-// appendSorted takes the keys in order of code points: a Go map has none of its own.
+// appendSorted appends the keys in order of code points, since a Go map has no order.
 func appendSorted(to []byte, object map[string]any, depth int) ([]byte, *unencodable) {
 	keys := make([]string, 0, len(object))
 	for key := range object {
@@ -134,7 +134,7 @@ func appendSorted(to []byte, object map[string]any, depth int) ([]byte, *unencod
 	return closed(to, '}'), nil
 }
 
-// closed puts the end in place of the last comma, or behind an opening bracket.
+// closed replaces the last comma with the closing bracket, or appends it to the opening one.
 func closed(to []byte, end byte) []byte {
 	if to[len(to)-1] == ',' {
 		to[len(to)-1] = end
@@ -143,7 +143,7 @@ func closed(to []byte, end byte) []byte {
 	return append(to, end)
 }
 
-// appendKey appends a key and its colon, if lower-casing it changes nothing for sure. Otherwise it says so.
+// appendKey appends a key and its colon, unless lower-casing might change the key. It reports whether it might.
 func appendKey(to []byte, key string) ([]byte, bool) {
 	for i := range len(key) {
 		if !folded[key[i]] {
@@ -212,7 +212,7 @@ func appendArray[T any](to []byte, array []T, depth int,
 		return append(to, "null"...), nil
 	}
 	if depth > maxDepth {
-		return to, unencodablef("more than %d levels, or it contains itself", maxDepth)
+		return to, unencodablef("nested more than %d levels deep, or contains itself", maxDepth)
 	}
 	to = append(to, '[')
 	for i, value := range array {
@@ -225,10 +225,10 @@ func appendArray[T any](to []byte, array []T, depth int,
 	return closed(to, ']'), nil
 }
 
-// appendFloat writes what encoding/json does: whole numbers without a point, in digits up to 1e21.
+// appendFloat formats a number as encoding/json does: whole numbers below 1e21 as digits alone.
 func appendFloat(to []byte, number float64, bits int) ([]byte, *unencodable) {
 	if math.IsNaN(number) || math.IsInf(number, 0) {
-		return to, unencodablef("%v is no JSON number", number)
+		return to, unencodablef("%v is not a JSON number", number)
 	}
 	size := math.Abs(number)
 	format := byte('f')
@@ -242,7 +242,7 @@ func appendFloat(to []byte, number float64, bits int) ([]byte, *unencodable) {
 func appendTime(to []byte, at time.Time) ([]byte, *unencodable) {
 	written, err := at.AppendText(append(to, '"'))
 	if err != nil {
-		return to, unencodablef("a time that RFC 3339 cannot write")
+		return to, unencodablef("a time that RFC 3339 cannot represent")
 	}
 	return append(written, '"'), nil
 }
@@ -252,14 +252,14 @@ func appendNumber(to []byte, number json.Number) ([]byte, *unencodable) {
 		return append(to, '0'), nil
 	}
 	if first := number[0]; first != '-' && (first < '0' || first > '9') || !json.Valid([]byte(number)) {
-		return to, unencodablef("a json.Number that is no number")
+		return to, unencodablef("a json.Number that is not a number")
 	}
 	return append(to, number...), nil
 }
 
 const hex = "0123456789abcdef"
 
-// plain are the bytes that stand in JSON as they are; folded are those of them that lower-casing leaves alone.
+// plain are the bytes that JSON strings hold unescaped; folded are those of them that lower-casing keeps.
 var plain, folded = func() (plain, folded [256]bool) {
 	for c := ' '; c < utf8.RuneSelf; c++ {
 		plain[c] = c != '"' && c != '\\'

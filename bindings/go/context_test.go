@@ -86,30 +86,30 @@ func TestContextErrors(t *testing.T) {
 		value any
 		want  string
 	}{
-		"NaN":                 {math.NaN(), "`k`: NaN is no JSON number"},
-		"infinity":            {math.Inf(-1), "`k`: -Inf is no JSON number"},
-		"float32 NaN":         {float32(math.NaN()), "`k`: NaN is no JSON number"},
+		"NaN":                 {math.NaN(), "`k`: NaN is not a JSON number"},
+		"infinity":            {math.Inf(-1), "`k`: -Inf is not a JSON number"},
+		"float32 NaN":         {float32(math.NaN()), "`k`: NaN is not a JSON number"},
 		"channel":             {make(chan int), "`k`: a chan int is not representable in JSON"},
 		"function":            {func() {}, "`k`: a func() is not representable in JSON"},
 		"complex":             {1i, "`k`: a complex128 is not representable in JSON"},
-		"nested":              {map[string]any{"a": []any{1, math.NaN()}}, "`k.a[1]`: NaN is no JSON number"},
-		"typed slice":         {[]float64{1, math.Inf(1)}, "`k[1]`: +Inf is no JSON number"},
-		"typed map":           {map[string]float64{"x": math.NaN()}, "`k.x`: NaN is no JSON number"},
-		"under a folding key": {map[string]any{"X": math.NaN()}, "`k.X`: NaN is no JSON number"},
+		"nested":              {map[string]any{"a": []any{1, math.NaN()}}, "`k.a[1]`: NaN is not a JSON number"},
+		"typed slice":         {[]float64{1, math.Inf(1)}, "`k[1]`: +Inf is not a JSON number"},
+		"typed map":           {map[string]float64{"x": math.NaN()}, "`k.x`: NaN is not a JSON number"},
+		"under a folding key": {map[string]any{"X": math.NaN()}, "`k.X`: NaN is not a JSON number"},
 		"in a struct":         {struct{ F float64 }{math.NaN()}, "`k`: json: unsupported value: NaN"},
 		"chan in a struct":    {struct{ C chan int }{}, "`k`: json: unsupported type: chan int"},
 		"marshaler":           {failing{}, "`k`: json: error calling MarshalJSON for type mpflags.failing: will not"},
 		"map keys":            {map[float64]int{1: 1}, "`k`: a map with keys of type float64 is not representable in JSON"},
-		"json.Number":         {json.Number("1x"), "`k`: a json.Number that is no number"},
-		"json.Number object":  {json.Number(`{"a":1}`), "`k`: a json.Number that is no number"},
-		"time":                {time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC), "`k`: a time that RFC 3339 cannot write"},
+		"json.Number":         {json.Number("1x"), "`k`: a json.Number that is not a number"},
+		"json.Number object":  {json.Number(`{"a":1}`), "`k`: a json.Number that is not a number"},
+		"time":                {time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC), "`k`: a time that RFC 3339 cannot represent"},
 		"not UTF-8":           {"a\xffb", "`k`: a string that is not UTF-8"},
 		"not UTF-8 in a list": {[]string{"\xc3\x28"}, "`k[0]`: a string that is not UTF-8"},
 		"not UTF-8 in struct": {address{City: "\xff"}, "`k`: a string in this mpflags.address is not UTF-8"},
 		"a key not UTF-8":     {map[string]any{"\xff": 1}, "`k.\"\\xff\"`: a string that is not UTF-8"},
-		"a map in itself":     {loop, "more than 512 levels, or it contains itself"},
-		"a list in itself":    {list, "more than 512 levels, or it contains itself"},
-		"a pointer to itself": {tied, "more than 512 levels, or it contains itself"},
+		"a map in itself":     {loop, "nested more than 512 levels deep, or contains itself"},
+		"a list in itself":    {list, "nested more than 512 levels deep, or contains itself"},
+		"a pointer to itself": {tied, "nested more than 512 levels deep, or contains itself"},
 	} {
 		got, err := appendContext(nil, Context{"k": c.value})
 		if err == nil || !strings.HasSuffix(err.Error(), c.want) {
@@ -118,40 +118,40 @@ func TestContextErrors(t *testing.T) {
 	}
 }
 
-// A flag that reads what cannot be encoded is INVALID_CONTEXT and names the key, unless an override comes before it.
+// A flag that reads a value without JSON fails with INVALID_CONTEXT and names the key, unless it is overridden.
 func TestInvalidContext(t *testing.T) {
 	c := client(t, WithDefinitions(`{"flags": []}`), WithOverrides(map[string]any{"forced": true}))
 	ctx := context.Background()
 	d := client(t, WithDefinitions(dev.Read(t, "dev", "samples", "definitions.json")), WithReportExposures(false))
 	bad := Context{"distinct_id": "u", "custom_properties": map[string]any{"score": math.NaN()}}
 	r := client(t, WithDefinitions(strings.ReplaceAll(readers, `"bad"`, `"score"`)), WithReportExposures(false))
-	err := r.Variant(ctx, "rule", bad).Err()
-	if !errors.Is(err, InvalidContext) || err.Error() != "rule: INVALID_CONTEXT: the context: `custom_properties.score`: NaN is no JSON number" {
+	err := r.Evaluate(ctx, "rule", bad).Err()
+	if !errors.Is(err, InvalidContext) || err.Error() != "rule: INVALID_CONTEXT: the context: `custom_properties.score`: NaN is not a JSON number" {
 		t.Error(err)
 	}
 	if !c.Boolean(ctx, "forced", false, bad) {
-		t.Error("the override did not come first")
+		t.Error("the override did not win")
 	}
-	if all, err := r.AllVariants(ctx, bad); err != nil || !errors.Is(all["rule"].Err(), InvalidContext) {
+	if all, err := r.EvaluateAll(ctx, bad); err != nil || !errors.Is(all["rule"].Err(), InvalidContext) {
 		t.Error(err, all["rule"].Err())
 	}
-	if v := d.Variant(ctx, "new-checkout", bad); v.Err() != nil {
+	if v := d.Evaluate(ctx, "new-checkout", bad); v.Err() != nil {
 		t.Error("a flag that does not read it:", v.Err())
 	}
-	// What JSON can carry and the library refuses has the library's message.
+	// For JSON that the library refuses, the message is the library's.
 	deep := map[string]any{}
 	for range 200 {
 		deep = map[string]any{"in": deep}
 	}
-	if err := r.Variant(ctx, "rule", Context{"distinct_id": "u", "custom_properties": map[string]any{"score": deep}}).Err(); !errors.Is(err, InvalidContext) {
+	if err := r.Evaluate(ctx, "rule", Context{"distinct_id": "u", "custom_properties": map[string]any{"score": deep}}).Err(); !errors.Is(err, InvalidContext) {
 		t.Error(err)
 	}
-	if err := r.Variant(ctx, "subject", Context{"distinct_id": "u", "score": deep}).Err(); !errors.Is(err, InvalidContext) {
+	if err := r.Evaluate(ctx, "subject", Context{"distinct_id": "u", "score": deep}).Err(); !errors.Is(err, InvalidContext) {
 		t.Error(err)
 	}
 }
 
-// Whatever encoding/json makes of a value, this package makes too, or says why not.
+// This package encodes every value as encoding/json does, or returns an error.
 func FuzzContext(f *testing.F) {
 	f.Add("key", "value", 1.5, int64(7), true)
 	f.Add("K\u00c9y", "\ufffd\u2028\x7f", 1e21, int64(-1), false)

@@ -1,9 +1,8 @@
-// Package mpflags evaluates Mixpanel feature flags in process, and reports who was shown what.
+// Package mpflags evaluates Mixpanel feature flags in process and reports exposures.
 //
-// A [Client] fetches the definitions of a project in the background, and an evaluation reads what is there: no request,
-// no lock. With [WithRemote] Mixpanel decides instead. The package is a thin layer over libmpflags, which does all of
-// that; it is linked through pkg-config, or, with the build tag mpflags_static, as a static library.
+// A [Client] fetches a project's flag definitions in the background, so an evaluation takes no lock and sends no request.
+// With [WithRemote], Mixpanel evaluates the flags instead. The package is a thin layer over libmpflags, which is linked
+// through pkg-config, or as a static library with the build tag mpflags_static.
 //
-// OpenFeature's provider is in the package openfeature beside this one, and mpflagstest makes clients for tests, which
-// need no network.
+// Package openfeature is the OpenFeature provider. Package mpflagstest makes clients for unit tests without a network.
 package mpflags

@@ -14,7 +14,7 @@ import (
 	"strings"
 )
 
-// appendOther is the slow path of appendValue: types that only reflection knows.
+// appendOther is the slow path of appendValue, for types that need reflection.
 func appendOther(to []byte, value any, depth int) ([]byte, *unencodable) {
 	v := reflect.ValueOf(value)
 	switch value.(type) {
@@ -37,7 +37,7 @@ func appendOther(to []byte, value any, depth int) ([]byte, *unencodable) {
 			return append(to, "null"...), nil
 		}
 		if depth > maxDepth {
-			return to, unencodablef("more than %d levels, or it contains itself", maxDepth)
+			return to, unencodablef("nested more than %d levels deep, or contains itself", maxDepth)
 		}
 		if v.Elem().Kind() == reflect.Struct {
 			return appendMarshaled(to, value)
@@ -49,8 +49,7 @@ func appendOther(to []byte, value any, depth int) ([]byte, *unencodable) {
 		if v.IsNil() {
 			return append(to, "null"...), nil
 		}
-		if v.Type().Elem().Kind() == reflect.Uint8 {
-			// Bytes are base64, as in encoding/json.
+		if v.Type().Elem().Kind() == reflect.Uint8 { // base64
 			return appendMarshaled(to, value)
 		}
 		return appendElements(to, v, depth)
@@ -64,7 +63,7 @@ func appendOther(to []byte, value any, depth int) ([]byte, *unencodable) {
 
 func appendElements(to []byte, v reflect.Value, depth int) ([]byte, *unencodable) {
 	if depth > maxDepth {
-		return to, unencodablef("more than %d levels, or it contains itself", maxDepth)
+		return to, unencodablef("nested more than %d levels deep, or contains itself", maxDepth)
 	}
 	to = append(to, '[')
 	for i := range v.Len() {
@@ -77,7 +76,7 @@ func appendElements(to []byte, v reflect.Value, depth int) ([]byte, *unencodable
 	return closed(to, ']'), nil
 }
 
-// appendMap takes maps of other types than map[string]any. Keys are written as encoding/json writes them.
+// appendMap appends maps of types other than map[string]any. Keys are converted as by encoding/json.
 func appendMap(to []byte, v reflect.Value, depth int) ([]byte, *unencodable) {
 	if v.IsNil() {
 		return append(to, "null"...), nil
@@ -121,12 +120,12 @@ func mapKey(key reflect.Value) (string, *unencodable) {
 	return "", unencodablef("a map with keys of type %s is not representable in JSON", key.Type())
 }
 
-// appendMarshaled leaves structs, and what marshals itself, to encoding/json.
+// appendMarshaled leaves structs and marshalers to encoding/json.
 func appendMarshaled(to []byte, value any) (result []byte, err *unencodable) {
-	// A method of the program's that panics spoils its value, and not the program.
+	// A panic in one of the program's marshalers makes only that value unusable.
 	defer func() {
 		if recover() != nil {
-			result, err = to, unencodablef("the %T panicked while it was encoded", value)
+			result, err = to, unencodablef("%T panicked while being encoded", value)
 		}
 	}()
 	marshaled, failure := json.Marshal(value)
@@ -139,8 +138,8 @@ func appendMarshaled(to []byte, value any) (result []byte, err *unencodable) {
 	return append(to, marshaled...), nil
 }
 
-// replaced tells whether encoding/json wrote U+FFFD for bytes that are not UTF-8. It writes that as an escape, and one
-// that was in the string as itself.
+// replaced reports whether encoding/json replaced bytes that are not UTF-8 with U+FFFD. It writes such a replacement as an
+// escape, and a U+FFFD of the string itself unescaped.
 func replaced(marshaled []byte) bool {
 	escape := []byte(`\ufffd`)
 	for from := 0; ; {
@@ -160,35 +159,34 @@ func replaced(marshaled []byte) bool {
 	}
 }
 
-// unusable is JSON that the library takes for a value that cannot be used: a number beyond float64. It spoils the flags
-// that read it, and no other.
-const unusable = "1e999"
+// unusableValue is a number beyond float64, which the library treats as an unusable value: only flags that read it fail.
+const unusableValue = "1e999"
 
-// markDepth is how deep values are marked one by one: attributes, members of custom_properties, and theirs. Deeper down
-// the whole member is marked.
+// markDepth is how deep values are marked one by one: attributes, members of custom_properties, and their members. Below
+// that, the whole member is marked.
 const markDepth = 3
 
-// appendMarked appends the JSON of a context that appendContext cannot encode, with a mark in place of each value that is
-// the reason. It gives them, and never none.
-func appendMarked(to []byte, user Context) ([]byte, []*unfit) {
-	var found []*unfit
+// appendMarked appends the JSON of a context that appendContext cannot encode, with unusableValue in place of each value
+// that has no JSON. It returns those values, at least one.
+func appendMarked(to []byte, user Context) ([]byte, []*unusable) {
+	var found []*unusable
 	to = markedObject(to, user, nil, &found)
 	return to, found
 }
 
-// unfit is a value, or a key, that was marked.
-type unfit struct {
+// unusable is a value that has no JSON, or a key that is not UTF-8.
+type unusable struct {
 	*unencodable
-	kind string // its type in Go
+	kind string // its Go type
 }
 
-func markedObject(to []byte, object map[string]any, path []string, found *[]*unfit) []byte {
+func markedObject(to []byte, object map[string]any, path []string, found *[]*unusable) []byte {
 	to = append(to, '{')
 	for _, key := range slices.Sorted(maps.Keys(object)) {
 		written, err := appendString(to, key)
 		if err != nil {
-			// No flag reads such a key.
-			*found = append(*found, &unfit{err.under(strconv.Quote(key)).within(path), "string"})
+			// No flag can read such a key.
+			*found = append(*found, &unusable{err.under(strconv.Quote(key)).within(path), "string"})
 			written, _ = appendString(to, strings.ToValidUTF8(key, "\uFFFD"))
 		}
 		to = written
@@ -198,7 +196,7 @@ func markedObject(to []byte, object map[string]any, path []string, found *[]*unf
 	return closed(to, '}')
 }
 
-func markedValue(to []byte, value any, path []string, found *[]*unfit) []byte {
+func markedValue(to []byte, value any, path []string, found *[]*unusable) []byte {
 	written, err := appendValue(to, value, len(path))
 	if err == nil {
 		return written
@@ -208,11 +206,11 @@ func markedValue(to []byte, value any, path []string, found *[]*unfit) []byte {
 			return markedObject(to, object, path, found)
 		}
 	}
-	*found = append(*found, &unfit{err.within(path), fmt.Sprintf("%T", value)})
-	return append(to, unusable...)
+	*found = append(*found, &unusable{err.within(path), fmt.Sprintf("%T", value)})
+	return append(to, unusableValue...)
 }
 
-// within puts the path to an object before that of the value in it.
+// within prepends the path of the object that holds the value.
 func (u *unencodable) within(path []string) *unencodable {
 	for _, step := range slices.Backward(path) {
 		u.path = append(u.path, step)
@@ -220,7 +218,7 @@ func (u *unencodable) within(path []string) *unencodable {
 	return u
 }
 
-// encoded gives the JSON of any value, for what is no context: properties, overrides, options.
+// encoded returns the JSON of properties, an override or a people operation's value; what names it in the error.
 func encoded(what string, value any) (string, error) {
 	to, err := appendValue(nil, value, 0)
 	if err != nil {

@@ -12,121 +12,124 @@ import (
 	"unicode/utf8"
 )
 
-// Ask says how [Client.Variant] evaluates; values are joined by |.
-type Ask uint32
+// EvaluateOption changes how [Client.Evaluate] evaluates a flag.
+type EvaluateOption uint32
 
-// The type that the value is to have: another one is a [TypeMismatch]. Without one of them any will do.
+// The type that the value must have; a value of another type is a [TypeMismatch]. Pass one of them at most.
 const (
-	AsBoolean Ask = 1
-	AsString  Ask = 2
-	AsInteger Ask = 3
-	AsFloat   Ask = 4
-	AsObject  Ask = 5 // an object, an array or null
+	AsBoolean EvaluateOption = 1
+	AsString  EvaluateOption = 2
+	AsInteger EvaluateOption = 3
+	AsFloat   EvaluateOption = 4
+	AsObject  EvaluateOption = 5 // an object, an array or null
 )
 
-// WithoutExposure reports no exposure: [Client.TrackExposure] does when the variant is shown.
-const WithoutExposure Ask = 1 << 8
+// WithoutExposure keeps an evaluation from reporting an exposure. Call [Client.TrackExposure] once the user sees the
+// variant.
+const WithoutExposure EvaluateOption = 1 << 8
 
-// Boolean evaluates a flag and gives its value if that is a boolean, and otherwise the value given.
-func (c *Client) Boolean(ctx context.Context, flag string, otherwise bool, user Context) bool {
-	if value, ok := c.Variant(ctx, flag, user, AsBoolean).Boolean(); ok {
+// Boolean returns the value of a boolean flag. It returns defaultValue if the flag has no value for the user, or a value
+// of another type.
+func (c *Client) Boolean(ctx context.Context, flag string, defaultValue bool, user Context) bool {
+	if value, ok := c.Evaluate(ctx, flag, user, AsBoolean).Boolean(); ok {
 		return value
 	}
-	return otherwise
+	return defaultValue
 }
 
-// String evaluates a flag and gives its value if that is a string, and otherwise the value given.
-func (c *Client) String(ctx context.Context, flag string, otherwise string, user Context) string {
-	if value, ok := c.Variant(ctx, flag, user, AsString).Text(); ok {
+// String is like [Client.Boolean] for a string.
+func (c *Client) String(ctx context.Context, flag string, defaultValue string, user Context) string {
+	if value, ok := c.Evaluate(ctx, flag, user, AsString).Text(); ok {
 		return value
 	}
-	return otherwise
+	return defaultValue
 }
 
-// Int evaluates a flag and gives its value if that is an integer, or a whole number, within 64 bits, and otherwise the
-// value given.
-func (c *Client) Int(ctx context.Context, flag string, otherwise int64, user Context) int64 {
-	if value, ok := c.Variant(ctx, flag, user, AsInteger).Int(); ok {
+// Int is like [Client.Boolean] for a whole number that fits an int64.
+func (c *Client) Int(ctx context.Context, flag string, defaultValue int64, user Context) int64 {
+	if value, ok := c.Evaluate(ctx, flag, user, AsInteger).Int(); ok {
 		return value
 	}
-	return otherwise
+	return defaultValue
 }
 
-// Float evaluates a flag and gives its value if that is a number, and otherwise the value given.
-func (c *Client) Float(ctx context.Context, flag string, otherwise float64, user Context) float64 {
-	if value, ok := c.Variant(ctx, flag, user, AsFloat).Float(); ok {
+// Float is like [Client.Boolean] for a number.
+func (c *Client) Float(ctx context.Context, flag string, defaultValue float64, user Context) float64 {
+	if value, ok := c.Evaluate(ctx, flag, user, AsFloat).Float(); ok {
 		return value
 	}
-	return otherwise
+	return defaultValue
 }
 
-// Object evaluates a flag and gives its value if that is an object, an array or null, and otherwise the value given.
-// What it gives is the caller's own, see [Variant.Value].
-func (c *Client) Object(ctx context.Context, flag string, otherwise any, user Context) any {
-	if v := c.Variant(ctx, flag, user, AsObject); v.Assigned() {
+// Object is like [Client.Boolean] for an object, an array or null, which it returns as a map[string]any, a []any or nil.
+// The caller owns the map or slice.
+func (c *Client) Object(ctx context.Context, flag string, defaultValue any, user Context) any {
+	if v := c.Evaluate(ctx, flag, user, AsObject); v.HasValue() {
 		return v.Value()
 	}
-	return otherwise
+	return defaultValue
 }
 
-// Variant evaluates a flag and tells everything about it. An evaluation that assigns a variant is an exposure, unless
-// ask or report_exposures says otherwise; it is sent later, by another thread.
+// Evaluate evaluates a flag and returns its value with the variant, the reason and what went wrong. An evaluation that
+// assigns a variant reports an exposure, unless an option or report_exposures turns that off. Exposures are queued, and
+// another thread sends them.
 //
-// A local client answers from what it holds and waits for nothing. A remote one asks Mixpanel, within ctx's deadline and
-// request_timeout_ms; when ctx is cancelled it returns at once, and the request goes on to its own deadline.
-func (c *Client) Variant(ctx context.Context, flag string, user Context, ask ...Ask) Variant {
+// A local client evaluates the definitions that it holds and never blocks. A remote client sends a request, limited by
+// ctx's deadline and request_timeout_ms. When ctx is cancelled Evaluate returns at once, and the request runs on until
+// its own deadline.
+func (c *Client) Evaluate(ctx context.Context, flag string, user Context, options ...EvaluateOption) Evaluation {
 	own := c.own()
 	defer runtime.KeepAlive(own)
-	asked := uint32(0)
-	for _, a := range ask {
-		asked |= uint32(a)
+	combined := EvaluateOption(0)
+	for _, option := range options {
+		combined |= option
 	}
 	s := scratches.Get().(*scratch)
 	body, found := own.core.encode(s.buffer[:0], user)
 	s.buffer = body[:0]
-	v := own.core.evaluate(ctx, flag, s, body, asked)
-	if err := v.of.err; found != nil && err != nil && err.Code == InvalidContext {
-		v.of = failure(flag, InvalidContext, unfitMessage(found, err.Message), ErrInvalidContext)
+	e := own.core.evaluate(ctx, flag, s, body, combined)
+	if err := e.of.err; found != nil && err != nil && err.Code == InvalidContext {
+		e.of = failure(flag, InvalidContext, contextMessage(found, err.Message), ErrInvalidContext)
 	}
-	return v
+	return e
 }
 
-// encode appends the JSON of a context. What cannot be encoded is marked, logged and given.
-func (c *core) encode(to []byte, user Context) ([]byte, []*unfit) {
+// encode appends the JSON of a context. Values that JSON cannot represent are marked, logged and returned.
+func (c *core) encode(to []byte, user Context) ([]byte, []*unusable) {
 	body, err := appendContext(to, user)
 	if err == nil {
 		return body, nil
 	}
 	body, found := appendMarked(to, user)
 	for _, one := range found {
-		c.logUnfit(one)
+		c.logUnusable(one)
 	}
 	return body, found
 }
 
-// mostUnfit bounds the names that are remembered as logged.
-const mostUnfit = 100
+// maxLogged bounds the names of unusable attributes that are remembered because they were logged.
+const maxLogged = 100
 
-// logUnfit logs once per attribute. Its value may be a secret, and stays out.
-func (c *core) logUnfit(one *unfit) {
+// logUnusable logs an attribute once. The value may be a secret, so it is left out.
+func (c *core) logUnusable(one *unusable) {
 	name := one.name()
-	if _, logged := c.unfit.Load(name); logged || c.unfitLogged.Load() > mostUnfit {
+	if _, logged := c.logged.Load(name); logged || c.loggedCount.Load() > maxLogged {
 		return
 	}
-	if _, logged := c.unfit.LoadOrStore(name, true); logged {
+	if _, logged := c.logged.LoadOrStore(name, true); logged {
 		return
 	}
-	switch n := c.unfitLogged.Add(1); {
-	case n <= mostUnfit:
-		c.currentLogger().Warn("a context attribute cannot be used: flags that read it give their default",
+	switch n := c.loggedCount.Add(1); {
+	case n <= maxLogged:
+		c.currentLogger().Warn("a context attribute cannot be used; flags that read it return their default",
 			"attribute", name, "type", one.kind, "library", "mpflags")
-	case n == mostUnfit+1:
-		c.currentLogger().Warn("more context attributes cannot be used; they are not logged any more", "library", "mpflags")
+	case n == maxLogged+1:
+		c.currentLogger().Warn("too many context attributes cannot be used; further ones are not logged", "library", "mpflags")
 	}
 }
 
-// unfitMessage tells why an evaluation cannot use its context: the value that the library names, where it names one.
-func unfitMessage(found []*unfit, message string) string {
+// contextMessage describes the value that made an evaluation fail: the one that the library's message names, if any.
+func contextMessage(found []*unusable, message string) string {
 	for _, one := range found {
 		if strings.Contains(message, one.name()) {
 			return "the context: " + one.Error()
@@ -140,66 +143,66 @@ func unfitMessage(found []*unfit, message string) string {
 	return "the context: " + found[0].Error()
 }
 
-// evaluate releases the scratch, which holds the context.
-func (c *core) evaluate(ctx context.Context, flag string, s *scratch, body []byte, ask uint32) Variant {
+// evaluate also releases the scratch that holds the context.
+func (c *core) evaluate(ctx context.Context, flag string, s *scratch, body []byte, options EvaluateOption) Evaluation {
 	if c.remote != nil {
-		return c.evaluateRemote(ctx, flag, s, body, ask)
+		return c.evaluateRemote(ctx, flag, s, body, options)
 	}
 	// No defer: it would cost as much as the counting, and nothing here panics.
 	if !c.calls.enter(s.number) {
 		s.release()
-		return Variant{flag: flag, of: c.closedOutcome(flag)}
+		return Evaluation{key: flag, of: c.closedOutcome(flag)}
 	}
-	v := c.evaluateLocal(flag, body, ask)
+	e := c.evaluateLocal(flag, body, options)
 	c.calls.exit(s.number)
 	s.release()
-	return v
+	return e
 }
 
-func (c *core) evaluateLocal(flag string, body []byte, ask uint32) Variant {
-	if ask&uint32(WithoutExposure) != 0 {
-		return c.slow(flag, body, ask, 0)
+func (c *core) evaluateLocal(flag string, body []byte, options EvaluateOption) Evaluation {
+	if options&WithoutExposure != 0 {
+		return c.evaluateFully(flag, body, options, 0)
 	}
-	packed := c.native.packed(flag, body, ask)
+	packed := c.native.packed(flag, body, options)
 	switch {
 	case packed == noMatch.answer:
-		return Variant{flag: flag, of: noMatch}
+		return Evaluation{key: flag, of: noMatch}
 	case packed == disabled.answer:
-		return Variant{flag: flag, of: disabled}
+		return Evaluation{key: flag, of: disabled}
 	case packed&1 == 1:
 		of := c.answers.get(packed)
 		if of == nil {
 			if of = c.native.answer(flag, packed); of == nil {
-				// Another definition has taken its place since. This one is told by itself.
-				return c.slow(flag, body, ask, 0)
+				// The definition has been replaced since.
+				return c.evaluateFully(flag, body, options, 0)
 			}
 			c.answers.put(of)
 		}
-		return Variant{flag: flag, of: of}
+		return Evaluation{key: flag, of: of}
 	case packed != 0:
-		return Variant{flag: flag, of: takeOutcome(packed)}
+		return Evaluation{key: flag, of: takeOutcome(packed)}
 	case !utf8.ValidString(flag):
-		return Variant{flag: flag, of: failure(flag, General, "the key of the flag is not UTF-8", ErrInvalidArgument)}
+		return Evaluation{key: flag, of: failure(flag, General, "the flag's key is not UTF-8", ErrInvalidArgument)}
 	}
-	return Variant{flag: flag, of: failure(flag, General, "the library failed, which is a bug of it; its log line tells where", ErrGeneral)}
+	return Evaluation{key: flag, of: failure(flag, General, "internal error: a bug in libmpflags; the client's log has the details", ErrGeneral)}
 }
 
-// slow is for what the packed call cannot do.
-func (c *core) slow(flag string, body []byte, ask, ms uint32) Variant {
-	of, kept, err := c.native.evaluate(flag, body, ask&0xFF, ask>>8, ms, ask&uint32(WithoutExposure) != 0)
+// evaluateFully does what the packed call cannot: it takes a time limit, and keeps the evaluation for TrackExposure.
+func (c *core) evaluateFully(flag string, body []byte, options EvaluateOption, ms uint32) Evaluation {
+	of, kept, err := c.native.evaluate(flag, body, options, ms)
 	if err != nil {
-		return Variant{flag: flag, of: failure(flag, General, err.Error(), err)}
+		return Evaluation{key: flag, of: failure(flag, General, err.Error(), err)}
 	}
-	return Variant{flag: flag, of: of, source: kept}
+	return Evaluation{key: flag, of: of, source: kept}
 }
 
-// evaluateRemote holds a thread for as long as the request takes, so it waits for a place first.
-func (c *core) evaluateRemote(ctx context.Context, flag string, s *scratch, body []byte, ask uint32) Variant {
+// evaluateRemote holds a thread until the request ends, so it waits for a place first.
+func (c *core) evaluateRemote(ctx context.Context, flag string, s *scratch, body []byte, options EvaluateOption) Evaluation {
 	if err := c.takePlace(ctx); err != nil {
 		s.release()
-		return Variant{flag: flag, of: failure(flag, General, err.Error(), err)}
+		return Evaluation{key: flag, of: failure(flag, General, err.Error(), err)}
 	}
-	result := make(chan Variant, 1)
+	result := make(chan Evaluation, 1)
 	err := waited(ctx, func(func() bool) error {
 		defer s.release()
 		defer c.leavePlace()
@@ -207,42 +210,43 @@ func (c *core) evaluateRemote(ctx context.Context, flag string, s *scratch, body
 			return c.closed()
 		}
 		defer c.calls.exit(s.number)
-		result <- c.slow(flag, body, ask, c.timeLeft(ctx))
+		result <- c.evaluateFully(flag, body, options, c.timeLeft(ctx))
 		return nil
 	})
 	if err != nil {
-		return Variant{flag: flag, of: failure(flag, General, err.Error(), err)}
+		return Evaluation{key: flag, of: failure(flag, General, err.Error(), err)}
 	}
 	return <-result
 }
 
-// AllVariants evaluates every flag: of a local client all that it holds, of a remote one those that the user is in, with
-// one request; and the overrides. It reports no exposure: [Client.TrackExposure] does, for what is shown.
+// EvaluateAll evaluates every flag, overrides included, and returns the evaluations by key. A local client evaluates all
+// flags that it holds; a remote client sends one request, and Mixpanel returns the flags that the user is in. No exposure
+// is reported: call [Client.TrackExposure] for the variants that the user sees.
 //
-// Without definitions or an answer it gives the overrides, and an [*EvaluationError] that tells why.
-func (c *Client) AllVariants(ctx context.Context, user Context) (map[string]Variant, error) {
+// If there are no definitions, or the request fails, it returns the overrides and an [*EvaluationError].
+func (c *Client) EvaluateAll(ctx context.Context, user Context) (map[string]Evaluation, error) {
 	own := c.own()
 	defer runtime.KeepAlive(own)
 	core := own.core
 	body, found := core.encode(nil, user)
-	all := make(chan map[string]Variant, 1)
+	all := make(chan map[string]Evaluation, 1)
 	call := func(func() bool) error {
 		if !core.calls.enter(0) {
 			return core.closed()
 		}
 		defer core.calls.exit(0)
-		variants := map[string]Variant{}
+		evaluations := map[string]Evaluation{}
 		err := core.native.evaluateAll(body, core.timeLeft(ctx), core.known, func(flag string, of *outcome, source *exposable) {
-			variants[flag] = Variant{flag: flag, of: of, source: source}
+			evaluations[flag] = Evaluation{key: flag, of: of, source: source}
 		})
 		if errors.Is(err, ErrInvalidContext) {
 			message := err.Error()
 			if found != nil {
-				message = unfitMessage(found, message)
+				message = contextMessage(found, message)
 			}
 			err = failure("", InvalidContext, message, ErrInvalidContext).err
 		}
-		all <- variants
+		all <- evaluations
 		return err
 	}
 	if core.remote == nil {
@@ -255,13 +259,13 @@ func (c *Client) AllVariants(ctx context.Context, user Context) (map[string]Vari
 	if err := core.takePlace(ctx); err != nil {
 		return nil, err
 	}
-	err := waited(ctx, func(given func() bool) error {
+	err := waited(ctx, func(abandoned func() bool) error {
 		defer core.leavePlace()
-		return call(given)
+		return call(abandoned)
 	})
 	select {
-	case variants := <-all:
-		return variants, err
+	case evaluations := <-all:
+		return evaluations, err
 	default:
 		return nil, err
 	}
@@ -293,8 +297,8 @@ func (c *core) takePlace(ctx context.Context) error {
 
 func (c *core) leavePlace() { <-c.remote }
 
-// timeLeft is a request's time in milliseconds. 0 stands for request_timeout_ms, which any other number takes the place
-// of: a later deadline must not.
+// timeLeft is the time limit of a request in milliseconds; 0 stands for request_timeout_ms. A deadline can shorten that
+// limit, and never extend it.
 func (c *core) timeLeft(ctx context.Context) uint32 {
 	if deadline, ok := ctx.Deadline(); ok {
 		return max(1, milliseconds(min(time.Until(deadline), c.requestTimeout)))
@@ -313,5 +317,5 @@ func failure(flag string, code ErrorCode, message string, cause error) *outcome 
 
 func isTimeout(err error) bool { return errors.Is(err, ErrTimeout) }
 
-// GoString keeps a client out of dumps: what it holds is of no use there.
+// GoString keeps the client's internals out of dumps.
 func (c *Client) GoString() string { return fmt.Sprintf("mpflags.Client(%s)", c.State()) }

@@ -10,24 +10,25 @@ import (
 	"time"
 )
 
-// TrackExposure reports that a variant was shown, unless the same exposure was reported within exposure_window_ms: one
-// that was evaluated with [WithoutExposure], or is of [Client.AllVariants]. It only enqueues.
+// TrackExposure queues an exposure for an evaluation made with [WithoutExposure] or by [Client.EvaluateAll]. Call it when
+// the user sees the variant. The same exposure is reported once within exposure_window_ms.
 //
-// It fails with [ErrInvalidArgument] when the variant was reported by its evaluation, when none is assigned, as with a
-// [TypeMismatch], or the context had no distinct_id; with [ErrQueueFull], and with [ErrClosed].
-func (c *Client) TrackExposure(v Variant) error {
-	if v.source == nil {
-		return newError(ErrInvalidArgument, "TrackExposure takes a variant evaluated with WithoutExposure, or of AllVariants")
+// It fails with [ErrInvalidArgument] if the evaluation has reported its exposure itself, if it has no variant or a
+// [TypeMismatch], or if its context had no distinct_id; with [ErrQueueFull], and with [ErrClosed].
+func (c *Client) TrackExposure(evaluation Evaluation) error {
+	if evaluation.source == nil {
+		return newError(ErrInvalidArgument, "TrackExposure needs an evaluation made with WithoutExposure or by EvaluateAll")
 	}
-	return c.call(func(n native) error { return n.trackExposure(v.source) })
+	return c.call(func(n native) error { return n.trackExposure(evaluation.source) })
 }
 
-// Track sends an event of a user. An empty distinctID means that no user is known: the properties must have a
-// "$device_id" then. "time" (a [time.Time], or a number of seconds or milliseconds since 1970) and "$insert_id" (1 to 36
-// ASCII letters, digits or "-") among the properties replace the library's. It only enqueues.
+// Track queues an event. If the user is unknown, pass an empty distinctID and the property "$device_id". Two properties
+// replace values that the library would set: "time", a [time.Time] or a number of seconds or milliseconds since 1970, and
+// "$insert_id", 1 to 36 ASCII letters, digits or "-".
 //
-// It fails with [ErrInvalidArgument] when the name is empty, the user is and there is no "$device_id", "time" or
-// "$insert_id" is another, or the properties have no form in JSON; with [ErrQueueFull], and with [ErrClosed].
+// It fails with [ErrInvalidArgument] if the name is empty, if there is neither a distinctID nor a "$device_id", if "time"
+// or "$insert_id" is invalid, or if the properties cannot be represented in JSON; with [ErrQueueFull], and with
+// [ErrClosed].
 func (c *Client) Track(event, distinctID string, properties map[string]any) error {
 	properties, err := timed(properties)
 	if err != nil {
@@ -40,7 +41,7 @@ func (c *Client) Track(event, distinctID string, properties map[string]any) erro
 	return c.call(func(n native) error { return n.track(event, distinctID, json) })
 }
 
-// timed gives properties as Mixpanel takes them, with a time as milliseconds since 1970.
+// timed returns the properties with a time.Time in "time" converted to milliseconds since 1970, as Mixpanel expects it.
 func timed(properties map[string]any) (map[string]any, error) {
 	if properties == nil {
 		return map[string]any{}, nil
@@ -51,23 +52,23 @@ func timed(properties map[string]any) (map[string]any, error) {
 		at = value
 	case *time.Time:
 		if value == nil {
-			return nil, newError(ErrInvalidArgument, "properties: `time` is a nil *time.Time: leave it out, or give the time of the event")
+			return nil, newError(ErrInvalidArgument, "properties: `time` is a nil *time.Time: omit it, or set it to the time of the event")
 		}
 		at = *value
 	default:
 		return properties, nil
 	}
 	if at.UnixMilli() < 0 {
-		return nil, newError(ErrInvalidArgument, fmt.Sprintf("properties: `time`: %s is before 1970, which Mixpanel refuses", at.Format(time.RFC3339)))
+		return nil, newError(ErrInvalidArgument, fmt.Sprintf("properties: `time`: %s is before 1970, which Mixpanel rejects", at.Format(time.RFC3339)))
 	}
 	properties = maps.Clone(properties)
 	properties["time"] = at.UnixMilli()
 	return properties, nil
 }
 
-// UpdatePeople changes the profile of a user. operation is $set, $set_once, $add, $append, $union or $remove with a map,
-// $unset with a slice of names, or $delete with nil. It only enqueues, and fails as [Client.Track] does.
-func (c *Client) UpdatePeople(operation, distinctID string, value any) error {
+// PeopleUpdate queues a change to a user's profile. The operations $set, $set_once, $add, $append, $union and $remove take
+// a map, $unset takes a slice of names, and $delete takes nil. It fails like [Client.Track].
+func (c *Client) PeopleUpdate(operation, distinctID string, value any) error {
 	json, err := encoded("value", value)
 	if err != nil {
 		return err
@@ -75,7 +76,7 @@ func (c *Client) UpdatePeople(operation, distinctID string, value any) error {
 	return c.call(func(n native) error { return n.peopleUpdate(operation, distinctID, json) })
 }
 
-// SetOverride gives a flag a value from now on, whatever Mixpanel says. For tests and tools.
+// SetOverride fixes the value of a flag for every user, regardless of its definition. It is meant for tests and tools.
 func (c *Client) SetOverride(flag string, value any) error {
 	json, err := encoded("override of `"+flag+"`", value)
 	if err != nil {
@@ -84,55 +85,55 @@ func (c *Client) SetOverride(flag string, value any) error {
 	return c.call(func(n native) error { return n.setOverride(flag, json) })
 }
 
-// ClearOverride takes it back, one of the options too. Without one it does nothing.
+// ClearOverride removes a flag's override, including one from [WithOverrides]. It does nothing if there is none.
 func (c *Client) ClearOverride(flag string) error {
 	return c.call(func(n native) error { return n.clearOverride(flag) })
 }
 
-// Statistics is what became of events.
+// Statistics counts events since the client was made, and more.
 type Statistics struct {
 	Enqueued          uint64 `json:"enqueued"`
 	Sent              uint64 `json:"sent"`
 	Deduplicated      uint64 `json:"deduplicated"`
 	WithoutDistinctID uint64 `json:"without_distinct_id"`
 	QueueLength       uint64 `json:"queue_length"`
-	// RemoteInFlight counts remote evaluations under way, whether or not anybody waits for them.
+	// RemoteInFlight is the number of remote evaluations in progress, including abandoned ones.
 	RemoteInFlight uint64 `json:"remote_in_flight"`
-	// UnusableAttributes counts evaluations whose context had an attribute that cannot be used.
+	// UnusableAttributes counts evaluations whose context had an unusable attribute.
 	UnusableAttributes uint64      `json:"unusable_attributes"`
 	Dropped            Dropped     `json:"dropped"`
 	Unsupported        Unsupported `json:"unsupported"`
-	// LastError is nil when there was none.
+	// LastError is nil if sending has never failed.
 	LastError *LastError `json:"last_error"`
 }
 
-// Unsupported is what flags use and the library does not know or cannot check.
+// Unsupported lists the operators and restrictions in flags that the library does not support.
 type Unsupported struct {
 	// Count is the number of such flags.
 	Count uint64 `json:"count"`
-	// Flags has the names of operators and restrictions by flag, for the first 64 flags.
+	// Flags holds their names by flag key, for the first 64 flags.
 	Flags map[string][]string `json:"flags"`
 }
 
-// Dropped counts events that were lost, by cause.
+// Dropped counts lost events by cause.
 type Dropped struct {
 	QueueFull uint64 `json:"queue_full"`
 	Rejected  uint64 `json:"rejected"`
 	Shutdown  uint64 `json:"shutdown"`
 }
 
-// LastError is the last failure of sending.
+// LastError is the last failure to send events.
 type LastError struct {
 	Message string `json:"message"`
 	// Milliseconds since 1970.
 	Milliseconds int64 `json:"time"`
 }
 
-// Time is when it was.
+// Time returns the time of the failure.
 func (e LastError) Time() time.Time { return time.UnixMilli(e.Milliseconds) }
 
-// Stats tells what became of events.
-func (c *Client) Stats() (Statistics, error) {
+// Statistics returns the client's counters.
+func (c *Client) Statistics() (Statistics, error) {
 	var statistics Statistics
 	err := c.call(func(n native) error {
 		text, err := n.statistics()
@@ -144,7 +145,7 @@ func (c *Client) Stats() (Statistics, error) {
 	return statistics, err
 }
 
-// call is for calls that are short, and not hot.
+// call enters the client for a call that is short and not on the hot path.
 func (c *Client) call(with func(native) error) error {
 	own := c.own()
 	defer runtime.KeepAlive(own)

@@ -25,8 +25,8 @@ func TestExposures(t *testing.T) {
 			c.Boolean(background, "f", false, Context{"distinct_id": user})
 		}
 	}
-	quietly := c.Variant(background, "f", Context{"distinct_id": "u3"}, WithoutExposure)
-	all, err := c.AllVariants(background, Context{"distinct_id": "u4"})
+	unreported := c.Evaluate(background, "f", Context{"distinct_id": "u3"}, WithoutExposure)
+	all, err := c.EvaluateAll(background, Context{"distinct_id": "u4"})
 	if err != nil || len(all) != 1 {
 		t.Fatal(all, err)
 	}
@@ -34,15 +34,15 @@ func TestExposures(t *testing.T) {
 		t.Error(left, err)
 	}
 	if events := server.Events(2); len(events) != 2 {
-		t.Error("before the exposures by hand:", len(events))
+		t.Error("before TrackExposure:", len(events))
 	}
-	for _, v := range []Variant{quietly, all["f"], quietly} {
+	for _, v := range []Evaluation{unreported, all["f"], unreported} {
 		if err := c.TrackExposure(v); err != nil {
 			t.Error(err)
 		}
 	}
-	for name, v := range map[string]Variant{"reported": c.Variant(background, "f", Context{"distinct_id": "u1"}), "none": {},
-		"no user": c.Variant(background, "f", nil, WithoutExposure), "no flag": c.Variant(background, "g", Context{"distinct_id": "u1"}, WithoutExposure)} {
+	for name, v := range map[string]Evaluation{"reported": c.Evaluate(background, "f", Context{"distinct_id": "u1"}), "none": {},
+		"no user": c.Evaluate(background, "f", nil, WithoutExposure), "no flag": c.Evaluate(background, "g", Context{"distinct_id": "u1"}, WithoutExposure)} {
 		if err := c.TrackExposure(v); !errors.Is(err, ErrInvalidArgument) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -65,7 +65,7 @@ func TestExposures(t *testing.T) {
 	}
 }
 
-// A read of the wrong type gives the program's value, which is no exposure of the variant: not by hand either.
+// Reading the wrong type returns the default, so it is not an exposure, and TrackExposure refuses it.
 func TestNoExposureOfTheWrongType(t *testing.T) {
 	server := dev.Start(t)
 	c := ready(t, against(t, server, flagOf(`"text"`)))
@@ -74,8 +74,8 @@ func TestNoExposureOfTheWrongType(t *testing.T) {
 	c.Int(background, "f", 5, user)
 	c.Float(background, "f", 2.5, user)
 	c.Object(background, "f", nil, user)
-	for _, ask := range []Ask{AsBoolean, AsBoolean | WithoutExposure} {
-		v := c.Variant(background, "f", user, ask)
+	for _, options := range [][]EvaluateOption{{AsBoolean}, {AsBoolean, WithoutExposure}} {
+		v := c.Evaluate(background, "f", user, options...)
 		if !errors.Is(v.Err(), TypeMismatch) {
 			t.Error(v.Err())
 		}
@@ -86,7 +86,7 @@ func TestNoExposureOfTheWrongType(t *testing.T) {
 	if left, err := c.Flush(background); left != 0 || err != nil {
 		t.Error(left, err)
 	}
-	if stats, err := c.Stats(); err != nil || stats.Enqueued != 0 {
+	if stats, err := c.Statistics(); err != nil || stats.Enqueued != 0 {
 		t.Errorf("%+v %v", stats, err)
 	}
 	if value := c.String(background, "f", "", user); value != "text" {
@@ -100,7 +100,7 @@ func TestNoExposureOfTheWrongType(t *testing.T) {
 	}
 }
 
-// One user in two companies is exposed twice; what was reported is not reported by hand again.
+// A user in two companies is exposed twice, and TrackExposure does not report an exposure again.
 func TestExposuresOfGroups(t *testing.T) {
 	server := dev.Start(t)
 	c := ready(t, against(t, server, `{"flags": [{"key": "f", "context": "company_id", "ruleset": {
@@ -111,7 +111,7 @@ func TestExposuresOfGroups(t *testing.T) {
 			if !c.Boolean(background, "f", false, user) {
 				t.Error(company)
 			}
-			if err := c.TrackExposure(c.Variant(background, "f", user, WithoutExposure)); err != nil {
+			if err := c.TrackExposure(c.Evaluate(background, "f", user, WithoutExposure)); err != nil {
 				t.Error(err)
 			}
 		}
@@ -136,14 +136,14 @@ func TestTrack(t *testing.T) {
 	if err := c.Track("Opened", "", map[string]any{"$device_id": "d1", "time": time.Unix(1_700_000_000, 0)}); err != nil {
 		t.Error(err)
 	}
-	if err := c.UpdatePeople("$set", "u1", map[string]string{"plan": "pro"}); err != nil {
+	if err := c.PeopleUpdate("$set", "u1", map[string]string{"plan": "pro"}); err != nil {
 		t.Error(err)
 	}
 	for name, err := range map[string]error{
-		"no name": c.Track("", "u1", nil), "no user": c.Track("e", "", nil), "no profile": c.UpdatePeople("$set", "", map[string]any{}),
+		"no name": c.Track("", "u1", nil), "no user": c.Track("e", "", nil), "no profile": c.PeopleUpdate("$set", "", map[string]any{}),
 		"time": c.Track("e", "u", map[string]any{"time": "yesterday"}), "insert id": c.Track("e", "u", map[string]any{"$insert_id": 7}),
 		"NaN":       c.Track("e", "u", map[string]any{"x": math.NaN()}),
-		"operation": c.UpdatePeople("$what", "u", map[string]any{}), "value": c.UpdatePeople("$set", "u", make(chan int)),
+		"operation": c.PeopleUpdate("$what", "u", map[string]any{}), "value": c.PeopleUpdate("$set", "u", make(chan int)),
 		"override": c.SetOverride("f", math.Inf(1)),
 	} {
 		if !errors.Is(err, ErrInvalidArgument) {
@@ -166,13 +166,13 @@ func TestTrack(t *testing.T) {
 	if p := got["Opened"]; p["distinct_id"] != "" || p["$device_id"] != "d1" || p["time"] != 1.7e12 {
 		t.Error(p)
 	}
-	stats, err := c.Stats()
+	stats, err := c.Statistics()
 	if err != nil || stats.Enqueued != 4 || stats.Sent != 4 || stats.QueueLength != 0 || stats.LastError != nil || stats.Dropped != (Dropped{}) {
 		t.Errorf("%+v %v", stats, err)
 	}
 }
 
-// The time of an event is a number for Mixpanel, and a time.Time for Go. What is neither is refused, and not sent.
+// The time of an event may be a time.Time or a number. Anything else is refused and not sent.
 func TestTimeOfAnEvent(t *testing.T) {
 	server := dev.Start(t)
 	c := ready(t, against(t, server, `{"flags": []}`))
@@ -213,7 +213,7 @@ func TestTimeOfAnEvent(t *testing.T) {
 	}
 }
 
-// Stats reads every member that the library writes, and no other.
+// Statistics has a field for every member that the library writes, and no other.
 func TestStatisticsAreComplete(t *testing.T) {
 	c := client(t)
 	var written map[string]any
@@ -253,12 +253,12 @@ func TestQueueFullAndUndelivered(t *testing.T) {
 	ctx, cancel := context.WithTimeout(background, 100*time.Millisecond)
 	defer cancel()
 	if left, err := c.Flush(ctx); left != 2 || err != nil {
-		// On a machine that is busy the deadline can be told before the count.
+		// On a busy machine the deadline can win over the count.
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Error(left, err)
 		}
 	}
-	stats, _ := c.Stats()
+	stats, _ := c.Statistics()
 	if stats.LastError == nil || stats.LastError.Time().Before(time.Now().Add(-time.Minute)) || stats.Dropped.QueueFull != 1 {
 		t.Errorf("%+v", stats)
 	}
@@ -267,7 +267,7 @@ func TestQueueFullAndUndelivered(t *testing.T) {
 	}
 }
 
-// A flush and a shutdown return as soon as their context ends, and what they began goes on.
+// Flush and Shutdown return as soon as their context ends, and their work continues.
 func TestCancelledFlushAndShutdown(t *testing.T) {
 	server := dev.Start(t)
 	server.Faults(`[{"path": "/track", "kind": "hang"}]`)
@@ -276,7 +276,7 @@ func TestCancelledFlushAndShutdown(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the request", func() bool { return server.InFlight() > 0 })
-	// In this order: after a shutdown there is nothing to flush.
+	// In this order, since a shutdown leaves nothing to flush.
 	for _, call := range []func(context.Context) (uint64, error){c.Flush, c.Shutdown} {
 		ctx, cancel := context.WithCancel(background)
 		time.AfterFunc(10*time.Millisecond, cancel)
@@ -285,7 +285,7 @@ func TestCancelledFlushAndShutdown(t *testing.T) {
 			t.Error(err, time.Since(begun))
 		}
 	}
-	// The shutdown goes on, and delivers when the server answers again.
+	// The shutdown continues, and delivers once the server responds again.
 	server.NoFaults()
 	server.Call("POST", "/__dev/restart", "")
 	if events := server.Events(1); len(events) != 1 {
@@ -322,7 +322,7 @@ func TestOverrides(t *testing.T) {
 		if err := c.SetOverride("a", value); err != nil {
 			t.Fatal(err)
 		}
-		if v := c.Variant(background, "a", nil); fmt.Sprint(v.Value()) != fmt.Sprint(value) || v.Name() != "override" || v.Reason() != Static {
+		if v := c.Evaluate(background, "a", nil); fmt.Sprint(v.Value()) != fmt.Sprint(value) || v.Variant() != "override" || v.Reason() != Static {
 			t.Errorf("%v: %v", value, v.Value())
 		}
 	}
@@ -332,7 +332,7 @@ func TestOverrides(t *testing.T) {
 	if err := c.ClearOverride("never"); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Variant(background, "a", nil).Err(); !errors.Is(err, ProviderNotReady) {
+	if err := c.Evaluate(background, "a", nil).Err(); !errors.Is(err, ProviderNotReady) {
 		t.Error(err)
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/mpflags/mpflags/bindings/go"
 )
 
-// With a token alone, definitions come from Mixpanel. Here they stand in an option, so that the examples need no server.
+// Definitions usually come from Mixpanel. The examples pass them as an option, so that they need no server.
 const definitions = `{"flags": [
 	{"key": "new-checkout", "context": "distinct_id", "ruleset": {"variants": [{"key": "on", "value": true}],
 	 "rollout": [{"rollout_percentage": 1, "runtime_evaluation_rule": {"==": [{"var": "plan"}, "pro"]}}]}},
@@ -40,32 +40,32 @@ func Example() {
 		return
 	}
 	if err := client.WaitReady(ctx); err != nil {
-		fmt.Println(err) // evaluations give the default, and polling goes on
+		fmt.Println(err) // evaluations return the default until polling succeeds
 	}
 	user := mpflags.Context{"distinct_id": "user-1", "custom_properties": map[string]any{"plan": "Pro"}}
 	fmt.Println(client.Boolean(ctx, "new-checkout", false, user))
 	// Output: true
 }
 
-func ExampleClient_Variant() {
+func ExampleClient_Evaluate() {
 	client := open()
 	defer client.Close()
 	ctx := context.Background()
-	v := client.Variant(ctx, "banner", mpflags.Context{"distinct_id": "user-1"}, mpflags.AsObject)
-	fmt.Println(v.Name(), v.Reason(), v.Value())
+	e := client.Evaluate(ctx, "banner", mpflags.Context{"distinct_id": "user-1"}, mpflags.AsObject)
+	fmt.Println(e.Variant(), e.Reason(), e.Value())
 
-	v = client.Variant(ctx, "banner", mpflags.Context{"device_id": 5})
-	fmt.Println(errors.Is(v.Err(), mpflags.TargetingKeyMissing), v.Err())
+	e = client.Evaluate(ctx, "banner", mpflags.Context{"device_id": 5})
+	fmt.Println(errors.Is(e.Err(), mpflags.TargetingKeyMissing), e.Err())
 	// Output:
 	// blue STATIC map[color:blue size:3]
 	// true banner: TARGETING_KEY_MISSING: the context has no usable `distinct_id`
 }
 
-func ExampleClient_AllVariants() {
+func ExampleClient_EvaluateAll() {
 	client := open()
 	defer client.Close()
-	all, err := client.AllVariants(context.Background(), mpflags.Context{"distinct_id": "user-1"})
-	fmt.Println(len(all), all["banner"].JSON(), all["new-checkout"].Assigned(), err)
+	all, err := client.EvaluateAll(context.Background(), mpflags.Context{"distinct_id": "user-1"})
+	fmt.Println(len(all), all["banner"].JSON(), all["new-checkout"].HasValue(), err)
 	// Output: 2 {"color":"blue","size":3} false <nil>
 }
 

@@ -8,12 +8,12 @@ import (
 	"runtime"
 )
 
-// Explain tells how a flag comes to what it gives for user, as JSON for people and tools: the step that decided, the
-// subject, each rollout's bucket against its percentage, the rule with the value of each part, the split's table, and
-// the outcome. It reports no exposure, and costs many times what an evaluation does.
+// Explain describes how a flag is evaluated for a user, as JSON for people and tools: the step that decided, the subject,
+// each rollout's bucket and percentage, the rule with the value of each part, the split's table, and the outcome. It
+// reports no exposure and costs many times as much as an evaluation.
 //
-// It fails with [ErrInvalidArgument] for a remote client, for which Mixpanel decides, unless the flag is overridden, and
-// with [ErrInvalidContext] for a context that is not to be had as JSON.
+// It fails with [ErrInvalidContext] if the library cannot read the context. A remote client does not evaluate flags itself,
+// so there it fails with [ErrInvalidArgument] unless the flag is overridden.
 func (c *Client) Explain(flag string, user Context) (json.RawMessage, error) {
 	own := c.own()
 	defer runtime.KeepAlive(own)
@@ -25,7 +25,7 @@ func (c *Client) Explain(flag string, user Context) (json.RawMessage, error) {
 		return err
 	})
 	if found != nil && errors.Is(err, ErrInvalidContext) {
-		err = newError(ErrInvalidContext, unfitMessage(found, err.Error()))
+		err = newError(ErrInvalidContext, contextMessage(found, err.Error()))
 	}
 	if err != nil {
 		return nil, err

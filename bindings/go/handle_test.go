@@ -20,14 +20,14 @@ import (
 	"github.com/mpflags/mpflags/bindings/go/internal/dev"
 )
 
-// byValue copies a client as an assignment does, which go vet would report here.
+// byValue copies a client like an assignment, which go vet would report.
 func byValue(c *Client) *Client {
 	other := reflect.New(reflect.TypeFor[Client]())
 	other.Elem().Set(reflect.ValueOf(c).Elem())
 	return other.Interface().(*Client)
 }
 
-// A copy is the same client: either can be closed, once or twice, and the other then says that it is closed.
+// A copy is the same client: closing one, once or twice, closes both.
 func TestCopiedClient(t *testing.T) {
 	user := Context{"distinct_id": "u1"}
 	for range 20 {
@@ -46,7 +46,7 @@ func TestCopiedClient(t *testing.T) {
 		}
 		group.Wait()
 		for _, one := range []*Client{c, other} {
-			if v := one.Variant(background, "f", user); !errors.Is(v.Err(), ErrClosed) {
+			if v := one.Evaluate(background, "f", user); !errors.Is(v.Err(), ErrClosed) {
 				t.Error(v.Err())
 			}
 			if err := one.Start(background); !errors.Is(err, ErrClosed) {
@@ -56,11 +56,11 @@ func TestCopiedClient(t *testing.T) {
 	}
 }
 
-// A client is closed when neither it nor a copy is held, and not before.
+// A client is closed when the last of its copies is collected, and not before.
 func TestCopiedClientOutlivesTheOriginal(t *testing.T) {
 	server := dev.Start(t)
 	c := ready(t, against(t, server, flagOf("true")))
-	// Registered before, so that this test closes it and not the cleanup of `against`, which holds the original.
+	// Not by against, whose cleanup would hold the original.
 	made, err := New("demo", WithReportExposures(false), WithEnablePolling(false), WithDefinitions(flagOf("true")))
 	if err != nil {
 		t.Fatal(err)
@@ -78,9 +78,9 @@ func TestCopiedClientOutlivesTheOriginal(t *testing.T) {
 			return false
 		}
 	})
-	// What the collection of the original would start, it starts within this time.
+	// A close caused by the collection of the original would happen within this time.
 	for end := time.Now().Add(300 * time.Millisecond); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
-		if v := other.Variant(background, "f", Context{"distinct_id": "u1"}); v.Err() != nil {
+		if v := other.Evaluate(background, "f", Context{"distinct_id": "u1"}); v.Err() != nil {
 			t.Fatal(v.Err())
 		}
 	}
@@ -90,7 +90,7 @@ func TestCopiedClientOutlivesTheOriginal(t *testing.T) {
 	_ = c
 }
 
-// A zero or nil client gives defaults and errors that say what it is.
+// A zero or nil client returns defaults, and errors that explain why.
 func TestClientThatWasNotMade(t *testing.T) {
 	var zero Client
 	for name, c := range map[string]*Client{"zero": &zero, "nil": nil} {
@@ -100,16 +100,16 @@ func TestClientThatWasNotMade(t *testing.T) {
 				c.Float(background, "f", 7.5, user) != 7.5 || c.Object(background, "f", "d", user) != "d" {
 				t.Error("not the default")
 			}
-			_, all := c.AllVariants(background, user)
+			_, all := c.EvaluateAll(background, user)
 			_, flush := c.Flush(background)
 			_, shutdown := c.Shutdown(background)
-			_, stats := c.Stats()
+			_, statistics := c.Statistics()
 			_, explain := c.Explain("f", user)
 			for what, err := range map[string]error{
-				"Variant": c.Variant(background, "f", user).Err(), "WithoutExposure": c.Variant(background, "f", user, WithoutExposure).Err(),
-				"AllVariants": all, "Flush": flush, "Shutdown": shutdown, "Stats": stats, "Explain": explain, "Start": c.Start(background), "Refresh": c.Refresh(background),
-				"WaitReady": c.WaitReady(background), "Close": c.Close(), "Track": c.Track("e", "u", nil), "UpdatePeople": c.UpdatePeople("$set", "u", map[string]any{}),
-				"SetOverride": c.SetOverride("f", true), "ClearOverride": c.ClearOverride("f"), "TrackExposure": c.TrackExposure(Variant{source: &exposable{}}),
+				"Evaluate": c.Evaluate(background, "f", user).Err(), "WithoutExposure": c.Evaluate(background, "f", user, WithoutExposure).Err(),
+				"EvaluateAll": all, "Flush": flush, "Shutdown": shutdown, "Statistics": statistics, "Explain": explain, "Start": c.Start(background), "Refresh": c.Refresh(background),
+				"WaitReady": c.WaitReady(background), "Close": c.Close(), "Track": c.Track("e", "u", nil), "PeopleUpdate": c.PeopleUpdate("$set", "u", map[string]any{}),
+				"SetOverride": c.SetOverride("f", true), "ClearOverride": c.ClearOverride("f"), "TrackExposure": c.TrackExposure(Evaluation{source: &exposable{}}),
 			} {
 				if !errors.Is(err, ErrInvalidArgument) || !strings.Contains(fmt.Sprint(err), "not made by mpflags.New") {
 					t.Errorf("%s: %v", what, err)
@@ -118,7 +118,7 @@ func TestClientThatWasNotMade(t *testing.T) {
 			if c.State() != StateUnknown || c.Remote() || c.TargetingKeyAs() != "" || c.Logger() == nil {
 				t.Error(c.State(), c.Remote(), c.TargetingKeyAs(), c.Logger())
 			}
-			c.OnItem(func(Item) { t.Error("an item of no client") })()
+			c.OnItem(func(Item) { t.Error("a client that was not made reports an item") })()
 			if text := fmt.Sprintf("%v %+v %#v", c, c, c); strings.Contains(text, "PANIC") {
 				t.Error(text)
 			}
@@ -126,7 +126,7 @@ func TestClientThatWasNotMade(t *testing.T) {
 	}
 }
 
-// A client is not data: what would write or read one says so, and leaves it as it is.
+// Serializing a client is an error and does not change it.
 func TestClientIsNotData(t *testing.T) {
 	c := client(t, WithReportExposures(false), WithDefinitions(flagOf("true")))
 	type service struct{ Flags *Client }
@@ -143,11 +143,11 @@ func TestClientIsNotData(t *testing.T) {
 		}
 	}
 	if !c.Boolean(background, "f", false, Context{"distinct_id": "u1"}) {
-		t.Error("the client was harmed")
+		t.Error("the client does not work any more")
 	}
 }
 
-// go vet reports a copy of everything that owns a handle.
+// go vet reports copies of every type that owns a handle.
 func TestVetReportsCopies(t *testing.T) {
 	source := "testdata/copies/copies.go"
 	text, err := os.ReadFile(source)

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// A library of another revision is an error of New that says what to do, before any other function of it is called.
+// New checks the library's revision before it calls any other function, and its error says what to do.
 func TestIncompatibleLibrary(t *testing.T) {
 	if os.Getenv("MPFLAGS_TEST_INCOMPATIBLE") != "" {
 		_, err := New("t")
@@ -25,7 +25,7 @@ func TestIncompatibleLibrary(t *testing.T) {
 	}
 	folder := t.TempDir()
 	source := filepath.Join(folder, "other.c")
-	// Only what is asked for first: any other call would end the program.
+	// It has only the functions for that check: calling any other would end the program.
 	if err := os.WriteFile(source, []byte(`#include <stddef.h>
 		#include <stdint.h>
 		uint32_t mpflags_abi_version(void) { return 7; }
@@ -40,7 +40,7 @@ func TestIncompatibleLibrary(t *testing.T) {
 	command := exec.Command(os.Args[0], "-test.run=^TestIncompatibleLibrary$")
 	command.Env = append(os.Environ(), "MPFLAGS_TEST_INCOMPATIBLE=1", "LD_LIBRARY_PATH="+folder)
 	output, err := command.CombinedOutput()
-	for _, part := range []string{"true libmpflags 9.9.9 has ABI version 7, revision 99; this program was compiled for version 0, revision ", "install the library and the header of one release"} {
+	for _, part := range []string{"true libmpflags 9.9.9 has ABI version 7, revision 99; this program was compiled for version 0, revision ", "install the library and the header of the same release"} {
 		if err != nil || !strings.Contains(string(output), part) {
 			t.Errorf("%v: %q is not in\n%s", err, part, output)
 		}

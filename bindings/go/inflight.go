@@ -4,9 +4,8 @@ package mpflags
 
 import "sync/atomic"
 
-// inflight counts the calls that use a native client, so that it is freed when the last of them ends, and not before.
-// An evaluation counts itself in a stripe that it shares with few others: cores that evaluate do not wait for each
-// other's cache line, as they would with one counter or a read lock.
+// inflight counts the calls that use a native client, so that the last of them frees it. Each call counts itself in one of
+// several stripes, so that cores do not contend for one cache line as they would with a single counter or a read lock.
 type inflight struct {
 	closing atomic.Bool
 	ended   atomic.Bool
@@ -26,10 +25,10 @@ func newInflight(free func()) *inflight {
 	return &inflight{free: free, done: make(chan struct{})}
 }
 
-// enter says whether the client may be used, until exit with the same number.
+// enter reports whether the client may be used, until a call of exit with the same number.
 func (f *inflight) enter(number uint32) bool {
 	f.counts[number%stripes].calls.Add(1)
-	// In this order: a call that does not see closing is one that close sees.
+	// Count first: a call that does not see closing is then seen by end.
 	if f.closing.Load() {
 		f.exit(number)
 		return false
@@ -37,7 +36,7 @@ func (f *inflight) enter(number uint32) bool {
 	return true
 }
 
-// stay counts one more call with number 0, from within another: until an exit of its own.
+// stay counts one more call with number 0, made from within another, until its own exit.
 func (f *inflight) stay() { f.counts[0].calls.Add(1) }
 
 func (f *inflight) exit(number uint32) {
@@ -46,12 +45,13 @@ func (f *inflight) exit(number uint32) {
 	}
 }
 
-// close lets no further call in. It gives true once. done is closed when the last call has ended and free has run.
+// close lets no further call in and returns true the first time. done is closed once the last call has ended and free has
+// run.
 func (f *inflight) close() bool {
 	return f.closing.CompareAndSwap(false, true)
 }
 
-// end frees, if nobody is in. Whoever comes in now sees closing and leaves, and does not use the client.
+// end frees the client if no call uses it. A call that enters from now on sees closing and does not use it.
 func (f *inflight) end() {
 	for i := range f.counts {
 		if f.counts[i].calls.Load() != 0 {

@@ -9,43 +9,43 @@ import (
 	"slices"
 )
 
-// State tells whether a client can evaluate.
+// State is a client's ability to evaluate flags.
 type State string
 
 const (
 	// StateUnknown: the client is closed.
 	StateUnknown State = "UNKNOWN"
-	// StateNotReady: there is nothing to evaluate yet.
+	// StateNotReady: there are no definitions yet.
 	StateNotReady State = "NOT_READY"
-	// StateReady: definitions were fetched, or stand in the options.
+	// StateReady: definitions were fetched or given as an option.
 	StateReady State = "READY"
-	// StateStale: definitions are held and evaluated, but Mixpanel cannot be reached or refuses the credentials, or they
-	// come from the cache.
+	// StateStale: the client evaluates the definitions it has, but they come from the cache, Mixpanel cannot be reached, or
+	// it refuses the credentials.
 	StateStale State = "STALE"
-	// StateError: there is nothing to evaluate, and the credentials were refused or the initialisation time has passed.
-	// Polling goes on: the client heals by itself.
+	// StateError: there are no definitions, and the credentials were refused or init_timeout_ms has passed. The client keeps
+	// polling and recovers by itself.
 	StateError State = "ERROR"
 )
 
-// Item is something that a client tells: a [LogItem], a [StateItem], a [ChangeItem] or an [EventItem].
+// Item is something that a client reports: a [LogItem], a [StateItem], a [ChangeItem] or an [EventItem].
 type Item interface{ item() }
 
-// LogItem is a line for the log. The client writes it to its logger, see [WithLogger].
+// LogItem is a log line. The client also writes it to its logger; see [WithLogger].
 type LogItem struct {
 	Level   slog.Level
 	Message string
 }
 
-// StateItem tells a new state, and what led to it where something failed.
+// StateItem is a new state. Message describes the failure that led to it, if any.
 type StateItem struct {
 	State   State
 	Message string
 }
 
-// ChangeItem names the flags whose definitions have changed, in order.
+// ChangeItem holds the sorted keys of the flags whose definitions have changed.
 type ChangeItem struct{ Flags []string }
 
-// EventItem is an event that would have been sent, as Mixpanel takes it. There are such with [WithEventSink] only.
+// EventItem is an event in Mixpanel's format, which the client does not send because of [WithEventSink].
 type EventItem struct{ JSON []byte }
 
 func (LogItem) item()    {}
@@ -53,9 +53,9 @@ func (StateItem) item()  {}
 func (ChangeItem) item() {}
 func (EventItem) item()  {}
 
-// OnItem calls listen with every item from now on, one at a time, in order, from one goroutine. While it runs no other
-// item is told and no log line is written, so it is to be short. It may use the client, but not shut it down. The
-// function that it gives ends that; an item that is being told then still is.
+// OnItem calls listen with every item from now on, in order, from a single goroutine. While listen runs, no other item is
+// delivered and no log line is written, so it must be quick. It may use the client, but must not shut it down. stop
+// removes listen; a call in progress is not interrupted.
 func (c *Client) OnItem(listen func(Item)) (stop func()) {
 	core := c.own().core
 	if core.unmade {
@@ -74,7 +74,7 @@ func (c *Client) OnItem(listen func(Item)) (stop func()) {
 	}
 }
 
-type listener struct{ tell func(Item) }
+type listener struct{ call func(Item) }
 
 func (c *core) currentListeners() []*listener {
 	if listeners := c.listeners.Load(); listeners != nil {
@@ -85,12 +85,12 @@ func (c *core) currentListeners() []*listener {
 
 func (c *core) setListeners(listeners []*listener) { c.listeners.Store(&listeners) }
 
-// pullFor bounds one wait for an item, so that a pump that was told to stop does.
+// pullFor limits one wait for an item, in milliseconds, so that the pump notices when it is stopped.
 const pullFor = 1000
 
-// pump passes items on from a start until its shutdown has nothing more to report. It holds the core and not the client:
-// a client that nobody holds is collected, and its cleanup ends the pump. It stays in from its start to its end, so that
-// closing the client does not cut off what it reports last.
+// pump passes items on, from a start until the last item of the shutdown. It holds the core and not the client, so that a
+// forgotten client can be collected, which ends the pump. It counts as a call in progress, so that the client is not freed
+// before its last items.
 func (c *core) pump(stopped <-chan struct{}, done chan<- struct{}) {
 	defer close(done)
 	defer c.calls.exit(0)
@@ -106,26 +106,26 @@ func (c *core) pump(stopped <-chan struct{}, done chan<- struct{}) {
 	}
 }
 
-// takeRest passes on what a client that has no pump reports at its end.
+// takeRest passes on the last items of a client that has no pump.
 func (c *core) takeRest() {
-	for range mostItems {
+	for range maxItems {
 		if !c.take(0) {
 			return
 		}
 	}
 }
 
-// mostItems is more than the library keeps.
-const mostItems = 10_000
+// maxItems is more than the library keeps.
+const maxItems = 10_000
 
-// take passes the next item on, and tells whether there may be more.
+// take passes the next item on and reports whether there may be more.
 func (c *core) take(ms uint32) bool {
 	item, err := c.native.next(ms)
 	switch {
 	case errors.Is(err, ErrClosed):
 		return false
 	case err != nil:
-		c.log(LogItem{slog.LevelError, "items cannot be taken any more: " + err.Error()})
+		c.log(LogItem{slog.LevelError, "the client's items can no longer be read: " + err.Error()})
 		return false
 	case item == nil:
 		return ms > 0
@@ -134,7 +134,7 @@ func (c *core) take(ms uint32) bool {
 		c.log(line)
 	}
 	for _, listener := range c.currentListeners() {
-		listener.tell(item)
+		listener.call(item)
 	}
 	return true
 }
@@ -143,7 +143,7 @@ func (c *core) log(line LogItem) {
 	c.currentLogger().Log(context.Background(), line.Level, line.Message, "library", "mpflags")
 }
 
-// Logger is where the client's log lines go.
+// Logger returns the logger that the client writes to.
 func (c *Client) Logger() *slog.Logger { return c.own().core.currentLogger() }
 
 func (c *core) currentLogger() *slog.Logger {

@@ -33,7 +33,7 @@ func sources(t *testing.T, folder string) map[string]*ast.File {
 	return files
 }
 
-// native.go alone sees pointers. The provider imports the client and its SDK, and the client no SDK.
+// Only native.go uses pointers. The provider imports the client and the SDK; the client imports no SDK.
 func TestLayers(t *testing.T) {
 	for folder, pointers := range map[string][]string{".": {"native.go", "link_shared.go", "link_static.go"}, "openfeature": nil, "mpflagstest": nil} {
 		for name, file := range sources(t, folder) {
@@ -43,7 +43,7 @@ func TestLayers(t *testing.T) {
 					t.Errorf("%s/%s imports %s", folder, name, path)
 				}
 				if folder == "." && strings.Contains(path, ".") && path != "github.com/mpflags/mpflags/bindings/go/internal/handle" {
-					t.Errorf("%s imports %s: the client needs nothing but Go's library", name, path)
+					t.Errorf("%s imports %s: the client may import only Go's standard library", name, path)
 				}
 			}
 			if text, err := os.ReadFile(filepath.Join(folder, name)); err != nil || strings.Count(string(text), "\n") > 400 {
@@ -53,7 +53,7 @@ func TestLayers(t *testing.T) {
 	}
 }
 
-// Everything exported is documented.
+// Every exported name has a doc comment.
 func TestDocumented(t *testing.T) {
 	checked := 0
 	need := func(where string, name *ast.Ident, docs ...*ast.CommentGroup) {
@@ -75,7 +75,7 @@ func TestDocumented(t *testing.T) {
 			for _, declaration := range file.Decls {
 				switch d := declaration.(type) {
 				case *ast.FuncDecl:
-					// Error and Unwrap are what every error has.
+					// Every error has Error and Unwrap.
 					if d.Recv == nil || d.Name.Name != "Error" && d.Name.Name != "Unwrap" {
 						need(name, d.Name, d.Doc)
 					}

@@ -2,7 +2,7 @@
 
 package mpflags
 
-// The archive is named before what pkg-config says, so that a shared library in the same directory is not needed.
+// The archive comes before pkg-config's flags, so that the linker does not need the shared library in the same directory.
 
 // #cgo LDFLAGS: -Wl,--as-needed -l:libmpflags.a
 // #cgo pkg-config: --static mpflags

@@ -15,7 +15,7 @@ import (
 	"github.com/mpflags/mpflags/bindings/go/internal/dev"
 )
 
-// lockedLog is a log that several goroutines write.
+// lockedLog is a log that several goroutines may write to.
 type lockedLog struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -33,7 +33,7 @@ func (l *lockedLog) String() string {
 	return l.text.String()
 }
 
-// losing makes a client with five events that Mixpanel does not take.
+// losing makes a client with five queued events that Mixpanel will not accept.
 func losing(t *testing.T, start bool, listen func(Item)) (*Client, *lockedLog) {
 	t.Helper()
 	server := dev.Start(t)
@@ -61,7 +61,7 @@ func losing(t *testing.T, start bool, listen func(Item)) (*Client, *lockedLog) {
 	return c, log
 }
 
-// lines are the log's lines about lost events.
+// lines returns the log lines about lost events.
 func (l *lockedLog) lines() []string {
 	var lines []string
 	for line := range strings.Lines(l.String()) {
@@ -72,7 +72,7 @@ func (l *lockedLog) lines() []string {
 	return lines
 }
 
-// Events that are lost at the end are returned, and logged once with the cause, whichever way the client ends.
+// However a client ends, its lost events are returned, and logged once with the cause.
 func TestLostEventsAreReported(t *testing.T) {
 	for name, end := range map[string]func(*Client) error{
 		"Close": func(c *Client) error { return c.Close() },
@@ -96,7 +96,7 @@ func TestLostEventsAreReported(t *testing.T) {
 				if !errors.Is(err, ErrUndelivered) {
 					t.Error(err)
 				}
-				// The client has ended: everything is logged, and nothing more will be.
+				// The client has ended, so nothing more will be logged.
 				lines := log.lines()
 				if len(lines) != 1 || len(heard) != 1 || started && !strings.Contains(lines[0], "503") {
 					t.Errorf("started %v: %q, %q in\n%s", started, lines, heard, log)
@@ -106,7 +106,7 @@ func TestLostEventsAreReported(t *testing.T) {
 	}
 }
 
-// The same of a client that nobody holds.
+// The lost events of a client that was never closed are logged too.
 func TestLostEventsOfAForgottenClient(t *testing.T) {
 	log := func() *lockedLog {
 		_, log := losing(t, true, nil)
@@ -118,7 +118,7 @@ func TestLostEventsOfAForgottenClient(t *testing.T) {
 	})
 }
 
-// A listener that ends the client waits for itself, for a second at most, and hears the rest.
+// A listener that closes the client waits for itself for a second at most, and gets the remaining items.
 func TestAListenerThatClosesTheClient(t *testing.T) {
 	ended := make(chan error, 1)
 	var c *Client
@@ -135,7 +135,7 @@ func TestAListenerThatClosesTheClient(t *testing.T) {
 			t.Error(err)
 		}
 	case <-time.After(20 * time.Second):
-		t.Fatal("it waits for ever")
+		t.Fatal("Close does not return")
 	}
 	eventually(t, "the end of the client", func() bool {
 		select {

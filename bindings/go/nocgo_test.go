@@ -13,11 +13,11 @@ import (
 	"testing"
 )
 
-// Without cgo the compiler prints what is missing and how to get it, and nothing else.
+// Without cgo the compiler prints what is missing and how to install it, and nothing else.
 func TestWithoutCgo(t *testing.T) {
 	compiler, err := exec.LookPath("go")
 	if err != nil {
-		t.Fatal(err) // go test puts it there
+		t.Fatal(err) // go test has it in PATH
 	}
 	for _, c := range []struct {
 		name      string
@@ -38,7 +38,7 @@ func TestWithoutCgo(t *testing.T) {
 			command.Env = append(os.Environ(), c.env...)
 			output, err := command.CombinedOutput()
 			if err == nil {
-				t.Fatal("it was built")
+				t.Fatal("the build succeeded")
 			}
 			said := 0
 			for line := range strings.Lines(string(output)) {
@@ -57,7 +57,7 @@ func TestWithoutCgo(t *testing.T) {
 	}
 }
 
-// Files that would be compiled without cgo add errors of their own.
+// A file that is compiled without cgo would add further errors.
 func TestEveryFileNeedsCgo(t *testing.T) {
 	names, err := filepath.Glob("*.go")
 	if err != nil || len(names) < 20 {
@@ -75,7 +75,7 @@ func TestEveryFileNeedsCgo(t *testing.T) {
 		line, _, _ := strings.Cut(string(text), "\n")
 		needs, err := constraint.Parse(line)
 		if err != nil || needs.Eval(func(tag string) bool { return tag != "cgo" }) {
-			t.Errorf("%s: the first line is to be //go:build cgo, not %s (%v)", name, line, err)
+			t.Errorf("%s: the first line must be //go:build cgo, not %s (%v)", name, line, err)
 		}
 	}
 }

@@ -4,8 +4,8 @@ package mpflags
 
 import "log/slog"
 
-// The numbers of mpflags.h. A test reads them from there and compares. One that is not known here is no failure: it is
-// the last case of its function.
+// The numbers of mpflags.h; a test compares them with the header. A newer library may return unknown numbers, which map to
+// the last case of each function.
 
 func errorKind(status int32) error {
 	switch status {
@@ -108,7 +108,7 @@ func active(number int32) *bool {
 	return nil
 }
 
-// kind tells what JSON a value is.
+// kind is the JSON type of a value.
 type kind int32
 
 const (

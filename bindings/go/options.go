@@ -6,25 +6,25 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
 )
 
-// Option sets one option of a client. The table of options, with what is allowed and the defaults, stands in the
-// project's README; a constructor here has the name of the option's key. Values are checked by the library, and the
-// error names the key.
+// Option configures a client. The functions are named after the keys in docs/configuration.md, which lists the allowed
+// values and the defaults. The library checks the values, and its error names the key.
 type Option func(*settings) error
 
-// settings are what options make: the configuration of the library, and what is Go's alone.
+// settings are the library's configuration, and the options that only Go has.
 type settings struct {
 	config map[string]string
 	logger *slog.Logger
 	remote int
 }
 
-// WithOption sets an option by its key in the configuration of the library: for one that is newer than this package.
+// WithOption sets any option by its key in docs/configuration.md. It is for options that are newer than this package.
 func WithOption(key string, value any) Option {
 	return func(s *settings) error {
 		if !utf8.ValidString(key) {
@@ -42,13 +42,13 @@ func WithOption(key string, value any) Option {
 func duration(key string, value time.Duration) Option {
 	return func(s *settings) error {
 		if value%time.Millisecond != 0 {
-			return newError(ErrInvalidConfig, fmt.Sprintf("config: %s: %v is no whole number of milliseconds", key, value))
+			return newError(ErrInvalidConfig, fmt.Sprintf("config: %s: %v is not a whole number of milliseconds", key, value))
 		}
 		return WithOption(key, value.Milliseconds())(s)
 	}
 }
 
-// WithRemote makes Mixpanel decide, with one request per evaluation; nothing is polled. (`mode`)
+// WithRemote makes Mixpanel evaluate the flags, with one request per evaluation. Nothing is polled. (`mode`)
 func WithRemote() Option { return WithOption("mode", "remote") }
 
 // WithServiceAccount authenticates with a service account instead of the token alone. (`service_account`)
@@ -56,32 +56,33 @@ func WithServiceAccount(username, secret, projectID string) Option {
 	return WithOption("service_account", map[string]any{"username": username, "secret": secret, "project_id": projectID})
 }
 
-// WithAPIHost says where requests go. (`api_host`)
+// WithAPIHost sets the host that requests are sent to. (`api_host`)
 func WithAPIHost(host string) Option { return WithOption("api_host", host) }
 
 // WithAllowInsecureHTTP allows http:// to hosts other than this machine. (`allow_insecure_http`)
 func WithAllowInsecureHTTP(allow bool) Option { return WithOption("allow_insecure_http", allow) }
 
-// WithPollingInterval is the time from the end of one poll to the start of the next. (`polling_interval_ms`)
+// WithPollingInterval sets the time from the end of one poll to the start of the next. (`polling_interval_ms`)
 func WithPollingInterval(d time.Duration) Option { return duration("polling_interval_ms", d) }
 
-// WithEnablePolling: false fetches definitions once, and never when they are given. (`enable_polling`)
+// WithEnablePolling turns polling on or off. Without it the definitions are fetched once, or never if they are given as an
+// option. (`enable_polling`)
 func WithEnablePolling(enable bool) Option { return WithOption("enable_polling", enable) }
 
-// WithRequestTimeout limits the time of one request. (`request_timeout_ms`)
+// WithRequestTimeout sets the time limit of one request. (`request_timeout_ms`)
 func WithRequestTimeout(d time.Duration) Option { return duration("request_timeout_ms", d) }
 
-// WithRetryBase bounds the time of the first retry of a fetch. (`retry_base_ms`)
+// WithRetryBase sets the longest delay before the first retry of a fetch. (`retry_base_ms`)
 func WithRetryBase(d time.Duration) Option { return duration("retry_base_ms", d) }
 
-// WithInitTimeout is the time after which a client that has nothing to evaluate counts as failed. (`init_timeout_ms`)
+// WithInitTimeout sets the time after which a client without definitions counts as failed. (`init_timeout_ms`)
 func WithInitTimeout(d time.Duration) Option { return duration("init_timeout_ms", d) }
 
-// WithShutdownTimeout is the time that closing may take. (`shutdown_timeout_ms`)
+// WithShutdownTimeout sets the time limit for delivering events when the client is closed. (`shutdown_timeout_ms`)
 func WithShutdownTimeout(d time.Duration) Option { return duration("shutdown_timeout_ms", d) }
 
-// WithDefinitions gives definitions to start with, as the text of a document, so that the client is ready without a
-// request. (`definitions`)
+// WithDefinitions sets the definitions to start with, as JSON text, so that the client is ready without a request.
+// (`definitions`)
 func WithDefinitions(document string) Option {
 	return func(s *settings) error {
 		if !json.Valid([]byte(document)) {
@@ -92,59 +93,61 @@ func WithDefinitions(document string) Option {
 	}
 }
 
-// WithDefinitionsPath gives them as a file. (`definitions_path`)
+// WithDefinitionsPath is like [WithDefinitions], with the path of a file. (`definitions_path`)
 func WithDefinitionsPath(path string) Option { return WithOption("definitions_path", path) }
 
-// WithDefinitionsCacheDir keeps the last good definitions in a directory, to start from when Mixpanel cannot be reached.
-// (`definitions_cache_dir`)
+// WithDefinitionsCacheDir sets the directory that stores the last good definitions, which the client starts with if
+// Mixpanel cannot be reached. (`definitions_cache_dir`)
 func WithDefinitionsCacheDir(path string) Option { return WithOption("definitions_cache_dir", path) }
 
-// WithOverrides gives flags values that they have whatever Mixpanel says. (`overrides`)
+// WithOverrides fixes the values of flags for every user, regardless of their definitions. (`overrides`)
 func WithOverrides(values map[string]any) Option { return WithOption("overrides", values) }
 
-// WithProxy is the URL of a proxy, or empty for none. (`proxy`)
+// WithProxy sets the URL of a proxy, or "" for none. (`proxy`)
 func WithProxy(url string) Option { return WithOption("proxy", url) }
 
-// WithReportExposures: false makes no evaluation an exposure; [Client.TrackExposure] still reports. (`report_exposures`)
+// WithReportExposures turns the exposures of evaluations on or off. [Client.TrackExposure] works either way.
+// (`report_exposures`)
 func WithReportExposures(report bool) Option { return WithOption("report_exposures", report) }
 
-// WithExposureWindow is the time within which the same exposure is reported once. (`exposure_window_ms`)
+// WithExposureWindow sets the time within which the same exposure is reported once. (`exposure_window_ms`)
 func WithExposureWindow(d time.Duration) Option { return duration("exposure_window_ms", d) }
 
-// WithExposureDedupeCapacity is how many exposures are remembered for that. (`exposure_dedupe_capacity`)
+// WithExposureDedupeCapacity sets how many exposures are remembered for that. (`exposure_dedupe_capacity`)
 func WithExposureDedupeCapacity(n int) Option { return WithOption("exposure_dedupe_capacity", n) }
 
-// WithEventQueueCapacity is how many events may wait. (`event_queue_capacity`)
+// WithEventQueueCapacity sets how many events may be queued. (`event_queue_capacity`)
 func WithEventQueueCapacity(n int) Option { return WithOption("event_queue_capacity", n) }
 
-// WithEventBatchSize is how many waiting events start a request. (`event_batch_size`)
+// WithEventBatchSize sets the number of queued events that triggers a request. (`event_batch_size`)
 func WithEventBatchSize(n int) Option { return WithOption("event_batch_size", n) }
 
-// WithEventFlushInterval is the time after which fewer are sent too. (`event_flush_interval_ms`)
+// WithEventFlushInterval sets the time after which fewer events are sent too. (`event_flush_interval_ms`)
 func WithEventFlushInterval(d time.Duration) Option { return duration("event_flush_interval_ms", d) }
 
-// WithEventRetryBase is the pause after the first failed request for events. (`event_retry_base_ms`)
+// WithEventRetryBase sets the delay after the first failed request for events. (`event_retry_base_ms`)
 func WithEventRetryBase(d time.Duration) Option { return duration("event_retry_base_ms", d) }
 
-// WithEventRetryMax bounds that pause. (`event_retry_max_ms`)
+// WithEventRetryMax sets the maximum of that delay, which doubles with every failure. (`event_retry_max_ms`)
 func WithEventRetryMax(d time.Duration) Option { return duration("event_retry_max_ms", d) }
 
-// WithEventSink makes events [EventItem]s instead of sending them: [Client.OnItem], before [Client.Start], takes them, and
-// what nobody takes is gone. (`event_sink`)
+// WithEventSink turns events into [EventItem]s instead of sending them. Call [Client.OnItem] before [Client.Start], since
+// events without a listener are lost. (`event_sink`)
 func WithEventSink(sink bool) Option { return WithOption("event_sink", sink) }
 
-// WithCAFile names a PEM file of certificates that are trusted too. (`ca_file`)
+// WithCAFile sets the path of a PEM file with additional trusted certificates. (`ca_file`)
 func WithCAFile(path string) Option { return WithOption("ca_file", path) }
 
-// WithTargetingKeyAs names a context key that takes the context's targetingKey when it is absent. (`targeting_key_as`)
+// WithTargetingKeyAs sets the context key, usually "distinct_id", that takes the value of targetingKey where it is absent.
+// (`targeting_key_as`)
 func WithTargetingKeyAs(key string) Option { return WithOption("targeting_key_as", key) }
 
-// WithAttributesAsCustomProperties shows top-level attributes to rules. (`attributes_as_custom_properties`)
+// WithAttributesAsCustomProperties lets rules see top-level attributes. (`attributes_as_custom_properties`)
 func WithAttributesAsCustomProperties(show bool) Option {
 	return WithOption("attributes_as_custom_properties", show)
 }
 
-// WithLogger writes the client's log lines to logger instead of [slog.Default].
+// WithLogger sets the logger for the client's log lines. The default is [slog.Default].
 func WithLogger(logger *slog.Logger) Option {
 	return func(s *settings) error {
 		s.logger = logger
@@ -152,12 +155,12 @@ func WithLogger(logger *slog.Logger) Option {
 	}
 }
 
-// WithRemoteConcurrency limits how many requests of remote evaluations are under way at once, since each holds a thread
-// of the operating system. Others wait, as long as their context.Context lets them. 128 unless set.
+// WithRemoteConcurrency limits the number of concurrent requests of remote evaluations, since each holds an operating
+// system thread. Further evaluations wait for a place, or until their context.Context ends. The default is 128.
 func WithRemoteConcurrency(limit int) Option {
 	return func(s *settings) error {
 		if limit < 1 {
-			return newError(ErrInvalidConfig, fmt.Sprintf("WithRemoteConcurrency: %d is not positive", limit))
+			return newError(ErrInvalidConfig, fmt.Sprintf("WithRemoteConcurrency: expected at least 1, got %d", limit))
 		}
 		s.remote = limit
 		return nil
@@ -178,39 +181,17 @@ func collect(token string, options []Option) (*settings, error) {
 	return s, nil
 }
 
-// json is the configuration as the library takes it.
+// json is the library's configuration.
 func (s *settings) json() string {
-	keys := make([]string, 0, len(s.config))
-	for key := range s.config {
-		keys = append(keys, key)
+	members := make([]string, 0, len(s.config))
+	for _, key := range slices.Sorted(maps.Keys(s.config)) {
+		name, _ := appendString(nil, key) // WithOption has checked that it is UTF-8
+		members = append(members, string(name)+":"+s.config[key])
 	}
-	slices.Sort(keys)
-	var text strings.Builder
-	for i, key := range keys {
-		separator := byte(',')
-		if i == 0 {
-			separator = '{'
-		}
-		text.WriteByte(separator)
-		name, _ := appendString(nil, key) // WithOption has seen to it that it is UTF-8
-		text.Write(name)
-		text.WriteByte(':')
-		text.WriteString(s.config[key])
-	}
-	text.WriteByte('}')
-	return text.String()
+	return "{" + strings.Join(members, ",") + "}"
 }
 
-// milliseconds is the value of a duration that was set, or what the library takes without.
-func (s *settings) milliseconds(key string, otherwise time.Duration) time.Duration {
-	var ms int64
-	if json.Unmarshal([]byte(s.config[key]), &ms) != nil || ms < 0 {
-		return otherwise
-	}
-	return time.Duration(ms) * time.Millisecond
-}
-
-// text is the text that was set, or none.
+// text returns a string that was set, or "".
 func (s *settings) text(key string) string {
 	var text string
 	_ = json.Unmarshal([]byte(s.config[key]), &text)

@@ -20,20 +20,20 @@ func TestInvalidConfig(t *testing.T) {
 		options []Option
 		want    string
 	}{
-		"unknown key":       {[]Option{WithOption("pollling", 1)}, "`pollling`"},
-		"out of range":      {[]Option{WithPollingInterval(time.Millisecond)}, "config: polling_interval_ms"},
-		"negative":          {[]Option{WithInitTimeout(-time.Second)}, "config: init_timeout_ms"},
-		"not whole":         {[]Option{WithInitTimeout(time.Microsecond)}, "config: init_timeout_ms: 1µs is no whole number of milliseconds"},
-		"no JSON":           {[]Option{WithOption("overrides", make(chan int))}, "config: overrides: a chan int"},
-		"definitions":       {[]Option{WithDefinitions(`{"flags": [`)}, "config: definitions"},
-		"no definitions":    {[]Option{WithDefinitions(`[]`)}, "definitions"},
-		"injection":         {[]Option{WithDefinitions(`{"flags": []}, "mode": "remote"`)}, "config: definitions"},
-		"key not UTF-8":     {[]Option{WithOption("\xff", 1)}, `"\xff" is not UTF-8`},
-		"missing file":      {[]Option{WithDefinitionsPath("/does/not/exist")}, "/does/not/exist"},
-		"secret":            {[]Option{WithServiceAccount("robot", "s3cr3t\xff", "1")}, "config: service_account: `secret`: a string that is not UTF-8"},
-		"token":             {nil, "config: token"},
-		"concurrency":       {[]Option{WithRemoteConcurrency(0)}, "WithRemoteConcurrency"},
-		"insecure elsewere": {[]Option{WithAPIHost("http://example.test")}, "allow_insecure_http"},
+		"unknown key":        {[]Option{WithOption("pollling", 1)}, "`pollling`"},
+		"out of range":       {[]Option{WithPollingInterval(time.Millisecond)}, "config: polling_interval_ms"},
+		"negative":           {[]Option{WithInitTimeout(-time.Second)}, "config: init_timeout_ms"},
+		"not whole":          {[]Option{WithInitTimeout(time.Microsecond)}, "config: init_timeout_ms: 1µs is not a whole number of milliseconds"},
+		"no JSON":            {[]Option{WithOption("overrides", make(chan int))}, "config: overrides: a chan int"},
+		"definitions":        {[]Option{WithDefinitions(`{"flags": [`)}, "config: definitions"},
+		"no definitions":     {[]Option{WithDefinitions(`[]`)}, "definitions"},
+		"injection":          {[]Option{WithDefinitions(`{"flags": []}, "mode": "remote"`)}, "config: definitions"},
+		"key not UTF-8":      {[]Option{WithOption("\xff", 1)}, `"\xff" is not UTF-8`},
+		"missing file":       {[]Option{WithDefinitionsPath("/does/not/exist")}, "/does/not/exist"},
+		"secret":             {[]Option{WithServiceAccount("robot", "s3cr3t\xff", "1")}, "config: service_account: `secret`: a string that is not UTF-8"},
+		"token":              {nil, "config: token"},
+		"concurrency":        {[]Option{WithRemoteConcurrency(0)}, "WithRemoteConcurrency"},
+		"insecure elsewhere": {[]Option{WithAPIHost("http://example.test")}, "allow_insecure_http"},
 	} {
 		token := "t0k3n"
 		if name == "token" {
@@ -46,7 +46,7 @@ func TestInvalidConfig(t *testing.T) {
 	}
 }
 
-// Every option of docs/configuration.md has a constructor, and the defaults that this package needs are those of the page.
+// Every option in docs/configuration.md has a constructor, and a client has the page's time limits.
 func TestOptionsTable(t *testing.T) {
 	constructors := map[string]Option{
 		"token": nil, "wrapper": nil, // New sets them
@@ -91,19 +91,16 @@ func TestOptionsTable(t *testing.T) {
 			t.Errorf("the option %s has no constructor", key)
 		}
 	}
-	s, err := collect("t", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for key, otherwise := range map[string]time.Duration{"init_timeout_ms": initTimeout, "request_timeout_ms": requestTimeout,
-		"shutdown_timeout_ms": shutdownTimeout} {
-		if got := fmt.Sprint(s.milliseconds(key, otherwise).Milliseconds()); got != table[key] {
-			t.Errorf("%s: docs/configuration.md has %s, this package %s", key, table[key], got)
+	core := client(t).own().core
+	for key, limit := range map[string]time.Duration{"init_timeout_ms": core.initTimeout, "request_timeout_ms": core.requestTimeout,
+		"shutdown_timeout_ms": core.shutdownTimeout} {
+		if got := fmt.Sprint(limit.Milliseconds()); got != table[key] {
+			t.Errorf("%s: docs/configuration.md has %s, the client %s", key, table[key], got)
 		}
 	}
 }
 
-// The numbers of numbers.go are those of the header.
+// The numbers in numbers.go are the header's.
 func TestNumbers(t *testing.T) {
 	header := dev.Read(t, "include", "mpflags.h")
 	number := func(name string) int32 {
@@ -156,9 +153,9 @@ func TestNumbers(t *testing.T) {
 			t.Errorf("KIND_%s is not %d", name, i)
 		}
 	}
-	for ask, name := range map[Ask]string{0: "ANY", AsBoolean: "BOOLEAN", AsString: "STRING", AsInteger: "INT64", AsFloat: "DOUBLE", AsObject: "OBJECT"} {
-		if number("TYPE_"+name) != int32(ask) {
-			t.Errorf("TYPE_%s is not %d", name, ask)
+	for option, name := range map[EvaluateOption]string{0: "ANY", AsBoolean: "BOOLEAN", AsString: "STRING", AsInteger: "INT64", AsFloat: "DOUBLE", AsObject: "OBJECT"} {
+		if number("TYPE_"+name) != int32(option) {
+			t.Errorf("TYPE_%s is not %d", name, option)
 		}
 	}
 	for name, want := range map[string]uint64{"ANSWER_NO_MATCH": noMatch.answer, "ANSWER_DISABLED": disabled.answer, "OPTION_NO_EXPOSURE": uint64(WithoutExposure >> 8)} {
@@ -166,7 +163,7 @@ func TestNumbers(t *testing.T) {
 			t.Errorf("%s is not %d", name, want)
 		}
 	}
-	// What is added to the header is missed here.
+	// Numbers added to the header must be added here.
 	count("REASON", len(reasons)+2)
 	count("ERROR", len(codes)+1)
 	count("STATE", len(states)+1)
@@ -174,6 +171,6 @@ func TestNumbers(t *testing.T) {
 	count("TYPE", 7)
 	count("ANSWER", 2)
 	if errorKind(99) != ErrGeneral || reason(99) != Unknown || errorCode(99) != General || state(99) != StateUnknown || active(0) != nil || *active(1) || !*active(2) {
-		t.Error("a number that is not known is not the last case")
+		t.Error("an unknown number does not map to the last case")
 	}
 }

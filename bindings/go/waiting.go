@@ -9,20 +9,21 @@ import (
 	"time"
 )
 
-// bound is how long a call with ctx may take: until its deadline, or otherwise, and never longer than most.
-func bound(ctx context.Context, otherwise, most time.Duration) (time.Duration, error) {
+// bound returns how long a call may take: until ctx's deadline but no longer than limit, or for the time without if ctx has
+// no deadline.
+func bound(ctx context.Context, without, limit time.Duration) (time.Duration, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
 	if deadline, ok := ctx.Deadline(); ok {
-		return min(most, time.Until(deadline)), nil
+		return min(limit, time.Until(deadline)), nil
 	}
-	return otherwise, nil
+	return without, nil
 }
 
-// waited runs a call that sleeps in the library, and returns with its error, or with ctx's as soon as ctx ends. The call
-// then goes on: it has a time limit of its own, and may ask given whether anybody still waits.
-func waited(ctx context.Context, call func(given func() bool) error) error {
+// waited runs a call that blocks in the library and returns its error, or ctx's error as soon as ctx ends. The call then
+// continues until its own time limit; abandoned tells it that nobody waits any more.
+func waited(ctx context.Context, call func(abandoned func() bool) error) error {
 	if ctx.Done() == nil {
 		return call(func() bool { return false })
 	}
@@ -34,7 +35,7 @@ func waited(ctx context.Context, call func(given func() bool) error) error {
 	case <-ctx.Done():
 	}
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		// The call has the same deadline, and can tell more than that it has passed.
+		// The call has the same deadline, and its error says more.
 		select {
 		case err := <-result:
 			return err
@@ -44,7 +45,7 @@ func waited(ctx context.Context, call func(given func() bool) error) error {
 	return ctx.Err()
 }
 
-// milliseconds rounds up, so that a wait does not end before its time.
+// milliseconds rounds up, so that a wait does not end early.
 func milliseconds(d time.Duration) uint32 {
 	ms := (d + time.Millisecond - 1) / time.Millisecond
 	return uint32(max(0, min(int64(ms), math.MaxUint32)))

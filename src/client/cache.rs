@@ -1,4 +1,4 @@
-//! The definitions cache: one file per host and token, to start from when Mixpanel cannot be reached.
+//! The definitions cache: a file to start from when Mixpanel cannot be reached.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -9,16 +9,16 @@ use std::process;
 use crate::config::Config;
 use crate::engine::bucket::Hash;
 
-/// Begins every file. A file of another format is ignored and written anew.
+/// The first line of every file. A file of another format is ignored and replaced.
 const FORMAT: &str = "mpflags definitions 1";
 
-/// Where the definitions of one host and token are kept. The name is a hash: neither can be read from it.
+/// The file for one host and token. Its name is a hash, so that it reveals neither.
 #[derive(Debug)]
 pub(crate) struct Cache {
     path: PathBuf,
 }
 
-/// What a cache file holds.
+/// The contents of a cache file.
 #[derive(Debug)]
 pub(crate) struct Cached {
     pub(crate) etag: Option<String>,
@@ -28,51 +28,50 @@ pub(crate) struct Cached {
 impl Cache {
     pub(crate) fn new(config: &Config) -> Option<Self> {
         let directory = config.definitions_cache_dir.as_ref()?;
-        let project = config.credentials.service_account.as_ref().map_or("", |account| &account.project_id);
-        let name = Hash::new().with(config.endpoint.base()).with("\n").with(&config.credentials.token);
+        let project = config.service_account.as_ref().map_or("", |account| &account.project_id);
+        let name = Hash::new().with(config.api_host.base()).with("\n").with(&config.token);
         let name = name.with("\n").with(project).state();
         Some(Cache { path: directory.join(format!("mpflags-{name:016x}.definitions")) })
     }
 
-    /// Reads the file; nothing when there is none. The error says why a file is ignored.
+    /// Reads the file; None if there is none. The error says why a file is ignored.
     pub(crate) fn read(&self, limit: u64) -> Result<Option<Cached>, String> {
-        let told =
+        let ignored =
             |problem: &dyn std::fmt::Display| format!("{}: {problem}; it is ignored", self.path.display());
-        // Looked at before it is opened: opening a pipe would wait for somebody to write.
+        // Checked before it is opened, because opening a pipe would wait for a writer.
         match fs::symlink_metadata(&self.path) {
-            Ok(meta) if !meta.is_file() => return Err(told(&"it is no file")),
+            Ok(meta) if !meta.is_file() => return Err(ignored(&"it is not a file")),
             _ => {}
         }
         let mut file = match File::open(&self.path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(told(&error)),
+            Err(error) => return Err(ignored(&error)),
         };
-        let meta = file.metadata().map_err(|e| told(&e))?;
-        // Whoever else could write it could decide which variants this program serves.
+        let meta = file.metadata().map_err(|e| ignored(&e))?;
+        // Another user who can write the file could decide which variants this program serves.
         let own = fs::metadata("/proc/self")
-            .map_err(|e| told(&format_args!("cannot tell who owns it: {e}")))?
+            .map_err(|e| ignored(&format_args!("the user of this process cannot be determined: {e}")))?
             .uid();
         if meta.uid() != own {
-            return Err(told(&"it belongs to another user"));
+            return Err(ignored(&"it belongs to another user"));
         }
         if !meta.is_file() || meta.len() > limit + 4096 {
-            return Err(told(&"it is no definitions file"));
+            return Err(ignored(&"it is not a definitions file"));
         }
         let mut bytes = Vec::with_capacity(usize::try_from(meta.len()).unwrap_or(0));
-        (&mut file).take(limit + 4096).read_to_end(&mut bytes).map_err(|e| told(&e))?;
-        decode(&bytes).map(Some).ok_or_else(|| told(&"it is torn or of another format"))
+        (&mut file).take(limit + 4096).read_to_end(&mut bytes).map_err(|e| ignored(&e))?;
+        decode(&bytes).map(Some).ok_or_else(|| ignored(&"it is damaged or of another format"))
     }
 
-    /// Replaces the file: written beside it under a name of its own, then renamed, so that a reader sees the old one
-    /// or the new one, whole.
+    /// Replaces the file atomically: writes a temporary file beside it, then renames that.
     pub(crate) fn write(&self, etag: Option<&str>, body: &[u8]) -> io::Result<()> {
-        // Two clients of one token may write at once, in containers with the same process id too.
+        // A random name: two clients of one token may write at once, even with the same process id, in containers.
         let random = getrandom::u64().unwrap_or_else(|_| u64::from(process::id()));
         let temporary = self.path.with_extension(format!("{random:016x}.tmp"));
         let written = write_new(&temporary, etag, body).and_then(|()| fs::rename(&temporary, &self.path));
         if written.is_err() {
-            // The first error is the one to tell.
+            // The first error is the one to report.
             let _ = fs::remove_file(&temporary);
         }
         written
@@ -87,7 +86,7 @@ fn write_new(path: &Path, etag: Option<&str>, body: &[u8]) -> io::Result<()> {
     if let Some(directory) = path.parent() {
         fs::create_dir_all(directory)?;
     }
-    // A temporary file that a crash left behind would fail create_new for ever.
+    // If a crash left a temporary file of this name behind, create_new would fail.
     let _ = fs::remove_file(path);
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     let etag = etag.unwrap_or("").replace(['\n', '\r'], "");

@@ -1,11 +1,11 @@
-//! How a question is put: the type of the value, the exposure, the time.
+//! Options of one evaluation.
 
 use std::time::Duration;
 
 use crate::engine::variant::ValueType;
 
-/// How to evaluate. The default wants any type, reports the exposure, and gives a remote evaluation
-/// `request_timeout_ms`.
+/// How to evaluate a flag. By default a value of any type is returned, the exposure is reported, and a remote evaluation
+/// may take `request_timeout_ms`.
 ///
 /// ```
 /// use mpflags::{EvaluateOptions, ValueType};
@@ -27,25 +27,26 @@ impl Default for EvaluateOptions {
 }
 
 impl EvaluateOptions {
-    /// The default.
+    /// The default options.
     pub fn new() -> Self {
         EvaluateOptions::default()
     }
 
-    /// Wants a value of this type; one of another is TYPE_MISMATCH. Defaults to [`ValueType::Any`].
+    /// Accepts only values of this type; others result in TYPE_MISMATCH. The default is [`ValueType::Any`].
     pub fn value_type(mut self, wanted: ValueType) -> Self {
         self.wanted = wanted;
         self
     }
 
-    /// Reports no exposure. [`Client::track_exposure`](crate::Client::track_exposure) does when the variant is shown.
+    /// Does not report the exposure. Report it with [`Client::track_exposure`](crate::Client::track_exposure) when the
+    /// variant is shown.
     pub fn without_exposure(mut self) -> Self {
         self.report = false;
         self
     }
 
-    /// The time that a remote evaluation may take, from the look-up of the name to the last byte; zero means
-    /// `request_timeout_ms`, the default. A local one waits for nothing.
+    /// Limits the time of a remote evaluation, from the name look-up to the last byte of the response. Zero means
+    /// `request_timeout_ms`, which is the default. A local evaluation never waits.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = (timeout > Duration::ZERO).then_some(timeout);
         self

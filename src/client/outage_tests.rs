@@ -1,4 +1,4 @@
-//! An outage of the events server, with time compressed: a minute of refusals at 1,000 events per second.
+//! An outage of the events server in compressed time: a minute of failures at 1,000 events per second.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -8,7 +8,7 @@ use mpflags_dev::{Fault, Kind, Options, Server};
 use crate::sys::clock::Clock;
 use crate::{Client, Config, Context};
 
-/// Runs `factor` times as fast as the machine's clock.
+/// Runs `factor` times as fast as the system clock.
 #[derive(Debug)]
 struct FastClock {
     start: Instant,
@@ -46,10 +46,10 @@ fn client(server: &Server, capacity: usize) -> (Client, Arc<FastClock>) {
 
 fn expose(client: &Client, user: u64) {
     let context = Context::from_json(&format!(r#"{{"distinct_id": "u{user}"}}"#)).unwrap();
-    assert!(client.boolean("f", &context, false), "whatever the events server does, the answer stands");
+    assert!(client.boolean("f", &context, false), "the events server does not affect evaluations");
 }
 
-/// Exposes 1,000 users per second of the clock, for a minute of which the server refuses.
+/// Exposes 1,000 users per second of the clock for a minute, while the server responds with 503.
 fn a_minute_of_refusals(client: &Client, clock: &FastClock, server: &Server) {
     server.set_faults(vec![Fault { status: Some(503), ..Fault::new("/track", Kind::Status) }]).unwrap();
     let start = clock.now();
@@ -87,7 +87,7 @@ fn a_queue_too_small_drops_counted_and_offers_again() {
     let dropped = statistics["dropped"]["queue_full"].as_u64().unwrap();
     assert_eq!(statistics["enqueued"].as_u64().unwrap() + dropped, 60_000);
     assert!(dropped >= 59_000, "{dropped}");
-    // Everybody comes back: whoever was dropped is reported now, nobody twice.
+    // All users come back: those whose exposure was dropped are reported now, and no one twice.
     for user in 0..60_000 {
         expose(&client, user);
         if user % 500 == 0 {

@@ -1,17 +1,18 @@
-//! Refreshes: callers that want a fetch which begins after their call, and the fetch that serves them.
+//! Refreshes: callers that wait for a fetch which starts after their call, and the poller that makes it.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::client::status::Failed;
-use crate::error::{Error, ErrorKind};
+use crate::client::status::FetchError;
+use crate::error::Error;
+use crate::sys::lock::{lock, wait_until};
 
-/// A fetch that has lasted this long, and that nobody waits for, gives way to a refresh: most likely its connection died
-/// while the process was frozen. A shorter one is let finish, or a server that is slower than the callers are patient
-/// would be interrupted by each of them and never deliver.
+/// A fetch that no call waits for is aborted in favour of a refresh once it has lasted this long: most likely its connection
+/// died while the process was frozen. A shorter one may finish. Otherwise, if the server takes longer than the callers
+/// wait, each of them would abort the fetch, and none would ever succeed.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Shared by the callers and the poller. Calls are numbered; a fetch serves every call up to the newest at its start.
+/// Shared by the callers and the poller. Calls are numbered; a fetch serves all calls up to the newest one at its start.
 #[derive(Debug, Default)]
 pub(crate) struct Refreshes {
     state: Mutex<State>,
@@ -21,60 +22,60 @@ pub(crate) struct Refreshes {
 #[derive(Debug, Default)]
 struct State {
     /// The newest call.
-    asked: u64,
-    /// The newest call that the fetch under way serves, or the last fetch if none is.
+    requested: u64,
+    /// The newest call that the running fetch serves, or that the last one served.
     begun: u64,
-    /// The same of the last fetch that ended, and of the last that succeeded.
+    /// Likewise for the last fetch that ended, and for the last that succeeded.
     ended: u64,
     succeeded: u64,
-    /// When the fetch under way began.
+    /// When the running fetch began.
     since: Option<Instant>,
-    /// Whether a refresh interrupted it.
-    cut: bool,
-    /// Why the last fetch that ended failed.
-    failed: Option<Failed>,
-    /// The calls that wait.
+    /// Whether a refresh aborted it.
+    aborted: bool,
+    /// Why the last fetch failed, if it did.
+    failed: Option<FetchError>,
+    /// The waiting calls.
     waiting: Vec<u64>,
-    /// What ends every call, now and later.
-    over: Option<Error>,
+    /// The error of all further calls.
+    closed: Option<Error>,
 }
 
 impl Refreshes {
-    /// A new call: the number that [`Refreshes::wait`] takes. The poller has to be woken.
-    pub(crate) fn ask(&self) -> Result<u64, Error> {
-        let mut state = self.lock();
-        if let Some(over) = &state.over {
-            return Err(over.clone());
+    /// Registers a call, and returns its number for [`Refreshes::wait`]. The caller then wakes the poller.
+    pub(crate) fn request(&self) -> Result<u64, Error> {
+        let mut state = lock(&self.state);
+        if let Some(error) = &state.closed {
+            return Err(error.clone());
         }
-        state.asked += 1;
-        Ok(state.asked)
+        state.requested += 1;
+        Ok(state.requested)
     }
 
     /// Whether a call came after the last fetch began.
     pub(crate) fn is_pending(&self) -> bool {
-        let state = self.lock();
-        state.asked > state.begun
+        let state = lock(&self.state);
+        state.requested > state.begun
     }
 
-    /// A fetch begins. Gives whether a call is the reason, or one of them.
+    /// Called when a fetch begins. True if it serves a call.
     pub(crate) fn begin(&self) -> bool {
-        let mut state = self.lock();
-        let asked = state.asked > state.begun;
-        state.begun = state.asked;
+        let mut state = lock(&self.state);
+        let requested = state.requested > state.begun;
+        state.begun = state.requested;
         state.since = Some(Instant::now());
-        state.cut = false;
-        asked
+        state.aborted = false;
+        requested
     }
 
-    /// Whether a refresh interrupted the fetch under way.
-    pub(crate) fn is_cut(&self) -> bool {
-        self.lock().cut
+    /// Whether a refresh aborted the running fetch.
+    pub(crate) fn is_aborted(&self) -> bool {
+        lock(&self.state).aborted
     }
 
-    /// The fetch has ended.
-    pub(crate) fn end(&self, failed: Option<&Failed>) {
+    /// Called when the fetch has ended.
+    pub(crate) fn end(&self, failed: Option<&FetchError>) {
         {
-            let mut state = self.lock();
+            let mut state = lock(&self.state);
             state.ended = state.begun;
             state.since = None;
             if failed.is_none() {
@@ -85,15 +86,10 @@ impl Refreshes {
         self.changed.notify_all();
     }
 
-    /// Waits until a fetch that serves `call` has ended. `None`: none has by `deadline`. `interrupt` ends the fetch under
-    /// way; it must not wait.
-    pub(crate) fn wait(
-        &self,
-        call: u64,
-        deadline: Instant,
-        interrupt: impl Fn(),
-    ) -> Option<Result<(), Error>> {
-        let mut state = self.lock();
+    /// Waits until a fetch that serves `call` has ended. `None` if none has by `deadline`. `abort` aborts the running fetch,
+    /// without waiting.
+    pub(crate) fn wait(&self, call: u64, deadline: Instant, abort: impl Fn()) -> Option<Result<(), Error>> {
+        let mut state = lock(&self.state);
         state.waiting.push(call);
         let outcome = loop {
             if state.succeeded >= call {
@@ -102,56 +98,43 @@ impl Refreshes {
             if state.ended >= call {
                 break state.failed.as_ref().map(|failed| Err(failed.error()));
             }
-            if let Some(over) = &state.over {
-                break Some(Err(over.clone()));
+            if let Some(error) = &state.closed {
+                break Some(Err(error.clone()));
             }
             let now = Instant::now();
-            let mut left = deadline.saturating_duration_since(now);
-            if left == Duration::ZERO {
+            if now >= deadline {
                 break None;
             }
+            let mut until = deadline;
             if let Some(age) = state.unwanted(call, now) {
                 if age >= PATIENCE {
-                    state.cut = true;
+                    state.aborted = true;
                     // Under the lock, so that no other fetch can have begun.
-                    interrupt();
+                    abort();
                 } else {
-                    left = left.min(PATIENCE - age);
+                    until = until.min(now + (PATIENCE - age));
                 }
             }
-            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state = wait_until(&self.changed, state, until).unwrap_or_else(|| lock(&self.state));
         };
         state.waiting.retain(|waiting| *waiting != call);
         outcome
     }
 
-    /// Ends every call, now and later.
-    pub(crate) fn close(&self, over: Error) {
-        {
-            let mut state = self.lock();
-            state.over.get_or_insert(over);
-        }
+    /// Makes all waiting and further calls fail.
+    pub(crate) fn close(&self, error: Error) {
+        lock(&self.state).closed.get_or_insert(error);
         self.changed.notify_all();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
-    /// How long the fetch under way has lasted, if it began before `call`, nobody waits for it, and nothing has
-    /// interrupted it.
+    /// How long the running fetch has lasted, if it began before `call`, no call waits for it, and it was not aborted.
     fn unwanted(&self, call: u64, now: Instant) -> Option<Duration> {
         let wanted = self.begun >= call || self.waiting.iter().any(|waiting| *waiting <= self.begun);
-        if wanted || self.cut {
+        if wanted || self.aborted {
             return None;
         }
         self.since.map(|since| now.saturating_duration_since(since))
     }
-}
-
-/// The error of a call on a client that is shut down.
-pub(crate) fn closed() -> Error {
-    Error::new(ErrorKind::Closed, "the client is shut down")
 }

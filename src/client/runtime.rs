@@ -1,49 +1,48 @@
-//! Whatever of a client has a lock or a thread: made when it starts, replaced in the child of a fork, ended at shutdown.
+//! The parts of a client with locks and threads, which are replaced in the child of a fork and after a shutdown.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use once_cell::sync::OnceCell;
 
 use crate::client::cache::Cache;
 use crate::client::poller::Poller;
-use crate::client::refresh::{Refreshes, closed};
+use crate::client::refresh::Refreshes;
 use crate::client::snapshot::{Retired, Snapshot};
 use crate::client::status::Status;
 use crate::config::Config;
-use crate::engine::context::Unusable;
+use crate::engine::context::{Unusable, View};
 use crate::error::{Error, ErrorKind};
 use crate::events::Events;
-use crate::events::payload::{Sender, token_json};
-use crate::events::sender::{Hurry, Reporter};
-use crate::items::{Callback, Level, State, Stream};
+use crate::events::sender::{FlushWaiters, Sender};
+use crate::items::{Callback, Items, Level, State};
 use crate::sys::clock::{Clock, deadline};
+use crate::sys::lock::lock;
 use crate::sys::worker::Worker;
 use crate::transport::Transport;
 use crate::transport::http::Settings;
 
 pub(super) struct Runtime {
     pub(super) status: Arc<Status>,
-    pub(super) stream: Arc<Stream>,
+    pub(super) items: Arc<Items>,
     pub(super) events: Events,
     refreshes: Arc<Refreshes>,
-    hurry: Arc<Hurry>,
-    /// What changes of overrides replaced: freed by the next change, never by an evaluation.
+    flushes: Arc<FlushWaiters>,
+    /// Replaced by changes of overrides, to be freed by the next change.
     pub(super) retired: Mutex<Retired>,
     poller: OnceCell<Thread>,
-    reporter: OnceCell<Thread>,
-    /// The connections of remote evaluations, made with the first.
+    sender: OnceCell<Thread>,
+    /// The connections of remote evaluations, made by the first one.
     remote: OnceCell<Arc<dyn Transport>>,
-    /// Remote evaluations under way, those that their callers gave up waiting for included.
-    pub(super) asking: Arc<AtomicUsize>,
-    /// Attributes of contexts that cannot be used.
+    /// Remote evaluations in progress, even if their caller no longer waits.
+    pub(super) remote_in_flight: Arc<AtomicUsize>,
     pub(super) attributes: Attributes,
     started: AtomicBool,
     closed: AtomicBool,
 }
 
-/// Attributes that contexts held and that cannot be used: each is logged once, and every evaluation counts.
+/// Attributes of contexts that cannot be used. Each name is logged once; every evaluation counts.
 #[derive(Default)]
 pub(super) struct Attributes {
     evaluations: AtomicU64,
@@ -51,18 +50,18 @@ pub(super) struct Attributes {
 }
 
 impl Attributes {
-    /// Names beyond these are not remembered, and not logged: they come from outside.
+    /// The most names that are logged. Their number is not under our control.
     const MAX: usize = 256;
 
-    /// For an evaluation whose context holds something; the others do not come here. `stream`: where to log it.
+    /// Called for evaluations whose context has such attributes. Logs to `items`, if given.
     #[cold]
-    pub(super) fn note(&self, unusable: &[Unusable], stream: Option<&Stream>) {
+    pub(super) fn note(&self, unusable: &[Unusable], items: Option<&Items>) {
         self.evaluations.fetch_add(1, Ordering::Relaxed);
-        let Some(stream) = stream else { return };
+        let Some(items) = items else { return };
         for each in unusable {
             let attribute = each.attribute();
             let is_new = {
-                let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut logged = lock(&self.logged);
                 let is_new = logged.len() < Self::MAX && !logged.contains(&attribute);
                 if is_new {
                     logged.push(attribute.clone());
@@ -71,7 +70,7 @@ impl Attributes {
             };
             if is_new {
                 let why = each.why();
-                stream.log(
+                items.log(
                     Level::Warning,
                     format!("context: attribute `{attribute}` cannot be used ({why}): flags that read it give INVALID_CONTEXT"),
                 );
@@ -84,46 +83,49 @@ impl Attributes {
     }
 }
 
-/// What a runtime's threads work with, which outlives them.
-pub(super) struct Parts {
+/// The parts of a client that all its runtimes share.
+pub(super) struct Shared {
     pub(super) config: Arc<Config>,
+    /// How contexts are changed before they are evaluated; `None` if they are not.
+    pub(super) view: Option<View>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) settings: Arc<Settings>,
     pub(super) snapshot: Arc<Snapshot>,
 }
 
-/// A thread and the connections that it waits on.
+/// A thread and its connections.
 struct Thread {
     worker: Worker,
     transport: Arc<dyn Transport>,
 }
 
-/// The part of a shutdown's time that is kept for ending threads when events cannot be delivered.
+/// The part of a shutdown's timeout that is reserved for ending the threads if events cannot be delivered.
 const GRACE: Duration = Duration::from_millis(250);
-const MOMENT: Duration = Duration::from_millis(50);
+/// The least time for a thread to end after it was interrupted.
+const JOIN_SLACK: Duration = Duration::from_millis(50);
 
 impl Runtime {
-    /// `before`: the runtime that this one takes the place of, of which nothing is asked that takes a lock.
-    pub(super) fn new(parts: &Parts, before: Option<&Runtime>) -> Self {
-        // A remote client holds nothing and can always ask.
-        let held = parts.config.remote || parts.snapshot.load().flags.is_some();
+    /// `before`: the runtime that this one replaces. Its locks must not be taken, since this may be the child of a fork.
+    pub(super) fn new(shared: &Shared, before: Option<&Runtime>) -> Self {
+        // A remote client needs no definitions.
+        let held = shared.config.is_remote() || shared.snapshot.load().flags.is_some();
         let state = match before.map(|before| before.status.peek()) {
             Some(state) => state,
             None if held => State::Ready,
             None => State::NotReady,
         };
-        let stream = Arc::new(Stream::default());
+        let items = Arc::new(Items::default());
         Runtime {
             status: Arc::new(Status::new(state, held)),
-            events: Events::new(&parts.config, &parts.clock, &stream),
-            stream,
+            events: Events::new(&shared.config, &shared.clock, &items),
+            items,
             refreshes: Arc::default(),
-            hurry: Arc::new(Hurry::default()),
+            flushes: Arc::new(FlushWaiters::default()),
             retired: Mutex::default(),
             poller: OnceCell::new(),
-            reporter: OnceCell::new(),
+            sender: OnceCell::new(),
             remote: OnceCell::new(),
-            asking: Arc::default(),
+            remote_in_flight: Arc::default(),
             attributes: Attributes::default(),
             started: AtomicBool::new(false),
             closed: AtomicBool::new(false),
@@ -138,90 +140,92 @@ impl Runtime {
         self.closed.load(Ordering::SeqCst)
     }
 
-    /// From now on it starts nothing, and says so. Takes no lock.
+    /// Makes every later start fail. Takes no lock.
     pub(super) fn refuse(&self) {
         self.closed.store(true, Ordering::SeqCst);
         self.started.store(false, Ordering::SeqCst);
     }
 
-    /// Ends every wait, and takes no event any more.
+    /// Ends all waits, and takes no more events.
     pub(super) fn close(&self) {
         self.refuse();
         self.events.close();
         self.status.close();
-        self.refreshes.close(closed());
-        self.stream.close();
+        self.refreshes.close(Error::closed());
+        self.items.close();
         self.events.outbox.close();
     }
 
-    /// The connections that remote evaluations share.
-    pub(super) fn remote(&self, parts: &Parts) -> Arc<dyn Transport> {
-        self.remote.get_or_init(|| Arc::new(parts.settings.connect())).clone()
+    /// The connections of remote evaluations.
+    pub(super) fn remote(&self, shared: &Shared) -> Arc<dyn Transport> {
+        self.remote.get_or_init(|| Arc::new(shared.settings.connect())).clone()
     }
 
-    /// Starts the threads that there is work for: all of them, or, where one is refused, none.
-    pub(super) fn start(&self, parts: &Parts, callback: Option<Arc<Callback>>) -> Result<(), Error> {
+    /// Starts the threads that have something to do: all of them, or, if one cannot be started, none.
+    pub(super) fn start(&self, shared: &Shared, callback: Option<Arc<Callback>>) -> Result<(), Error> {
         self.started.store(true, Ordering::SeqCst);
-        // Without polling, one fetch, unless it was made or the configuration brought definitions.
-        let polls =
-            !parts.config.remote && (parts.config.enable_polling || self.status.peek() != State::Ready);
-        let reporter = self.reporter.get_or_try_init(|| {
-            let reporter = self.start_reporter(parts)?;
-            if polls || callback.is_some() {
-                // Last: its first request is on its way at once.
-                self.poller.get_or_try_init(|| self.start_poller(parts, callback)).inspect_err(|_| {
-                    reporter.interrupt();
-                    reporter.worker.join(Instant::now() + GRACE);
+        let sender = self.sender.get_or_try_init(|| {
+            let sender = self.start_sender(shared)?;
+            if self.polls(shared) || callback.is_some() {
+                // Last, because it sends its first request at once.
+                self.poller.get_or_try_init(|| self.start_poller(shared, callback)).inspect_err(|_| {
+                    sender.interrupt();
+                    sender.worker.join(Instant::now() + GRACE);
                 })?;
             }
-            Ok(reporter)
+            Ok(sender)
         });
-        match reporter {
-            Ok(reporter) => self.events.outbox.wake_with(reporter.worker.signal()),
+        match sender {
+            Ok(sender) => self.events.outbox.wake_with(sender.worker.signal()),
             Err(error) => {
                 self.started.store(false, Ordering::SeqCst);
                 return Err(error);
             }
         }
-        // A shutdown that came in between has not seen the threads.
+        // A concurrent shutdown may not have seen the threads.
         if self.is_closed() {
             self.threads().for_each(Thread::interrupt);
-            return Err(closed());
+            return Err(Error::closed());
         }
         Ok(())
     }
 
-    /// Fetches now, and waits until that fetch has ended.
+    /// Whether the poller fetches by itself. With `enable_polling` off it does until there are definitions.
+    fn polls(&self, shared: &Shared) -> bool {
+        !shared.config.is_remote() && (shared.config.enable_polling || self.status.peek() != State::Ready)
+    }
+
+    /// Fetches now, and waits for the result.
     pub(super) fn refresh(
         &self,
         timeout: Duration,
-        parts: &Parts,
+        shared: &Shared,
         callback: Option<Arc<Callback>>,
     ) -> Result<(), Error> {
         let deadline = deadline(timeout);
         if self.is_closed() {
-            return Err(closed());
+            return Err(Error::closed());
         }
         if !self.is_started() {
-            return Err(Error::new(ErrorKind::InvalidArgument, "the client is not started"));
+            return Err(not_started());
         }
-        if parts.config.remote {
+        if shared.config.is_remote() {
             return Ok(());
         }
-        // Without polling, and with definitions of the configuration, this is its first work.
-        let poller = self.poller.get_or_try_init(|| self.start_poller(parts, callback))?;
+        // Not started yet if polling is off and the configuration has definitions.
+        let poller = self.poller.get_or_try_init(|| self.start_poller(shared, callback))?;
         if self.is_closed() {
             poller.interrupt();
-            return Err(closed());
+            return Err(Error::closed());
         }
         if timeout > Duration::ZERO && poller.worker.is_current() {
             return Err(Error::new(
                 ErrorKind::InvalidArgument,
-                "a callback cannot wait for a refresh, since its thread is the one that fetches; \
-                 with a timeout of 0 the fetch begins when the callback has returned",
+                "a callback cannot wait for a refresh, because it runs on the thread that fetches; with a timeout of 0 \
+                 the fetch starts when the callback has returned",
             ));
         }
-        let call = self.refreshes.ask()?;
+        let call = self.refreshes.request()?;
         poller.worker.signal().wake();
         if timeout == Duration::ZERO {
             return Ok(());
@@ -236,108 +240,108 @@ impl Runtime {
     }
 
     fn threads(&self) -> impl Iterator<Item = &Thread> {
-        [&self.poller, &self.reporter].into_iter().filter_map(OnceCell::get)
+        [&self.poller, &self.sender].into_iter().filter_map(OnceCell::get)
     }
 
-    fn start_poller(&self, parts: &Parts, callback: Option<Arc<Callback>>) -> Result<Thread, Error> {
-        let transport: Arc<dyn Transport> = Arc::new(parts.settings.connect());
+    fn start_poller(&self, shared: &Shared, callback: Option<Arc<Callback>>) -> Result<Thread, Error> {
+        let transport: Arc<dyn Transport> = Arc::new(shared.settings.connect());
         let delivers = callback.is_some();
         let poller = Poller {
-            config: parts.config.clone(),
-            clock: parts.clock.clone(),
+            config: shared.config.clone(),
+            polls: self.polls(shared),
+            clock: shared.clock.clone(),
             transport: transport.clone(),
-            snapshot: parts.snapshot.clone(),
+            snapshot: shared.snapshot.clone(),
             status: self.status.clone(),
-            stream: self.stream.clone(),
+            items: self.items.clone(),
             refreshes: self.refreshes.clone(),
-            cache: Cache::new(&parts.config),
+            cache: Cache::new(&shared.config),
             callback,
             outbox: self.events.outbox.clone(),
         };
-        let (stream, refreshes) = (self.stream.clone(), self.refreshes.clone());
+        let (items, refreshes) = (self.items.clone(), self.refreshes.clone());
         let panicked = move |text| {
             let ended = format!("polling ended by a panic: {text}");
             refreshes.close(Error::new(ErrorKind::System, ended.as_str()));
-            stream.log(Level::Error, ended);
+            items.log(Level::Error, ended);
         };
         let worker = Worker::spawn("mpflags-poll", move |signal| poller.run(signal), panicked)
             .map_err(|error| no_thread("mpflags-poll", &error))?;
         if delivers {
-            self.stream.wake_on_push(worker.signal());
+            self.items.wake_on_push(worker.signal());
         }
         Ok(Thread { worker, transport })
     }
 
-    fn start_reporter(&self, parts: &Parts) -> Result<Thread, Error> {
-        let transport: Arc<dyn Transport> = Arc::new(parts.settings.connect());
-        let reporter = Reporter {
-            config: parts.config.clone(),
-            clock: parts.clock.clone(),
+    fn start_sender(&self, shared: &Shared) -> Result<Thread, Error> {
+        let transport: Arc<dyn Transport> = Arc::new(shared.settings.connect());
+        let sender = Sender {
+            config: shared.config.clone(),
+            clock: shared.clock.clone(),
             transport: transport.clone(),
             outbox: self.events.outbox.clone(),
-            stream: self.stream.clone(),
-            sender: Sender { token: token_json(&parts.config.credentials.token) },
-            hurry: self.hurry.clone(),
+            items: self.items.clone(),
+            flushes: self.flushes.clone(),
         };
-        let stream = self.stream.clone();
+        let items = self.items.clone();
         let panicked =
-            move |text| stream.log(Level::Error, format!("sending events ended by a panic: {text}"));
-        let worker = Worker::spawn("mpflags-send", move |signal| reporter.run(signal), panicked)
+            move |text| items.log(Level::Error, format!("sending events ended by a panic: {text}"));
+        let worker = Worker::spawn("mpflags-send", move |signal| sender.run(signal), panicked)
             .map_err(|error| no_thread("mpflags-send", &error))?;
         Ok(Thread { worker, transport })
     }
 
-    /// Waits until what is enqueued now is delivered or lost. Gives how much is left at `deadline`.
+    /// Waits until all queued events are delivered or lost. Returns the number that is left at `deadline`.
     pub(super) fn flush(&self, deadline: Instant) -> u64 {
         let outbox = &self.events.outbox;
-        // On the callback's thread waiting would wait for itself.
+        // A callback on the polling thread cannot wait for itself to settle the events it gets.
         let own = self.poller.get().is_some_and(|poller| poller.worker.is_current());
-        if own || self.reporter.get().is_none() {
+        if own || self.sender.get().is_none() {
             return outbox.waiting() as u64;
         }
-        let ticket = self.hurry.begin();
+        let ticket = self.flushes.begin();
         outbox.wake();
-        let left = outbox.wait_settled(deadline, || self.hurry.is_done(ticket));
-        self.hurry.end();
+        let left = outbox.wait_settled(deadline, || self.flushes.is_done(ticket));
+        self.flushes.end();
         left
     }
 
-    /// Delivers what waits, then ends the threads. Gives how many events were not delivered, which is logged, and whether
-    /// a thread had to be left behind. `timeout` is what the caller gave, until `deadline`.
-    pub(super) fn end(&self, timeout: Duration, deadline: Instant, parts: &Parts) -> (u64, bool) {
+    /// Delivers the queued events, then ends the threads. Returns the number of events that were not delivered, which is also
+    /// logged, and whether a thread was left behind. `timeout`: the caller's, which ends at `deadline`.
+    pub(super) fn end(&self, timeout: Duration, deadline: Instant, shared: &Shared) -> (u64, bool) {
         self.refuse();
         self.events.close();
         self.status.close();
-        self.refreshes.close(closed());
-        // A callback gets items until the stream is closed.
+        self.refreshes.close(Error::closed());
+        // A callback gets items until they are closed.
         self.poller.get().into_iter().for_each(Thread::interrupt);
         let total = deadline.saturating_duration_since(Instant::now());
         self.flush(deadline - GRACE.min(total / 4));
         let error = self.events.outbox.error();
-        if parts.config.remote {
-            // Made now, if it was not, so that an evaluation which comes late finds it closed.
-            self.remote(parts).shutdown();
+        if shared.config.is_remote() {
+            // Made if it was not, so that a later evaluation finds it closed.
+            self.remote(shared).shutdown();
         }
         self.threads().for_each(Thread::interrupt);
-        // A thread that is interrupted ends within a moment, which a deadline in the past must leave it.
-        let joined_by = deadline.max(Instant::now() + MOMENT);
+        // An interrupted thread ends soon, but needs some time even if the deadline has passed.
+        let joined_by = deadline.max(Instant::now() + JOIN_SLACK);
         let ended = |thread: Option<&Thread>| thread.is_none_or(|thread| thread.ends(joined_by));
-        let sender_ended = ended(self.reporter.get());
+        let sender_ended = ended(self.sender.get());
         if let Some(poller) = self.poller.get()
             && !poller.worker.is_current()
         {
-            // It may be in the middle of reporting what its last fetch brought.
+            // It may still be logging the result of its last fetch.
             poller.worker.wait_idle(joined_by);
         }
         self.events.outbox.close();
-        let undelivered = self.events.outbox.abandon(parts.config.event_sink);
+        let undelivered = self.events.outbox.abandon(shared.config.event_sink);
         self.report_losses(undelivered, timeout, error);
-        self.stream.close();
+        self.items.close();
         let poller_ended = ended(self.poller.get());
         (undelivered, !(sender_ended && poller_ended))
     }
 
-    /// Once: a later end finds the stream closed.
+    /// Logs lost events, once: at a second shutdown the items are closed.
     fn report_losses(&self, undelivered: u64, timeout: Duration, error: Option<String>) {
         let were =
             |count: u64| if count == 1 { "1 event was".to_owned() } else { format!("{count} events were") };
@@ -345,7 +349,7 @@ impl Runtime {
         if undelivered > 0 {
             let why = match error {
                 Some(error) => error,
-                None if self.reporter.get().is_none() => "the client was not started".to_owned(),
+                None if self.sender.get().is_none() => "the client was not started".to_owned(),
                 None => "no response yet".to_owned(),
             };
             losses.push(format!(
@@ -357,12 +361,12 @@ impl Runtime {
         let overflowed = self.events.outbox.overflowed();
         if overflowed > 0 {
             losses.push(format!(
-                "{} dropped before, because the event queue was full (event_queue_capacity)",
+                "{} dropped earlier because the event queue was full (event_queue_capacity)",
                 were(overflowed)
             ));
         }
         if !losses.is_empty() {
-            self.stream.log(Level::Warning, losses.join("; "));
+            self.items.log(Level::Warning, losses.join("; "));
         }
     }
 }
@@ -373,7 +377,7 @@ impl Thread {
         self.transport.shutdown();
     }
 
-    /// Waits for its end. False: it is left behind. The caller's own thread ends later.
+    /// Waits until it ends. False if it is left behind. On the thread itself it does not wait.
     fn ends(&self, deadline: Instant) -> bool {
         self.worker.is_current() || self.worker.join(deadline)
     }
@@ -383,4 +387,8 @@ fn no_thread(name: &str, error: &std::io::Error) -> Error {
     let message =
         format!("cannot start the thread {name}: {error}: raise the limit of threads (ulimit -u, pids.max)");
     Error::new(ErrorKind::System, message)
+}
+
+pub(super) fn not_started() -> Error {
+    Error::new(ErrorKind::InvalidArgument, "the client is not started")
 }

@@ -1,4 +1,4 @@
-//! The current definitions: replaced whole, read whole, and freed by whoever replaces them, never by a reader.
+//! The current definitions. They are replaced as a whole, and freed by the thread that replaces them, never by a reader.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,19 +16,19 @@ pub(crate) fn next_serial() -> u64 {
     LAST.fetch_add(1, Ordering::Relaxed) + 1
 }
 
-/// Values that come before everything.
+/// Values that take precedence over definitions.
 pub(crate) type Overrides = HashMap<Box<str>, FlagValue>;
 
-/// All that one evaluation reads.
+/// Everything that an evaluation reads.
 #[derive(Clone, Debug)]
 pub(crate) struct Current {
     pub(crate) flags: Option<Arc<FlagSet>>,
     pub(crate) overrides: Arc<Overrides>,
-    /// What to say while there are no flags.
+    /// The outcome while there are no flags.
     pub(crate) unavailable: Unavailable,
 }
 
-/// A cell that holds the [`Current`]. Reading is one atomic load: no lock, no wait, no allocation.
+/// Holds the [`Current`]. Reading is one atomic load, without a lock, a wait or an allocation.
 #[derive(Debug)]
 pub(crate) struct Snapshot(ArcSwap<Current>);
 
@@ -46,7 +46,7 @@ impl Snapshot {
         self.0.load().flags.clone()
     }
 
-    /// Puts `flags` into service. What they replace goes to `retired`: a reader may still be in it.
+    /// Replaces the flags. The old ones go to `retired`, because readers may still use them.
     pub(crate) fn replace(&self, flags: Arc<FlagSet>, retired: &mut Retired) {
         let previous = self.change(|current| current.flags = Some(flags.clone()));
         retired.0.push(previous);
@@ -73,13 +73,13 @@ impl Snapshot {
     }
 }
 
-/// What readers may still hold after it was replaced. Freeing thousands of flags takes a while, and no evaluation shall
-/// pay it.
+/// Definitions that were replaced and that readers may still use. Freeing thousands of flags takes a while, and no evaluation
+/// should have to do it.
 #[derive(Debug, Default)]
 pub(crate) struct Retired(Vec<Arc<Current>>);
 
 impl Retired {
-    /// Frees what nobody else holds any more.
+    /// Frees those that no reader uses any more.
     pub(crate) fn sweep(&mut self) {
         self.0.retain(|current| Arc::strong_count(current) > 1);
     }

@@ -1,14 +1,15 @@
-//! The client's state: who may evaluate, since when, and what failed last.
+//! The client's state, and the last error.
 
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Condvar, Mutex};
+use std::time::Instant;
 
 use crate::engine::outcome::Unavailable;
 use crate::error::{Error, ErrorKind};
-use crate::items::{Item, Level, State, Stream};
+use crate::items::{Item, Items, Level, State};
+use crate::sys::lock::{lock, wait_until};
 
-/// Failed fetches in a row after which held definitions count as stale.
+/// After this many failed fetches in a row, definitions count as stale.
 const FAILURES: u32 = 3;
 
 /// Where definitions come from.
@@ -20,7 +21,7 @@ pub(crate) enum Source {
 
 #[derive(Debug)]
 pub(crate) struct Status {
-    /// The state again, for the child of a fork, where the lock may be held by a thread that does not exist.
+    /// A copy of the state for the child of a fork, where the lock may be held by a thread that does not exist.
     state: AtomicU8,
     inner: Mutex<Inner>,
     changed: Condvar,
@@ -31,59 +32,59 @@ struct Inner {
     state: State,
     held: bool,
     failures: u32,
-    /// What the last failure was, since the last success.
-    last: Option<Failed>,
+    /// The last failure, unless a fetch has succeeded since.
+    last: Option<FetchError>,
     closed: bool,
 }
 
-/// Why a fetch gave nothing.
+/// Why a fetch failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Failed {
+pub(crate) enum FetchError {
     Credentials(u16),
     Other(String),
 }
 
-impl Failed {
+impl FetchError {
     pub(crate) fn message(&self) -> String {
         match self {
-            Failed::Credentials(status) => Unavailable::CredentialsRefused(*status).to_string(),
-            Failed::Other(message) => message.clone(),
+            FetchError::Credentials(status) => Unavailable::CredentialsRefused(*status).to_string(),
+            FetchError::Other(message) => message.clone(),
         }
     }
 
-    /// What a call that waited for the fetch fails with.
+    /// The error of a call that waited for the fetch.
     pub(crate) fn error(&self) -> Error {
         let kind = match self {
-            Failed::Credentials(_) => ErrorKind::CredentialsRefused,
-            Failed::Other(_) => ErrorKind::Backend,
+            FetchError::Credentials(_) => ErrorKind::CredentialsRefused,
+            FetchError::Other(_) => ErrorKind::Backend,
         };
         Error::new(kind, self.message())
     }
 
-    /// What evaluations say while nothing is held.
+    /// The outcome of evaluations while there are no definitions.
     pub(crate) fn unavailable(&self) -> Unavailable {
         match self {
-            Failed::Credentials(status) => Unavailable::CredentialsRefused(*status),
-            Failed::Other(message) => Unavailable::NotReady(Some(message.clone())),
+            FetchError::Credentials(status) => Unavailable::CredentialsRefused(*status),
+            FetchError::Other(message) => Unavailable::NotReady(Some(message.clone())),
         }
     }
 }
 
 impl Inner {
     fn last_error(&self) -> String {
-        self.last.as_ref().map_or("no answer yet".to_owned(), Failed::message)
+        self.last.as_ref().map_or("no response yet".to_owned(), FetchError::message)
     }
 }
 
 impl Status {
-    /// `held`: the configuration brought definitions.
+    /// `held`: there are definitions, from the configuration or from before.
     pub(crate) fn new(state: State, held: bool) -> Self {
         let inner = Inner { state, held, failures: 0, last: None, closed: false };
         Status { state: AtomicU8::new(state as u8), inner: Mutex::new(inner), changed: Condvar::new() }
     }
 
     pub(crate) fn state(&self) -> State {
-        self.lock().state
+        lock(&self.inner).state
     }
 
     /// The state, without the lock.
@@ -95,18 +96,18 @@ impl Status {
             .unwrap_or(State::Error)
     }
 
-    /// Whether there is anything to evaluate.
+    /// Whether there are definitions.
     pub(crate) fn held(&self) -> bool {
-        self.lock().held
+        lock(&self.inner).held
     }
 
-    /// Definitions are in service.
-    pub(crate) fn succeeded(&self, source: Source, stream: &Stream) {
+    /// Called when new definitions are in use.
+    pub(crate) fn succeeded(&self, source: Source, items: &Items) {
         let state = match source {
             Source::Fetch => State::Ready,
             Source::Cache => State::Stale,
         };
-        self.update(stream, None, |inner| {
+        self.update(items, None, |inner| {
             inner.held = true;
             if source == Source::Fetch {
                 inner.failures = 0;
@@ -116,11 +117,11 @@ impl Status {
         });
     }
 
-    /// A fetch failed.
-    pub(crate) fn failed(&self, failed: &Failed, stream: &Stream) {
-        let refused = matches!(failed, Failed::Credentials(_));
+    /// Called when a fetch has failed.
+    pub(crate) fn failed(&self, failed: &FetchError, items: &Items) {
+        let refused = matches!(failed, FetchError::Credentials(_));
         let mut repeated = false;
-        self.update(stream, Some(failed.message()), |inner| {
+        self.update(items, Some(failed.message()), |inner| {
             inner.failures = inner.failures.saturating_add(1);
             repeated = inner.last.as_ref() == Some(failed);
             inner.last = Some(failed.clone());
@@ -132,24 +133,23 @@ impl Status {
         });
         // One line per problem, not per attempt.
         if !repeated {
-            stream.log(Level::Warning, format!("fetching definitions failed: {}", failed.message()));
+            items.log(Level::Warning, format!("fetching definitions failed: {}", failed.message()));
         }
     }
 
-    /// The initialisation time has passed.
-    pub(crate) fn late(&self, stream: &Stream) {
-        let message = self.lock().last.as_ref().map(Failed::message);
-        let message =
-            message.unwrap_or_else(|| "the initialisation time passed without an answer".to_owned());
-        self.update(stream, Some(message), |inner| match inner.state {
+    /// Called when the initialisation time has passed without definitions.
+    pub(crate) fn late(&self, items: &Items) {
+        let message = lock(&self.inner).last.as_ref().map(FetchError::message);
+        let message = message.unwrap_or_else(|| "no response within the initialisation time".to_owned());
+        self.update(items, Some(message), |inner| match inner.state {
             State::NotReady => State::Error,
             state => state,
         });
     }
 
-    fn update(&self, stream: &Stream, message: Option<String>, next: impl FnOnce(&mut Inner) -> State) {
+    fn update(&self, items: &Items, message: Option<String>, next: impl FnOnce(&mut Inner) -> State) {
         let changed = {
-            let mut inner = self.lock();
+            let mut inner = lock(&self.inner);
             let state = next(&mut inner);
             let changed = inner.state != state;
             inner.state = state;
@@ -158,48 +158,40 @@ impl Status {
         };
         if let Some(state) = changed {
             let message = message.filter(|_| state != State::Ready);
-            stream.push(Item::State { state, message });
+            items.push(Item::State { state, message });
         }
         self.changed.notify_all();
     }
 
-    /// What the last fetch failed with, since the last success.
+    /// The last failure, or that there was none.
     pub(crate) fn last_error(&self) -> String {
-        self.lock().last_error()
+        lock(&self.inner).last_error()
     }
 
-    /// Waits until there is something to evaluate. Refused credentials end the wait: they do not heal within it.
+    /// Waits until there are definitions. Refused credentials end the wait, because waiting does not help.
     pub(crate) fn wait_ready(&self, deadline: Instant) -> Result<(), Error> {
-        let mut inner = self.lock();
+        let mut inner = lock(&self.inner);
         loop {
             if inner.closed {
-                return Err(Error::new(ErrorKind::Closed, "the client is shut down"));
+                return Err(Error::closed());
             }
             if inner.held {
                 return Ok(());
             }
-            if let Some(refused @ Failed::Credentials(_)) = &inner.last {
+            if let Some(refused @ FetchError::Credentials(_)) = &inner.last {
                 return Err(refused.error());
             }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left == Duration::ZERO {
-                let last = inner.last_error();
-                return Err(Error::new(
-                    ErrorKind::Timeout,
-                    format!("no definitions within the time given: {last}"),
-                ));
-            }
-            inner = self.changed.wait_timeout(inner, left).unwrap_or_else(PoisonError::into_inner).0;
+            let Some(changed) = wait_until(&self.changed, inner, deadline) else {
+                let message = format!("no definitions within the time given: {}", self.last_error());
+                return Err(Error::new(ErrorKind::Timeout, message));
+            };
+            inner = changed;
         }
     }
 
-    /// Ends every wait, now and later.
+    /// Makes all waiting and further calls fail.
     pub(crate) fn close(&self) {
-        self.lock().closed = true;
+        lock(&self.inner).closed = true;
         self.changed.notify_all();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

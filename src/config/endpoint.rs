@@ -1,4 +1,4 @@
-//! Where requests go: `api_host` as a base URL.
+//! The option `api_host` as a base URL.
 
 use std::net::IpAddr;
 
@@ -11,8 +11,8 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
-    /// Reads a host or a base URL. No scheme means https; http is for this machine, unless `insecure` allows more.
-    pub(crate) fn parse(text: &str, insecure: bool) -> Result<Self, String> {
+    /// Parses a host or a base URL. Without a scheme it is https.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let text = text.trim();
         let (secure, rest) = match text.split_once("://") {
             None => (true, text),
@@ -30,18 +30,11 @@ impl Endpoint {
         let authority = rest.split('/').next().unwrap_or_default();
         let host = host(authority)?;
         let loopback = is_loopback(host);
-        if !secure && !loopback && !insecure {
-            return Err(
-                "http:// is for hosts on this machine, since the credentials travel in every request; \
-                 allow_insecure_http allows it elsewhere"
-                    .to_owned(),
-            );
-        }
         let scheme = if secure { "https" } else { "http" };
         Ok(Endpoint { base: format!("{scheme}://{rest}").into_boxed_str(), secure, loopback })
     }
 
-    /// The URL without a slash at its end.
+    /// The URL without a trailing slash.
     pub(crate) fn base(&self) -> &str {
         &self.base
     }
@@ -60,7 +53,7 @@ impl Endpoint {
         (host, port.filter(|_| given).unwrap_or(usual))
     }
 
-    /// Whether the host is this machine: then no proxy of the environment applies.
+    /// Whether the host is this machine. The proxy of the environment does not apply then.
     pub(crate) fn is_loopback(&self) -> bool {
         self.loopback
     }

@@ -1,84 +1,104 @@
-//! The configuration: one type, every option with its default, its range and its reason in one place.
+//! The configuration: one table of options, and reading and checking them.
 
+mod builder;
 pub(crate) mod endpoint;
 mod options;
 mod read;
 
-use std::collections::HashMap;
 use std::fmt;
-use std::path::PathBuf;
-use std::time::Duration;
 
-pub use options::{OPTIONS, OptionSpec};
+pub use builder::ConfigBuilder;
+pub use options::{Config, OPTIONS, OptionSpec};
+pub use read::Mode;
 
-use crate::config::endpoint::Endpoint;
-use crate::engine::context::View;
-use crate::engine::variant::FlagValue;
+use read::Reader;
 
-/// How a [`Client`](crate::Client) behaves.
-///
-/// Made from JSON, strictly: an unknown key, a wrong type or a value out of range is an error that names the key and
-/// says what is allowed. [`OPTIONS`] lists every key with its default. Printing a `Config` never shows a secret.
-///
-/// ```
-/// let config = mpflags::Config::from_json(r#"{"token": "…", "polling_interval_ms": 30000}"#)?;
-/// # Ok::<(), mpflags::Error>(())
-/// ```
-#[must_use]
-pub struct Config {
-    pub(crate) remote: bool,
-    pub(crate) credentials: Credentials,
-    pub(crate) endpoint: Endpoint,
-    pub(crate) polling_interval: Duration,
-    pub(crate) enable_polling: bool,
-    pub(crate) request_timeout: Duration,
-    pub(crate) retry_base: Duration,
-    pub(crate) init_timeout: Duration,
-    pub(crate) shutdown_timeout: Duration,
-    pub(crate) definitions: Option<Box<str>>,
-    pub(crate) definitions_path: Option<PathBuf>,
-    pub(crate) definitions_cache_dir: Option<PathBuf>,
-    pub(crate) overrides: HashMap<Box<str>, FlagValue>,
-    /// None where contexts are taken as they come.
-    pub(crate) view: Option<View>,
-    pub(crate) report_exposures: bool,
-    pub(crate) exposure_window: Duration,
-    pub(crate) exposure_dedupe_capacity: usize,
-    pub(crate) event_queue_capacity: usize,
-    pub(crate) event_batch_size: usize,
-    pub(crate) event_flush_interval: Duration,
-    pub(crate) event_retry_base: Duration,
-    pub(crate) event_retry_max: Duration,
-    pub(crate) event_sink: bool,
-    pub(crate) proxy: Option<Box<str>>,
-    pub(crate) ca_file: Option<PathBuf>,
-    pub(crate) wrapper: Option<Box<str>>,
-}
+use crate::error::Error;
 
-/// What proves to Mixpanel who asks.
-pub(crate) struct Credentials {
-    pub(crate) token: Box<str>,
-    pub(crate) service_account: Option<ServiceAccount>,
-}
+impl Config {
+    /// Builds a configuration for the project with this token.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let config = mpflags::Config::builder("YOUR_PROJECT_TOKEN")
+    ///     .api_host("api-eu.mixpanel.com")
+    ///     .polling_interval(Duration::from_secs(30))
+    ///     .build()?;
+    /// # Ok::<(), mpflags::Error>(())
+    /// ```
+    pub fn builder(token: &str) -> ConfigBuilder {
+        ConfigBuilder::new(token)
+    }
 
-pub(crate) struct ServiceAccount {
-    pub(crate) username: Box<str>,
-    pub(crate) secret: Box<str>,
-    pub(crate) project_id: Box<str>,
-}
+    /// Reads a configuration from a JSON object, for programs that have their options as JSON. null counts as absent.
+    /// Opens no file: [`Client::new`](crate::Client::new) does.
+    ///
+    /// ```
+    /// let config = mpflags::Config::from_json(r#"{"token": "…", "polling_interval_ms": 30000}"#)?;
+    /// # Ok::<(), mpflags::Error>(())
+    /// ```
+    ///
+    /// Fails with [`ErrorKind::InvalidConfig`](crate::ErrorKind::InvalidConfig) if a key is unknown or given twice, or a
+    /// value has the wrong type or is out of range. The message names the key and what is allowed, and never contains the
+    /// token or a secret.
+    pub fn from_json(json: &str) -> Result<Self, Error> {
+        let known = OPTIONS.iter().map(|option| option.key).collect();
+        let config = Config::read(&Reader::new("", json, Some(known))?)?;
+        config.check()?;
+        Ok(config)
+    }
 
-impl Credentials {
-    /// What no message may hold, whatever a server repeats.
+    /// What depends on several options.
+    fn check(&self) -> Result<(), Error> {
+        let not_allowed =
+            |key: &str, why: &str| Err(Error::config(format!("config: {key}: not allowed {why}")));
+        if self.is_remote() {
+            for (key, given) in [
+                ("definitions", self.definitions.is_some()),
+                ("definitions_path", self.definitions_path.is_some()),
+                ("definitions_cache_dir", self.definitions_cache_dir.is_some()),
+            ] {
+                if given {
+                    return not_allowed(key, "in remote mode, which holds none");
+                }
+            }
+        }
+        if self.definitions.is_some() && self.definitions_path.is_some() {
+            return not_allowed("definitions_path", "beside definitions");
+        }
+        if !self.api_host.is_secure() && !self.api_host.is_loopback() && !self.allow_insecure_http {
+            return Err(Error::config(
+                "config: api_host: http:// is for hosts on this machine, since the credentials travel in every \
+                 request; allow_insecure_http allows it elsewhere",
+            ));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn is_remote(&self) -> bool {
+        self.mode == Mode::Remote
+    }
+
+    /// The texts that no message may contain, even if a server repeats them.
     pub(crate) fn secrets(&self) -> Vec<&str> {
         let secret = self.service_account.as_ref().map(|account| &*account.secret);
         std::iter::once(&*self.token).chain(secret).collect()
     }
 }
 
+impl ConfigBuilder {
+    /// Checks the options, as [`Config::from_json`] does.
+    pub fn build(self) -> Result<Config, Error> {
+        Config::from_json(&self.json()?)
+    }
+}
+
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config")
-            .field("endpoint", &self.endpoint)
+            .field("mode", &self.mode)
+            .field("api_host", &self.api_host)
             .field("polling_interval", &self.polling_interval)
             .field("enable_polling", &self.enable_polling)
             .finish_non_exhaustive()

@@ -1,192 +1,155 @@
-//! Every option in words: the parser takes its keys from here, and docs/configuration.md is generated from it.
+//! The table of options, one row each. Everything else is made from it: the fields of [`Config`], how they are read and
+//! checked, the methods of [`ConfigBuilder`], and docs/configuration.md.
 
-/// One key of the configuration.
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::builder::ConfigBuilder;
+use super::read::{
+    Account, ContextKey, Count, FilePath, Host, Kind, Milliseconds, Mode, ModeName, Object, Overrides,
+    ProxyUrl, Reader, Switch, Token, Wrapper,
+};
+use crate::error::Error;
+
+/// An option of the configuration, as docs/configuration.md describes it.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct OptionSpec {
-    /// The key.
+    /// The key in the JSON object.
     pub key: &'static str,
-    /// What may stand there, in words.
-    pub allowed: &'static str,
-    /// What holds when the key is absent or null.
-    pub default: &'static str,
-    /// What it does.
+    /// What the option does.
     pub effect: &'static str,
+    allowed_and_default: fn() -> (String, String),
 }
 
-const fn option(
-    key: &'static str,
-    allowed: &'static str,
-    default: &'static str,
-    effect: &'static str,
-) -> OptionSpec {
-    OptionSpec { key, allowed, default, effect }
+impl OptionSpec {
+    /// The allowed values, in words.
+    pub fn allowed(&self) -> String {
+        (self.allowed_and_default)().0
+    }
+
+    /// The value if the key is absent or null, in words.
+    pub fn default(&self) -> String {
+        (self.allowed_and_default)().1
+    }
 }
 
-/// All options, in the order of docs/configuration.md.
-pub const OPTIONS: &[OptionSpec] = &[
-    option("token", "a non-empty string", "required", "the project token"),
-    option(
-        "mode",
-        "\"local\" or \"remote\"",
-        "\"local\"",
-        "remote: Mixpanel decides, with one request per evaluation; nothing is polled",
-    ),
-    option(
-        "service_account",
-        "an object with `username`, `secret` and `project_id`",
-        "none",
-        "authenticates with a service account instead of the token alone",
-    ),
-    option(
-        "api_host",
-        "a host, or a base URL with https:// or http://",
-        "api.mixpanel.com",
-        "where requests go; `api-eu.mixpanel.com` and `api-in.mixpanel.com` are the EU's and India's",
-    ),
-    option(
-        "allow_insecure_http",
-        "true or false",
-        "false",
-        "allows http:// to hosts other than this machine; the credentials then travel unencrypted",
-    ),
-    option(
-        "polling_interval_ms",
-        "an integer from 50 to 86400000",
-        "60000",
-        "time from the end of one poll to the start of the next, ± 10 %",
-    ),
-    option(
-        "enable_polling",
-        "true or false",
-        "true",
-        "false: definitions are fetched once; with `definitions` or `definitions_path` given, never",
-    ),
-    option("request_timeout_ms", "an integer from 50 to 600000", "10000", "time limit of one request"),
-    option(
-        "retry_base_ms",
-        "an integer from 10 to 60000",
-        "500",
-        "first retry after a failed fetch comes within this time; the bound doubles up to the polling interval",
-    ),
-    option(
-        "init_timeout_ms",
-        "an integer from 50 to 600000",
-        "10000",
-        "time after which a client that has nothing to evaluate counts as failed",
-    ),
-    option(
-        "shutdown_timeout_ms",
-        "an integer from 0 to 600000",
-        "5000",
-        "time for delivering events at a shutdown that is given no time; freeing a running client takes 1,000 at most",
-    ),
-    option(
-        "definitions",
-        "a definitions document, `{\"flags\": […]}`",
-        "none",
-        "definitions to start with, so that the client is ready without a request",
-    ),
-    option(
-        "definitions_path",
-        "the path of a file",
-        "none",
-        "the same from a file; only one of the two may be given",
-    ),
-    option(
-        "definitions_cache_dir",
-        "the path of a directory",
-        "none",
-        "keeps the last good definitions there, to start from when Mixpanel cannot be reached",
-    ),
-    option(
-        "overrides",
-        "an object of flag keys and values",
-        "none",
-        "values that these flags have, whatever Mixpanel says",
-    ),
-    option(
-        "targeting_key_as",
-        "the name of a context key, usually \"distinct_id\"",
-        "none",
-        "this key takes the context's `targetingKey` when it is absent or null",
-    ),
-    option(
-        "attributes_as_custom_properties",
-        "true or false",
-        "false",
-        "true: rules see the context's top-level attributes too, where `custom_properties` has no such key; in remote mode they are sent twice",
-    ),
-    option(
-        "proxy",
-        "the URL of a proxy, or \"\" for none",
-        "from HTTPS_PROXY or ALL_PROXY",
-        "the proxy that requests go through; NO_PROXY applies",
-    ),
-    option(
-        "report_exposures",
-        "true or false",
-        "true",
-        "false: evaluations report no exposure; `track_exposure` still does",
-    ),
-    option(
-        "exposure_window_ms",
-        "an integer from 0 to 604800000",
-        "1800000",
-        "time within which the same exposure is reported once; 0: every evaluation reports",
-    ),
-    option(
-        "exposure_dedupe_capacity",
-        "an integer from 0 to 16777216",
-        "65536",
-        "exposures remembered for that; 0: every evaluation reports",
-    ),
-    option(
-        "event_queue_capacity",
-        "an integer from 1 to 10000000",
-        "10000",
-        "events that may wait, for a retry too; what comes beyond is dropped and counted",
-    ),
-    option(
-        "event_batch_size",
-        "an integer from 1 to 2000",
-        "500",
-        "events whose waiting starts a request; one holds up to 2,000, or 1 MiB",
-    ),
-    option(
-        "event_flush_interval_ms",
-        "an integer from 10 to 3600000",
-        "5000",
-        "time after which fewer are sent too",
-    ),
-    option(
-        "event_retry_base_ms",
-        "an integer from 10 to 600000",
-        "2000",
-        "pause after the first failed request; it doubles, with jitter on top",
-    ),
-    option(
-        "event_retry_max_ms",
-        "an integer from 10 to 3600000",
-        "60000",
-        "bound of that pause, without the jitter",
-    ),
-    option(
-        "event_sink",
-        "true or false",
-        "false",
-        "true: events come out of the item stream instead of being sent",
-    ),
-    option(
-        "ca_file",
-        "the path of a PEM file",
-        "none",
-        "certificates trusted besides the system's and the bundled ones, as authorities and for their own names",
-    ),
-    option(
-        "wrapper",
-        "a string of at most 64 visible ASCII characters",
-        "none",
-        "appended to the User-Agent, for bindings",
-    ),
-];
+/// A row is the field of `Config` and the method of the builder; the key; the kind of value, with its range and default;
+/// the effect.
+macro_rules! options {
+    ($($field:ident $key:literal $kind:ident $(($($limit:expr),*))? $effect:literal;)*) => {
+        /// All options, in the order of docs/configuration.md.
+        pub const OPTIONS: &[OptionSpec] = &[$(OptionSpec {
+            key: $key,
+            effect: $effect,
+            allowed_and_default: || {
+                let kind = $kind $(($($limit),*))?;
+                (kind.allowed(), kind.default())
+            },
+        }),*];
+
+        /// How a [`Client`](crate::Client) behaves.
+        ///
+        /// Made by [`Config::builder`], or from JSON by [`Config::from_json`]. [`OPTIONS`] lists all options with their
+        /// defaults. A `Config` never prints a token or secret.
+        #[must_use]
+        pub struct Config {
+            $(pub(crate) $field: <$kind as Kind>::Value,)*
+        }
+
+        impl Config {
+            pub(super) fn read(reader: &Reader<'_>) -> Result<Self, Error> {
+                Ok(Config { $($field: ($kind $(($($limit),*))?).read(&reader.field($key))?,)* })
+            }
+        }
+
+        impl ConfigBuilder {
+            $(setter! { $kind $field $key $effect })*
+        }
+    };
+}
+
+/// The builder's method for a row: its argument depends on the kind of value.
+macro_rules! setter {
+    (as $value:ident: $type:ty => $json:expr; $name:ident $key:literal $effect:literal) => {
+        #[doc = concat!("Sets `", $key, "`: ", $effect, ".")]
+        pub fn $name(self, $value: $type) -> Self {
+            self.set($key, $json)
+        }
+    };
+    // `Config::builder` takes the token, and three parts make an account.
+    (Token $($row:tt)*) => {};
+    (Account $($row:tt)*) => {};
+    (ModeName $($row:tt)*) => { setter! { as mode: Mode => &mode; $($row)* } };
+    (Switch $($row:tt)*) => { setter! { as on: bool => &on; $($row)* } };
+    (Milliseconds $($row:tt)*) => { setter! { as time: Duration => &time.as_millis(); $($row)* } };
+    (Count $($row:tt)*) => { setter! { as count: usize => &count; $($row)* } };
+    (FilePath $($row:tt)*) => { setter! { as path: impl AsRef<Path> => path.as_ref(); $($row)* } };
+    (Object $($row:tt)*) => { setter! { as object: &(impl Serialize + ?Sized) => object; $($row)* } };
+    (Overrides $($row:tt)*) => { setter! { as object: &(impl Serialize + ?Sized) => object; $($row)* } };
+    ($other:ident $($row:tt)*) => { setter! { as text: &str => text; $($row)* } };
+}
+
+options! {
+    token "token" Token
+        "the project token";
+    mode "mode" ModeName
+        "remote: Mixpanel decides, with one request per evaluation; nothing is polled";
+    service_account "service_account" Account
+        "authenticates with a service account instead of the token alone";
+    api_host "api_host" Host("api.mixpanel.com")
+        "where requests go: `api-eu.mixpanel.com` for projects in the EU, `api-in.mixpanel.com` for India";
+    allow_insecure_http "allow_insecure_http" Switch(false)
+        "allows http:// to hosts other than this machine; the credentials then travel unencrypted";
+    polling_interval "polling_interval_ms" Milliseconds(50, 86_400_000, 60_000)
+        "time from the end of one poll to the start of the next, ± 10 %";
+    enable_polling "enable_polling" Switch(true)
+        "false: definitions are fetched once, or never if `definitions` or `definitions_path` is given";
+    request_timeout "request_timeout_ms" Milliseconds(50, 600_000, 10_000)
+        "time limit of one request";
+    retry_base "retry_base_ms" Milliseconds(10, 60_000, 500)
+        "upper bound of the random pause before a failed fetch is retried; it doubles up to the polling interval";
+    init_timeout "init_timeout_ms" Milliseconds(50, 600_000, 10_000)
+        "time after which a client without definitions is in the state ERROR";
+    shutdown_timeout "shutdown_timeout_ms" Milliseconds(0, 600_000, 5_000)
+        "time to deliver events at a shutdown without a timeout; freeing a running client takes at most 1,000 ms";
+    definitions "definitions" Object("a definitions document, `{\"flags\": […]}`")
+        "definitions to start with, so that the client is ready without a request";
+    definitions_path "definitions_path" FilePath("the path of a file")
+        "a file of definitions to start with, instead of `definitions`";
+    definitions_cache_dir "definitions_cache_dir" FilePath("the path of a directory")
+        "stores the last good definitions there, to start from when Mixpanel cannot be reached";
+    overrides "overrides" Overrides
+        "fixed values for these flags, which take precedence over their definitions";
+    targeting_key_as "targeting_key_as" ContextKey
+        "this key takes the context's `targetingKey` if it is absent or null";
+    attributes_as_custom_properties "attributes_as_custom_properties" Switch(false)
+        "true: rules also see the context's top-level attributes, unless `custom_properties` has the same key; remote \
+         requests then send them twice";
+    proxy "proxy" ProxyUrl
+        "the proxy for all requests; NO_PROXY applies";
+    report_exposures "report_exposures" Switch(true)
+        "false: evaluations report no exposures; `track_exposure` still does";
+    exposure_window "exposure_window_ms" Milliseconds(0, 604_800_000, 1_800_000)
+        "time within which the same exposure is reported once; 0 reports every evaluation";
+    exposure_dedupe_capacity "exposure_dedupe_capacity" Count(0, 16_777_216, 65_536)
+        "number of exposures remembered for that; 0 reports every evaluation";
+    event_queue_capacity "event_queue_capacity" Count(1, 10_000_000, 10_000)
+        "number of events that may wait, including those to be retried; further ones are dropped and counted";
+    event_batch_size "event_batch_size" Count(1, 2000, 500)
+        "number of waiting events that starts a request; a request holds up to 2,000 events or 1 MiB";
+    event_flush_interval "event_flush_interval_ms" Milliseconds(10, 3_600_000, 5_000)
+        "time after which fewer waiting events are sent too";
+    event_retry_base "event_retry_base_ms" Milliseconds(10, 600_000, 2_000)
+        "pause after the first failed request; it doubles with each further failure, plus jitter";
+    event_retry_max "event_retry_max_ms" Milliseconds(10, 3_600_000, 60_000)
+        "upper bound of that pause, before jitter";
+    event_sink "event_sink" Switch(false)
+        "true: the client's items include the events, and nothing is sent to Mixpanel";
+    ca_file "ca_file" FilePath("the path of a PEM file")
+        "certificates to trust in addition to the system's and the bundled ones, as authorities and as server certificates";
+    wrapper "wrapper" Wrapper
+        "appended to the User-Agent; bindings set it";
+}

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::engine::bucket::{Hash, Subject};
 use crate::engine::context::{ReadContext, Unusable};
-use crate::engine::definitions::{Admits, Choice, Condition, Entry, Flag, FlagSet, Rollout, chosen};
+use crate::engine::definitions::{Admits, Choice, Condition, Entry, Flag, Rollout, chosen};
 use crate::engine::identity::{CUSTOM_PROPERTIES, DISTINCT_ID, TARGETING_KEY};
 use crate::engine::outcome::{Assignment, Outcome};
 use crate::engine::reason::Reason;
@@ -35,21 +35,8 @@ impl Trace for () {
     fn choice(&mut self, _: &Flag, _: &Choice, _: &mut FlagHash<'_>) {}
 }
 
-/// Which variant of flag `key` the user in `context` gets.
+/// Which variant of the flag the user in `context` gets.
 pub(crate) fn decide<'a>(
-    set: &'a FlagSet,
-    key: &str,
-    context: &impl ReadContext,
-    trace: &mut impl Trace,
-) -> Outcome<'a> {
-    match set.get(key) {
-        None => Outcome::FlagNotFound,
-        Some(entry) => decide_entry(entry, context, trace),
-    }
-}
-
-/// [`decide`] for an entry that has been looked up.
-pub(crate) fn decide_entry<'a>(
     entry: &'a Entry,
     context: &impl ReadContext,
     trace: &mut impl Trace,

@@ -241,8 +241,7 @@ impl Evaluation {
     }
 
     /// The evaluation as one number, if it has one.
-    #[doc(hidden)]
-    pub fn answer(&self) -> Option<Answer> {
+    pub(crate) fn answer(&self) -> Option<Answer> {
         self.answer
     }
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::json::push_json_string;
+use crate::json::Writer;
 
 /// The user.
 pub(crate) const DISTINCT_ID: &str = "distinct_id";
@@ -29,11 +29,11 @@ impl<'a> Identity<'a> {
         Identity { text: Cow::Owned(text.into_owned()), quoted }
     }
 
-    pub(crate) fn push_json(&self, out: &mut String) {
+    pub(crate) fn write(&self, json: &mut Writer<'_>) {
         if self.quoted {
-            push_json_string(out, &self.text);
+            json.string(&self.text);
         } else {
-            out.push_str(&self.text);
+            json.raw(&self.text);
         }
     }
 }

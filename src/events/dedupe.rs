@@ -1,16 +1,16 @@
-//! Once per session: what was remembered lately, found again without a lock.
+//! A cache of the exposures that were reported lately, read without a lock.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A bounded memory of tags. Looking one up is lock-free; remembering one is for a caller that holds the lock of the
-/// tag's shard.
+/// The tags that were seen within a time window, up to a capacity. Looking a tag up is lock-free; adding one requires the
+/// lock of the tag's shard.
 ///
-/// The memory is a table of sets, and within a set the least recently used tag makes room: an LRU as long as it
-/// holds no more than [`WAYS`] tags, close to one beyond.
+/// A set-associative cache: in each set the least recently used tag is replaced. Up to [`WAYS`] tags that is an LRU, and
+/// beyond that close to one.
 #[derive(Debug)]
-pub(crate) struct Memory {
-    /// Made when first used: a program without exposures pays for none.
+pub(crate) struct Seen {
+    /// Allocated on first use, so that a program without exposures does not pay for them.
     sets: Box<[OnceLock<Box<[Entry]>>]>,
     ways: usize,
     window_ms: u64,
@@ -22,33 +22,33 @@ const WAYS: usize = 16;
 #[derive(Debug, Default)]
 struct Entry {
     tag: AtomicU64,
-    /// When the tag was remembered, plus one; 0 for never. Written before and after the tag, see [`Memory::remember`].
+    /// When the tag was added, plus one; 0 for never. Written before and after the tag, see [`Seen::add`].
     since: AtomicU64,
     used: AtomicU64,
 }
 
-impl Memory {
-    /// Remembers at most `capacity` tags, each for `window_ms`. With either at 0 nothing is remembered.
+impl Seen {
+    /// Keeps at most `capacity` tags, each for `window_ms`. If either is 0, no tag is ever kept.
     pub(crate) fn new(capacity: usize, window_ms: u64) -> Self {
         let capacity = if window_ms == 0 { 0 } else { capacity };
         let sets = if capacity == 0 { 0 } else { (capacity / WAYS).max(1) };
-        Memory { sets: (0..sets).map(|_| OnceLock::new()).collect(), ways: capacity.min(WAYS), window_ms }
+        Seen { sets: (0..sets).map(|_| OnceLock::new()).collect(), ways: capacity.min(WAYS), window_ms }
     }
 
-    /// Whether `tag` was remembered within the window. It counts as used then.
-    pub(crate) fn recalls(&self, tag: u64, now_ms: u64) -> bool {
+    /// Whether `tag` was added within the window. If so, it counts as used.
+    pub(crate) fn contains(&self, tag: u64, now_ms: u64) -> bool {
         let Some(entries) = self.set(tag).and_then(OnceLock::get) else { return false };
         entries.iter().any(|entry| entry.holds(tag, now_ms, self.window_ms))
     }
 
-    /// Remembers `tag` from `now_ms` on. The caller holds the lock of the tag's shard, so there is one writer per set.
-    pub(crate) fn remember(&self, tag: u64, now_ms: u64) {
+    /// Adds `tag`. The caller holds the lock of the tag's shard, so that there is one writer per set.
+    pub(crate) fn add(&self, tag: u64, now_ms: u64) {
         let Some(set) = self.set(tag) else { return };
         let entries = set.get_or_init(|| (0..self.ways).map(|_| Entry::default()).collect());
         let same = entries.iter().find(|entry| entry.tag.load(Ordering::Relaxed) == tag);
         let oldest = || entries.iter().min_by_key(|entry| entry.used.load(Ordering::Relaxed));
         if let Some(entry) = same.or_else(oldest) {
-            // A reader that sees the new tag must not see the old time: the time is taken away first.
+            // A reader that sees the new tag must not see the old time, so the time is cleared first.
             entry.since.store(0, Ordering::Release);
             entry.tag.store(tag, Ordering::Release);
             entry.used.store(now_ms + 1, Ordering::Relaxed);
@@ -56,7 +56,7 @@ impl Memory {
         }
     }
 
-    /// The set of `tag`, by number.
+    /// The index of the set of `tag`.
     pub(crate) fn index(&self, tag: u64) -> usize {
         (tag % (self.sets.len() as u64).max(1)) as usize
     }
@@ -72,12 +72,12 @@ impl Entry {
             return false;
         }
         let since = self.since.load(Ordering::Acquire);
-        // Read again: the entry may have been given to another tag between the two loads, whose time it then was.
+        // Read again: between the two loads the entry may have been replaced, and `since` be that of another tag.
         if since == 0 || self.tag.load(Ordering::Acquire) != tag {
             return false;
         }
         let fresh = now_ms < since.saturating_add(window_ms).saturating_sub(1);
-        // Seconds are fine enough to tell who was used last, and spare the line of memory most writes.
+        // A resolution of a second suffices for an LRU, and avoids most writes to the cache line.
         if fresh && self.used.load(Ordering::Relaxed) + 1000 <= now_ms {
             self.used.store(now_ms + 1, Ordering::Relaxed);
         }
@@ -91,31 +91,31 @@ mod tests {
 
     #[test]
     fn for_the_window_and_not_longer() {
-        let memory = Memory::new(100, 1000);
-        assert!(!memory.recalls(7, 0));
-        memory.remember(7, 0);
-        assert!(memory.recalls(7, 0) && memory.recalls(7, 999));
-        assert!(!memory.recalls(7, 1000) && !memory.recalls(8, 0));
-        memory.remember(7, 1000);
-        assert!(memory.recalls(7, 1999) && !memory.recalls(7, 2000));
+        let seen = Seen::new(100, 1000);
+        assert!(!seen.contains(7, 0));
+        seen.add(7, 0);
+        assert!(seen.contains(7, 0) && seen.contains(7, 999));
+        assert!(!seen.contains(7, 1000) && !seen.contains(8, 0));
+        seen.add(7, 1000);
+        assert!(seen.contains(7, 1999) && !seen.contains(7, 2000));
     }
 
     #[test]
     fn the_least_recently_used_makes_room() {
-        let memory = Memory::new(2, 1_000_000);
-        memory.remember(1, 0);
-        memory.remember(2, 10);
-        // Used again, by more than the second that is told apart.
-        assert!(memory.recalls(1, 5000));
-        memory.remember(3, 6000);
-        assert!(memory.recalls(1, 6000) && memory.recalls(3, 6000) && !memory.recalls(2, 6000));
+        let seen = Seen::new(2, 1_000_000);
+        seen.add(1, 0);
+        seen.add(2, 10);
+        // Used again, after more than the resolution of a second.
+        assert!(seen.contains(1, 5000));
+        seen.add(3, 6000);
+        assert!(seen.contains(1, 6000) && seen.contains(3, 6000) && !seen.contains(2, 6000));
     }
 
     #[test]
     fn zero_is_off() {
-        for memory in [Memory::new(0, 1000), Memory::new(100, 0)] {
-            memory.remember(7, 0);
-            assert!(!memory.recalls(7, 0));
+        for seen in [Seen::new(0, 1000), Seen::new(100, 0)] {
+            seen.add(7, 0);
+            assert!(!seen.contains(7, 0));
         }
     }
 }

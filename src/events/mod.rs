@@ -1,4 +1,4 @@
-//! Events on this side of the queue: what evaluations and the host put into the outbox.
+//! Events and exposures: from the call that reports one to Mixpanel's servers.
 
 pub(crate) mod dedupe;
 pub(crate) mod outbox;
@@ -15,41 +15,41 @@ use crate::engine::exposure::{Exposure, ShownTo, exposure_tag};
 use crate::engine::identity::Identity;
 use crate::engine::outcome::{Assignment, RemoteVariant};
 use crate::error::{Error, ErrorKind};
-use crate::events::dedupe::Memory;
+use crate::events::dedupe::Seen;
 use crate::events::outbox::{Offered, Outbox};
 use crate::events::payload::{Event, Profile, Track};
-use crate::items::{Level, Stream};
+use crate::items::{Items, Level};
 use crate::sys::clock::{Clock, unix_ms};
 
-/// Where exposures and events go in. Shared by all threads; an exposure that repeats takes no lock.
+/// Takes exposures and events from all threads. An exposure that was reported already takes no lock.
 pub(crate) struct Events {
     clock: Arc<dyn Clock>,
-    /// What the memory of exposures counts time from.
+    /// Times in the cache of exposures count from here.
     epoch: Instant,
     hasher: foldhash::quality::RandomState,
     closed: AtomicBool,
-    /// Whether a full queue was reported.
+    /// Whether a full queue was logged.
     full: AtomicBool,
     pub(crate) outbox: Arc<Outbox>,
-    stream: Arc<Stream>,
+    items: Arc<Items>,
 }
 
 impl Events {
-    pub(crate) fn new(config: &Config, clock: &Arc<dyn Clock>, stream: &Arc<Stream>) -> Self {
+    pub(crate) fn new(config: &Config, clock: &Arc<dyn Clock>, items: &Arc<Items>) -> Self {
         let window = u64::try_from(config.exposure_window.as_millis()).unwrap_or(u64::MAX);
-        let memory = Memory::new(config.exposure_dedupe_capacity, window);
+        let seen = Seen::new(config.exposure_dedupe_capacity, window);
         Events {
             clock: clock.clone(),
             epoch: clock.now(),
             hasher: foldhash::quality::RandomState::default(),
             closed: AtomicBool::new(false),
             full: AtomicBool::new(false),
-            outbox: Arc::new(Outbox::new(config.event_queue_capacity, config.event_batch_size, memory)),
-            stream: stream.clone(),
+            outbox: Arc::new(Outbox::new(config.event_queue_capacity, config.event_batch_size, seen)),
+            items: items.clone(),
         }
     }
 
-    /// Reports an assignment. Never waits, never fails: what cannot be reported is counted.
+    /// Reports an assignment. Never waits and never fails: an exposure that cannot be reported is counted.
     pub(crate) fn expose(&self, assignment: &Assignment<'_>, to: ShownTo<'_>) {
         let Assignment { flag, variant, index, is_qa_tester, .. } = assignment;
         let Some(user) = to.user else { return self.lacks_distinct_id(&flag.key) };
@@ -70,19 +70,19 @@ impl Events {
         self.expose_shown(&variant.exposure(flag, to.subject), to.user);
     }
 
-    /// Reports a variant that was shown after its evaluation. Fails no more than [`expose`](Self::expose).
+    /// Reports a variant that was shown after its evaluation. Never fails, as [`expose`](Self::expose).
     pub(crate) fn expose_shown(&self, exposure: &Exposure<'_>, user: Option<&Identity<'_>>) {
         let Some(user) = user else { return self.lacks_distinct_id(exposure.flag) };
         if self.closed.load(Ordering::Relaxed) {
             return self.outbox.came_too_late();
         }
-        // It is counted, and the next evaluation offers it again.
+        // An exposure that is dropped is counted, and the next evaluation offers it again.
         if self.expose_kept(exposure, user).is_err_and(|e| e.kind() == ErrorKind::QueueFull) {
             self.is_full();
         }
     }
 
-    /// Reports what an evaluation that was kept told.
+    /// Reports the exposure of an evaluation that was made earlier.
     pub(crate) fn expose_kept(&self, exposure: &Exposure<'_>, user: &Identity<'_>) -> Result<(), Error> {
         let Exposure { id, is_qa_tester, subject, .. } = *exposure;
         let tag = exposure_tag(&self.hasher, id, is_qa_tester, subject, user);
@@ -90,7 +90,7 @@ impl Events {
         match self.outbox.offer(tag, self.now_ms(), event) {
             Offered::Taken | Offered::Repeat => Ok(()),
             Offered::Full => Err(queue_full()),
-            Offered::Closed => Err(closed()),
+            Offered::Closed => Err(Error::closed()),
         }
     }
 
@@ -106,20 +106,20 @@ impl Events {
         match self.outbox.put(event) {
             Offered::Taken | Offered::Repeat => Ok(()),
             Offered::Full => Err(queue_full()),
-            Offered::Closed => Err(closed()),
+            Offered::Closed => Err(Error::closed()),
         }
     }
 
-    /// From now on nothing is taken.
+    /// Takes no more events.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Release);
     }
 
-    /// An exposure of an evaluation was dropped: nobody else hears of it.
+    /// An exposure was dropped because the queue is full. Logged once, since the evaluation does not fail.
     #[cold]
     fn is_full(&self) {
         if !self.full.swap(true, Ordering::Relaxed) {
-            self.stream.log(
+            self.items.log(
                 Level::Warning,
                 "the event queue is full (event_queue_capacity): exposures are dropped and counted until there is room",
             );
@@ -129,9 +129,9 @@ impl Events {
     #[cold]
     fn lacks_distinct_id(&self, flag: &str) {
         if self.outbox.lacks_distinct_id(self.hasher.hash_one(flag)) {
-            self.stream.log(
+            self.items.log(
                 Level::Warning,
-                format!("flag `{flag}`: its exposures cannot be reported for contexts without distinct_id"),
+                format!("flag `{flag}`: exposures without a distinct_id in the context cannot be reported"),
             );
         }
     }
@@ -144,8 +144,4 @@ impl Events {
 
 fn queue_full() -> Error {
     Error::new(ErrorKind::QueueFull, "the event queue is full: the event was dropped and counted")
-}
-
-fn closed() -> Error {
-    Error::new(ErrorKind::Closed, "the client is shut down")
 }

@@ -1,38 +1,39 @@
-//! The outbox: a bounded queue of events, filled by any thread under one short lock, emptied by the sender.
+//! The outbox: a bounded queue of events. Any thread adds to it under a short lock; the sender empties it.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Condvar, Mutex, OnceLock};
+use std::time::Instant;
 
-use crate::events::dedupe::Memory;
+use crate::events::dedupe::Seen;
 use crate::events::payload::Event;
 use crate::items::one_line;
+use crate::sys::lock::{lock, wait_until};
 use crate::sys::worker::Signal;
 
-/// Shards of the queue: as many threads can put an event in at once.
+/// Shards of the queue: as many threads can add an event at once.
 const SHARDS: usize = 16;
 
-/// Events between their making and their delivery, and the memory of exposures made.
+/// Events until they are delivered, and the exposures that were reported lately.
 #[derive(Debug)]
 pub(crate) struct Outbox {
     shards: [Shard; SHARDS],
-    exposures: Memory,
-    /// Flags whose missing distinct_id was told.
-    told: Memory,
+    exposures: Seen,
+    /// Flags for which a missing distinct_id was logged.
+    lacking_distinct_id: Seen,
     capacity: usize,
     batch: usize,
-    /// In the shards or with the sender: everything that is neither delivered nor lost.
+    /// Events in the shards or with the sender: neither delivered nor lost.
     waiting: AtomicUsize,
-    /// In the shards alone.
+    /// Events in the shards.
     fresh: AtomicUsize,
     counts: Counts,
-    settled: Mutex<Settled>,
+    status: Mutex<DeliveryStatus>,
     changed: Condvar,
     sender: OnceLock<Arc<Signal>>,
 }
 
-/// On a line of its own: threads that report different users do not meet here.
+/// Aligned to a cache line, so that threads which report different users do not contend.
 #[derive(Debug, Default)]
 #[repr(align(64))]
 struct Shard {
@@ -43,7 +44,7 @@ struct Shard {
 #[derive(Debug, Default)]
 struct Pending {
     events: Vec<Event>,
-    /// After shutdown nothing comes in that nobody would count.
+    /// After shutdown, since nothing would count a later event.
     closed: bool,
 }
 
@@ -58,14 +59,14 @@ struct Counts {
 }
 
 #[derive(Debug, Default)]
-struct Settled {
+struct DeliveryStatus {
     last_error: Option<(String, u64)>,
-    /// Whether anything was delivered after it.
+    /// Whether events were delivered after it.
     recovered: bool,
     closed: bool,
 }
 
-/// How an event ended.
+/// What became of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     Sent,
@@ -73,48 +74,48 @@ pub(crate) enum End {
     Shutdown,
 }
 
-/// What came of offering an exposure.
+/// The result of offering an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Offered {
     Taken,
-    /// The same was taken within the window.
+    /// The same exposure was taken within the window.
     Repeat,
-    /// Not remembered: the next evaluation offers it again.
+    /// The queue is full. The exposure is not remembered, so the next evaluation offers it again.
     Full,
-    /// It came after shutdown.
+    /// The client was shut down.
     Closed,
 }
 
 impl Outbox {
-    pub(crate) fn new(capacity: usize, batch: usize, exposures: Memory) -> Self {
+    pub(crate) fn new(capacity: usize, batch: usize, exposures: Seen) -> Self {
         Outbox {
             shards: Default::default(),
             exposures,
-            told: Memory::new(4096, u64::MAX / 2),
+            lacking_distinct_id: Seen::new(4096, u64::MAX / 2),
             capacity,
             batch,
             waiting: AtomicUsize::new(0),
             fresh: AtomicUsize::new(0),
             counts: Counts::default(),
-            settled: Mutex::default(),
+            status: Mutex::default(),
             changed: Condvar::new(),
             sender: OnceLock::new(),
         }
     }
 
-    /// Takes the exposure that `tag` stands for, unless it was taken within the window. A repeat costs a look-up; a
-    /// first one the lock of its shard.
+    /// Takes the exposure with this tag, unless it was taken within the window. A repeat costs a look-up, a first one the
+    /// lock of its shard.
     pub(crate) fn offer(&self, tag: u64, now_ms: u64, event: impl FnOnce() -> Event) -> Offered {
-        // One shard locks all writers of a set of the memory.
+        // All writers of a set of `exposures` use the same shard's lock.
         let shard = self.shard(self.exposures.index(tag));
-        if self.exposures.recalls(tag, now_ms) {
+        if self.exposures.contains(tag, now_ms) {
             shard.deduplicated.fetch_add(1, Ordering::Relaxed);
             return Offered::Repeat;
         }
         let fresh = {
             let mut events = lock(&shard.events);
-            // Another thread may have been first, in between.
-            if self.exposures.recalls(tag, now_ms) {
+            // Another thread may have taken it in between.
+            if self.exposures.contains(tag, now_ms) {
                 shard.deduplicated.fetch_add(1, Ordering::Relaxed);
                 return Offered::Repeat;
             }
@@ -125,16 +126,16 @@ impl Outbox {
             if !self.reserve() {
                 return Offered::Full;
             }
-            self.exposures.remember(tag, now_ms);
+            self.exposures.add(tag, now_ms);
             self.push(&mut events, event())
         };
         self.added(fresh);
         Offered::Taken
     }
 
-    /// Takes an event that is no exposure.
+    /// Takes an event that is not an exposure.
     pub(crate) fn put(&self, event: Event) -> Offered {
-        // Updates of one profile must stay in order, so all go the same way; an event tells its time.
+        // Updates of a profile must stay in order, so they all use one shard. Other events carry their time.
         let index =
             if event.is_profile() { 0 } else { self.counts.enqueued.load(Ordering::Relaxed) as usize };
         let fresh = {
@@ -152,21 +153,21 @@ impl Outbox {
         Offered::Taken
     }
 
-    /// Counts under the shard's lock, so that the sender never takes out what is not counted yet.
+    /// Counts under the shard's lock, so that the sender never takes out an event that is not counted yet.
     fn push(&self, pending: &mut Pending, event: Event) -> usize {
         pending.events.push(event);
         self.fresh.fetch_add(1, Ordering::AcqRel) + 1
     }
 
-    /// Whether it is the first time that flag `tag` lacks a distinct_id. Counts it in any case.
+    /// Counts an exposure without a distinct_id. True for the first one of the flag with this tag.
     pub(crate) fn lacks_distinct_id(&self, tag: u64) -> bool {
         self.counts.without_distinct_id.fetch_add(1, Ordering::Relaxed);
-        if self.told.recalls(tag, 0) {
+        if self.lacking_distinct_id.contains(tag, 0) {
             return false;
         }
-        let _one_writer = lock(&self.shard(self.told.index(tag)).events);
-        let first = !self.told.recalls(tag, 0);
-        self.told.remember(tag, 0);
+        let _one_writer = lock(&self.shard(self.lacking_distinct_id.index(tag)).events);
+        let first = !self.lacking_distinct_id.contains(tag, 0);
+        self.lacking_distinct_id.add(tag, 0);
         first
     }
 
@@ -188,7 +189,7 @@ impl Outbox {
 
     fn added(&self, fresh: usize) {
         self.counts.enqueued.fetch_add(1, Ordering::Relaxed);
-        // One wake per batch: the sender looks by itself when the flush interval has passed.
+        // One wake per batch: after the flush interval the sender looks by itself.
         if fresh == self.batch {
             self.wake();
         }
@@ -200,17 +201,17 @@ impl Outbox {
         }
     }
 
-    /// From now on `signal` is woken when a batch is waiting.
+    /// Makes every full batch wake `signal`.
     pub(crate) fn wake_with(&self, signal: &Arc<Signal>) {
         let _ = self.sender.set(signal.clone());
     }
 
-    /// Whether a whole batch waits in the shards.
+    /// Whether the shards hold a whole batch.
     pub(crate) fn has_batch(&self) -> bool {
         self.fresh.load(Ordering::Acquire) >= self.batch
     }
 
-    /// Moves everything out of the shards. It still counts as waiting until it is settled.
+    /// Moves all events out of the shards. They count as waiting until they are settled.
     pub(crate) fn drain(&self, into: &mut VecDeque<Event>) {
         for shard in &self.shards {
             let events = {
@@ -222,7 +223,7 @@ impl Outbox {
         }
     }
 
-    /// `count` events have ended. What was given up before, at a shutdown that left the sender behind, ends once.
+    /// Counts `count` events as ended. Events that a shutdown gave up while the sender still ran are not counted again.
     pub(crate) fn settle(&self, count: usize, end: End) {
         let counter = match end {
             End::Sent => &self.counts.sent,
@@ -230,8 +231,8 @@ impl Outbox {
             End::Shutdown => &self.counts.shutdown,
         };
         {
-            let mut settled = lock(&self.settled);
-            settled.recovered |= end == End::Sent;
+            let mut status = lock(&self.status);
+            status.recovered |= end == End::Sent;
             let waited = self.waiting.load(Ordering::Acquire).min(count);
             self.waiting.fetch_sub(waited, Ordering::AcqRel);
             counter.fetch_add(waited as u64, Ordering::Relaxed);
@@ -240,19 +241,19 @@ impl Outbox {
     }
 
     pub(crate) fn failed(&self, message: &str, unix_ms: u64) {
-        let mut settled = self.lock_settled();
-        settled.last_error = Some((one_line(message), unix_ms));
-        settled.recovered = false;
+        let mut status = lock(&self.status);
+        status.last_error = Some((one_line(message), unix_ms));
+        status.recovered = false;
     }
 
-    /// The last error, if nothing was delivered after it.
+    /// The last error, unless events were delivered after it.
     pub(crate) fn error(&self) -> Option<String> {
-        let settled = self.lock_settled();
-        let last = settled.last_error.as_ref().filter(|_| !settled.recovered);
+        let status = lock(&self.status);
+        let last = status.last_error.as_ref().filter(|_| !status.recovered);
         last.map(|(message, _)| message.clone())
     }
 
-    /// Events that found the queue full.
+    /// The number of events dropped because the queue was full.
     pub(crate) fn overflowed(&self) -> u64 {
         self.counts.queue_full.load(Ordering::Relaxed)
     }
@@ -261,34 +262,34 @@ impl Outbox {
         self.waiting.load(Ordering::Acquire)
     }
 
-    /// Waits until nothing waits, or `done`, which [`Outbox::notify`] announces. Gives how much waits when `deadline`
-    /// passes.
+    /// Waits until the outbox is empty or `done` returns true; [`Outbox::notify`] makes it look again. Returns the number of
+    /// events that wait at `deadline`.
     pub(crate) fn wait_settled(&self, deadline: Instant, done: impl Fn() -> bool) -> u64 {
-        let mut settled = self.lock_settled();
+        let mut status = lock(&self.status);
         loop {
             let left = if done() { 0 } else { self.waiting() as u64 };
-            let time = deadline.saturating_duration_since(Instant::now());
-            if left == 0 || time == Duration::ZERO || settled.closed {
+            if left == 0 || status.closed {
                 return left;
             }
-            settled = self.changed.wait_timeout(settled, time).unwrap_or_else(PoisonError::into_inner).0;
+            let Some(changed) = wait_until(&self.changed, status, deadline) else { return left };
+            status = changed;
         }
     }
 
-    /// Lets waits look again.
+    /// Makes [`Outbox::wait_settled`] look again.
     pub(crate) fn notify(&self) {
-        drop(self.lock_settled());
+        drop(lock(&self.status));
         self.changed.notify_all();
     }
 
     /// Ends every wait.
     pub(crate) fn close(&self) {
-        self.lock_settled().closed = true;
+        lock(&self.status).closed = true;
         self.changed.notify_all();
     }
 
-    /// Counts what still waits as lost by shutdown, and forgets it. Gives how many those are. `sink`: what left the outbox
-    /// waits for the host, which can still take it.
+    /// Counts the events that still wait as lost by shutdown, and drops them. Returns their number. `sink`: events that have
+    /// left the outbox are items, which the program can still pull.
     pub(crate) fn abandon(&self, sink: bool) -> u64 {
         for shard in &self.shards {
             lock(&shard.events).closed = true;
@@ -300,16 +301,16 @@ impl Outbox {
         lost as u64
     }
 
-    /// One exposure that came after shutdown.
+    /// Counts an exposure after shutdown.
     pub(crate) fn came_too_late(&self) {
         self.counts.shutdown.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The counts as JSON, with those of others.
+    /// The counts as JSON, together with `others`.
     pub(crate) fn statistics(&self, others: serde_json::Map<String, serde_json::Value>) -> String {
         let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let deduplicated: u64 = self.shards.iter().map(|shard| of(&shard.deduplicated)).sum();
-        let last_error = self.lock_settled().last_error.clone();
+        let last_error = lock(&self.status).last_error.clone();
         let last_error =
             last_error.map(|(message, time)| serde_json::json!({"message": message, "time": time}));
         let mut counts = serde_json::json!({
@@ -332,12 +333,4 @@ impl Outbox {
         }
         counts.to_string()
     }
-
-    fn lock_settled(&self) -> MutexGuard<'_, Settled> {
-        lock(&self.settled)
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

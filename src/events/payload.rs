@@ -1,8 +1,7 @@
-//! Events: what is sent to Mixpanel, as JSON, and what makes two exposures the same.
+//! Events as the JSON that is sent to Mixpanel.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::fmt::Write;
 use std::sync::Arc;
 
 use serde::de::IgnoredAny;
@@ -13,9 +12,9 @@ use crate::engine::identity::Identity;
 use crate::engine::rules::text_milliseconds;
 use crate::engine::variant::FlagValue;
 use crate::error::{Error, ErrorKind};
-use crate::json::{RawPairs, json_kind, plain, push_json_string};
+use crate::json::{RawPairs, Writer, json_kind, plain};
 
-/// Something on its way to Mixpanel.
+/// An event or profile update for Mixpanel.
 #[derive(Debug)]
 pub(crate) enum Event {
     Exposure { exposed: Exposed, user: Identity<'static>, time_ms: u64 },
@@ -23,16 +22,16 @@ pub(crate) enum Event {
     Profile(Profile),
 }
 
-/// Which variant a user was shown.
+/// The variant that a user was shown.
 #[derive(Debug)]
 pub(crate) enum Exposed {
-    /// Assigned just now. The flag is held, not copied: the evaluating thread makes no text.
+    /// Assigned just now. Holds the flag instead of copying its strings, so that an evaluation stays cheap.
     Local { flag: Arc<Flag>, variant: usize, is_qa_tester: bool },
     /// Written when it was reported, as the members of `properties`.
     Written(Box<str>),
 }
 
-/// An event of the host's own.
+/// An event of the program.
 #[derive(Debug)]
 pub(crate) struct Track {
     name: Box<str>,
@@ -52,14 +51,7 @@ pub(crate) struct Profile {
     user: Identity<'static>,
 }
 
-/// What every event carries.
-#[derive(Debug)]
-pub(crate) struct Sender {
-    /// The project token as a JSON string.
-    pub(crate) token: String,
-}
-
-/// The operations that a profile update may have, and what their values are.
+/// The operations of profile updates, and the values that they take.
 const OPERATIONS: [(&str, &str); 8] = [
     ("$set", "an object"),
     ("$set_once", "an object"),
@@ -71,7 +63,7 @@ const OPERATIONS: [(&str, &str); 8] = [
     ("$delete", "null"),
 ];
 
-/// JSON of one event beyond which it is refused: one request holds as much.
+/// The largest event in bytes of JSON, which is also the largest request.
 pub(crate) const EVENT_LIMIT: usize = 1024 * 1024;
 
 impl Event {
@@ -88,109 +80,91 @@ impl Event {
 
     pub(crate) fn exposure(exposure: &Exposure<'_>, user: &Identity<'_>, time_ms: u64) -> Self {
         let mut members = String::new();
-        push_exposure(&mut members, exposure);
+        write_exposure(&mut Writer::new(&mut members), exposure);
         let exposed = Exposed::Written(members.into_boxed_str());
         Event::Exposure { exposed, user: user.clone().into_owned(), time_ms }
     }
 
-    /// Whether it is a profile update, which goes to another endpoint.
+    /// Whether it is a profile update: those go to another endpoint.
     pub(crate) fn is_profile(&self) -> bool {
         matches!(self, Event::Profile(_))
     }
 
-    /// Writes the event as JSON. `insert_id` tells Mixpanel a retry from a new event.
-    pub(crate) fn push_json(&self, out: &mut String, sender: &Sender, insert_id: &str) {
+    /// Writes the event as JSON. By `insert_id` Mixpanel tells a retry from a new event.
+    pub(crate) fn write(&self, json: &mut Writer<'_>, token: &str, insert_id: &str) {
         match self {
             Event::Exposure { exposed, user, time_ms } => {
-                head(out, "$experiment_started", sender, user);
-                own(out, Some(*time_ms), Some(insert_id));
-                exposed.push_json(out);
-                out.push_str("}}");
+                write_event(json, "$experiment_started", token, user, |json| {
+                    json.field("time").display(time_ms);
+                    json.field("$insert_id").string(insert_id);
+                    match exposed {
+                        Exposed::Local { flag, variant, is_qa_tester } => {
+                            if let Some(variant) = flag.variants.get(*variant) {
+                                write_exposure(json, &flag.exposure(variant, *is_qa_tester, 0));
+                            }
+                        }
+                        Exposed::Written(members) => json.raw(members),
+                    }
+                });
             }
-            Event::Track(track) => {
-                head(out, &track.name, sender, &track.user);
-                own(
-                    out,
-                    (!track.has_time).then_some(track.time_ms),
-                    (!track.has_insert_id).then_some(insert_id),
-                );
+            Event::Track(track) => write_event(json, &track.name, token, &track.user, |json| {
+                if !track.has_time {
+                    json.field("time").display(track.time_ms);
+                }
+                if !track.has_insert_id {
+                    json.field("$insert_id").string(insert_id);
+                }
                 if !track.members.is_empty() {
-                    out.push(',');
-                    out.push_str(&track.members);
+                    json.raw(&track.members);
                 }
-                out.push_str("}}");
-            }
-            Event::Profile(profile) => {
-                out.push_str("{\"$token\":");
-                out.push_str(&sender.token);
-                out.push_str(",\"$distinct_id\":");
-                profile.user.push_json(out);
-                // Writing to a String cannot fail.
-                let _ = write!(out, ",\"{}\":{}}}", profile.operation, profile.value);
-            }
+            }),
+            Event::Profile(profile) => json.object(|json| {
+                json.field("$token").string(token);
+                profile.user.write(json.field("$distinct_id"));
+                json.field(profile.operation).raw(&profile.value);
+            }),
         }
     }
 }
 
-fn head(out: &mut String, name: &str, sender: &Sender, user: &Identity<'_>) {
-    out.push_str("{\"event\":");
-    push_json_string(out, name);
-    out.push_str(",\"properties\":{\"token\":");
-    out.push_str(&sender.token);
-    out.push_str(",\"distinct_id\":");
-    user.push_json(out);
-    out.push_str(concat!(",\"mp_lib\":\"mpflags\",\"$lib_version\":\"", env!("CARGO_PKG_VERSION"), "\""));
+fn write_event(
+    json: &mut Writer<'_>,
+    name: &str,
+    token: &str,
+    user: &Identity<'_>,
+    properties: impl FnOnce(&mut Writer<'_>),
+) {
+    json.object(|json| {
+        json.field("event").string(name);
+        json.field("properties").object(|json| {
+            json.field("token").string(token);
+            user.write(json.field("distinct_id"));
+            json.field("mp_lib").string("mpflags");
+            json.field("$lib_version").string(env!("CARGO_PKG_VERSION"));
+            properties(json);
+        });
+    });
 }
 
-fn own(out: &mut String, time_ms: Option<u64>, insert_id: Option<&str>) {
-    if let Some(time) = time_ms {
-        let _ = write!(out, ",\"time\":{time}");
-    }
-    if let Some(id) = insert_id {
-        let _ = write!(out, ",\"$insert_id\":\"{id}\"");
-    }
-}
-
-impl Exposed {
-    fn push_json(&self, out: &mut String) {
-        match self {
-            Exposed::Local { flag, variant, is_qa_tester } => {
-                if let Some(variant) = flag.variants.get(*variant) {
-                    push_exposure(out, &flag.exposure(variant, *is_qa_tester, 0));
-                }
-            }
-            Exposed::Written(members) => out.push_str(members),
-        }
-    }
-}
-
-fn push_exposure(out: &mut String, exposure: &Exposure<'_>) {
-    out.push_str(",\"Experiment name\":");
-    push_json_string(out, exposure.flag);
-    out.push_str(",\"Variant name\":");
-    match exposure.variant {
-        Some(variant) => push_json_string(out, variant),
-        None => out.push_str("null"),
-    }
-    out.push_str(",\"$experiment_type\":\"feature_flag\",\"Flag evaluation mode\":");
-    out.push_str(if exposure.fetch.is_some() { "\"remote\"" } else { "\"local\"" });
+fn write_exposure(json: &mut Writer<'_>, exposure: &Exposure<'_>) {
+    json.field("Experiment name").string(exposure.flag);
+    json.field("Variant name").string_or_null(exposure.variant);
+    json.field("$experiment_type").string("feature_flag");
+    json.field("Flag evaluation mode").string(if exposure.fetch.is_some() { "remote" } else { "local" });
     if let Some(id) = exposure.experiment.id {
-        out.push_str(",\"$experiment_id\":");
-        push_json_string(out, id);
+        json.field("$experiment_id").string(id);
     }
-    if let Some(active) = exposure.experiment.is_active {
-        let _ = write!(out, ",\"$is_experiment_active\":{active}");
+    if let Some(is_active) = exposure.experiment.is_active {
+        json.field("$is_experiment_active").display(is_active);
     }
     if let Some(is_qa_tester) = exposure.is_qa_tester {
-        let _ = write!(out, ",\"$is_qa_tester\":{is_qa_tester}");
+        json.field("$is_qa_tester").display(is_qa_tester);
     }
     if let Some(Fetch { latency_ms, start, complete }) = exposure.fetch {
-        // Always with a fraction, so that Mixpanel sees one type.
-        let _ = write!(
-            out,
-            ",\"Variant fetch latency (ms)\":{latency_ms:.3},\"Variant fetch start time\":\"{start}\",\
-             \"Variant fetch complete time\":\"{complete}\""
-        );
+        // Always with a fraction, so that the property has one type in Mixpanel.
+        json.field("Variant fetch latency (ms)").display(format_args!("{latency_ms:.3}"));
+        json.field("Variant fetch start time").string(start);
+        json.field("Variant fetch complete time").string(complete);
     }
 }
 
@@ -207,11 +181,11 @@ fn user(distinct_id: &str) -> Result<Identity<'static>, Error> {
     }
 }
 
-/// `time` as Mixpanel takes it: a number stays as it is written, an RFC 3339 text becomes milliseconds. Its import
-/// refuses anything else, and what lies before 1971.
+/// `time` as Mixpanel's import accepts it, which rejects times before 1971: a number as it is written, RFC 3339 text as
+/// milliseconds.
 fn event_time(value: &FlagValue) -> Option<String> {
     const YEAR_1971: f64 = 31_536_000.0;
-    // Beyond it a number is micro- or nanoseconds.
+    // A larger number is in micro- or nanoseconds.
     const YEAR_10000_MS: f64 = 253_402_300_800_000.0;
     let valid = |time: f64| (YEAR_1971..YEAR_10000_MS).contains(&time);
     match value {
@@ -225,7 +199,7 @@ fn event_time(value: &FlagValue) -> Option<String> {
     }
 }
 
-/// Whether Mixpanel's import takes `value` as an `$insert_id`.
+/// Whether Mixpanel's import accepts `value` as an `$insert_id`.
 fn is_insert_id(value: &FlagValue) -> bool {
     value.string().is_some_and(|id| {
         (1..=36).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
@@ -233,9 +207,9 @@ fn is_insert_id(value: &FlagValue) -> bool {
 }
 
 impl Track {
-    /// An event called `name` with the members of the JSON object `properties`. `time` and `$insert_id` among them
-    /// replace ours, and are refused where Mixpanel would refuse them; token and distinct_id are not theirs to set. An
-    /// event without a user needs a `$device_id` among them.
+    /// An event called `name` with the members of the JSON object `properties`. Its `time` and `$insert_id` replace ours, and
+    /// are refused if Mixpanel would refuse them; its `token` and `distinct_id` are ignored. An event without a user needs a
+    /// `$device_id`.
     pub(crate) fn new(name: &str, distinct_id: &str, properties: &str, time_ms: u64) -> Result<Self, Error> {
         if name.is_empty() {
             return Err(invalid("event: expected a non-empty name".to_owned()));
@@ -246,24 +220,25 @@ impl Track {
         }
         let properties = if properties.trim().is_empty() { "{}" } else { properties };
         if !properties.trim_start().starts_with('{') {
-            // Not left to serde_json, which would quote what may be a user's name.
+            // serde_json's own message would quote the value, which may be personal data.
             return Err(wrong(&format_args!("expected a JSON object, found {}", json_kind(properties))));
         }
         let RawPairs(pairs) = serde_json::from_str(properties).map_err(|e| wrong(&plain(&e)))?;
         let mut track = Track {
             name: name.into(),
-            members: String::with_capacity(properties.len()),
+            members: String::new(),
             has_time: false,
             has_insert_id: false,
             user: Identity::named(distinct_id.to_owned()),
             time_ms,
         };
         let mut has_device = false;
-        for (key, json) in &pairs {
-            // Decodes it: a lone surrogate or 1e400 would spoil the whole request.
-            let value =
-                FlagValue::parse(json.get()).map_err(|e| wrong(&format_args!("{key}: {}", plain(&e))))?;
-            let mut text = Cow::Borrowed(json.get());
+        let mut members = String::with_capacity(properties.len());
+        let mut json = Writer::new(&mut members);
+        for (key, value) in &pairs {
+            // Decoded to be checked: a lone surrogate or 1e400 would make Mixpanel reject the whole request.
+            let mut text = Cow::Borrowed(value.get());
+            let value = FlagValue::parse(&text).map_err(|e| wrong(&format_args!("{key}: {}", plain(&e))))?;
             match key.as_ref() {
                 "token" | "distinct_id" | "mp_lib" | "$lib_version" => continue,
                 "time" => {
@@ -285,13 +260,9 @@ impl Track {
                 "$device_id" => has_device = value.string().is_some_and(|id| !id.is_empty()),
                 _ => {}
             }
-            if !track.members.is_empty() {
-                track.members.push(',');
-            }
-            push_json_string(&mut track.members, key);
-            track.members.push(':');
-            track.members.push_str(&text);
+            json.key(key).raw(&text);
         }
+        track.members = members;
         if distinct_id.is_empty() && !has_device {
             return Err(invalid(format!(
                 "event `{name}`: {NO_USER}; an event without a user needs a `$device_id` among its properties, a \
@@ -303,7 +274,7 @@ impl Track {
 }
 
 impl Profile {
-    /// `operation` on the profile of `distinct_id`, with the JSON that the operation takes.
+    /// `operation` on the profile of `distinct_id`. `value` is the JSON that the operation takes.
     pub(crate) fn new(operation: &str, distinct_id: &str, value: &str) -> Result<Self, Error> {
         let Some((operation, allowed)) = OPERATIONS.iter().copied().find(|(known, _)| *known == operation)
         else {
@@ -316,12 +287,12 @@ impl Profile {
         }
         if operation == "$delete" {
             if !matches!(value.trim(), "" | "null" | "\"\"") {
-                return Err(wrong(&"nothing to delete but the profile"));
+                return Err(wrong(&"it deletes the whole profile and takes no value"));
             }
             return Ok(Profile { operation, value: "\"\"".into(), user: user(distinct_id)? });
         }
         let read = FlagValue::parse(value).map_err(|e| wrong(&plain(&e)))?;
-        // serde_json's own words would quote the values.
+        // serde_json's own message would quote the values.
         let fits = match (operation, &read) {
             ("$unset", FlagValue::Array(json)) => serde_json::from_str::<Vec<String>>(json).is_ok(),
             ("$add", FlagValue::Object(json)) => serde_json::from_str::<HashMap<String, f64>>(json).is_ok(),
@@ -332,15 +303,8 @@ impl Profile {
             (_, other) => return Err(wrong(&format_args!("found {}", other.described()))),
         };
         if !fits {
-            return Err(wrong(&"found others among its values"));
+            return Err(wrong(&"a value in it has another type"));
         }
         Ok(Profile { operation, value: value.trim().into(), user: user(distinct_id)? })
     }
-}
-
-/// The project token as JSON.
-pub(crate) fn token_json(token: &str) -> String {
-    let mut json = String::new();
-    push_json_string(&mut json, token);
-    json
 }

@@ -1,23 +1,24 @@
-//! OpenFeature's context as the JSON that the core reads.
+//! An OpenFeature context as JSON, for the core.
 
 use std::any::Any;
 use std::collections::HashMap;
-use std::fmt::{self, Write};
+use std::fmt;
 
 use open_feature::{EvaluationContext, EvaluationContextFieldValue as Field, StructValue, Value};
 use serde_json::value::RawValue;
 use time::format_description::well_known::Rfc3339;
 
+use crate::engine::identity::TARGETING_KEY;
 use crate::engine::rules::number_text;
-use crate::json::push_json_string;
+use crate::json::Writer;
 
-/// The core reads 127 levels; this ends the walk of a value before the stack does.
+/// Bounds the recursion. The core accepts 127 levels.
 const DEPTH: usize = 128;
 
-/// In the place of what has no JSON. The core cannot use it, and says so where a flag reads it.
+/// Written in place of a value that JSON cannot express. The core reports it if a flag reads the attribute.
 const UNUSABLE: &str = "1e999";
 
-/// A value that has no JSON, and where it is: the path grows on the way out.
+/// A value that JSON cannot express. Its path grows while the recursion returns.
 #[derive(Debug)]
 pub(super) struct Unfit {
     /// Innermost first.
@@ -30,9 +31,9 @@ impl Unfit {
         Unfit { path: Vec::new(), why: why.into() }
     }
 
-    /// Its place, for people.
+    /// The path, for a message.
     fn place(&self) -> String {
-        // Whoever nests a hundred levels deep finds the place from its beginning.
+        // The beginning is enough to find a value that is nested very deeply.
         const SHOWN: usize = 12;
         let mut place = String::new();
         for (n, step) in self.path.iter().rev().take(SHOWN).enumerate() {
@@ -52,167 +53,162 @@ impl fmt::Display for Unfit {
     }
 }
 
-/// Of what has no JSON, that which the core says a flag reads: it knows the place, this knows what stood there.
-pub(super) fn spoiling<'u>(unfit: &'u [Unfit], said: &str) -> Option<&'u Unfit> {
-    let place = said.strip_prefix("context: ")?;
+/// Finds the value that the core's message is about: the core knows the place, and this the original value.
+pub(super) fn spoiling<'u>(unfit: &'u [Unfit], message: &str) -> Option<&'u Unfit> {
+    let place = message.strip_prefix("context: ")?;
     let begins =
         |begin: &str| place.strip_prefix(begin).is_some_and(|rest| rest.starts_with(['.', '[', ':']));
     let exactly = unfit.iter().find(|unfit| place.starts_with(&format!("{}: ", unfit.place())));
-    // What is nested too deeply the core names by its attribute.
+    // The core names a value that is nested too deeply by its attribute.
     exactly.or_else(|| unfit.iter().find(|unfit| unfit.path.last().is_some_and(|key| begins(key))))
 }
 
-/// JSON on its way.
-#[derive(Default)]
-struct Writer {
-    text: String,
-    unfit: Vec<Unfit>,
-}
-
-impl Writer {
-    /// Writes one part of an object or array; the part's place is `step`.
-    fn part<V>(
-        &mut self,
-        value: &V,
-        push: impl Fn(&mut Writer, &V) -> Result<(), Unfit>,
-        step: impl Fn() -> String,
-    ) {
-        let before = self.unfit.len();
-        if let Err(unfit) = push(self, value) {
-            self.text.push_str(UNUSABLE);
-            self.unfit.push(unfit);
-        }
-        for unfit in self.unfit.iter_mut().skip(before) {
-            unfit.path.push(step());
-        }
-    }
-}
-
-/// The attributes, and the targeting key as `targetingKey`, which counts before an attribute of that name.
+/// The context as JSON, and the values that JSON cannot express. The targeting key becomes `targetingKey`, and replaces an
+/// attribute of that name.
 pub(super) fn json(context: &EvaluationContext) -> (String, Vec<Unfit>) {
-    const KEY: &str = "targetingKey";
-    let text = String::with_capacity(64 + 48 * context.custom_fields.len());
-    let mut out = Writer { text, ..Writer::default() };
-    out.text.push('{');
-    if let Some(targeting_key) = &context.targeting_key {
-        begin(&mut out.text, KEY);
-        push_json_string(&mut out.text, targeting_key);
-    }
-    let attributes = context.custom_fields.iter();
-    let attributes = attributes.filter(|(key, _)| context.targeting_key.is_none() || *key != KEY);
-    members(&mut out, attributes, |out, field| push_field(out, field, 1));
-    out.text.push('}');
-    (out.text, out.unfit)
+    let mut text = String::with_capacity(64 + 48 * context.custom_fields.len());
+    let mut unfit = Vec::new();
+    Writer::new(&mut text).object(|json| {
+        if let Some(targeting_key) = &context.targeting_key {
+            json.key(TARGETING_KEY).string(targeting_key);
+        }
+        let attributes = context.custom_fields.iter();
+        let attributes =
+            attributes.filter(|(key, _)| context.targeting_key.is_none() || *key != TARGETING_KEY);
+        members(json, &mut unfit, attributes, |json, unfit, field| push_field(json, unfit, field, 1));
+    });
+    (text, unfit)
 }
 
-fn begin(text: &mut String, key: &str) {
-    if !text.ends_with('{') {
-        text.push(',');
+/// Writes a part of an object or array, whose place in it is `step`.
+fn part(
+    json: &mut Writer<'_>,
+    unfit: &mut Vec<Unfit>,
+    push: impl FnOnce(&mut Writer<'_>, &mut Vec<Unfit>) -> Result<(), Unfit>,
+    step: impl Fn() -> String,
+) {
+    let before = unfit.len();
+    if let Err(error) = push(json, unfit) {
+        json.raw(UNUSABLE);
+        unfit.push(error);
     }
-    push_json_string(text, key);
-    text.push(':');
+    for unfit in unfit.iter_mut().skip(before) {
+        unfit.path.push(step());
+    }
 }
 
-/// In order of keys, which a map does not have: of two that differ in case only the later one counts.
+/// Sorted, because maps have no order, and of two keys that differ only in case the later one counts.
 fn members<'a, V: 'a>(
-    out: &mut Writer,
+    json: &mut Writer<'_>,
+    unfit: &mut Vec<Unfit>,
     members: impl Iterator<Item = (&'a String, &'a V)>,
-    push: impl Fn(&mut Writer, &V) -> Result<(), Unfit>,
+    push: impl Fn(&mut Writer<'_>, &mut Vec<Unfit>, &V) -> Result<(), Unfit>,
 ) {
     let mut sorted: Vec<(&String, &V)> = members.collect();
     sorted.sort_unstable_by_key(|(key, _)| *key);
     for (key, value) in sorted {
-        begin(&mut out.text, key);
-        out.part(value, &push, || key.clone());
+        part(json.key(key), unfit, |json, unfit| push(json, unfit, value), || key.clone());
     }
 }
 
 fn object<V>(
-    out: &mut Writer,
+    json: &mut Writer<'_>,
+    unfit: &mut Vec<Unfit>,
     fields: &HashMap<String, V>,
-    push: impl Fn(&mut Writer, &V) -> Result<(), Unfit>,
+    push: impl Fn(&mut Writer<'_>, &mut Vec<Unfit>, &V) -> Result<(), Unfit>,
 ) -> Result<(), Unfit> {
-    out.text.push('{');
-    members(out, fields.iter(), push);
-    out.text.push('}');
+    json.object(|json| members(json, unfit, fields.iter(), push));
     Ok(())
 }
 
 fn array<V>(
-    out: &mut Writer,
+    json: &mut Writer<'_>,
+    unfit: &mut Vec<Unfit>,
     items: &[V],
-    push: impl Fn(&mut Writer, &V) -> Result<(), Unfit>,
+    push: impl Fn(&mut Writer<'_>, &mut Vec<Unfit>, &V) -> Result<(), Unfit>,
 ) -> Result<(), Unfit> {
-    out.text.push('[');
-    for (n, item) in items.iter().enumerate() {
-        if n > 0 {
-            out.text.push(',');
+    json.array(|json| {
+        for (n, item) in items.iter().enumerate() {
+            part(json, unfit, |json, unfit| push(json, unfit, item), || format!("[{n}]"));
         }
-        out.part(item, &push, || format!("[{n}]"));
-    }
-    out.text.push(']');
+    });
     Ok(())
 }
 
-fn push_field(out: &mut Writer, field: &Field, depth: usize) -> Result<(), Unfit> {
+fn push_field(
+    json: &mut Writer<'_>,
+    unfit: &mut Vec<Unfit>,
+    field: &Field,
+    depth: usize,
+) -> Result<(), Unfit> {
     match field {
-        Field::Bool(b) => push_bool(out, *b),
-        Field::Int(i) => push_int(out, *i),
-        Field::Float(f) => push_float(out, *f),
-        Field::String(s) => {
-            push_json_string(&mut out.text, s);
-            Ok(())
-        }
+        Field::Bool(b) => json.display(b),
+        Field::Int(i) => json.display(i),
+        Field::Float(f) => push_float(json, *f)?,
+        Field::String(s) => json.string(s),
         Field::DateTime(time) => {
-            let time =
-                time.format(&Rfc3339).map_err(|e| Unfit::new(format!("no RFC 3339 date-time: {e}")))?;
-            push_json_string(&mut out.text, &time);
-            Ok(())
+            let time = time.format(&Rfc3339);
+            json.string(
+                &time.map_err(|e| Unfit::new(format!("RFC 3339 cannot express the date-time: {e}")))?,
+            );
         }
-        Field::Struct(any) => push_any(out, any.as_ref(), depth),
+        Field::Struct(any) => push_any(json, unfit, any.as_ref(), depth)?,
     }
+    Ok(())
 }
 
-fn push_value(out: &mut Writer, value: &Value, depth: usize) -> Result<(), Unfit> {
+fn push_value(
+    json: &mut Writer<'_>,
+    unfit: &mut Vec<Unfit>,
+    value: &Value,
+    depth: usize,
+) -> Result<(), Unfit> {
     let depth = deeper(depth)?;
+    let push =
+        |json: &mut Writer<'_>, unfit: &mut Vec<Unfit>, value: &Value| push_value(json, unfit, value, depth);
     match value {
-        Value::Bool(b) => push_bool(out, *b),
-        Value::Int(i) => push_int(out, *i),
-        Value::Float(f) => push_float(out, *f),
-        Value::String(s) => {
-            push_json_string(&mut out.text, s);
-            Ok(())
-        }
-        Value::Array(items) => array(out, items, |out, item| push_value(out, item, depth)),
-        Value::Struct(fields) => object(out, &fields.fields, |out, value| push_value(out, value, depth)),
+        Value::Bool(b) => json.display(b),
+        Value::Int(i) => json.display(i),
+        Value::Float(f) => push_float(json, *f)?,
+        Value::String(s) => json.string(s),
+        Value::Array(items) => array(json, unfit, items, push)?,
+        Value::Struct(fields) => object(json, unfit, &fields.fields, push)?,
     }
+    Ok(())
 }
 
-/// The SDK says nothing about what a struct is: these are the types that make one.
-fn push_any(out: &mut Writer, any: &(dyn Any + Send + Sync), depth: usize) -> Result<(), Unfit> {
+/// The SDK does not say what the type of a struct is. These are the types that make sense.
+fn push_any(
+    json: &mut Writer<'_>,
+    unfit: &mut Vec<Unfit>,
+    any: &(dyn Any + Send + Sync),
+    depth: usize,
+) -> Result<(), Unfit> {
     let depth = deeper(depth)?;
-    let push_value = |out: &mut Writer, value: &Value| push_value(out, value, depth);
-    let push_field = |out: &mut Writer, field: &Field| push_field(out, field, depth);
+    let push_value =
+        |json: &mut Writer<'_>, unfit: &mut Vec<Unfit>, value: &Value| push_value(json, unfit, value, depth);
+    let push_field =
+        |json: &mut Writer<'_>, unfit: &mut Vec<Unfit>, field: &Field| push_field(json, unfit, field, depth);
     if let Some(fields) = any.downcast_ref::<StructValue>() {
-        object(out, &fields.fields, push_value)
+        object(json, unfit, &fields.fields, push_value)
     } else if let Some(value) = any.downcast_ref::<Value>() {
-        push_value(out, value)
+        push_value(json, unfit, value)
     } else if let Some(fields) = any.downcast_ref::<HashMap<String, Value>>() {
-        object(out, fields, push_value)
+        object(json, unfit, fields, push_value)
     } else if let Some(items) = any.downcast_ref::<Vec<Value>>() {
-        array(out, items, push_value)
+        array(json, unfit, items, push_value)
     } else if let Some(field) = any.downcast_ref::<Field>() {
-        push_field(out, field)
+        push_field(json, unfit, field)
     } else if let Some(fields) = any.downcast_ref::<HashMap<String, Field>>() {
-        object(out, fields, push_field)
+        object(json, unfit, fields, push_field)
     } else if let Some(items) = any.downcast_ref::<Vec<Field>>() {
-        array(out, items, push_field)
+        array(json, unfit, items, push_field)
     } else if let Some(value) = any.downcast_ref::<serde_json::Value>() {
-        push_json(out, value)
+        push_json(json, value)
     } else if let Some(fields) = any.downcast_ref::<serde_json::Map<String, serde_json::Value>>() {
-        push_json(out, fields)
-    } else if let Some(json) = any.downcast_ref::<Box<RawValue>>() {
-        out.text.push_str(json.get());
+        push_json(json, fields)
+    } else if let Some(raw) = any.downcast_ref::<Box<RawValue>>() {
+        json.raw(raw.get());
         Ok(())
     } else {
         Err(Unfit::new("a struct of another type than StructValue, Value, serde_json::Value and their like"))
@@ -223,28 +219,17 @@ fn deeper(depth: usize) -> Result<usize, Unfit> {
     if depth < DEPTH { Ok(depth + 1) } else { Err(Unfit::new("nested too deeply")) }
 }
 
-fn push_bool(out: &mut Writer, b: bool) -> Result<(), Unfit> {
-    out.text.push_str(if b { "true" } else { "false" });
-    Ok(())
-}
-
-fn push_int(out: &mut Writer, i: i64) -> Result<(), Unfit> {
-    // Writing to a String cannot fail.
-    let _ = write!(out.text, "{i}");
-    Ok(())
-}
-
-/// A whole number is an integer in JSON, as ECMAScript prints it; what that does not print is the sign of zero.
-fn push_float(out: &mut Writer, f: f64) -> Result<(), Unfit> {
+/// Whole numbers become integers, printed as ECMAScript prints them, except for the sign of zero.
+fn push_float(json: &mut Writer<'_>, f: f64) -> Result<(), Unfit> {
     if !f.is_finite() {
         return Err(Unfit::new(format!("{f}, which JSON cannot hold")));
     }
     let printed = number_text(f);
-    out.text.push_str(if f == 0.0 && f.is_sign_negative() { "-0.0" } else { printed.as_ref() });
+    json.raw(if f == 0.0 && f.is_sign_negative() { "-0.0" } else { printed.as_ref() });
     Ok(())
 }
 
-fn push_json(out: &mut Writer, value: &impl serde::Serialize) -> Result<(), Unfit> {
-    out.text.push_str(&serde_json::to_string(value).map_err(|e| Unfit::new(e.to_string()))?);
+fn push_json(json: &mut Writer<'_>, value: &impl serde::Serialize) -> Result<(), Unfit> {
+    json.raw(&serde_json::to_string(value).map_err(|e| Unfit::new(e.to_string()))?);
     Ok(())
 }

@@ -21,38 +21,36 @@ use crate::engine::reason::ErrorCode;
 use crate::engine::variant::ValueType;
 use crate::error::Error;
 use crate::items::State;
-use crate::json::{RawPairs, push_json_string};
 use crate::sys::clock::deadline;
 use crate::sys::worker::panic_text;
-use pool::{Answer, Pool};
+use pool::{JobResult, Pool};
 
-/// Evaluates Mixpanel's flags for [`open_feature`], local or remote. Needs the cargo feature `openfeature`.
+/// Evaluates Mixpanel's feature flags for [`open_feature`]. Needs the cargo feature `openfeature`.
 ///
 /// ```
 /// use std::time::Duration;
 ///
-/// use mpflags::MixpanelProvider;
+/// use mpflags::{Config, MixpanelProvider};
 /// use open_feature::{EvaluationContext, EvaluationContextFieldValue, OpenFeature, StructValue};
+/// use serde_json::json;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// // With a token alone, the definitions come from Mixpanel. Here they stand in the options.
-/// let provider = MixpanelProvider::local(
-///     "YOUR_PROJECT_TOKEN",
-///     r#"{
-///         "enable_polling": false,
-///         "definitions": {"flags": [{
-///             "key": "new-checkout", "context": "distinct_id",
-///             "ruleset": {
-///                 "variants": [{"key": "on", "value": true, "split": 1.0}],
-///                 "rollout": [{"rollout_percentage": 1.0, "runtime_evaluation_rule": {"==": [{"var": "plan"}, "pro"]}}]
-///             }
-///         }]}
-///     }"#,
-/// )?;
+/// let config = Config::builder("YOUR_PROJECT_TOKEN")
+///     // Without these two, the definitions are fetched from Mixpanel.
+///     .enable_polling(false)
+///     .definitions(&json!({"flags": [{
+///         "key": "new-checkout", "context": "distinct_id",
+///         "ruleset": {
+///             "variants": [{"key": "on", "value": true, "split": 1.0}],
+///             "rollout": [{"rollout_percentage": 1.0, "runtime_evaluation_rule": {"==": [{"var": "plan"}, "pro"]}}]
+///         }
+///     }]}))
+///     .build()?;
+/// let provider = MixpanelProvider::new(config)?;
 /// let mixpanel = provider.client().clone();
 /// OpenFeature::singleton_mut().await.set_provider(provider).await;
-/// // Registering a provider does not wait for its first definitions. This does, on a thread that may.
+/// // set_provider does not wait for the first definitions. This does, on a thread that may block.
 /// tokio::task::spawn_blocking(move || mixpanel.wait_ready(Duration::from_secs(10))).await??;
 ///
 /// let flags = OpenFeature::singleton().await.create_client();
@@ -70,65 +68,68 @@ use pool::{Answer, Pool};
 ///
 /// # Defaults and errors
 ///
-/// This SDK passes no default to a provider: the program gives it, with `unwrap_or`, where the result is an error. So
-/// whatever has no value is an error here, two outcomes among them that are none in other languages:
+/// This SDK does not pass the default to providers, so an evaluation without a value is an `Err`: use `unwrap_or`. This
+/// includes two outcomes that are not errors in other languages:
 ///
 /// | outcome | `code` |
 /// | --- | --- |
-/// | the flag is not for this user | `General("DEFAULT")` |
+/// | no rollout admits the user | `General("DEFAULT")` |
 /// | the flag is disabled or archived | `General("DISABLED")` |
-/// | no definitions have arrived yet | `ProviderNotReady` |
-/// | Mixpanel refused the credentials, and nothing is held | `General("PROVIDER_FATAL")` |
+/// | there are no definitions yet | `ProviderNotReady` |
+/// | Mixpanel refused the credentials, and there are no definitions | `General("PROVIDER_FATAL")` |
 /// | no such flag; the definition is malformed | `FlagNotFound`; `ParseError` |
 /// | the value has another type | `TypeMismatch` |
 /// | the context lacks the key that the flag is bucketed by | `TargetingKeyMissing` |
-/// | an attribute cannot be JSON | `InvalidContext` |
-/// | a remote evaluation brought no answer, anything else | `General("GENERAL")` |
+/// | an attribute cannot be expressed in JSON | `InvalidContext` |
+/// | a remote evaluation failed, anything else | `General("GENERAL")` |
 ///
-/// `message` is always there. `General` holds OpenFeature's word for what the SDK's list lacks.
+/// There is always a `message`. `General` contains OpenFeature's name for codes that the SDK does not have.
 ///
-/// A struct is an object: an array at the top, and null anywhere, are `TypeMismatch`, since the SDK has no value for
-/// them. [`Client::evaluate`] gives them as JSON.
+/// A struct is a JSON object: an array, or an object that contains null, results in `TypeMismatch`, because the SDK has no
+/// value for them. [`Client::evaluate`] returns them as JSON.
 ///
 /// # Context
 ///
-/// Attributes go through as they are; the targeting key is the attribute `targetingKey`, and nothing more, unless the
-/// option `targeting_key_as` says so. A date-time becomes a string, as in RFC 3339, a whole float an integer. A struct,
-/// `custom_properties` for one, is of one of these types: [`StructValue`], [`Value`](open_feature::Value),
+/// Attributes are passed on unchanged. The targeting key becomes the attribute `targetingKey`, which has no further meaning
+/// unless the option `targeting_key_as` gives it one. A date-time becomes an RFC 3339 string, a whole float an integer.
+///
+/// A struct, such as `custom_properties`, has one of these types: [`StructValue`], [`Value`](open_feature::Value),
 /// [`EvaluationContextFieldValue`](open_feature::EvaluationContextFieldValue), a `Vec<_>` or `HashMap<String, _>` of the
 /// latter two, `serde_json::Value`, `serde_json::Map<String, serde_json::Value>`, or `Box<serde_json::value::RawValue>`,
-/// whose text goes through to the letter. Any other type, a float that is NaN or infinite, and a date-time that RFC 3339
-/// cannot say are `InvalidContext`, and the message names the attribute. Rules ignore case: of two keys that differ in
-/// nothing else, the one that sorts last counts, because the SDK's maps have no order.
+/// whose text is passed on verbatim. Any other type, a float that is NaN or infinite, and a date-time that RFC 3339 cannot
+/// express result in `InvalidContext` for the flags that read the attribute; the message names it.
+///
+/// Rules ignore case. Of two keys that differ only in case, the one that sorts last counts, because the SDK's maps have no
+/// order.
 ///
 /// # Lifecycle
 ///
-/// The constructors open nothing. Registered, the provider starts its client and returns at once, because the SDK holds
-/// its lock meanwhile and every evaluation waits for that. Until the first definitions arrive, evaluations are
-/// `ProviderNotReady`; the provider heals by itself. [`Client::next_item`] tells log lines, states and changes: the SDK has no
-/// events. It has no tracking either: [`Client::track`].
+/// [`MixpanelProvider::new`] starts nothing. The SDK initializes a registered provider while it holds its lock, which every
+/// evaluation needs, so the provider starts its client and returns at once. Until the first definitions arrive, evaluations
+/// result in `ProviderNotReady`; the client keeps polling. The SDK has no events and no tracking: use
+/// [`Client::next_item`] for log lines, state changes and changed flags, and [`Client::track`].
 ///
-/// Dropping the provider delivers its exposures and ends its threads, within a second. The provider logs nothing: a clone
-/// of its client gives the log lines with [`Client::next_item`], after the end too, a report of lost exposures among them. The SDK drops a
-/// provider when another takes its place, and in `OpenFeature::shutdown`, with its lock held. To keep evaluations from
-/// waiting for that, call [`Client::shutdown`] on a thread that may wait, before: then dropping has nothing left to do.
-/// At the end of the process nothing is dropped, since the SDK is a static: call one of the two.
+/// Dropping the provider delivers its exposures and ends its threads, within a second. The last items, such as a report of
+/// lost exposures, can still be pulled with [`Client::next_item`] from a clone of the client. The SDK drops a provider when
+/// it is replaced and in `OpenFeature::shutdown`, while it holds its lock. So that evaluations do not wait for that, first
+/// call [`Client::shutdown`] on a thread that may block; then there is nothing left to do. At the end of the process the
+/// SDK, which is a static, drops nothing: call one of the two.
 ///
 /// # Remote evaluation
 ///
-/// A remote provider asks Mixpanel on threads of its own, called `mpflags-ask`: the executor is not blocked, whichever it
-/// is. There are as many as evaluations under way, at most 128; 1,024 more evaluations wait for one, and beyond that they
-/// fail. Waiting counts towards `request_timeout_ms`. Threads without work end after 10 seconds. A future that is dropped
-/// takes its evaluation back if it waits; one under way goes on to its end. A local provider has no such threads: it
-/// answers when it is polled first, in microseconds.
+/// With [`Mode::Remote`](crate::Mode::Remote), requests run on the provider's own threads, named `mpflags-ask`, and do not
+/// block the executor, whichever it is. There are at most 128. Up to 1,024 more evaluations wait for one of them; further
+/// ones fail. The wait counts towards `request_timeout_ms`. Threads without work end after 10 seconds. Dropping the future
+/// cancels an evaluation that waits for a thread; a request in progress is completed. Local providers have no such threads:
+/// their futures are ready when they are first polled, within microseconds.
 ///
 /// # Tests without a network
 ///
-/// As above: give the `definitions`, and switch `enable_polling` and `report_exposures` off. Or give `overrides`, which
-/// need no definitions.
+/// Set `definitions` as above, and turn `enable_polling` and `report_exposures` off. Or set `overrides`, which need no
+/// definitions.
 pub struct MixpanelProvider {
     client: Arc<Client>,
-    /// Whether the provider made the client itself, and ends it.
+    /// Whether the provider made the client, and shuts it down.
     owned: bool,
     /// Replaced in the child of a fork.
     pool: ArcSwap<Pool>,
@@ -137,29 +138,21 @@ pub struct MixpanelProvider {
     failed: Option<String>,
 }
 
-/// What threads that were told to end are given in any case.
-const MOMENT: Duration = Duration::from_millis(50);
+/// The least time for threads to end after they were interrupted.
+const JOIN_SLACK: Duration = Duration::from_millis(50);
 
 impl MixpanelProvider {
-    /// Makes a provider that evaluates in process. `options` is a JSON object of [options](crate::OPTIONS) besides `token`
-    /// and `mode`, or empty. Opens no connection and starts no thread: registering it does.
+    /// Makes a provider with its own client. Opens no connection and starts no thread: registering the provider does.
     ///
-    /// Fails as [`Config::from_json`] and [`Client::new`] do.
-    pub fn local(token: &str, options: &str) -> Result<Self, Error> {
-        Self::new(config(token, "local", options)?)
+    /// Fails as [`Client::new`] does.
+    pub fn new(config: Config) -> Result<Self, Error> {
+        let mut provider = Self::from_client(Client::new(config)?);
+        provider.owned = true;
+        Ok(provider)
     }
 
-    /// Makes a provider that asks Mixpanel, with one request per evaluation. `options` as in [`local`](Self::local). It is
-    /// ready at once.
-    ///
-    /// Fails as [`Config::from_json`] and [`Client::new`] do.
-    pub fn remote(token: &str, options: &str) -> Result<Self, Error> {
-        Self::new(config(token, "remote", options)?)
-    }
-
-    /// Makes a provider of a client that the program has made, local or remote. Registering the provider starts it. With
-    /// an [`Arc`] the program goes on to own it, and dropping the provider leaves it running; a client handed over whole
-    /// ends with the provider.
+    /// Makes a provider for an existing client. Registering the provider starts the client. Dropping the provider does not
+    /// shut the client down; the last owner of it does.
     pub fn from_client(client: impl Into<Arc<Client>>) -> Self {
         MixpanelProvider {
             client: client.into(),
@@ -170,14 +163,8 @@ impl MixpanelProvider {
         }
     }
 
-    fn new(config: Config) -> Result<Self, Error> {
-        let mut provider = Self::from_client(Client::new(config)?);
-        provider.owned = true;
-        Ok(provider)
-    }
-
-    /// The client behind the provider: to wait for it, to evaluate without OpenFeature, to track events. Clone it before
-    /// the SDK takes the provider. It does not keep the provider's client from being shut down with the provider.
+    /// The provider's client: to wait until it is ready, to evaluate without OpenFeature, to track events. Clone it before
+    /// the provider is registered. A clone does not keep the provider from shutting the client down.
     pub fn client(&self) -> &Arc<Client> {
         &self.client
     }
@@ -186,19 +173,19 @@ impl MixpanelProvider {
         &self,
         key: &str,
         context: &EvaluationContext,
-        ask: EvaluateOptions,
+        options: EvaluateOptions,
     ) -> EvaluationResult<Evaluation> {
         let (json, unfit) = context::json(context);
-        // Given no time at all, a client tells what it can tell without waiting: a local one everything, a remote one
-        // overrides and what is wrong with the question. The rest fails, and only that is worth a thread.
-        let at_once = EvaluateOptions { timeout: Some(Duration::ZERO), ..ask };
-        let mut answer = guarded(&self.client, || self.client.evaluate_json(key, &json, at_once));
-        if let Ok(evaluation) = &answer
+        // Without time for a request, a client evaluates what needs none: a local client everything, a remote client
+        // overrides and invalid contexts. Only the rest fails with GENERAL, and is worth a thread.
+        let at_once = EvaluateOptions { timeout: Some(Duration::ZERO), ..options };
+        let mut result = guarded(&self.client, || self.client.evaluate_json(key, &json, at_once));
+        if let Ok(evaluation) = &result
             && evaluation.error_code() == Some(ErrorCode::General)
         {
-            answer = self.ask(key, json, ask).await;
+            result = self.evaluate_on_thread(key, json, options).await;
         }
-        let evaluation = answer.map_err(resolution::general)?;
+        let evaluation = result.map_err(resolution::general)?;
         if evaluation.error_code() == Some(ErrorCode::InvalidContext)
             && let Some(unfit) = context::spoiling(&unfit, evaluation.message().unwrap_or_default())
         {
@@ -213,19 +200,18 @@ impl MixpanelProvider {
         }
     }
 
-    /// Asks Mixpanel, on another thread.
-    fn ask(
+    fn evaluate_on_thread(
         &self,
         key: &str,
         json: String,
-        ask: EvaluateOptions,
-    ) -> impl Future<Output = Answer> + Send + use<> {
-        let (client, key, asked) = (self.client.clone(), key.to_owned(), Instant::now());
+        options: EvaluateOptions,
+    ) -> impl Future<Output = JobResult> + Send + use<> {
+        let (client, key, begun) = (self.client.clone(), key.to_owned(), Instant::now());
         self.pool().run(move || {
-            // With no time left the client says that it timed out.
-            let timeout = Some(client.request_timeout().saturating_sub(asked.elapsed()));
-            let ask = EvaluateOptions { timeout, ..ask };
-            guarded(&client, || client.evaluate_json(&key, &json, ask))
+            // If the wait for the thread took too long, the client reports a timeout.
+            let timeout = Some(client.request_timeout().saturating_sub(begun.elapsed()));
+            let options = EvaluateOptions { timeout, ..options };
+            guarded(&client, || client.evaluate_json(&key, &json, options))
         })
     }
 
@@ -234,36 +220,18 @@ impl MixpanelProvider {
         if !pool.is_inherited() {
             return pool;
         }
-        // Another thread may have been first.
+        // Another thread may replace it first.
         self.pool.compare_and_swap(&pool, Arc::new(Pool::new()));
-        // Its threads cannot be let go of where they do not exist.
+        // Forgotten, not dropped: its threads do not exist in this process.
         std::mem::forget(pool);
         self.pool.load_full()
     }
 }
 
-/// The configuration of a client of this mode. What is wrong in it, a key given twice among it, the core finds.
-fn config(token: &str, mode: &str, options: &str) -> Result<Config, Error> {
-    let options = if options.trim().is_empty() { "{}" } else { options };
-    let Ok(RawPairs(options)) = serde_json::from_str(options) else { return Config::from_json(options) };
-    let mut text = "{\"token\":".to_owned();
-    push_json_string(&mut text, token);
-    text.push_str(",\"mode\":");
-    push_json_string(&mut text, mode);
-    for (key, value) in options {
-        text.push(',');
-        push_json_string(&mut text, &key);
-        text.push(':');
-        text.push_str(value.get());
-    }
-    text.push('}');
-    Config::from_json(&text)
-}
-
-/// A bug of ours is no reason for the caller's task to end.
-fn guarded(client: &Client, ask: impl FnOnce() -> Evaluation) -> Answer {
-    // Unwind safe: an evaluation changes nothing that is left half done, as at the C boundary.
-    catch_unwind(AssertUnwindSafe(ask)).map_err(|panic| {
+/// Turns a panic into an error, because a bug in this library must not end the caller's task.
+fn guarded(client: &Client, evaluate: impl FnOnce() -> Evaluation) -> JobResult {
+    // Unwind safe: an evaluation leaves nothing half changed, as at the C boundary.
+    catch_unwind(AssertUnwindSafe(evaluate)).map_err(|panic| {
         let text = panic_text(&*panic);
         client.log_panic(&text);
         format!("a panic was caught: {text}")
@@ -295,9 +263,8 @@ impl FeatureProvider for MixpanelProvider {
         flag_key: &str,
         evaluation_context: &EvaluationContext,
     ) -> EvaluationResult<ResolutionDetails<bool>> {
-        let evaluation = self
-            .evaluate(flag_key, evaluation_context, EvaluateOptions::new().value_type(ValueType::Boolean))
-            .await?;
+        let options = EvaluateOptions::new().value_type(ValueType::Boolean);
+        let evaluation = self.evaluate(flag_key, evaluation_context, options).await?;
         resolution::details(&evaluation, Evaluation::boolean)
     }
 
@@ -306,9 +273,8 @@ impl FeatureProvider for MixpanelProvider {
         flag_key: &str,
         evaluation_context: &EvaluationContext,
     ) -> EvaluationResult<ResolutionDetails<i64>> {
-        let evaluation = self
-            .evaluate(flag_key, evaluation_context, EvaluateOptions::new().value_type(ValueType::Integer))
-            .await?;
+        let options = EvaluateOptions::new().value_type(ValueType::Integer);
+        let evaluation = self.evaluate(flag_key, evaluation_context, options).await?;
         resolution::details(&evaluation, Evaluation::integer)
     }
 
@@ -317,9 +283,8 @@ impl FeatureProvider for MixpanelProvider {
         flag_key: &str,
         evaluation_context: &EvaluationContext,
     ) -> EvaluationResult<ResolutionDetails<f64>> {
-        let evaluation = self
-            .evaluate(flag_key, evaluation_context, EvaluateOptions::new().value_type(ValueType::Double))
-            .await?;
+        let options = EvaluateOptions::new().value_type(ValueType::Double);
+        let evaluation = self.evaluate(flag_key, evaluation_context, options).await?;
         resolution::details(&evaluation, Evaluation::double)
     }
 
@@ -328,9 +293,8 @@ impl FeatureProvider for MixpanelProvider {
         flag_key: &str,
         evaluation_context: &EvaluationContext,
     ) -> EvaluationResult<ResolutionDetails<String>> {
-        let evaluation = self
-            .evaluate(flag_key, evaluation_context, EvaluateOptions::new().value_type(ValueType::String))
-            .await?;
+        let options = EvaluateOptions::new().value_type(ValueType::String);
+        let evaluation = self.evaluate(flag_key, evaluation_context, options).await?;
         resolution::details(&evaluation, |evaluation| evaluation.string().map(str::to_owned))
     }
 
@@ -339,10 +303,9 @@ impl FeatureProvider for MixpanelProvider {
         flag_key: &str,
         evaluation_context: &EvaluationContext,
     ) -> EvaluationResult<ResolutionDetails<StructValue>> {
-        // The SDK has no value for an array and for null, which the core takes for objects: what it cannot show is not
-        // reported.
-        let ask = EvaluateOptions::new().value_type(ValueType::ObjectOrArray).without_exposure();
-        let evaluation = self.evaluate(flag_key, evaluation_context, ask).await?;
+        // The exposure is reported only if the SDK can express the value, which it cannot for arrays and null.
+        let options = EvaluateOptions::new().value_type(ValueType::ObjectOrArray).without_exposure();
+        let evaluation = self.evaluate(flag_key, evaluation_context, options).await?;
         let details = resolution::object(&evaluation)?;
         self.client.report_shown(&evaluation);
         Ok(details)
@@ -350,7 +313,7 @@ impl FeatureProvider for MixpanelProvider {
 }
 
 impl Drop for MixpanelProvider {
-    /// Delivers the exposures and ends the threads of a client that the provider made, within a second.
+    /// Shuts the client down within a second, if the provider made it.
     fn drop(&mut self) {
         let pool = self.pool.load_full();
         let inherited = pool.is_inherited();
@@ -359,16 +322,16 @@ impl Drop for MixpanelProvider {
         }
         let mut until = Instant::now();
         if self.owned {
-            // The SDK holds its lock meanwhile.
+            // Short, because the SDK holds its lock meanwhile.
             let timeout = self.client.shutdown_timeout().min(DROP);
             until = deadline(timeout);
-            // Interrupts the requests that the pool's threads wait for. A clone of the client hears how it went.
+            // Aborts the requests of the pool's threads. The result can be pulled as items from a clone of the client.
             let _ = self.client.shutdown(timeout);
         }
         if inherited {
             std::mem::forget(pool);
         } else {
-            pool.join(until.max(Instant::now() + MOMENT));
+            pool.join(until.max(Instant::now() + JOIN_SLACK));
         }
     }
 }
@@ -387,7 +350,7 @@ mod tests {
     use super::*;
     use crate::items::{Item, Level};
 
-    /// Of a future that waits for nothing.
+    /// The value of a future that is ready.
     fn now<T>(future: impl Future<Output = T>) -> T {
         match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(value) => value,
@@ -396,21 +359,21 @@ mod tests {
     }
 
     fn provider() -> MixpanelProvider {
-        MixpanelProvider::local("t", r#"{"api_host": "http://127.0.0.1:1"}"#).unwrap()
+        MixpanelProvider::new(Config::builder("t").api_host("http://127.0.0.1:1").build().unwrap()).unwrap()
     }
 
     #[test]
-    fn a_panic_is_told_and_goes_no_further() {
+    fn a_panic_is_logged_and_caught() {
         let provider = provider();
-        let answer = guarded(provider.client(), || panic!("planted"));
-        assert_eq!(answer, Err("a panic was caught: planted".to_owned()));
+        let result = guarded(provider.client(), || panic!("planted"));
+        assert_eq!(result, Err("a panic was caught: planted".to_owned()));
         let item = provider.client().next_item(Duration::ZERO).unwrap().unwrap();
         let message = "a panic was caught: planted".to_owned();
         assert_eq!(item, Item::Log { level: Level::Error, message });
     }
 
     #[test]
-    fn why_the_client_did_not_start_is_told() {
+    fn an_error_says_why_the_client_did_not_start() {
         let mut provider = provider();
         provider.failed = Some("cannot start a thread: none is left".to_owned());
         let context = EvaluationContext::default();

@@ -1,113 +1,115 @@
-//! Threads that ask Mixpanel while the caller's executor does other work: made when there is something to ask, at most
-//! [`MOST`], gone when there is nothing for a while. No async runtime: the one that polls the future is woken.
+//! A pool of threads for remote evaluations, so that they do not block the caller's executor. Threads are started on demand, up
+//! to [`MAX_THREADS`], and end after a while without work. Works with any async runtime: it only wakes the task.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::engine::evaluation::Evaluation;
 use crate::sys::fork;
+use crate::sys::lock::{lock, wait_until};
 use crate::sys::worker::{panic_text, spawn};
 
-/// Requests under way at once. A thread waits for the network nearly all the time and costs some 20 KiB.
-pub(super) const MOST: usize = 128;
-/// Questions that may wait for a thread beyond that.
-pub(super) const WAITING: usize = 1024;
-/// How long a thread without a question stays: starting one costs less than a request, but not nothing.
+/// A thread waits for the network nearly all the time, and costs some 20 KiB.
+pub(super) const MAX_THREADS: usize = 128;
+/// The most evaluations that wait for a thread.
+pub(super) const MAX_WAITING: usize = 1024;
+/// A thread ends after this time without work. Starting one costs less than a request, but not nothing.
 const IDLE: Duration = Duration::from_secs(10);
 
 thread_local! {
-    /// The pool that this thread is of, by address.
-    static OWN: Cell<usize> = const { Cell::new(0) };
+    /// The address of the pool that this thread belongs to.
+    static CURRENT: Cell<usize> = const { Cell::new(0) };
 }
 
 /// An evaluation, or why there is none.
-pub(super) type Answer = Result<Evaluation, String>;
+pub(super) type JobResult = Result<Evaluation, String>;
 
 pub(super) struct Pool {
     /// The fork generation that its threads and locks belong to.
     generation: u64,
     state: Mutex<State>,
-    /// There is a question, or the end.
-    asked: Condvar,
+    /// There is a job, or the pool was closed.
+    submitted: Condvar,
+    /// A thread has ended.
     ended: Condvar,
 }
 
 #[derive(Default)]
 struct State {
-    waiting: VecDeque<Question>,
+    waiting: VecDeque<Job>,
     threads: Vec<JoinHandle<()>>,
     live: usize,
     idle: usize,
     closed: bool,
 }
 
-struct Question {
-    ask: Box<dyn FnOnce() -> Answer + Send>,
+struct Job {
+    evaluate: Box<dyn FnOnce() -> JobResult + Send>,
     slot: Arc<Slot>,
 }
 
-/// Where a thread leaves the answer for the future.
+/// Where a thread leaves the result for the future.
 #[derive(Default)]
-struct Slot(Mutex<Reply>);
+struct Slot(Mutex<SlotState>);
 
 #[derive(Default)]
-struct Reply {
-    answer: Option<Answer>,
+struct SlotState {
+    result: Option<JobResult>,
     waker: Option<Waker>,
     /// The future was dropped.
     abandoned: bool,
 }
 
 impl Pool {
-    /// Without a thread yet.
+    /// Starts no thread yet.
     pub(super) fn new() -> Self {
         Pool {
             generation: fork::generation(),
             state: Mutex::default(),
-            asked: Condvar::new(),
+            submitted: Condvar::new(),
             ended: Condvar::new(),
         }
     }
 
-    /// Whether this process is a child of the one that it was made in: then its threads do not exist, and its lock may
-    /// be held for ever.
+    /// Whether the process has forked since the pool was made: then its threads do not exist, and its lock may be held
+    /// forever.
     pub(super) fn is_inherited(&self) -> bool {
         self.generation != fork::generation()
     }
 
-    /// Runs `ask` on a thread of the pool, and is ready when it has run. One whose future is dropped before its turn
-    /// never runs.
-    pub(super) fn run(self: &Arc<Self>, ask: impl FnOnce() -> Answer + Send + 'static) -> Asked {
+    /// Runs `evaluate` on a thread of the pool, and resolves to its result. If the future is dropped before a thread is free,
+    /// `evaluate` is not run.
+    pub(super) fn run(self: &Arc<Self>, evaluate: impl FnOnce() -> JobResult + Send + 'static) -> Pending {
         let slot = Arc::new(Slot::default());
-        if let Err(why) = self.submit(Question { ask: Box::new(ask), slot: slot.clone() }) {
+        if let Err(why) = self.submit(Job { evaluate: Box::new(evaluate), slot: slot.clone() }) {
             slot.fill(Err(why));
         }
-        Asked(slot)
+        Pending(slot)
     }
 
-    fn submit(self: &Arc<Self>, question: Question) -> Result<(), String> {
+    fn submit(self: &Arc<Self>, job: Job) -> Result<(), String> {
         {
-            let mut state = self.lock();
+            let mut state = lock(&self.state);
             if state.closed {
                 return Err("the provider is shut down".to_owned());
             }
-            if state.live == MOST && state.waiting.len() >= WAITING {
-                state.waiting.retain(|question| !question.slot.is_abandoned());
-                if state.waiting.len() >= WAITING {
-                    return Err(format!("{MOST} evaluations are under way and {WAITING} wait"));
+            if state.live == MAX_THREADS && state.waiting.len() >= MAX_WAITING {
+                state.waiting.retain(|job| !job.slot.is_abandoned());
+                if state.waiting.len() >= MAX_WAITING {
+                    return Err(format!("{MAX_THREADS} evaluations are in progress and {MAX_WAITING} wait"));
                 }
             }
-            state.waiting.push_back(question);
-            if state.idle >= state.waiting.len() || state.live == MOST {
+            state.waiting.push_back(job);
+            if state.idle >= state.waiting.len() || state.live == MAX_THREADS {
                 drop(state);
-                self.asked.notify_one();
+                self.submitted.notify_one();
                 return Ok(());
             }
             state.live += 1;
@@ -115,20 +117,20 @@ impl Pool {
         let pool = self.clone();
         match spawn("mpflags-ask", move || pool.serve()) {
             Ok(thread) => {
-                let mut state = self.lock();
-                // Those that ended for want of questions.
+                let mut state = lock(&self.state);
+                // Drops the handles of threads that have ended.
                 state.threads.retain(|thread| !thread.is_finished());
                 state.threads.push(thread);
             }
             Err(error) => {
-                let mut state = self.lock();
+                let mut state = lock(&self.state);
                 state.live -= 1;
-                // Otherwise the threads that there are come to it.
+                // Otherwise another thread runs the job.
                 if state.live == 0 {
                     let stranded = std::mem::take(&mut state.waiting);
                     drop(state);
-                    for question in stranded {
-                        question.slot.fill(Err(format!("cannot start a thread: {error}")));
+                    for job in stranded {
+                        job.slot.fill(Err(format!("cannot start a thread: {error}")));
                     }
                 }
             }
@@ -136,71 +138,68 @@ impl Pool {
         Ok(())
     }
 
-    /// What a thread does.
+    /// The main function of a thread.
     fn serve(&self) {
-        OWN.set(self.address());
-        while let Some(Question { ask, slot }) = self.next() {
+        CURRENT.set(self.address());
+        while let Some(Job { evaluate, slot }) = self.next() {
             if slot.is_abandoned() {
                 continue;
             }
-            // Unwind safe: nothing of what panicked is used again. Waking is the executor's code.
-            let answer = catch_unwind(AssertUnwindSafe(ask)).unwrap_or_else(|panic| Err(panic_text(&*panic)));
-            let _ = catch_unwind(AssertUnwindSafe(|| slot.fill(answer)));
+            // Unwind safe: the job is not used again. Filling the slot runs the executor's code, which may panic too.
+            let result =
+                catch_unwind(AssertUnwindSafe(evaluate)).unwrap_or_else(|panic| Err(panic_text(&*panic)));
+            let _ = catch_unwind(AssertUnwindSafe(|| slot.fill(result)));
         }
     }
 
-    /// The next question; nothing when the thread is to end, which is then counted.
-    fn next(&self) -> Option<Question> {
+    /// The next job; None if the thread is to end, which is then counted.
+    fn next(&self) -> Option<Job> {
         let deadline = Instant::now() + IDLE;
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         loop {
-            if let Some(question) = state.waiting.pop_front() {
-                return Some(question);
+            if let Some(job) = state.waiting.pop_front() {
+                return Some(job);
             }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if state.closed || left == Duration::ZERO {
+            if state.closed || Instant::now() >= deadline {
                 state.live -= 1;
                 drop(state);
                 self.ended.notify_all();
                 return None;
             }
             state.idle += 1;
-            state = self.asked.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state = wait_until(&self.submitted, state, deadline).unwrap_or_else(|| lock(&self.state));
             state.idle -= 1;
         }
     }
 
-    /// Takes no further question, and ends the threads when they have answered what they are at.
+    /// Takes no more jobs. Each thread ends after the job that it is running.
     pub(super) fn close(&self) {
         let stranded = {
-            let mut state = self.lock();
+            let mut state = lock(&self.state);
             state.closed = true;
             std::mem::take(&mut state.waiting)
         };
-        self.asked.notify_all();
-        for question in stranded {
-            question.slot.fill(Err("the provider is shut down".to_owned()));
+        self.submitted.notify_all();
+        for job in stranded {
+            job.slot.fill(Err("the provider is shut down".to_owned()));
         }
     }
 
-    /// Waits for the threads to end, at most until `deadline`. Those that have not are left behind.
+    /// Waits for the threads to end, at most until `deadline`. Those that have not ended are left behind.
     pub(super) fn join(&self, deadline: Instant) {
-        // An executor may drop the provider where it is woken, on a thread of the pool, which cannot wait for itself.
-        let own = OWN.get() == self.address();
+        // An executor may drop the provider when it is woken, on a thread of the pool, which cannot wait for itself.
+        let own = CURRENT.get() == self.address();
         let ended = {
-            let mut state = self.lock();
+            let mut state = lock(&self.state);
             while state.live > usize::from(own) {
-                let left = deadline.saturating_duration_since(Instant::now());
-                if left == Duration::ZERO {
-                    return;
-                }
-                state = self.ended.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+                let Some(changed) = wait_until(&self.ended, state, deadline) else { return };
+                state = changed;
             }
             std::mem::take(&mut state.threads)
         };
         let current = own.then(|| thread::current().id());
         for thread in ended.into_iter().filter(|thread| Some(thread.thread().id()) != current) {
-            // It has nothing left to do, and panics nowhere.
+            // It has nothing left to do, and does not panic.
             let _ = thread.join();
         }
     }
@@ -208,18 +207,14 @@ impl Pool {
     fn address(&self) -> usize {
         std::ptr::from_ref(self).addr()
     }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Slot {
-    fn fill(&self, answer: Answer) {
+    fn fill(&self, result: JobResult) {
         let waker = {
-            let mut reply = self.lock();
-            reply.answer = Some(answer);
-            reply.waker.take()
+            let mut state = lock(&self.0);
+            state.result = Some(result);
+            state.waker.take()
         };
         if let Some(waker) = waker {
             waker.wake();
@@ -227,40 +222,36 @@ impl Slot {
     }
 
     fn is_abandoned(&self) -> bool {
-        self.lock().abandoned
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Reply> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0).abandoned
     }
 }
 
-/// A question on its way.
+/// An evaluation in progress.
 #[must_use]
-pub(super) struct Asked(Arc<Slot>);
+pub(super) struct Pending(Arc<Slot>);
 
-impl Future for Asked {
-    type Output = Answer;
+impl Future for Pending {
+    type Output = JobResult;
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Answer> {
-        let mut reply = self.0.lock();
-        match reply.answer.take() {
-            Some(answer) => Poll::Ready(answer),
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<JobResult> {
+        let mut state = lock(&self.0.0);
+        match state.result.take() {
+            Some(result) => Poll::Ready(result),
             None => {
-                reply.waker = Some(context.waker().clone());
+                state.waker = Some(context.waker().clone());
                 Poll::Pending
             }
         }
     }
 }
 
-impl Drop for Asked {
+impl Drop for Pending {
     fn drop(&mut self) {
-        let mut reply = self.0.lock();
-        reply.abandoned = true;
-        // What it would wake is the caller's, and dropped by the caller's thread, outside the lock.
-        let waker = reply.waker.take();
-        drop(reply);
+        let mut state = lock(&self.0.0);
+        state.abandoned = true;
+        // The waker is the executor's code: it is dropped on the executor's thread, outside the lock.
+        let waker = state.waker.take();
+        drop(state);
         drop(waker);
     }
 }
@@ -281,17 +272,17 @@ mod tests {
         }
     }
 
-    fn wait(mut asked: Asked) -> Answer {
+    fn wait(mut pending: Pending) -> JobResult {
         let waker = Waker::from(Arc::new(Unpark(thread::current())));
         loop {
-            match Pin::new(&mut asked).poll(&mut Context::from_waker(&waker)) {
-                Poll::Ready(answer) => return answer,
+            match Pin::new(&mut pending).poll(&mut Context::from_waker(&waker)) {
+                Poll::Ready(result) => return result,
                 Poll::Pending => thread::park(),
             }
         }
     }
 
-    fn says(text: &str) -> Answer {
+    fn says(text: &str) -> JobResult {
         Err(text.to_owned())
     }
 
@@ -300,7 +291,7 @@ mod tests {
     }
 
     fn live(pool: &Pool) -> usize {
-        pool.lock().live
+        lock(&pool.state).live
     }
 
     #[test]
@@ -308,9 +299,9 @@ mod tests {
         let pool = Arc::new(Pool::new());
         for n in 0..50 {
             assert_eq!(wait(pool.run(move || says(&n.to_string()))), says(&n.to_string()));
-            // It is idle a moment after it has answered.
+            // It is idle soon after it has filled the slot.
             let deadline = soon();
-            while pool.lock().idle == 0 && Instant::now() < deadline {
+            while lock(&pool.state).idle == 0 && Instant::now() < deadline {
                 thread::yield_now();
             }
         }
@@ -322,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_threads_and_questions_than_there_may_be() {
+    fn threads_and_waiting_jobs_are_bounded() {
         let pool = Arc::new(Pool::new());
         let (go, gate) = mpsc::channel::<()>();
         let gate = Arc::new(Mutex::new(gate));
@@ -336,33 +327,33 @@ mod tests {
                 says("ran")
             })
         };
-        let mut asked: Vec<Asked> = (0..MOST).map(|_| ask()).collect();
+        let mut pending: Vec<Pending> = (0..MAX_THREADS).map(|_| ask()).collect();
         let deadline = soon();
-        // Each of them has its thread.
-        while !pool.lock().waiting.is_empty() {
+        // Each of them has a thread.
+        while !lock(&pool.state).waiting.is_empty() {
             assert!(Instant::now() < deadline);
             thread::yield_now();
         }
-        assert_eq!(live(&pool), MOST);
-        asked.extend((0..WAITING).map(|_| ask()));
-        assert_eq!(wait(ask()), says("128 evaluations are under way and 1024 wait"));
-        // What nobody waits for makes room, and never runs.
-        drop(asked.split_off(MOST + 1));
+        assert_eq!(live(&pool), MAX_THREADS);
+        pending.extend((0..MAX_WAITING).map(|_| ask()));
+        assert_eq!(wait(ask()), says("128 evaluations are in progress and 1024 wait"));
+        // Abandoned jobs make room, and never run.
+        drop(pending.split_off(MAX_THREADS + 1));
         drop(ask());
         let one_more = ask();
         drop(go);
-        assert!(asked.into_iter().chain([one_more]).all(|asked| wait(asked) == says("ran")));
+        assert!(pending.into_iter().chain([one_more]).all(|pending| wait(pending) == says("ran")));
         pool.close();
         pool.join(soon());
-        assert_eq!(ran.load(Ordering::Relaxed), MOST + 2);
+        assert_eq!(ran.load(Ordering::Relaxed), MAX_THREADS + 2);
         assert_eq!(live(&pool), 0);
     }
 
     #[test]
-    fn a_panic_is_an_answer_and_a_stranded_question_too() {
+    fn a_panic_is_a_result() {
         let pool = Arc::new(Pool::new());
         assert_eq!(wait(pool.run(|| panic!("planted"))), says("planted"));
-        assert_eq!(wait(pool.run(|| says("and it goes on"))), says("and it goes on"));
+        assert_eq!(wait(pool.run(|| says("still running"))), says("still running"));
         pool.close();
         pool.join(soon());
         assert_eq!(live(&pool), 0);
@@ -374,14 +365,14 @@ mod tests {
         let own = pool.clone();
         let (done, ended) = mpsc::channel();
         drop(pool.run(|| says("its future is gone")));
-        let answer = wait(pool.run(move || {
+        let result = wait(pool.run(move || {
             own.close();
             let before = Instant::now();
             own.join(soon());
             done.send(before.elapsed()).unwrap();
             says("joined")
         }));
-        assert_eq!(answer, says("joined"));
+        assert_eq!(result, says("joined"));
         assert!(ended.recv().unwrap() < Duration::from_secs(5), "it waited for itself");
     }
 }

@@ -1,4 +1,4 @@
-//! An evaluation as OpenFeature's SDK takes it: each outcome once.
+//! Evaluations as results of OpenFeature's SDK.
 
 use open_feature::provider::ResolutionDetails;
 use open_feature::{
@@ -12,8 +12,8 @@ use crate::engine::reason::{ErrorCode, Reason};
 use crate::engine::variant::FlagValue;
 use crate::json::RawPairs;
 
-/// What an evaluation without a value comes to. The SDK hands no default to a provider, and takes the caller's own only
-/// for an error: so there being nothing for this user is one too, which carries the reason as its code.
+/// The error for an evaluation without a value. The SDK does not pass the default to providers, and callers use theirs only for
+/// errors. So "no rollout" and "disabled" are errors too, with the reason as their code.
 pub(super) fn failure(evaluation: &Evaluation) -> EvaluationError {
     let message = match (evaluation.message(), evaluation.reason()) {
         (Some(message), _) => message.to_owned(),
@@ -47,7 +47,7 @@ fn error_code(code: ErrorCode) -> EvaluationErrorCode {
         ErrorCode::TypeMismatch => EvaluationErrorCode::TypeMismatch,
         ErrorCode::TargetingKeyMissing => EvaluationErrorCode::TargetingKeyMissing,
         ErrorCode::InvalidContext => EvaluationErrorCode::InvalidContext,
-        // The SDK knows neither of them; its General prints what it holds.
+        // The SDK has no code for these two. Its General contains any text.
         ErrorCode::ProviderFatal | ErrorCode::General => EvaluationErrorCode::General(code.to_string()),
     }
 }
@@ -63,7 +63,7 @@ fn reason(reason: Reason) -> EvaluationReason {
     }
 }
 
-/// The value that `read` takes, with variant, reason and metadata.
+/// The value that `read` returns, with variant, reason and metadata.
 pub(super) fn details<T>(
     evaluation: &Evaluation,
     read: impl FnOnce(&Evaluation) -> Option<T>,
@@ -72,7 +72,7 @@ pub(super) fn details<T>(
     Ok(with(evaluation, value))
 }
 
-/// An object; the SDK has no other value at the top, and no null anywhere. One at the top is a mismatch already.
+/// An object. The SDK has no other structured value at the top, and no null anywhere. A null at the top is a mismatch already.
 pub(super) fn object(evaluation: &Evaluation) -> EvaluationResult<ResolutionDetails<StructValue>> {
     let json = evaluation.json().ok_or_else(|| failure(evaluation))?;
     let json: Json = serde_json::from_str(json).map_err(|e| general(format!("the variant's value: {e}")))?;
@@ -95,7 +95,7 @@ fn with<T>(evaluation: &Evaluation, value: T) -> ResolutionDetails<T> {
     }
 }
 
-/// Whatever scalars the core gives.
+/// All scalars of the core's metadata.
 fn metadata(evaluation: &Evaluation) -> Option<FlagMetadata> {
     let RawPairs(pairs) = serde_json::from_str(evaluation.metadata_json()).ok()?;
     let mut metadata = FlagMetadata::default();
@@ -111,7 +111,7 @@ fn metadata(evaluation: &Evaluation) -> Option<FlagMetadata> {
     (!metadata.values.is_empty()).then_some(metadata)
 }
 
-/// A null in a value, and the way to it, innermost first.
+/// A null in a value: the path to it, innermost first.
 struct Null(Vec<String>);
 
 impl Null {
@@ -138,7 +138,7 @@ fn value(json: Json) -> Result<Value, Null> {
         Json::Bool(b) => Value::Bool(b),
         Json::Number(n) => match n.as_i64() {
             Some(i) => Value::Int(i),
-            // Every number of a definition is a double; the document was refused otherwise.
+            // A number that is not a double is rejected with the document.
             None => Value::Float(n.as_f64().unwrap_or(f64::NAN)),
         },
         Json::String(s) => Value::String(s),

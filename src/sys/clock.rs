@@ -1,15 +1,15 @@
-//! Time, as an argument.
+//! Time, passed in so that tests can run it faster.
 
 use std::fmt::Debug;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Where the runtime takes time from.
+/// The source of time.
 pub(crate) trait Clock: Debug + Send + Sync {
-    /// A time that never goes back.
+    /// Monotonic time.
     fn now(&self) -> Instant;
-    /// The time of day, for dates that servers send.
+    /// Wall-clock time, to compare with dates in responses.
     fn wall(&self) -> SystemTime;
-    /// How long to wait, on the machine's clock, for `span` to pass on this one.
+    /// How long `span` of this clock takes in real time.
     fn wait_for(&self, span: Duration) -> Duration;
 }
 
@@ -31,7 +31,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// `timeout` from now; for a timeout beyond what the clock can tell, a century.
+/// `timeout` from now, or a century if the clock cannot represent that.
 pub(crate) fn deadline(timeout: Duration) -> Instant {
     const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
     Instant::now().checked_add(timeout).unwrap_or_else(|| Instant::now() + CENTURY)
@@ -45,8 +45,8 @@ pub(crate) fn unix_ms(clock: &dyn Clock) -> u64 {
         .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// From 0 to 1, to spread a fleet that does the same at the same time. Without random bytes, the clock's: jitter need
-/// not be unpredictable.
+/// A random number from 0 to 1, so that processes started together do not stay in step. Falls back to the clock if the
+/// system has no random bytes: jitter need not be unpredictable.
 pub(crate) fn random_fraction() -> f64 {
     let random =
         getrandom::u32().unwrap_or_else(|_| UNIX_EPOCH.elapsed().map_or(0, |since| since.subsec_nanos()));

@@ -1,5 +1,6 @@
-//! What the operating system gives: time, forks, threads.
+//! The operating system: time, forks, threads, locks.
 
 pub(crate) mod clock;
 pub(crate) mod fork;
+pub(crate) mod lock;
 pub(crate) mod worker;

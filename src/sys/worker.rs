@@ -1,13 +1,14 @@
-//! A named thread that can be woken, told to stop, and joined within a bound.
+//! A named thread that can be woken, stopped, and joined by a deadline.
 
 use std::cell::Cell;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::sys::clock::Clock;
+use crate::sys::lock::{lock, wait_until};
 
 /// A running thread. Dropping it does not stop it: [`Worker::stop`] does.
 #[derive(Debug)]
@@ -16,7 +17,7 @@ pub(crate) struct Worker {
     handle: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// What the thread and its owner tell each other.
+/// Requests to the thread, and how far it has got with them.
 #[derive(Debug, Default)]
 pub(crate) struct Signal {
     state: Mutex<SignalState>,
@@ -27,25 +28,25 @@ pub(crate) struct Signal {
 struct SignalState {
     stop: bool,
     wake: bool,
-    /// It does nothing any more but hand on what others have for it.
+    /// Its own work is done; it may still pass on what others leave for it.
     idle: bool,
     done: bool,
 }
 
 thread_local! {
-    /// The signal of the worker that this thread is, by address. `thread::current` would do, but it panics in a
-    /// static destructor or an `atexit` handler, from which shutdown must work.
-    static OWN: Cell<usize> = const { Cell::new(0) };
+    /// The address of this worker's signal. `thread::current` would do, but it panics in static destructors and `atexit`
+    /// handlers, where shutdown must work.
+    static CURRENT: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Runs every thread start of the process; see [`set_spawn_guard`].
+/// See [`set_spawn_guard`].
 static SPAWN_GUARD: OnceLock<fn(&mut dyn FnMut())> = OnceLock::new();
 
-/// Runs every later thread start of this library inside `guard`, which must call what it is given once.
+/// Makes the library start its threads inside `guard`, which must call its argument exactly once. Only the first call
+/// has an effect.
 ///
-/// A new thread inherits the signal mask of its starter. The C library passes a function that blocks all signals around
-/// the start, so that none of the host's signals is ever handled on a thread of ours. The first call counts.
-#[doc(hidden)]
+/// A new thread inherits its creator's signal mask. The C library passes a function that blocks all signals meanwhile,
+/// so that the host's signals are never handled on the library's threads.
 pub fn set_spawn_guard(guard: fn(&mut dyn FnMut())) {
     let _ = SPAWN_GUARD.set(guard);
 }
@@ -66,7 +67,7 @@ pub(crate) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Resu
     started
 }
 
-/// How a pause ended.
+/// Why a pause ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pause {
     Stopped,
@@ -75,7 +76,7 @@ pub(crate) enum Pause {
 }
 
 impl Worker {
-    /// Starts `run` on a thread called `name`. A panic in it ends the thread and reaches `panicked` as text.
+    /// Starts `run` on a thread called `name`. If it panics, the thread ends and `panicked` gets the panic's text.
     pub(crate) fn spawn(
         name: &str,
         run: impl FnOnce(&Signal) + Send + 'static,
@@ -84,77 +85,75 @@ impl Worker {
         let signal = Arc::new(Signal::default());
         let theirs = signal.clone();
         let handle = spawn(name, move || {
-            OWN.set(Arc::as_ptr(&theirs) as usize);
-            // Unwind safe: after a panic only the signal is used again.
+            CURRENT.set(Arc::as_ptr(&theirs) as usize);
+            // Unwind safe: only the signal is used after a panic.
             if let Err(payload) = catch_unwind(AssertUnwindSafe(|| run(&theirs))) {
                 panicked(panic_text(payload.as_ref()));
             }
-            theirs.lock().done = true;
-            theirs.changed.notify_all();
+            theirs.set(|state| state.done = true);
         })?;
         Ok(Worker { signal, handle: Mutex::new(Some(handle)) })
     }
 
-    /// Whether the caller is the worker's own thread, which cannot wait for itself.
+    /// Whether the caller is the worker's own thread, which cannot wait for itself to end.
     pub(crate) fn is_current(&self) -> bool {
-        OWN.get() == Arc::as_ptr(&self.signal) as usize
+        CURRENT.get() == Arc::as_ptr(&self.signal) as usize
     }
 
-    /// What others wake the thread with.
+    /// The signal that wakes the thread.
     pub(crate) fn signal(&self) -> &Arc<Signal> {
         &self.signal
     }
 
     /// Asks the thread to end.
     pub(crate) fn stop(&self) {
-        self.signal.lock().stop = true;
-        self.signal.changed.notify_all();
+        self.signal.set(|state| state.stop = true);
     }
 
-    /// Waits until the thread has done its last work, at most until `deadline`.
+    /// Waits until the thread has finished its own work, at most until `deadline`.
     pub(crate) fn wait_idle(&self, deadline: Instant) {
         self.signal.wait_until(deadline, |state| state.idle || state.done);
     }
 
-    /// Waits for the thread to end, at most until `deadline`. False: it is left behind.
+    /// Waits for the thread to end, at most until `deadline`. False if it is still running.
     pub(crate) fn join(&self, deadline: Instant) -> bool {
         if !self.signal.wait_until(deadline, |state| state.done) {
             return false;
         }
-        let handle = { self.handle.lock().unwrap_or_else(PoisonError::into_inner).take() };
-        // The thread has nothing left to do, so this returns at once. A panic was told already.
+        let handle = { lock(&self.handle).take() };
+        // The thread has nothing left to do, so this returns at once. Any panic was reported by `panicked`.
         handle.is_none_or(|handle| handle.join().is_ok())
     }
 }
 
 impl Signal {
     pub(crate) fn wake(&self) {
-        self.lock().wake = true;
-        self.changed.notify_all();
+        self.set(|state| state.wake = true);
     }
 
-    /// The thread says that it has done its last work.
+    /// Called by the thread when its own work is done.
     pub(crate) fn idle(&self) {
-        self.lock().idle = true;
+        self.set(|state| state.idle = true);
+    }
+
+    fn set(&self, set: impl FnOnce(&mut SignalState)) {
+        set(&mut lock(&self.state));
         self.changed.notify_all();
     }
 
     fn wait_until(&self, deadline: Instant, holds: impl Fn(&SignalState) -> bool) -> bool {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         while !holds(&state) {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left == Duration::ZERO {
-                return false;
-            }
-            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            let Some(changed) = wait_until(&self.changed, state, deadline) else { return false };
+            state = changed;
         }
         true
     }
 
-    /// Waits for `span` on `clock`, or until stopped or woken.
+    /// Waits for `span` on `clock`, or until the thread is stopped or woken.
     pub(crate) fn pause(&self, clock: &dyn Clock, span: Duration) -> Pause {
         let deadline = Instant::now() + clock.wait_for(span);
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         loop {
             if state.stop {
                 return Pause::Stopped;
@@ -162,24 +161,17 @@ impl Signal {
             if std::mem::take(&mut state.wake) {
                 return Pause::Woken;
             }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left == Duration::ZERO {
-                return Pause::Elapsed;
-            }
-            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            let Some(changed) = wait_until(&self.changed, state, deadline) else { return Pause::Elapsed };
+            state = changed;
         }
     }
 
     pub(crate) fn stopped(&self) -> bool {
-        self.lock().stop
-    }
-
-    fn lock(&self) -> MutexGuard<'_, SignalState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state).stop
     }
 }
 
-/// The text that a panic was raised with.
+/// The text of a panic.
 pub(crate) fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().map(|s| (*s).to_owned());
     text.or_else(|| payload.downcast_ref::<String>().cloned())

@@ -1,11 +1,11 @@
-//! HTTP over ureq, which only the files of this folder name.
+//! HTTP with ureq, which only this folder names.
 
 use std::borrow::Cow;
 use std::env;
 use std::fmt::Write as _;
 use std::io::{self, BufRead as _, Read, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use base64::Engine;
@@ -15,7 +15,7 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls_native_certs::load_certs_from_paths;
-use ureq::http::{Response, header};
+use ureq::http::{self, header};
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector as _, TcpConnector};
 use ureq::{Agent, Body, Proxy, ProxyProtocol};
 
@@ -23,14 +23,15 @@ use super::proxy::proxy;
 use super::refusal::{Refusal, words};
 use super::resolver::OneLookup;
 use super::tls::{Tls, Trusted};
-use super::{Answer, Failure, Get, Post, Transport};
-use crate::config::{Config, Credentials};
+use super::{Failure, Get, Post, Response, Transport};
+use crate::config::Config;
 use crate::error::Error;
+use crate::sys::lock::lock;
 
-/// Look-up and connect get this long each, within the request's own limit.
+/// The name look-up and the connect may take this long each, within the request's time limit.
 const CONNECT: Duration = Duration::from_secs(3);
 
-/// What requests need that is decided once, when the client is made: the environment is read here and never again.
+/// Settings of all requests, decided when the client is made. The environment is read here and never again.
 pub(crate) struct Settings {
     base: String,
     authorization: String,
@@ -39,9 +40,9 @@ pub(crate) struct Settings {
     project: String,
     user_agent: String,
     proxy: Option<Proxy>,
-    /// None where nothing is https, neither Mixpanel nor the proxy.
+    /// None if neither Mixpanel nor the proxy is https.
     roots: Option<Roots>,
-    /// What of the environment cannot be read, and is ignored.
+    /// Parts of the environment that are ignored because they cannot be read.
     pub(crate) warnings: Vec<String>,
 }
 
@@ -52,14 +53,14 @@ impl Settings {
             let _ = write!(user_agent, " {wrapper}");
         }
         let (proxy, warnings) = proxy(config)?;
-        let secure = config.endpoint.is_secure()
+        let secure = config.api_host.is_secure()
             || proxy.as_ref().is_some_and(|p| p.protocol() == ProxyProtocol::Https);
         let roots = secure.then(|| Roots::new(config.ca_file.as_deref())).transpose()?;
         Ok(Settings {
-            base: config.endpoint.base().to_owned(),
-            authorization: authorization(&config.credentials),
-            query: query(&config.credentials),
-            project: project(&config.credentials),
+            base: config.api_host.base().to_owned(),
+            authorization: authorization(config),
+            query: query(config),
+            project: project(config),
             user_agent,
             proxy,
             roots,
@@ -67,7 +68,7 @@ impl Settings {
         })
     }
 
-    /// An agent of its own, with connections of its own.
+    /// A transport with its own connections.
     pub(crate) fn connect(self: &Arc<Self>) -> Http {
         let lookup = OneLookup::default();
         let agent = Mutex::new(Some(self.agent(&lookup)));
@@ -77,7 +78,7 @@ impl Settings {
     fn agent(&self, lookup: &OneLookup) -> Agent {
         let config = Agent::config_builder()
             .http_status_as_error(false)
-            // A redirect would carry the credentials to wherever it points.
+            // Following a redirect would send the credentials wherever it points.
             .max_redirects(0)
             .max_redirects_will_error(false)
             .user_agent(self.user_agent.as_str())
@@ -94,11 +95,11 @@ impl Settings {
     }
 }
 
-/// What the http crate's URI holds.
+/// The longest URI that the http crate accepts.
 const URL_LIMIT: usize = 65_534;
 
-/// Bytes of an answer to events; Mixpanel's list of failed records is some 100 bytes per record.
-const ANSWER_LIMIT: u64 = 4 * 1024 * 1024;
+/// The largest response to events, in bytes. Mixpanel lists failed records with some 100 bytes each.
+const RESPONSE_LIMIT: u64 = 4 * 1024 * 1024;
 
 pub(crate) struct Http {
     settings: Arc<Settings>,
@@ -109,26 +110,23 @@ pub(crate) struct Http {
 
 impl Http {
     fn agent(&self) -> Result<Agent, Failure> {
-        let agent = { self.lock().clone() };
+        let agent = { lock(&self.agent).clone() };
         agent.ok_or_else(|| Failure::transient(INTERRUPTED))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<Agent>> {
-        self.agent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Of a request that a shutdown ended.
+/// The message of a request that a shutdown aborted.
 const INTERRUPTED: &str = "interrupted by shutdown";
 
 impl Transport for Http {
-    fn get(&self, request: &Get<'_>) -> Result<Answer, Failure> {
+    fn get(&self, request: &Get<'_>) -> Result<Response, Failure> {
         let mut url = format!("{}{}?{}", self.settings.base, request.path, self.settings.query);
         for (name, value) in request.parameters {
             let _ = write!(url, "&{name}={}", percent_encoded(value));
         }
         if url.len() > URL_LIMIT {
-            let message = format!("{} bytes of URL; a request takes {URL_LIMIT}", url.len());
+            let message =
+                format!("the request's URL would have {} bytes; the limit is {URL_LIMIT}", url.len());
             return Err(Failure { too_long: true, ..Failure::lasting(message) });
         }
         let mut call = self
@@ -145,10 +143,10 @@ impl Transport for Http {
         }
         let response = config.build().call();
         let response = response.map_err(|e| Failure { ended_early: ended(&e), ..failure(&e) })?;
-        answer(response, request.limit)
+        read(response, request.limit)
     }
 
-    fn post(&self, request: &Post<'_>) -> Result<Answer, Failure> {
+    fn post(&self, request: &Post<'_>) -> Result<Response, Failure> {
         let project = if request.path == "/import" { self.settings.project.as_str() } else { "" };
         let url = format!("{}{}?{}{project}", self.settings.base, request.path, request.query);
         let mut call = self
@@ -165,12 +163,12 @@ impl Transport for Http {
         };
         let call = call.config().timeout_global(Some(request.timeout)).build();
         let response = call.send(&*body).map_err(|e| failure(&e))?;
-        answer(response, ANSWER_LIMIT)
+        read(response, RESPONSE_LIMIT)
     }
 
     fn renew(&self) {
         let old = {
-            let mut agent = self.lock();
+            let mut agent = lock(&self.agent);
             let new = agent.is_some().then(|| self.settings.agent(&self.lookup));
             std::mem::replace(&mut *agent, new)
         };
@@ -178,20 +176,20 @@ impl Transport for Http {
     }
 
     fn shutdown(&self) {
-        let agent = { self.lock().take() };
+        let agent = { lock(&self.agent).take() };
         agent.into_iter().for_each(Agent::shutdown);
     }
 }
 
 fn gzip(body: &[u8]) -> Result<Vec<u8>, Failure> {
-    // The fastest level: a batch shrinks to a tenth at any.
+    // The fastest level: a batch shrinks to a tenth at every level.
     let mut encoder =
         flate2::write::GzEncoder::new(Vec::with_capacity(body.len() / 8), flate2::Compression::fast());
     let done = encoder.write_all(body).and_then(|()| encoder.finish());
     done.map_err(|e| Failure::lasting(format!("gzip: {e}")))
 }
 
-fn answer(mut response: Response<Body>, limit: u64) -> Result<Answer, Failure> {
+fn read(mut response: http::Response<Body>, limit: u64) -> Result<Response, Failure> {
     let text = |name| {
         let value = response.headers().get(name)?;
         value.to_str().ok().map(str::to_owned)
@@ -201,9 +199,9 @@ fn answer(mut response: Response<Body>, limit: u64) -> Result<Answer, Failure> {
     let gzip = text(header::CONTENT_ENCODING).is_some_and(|coding| coding.eq_ignore_ascii_case("gzip"));
     let mut raw = io::BufReader::new(response.body_mut().as_reader());
     let mut body = Vec::new();
-    // An answer without a body, a 304 among them, may say gzip of what it does not have.
+    // A response without a body, such as a 304, may still say that its body is gzip.
     let gzip = gzip && !raw.fill_buf().map_err(|e| read_failure(e, false))?.is_empty();
-    // One byte more than allowed tells a body that ends there from one that goes on.
+    // One byte more than the limit tells a body that fits from one that does not.
     let read = if gzip {
         flate2::read::MultiGzDecoder::new(raw).take(limit + 1).read_to_end(&mut body)
     } else {
@@ -212,17 +210,17 @@ fn answer(mut response: Response<Body>, limit: u64) -> Result<Answer, Failure> {
     match read {
         Err(error) => Err(read_failure(error, gzip)),
         Ok(_) if body.len() as u64 > limit => {
-            Err(Failure::lasting(format!("the answer is larger than {limit} bytes")))
+            Err(Failure::lasting(format!("the response is larger than {limit} bytes")))
         }
-        Ok(_) => Ok(Answer { status, etag, retry_after, body }),
+        Ok(_) => Ok(Response { status, etag, retry_after, body }),
     }
 }
 
 fn read_failure(error: io::Error, gzip: bool) -> Failure {
     if gzip && matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) {
-        return Failure::lasting("the answer is no gzip");
+        return Failure::lasting("the response is not gzip");
     }
-    // ureq hides its own errors in io errors while a body is read.
+    // While a body is read, ureq wraps its own errors in io errors.
     failure(&ureq::Error::from(error))
 }
 
@@ -237,9 +235,9 @@ fn failure(error: &ureq::Error) -> Failure {
             io::ErrorKind::ConnectionReset => "connection reset".to_owned(),
             io::ErrorKind::UnexpectedEof => match error.get_ref() {
                 Some(inner) if inner.is::<Refusal>() => inner.to_string(),
-                _ => "the connection ended within the answer".to_owned(),
+                _ => "the connection was closed before the response was complete".to_owned(),
             },
-            // Only a shutdown does this.
+            // Only a shutdown causes this.
             io::ErrorKind::NotConnected => INTERRUPTED.to_owned(),
             _ => error.to_string(),
         }),
@@ -255,36 +253,36 @@ fn failure(error: &ureq::Error) -> Failure {
     }
 }
 
-/// Whether the connection ended, as a kept one does that the server closed meanwhile.
+/// Whether the connection was closed, as happens to idle connections.
 fn ended(error: &ureq::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
     matches!(error, ureq::Error::Io(e) if matches!(e.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof))
 }
 
-fn authorization(credentials: &Credentials) -> String {
-    let pair = match &credentials.service_account {
+fn authorization(config: &Config) -> String {
+    let pair = match &config.service_account {
         Some(account) => format!("{}:{}", account.username, account.secret),
-        None => format!("{}:", credentials.token),
+        None => format!("{}:", config.token),
     };
     format!("Basic {}", BASE64_STANDARD.encode(pair))
 }
 
-fn query(credentials: &Credentials) -> String {
+fn query(config: &Config) -> String {
     format!(
         "mp_lib=mpflags&lib_version={}&token={}{}",
         env!("CARGO_PKG_VERSION"),
-        percent_encoded(&credentials.token),
-        project(credentials)
+        percent_encoded(&config.token),
+        project(config)
     )
 }
 
-fn project(credentials: &Credentials) -> String {
-    let account = credentials.service_account.as_ref();
+fn project(config: &Config) -> String {
+    let account = config.service_account.as_ref();
     account
         .map_or_else(String::new, |account| format!("&project_id={}", percent_encoded(&account.project_id)))
 }
 
-/// RFC 3986: everything but the unreserved characters.
+/// Percent-encodes all but the unreserved characters of RFC 3986.
 fn percent_encoded(text: &str) -> String {
     text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
@@ -296,7 +294,7 @@ fn percent_encoded(text: &str) -> String {
     })
 }
 
-/// W3C trace context: version, trace, parent, sampled.
+/// The header of W3C's Trace Context: version, trace id, parent id, sampled.
 fn traceparent() -> Result<String, Failure> {
     let mut random = [0_u8; 24];
     getrandom::fill(&mut random).map_err(|e| Failure::lasting(format!("no random bytes: {e}")))?;
@@ -311,13 +309,13 @@ fn traceparent() -> Result<String, Failure> {
     Ok(text)
 }
 
-/// The certificates that are trusted: the bundled ones, since a bare image has none, the system's, since a company's proxy
-/// signs with one that only the system knows, and those of `ca_file`.
+/// The certificates to trust: the bundled ones, for images that have none; the system's, for a company's proxy that signs
+/// with its own authority; and those of `ca_file`.
 struct Roots {
     own: Vec<CertificateDer<'static>>,
-    /// Where the system keeps its own, by the environment or by custom.
+    /// Where the system keeps its certificates.
     system: (Option<PathBuf>, Vec<PathBuf>),
-    /// Read when the first connection is prepared: 140 files and 4 ms, which a client that never connects does not pay.
+    /// Read before the first connection: 140 files and 4 ms that a client which never connects does not pay for.
     made: OnceBox<Arc<Trusted>>,
 }
 
@@ -336,14 +334,14 @@ impl Roots {
             if own.is_empty() {
                 return Err(broken(&"no certificate in it"));
             }
-            // Unlike the system's store, which may hold what is ancient, this file is somebody's choice.
+            // The system's store may contain ancient certificates, but this file was chosen for us.
             for (number, der) in (1..).zip(&own) {
                 if RootCertStore::empty().add(der.clone()).is_err() {
                     return Err(broken(&format_args!("certificate {number} in it is malformed")));
                 }
             }
         }
-        // As openssl does: either variable stands for both places.
+        // As in openssl, one variable replaces both places.
         let file = env::var_os("SSL_CERT_FILE").map(PathBuf::from);
         let folders = env::var_os("SSL_CERT_DIR").map_or_else(Vec::new, |paths| {
             env::split_paths(&paths).filter(|p| !p.as_os_str().is_empty()).collect()
@@ -357,7 +355,7 @@ impl Roots {
         Ok(Roots { own, system, made: OnceBox::new() })
     }
 
-    /// Takes no lock: a process may be forked meanwhile.
+    /// Takes no lock, because the process may fork meanwhile.
     fn get(&self) -> Arc<Trusted> {
         self.made.get_or_init(|| Box::new(Arc::new(self.read()))).clone()
     }
@@ -366,7 +364,7 @@ impl Roots {
         let mut anchors = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         let (file, folders) = &self.system;
         let mut folders = folders.iter();
-        // An unreadable system store leaves the bundled ones.
+        // If the system's store cannot be read, the bundled ones remain.
         let mut found = load_certs_from_paths(file.as_deref(), folders.next().map(PathBuf::as_path)).certs;
         folders.for_each(|folder| found.extend(load_certs_from_paths(None, Some(folder)).certs));
         anchors.add_parsable_certificates(found.into_iter().chain(self.own.iter().cloned()));

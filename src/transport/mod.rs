@@ -1,4 +1,4 @@
-//! HTTP, as an argument: requests and answers in the terms of this library.
+//! HTTP behind a trait: requests and responses in the terms of this library.
 
 pub(crate) mod http;
 mod proxy;
@@ -9,15 +9,15 @@ mod tls;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-/// Sends requests. One per start of a client: after [`Transport::shutdown`] every request fails.
+/// Sends requests. Each start of a client makes new ones: after [`Transport::shutdown`] every request fails.
 pub(crate) trait Transport: Send + Sync {
-    /// Fetches `path` with the query and headers that every request carries.
-    fn get(&self, request: &Get<'_>) -> Result<Answer, Failure>;
-    /// Sends `body` to `path`, with the credentials and without the query that other requests carry.
-    fn post(&self, request: &Post<'_>) -> Result<Answer, Failure>;
-    /// Ends the requests under way and closes the connections that are kept. Later requests open new ones.
+    /// Fetches `path`, with the token in the query and the credentials in a header.
+    fn get(&self, request: &Get<'_>) -> Result<Response, Failure>;
+    /// Sends `body` to `path`, with the credentials in a header. The query is the request's own.
+    fn post(&self, request: &Post<'_>) -> Result<Response, Failure>;
+    /// Aborts the requests under way and closes the idle connections. Later requests open new ones.
     fn renew(&self);
-    /// Ends the requests under way, and every later one, at once.
+    /// Aborts the requests under way. Later ones fail at once.
     fn shutdown(&self);
 }
 
@@ -25,14 +25,14 @@ pub(crate) trait Transport: Send + Sync {
 #[derive(Debug)]
 pub(crate) struct Get<'a> {
     pub(crate) path: &'a str,
-    /// Behind the query that every request carries.
+    /// Appended to the query.
     pub(crate) parameters: &'a [(&'a str, &'a str)],
     pub(crate) etag: Option<&'a str>,
-    /// Whether a connection of its own is opened, instead of using one that was kept.
+    /// Whether to open a new connection even if an idle one could be used.
     pub(crate) fresh: bool,
-    /// For the whole request, from the look-up of the name to the last byte of the answer.
+    /// Of the whole request, from the name look-up to the last byte of the response.
     pub(crate) timeout: Duration,
-    /// Decoded bytes of the body beyond which the answer is refused.
+    /// The largest body that is accepted, in decoded bytes.
     pub(crate) limit: u64,
 }
 
@@ -47,23 +47,23 @@ pub(crate) struct Post<'a> {
     pub(crate) timeout: Duration,
 }
 
-/// An answer, whatever its status.
+/// A response of any status.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) etag: Option<String>,
-    /// The header, as it came.
+    /// The header as the server sent it.
     pub(crate) retry_after: Option<String>,
     pub(crate) body: Vec<u8>,
 }
 
-/// Why there is no answer. The text holds no URL, token or secret.
+/// Why there is no response. The message contains no URL, token or secret.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) message: String,
-    /// Whether the same request may succeed in a moment.
+    /// Whether the same request may succeed soon.
     pub(crate) transient: bool,
-    /// The connection ended before the head of an answer was complete.
+    /// The connection was closed before the status line and headers of a response were complete.
     pub(crate) ended_early: bool,
     /// The parameters do not fit into a URL.
     pub(crate) too_long: bool,
@@ -85,8 +85,19 @@ impl fmt::Display for Failure {
     }
 }
 
-impl Answer {
-    /// How long the server asks to be left alone, from `now` on; up to ten minutes are honoured.
+impl Response {
+    /// The status, for a message; with an explanation if it is a redirect.
+    pub(crate) fn described(&self) -> String {
+        let why = match self.status {
+            300..=399 => {
+                ": redirects are not followed, since that would send the credentials elsewhere; check api_host"
+            }
+            _ => "",
+        };
+        format!("HTTP {}{why}", self.status)
+    }
+
+    /// The pause that the server asks for, from `now` on; at most ten minutes.
     pub(crate) fn retry_after(&self, now: SystemTime) -> Option<Duration> {
         const LIMIT: Duration = Duration::from_secs(600);
         let text = self.retry_after.as_deref()?.trim();

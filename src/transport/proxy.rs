@@ -1,4 +1,4 @@
-//! Which way requests go: through which proxy, or through none. All of them go to one host, so it is decided once.
+//! The proxy, if any. All requests go to one host, so it is chosen once.
 
 use std::env;
 use std::net::IpAddr;
@@ -8,27 +8,27 @@ use ureq::{Proxy, ProxyProtocol};
 use crate::config::Config;
 use crate::error::Error;
 
-/// The proxy of the configuration, or else of the environment, which never applies to this machine; and what of `NO_PROXY`, which
-/// applies to both, cannot be read.
+/// The proxy of the configuration, or else of the environment, which never applies to this machine. Entries of `NO_PROXY`,
+/// which applies to both, that cannot be read are returned as warnings.
 pub(super) fn proxy(config: &Config) -> Result<(Option<Proxy>, Vec<String>), Error> {
     let mut warnings = Vec::new();
     let (source, text) = match config.proxy.as_deref() {
         Some("") => return Ok((None, warnings)),
         Some(text) => (String::new(), text.to_owned()),
-        None if config.endpoint.is_loopback() => return Ok((None, warnings)),
+        None if config.api_host.is_loopback() => return Ok((None, warnings)),
         None => match variable(&["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]) {
             Some((name, text)) => (format!("{name}: "), text),
             None => return Ok((None, warnings)),
         },
     };
-    let (host, port) = config.endpoint.host_and_port();
+    let (host, port) = config.api_host.host_and_port();
     let direct = variable(&["NO_PROXY", "no_proxy"])
         .is_some_and(|(name, list)| is_covered(name, &list, host, port, &mut warnings));
     if direct && !source.is_empty() {
-        // Another program's proxy, perhaps: it need not be one that works here.
+        // The variable may be meant for other programs, so it need not be valid here.
         return Ok((None, warnings));
     }
-    // The URL may hold a password: it is not quoted.
+    // Not quoted: the URL may contain a password.
     let broken = |why: &str| {
         Error::config(format!("config: proxy: {source}expected a URL such as http://proxy.example:3128{why}"))
     };
@@ -42,20 +42,20 @@ pub(super) fn proxy(config: &Config) -> Result<(Option<Proxy>, Vec<String>), Err
 /// The first of these variables that is set and not empty.
 fn variable(names: &[&'static str]) -> Option<(&'static str, String)> {
     names.iter().find_map(|name| {
-        // What is not UTF-8 fits no rule, and is complained of like the rest.
+        // Text that is not UTF-8 matches no rule, and is warned about like any other.
         let value = env::var_os(name)?.to_string_lossy().into_owned();
         (!value.trim().is_empty()).then_some((*name, value))
     })
 }
 
-/// Whether an entry of the list covers the host. What cannot be read is ignored, with a warning.
+/// Whether an entry of the list covers the host. Entries that cannot be read are ignored, with a warning.
 fn is_covered(variable: &str, list: &str, host: &str, port: u16, warnings: &mut Vec<String>) -> bool {
     let mut covered = false;
     for entry in list.split(|c: char| c == ',' || c.is_whitespace()).filter(|entry| !entry.is_empty()) {
         match covers(entry, host, port) {
             Some(covers) => covered |= covers,
             None => {
-                // Whoever writes a URL there may write a password into it.
+                // An entry that is a URL by mistake may contain a password.
                 let shown = entry.rsplit('@').next().unwrap_or_default();
                 let shown: String = shown.chars().filter(|c| !c.is_control()).take(80).collect();
                 warnings.push(format!(
@@ -67,9 +67,9 @@ fn is_covered(variable: &str, list: &str, host: &str, port: u16, warnings: &mut 
     covered
 }
 
-/// What an entry of `NO_PROXY` says of a host; None when it says nothing that can be read. As in curl, a name covers what is below it,
-/// with a leading dot or without, and a range covers the addresses in it. Beyond curl, a port behind it narrows an entry, brackets may
-/// stand around IPv6, and `*.` is a leading dot.
+/// Whether an entry of `NO_PROXY` covers the host; None if it cannot be read. As in curl, a name covers its subdomains, with
+/// or without a leading dot, and a range covers the addresses in it. Unlike in curl, a port narrows an entry, IPv6 may have
+/// brackets, and `*.` is a leading dot.
 fn covers(entry: &str, host: &str, port: u16) -> Option<bool> {
     if entry == "*" {
         return Some(true);
@@ -84,7 +84,7 @@ fn covers(entry: &str, host: &str, port: u16) -> Option<bool> {
             }
         }
         None => match entry.split_once(':') {
-            // Two colons: an IPv6 address.
+            // With two colons it is an IPv6 address.
             Some((name, port)) if !port.contains(':') => (name.to_owned(), Some(port)),
             _ => (entry.to_owned(), None),
         },
@@ -112,7 +112,7 @@ fn covers(entry: &str, host: &str, port: u16) -> Option<bool> {
     Some(covered && only.is_none_or(|only| only == port))
 }
 
-/// Whether the first `bits` of both addresses are the same; None when addresses of that kind have fewer.
+/// Whether both addresses have the same first `bits`; None if addresses of that kind are shorter.
 fn is_in(address: Option<IpAddr>, first: IpAddr, bits: u32) -> Option<bool> {
     let width = if first.is_ipv4() { 32 } else { 128 };
     let ignored = u32::checked_sub(width, bits)?;

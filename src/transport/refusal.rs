@@ -1,4 +1,4 @@
-//! Why TLS failed, in words for the person who runs the program: rustls's own texts are Rust's debug forms.
+//! Readable messages for failures of TLS. rustls's own messages are debug output of its types.
 
 use std::fmt;
 use std::time::{Duration, UNIX_EPOCH};
@@ -6,7 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use rustls::pki_types::UnixTime;
 use rustls::{AlertDescription, CertificateError, Error, ExtendedKeyPurpose, OtherError, PeerIncompatible};
 
-/// A failure of TLS: with whom, and why.
+/// A failure of TLS: the peer and the reason.
 #[derive(Debug)]
 pub(super) struct Refusal(String);
 
@@ -30,22 +30,22 @@ pub(super) fn words(error: &Error) -> String {
         Error::NoCertificatesPresented => "the server sent no certificate".to_owned(),
         Error::AlertReceived(alert) => alert_of_the_server(*alert),
         Error::InvalidMessage(why) => {
-            format!("what the server sent is not TLS ({}); is this a port for https?", spaced(why))
+            format!("the server's response is not TLS ({}); is this an https port?", spaced(why))
         }
         Error::PeerIncompatible(
             PeerIncompatible::ServerDoesNotSupportTls12Or13
             | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
-        ) => "the server speaks neither TLS 1.2 nor TLS 1.3".to_owned(),
-        Error::PeerIncompatible(why) => format!("the server's TLS does not fit: {}", spaced(why)),
-        Error::PeerMisbehaved(why) => format!("the server broke the rules of TLS: {}", spaced(why)),
+        ) => "the server supports neither TLS 1.2 nor TLS 1.3".to_owned(),
+        Error::PeerIncompatible(why) => format!("the server's TLS is incompatible: {}", spaced(why)),
+        Error::PeerMisbehaved(why) => format!("the server violated the TLS protocol: {}", spaced(why)),
         Error::InappropriateMessage { .. } | Error::InappropriateHandshakeMessage { .. } => {
-            "the server sent a message of TLS out of turn".to_owned()
+            "the server sent an unexpected TLS message".to_owned()
         }
         Error::DecryptError => {
-            "what the server sent cannot be decrypted; something on the way may have changed it".to_owned()
+            "the server's data cannot be decrypted; it may have been changed on the way".to_owned()
         }
-        Error::FailedToGetCurrentTime => "the clock of this machine cannot be read".to_owned(),
-        Error::FailedToGetRandomBytes => "this machine gives no random bytes".to_owned(),
+        Error::FailedToGetCurrentTime => "the system clock cannot be read".to_owned(),
+        Error::FailedToGetRandomBytes => "the system provides no random bytes".to_owned(),
         Error::General(why) => why.clone(),
         Error::Other(OtherError(why)) => spaced(why),
         other => spaced(other),
@@ -73,7 +73,7 @@ fn certificate(error: &CertificateError) -> String {
             let expected = expected.to_str();
             match presented.iter().map(|name| name_of(name)).collect::<Vec<_>>().as_slice() {
                 [] => format!(
-                    "names no host, and so not {expected}: the name belongs into subjectAltName, the common name is not read"
+                    "names no host, so it is not valid for {expected}: put the name into subjectAltName, the common name is not used"
                 ),
                 names => format!("is not valid for {expected}, but for {}", names.join(", ")),
             }
@@ -84,7 +84,7 @@ fn certificate(error: &CertificateError) -> String {
         }
         E::UnhandledCriticalExtension => "has a critical extension that is not understood".to_owned(),
         E::BadEncoding => "is malformed".to_owned(),
-        E::BadSignature => "has a signature that is not its authority's".to_owned(),
+        E::BadSignature => "has a signature that does not match its authority".to_owned(),
         E::UnsupportedSignatureAlgorithmContext { .. }
         | E::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
             "has a key or a signature of a kind that is not supported, such as SHA-1 or RSA below 2048 bits".to_owned()
@@ -97,10 +97,10 @@ fn certificate(error: &CertificateError) -> String {
         }
         E::Other(OtherError(why)) => match why.downcast_ref() {
             Some(webpki::Error::CaUsedAsEndEntity) => {
-                "is an authority's own (CA:TRUE), which is trusted only when ca_file holds this very certificate".to_owned()
+                "is an authority's own (CA:TRUE), which is trusted only if ca_file contains this very certificate".to_owned()
             }
             Some(webpki::Error::EndEntityUsedAsCa) => {
-                "is signed by one that is not an authority's (CA:FALSE)".to_owned()
+                "is signed by a certificate that is not an authority's (CA:FALSE)".to_owned()
             }
             Some(webpki::Error::UnsupportedCertVersion) => {
                 "is not an X.509 certificate of version 3; make a new one, with subjectAltName".to_owned()
@@ -116,9 +116,9 @@ fn certificate(error: &CertificateError) -> String {
 fn alert_of_the_server(alert: AlertDescription) -> String {
     let why = match alert {
         AlertDescription::HandshakeFailure => {
-            ": it shares no cipher with this side, or asks for a client certificate"
+            ": it supports none of our ciphers, or asks for a client certificate"
         }
-        AlertDescription::ProtocolVersion => ": it speaks neither TLS 1.2 nor TLS 1.3",
+        AlertDescription::ProtocolVersion => ": it supports neither TLS 1.2 nor TLS 1.3",
         AlertDescription::CertificateRequired => ": it asks for a client certificate, which is not supported",
         AlertDescription::UnrecognisedName => ": it does not serve this host name",
         _ => "",
@@ -139,7 +139,7 @@ fn date(time: UnixTime) -> String {
     httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(time.as_secs()))
 }
 
-/// The name of an enum's variant as words, without what the variant holds: `CertExpired { time: … }` → `cert expired`.
+/// The name of an enum's variant as words, without its fields: `CertExpired { time: … }` → `cert expired`.
 fn spaced(error: &(impl fmt::Debug + ?Sized)) -> String {
     let text = format!("{error:?}");
     let name = text.trim_matches('"').split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
@@ -185,7 +185,10 @@ mod tests {
                 "not valid before Sun, 13 Sep 2020 12:26:40 GMT",
             ),
             (CertificateError::NotValidForName, "another name"),
-            (name(&[]), "names no host, and so not api.mixpanel.com: the name belongs into subjectAltName"),
+            (
+                name(&[]),
+                "names no host, so it is not valid for api.mixpanel.com: put the name into subjectAltName",
+            ),
             (
                 name(&["DnsName(\"a.example\")", "IpAddress(127.0.0.1)", "DirectoryName"]),
                 "not valid for api.mixpanel.com, but for a.example, 127.0.0.1, DirectoryName",
@@ -194,7 +197,7 @@ mod tests {
             (CertificateError::UnknownRevocationStatus, "may have been revoked"),
             (CertificateError::UnhandledCriticalExtension, "critical extension"),
             (CertificateError::BadEncoding, "malformed"),
-            (CertificateError::BadSignature, "signature that is not its authority's"),
+            (CertificateError::BadSignature, "signature that does not match its authority"),
             (
                 CertificateError::UnsupportedSignatureAlgorithmContext {
                     signature_algorithm_id: vec![1, 2],
@@ -215,7 +218,7 @@ mod tests {
                 CertificateError::ApplicationVerificationFailure,
                 "is refused: application verification failure",
             ),
-            (other(webpki::Error::CaUsedAsEndEntity), "only when ca_file holds this very certificate"),
+            (other(webpki::Error::CaUsedAsEndEntity), "only if ca_file contains this very certificate"),
             (other(webpki::Error::EndEntityUsedAsCa), "not an authority's"),
             (other(webpki::Error::UnsupportedCertVersion), "version 3"),
             (other(webpki::Error::PathLenConstraintViolated), "is refused: path len constraint violated"),
@@ -224,7 +227,10 @@ mod tests {
             certificates.into_iter().map(|(error, says)| (Error::InvalidCertificate(error), says));
         let rest = [
             (Error::NoCertificatesPresented, "no certificate"),
-            (Error::AlertReceived(AlertDescription::HandshakeFailure), "\"handshake failure\": it shares no"),
+            (
+                Error::AlertReceived(AlertDescription::HandshakeFailure),
+                "\"handshake failure\": it supports none",
+            ),
             (Error::AlertReceived(AlertDescription::ProtocolVersion), "neither TLS 1.2 nor TLS 1.3"),
             (Error::AlertReceived(AlertDescription::CertificateRequired), "client certificate"),
             (Error::AlertReceived(AlertDescription::UnrecognisedName), "does not serve this host name"),
@@ -240,21 +246,21 @@ mod tests {
             ),
             (
                 Error::PeerMisbehaved(PeerMisbehaved::TooManyEmptyFragments),
-                "rules of TLS: too many empty fragments",
+                "TLS protocol: too many empty fragments",
             ),
             (
                 Error::InappropriateMessage {
                     expect_types: vec![ContentType::Alert],
                     got_type: ContentType::Handshake,
                 },
-                "out of turn",
+                "unexpected TLS message",
             ),
             (
                 Error::InappropriateHandshakeMessage {
                     expect_types: vec![HandshakeType::Finished],
                     got_type: HandshakeType::ClientHello,
                 },
-                "out of turn",
+                "unexpected TLS message",
             ),
             (Error::InvalidCertRevocationList(CertRevocationListError::ParseError), "revocation list"),
             (Error::DecryptError, "decrypted"),

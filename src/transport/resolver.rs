@@ -1,8 +1,8 @@
-//! Name resolution: literals without a thread, one look-up at a time, remembered for a while.
+//! Name resolution: one look-up at a time, cached for a while; none for IP addresses.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use ureq::Error;
@@ -12,14 +12,15 @@ use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver
 use ureq::unversioned::transport::NextTimeout;
 
 use crate::sys::clock::deadline;
+use crate::sys::lock::{lock, wait_until};
 use crate::sys::worker::spawn;
 
-/// ureq resolves before each request, one on a kept connection too.
+/// How long a result is used. ureq resolves before each request, even on an open connection.
 const FRESH: Duration = Duration::from_secs(30);
 
-/// getaddrinfo cannot be interrupted, so it runs on a thread of its own that is left behind when time runs out. ureq's
-/// own resolver starts one per request; here all requests share one look-up and what it found, and a name server that
-/// hangs holds one thread.
+/// getaddrinfo cannot be interrupted, so it runs on a separate thread, which is left behind when the request times out.
+/// ureq's resolver starts such a thread for each request; here all requests share one look-up and its result, so a name
+/// server that hangs blocks one thread.
 #[derive(Clone, Default)]
 pub(super) struct OneLookup {
     shared: Arc<Shared>,
@@ -34,9 +35,9 @@ struct Shared {
 #[derive(Default)]
 struct State {
     running: bool,
-    /// Look-ups ended.
+    /// The number of look-ups that have ended.
     round: u64,
-    /// What the last one was for, what it found, and when.
+    /// The last one: the name, the addresses, the time.
     last: Option<(String, Option<Vec<SocketAddr>>, Instant)>,
 }
 
@@ -59,7 +60,7 @@ impl Resolver for OneLookup {
             _ => self.look_up(&target, timeout)?,
         };
         let mut addresses = self.empty();
-        // The array holds 16.
+        // ureq's array holds 16.
         for address in found.into_iter().take(16) {
             addresses.push(address);
         }
@@ -70,7 +71,7 @@ impl Resolver for OneLookup {
 impl OneLookup {
     fn look_up(&self, target: &str, timeout: NextTimeout) -> Result<Vec<SocketAddr>, Error> {
         let until = deadline(*timeout.after);
-        let mut state = self.shared.lock();
+        let mut state = lock(&self.shared.state);
         let begun = state.round;
         loop {
             if let Some((name, found, at)) = &state.last
@@ -88,11 +89,10 @@ impl OneLookup {
                 spawn("mpflags-dns", move || shared.run(name))?;
                 state.running = true;
             }
-            let left = until.saturating_duration_since(Instant::now());
-            if left == Duration::ZERO {
+            let Some(changed) = wait_until(&self.shared.changed, state, until) else {
                 return Err(Error::Timeout(timeout.reason));
-            }
-            state = self.shared.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            };
+            state = changed;
         }
     }
 }
@@ -101,15 +101,11 @@ impl Shared {
     fn run(&self, target: String) {
         let found = target.to_socket_addrs().ok().map(Iterator::collect);
         {
-            let mut state = self.lock();
+            let mut state = lock(&self.state);
             state.running = false;
             state.round += 1;
             state.last = Some((target, found, Instant::now()));
         }
         self.changed.notify_all();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,5 +1,5 @@
-//! TLS under ureq, whose own connector takes no verifier: trust in a server's own certificate, trust anchors instead of whole
-//! certificates, and faults in plain words.
+//! TLS for ureq, whose own connector does not accept a verifier: `ca_file` may contain a server's own certificate, trust
+//! anchors are kept instead of whole certificates, and errors are readable.
 
 use std::fmt;
 use std::io::{self, Read as _, Write as _};
@@ -24,15 +24,16 @@ use super::refusal::{Refusal, words};
 
 /// The certificates that are trusted.
 pub(super) struct Trusted {
-    /// They sign for servers.
+    /// The authorities.
     pub(super) anchors: RootCertStore,
-    /// Those of `ca_file`, whole: each may also be the certificate of a server.
+    /// The certificates of `ca_file`: each may also be a server's own.
     pub(super) own: Vec<CertificateDer<'static>>,
 }
 
-/// Puts TLS on a connection whose URL says https: one to Mixpanel, or one to a proxy.
+/// Adds TLS to connections whose URL says https, to Mixpanel or to a proxy.
 pub(super) struct Tls {
-    /// One per agent: its session cache has a lock, which a child of fork must not inherit. None where nothing is https.
+    /// One per agent, because its session cache has a lock that the child of a fork must not inherit. None if nothing is
+    /// https.
     config: Option<Result<Arc<ClientConfig>, rustls::Error>>,
 }
 
@@ -47,7 +48,7 @@ fn config(trusted: Arc<Trusted>) -> Result<Arc<ClientConfig>, rustls::Error> {
     let verifier = Verifier { trusted, algorithms: provider.signature_verification_algorithms };
     let config = ClientConfig::builder_with_provider(Arc::new(provider))
         .with_safe_default_protocol_versions()?
-        // "Dangerous" is any verifier of one's own; this one is rustls's but for certificates of `ca_file`.
+        // rustls calls any custom verifier dangerous. This one differs from its own only for certificates of `ca_file`.
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth();
@@ -60,7 +61,7 @@ impl fmt::Debug for Tls {
     }
 }
 
-/// There are no client certificates, and so the code that signs with them is not linked.
+/// Client certificates are not supported, so the code that would sign with them is not linked.
 #[derive(Debug)]
 struct NoKeys;
 
@@ -93,9 +94,9 @@ impl ServerCertVerifier for Verifier {
         let certificate = ParsedCertificate::try_from(end_entity)?;
         let algorithms = self.algorithms.all;
         if self.trusted.own.iter().any(|own| own == end_entity) {
-            // Trusted as it stands, whoever signed it. Without any anchor the check gets as far as dates and purpose.
-            let nobody = RootCertStore::empty();
-            match verify_server_cert_signed_by_trust_anchor(&certificate, &nobody, &[], now, algorithms) {
+            // Trusted no matter who signed it. Without any anchor, the check covers only dates and purpose.
+            let no_anchors = RootCertStore::empty();
+            match verify_server_cert_signed_by_trust_anchor(&certificate, &no_anchors, &[], now, algorithms) {
                 Err(error) if !is_about_issuer(&error) => return Err(error),
                 _ => {}
             }
@@ -130,8 +131,8 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// What a certificate that is trusted itself may be: signed by an unknown one, or, as `openssl req -x509` writes it, an authority.
-/// Its dates are checked before either.
+/// Whether the error is allowed for a certificate that is trusted itself: an unknown issuer, or that it is an authority, as
+/// `openssl req -x509` makes it. Its dates are checked before either.
 fn is_about_issuer(error: &rustls::Error) -> bool {
     match error {
         rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => true,
@@ -180,7 +181,7 @@ impl<In: Transport> Connector<In> for Tls {
     }
 }
 
-/// What is left of the time for connecting: `details` has what there was before the look-up.
+/// The time left for connecting. `details` has the time before the name look-up.
 fn left(details: &ConnectionDetails<'_>) -> NextTimeout {
     let mut timeout = details.timeout;
     if let (Duration::Exact(after), Instant::Exact(then), Instant::Exact(now)) =
@@ -191,7 +192,7 @@ fn left(details: &ConnectionDetails<'_>) -> NextTimeout {
     timeout
 }
 
-/// An error of TLS in plain words, and any other as it is.
+/// TLS errors get readable messages; others stay as they are.
 fn broken(peer: &str, error: io::Error) -> Error {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
         Some(error) => Error::Other(Box::new(Refusal::new(peer, &words(error)))),

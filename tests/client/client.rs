@@ -1,5 +1,5 @@
-//! The client against a real server that fails in every way a server can: after each fault, what still evaluates, in
-//! which state, which items tell of it, and how it heals.
+//! The client against a real server that fails in every way a server can. For each fault: the evaluations, the state and
+//! the items meanwhile, and the recovery.
 
 use std::fs;
 use std::io::Write;
@@ -237,7 +237,7 @@ const CASES: &[Case] = &[
     Case { name: "408", fault: || status(408), says: "HTTP 408" },
     Case { name: "404", fault: || status(404), says: "HTTP 404" },
     Case { name: "204", fault: || status(204), says: "HTTP 204" },
-    Case { name: "302", fault: || status(302), says: "HTTP 302: a redirect is not followed" },
+    Case { name: "302", fault: || status(302), says: "HTTP 302: redirects are not followed" },
     Case {
         name: "garbage",
         fault: || Fault::new(PATH, Kind::Garbage),
@@ -274,12 +274,12 @@ const CASES: &[Case] = &[
     Case {
         name: "cut in the head",
         fault: || Fault { at_byte: Some(20), ..Fault::new(PATH, Kind::Cut) },
-        says: "the connection ended within the answer",
+        says: "the connection was closed before the response was complete",
     },
     Case {
         name: "cut in the body",
         fault: || Fault { at_body_byte: Some(10), ..Fault::new(PATH, Kind::Cut) },
-        says: "the connection ended within the answer",
+        says: "the connection was closed before the response was complete",
     },
     Case { name: "reset", fault: || Fault::new(PATH, Kind::Reset), says: "connection reset" },
     Case { name: "hang", fault: || Fault::new(PATH, Kind::Hang), says: "timed out" },
@@ -313,9 +313,9 @@ fn faults_with_nothing_held() {
         server.clear_faults();
         client.wait_ready(LONG).unwrap();
         let items = items_until(&client, State::Ready);
-        let told = logs(&items);
-        assert!(told.iter().any(|line| line.contains(case.says)), "{}: {told:?}", case.name);
-        assert!(told.iter().all(|line| !line.contains("T0KEN")), "{}: {told:?}", case.name);
+        let logged = logs(&items);
+        assert!(logged.iter().any(|line| line.contains(case.says)), "{}: {logged:?}", case.name);
+        assert!(logged.iter().all(|line| !line.contains("T0KEN")), "{}: {logged:?}", case.name);
         assert_eq!(value(&client), 1, "{}", case.name);
         client.shutdown(LONG).unwrap();
     }
@@ -349,7 +349,7 @@ fn stale_takes_three_failures_in_a_row() {
     server.clear_requests();
     server.wait_requests(4, LONG);
     let items: Vec<Item> = std::iter::from_fn(|| client.next_item(Duration::ZERO).unwrap()).collect();
-    assert_eq!(logs(&items), ["fetching definitions failed: HTTP 500"], "told once");
+    assert_eq!(logs(&items), ["fetching definitions failed: HTTP 500"], "logged once");
     assert_eq!(client.state(), State::Ready);
 }
 
@@ -372,14 +372,14 @@ fn credentials_refused_with_nothing_held() {
         let server = serve(&one("1"));
         server.set_faults(vec![status(code)]).unwrap();
         let client = started(&server, "");
-        let told = format!("Mixpanel refused the credentials: HTTP {code}");
+        let logged = format!("Mixpanel refused the credentials: HTTP {code}");
         let error = client.wait_ready(LONG).unwrap_err();
-        assert_eq!((error.kind(), error.to_string()), (ErrorKind::CredentialsRefused, told.clone()));
+        assert_eq!((error.kind(), error.to_string()), (ErrorKind::CredentialsRefused, logged.clone()));
         let items = items_until(&client, State::Error);
-        assert_eq!(message_of(&items), told);
+        assert_eq!(message_of(&items), logged);
         let evaluation = client.evaluate("f", &user(), EvaluateOptions::new());
         assert_eq!(evaluation.error_code(), Some(ErrorCode::ProviderFatal));
-        assert_eq!(evaluation.message(), Some(told.as_str()));
+        assert_eq!(evaluation.message(), Some(logged.as_str()));
         assert_eq!(client.state(), State::Error);
         // A repaired credential heals without a restart.
         server.clear_faults();
@@ -543,7 +543,7 @@ fn the_last_good_version_stays() {
     assert!(logs(&items)[0].ends_with("; its last good version stays in service"), "{items:?}");
     assert_eq!(items[1], Item::Change { keys: vec!["g".to_owned()] });
     assert_eq!((value(&client), client.integer("g", &user(), 0)), (1, 2));
-    // The same fault is not told again, and the repaired flag is served.
+    // The same fault is not logged again, and the repaired flag is in use.
     server.set_definitions(one("3"));
     until("repaired", || value(&client) == 3);
 }
@@ -591,7 +591,7 @@ fn every_field_that_cannot_be_checked_locally_is_named() {
     let config = format!(r#"{{"token": "t", "enable_polling": false, "definitions": {definitions}}}"#);
     let client = Client::new(Config::from_json(&config).unwrap()).unwrap();
     let Some(Item::Log { message, .. }) = client.next_item(Duration::ZERO).unwrap() else {
-        panic!("nothing told")
+        panic!("nothing was logged")
     };
     assert_eq!(
         message,
@@ -842,7 +842,7 @@ fn warm_start() {
                 None => panic!("{torn}: no line"),
             }
         };
-        assert!(line.ends_with("it is torn or of another format; it is ignored"), "{torn}: {line}");
+        assert!(line.ends_with("it is damaged or of another format; it is ignored"), "{torn}: {line}");
         assert_eq!((client.state(), value(&client)), (State::NotReady, -1), "{torn}");
         server.clear_faults();
         client.wait_ready(LONG).unwrap();
@@ -945,19 +945,19 @@ fn a_callback_takes_the_items() {
 }
 
 #[test]
-fn nobody_pulls() {
+fn items_that_are_not_pulled_are_bounded() {
     let server = serve(&one("1"));
     let client = ready(&server, "");
     for n in 0..50 {
         server.set_definitions(document(&[flag("f", "1"), flag(&format!("g{n}"), "1")]));
         until("the flag", || client.integer(&format!("g{n}"), &user(), 0) == 1);
     }
-    // The last change is told by the poll that brought it before the next one begins.
+    // A poll reports its changes before the next one begins.
     server.clear_requests();
     until("another poll", || !server.requests().requests.is_empty());
     items_until(&client, State::Ready);
     let Some(Item::Change { keys }) = client.next_item(LONG).unwrap() else { panic!("no change") };
-    assert_eq!(keys.len(), 50, "changes are told as one");
+    assert_eq!(keys.len(), 50, "changes are merged");
     assert!(keys.is_sorted());
     assert_eq!(client.next_item(Duration::ZERO).unwrap(), None);
 }

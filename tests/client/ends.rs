@@ -149,7 +149,7 @@ fn what_a_full_queue_dropped() {
         warnings(&items).last().copied(),
         Some(
             "5 events were not delivered within 600 ms: sending events failed: HTTP 503; \
-             15 events were dropped before, because the event queue was full (event_queue_capacity)"
+             15 events were dropped earlier because the event queue was full (event_queue_capacity)"
         )
     );
 
@@ -162,7 +162,7 @@ fn what_a_full_queue_dropped() {
     let items = rest(&client);
     assert_eq!(
         warnings(&items),
-        ["1 event was dropped before, because the event queue was full (event_queue_capacity)"]
+        ["1 event was dropped earlier because the event queue was full (event_queue_capacity)"]
     );
 }
 

@@ -17,7 +17,7 @@ const DEFINITIONS: &str = r#"{"flags": [
      "is_experiment_active": true,
      "ruleset": {"variants": [{"key": "a \"quoted\"", "value": "x"}], "rollout": [{"rollout_percentage": 1}],
                  "test": {"users": {"qa-1": "a \"quoted\""}}}},
-    {"key": "nobody", "context": "distinct_id",
+    {"key": "no-rollout", "context": "distinct_id",
      "ruleset": {"variants": [{"key": "on", "value": true}], "rollout": [{"rollout_percentage": 0}]}},
     {"key": "off", "context": "distinct_id", "status": "disabled",
      "ruleset": {"variants": [{"key": "on", "value": true}], "rollout": [{"rollout_percentage": 1}]}},
@@ -183,7 +183,7 @@ fn the_memory_is_bounded() {
 fn what_is_no_exposure() {
     let server = server();
     let client = started(&server, r#", "overrides": {"over": 1}"#);
-    for key in ["nobody", "off", "missing", "over"] {
+    for key in ["no-rollout", "off", "missing", "over"] {
         client.evaluate(key, &user("u1"), EvaluateOptions::new());
     }
     client.evaluate("plain", &user("u1"), EvaluateOptions::new().without_exposure());
@@ -214,7 +214,7 @@ fn without_distinct_id() {
     let [Item::Log { message, .. }] = items.as_slice() else { panic!("{items:?}") };
     assert_eq!(
         message,
-        "flag `by-company`: its exposures cannot be reported for contexts without distinct_id"
+        "flag `by-company`: exposures without a distinct_id in the context cannot be reported"
     );
 }
 
@@ -235,12 +235,12 @@ fn by_hand() {
     flushed(&other);
     assert_eq!(stable(&server.events()[0]), stable(&by_hand[0]));
 
-    let none = client.evaluate("nobody", &user("u1"), EvaluateOptions::new());
+    let none = client.evaluate("no-rollout", &user("u1"), EvaluateOptions::new());
     let error = client.track_exposure(&none).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidArgument);
     assert_eq!(
         error.to_string(),
-        "flag `nobody`: the evaluation assigned no variant, so there is no exposure"
+        "flag `no-rollout`: the evaluation assigned no variant, so there is no exposure"
     );
     let nameless = client.evaluate(
         "by-company",
@@ -334,11 +334,11 @@ fn wrong_events() {
         (client.people_update("$set", "u", "5"), "$set: expected an object: found an integer"),
         (
             client.people_update("$add", "u", r#"{"n": "1"}"#),
-            "$add: expected an object of numbers: found others among its values",
+            "$add: expected an object of numbers: a value in it has another type",
         ),
         (
             client.people_update("$delete", "u", "{}"),
-            "$delete: expected null: nothing to delete but the profile",
+            "$delete: expected null: it deletes the whole profile and takes no value",
         ),
     ] {
         let error = result.unwrap_err();
@@ -415,7 +415,7 @@ fn import_with_a_service_account() {
     assert_eq!((request.query["strict"].as_str(), request.query["project_id"].as_str()), ("1", "77"));
     assert_eq!(request.headers["authorization"], "Basic dXNlcjpTM0NSRVQ=");
 
-    // 3 of 10 are refused: 7 are in, 3 are counted and told, nothing is sent twice.
+    // 3 of 10 are rejected: 7 are accepted, 3 are counted and logged, none is sent twice.
     server.clear_events();
     server.clear_requests();
     let faults = r#"[{"path": "/import", "kind": "reject_records", "indexes": [1, 4, 9], "times": 1}]"#;
@@ -436,7 +436,7 @@ fn import_with_a_service_account() {
         })
         .collect();
     assert_eq!(lines.len(), 3, "{lines:?}");
-    assert!(lines[0].starts_with("Mixpanel refused event 2 of 10, which is dropped: "), "{lines:?}");
+    assert!(lines[0].starts_with("Mixpanel rejected event 2 of 10, which is dropped: "), "{lines:?}");
 }
 
 #[test]
@@ -510,14 +510,14 @@ fn a_refusal_is_final() {
     flushed(&client);
     let statistics = statistics(&client);
     assert_eq!((&statistics["dropped"]["rejected"], &statistics["sent"]), (&json!(1), &json!(0)));
-    let message = "Mixpanel refused 1 events, which are dropped: something is wrong";
+    let message = "Mixpanel rejected 1 events, which are dropped: something is wrong";
     assert_eq!(statistics["last_error"]["message"], message);
     assert!(statistics["last_error"]["time"].is_u64());
     assert_eq!(server.requests().requests.len(), 1);
 }
 
 #[test]
-fn answers_that_are_not_quite_mixpanels() {
+fn responses_that_are_not_quite_mixpanels() {
     for (status, body, end) in [
         (400, r#"{"status": "Bad Request", "error": {"why": 1}, "failed_records": null}"#, "rejected"),
         (400, r#"{"status": "Bad Request", "error": "no", "failed_records": [{"field": null}]}"#, "rejected"),
@@ -607,7 +607,7 @@ fn a_flush_waits_for_profiles_too() {
 }
 
 #[test]
-fn whatever_fails_is_sent_again_as_it_was() {
+fn failed_batches_are_sent_again_unchanged() {
     let faults = [
         Fault { status: Some(503), ..Fault::new("/track", Kind::Status) },
         Fault { status: Some(500), ..Fault::new("/track", Kind::Status) },
@@ -635,7 +635,7 @@ fn whatever_fails_is_sent_again_as_it_was() {
         client.start().unwrap();
         flushed(&client);
         let counts = server.event_counts();
-        // Where the server took them and its answer said otherwise, the repeats are known by their ids.
+        // If the server accepted them and its response said otherwise, it recognises the repeats by their ids.
         assert_eq!((counts.distinct_insert_ids, counts.accepted - counts.duplicates), (10, 10), "{name}");
         assert_eq!(statistics(&client)["sent"], 10, "{name}");
         let lines: Vec<Item> = std::iter::from_fn(|| client.next_item(Duration::ZERO).unwrap()).collect();
@@ -647,7 +647,7 @@ fn whatever_fails_is_sent_again_as_it_was() {
 fn taken_twice_has_the_same_insert_ids() {
     let server = server();
     let client = client(&server, "");
-    // Mixpanel takes the events, and its answer is lost: they are sent again, and are known by their ids.
+    // Mixpanel accepts the events, but its response is lost: they are sent again, and recognised by their ids.
     server
         .set_faults(vec![Fault { at_byte: Some(5), times: Some(1), ..Fault::new("/track", Kind::Cut) }])
         .unwrap();
@@ -718,7 +718,7 @@ fn many_threads_never_lose_a_first_one() {
 }
 
 #[test]
-fn a_hanging_server_holds_nobody() {
+fn a_hanging_server_blocks_no_call() {
     let server = server();
     server.set_faults(vec![Fault::new("/track", Kind::Hang)]).unwrap();
     let client = started(&server, "");
@@ -796,7 +796,7 @@ fn the_sink() {
             other => panic!("{other:?}"),
         }
     }
-    // What nobody pulls waits, after shutdown too.
+    // Events that are not pulled keep waiting, even after shutdown.
     assert_eq!(client.flush(Duration::from_millis(50)).unwrap(), 1);
     assert_eq!(client.shutdown(Duration::from_millis(100)).unwrap(), 0);
     assert_eq!(server.requests().requests.len(), 0);
@@ -1018,7 +1018,7 @@ fn a_read_of_the_wrong_type_is_no_exposure() {
                     )
                 );
             }
-            client.evaluate_packed(key, &json, ask);
+            mpflags::unversioned::evaluate_packed(&client, key, &json, ask);
         }
     };
     wrong(ValueType::Boolean, &["boolean"]);

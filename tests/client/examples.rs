@@ -1,4 +1,4 @@
-//! The examples, run against mpflags-dev with its sample definitions.
+//! Runs the examples against mpflags-dev with its sample definitions.
 
 #[cfg(feature = "openfeature")]
 #[allow(dead_code, reason = "its main takes arguments")]
@@ -12,6 +12,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::time::Duration;
 
+use mpflags::Config;
 use mpflags_dev::{Options, Server};
 
 const SAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/dev/samples/definitions.json");
@@ -30,7 +31,7 @@ fn shown(server: &Server) -> Vec<String> {
     shown
 }
 
-/// Changes a definition once the first flags are shown, and ends the example when that is.
+/// Changes a definition after the first flags were printed, and ends the example when the change was.
 struct Changes<'a> {
     server: &'a Server,
     text: String,
@@ -58,10 +59,12 @@ impl Write for Changes<'_> {
 fn the_quickstart_shows_flags_and_what_changes() {
     let server = server();
     let config = |token: &str| {
-        format!(r#"{{"token": "{token}", "api_host": "{}", "polling_interval_ms": 50}}"#, server.url())
+        let config =
+            Config::builder(token).api_host(&server.url()).polling_interval(Duration::from_millis(50));
+        config.build().unwrap()
     };
     let mut out = Changes { server: &server, text: String::new() };
-    let ended = quickstart::run(&config("T"), Duration::from_secs(60), &mut out);
+    let ended = quickstart::run(config("T"), Duration::from_secs(60), &mut out);
     assert_eq!(ended.unwrap_err().to_string(), "seen", "{}", out.text);
     for line in
         ["premium-chat: true (", "button-color: \"#", "ranking-boost: ", "banner: {", "the client is READY\n"]
@@ -71,10 +74,10 @@ fn the_quickstart_shows_flags_and_what_changes() {
     // To its end.
     server.clear_events();
     let mut out = Vec::new();
-    quickstart::run(&config("T"), Duration::ZERO, &mut out).unwrap();
+    quickstart::run(config("T"), Duration::ZERO, &mut out).unwrap();
     assert!(String::from_utf8(out).unwrap().ends_with("\n0 events were not delivered\n"));
     assert!(shown(&server).contains(&"premium-chat".to_owned()), "{:?}", shown(&server));
-    let refused = quickstart::run(&config("X"), Duration::ZERO, &mut Vec::new()).unwrap_err();
+    let refused = quickstart::run(config("X"), Duration::ZERO, &mut Vec::new()).unwrap_err();
     assert_eq!(refused.to_string(), "Mixpanel refused the credentials: HTTP 401");
 }
 
@@ -82,10 +85,9 @@ fn the_quickstart_shows_flags_and_what_changes() {
 #[test]
 fn the_openfeature_example_works() {
     let server = server();
-    let options = format!(r#"{{"api_host": "{}"}}"#, server.url());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(openfeature::run("T", &options)).unwrap();
+    runtime.block_on(openfeature::run("T", &server.url())).unwrap();
     assert_eq!(shown(&server), ["button-color", "premium-chat"]);
-    let refused = runtime.block_on(openfeature::run("X", &options)).unwrap_err();
+    let refused = runtime.block_on(openfeature::run("X", &server.url())).unwrap_err();
     assert_eq!(refused.to_string(), "Mixpanel refused the credentials: HTTP 401");
 }

@@ -49,7 +49,7 @@ fn error(client: &Client) -> String {
         let error = client.wait_ready(Duration::from_millis(50)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Timeout);
         let text = error.to_string();
-        if !text.ends_with("no answer yet") {
+        if !text.ends_with("no response yet") {
             return text.trim_start_matches("no definitions within the time given: ").to_owned();
         }
         assert!(std::time::Instant::now() < deadline, "{text}");
@@ -96,10 +96,10 @@ fn assert_plain(text: &str, server: &Server, why: &str) {
 
 #[test]
 fn a_certificate_in_ca_file_is_trusted_for_its_own_names() {
-    // `openssl req -x509`; the same that is not an authority; one whose authority nobody has.
+    // `openssl req -x509`; the same that is not an authority; one whose authority is unknown.
     let unknown = "is signed by an authority that is not trusted here; the option ca_file adds one";
     for (name, without) in [
-        ("self-signed", "trusted only when ca_file holds this very certificate"),
+        ("self-signed", "trusted only if ca_file contains this very certificate"),
         ("no-authority", unknown),
         ("issued", unknown),
     ] {
@@ -122,7 +122,7 @@ fn a_certificate_in_ca_file_must_be_in_order_all_the_same() {
         ),
         ("not-yet-valid", "the server's certificate is not valid before Sun, 01 Jan 2119 00:00:00 GMT; "),
         ("other-name", "is not valid for 127.0.0.1, but for other.example, 192.0.2.1"),
-        ("no-name", "names no host, and so not 127.0.0.1: the name belongs into subjectAltName"),
+        ("no-name", "names no host, so it is not valid for 127.0.0.1: put the name into subjectAltName"),
         ("for-clients", "is not for servers, but for clients"),
         ("version-1", "is not an X.509 certificate of version 3"),
     ] {
@@ -159,7 +159,7 @@ fn what_is_wrong_with_a_certificate() {
         let evaluation = remote.evaluate("gate", &user(), EvaluateOptions::new());
         assert_plain(evaluation.message().unwrap(), &server, why);
     }
-    // Good, but of an authority that nobody here knows.
+    // Valid, but of an authority that is unknown here.
     let server = server(Some(Tls::Good));
     assert_plain(&error(&client(&server.url(), "")), &server, "not trusted here");
     assert!(server.requests().requests.is_empty(), "nothing was sent");
@@ -169,7 +169,7 @@ fn what_is_wrong_with_a_certificate() {
 fn tls_meets_no_tls() {
     let plain = server(None);
     let text = error(&client(&plain.url().replace("http://", "https://"), ""));
-    // The server answers in HTTP, or only hangs up.
+    // The server responds in plain HTTP, or closes the connection.
     let why = if text.contains("ended") { "the connection ended during the handshake" } else { "is not TLS" };
     assert_plain(&text, &plain, why);
 }
@@ -240,7 +240,7 @@ fn a_proxy_that_is_down() {
     assert_eq!(text, "connection refused");
 }
 
-/// The environment belongs to the process, so each case runs in one of its own: this test again, with `CASE` set.
+/// The environment belongs to the process, so each case runs this test in a new process, with `CASE` set.
 #[test]
 fn the_environment() {
     if std::env::var("MPFLAGS_TEST_HOST").is_ok() {
@@ -315,7 +315,7 @@ fn the_environment() {
 
 fn in_environment(host: &str, more: &str, variables: &[(&str, &str)]) -> std::process::Output {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    // Its path in the test binary, whatever file this one is part of.
+    // The test's path in its binary, which depends on where this file is included.
     let module = module_path!().split_once("::").map_or(String::new(), |(_, module)| format!("{module}::"));
     command.args([&format!("{module}the_environment"), "--exact", "--nocapture"]);
     command.env("MPFLAGS_TEST_HOST", host).env("MPFLAGS_TEST_MORE", more);
@@ -334,7 +334,7 @@ fn in_environment(host: &str, more: &str, variables: &[(&str, &str)]) -> std::pr
     command.envs(variables.iter().copied()).output().unwrap()
 }
 
-/// Prints, each on a line, why there is no client, or what it logs until the first request is over.
+/// Prints why there is no client, or the lines that it logs until the first request has ended.
 fn in_the_environment() {
     let host = std::env::var("MPFLAGS_TEST_HOST").unwrap();
     let more = std::env::var("MPFLAGS_TEST_MORE").unwrap();
@@ -347,7 +347,7 @@ fn in_the_environment() {
     // The parent waits for no more than this test does.
     while client
         .wait_ready(Duration::from_millis(50))
-        .is_err_and(|e| e.to_string().ends_with("no answer yet"))
+        .is_err_and(|e| e.to_string().ends_with("no response yet"))
     {}
     while let Ok(Some(item)) = client.next_item(Duration::ZERO) {
         if let Item::Log { message, .. } = item {

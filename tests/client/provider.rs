@@ -1,4 +1,4 @@
-//! The provider vectors through the Rust client: what an OpenFeature provider hands on, before any SDK sees it.
+//! The provider vectors through the Rust client: the evaluations that an OpenFeature provider passes to its SDK.
 
 use std::time::Duration;
 
@@ -65,7 +65,7 @@ fn provider() {
         }
         let want = &case.want;
         let message = once.message().unwrap_or_default();
-        let told = json!({
+        let got = json!({
             "value": value(&once, case), "reason": once.reason().to_string(), "variant": once.variant(),
             "error_code": once.error_code().map(|code| code.to_string()),
             "metadata": serde_json::from_str::<Value>(once.metadata_json()).unwrap(),
@@ -76,8 +76,8 @@ fn provider() {
             "value": want.value, "reason": want.reason, "variant": want.variant, "error_code": want.error_code,
             "metadata": want.metadata, "message": want.message, "message_has": want.message_has,
         });
-        if told != wanted || (want.error_code.is_none() && !message.is_empty()) {
-            failed.push(format!("{} ({}): want {wanted}, got {told}", case.name, case.why));
+        if got != wanted || (want.error_code.is_none() && !message.is_empty()) {
+            failed.push(format!("{} ({}): want {wanted}, got {got}", case.name, case.why));
         }
     }
     assert!(failed.is_empty(), "{} of {} vectors fail:\n{}", failed.len(), cases.len(), failed.join("\n"));

@@ -124,7 +124,7 @@ fn time_that_runs_out() {
     assert_eq!(kind, ErrorKind::Timeout);
     assert!(message.ends_with(": HTTP 503"), "the last fetch's error: {message}");
     assert!(before.elapsed() < Duration::from_millis(1400), "{:?}", before.elapsed());
-    // The fetch goes on without the caller.
+    // The fetch continues without the caller.
     let deadline = Instant::now() + LONG;
     while value(&client) != 2 {
         assert!(Instant::now() < deadline);
@@ -155,7 +155,7 @@ fn all_who_wait_share_one_fetch_that_began_after_their_call() {
         let client = client.clone();
         move || client.refresh(LONG)
     });
-    // Under way: the delayed answer was made before the definitions changed.
+    // In progress: the delayed response was made before the definitions changed.
     server.wait_requests(1, LONG);
     server.set_definitions(document(2));
     let barrier = Arc::new(Barrier::new(8));
@@ -205,7 +205,7 @@ fn the_next_poll_comes_an_interval_later() {
 }
 
 #[test]
-fn a_fetch_that_hangs_and_that_nobody_waits_for_gives_way() {
+fn a_hanging_fetch_without_callers_is_aborted() {
     let server = serve(1);
     let client =
         ready(&server, r#""enable_polling": true, "polling_interval_ms": 50, "request_timeout_ms": 60000"#);
@@ -234,7 +234,7 @@ fn a_kept_connection_is_not_used() {
     let seen = server.requests().requests;
     let mut connections: Vec<_> = seen.iter().map(|request| request.connection).collect();
     connections.dedup();
-    assert_eq!(connections.len(), 3, "each has one of its own: {connections:?}");
+    assert_eq!(connections.len(), 3, "each has a new one: {connections:?}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Remote evaluation: every kind of answer, over real sockets.
+//! Remote evaluation: every kind of response, over real sockets.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ const DEFINITIONS: &str = r#"{"flags": [
     {"key": "size", "context": "distinct_id", "experiment_id": "e-1", "is_experiment_active": true,
      "ruleset": {"variants": [{"key": "large", "value": 50}], "rollout": [{"rollout_percentage": 1}],
                  "test": {"users": {"qa-1": "large"}}}},
-    {"key": "nobody", "context": "distinct_id",
+    {"key": "no-rollout", "context": "distinct_id",
      "ruleset": {"variants": [{"key": "on", "value": true}], "rollout": [{"rollout_percentage": 0}]}}
 ]}"#;
 
@@ -42,7 +42,7 @@ fn user(id: &str) -> Context {
 }
 
 /// Answers every evaluation with this.
-fn answer(server: &Server, status: u16, body: &str) {
+fn respond(server: &Server, status: u16, body: &str) {
     let fault =
         Fault { status: Some(status), body: Some(body.to_owned()), ..Fault::new("/flags", Kind::Status) };
     server.set_faults(vec![fault]).unwrap();
@@ -82,7 +82,7 @@ fn one_flag() {
         EvaluateOptions::new().value_type(ValueType::String),
     );
     failed(&once, ErrorCode::TypeMismatch, "expected string, the variant holds a boolean");
-    for key in ["nobody", "missing"] {
+    for key in ["no-rollout", "missing"] {
         let evaluation = client.evaluate(key, &user("u1"), EvaluateOptions::new());
         failed(
             &evaluation,
@@ -133,7 +133,7 @@ fn all_flags() {
     client.track_exposure(all.get("size").unwrap()).unwrap();
     client.flush(LONG).unwrap();
     assert_eq!(server.event_counts().total, 1);
-    answer(&server, 500, "");
+    respond(&server, 500, "");
     let all = client.evaluate_all(&user("u1"), EvaluateOptions::new());
     assert_eq!(all.failure(), Some((ErrorCode::General, "HTTP 500")));
     assert_eq!(all.as_slice().len(), 2, "the overrides");
@@ -146,7 +146,7 @@ fn what_makes_two_exposures_the_same() {
     let says = |members: &str| {
         let body =
             format!(r#"{{"flags": {{"f": {{"variant_key": "v", "variant_value": true {members}}}}}}}"#);
-        answer(&server, 200, &body);
+        respond(&server, 200, &body);
         for _ in 0..2 {
             assert!(client.boolean("f", &user("u1"), false));
             let kept = client.evaluate("f", &user("u1"), EvaluateOptions::new().without_exposure());
@@ -189,7 +189,7 @@ fn a_read_of_the_wrong_type_is_no_exposure() {
 fn exposures_without_distinct_id() {
     let server = server();
     let client = client(&server, "");
-    answer(&server, 200, r#"{"flags": {"f": {"variant_key": "v", "variant_value": true}}}"#);
+    respond(&server, 200, r#"{"flags": {"f": {"variant_key": "v", "variant_value": true}}}"#);
     let company = Context::from_json(r#"{"company_id": "acme"}"#).unwrap();
     for _ in 0..3 {
         assert!(client.boolean("f", &company, false));
@@ -207,7 +207,7 @@ fn exposures_without_distinct_id() {
             _ => None,
         })
         .collect();
-    assert_eq!(lines, ["flag `f`: its exposures cannot be reported for contexts without distinct_id"]);
+    assert_eq!(lines, ["flag `f`: exposures without a distinct_id in the context cannot be reported"]);
 }
 
 #[test]
@@ -223,7 +223,7 @@ fn overrides_come_first() {
 }
 
 #[test]
-fn answers() {
+fn responses() {
     let server = server();
     let client = client(&server, "");
     let ask = || client.evaluate("f", &user("u1"), EvaluateOptions::new());
@@ -233,16 +233,16 @@ fn answers() {
         r#"{"code": 200, "flags": {"bad": 5, "f": {"variant_key": "v", "variant_value": [1]}, "worse": {"variant_key": 1e400}}}"#,
         r#"{"flags": {"f": {"variant_key": "v", "variant_value": [1], "experiment_id": null, "is_experiment_active": null, "is_qa_tester": null}}}"#,
     ] {
-        answer(&server, 200, body);
+        respond(&server, 200, body);
         let evaluation = ask();
         assert_eq!((evaluation.json(), evaluation.variant()), (Some("[1]"), Some("v")), "{body}");
         assert_eq!(evaluation.metadata_json(), "{}");
     }
-    answer(&server, 200, r#"{"flags": {"f": {"variant_key": "v", "variant_value": null}}}"#);
+    respond(&server, 200, r#"{"flags": {"f": {"variant_key": "v", "variant_value": null}}}"#);
     assert_eq!((ask().json(), ask().error_code()), (Some("null"), None));
-    answer(&server, 200, r#"{"flags": {"f": {"variant_key": "v"}}}"#);
+    respond(&server, 200, r#"{"flags": {"f": {"variant_key": "v"}}}"#);
     assert_eq!(ask().json(), Some("null"));
-    answer(&server, 200, r#"{"flags": {}}"#);
+    respond(&server, 200, r#"{"flags": {}}"#);
     failed(
         &ask(),
         ErrorCode::FlagNotFound,
@@ -275,7 +275,7 @@ fn answers() {
         (r#""variant_key": "w", "variant_key": "v""#, Some("v"), "{}"),
         (r#""variant_key": "\ud800""#, None, "{}"),
     ] {
-        answer(&server, 200, &format!(r#"{{"flags": {{"f": {{{fields}, "variant_value": true}}}}}}"#));
+        respond(&server, 200, &format!(r#"{{"flags": {{"f": {{{fields}, "variant_value": true}}}}}}"#));
         let evaluation = ask();
         assert_eq!((evaluation.boolean(), evaluation.error_code()), (Some(true), None), "{fields}");
         assert_eq!((evaluation.variant(), evaluation.metadata_json()), (variant, metadata), "{fields}");
@@ -284,16 +284,16 @@ fn answers() {
         assert!(client.boolean("f", &user("u1"), false), "{fields}");
     }
     for (body, why) in [
-        ("5", "flag `f`: in the answer: expected an object, found a number"),
-        ("[]", "flag `f`: in the answer: expected an object, found an array"),
-        ("\"x\"", "flag `f`: in the answer: expected an object, found a string"),
-        ("false", "flag `f`: in the answer: expected an object, found a boolean"),
+        ("5", "flag `f`: in the response: expected an object, found a number"),
+        ("[]", "flag `f`: in the response: expected an object, found an array"),
+        ("\"x\"", "flag `f`: in the response: expected an object, found a string"),
+        ("false", "flag `f`: in the response: expected an object, found a boolean"),
         (
             r#"{"variant_key": "v", "variant_value": 1e400}"#,
-            "flag `f`: in the answer: variant_value: number out of range",
+            "flag `f`: in the response: variant_value: number out of range",
         ),
     ] {
-        answer(&server, 200, &format!(r#"{{"flags": {{"f": {body}}}}}"#));
+        respond(&server, 200, &format!(r#"{{"flags": {{"f": {body}}}}}"#));
         failed(&ask(), ErrorCode::ParseError, why);
     }
 }
@@ -302,7 +302,7 @@ fn answers() {
 fn a_flag_that_is_null_is_not_there() {
     let server = server();
     let client = client(&server, "");
-    answer(&server, 200, r#"{"flags": {"f": null, "g": {"variant_key": "v", "variant_value": 1}}}"#);
+    respond(&server, 200, r#"{"flags": {"f": null, "g": {"variant_key": "v", "variant_value": 1}}}"#);
     failed(
         &client.evaluate("f", &user("u1"), EvaluateOptions::new()),
         ErrorCode::FlagNotFound,
@@ -318,7 +318,7 @@ fn a_flag_that_is_null_is_not_there() {
 fn an_exposure_without_a_variant_key() {
     let server = server();
     let client = client(&server, r#", "event_sink": true"#);
-    answer(
+    respond(
         &server,
         200,
         r#"{"flags": {"f": {"variant_value": true, "experiment_id": 7, "is_qa_tester": "yes"}}}"#,
@@ -390,22 +390,22 @@ fn failures() {
         (429, "", "HTTP 429"),
         (500, r#"{"error": "two\nlines"}"#, "HTTP 500: two lines"),
         (503, "", "HTTP 503"),
-        (200, "<html>Sign in</html>", "not Mixpanel's answer: expected value"),
-        (200, "", "not Mixpanel's answer: EOF while parsing a value"),
-        (200, "{}", "not Mixpanel's answer: flags: required"),
-        (200, r#"{"flags": []}"#, "not Mixpanel's answer: expected an object, found an array"),
+        (200, "<html>Sign in</html>", "not a response from Mixpanel: expected value"),
+        (200, "", "not a response from Mixpanel: EOF while parsing a value"),
+        (200, "{}", "not a response from Mixpanel: flags: required"),
+        (200, r#"{"flags": []}"#, "not a response from Mixpanel: expected an object, found an array"),
         (
             302,
             "",
-            "HTTP 302: a redirect is not followed, since it would carry the credentials elsewhere; check api_host",
+            "HTTP 302: redirects are not followed, since that would send the credentials elsewhere; check api_host",
         ),
         (400, &format!(r#"{{"error": "{long}"}}"#), &format!("HTTP 400: {}", "x".repeat(1024))),
     ] {
-        answer(&server, status, body);
+        respond(&server, status, body);
         failed(&ask(), ErrorCode::General, message);
     }
     for status in [401, 403] {
-        answer(&server, status, "");
+        respond(&server, status, "");
         failed(&ask(), ErrorCode::ProviderFatal, &format!("Mixpanel refused the credentials: HTTP {status}"));
     }
     server.clear_faults();
@@ -445,16 +445,14 @@ fn contexts_too_large() {
     let large = format!(r#"{{"distinct_id": "{}"}}"#, "x".repeat(64 * 1024));
     let evaluation = client.evaluate_json("gate", &large, EvaluateOptions::new());
     // Less the space, which is not sent.
-    let message = format!("context: {} bytes of JSON; remote evaluation takes 65536", large.len() - 1);
+    let message =
+        format!("context: {} bytes of JSON; the limit for remote evaluation is 65536", large.len() - 1);
     failed(&evaluation, ErrorCode::InvalidContext, &message);
     // Within the limit as JSON, but not as part of a URL.
     let encoded = format!(r#"{{"distinct_id": "{}"}}"#, "ü".repeat(20_000));
     let evaluation = client.evaluate_json("gate", &encoded, EvaluateOptions::new());
     assert_eq!(evaluation.error_code(), Some(ErrorCode::InvalidContext));
-    assert!(
-        evaluation.message().unwrap().ends_with(" bytes of URL; a request takes 65534"),
-        "{evaluation:?}"
-    );
+    assert!(evaluation.message().unwrap().ends_with(" bytes; the limit is 65534"), "{evaluation:?}");
     assert!(requests(&server).is_empty());
 }
 
@@ -480,7 +478,7 @@ fn one_retry_when_the_connection_ends_early() {
     server.set_faults(vec![Fault { at_body_byte: Some(3), ..Fault::new("/flags", Kind::Cut) }]).unwrap();
     server.clear_requests();
     let evaluation = client.evaluate("gate", &user("u1"), EvaluateOptions::new());
-    failed(&evaluation, ErrorCode::General, "the connection ended within the answer");
+    failed(&evaluation, ErrorCode::General, "the connection was closed before the response was complete");
     assert_eq!(requests(&server).len(), 1);
     server.set_faults(vec![Fault::new("/flags", Kind::Hang)]).unwrap();
     server.clear_requests();
@@ -540,9 +538,9 @@ fn shutdown_interrupts() {
     assert!(client.boolean("gate", &user("u1"), false));
 }
 
-/// What a binding's cancelled call comes to: the caller has gone, and its request has not.
+/// A binding's cancelled call: the caller has gone, but its request is still in progress.
 #[test]
-fn a_call_that_nobody_waits_for_is_counted_and_interrupted() {
+fn an_abandoned_call_is_counted_and_aborted_by_shutdown() {
     let server = server();
     let client = Arc::new(client(&server, ""));
     server.set_faults(vec![Fault::new("/flags", Kind::Hang)]).unwrap();
@@ -553,7 +551,7 @@ fn a_call_that_nobody_waits_for_is_counted_and_interrupted() {
     let theirs = client.clone();
     let abandoned = std::thread::spawn(move || _ = sender.send(theirs.boolean("gate", &user("u1"), false)));
     server.wait_requests(1, LONG);
-    assert!(receiver.recv_timeout(Duration::from_millis(10)).is_err(), "the caller goes on with its default");
+    assert!(receiver.recv_timeout(Duration::from_millis(10)).is_err(), "the caller continues with its default");
     assert_eq!(in_flight(&client), 1);
     let before = Instant::now();
     client.shutdown(LONG).unwrap();
@@ -570,7 +568,7 @@ fn exposures() {
         client.evaluate("size", &user("qa-1"), EvaluateOptions::new());
     }
     client.evaluate("gate", &user("u1"), EvaluateOptions::new().without_exposure());
-    client.evaluate("nobody", &user("u1"), EvaluateOptions::new());
+    client.evaluate("no-rollout", &user("u1"), EvaluateOptions::new());
     client.flush(LONG).unwrap();
     let events = server.events();
     assert_eq!(events.len(), 1, "{events:?}");
@@ -593,8 +591,8 @@ fn exposures() {
             "Experiment name": "size", "Variant name": "large", "$experiment_type": "feature_flag",
             "Flag evaluation mode": "remote", "$experiment_id": "e-1", "$is_experiment_active": true, "$is_qa_tester": true}})
     );
-    // What the answer does not have is not made up.
-    answer(&server, 200, r#"{"flags": {"f": {"variant_key": "v", "variant_value": 1}}}"#);
+    // Fields that the response does not have are not made up.
+    respond(&server, 200, r#"{"flags": {"f": {"variant_key": "v", "variant_value": 1}}}"#);
     client.evaluate("f", &user("u1"), EvaluateOptions::new());
     client.flush(LONG).unwrap();
     let properties = server.events()[1].json["properties"].clone();
@@ -633,7 +631,7 @@ fn nothing_secret_reaches_the_caller() {
     for more in ["", secret] {
         let client = client(&server, more);
         for status in [302, 400, 401, 404, 500] {
-            answer(&server, status, "<html>");
+            respond(&server, status, "<html>");
             texts.insert(
                 format!("{:?}", client.evaluate("gate", &user("pr1vate"), EvaluateOptions::new()))
                     .replace("pr1vate", ""),

@@ -1,9 +1,12 @@
-//! Every option: what is taken, and what a wrong value is told. Messages are tested verbatim.
+//! Every option: accepted values, and the message for each wrong one, verbatim.
 
 use std::fs;
 use std::path::Path;
 
-use mpflags::{Client, Config, ErrorKind, OPTIONS, OptionSpec};
+use std::time::Duration;
+
+use mpflags::{Client, Config, ErrorKind, Mode, OPTIONS};
+use serde_json::json;
 
 #[track_caller]
 fn refused(json: &str, message: &str) {
@@ -202,12 +205,48 @@ fn nothing_secret_is_printed() {
     assert!(!printed.contains("T0KEN") && !printed.contains("S3CRET"), "{printed}");
 }
 
+/// The builder makes JSON, so it reports the same errors.
+#[test]
+fn builder() {
+    let definitions = json!({"flags": []});
+    let config = Config::builder("T0KEN")
+        .service_account("u", "S3CRET", "7")
+        .polling_interval(Duration::from_millis(50))
+        .enable_polling(false)
+        .event_batch_size(1)
+        .definitions(&definitions)
+        .overrides(&json!({"f": 1e300}))
+        .ca_file("/nowhere/ca.pem")
+        .wrapper("a b")
+        .wrapper("a");
+    assert!(!format!("{config:?} {:?}", config.clone().build().unwrap()).contains("S3CRET"));
+    let refused = |builder: mpflags::ConfigBuilder, message: &str| {
+        assert_eq!(builder.build().unwrap_err().to_string(), message);
+    };
+    refused(Config::builder(""), "config: token: expected a non-empty string, found an empty one");
+    refused(
+        Config::builder("t").polling_interval(Duration::MAX),
+        "config: polling_interval_ms: expected an integer from 50 to 86400000, found 18446744073709551615999",
+    );
+    refused(
+        Config::builder("t").mode(Mode::Remote).definitions(&definitions),
+        "config: definitions: not allowed in remote mode, which holds none",
+    );
+    refused(Config::builder("t").overrides("f"), "config: overrides: expected an object, found a string");
+    // A map whose keys are not strings is not JSON.
+    refused(
+        Config::builder("t").overrides(&std::collections::BTreeMap::from([((1, 2), 3)])),
+        "config: overrides: key must be a string",
+    );
+}
+
 /// docs/configuration.md is made from [`OPTIONS`]: `MPFLAGS_UPDATE=1 cargo test --test engine` writes it.
 #[test]
 fn page() {
     let mut page = CONFIGURATION.to_owned();
-    for OptionSpec { key, allowed, default, effect, .. } in OPTIONS {
-        page += &format!("| `{key}` | {allowed} | {default} | {effect} |\n");
+    for option in OPTIONS {
+        let (key, effect) = (option.key, option.effect);
+        page += &format!("| `{key}` | {} | {} | {effect} |\n", option.allowed(), option.default());
     }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");
     if std::env::var_os("MPFLAGS_UPDATE").is_some() {

@@ -23,40 +23,24 @@ fn threads() -> Vec<String> {
 }
 
 #[test]
-fn options() {
+fn configuration() {
     let _beside = beside_others();
-    let wrong = |made: Result<MixpanelProvider, mpflags::Error>| {
-        let error = made.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::InvalidConfig);
-        error.to_string()
-    };
-    let local = MixpanelProvider::local;
-    assert_eq!(wrong(local("", "")), "config: token: expected a non-empty string, found an empty one");
-    assert_eq!(wrong(local("t", "[]")), "config: expected a JSON object, found an array");
-    assert!(wrong(local("t", "{")).starts_with("config: EOF while parsing an object"));
-    assert!(
-        wrong(local("t", r#"{"colour": 1}"#)).starts_with("config: unknown key `colour`; known are token,")
-    );
-    assert_eq!(wrong(local("t", r#"{"token": "u"}"#)), "config: token: given twice");
-    assert_eq!(wrong(local("t", r#"{"mode": "remote"}"#)), "config: mode: given twice");
-    assert_eq!(
-        wrong(MixpanelProvider::remote("t", r#"{"definitions": {"flags": []}}"#)),
-        "config: definitions: not allowed in remote mode, which holds none"
-    );
-    assert_eq!(
-        wrong(local("t", r#"{"polling_interval_ms": 1}"#)),
-        "config: polling_interval_ms: expected an integer from 50 to 86400000, found 1"
-    );
-    // White space, escapes and numbers stay what they are.
-    let provider =
-        local("t\"", " {\"wrapper\" : \"a\\u0062\", \"overrides\": {\"n\": 9007199254740993}} ").unwrap();
+    let error =
+        MixpanelProvider::new(Config::builder("t").definitions_path("/nowhere/at/all.json").build().unwrap());
+    let error = error.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+    assert!(error.to_string().starts_with("config: definitions_path: /nowhere/at/all.json: "), "{error}");
+    // Numbers keep all their digits.
+    let overrides = serde_json::json!({"n": 9_007_199_254_740_993_i64});
+    let config = Config::builder("t\"").wrapper("ab").overrides(&overrides).build().unwrap();
+    let provider = MixpanelProvider::new(config).unwrap();
     assert_eq!(block_on(provider.resolve_int_value("n", &user("u"))).unwrap().value, 9_007_199_254_740_993);
     assert_eq!(provider.metadata().name, "mixpanel-provider");
     assert!(provider.hooks().is_empty());
     assert!(!format!("{provider:?}").contains("t\\\""));
 }
 
-/// The SDK holds its lock while a provider is initialised: this one gives it back though its server never answers.
+/// The SDK holds its lock while a provider is initialised: this one releases it although its server never responds.
 #[test]
 fn an_evaluation_does_not_wait_for_the_first_definitions() {
     let _beside = beside_others();
@@ -76,7 +60,7 @@ fn an_evaluation_does_not_wait_for_the_first_definitions() {
         // Another provider under another name, meanwhile.
         let other = register("beside hanging", local(&server, r#", "overrides": {"gate": true}"#)).await;
         assert!(other.get_bool_value("gate", Some(&user("u1")), None).await.unwrap());
-        // The definitions arrive, and nobody had to ask for them.
+        // The definitions arrive without a call for them.
         server.clear_faults();
         server.restart_after(Duration::ZERO).unwrap();
         tokio::task::spawn_blocking(move || mixpanel.wait_ready(LONG)).await.unwrap().unwrap();
@@ -194,7 +178,7 @@ fn a_client_shut_down_before_leaves_dropping_nothing_to_do() {
         assert!(client.get_bool_value("gate", Some(&user("u1")), None).await.unwrap());
         let ending = mixpanel.clone();
         tokio::task::spawn_blocking(move || ending.shutdown(Duration::from_secs(1))).await.unwrap().unwrap();
-        // It goes on with the definitions that it holds, until its successor is there.
+        // It continues with its definitions until it is replaced.
         assert!(client.get_bool_value("gate", Some(&user("u1")), None).await.unwrap());
         until("no thread", || threads().is_empty());
         // With its ten minutes, this would not end.
@@ -231,7 +215,7 @@ fn a_client_that_was_handed_in_stays_the_programs() {
     assert_eq!(server.event_counts().accepted, 3);
 }
 
-/// All of it once more for the SDK as a whole, which is a static and is dropped by nobody.
+/// The same for the SDK as a whole, which is a static and is never dropped.
 #[test]
 fn the_sdks_shutdown_delivers() {
     let _alone = alone();

@@ -14,7 +14,7 @@ use std::future::Future;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
-use mpflags::MixpanelProvider;
+use mpflags::{Config, Error, MixpanelProvider};
 use mpflags_dev::{Options, Server};
 use open_feature::provider::NoOpProvider;
 use open_feature::{Client, EvaluationContext, OpenFeature};
@@ -50,15 +50,23 @@ fn server() -> Server {
     server
 }
 
+/// A provider of this mode. `options`: a JSON object of other options.
+fn new_provider(mode: &str, options: &str) -> Result<MixpanelProvider, Error> {
+    let options = options.trim().strip_prefix('{').unwrap();
+    let comma = if options == "}" { "" } else { "," };
+    let config = format!(r#"{{"token": "t", "mode": "{mode}"{comma}{options}"#);
+    Config::from_json(&config).and_then(MixpanelProvider::new)
+}
+
 fn local(server: &Server, more: &str) -> MixpanelProvider {
-    MixpanelProvider::local("t", &format!(r#"{{"api_host": "{}" {more}}}"#, server.url())).unwrap()
+    new_provider("local", &format!(r#"{{"api_host": "{}" {more}}}"#, server.url())).unwrap()
 }
 
 fn remote(server: &Server, more: &str) -> MixpanelProvider {
-    MixpanelProvider::remote("t", &format!(r#"{{"api_host": "{}" {more}}}"#, server.url())).unwrap()
+    new_provider("remote", &format!(r#"{{"api_host": "{}" {more}}}"#, server.url())).unwrap()
 }
 
-/// A provider in the SDK, under a name of the test's own, and the SDK's client for it.
+/// A provider in the SDK, under a name that only the test uses, and the SDK's client for it.
 async fn register(name: &str, provider: MixpanelProvider) -> Client {
     OpenFeature::singleton_mut().await.set_named_provider(name, provider).await;
     OpenFeature::singleton().await.create_named_client(name)
@@ -85,5 +93,5 @@ fn until(what: &str, holds: impl Fn() -> bool) {
 #[test]
 fn send_and_sync() {
     fn both<T: Send + Sync + 'static>(_: T) {}
-    both(MixpanelProvider::local("t", "").unwrap());
+    both(new_provider("local", "{}").unwrap());
 }

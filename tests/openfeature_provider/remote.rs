@@ -133,7 +133,7 @@ fn no_runtime_is_needed() {
 }
 
 #[test]
-fn what_needs_no_answer_needs_no_thread() {
+fn evaluations_without_a_request_start_no_thread() {
     let _beside = beside_others();
     let server = server();
     server.set_faults(vec![Fault::new("/flags", Kind::Hang)]).unwrap();
@@ -187,6 +187,6 @@ fn a_client_that_was_handed_in_is_asked_the_same_way() {
         }
     });
     assert!(server.requests().in_flight_max > 1, "they are asked beside each other");
-    let told: Value = serde_json::from_str(&provider.client().statistics()).unwrap();
-    assert_eq!(told["remote_in_flight"], 0);
+    let statistics: Value = serde_json::from_str(&provider.client().statistics()).unwrap();
+    assert_eq!(statistics["remote_in_flight"], 0);
 }

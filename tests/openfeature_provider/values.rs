@@ -12,7 +12,7 @@ fn provider(value: &str) -> MixpanelProvider {
             {{"key": "f", "context": "distinct_id", "experiment_id": "e",
               "ruleset": {{"variants": [{{"key": "v", "value": {value}}}], "rollout": [{{"rollout_percentage": 1}}]}}}}]}}}}"#
     );
-    MixpanelProvider::local("t", &options).unwrap()
+    crate::new_provider("local", &options).unwrap()
 }
 
 fn read(value: &str, r#type: &str) -> Json {
@@ -70,7 +70,7 @@ fn what_is_not_shown_is_not_reported() {
         let provider = make(&server, "");
         provider.client().start().unwrap();
         provider.client().wait_ready(crate::LONG).unwrap();
-        let told = |name: &str| -> Json {
+        let statistic = |name: &str| -> Json {
             assert_eq!(provider.client().flush(crate::LONG).unwrap(), 0);
             serde_json::from_str::<Json>(&provider.client().statistics()).unwrap()[name].clone()
         };
@@ -87,16 +87,16 @@ fn what_is_not_shown_is_not_reported() {
             let read = block_on(by_trait(&provider, r#type, key, &user("u")));
             assert_eq!(read["code"], "TYPE_MISMATCH", "{key} as {type}");
         }
-        assert_eq!(told("enqueued"), 0);
+        assert_eq!(statistic("enqueued"), 0);
         for _ in 0..2 {
             block_on(by_trait(&provider, "object", "object", &user("u")));
         }
-        assert_eq!(told("sent"), 1);
+        assert_eq!(statistic("sent"), 1);
     }
     let options = r#"{"api_host": "http://127.0.0.1:1", "report_exposures": false, "enable_polling": false,
         "definitions": {"flags": [{"key": "f", "context": "distinct_id",
             "ruleset": {"variants": [{"key": "v", "value": {}}], "rollout": [{"rollout_percentage": 1}]}}]}}"#;
-    let quiet = MixpanelProvider::local("t", options).unwrap();
+    let quiet = crate::new_provider("local", options).unwrap();
     block_on(by_trait(&quiet, "object", "f", &user("u")));
     let statistics: Json = serde_json::from_str(&quiet.client().statistics()).unwrap();
     assert_eq!((&statistics["enqueued"], &statistics["queue_length"]), (&json!(0), &json!(0)));

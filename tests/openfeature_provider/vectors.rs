@@ -14,7 +14,7 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::support::{Case, Head, RuleCase, report, same, text_of, vectors};
 use crate::vector::{self, Setup, setup};
-use crate::{LONG, beside_others, block_on, register, replace, server};
+use crate::{LONG, beside_others, block_on, new_provider, register, replace, server};
 
 const LAYER: &str = "Rust provider";
 
@@ -209,11 +209,7 @@ fn provider() {
                 hanging.set_faults(vec![Fault::new("/flags/definitions", Kind::Hang)]).unwrap();
                 options.entry("api_host").or_insert(json!(hanging.url()));
                 let options = Json::Object(options).to_string();
-                let mut provider = if remote {
-                    MixpanelProvider::remote("t", &options).unwrap()
-                } else {
-                    MixpanelProvider::local("t", &options).unwrap()
-                };
+                let mut provider = new_provider(if remote { "remote" } else { "local" }, &options).unwrap();
                 let mixpanel = provider.client().clone();
                 let got = if sdk {
                     // The SDK initialises every provider; a vector that does not start one then has a server that does not respond.
@@ -262,7 +258,7 @@ fn provider_with(definitions: &str, overrides: &str) -> MixpanelProvider {
         r#"{{"api_host": "http://127.0.0.1:1", "report_exposures": false, "enable_polling": false,
             "definitions": {definitions}, "overrides": {overrides}}}"#
     );
-    MixpanelProvider::local("t", &options).unwrap()
+    new_provider("local", &options).unwrap()
 }
 
 #[test]

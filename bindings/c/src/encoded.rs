@@ -4,7 +4,8 @@ use std::ffi::{CStr, c_char};
 use std::mem::MaybeUninit;
 use std::ptr;
 
-use mpflags_core::{Answer, Client, Packed};
+use mpflags_core::unversioned::{self, Answer, Packed};
+use mpflags_core::Client;
 
 use crate::client::mpflags_client;
 use crate::error::mpflags_error;
@@ -134,7 +135,7 @@ unsafe fn terminated<'a>(name: &'static str, ptr: *const c_char) -> Option<&'a s
 
 fn packed(client: &Client, key: &str, context: &str, asked: u32) -> Option<u64> {
     let ask = ask(asked & 0xff, asked >> 8, 0).ok()?;
-    Some(match client.evaluate_packed(key, context, ask) {
+    Some(match unversioned::evaluate_packed(client, key, context, ask) {
         Packed::Answer(answer) => answer.number(),
         Packed::Evaluation(evaluation) => {
             let handle = Box::into_raw(Box::new(mpflags_evaluation::from(*evaluation)));
@@ -157,7 +158,7 @@ pub unsafe extern "C" fn mpflags_client_answer(
     mpflags_client::value(client, ptr::null_mut(), |client| {
         // SAFETY: as the header requires, NULL or `key_len` bytes that do not change during the call.
         let key = unsafe { strings::text("key", key, key_len) }.ok()?;
-        let evaluation = client.recall(key, Answer::from_number(answer)?)?;
+        let evaluation = unversioned::recall(client, key, Answer::from_number(answer)?)?;
         Some(Box::into_raw(Box::new(evaluation.into())))
     })
 }
@@ -165,7 +166,7 @@ pub unsafe extern "C" fn mpflags_client_answer(
 /// Returns the packed answer that stands for an evaluation, or 0 if none does.
 #[unsafe(no_mangle)]
 pub extern "C" fn mpflags_evaluation_answer(evaluation: Option<&mpflags_evaluation>) -> u64 {
-    guard::value(None, 0, || Some(evaluation?.core().answer()?.number()))
+    guard::value(None, 0, || Some(unversioned::answer(evaluation?.core())?.number()))
 }
 
 /// Returns the packed answers of all evaluations in the same order, `mpflags_evaluations_count` of them, 0

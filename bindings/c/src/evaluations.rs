@@ -3,7 +3,8 @@
 use std::ffi::c_char;
 use std::mem::MaybeUninit;
 
-use mpflags_core::{Answer, Context, EvaluateOptions, Evaluation};
+use mpflags_core::unversioned::{self, Answer};
+use mpflags_core::{Context, EvaluateOptions, Evaluation};
 
 use crate::client::{milliseconds, mpflags_client};
 use crate::context::mpflags_context;
@@ -54,7 +55,7 @@ pub extern "C" fn mpflags_client_evaluate_all(
         let ask = EvaluateOptions::new().timeout(milliseconds(timeout_ms));
         let all = client.evaluate_all(context.map_or(&empty, mpflags_context::core), ask);
         let failure = all.failure();
-        let answer = |e: &Evaluation| e.answer().map_or(0, Answer::number);
+        let answer = |e: &Evaluation| unversioned::answer(e).map_or(0, Answer::number);
         let evaluations = mpflags_evaluations {
             answers: all.as_slice().iter().map(answer).collect(),
             failure: failure.map_or(MPFLAGS_ERROR_NONE, |(code, _)| code_of(code)),

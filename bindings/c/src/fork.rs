@@ -17,7 +17,7 @@ pub(crate) fn prepare_process() -> Result<(), Failure> {
     static HOOKED: AtomicBool = AtomicBool::new(false);
     if !HOOKED.swap(true, Ordering::AcqRel) {
         guard::install_hook();
-        mpflags_core::set_spawn_guard(signals::blocked);
+        mpflags_core::unversioned::set_spawn_guard(signals::blocked);
     }
     if REGISTERED.load(Ordering::Acquire) {
         return Ok(());

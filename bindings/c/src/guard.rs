@@ -75,7 +75,7 @@ fn panicked(client: Option<&Client>, payload: &(dyn Any + Send)) -> String {
     let place = PLACE.try_with(RefCell::take).unwrap_or_default();
     let text = if place.is_empty() { text.to_owned() } else { format!("{text} ({place})") };
     if let Some(client) = client {
-        client.log_panic(&text);
+        mpflags_core::unversioned::log_panic(client, &text);
     }
     text
 }

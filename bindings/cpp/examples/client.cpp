@@ -1,4 +1,4 @@
-// Evaluates flags of each type, tells why, and follows changes until one of `search-page-size` has come.
+// Evaluates a flag of each type, prints the reasons, and follows changes until `search-page-size` has changed.
 //
 //   client '{"token": "YOUR_PROJECT_TOKEN", "polling_interval_ms": 1000}' SECONDS
 #include <cstdlib>
@@ -22,7 +22,7 @@ void show(const mpflags::Client& client, const mpflags::Context& user, const cha
     std::cout << std::endl;
 }
 
-// Gives whether it was a change of the flag.
+// Returns whether search-page-size has changed.
 bool follow(const mpflags::ItemView& item, const mpflags::Client& client, const mpflags::Context& user) {
     bool seen = false;
     switch (item.kind()) {

@@ -1,4 +1,4 @@
-// Mixpanel behind OpenFeature: the program knows OpenFeature, and one line knows Mixpanel.
+// Mixpanel through OpenFeature: only one statement mentions Mixpanel.
 //
 //   provider YOUR_PROJECT_TOKEN [API_HOST]
 #include <mpflags/openfeature/provider.h>
@@ -19,10 +19,10 @@ int main(int argc, char** argv) {
         return 1;
     }
     auto& api = openfeature::OpenFeatureAPI::GetInstance();
-    // Says on standard error when Mixpanel cannot be reached. The flags then come as soon as it can.
+    // If Mixpanel cannot be reached, the SDK says so on standard error, and the flags arrive once it can be.
     api.SetProviderAndWait(*provider);
 
-    // Mixpanel divides users by an attribute, distinct_id in most flags; its rules see custom_properties.
+    // Most flags bucket users by distinct_id; rules see custom_properties.
     const auto user =
         openfeature::EvaluationContext::Builder()
             .WithAttribute("distinct_id", "user-1")
@@ -33,7 +33,7 @@ int main(int argc, char** argv) {
     std::cout << "button-color: " << client->GetStringValue("button-color", "#000000", user) << '\n';
     std::cout << "search-page-size: " << client->GetIntegerValue("search-page-size", 10, user) << '\n';
 
-    // Delivers the exposures.
+    // Delivers the queued exposures.
     api.Shutdown();
     return 0;
 }

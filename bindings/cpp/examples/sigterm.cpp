@@ -1,11 +1,11 @@
-// Delivers its events before a SIGTERM ends it, as orchestrators send one. Without a handler the signal ends the process
-// at once, and events of the last seconds are lost.
+// Delivers its events when an orchestrator stops it with SIGTERM. Without a handler the signal ends the process at
+// once, and the events of the last seconds are lost.
 #include <csignal>
 #include <iostream>
 #include <mpflags/client.hpp>
 
 int main(int, char** argv) try {
-    // Before any thread is started, so that the signal waits for sigwait. The library's own threads block all signals.
+    // Blocked before any thread starts, so that sigwait gets the signal. The library's threads block all signals.
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);

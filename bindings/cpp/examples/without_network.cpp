@@ -2,7 +2,7 @@
 #include <mpflags/client.hpp>
 
 int main() {
-    // No definitions are fetched; the flag has this value for everybody, and code under test asks as always.
+    // Nothing is fetched, and the flag has this value for every user.
     const mpflags::Client client(
         {{"token", "test"}, {"enable_polling", false}, {"overrides", {{"new-checkout", true}}}});
     assert(client.get_boolean("new-checkout", mpflags::Context(), false));

@@ -1,17 +1,17 @@
-# mpflags::openfeature: the provider, compiled with the OpenFeature SDK and the abseil that this build has. To be included.
+# Include this file to get mpflags::openfeature, the provider compiled with your build's OpenFeature SDK and abseil.
 #
-# The SDK comes from the build that includes this:
-#   OPENFEATURE_CPP_TARGET     its target, openfeature::openfeature unless named otherwise; or
-#   OPENFEATURE_CPP_INCLUDE    the folder that has openfeature/provider.h, and
+# Name the SDK with
+#   OPENFEATURE_CPP_TARGET     its target, by default openfeature::openfeature; or
+#   OPENFEATURE_CPP_INCLUDE    the folder with openfeature/provider.h, and
 #   OPENFEATURE_CPP_LIBRARIES  its libraries; abseil's are added.
-# It needs mpflags::cpp, from find_package(mpflags) or from bindings/cpp.
+# mpflags::cpp must exist, from find_package(mpflags) or from bindings/cpp.
 
 set(OPENFEATURE_CPP_TARGET openfeature::openfeature CACHE STRING "Target of OpenFeature's C++ SDK")
 set(OPENFEATURE_CPP_INCLUDE "" CACHE PATH "Folder of the headers of OpenFeature's C++ SDK")
 set(OPENFEATURE_CPP_LIBRARIES "" CACHE STRING "Libraries of OpenFeature's C++ SDK")
 
 if(NOT TARGET mpflags::cpp)
-  message(FATAL_ERROR "mpflags: mpflags::cpp is not there: call find_package(mpflags) first")
+  message(FATAL_ERROR "mpflags: the target mpflags::cpp does not exist: call find_package(mpflags) first")
 endif()
 
 add_library(mpflags_openfeature STATIC "${CMAKE_CURRENT_LIST_DIR}/provider.cpp")
@@ -19,7 +19,7 @@ add_library(mpflags::openfeature ALIAS mpflags_openfeature)
 set_target_properties(mpflags_openfeature PROPERTIES POSITION_INDEPENDENT_CODE ON)
 target_compile_features(mpflags_openfeature PUBLIC cxx_std_17)
 target_link_libraries(mpflags_openfeature PUBLIC mpflags::cpp)
-# In the source tree the header has a folder of its own; installed it is beside the others.
+# In the source tree, provider.h is in a separate folder; once installed, it is beside the other headers.
 if(EXISTS "${CMAKE_CURRENT_LIST_DIR}/include")
   target_include_directories(mpflags_openfeature PUBLIC "${CMAKE_CURRENT_LIST_DIR}/include")
 endif()

@@ -1,4 +1,4 @@
-/* A library that is older than the header: the functions of this program come before the library's. */
+/* A library that is older than the header. The linker prefers this program's function to the library's. */
 #include <cstring>
 #include <iostream>
 #include <mpflags/client.hpp>

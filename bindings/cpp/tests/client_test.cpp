@@ -1,4 +1,4 @@
-/* client.hpp against mpflags-dev: what is thrown, what is owned, and what comes out of the item stream. */
+/* client.hpp against mpflags-dev: errors, ownership, events and items. */
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -32,7 +32,7 @@ const char* const definitions = R"({"flags": [
                  "rollout": [{"rollout_percentage": 1}]}}]})";
 
 Object fixed() {
-    /* Exposures would have nowhere to go. */
+    /* There is no server for exposures. */
     return Object{{"token", "t"},
                   {"enable_polling", false},
                   {"report_exposures", false},
@@ -55,16 +55,16 @@ Status thrown(Call call) {
     return Status::Ok;
 }
 
-/* What owns a handle moves, and does not copy. */
+/* Types that own a handle can be moved but not copied. */
 template <class T>
-constexpr bool moves_alone =
+constexpr bool move_only =
     !std::is_copy_constructible_v<T> && !std::is_copy_assignable_v<T> && std::is_nothrow_move_constructible_v<T> &&
     std::is_nothrow_move_assignable_v<T> && std::is_nothrow_swappable_v<T>;
-static_assert(moves_alone<Client> && moves_alone<Context> && moves_alone<Evaluation> && moves_alone<Evaluations> &&
-              moves_alone<mpflags::Item>);
+static_assert(move_only<Client> && move_only<Context> && move_only<Evaluation> && move_only<Evaluations> &&
+              move_only<mpflags::Item>);
 static_assert(!std::is_constructible_v<mpflags::UserId, std::nullptr_t>);
 
-/* Looks into a temporary do not compile; what is kept gives them. */
+/* Views of a temporary do not compile; views of a named object do. */
 static_assert(std::is_convertible_v<Evaluation&, EvaluationView> &&
               std::is_convertible_v<const Evaluation&, EvaluationView>);
 static_assert(!std::is_convertible_v<Evaluation, EvaluationView> &&
@@ -89,12 +89,12 @@ constexpr bool compiles = false;
 template <template <class> class Call, class T>
 constexpr bool compiles<Call, T, std::void_t<Call<T>>> = true;
 template <template <class> class Call, class T>
-constexpr bool kept_alone =
+constexpr bool only_for_lvalues =
     compiles<Call, T&>&& compiles<Call, const T&> && !compiles<Call, T> && !compiles<Call, const T>;
-static_assert(kept_alone<View, Evaluation>);
-static_assert(kept_alone<Find, Evaluations> && kept_alone<Message, Evaluations>);
-static_assert(kept_alone<Begin, Evaluations> && kept_alone<End, Evaluations>);
-/* A temporary's text is a copy. */
+static_assert(only_for_lvalues<View, Evaluation>);
+static_assert(only_for_lvalues<Find, Evaluations> && only_for_lvalues<Message, Evaluations>);
+static_assert(only_for_lvalues<Begin, Evaluations> && only_for_lvalues<End, Evaluations>);
+/* The strings of a temporary are copies. */
 static_assert(std::is_same_v<Message<Evaluation>, std::string> &&
               std::is_same_v<Message<Evaluation&>, std::string_view>);
 
@@ -112,7 +112,7 @@ TEST(Client, ReadsWithDefaults) {
     EXPECT_EQ(client.get_json(std::string_view(), user, "none"), "none");
 }
 
-TEST(Client, EvaluationsTellAll) {
+TEST(Client, EvaluationsHaveAllDetails) {
     const Client client(fixed());
     const Context user({{"distinct_id", "u1"}});
     const auto found = client.evaluate("bool", user, mpflags::Type::Boolean);
@@ -129,7 +129,7 @@ TEST(Client, EvaluationsTellAll) {
     EXPECT_EQ(missing.error_code(), mpflags::ErrorCode::FlagNotFound);
     EXPECT_EQ(missing.variant().data(), nullptr);
     EXPECT_FALSE(missing.message().empty());
-    /* Copies of a temporary's texts outlive it. */
+    /* The strings of a temporary outlive it. */
     const auto text = client.evaluate("text", user).string();
     static_assert(std::is_same_v<decltype(text), const std::string>);
     EXPECT_EQ(text, std::string("a\0b", 3));
@@ -163,11 +163,11 @@ TEST(Client, AllFlagsInOrder) {
 
 TEST(Client, ExplainsAnEvaluation) {
     const Client client(fixed());
-    const auto told = nlohmann::json::parse(client.explain("bool", Context({{"distinct_id", "u1"}})));
-    EXPECT_EQ(told.at("variant"), "on") << told;
-    EXPECT_EQ(told.at("flag"), "bool") << told;
-    EXPECT_EQ(told.at("subject").at("text"), "u1") << told;
-    EXPECT_EQ(told.at("rollouts").size(), 1U) << told;
+    const auto found = nlohmann::json::parse(client.explain("bool", Context({{"distinct_id", "u1"}})));
+    EXPECT_EQ(found.at("variant"), "on") << found;
+    EXPECT_EQ(found.at("flag"), "bool") << found;
+    EXPECT_EQ(found.at("subject").at("text"), "u1") << found;
+    EXPECT_EQ(found.at("rollouts").size(), 1U) << found;
     const auto missing = nlohmann::json::parse(client.explain("none", Context()));
     EXPECT_EQ(missing.at("error_code"), "FLAG_NOT_FOUND") << missing;
     const Client remote({{"token", "t"}, {"mode", "remote"}});
@@ -175,7 +175,7 @@ TEST(Client, ExplainsAnEvaluation) {
     EXPECT_EQ(thrown([&] { static_cast<void>(client.explain("\xff", Context())); }), Status::InvalidUtf8);
 }
 
-TEST(Client, OverridesComeFirst) {
+TEST(Client, OverridesWin) {
     const Client client(fixed());
     const Context user({{"distinct_id", "u1"}});
     client.set_override("bool", false);
@@ -187,7 +187,7 @@ TEST(Client, OverridesComeFirst) {
     EXPECT_EQ(thrown([&] { client.set_override("bool", mpflags::Value::from_json("{")); }), Status::InvalidArgument);
 }
 
-TEST(Client, FailuresCarryTheLibrarysMessage) {
+TEST(Client, ErrorsHaveTheLibrarysMessage) {
     try {
         const Client client({{"token", "t"}, {"polling_interval_ms", 0}});
         FAIL();
@@ -208,10 +208,10 @@ TEST(Client, FailuresCarryTheLibrarysMessage) {
     EXPECT_EQ(client.shutdown(seconds(5)), 0U);
     EXPECT_EQ(client.shutdown(seconds(5)), 0U) << "twice";
     EXPECT_EQ(thrown([&] { client.track("Event", "u1"); }), Status::Closed);
-    EXPECT_EQ(client.state(), mpflags::State::Ready) << "evaluations go on";
+    EXPECT_EQ(client.state(), mpflags::State::Ready) << "still evaluates";
 }
 
-TEST(Client, WhatWasMovedFromIsEmpty) {
+TEST(Client, MovedFromIsEmpty) {
     Client first(fixed());
     Client second = std::move(first);
     const Context user({{"distinct_id", "u1"}});
@@ -226,7 +226,7 @@ TEST(Client, WhatWasMovedFromIsEmpty) {
     EXPECT_TRUE(first.get_boolean("bool", user, false));
 }
 
-TEST(Client, WhatWasMovedFromIsDefined) {
+TEST(Client, MovedFromIsDefined) {
     Client first(fixed());
     Client second(fixed());
     second.set_override("bool", false);
@@ -295,8 +295,8 @@ TEST(Client, ManyInOneVector) {
     clients.clear();
 }
 
-/* getenv gives a null pointer. */
-TEST(Client, AUserThatIsNobody) {
+/* getenv returns a null pointer for an unset variable. */
+TEST(Client, EventsWithoutAUser) {
     const Client client(fixed());
     const char* const nobody = nullptr;
     EXPECT_EQ(thrown([&] { client.track("Bought", nobody); }), Status::InvalidArgument);
@@ -305,7 +305,7 @@ TEST(Client, AUserThatIsNobody) {
     EXPECT_EQ(thrown([&] { client.people_update("$set", "", Object{{"a", 1}}); }), Status::InvalidArgument);
 }
 
-TEST(Client, AnEventOfAnotherTime) {
+TEST(Client, EventsOfAnotherTime) {
     const Dev dev;
     const Client client(polling(dev));
     client.start();
@@ -321,7 +321,7 @@ TEST(Client, AnEventOfAnotherTime) {
               Status::InvalidArgument);
 }
 
-/* What cannot be used spoils the flags that read it, and no other. */
+/* An unusable value makes only the flags that read it fail. */
 TEST(Client, UnusableAttributes) {
     const Client client(fixed().add("overrides", Object()));
     const double nan = std::numeric_limits<double>::quiet_NaN();
@@ -345,7 +345,7 @@ TEST(Client, UnusableAttributes) {
     EXPECT_EQ(thrown([&] { client.track("Bought", "u1", {{"price", nan}}); }), Status::InvalidArgument);
 }
 
-/* Lost events are returned, and their line reaches the function before the client is gone. */
+/* Lost events are returned, and the callback gets the log line about them before the client is destroyed. */
 TEST(Client, LostEventsAreReported) {
     for (const bool by_hand : {true, false}) {
         const Dev dev;
@@ -380,10 +380,10 @@ TEST(Client, LostEventsAreReported) {
     for (Status got; (got = client.next_item(item, milliseconds(0))) != Status::Closed;) {
         if (got == Status::Ok && item.message().find("not delivered") != std::string_view::npos) lines++;
     }
-    EXPECT_EQ(lines, 1) << "what waits comes before Closed";
+    EXPECT_EQ(lines, 1) << "remaining items come before Closed";
 }
 
-/* Without polling too. The change comes as an item. */
+/* Even if polling is off. The change is reported as an item. */
 TEST(Client, RefreshesOnDemand) {
     const Dev dev;
     const auto serve = [&dev](int value) {
@@ -419,7 +419,7 @@ TEST(Client, RefreshesOnDemand) {
     dev.fault({{"path", "/flags/definitions"}, {"kind", "hang"}});
     EXPECT_EQ(thrown([&] { client.refresh(milliseconds(50)); }), Status::Timeout);
     dev.fault({{"path", "/flags/definitions"}, {"kind", "status"}, {"status", 401}});
-    EXPECT_EQ(client.get_int64("number", user, -1), 4) << "what is held stays";
+    EXPECT_EQ(client.get_int64("number", user, -1), 4) << "keeps its definitions";
     client.shutdown(seconds(5));
     EXPECT_EQ(thrown([&] { client.refresh(seconds(5)); }), Status::Closed);
 }
@@ -443,6 +443,20 @@ TEST(Client, NamesItself) {
     const std::string own = dev.get("/__dev/requests").at("requests").at(0).at("headers").at("user-agent");
     EXPECT_NE(own.find("shop/7"), std::string::npos) << own;
     EXPECT_EQ(own.find("cpp/"), std::string::npos) << own;
+}
+
+/* "wrapper" may also be a flag, a value or a nested key. */
+TEST(Client, NamesItselfWhateverFlagsAreCalled) {
+    for (const char* const overrides :
+         {R"({"wrapper": true})", R"({"a": "wrapper"})", R"({"a\"": {"b": [{"wrapper" : 1}]}})"}) {
+        SCOPED_TRACE(overrides);
+        const Dev dev;
+        const Client client(polling(dev).add("overrides", mpflags::Value::from_json(overrides)));
+        client.start();
+        client.wait_ready(seconds(20));
+        const std::string agent = dev.get("/__dev/requests").at("requests").at(0).at("headers").at("user-agent");
+        EXPECT_NE(agent.find("cpp/0.1"), std::string::npos) << agent;
+    }
 }
 
 TEST(Client, ExposuresAndEventsArrive) {
@@ -480,7 +494,7 @@ TEST(Client, ExposuresAndEventsArrive) {
     EXPECT_EQ(statistics.at("sent"), 6);
 }
 
-TEST(Client, AReadOfTheWrongTypeIsNoExposure) {
+TEST(Client, WrongTypesAreNotExposed) {
     const Dev dev;
     dev.put("/__dev/definitions", definitions);
     const Client client(polling(dev));
@@ -509,7 +523,7 @@ TEST(Client, AReadOfTheWrongTypeIsNoExposure) {
     EXPECT_EQ(dev.events(1).at("counts").at("total"), 1);
 }
 
-TEST(Client, ItemsAsAPullLoop) {
+TEST(Client, ItemsInALoop) {
     const Dev dev;
     const Client client(polling(dev));
     mpflags::Item item;
@@ -530,7 +544,7 @@ TEST(Client, ItemsAsAPullLoop) {
     EXPECT_EQ(changed, "bool object text ");
 }
 
-TEST(Client, ItemsAsAFunction) {
+TEST(Client, ItemsInACallback) {
     const Dev dev;
     std::atomic<bool> ready{false};
     auto alive = std::make_shared<int>(1);
@@ -552,11 +566,11 @@ TEST(Client, ItemsAsAFunction) {
         const Client moved = std::move(client);
         EXPECT_FALSE(held.expired());
     }
-    EXPECT_TRUE(held.expired()) << "the function is destroyed with the client";
+    EXPECT_TRUE(held.expired()) << "the callback is destroyed with the client";
 }
 
-/* The exception ends in the callback: polling goes on, and each is counted. */
-TEST(Client, ACallbackThatThrowsIsCounted) {
+/* Exceptions of a callback are caught and counted, and polling continues. */
+TEST(Client, ExceptionsInACallbackAreCounted) {
     const Dev dev;
     Client client(polling(dev));
     std::atomic<int> taken{0};
@@ -572,13 +586,13 @@ TEST(Client, ACallbackThatThrowsIsCounted) {
     while (!client.get_boolean("bool", user, false) && std::chrono::steady_clock::now() < deadline) {
         std::this_thread::sleep_for(milliseconds(5));
     }
-    EXPECT_TRUE(client.get_boolean("bool", user, false)) << "polled on";
+    EXPECT_TRUE(client.get_boolean("bool", user, false)) << "still polling";
     EXPECT_EQ(client.shutdown(seconds(20)), 0U);
     EXPECT_GE(taken, 2);
     EXPECT_EQ(client.exceptions_in_callback(), static_cast<std::uint64_t>(taken));
 }
 
-TEST(Client, RefusedCredentialsAndDeadServers) {
+TEST(Client, RefusedCredentialsAndHangingServers) {
     const Dev dev({"--token", "another"});
     const Client client(polling(dev));
     client.start();
@@ -591,7 +605,7 @@ TEST(Client, RefusedCredentialsAndDeadServers) {
     EXPECT_EQ(waiting.state(), mpflags::State::NotReady);
 }
 
-/* Nobody takes the event within shutdown_timeout_ms, and somebody would later. */
+/* The server would accept the event, but only after shutdown_timeout_ms. */
 TEST(Client, WaitsAsLongAsItsOptionsSay) {
     const Dev dev;
     dev.fault({{"path", "/flags/definitions"}, {"kind", "hang"}});
@@ -601,14 +615,14 @@ TEST(Client, WaitsAsLongAsItsOptionsSay) {
     dev.put("/__dev/faults", R"([{"path": "*", "kind": "delay", "delay_ms": 3000}])");
     client.track("Bought", "u1");
     EXPECT_EQ(client.shutdown(), 1U);
-    /* A time that the library has no number for is a long one, not the option's. */
+    /* A time beyond the library's range becomes the longest time, not the configured one. */
     EXPECT_EQ(mpflags::detail::milliseconds(milliseconds::max()), MPFLAGS_TIMEOUT_CONFIGURED - 1);
     EXPECT_EQ(mpflags::detail::milliseconds(milliseconds(MPFLAGS_TIMEOUT_CONFIGURED)), MPFLAGS_TIMEOUT_CONFIGURED - 1);
     EXPECT_EQ(mpflags::detail::milliseconds(milliseconds::min()), 0U);
 }
 
-/* With a callback too: the requests are given up before they are answered. */
-TEST(Client, TheDestructorKeepsToTheShutdownTimeout) {
+/* Even with a callback. The requests are abandoned before the server responds. */
+TEST(Client, TheDestructorObeysTheShutdownTimeout) {
     const Dev dev;
     dev.fault({{"path", "*"}, {"kind", "delay"}, {"delay_ms", 3000}});
     {
@@ -622,7 +636,7 @@ TEST(Client, TheDestructorKeepsToTheShutdownTimeout) {
     for (const auto& request : requests) EXPECT_TRUE(request.at("status").is_null()) << request;
 }
 
-TEST(Client, RemoteAnswersWithinTheTimeGiven) {
+TEST(Client, RemoteEvaluationsObeyTheirTimeout) {
     const Dev dev;
     dev.put("/__dev/definitions", definitions);
     const Client client(Object{{"token", "t"}, {"api_host", dev.url()}, {"mode", "remote"}});
@@ -638,7 +652,7 @@ TEST(Client, RemoteAnswersWithinTheTimeGiven) {
     EXPECT_FALSE(none.message().empty());
 }
 
-TEST(Names, NumbersThatAreNotKnown) {
+TEST(Names, UnknownNumbers) {
     EXPECT_EQ(to_string(static_cast<mpflags::Reason>(99)), "UNKNOWN");
     EXPECT_EQ(to_string(static_cast<mpflags::ErrorCode>(99)), "GENERAL");
     EXPECT_EQ(to_string(static_cast<mpflags::State>(99)), "NONE");

@@ -1,4 +1,4 @@
-/* mpflags-dev as a child process, and calls to its control port. MPFLAGS_DEV names the program. */
+/* Runs mpflags-dev as a child process and sends requests to its control port. MPFLAGS_DEV is the path of the program. */
 #ifndef MPFLAGS_TESTS_DEV_HPP
 #define MPFLAGS_TESTS_DEV_HPP
 
@@ -20,10 +20,10 @@ class Dev {
   public:
     explicit Dev(const std::vector<std::string>& arguments = {}) {
         const char* program = std::getenv("MPFLAGS_DEV");
-        if (program == nullptr) throw std::runtime_error("MPFLAGS_DEV names no program");
+        if (program == nullptr) throw std::runtime_error("MPFLAGS_DEV is not set");
         int in[2];
         int out[2];
-        if (pipe(in) != 0 || pipe(out) != 0) throw std::runtime_error("no pipe");
+        if (pipe(in) != 0 || pipe(out) != 0) throw std::runtime_error("cannot make a pipe");
         child_ = fork();
         if (child_ == 0) {
             dup2(in[0], 0);
@@ -56,7 +56,7 @@ class Dev {
     void put(const std::string& path, const std::string& body) const { call("PUT", path, body); }
     void remove(const std::string& path) const { call("DELETE", path, ""); }
     void fault(const nlohmann::json& fault) const { put("/__dev/faults", nlohmann::json::array({fault}).dump()); }
-    /* Waits for so many events, and gives what came. */
+    /* Waits for this many events, and returns all received. */
     nlohmann::json events(int at_least) const { return get("/__dev/events?at_least=" + std::to_string(at_least)); }
 
   private:
@@ -77,7 +77,7 @@ class Dev {
         to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
         if (connect(connection, reinterpret_cast<const sockaddr*>(&to), sizeof to) != 0) {
             close(connection);
-            throw std::runtime_error("mpflags-dev is not there");
+            throw std::runtime_error("cannot connect to mpflags-dev");
         }
         const std::string request = method + " " + path +
                                     " HTTP/1.0\r\nhost: localhost\r\ncontent-length: " + std::to_string(body.size()) +
@@ -87,17 +87,17 @@ class Dev {
             if (count <= 0) break;
             sent += static_cast<std::size_t>(count);
         }
-        std::string answer;
+        std::string response;
         char part[4096];
         for (ssize_t count; (count = recv(connection, part, sizeof part, 0)) > 0;) {
-            answer.append(part, static_cast<std::size_t>(count));
+            response.append(part, static_cast<std::size_t>(count));
         }
         close(connection);
-        const std::size_t head = answer.find("\r\n\r\n");
-        if (head == std::string::npos || answer.compare(9, 1, "2") != 0) {
-            throw std::runtime_error(method + " " + path + ": " + answer);
+        const std::size_t head = response.find("\r\n\r\n");
+        if (head == std::string::npos || response.compare(9, 1, "2") != 0) {
+            throw std::runtime_error(method + " " + path + ": " + response);
         }
-        return answer.substr(head + 4);
+        return response.substr(head + 4);
     }
 
     pid_t child_ = -1;

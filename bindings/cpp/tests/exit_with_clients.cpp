@@ -1,4 +1,4 @@
-/* exit, with clients alive in every place that a program keeps one, threads that evaluate, and a request that hangs. */
+/* Calls exit while clients of every storage duration exist, a thread evaluates, and a request hangs. */
 #include <cstdlib>
 #include <iostream>
 #include <mpflags/client.hpp>

@@ -1,4 +1,4 @@
-/* A library that is newer than the header: what is for bindings alone is not called, and everything works. */
+/* A library that is newer than the header. Functions for bindings of the same revision must not be called. */
 #include <iostream>
 #include <mpflags/client.hpp>
 

@@ -1,4 +1,4 @@
-/* The provider itself, since the SDK's client hides reason, variant and message; then a little through that client. */
+/* The provider, mostly called directly, since the SDK's client hides reason, variant and message. */
 #include <gtest/gtest.h>
 #include <mpflags/openfeature/provider.h>
 
@@ -29,7 +29,7 @@ std::shared_ptr<Provider> made(absl::StatusOr<std::shared_ptr<Provider>> provide
     return *provider;
 }
 
-/* Exposures would have nowhere to go. */
+/* There is no server for exposures. */
 Object fixed() {
     return Object{{"enable_polling", false},
                   {"report_exposures", false},
@@ -210,7 +210,7 @@ TEST(ProviderVectors, All) {
     if (!HasFailure()) vectors::report("provider", cases.size(), 0);
 }
 
-// ---- Contexts: what mpflags-dev sees of a remote evaluation is what was sent.
+// ---- Contexts, as mpflags-dev receives them in a remote evaluation.
 
 Json sent(const EvaluationContext& context) {
     static const Dev dev;
@@ -284,7 +284,7 @@ TEST(ProviderContext, EveryTypeOfAny) {
     EXPECT_EQ(sent(twice).at("targetingKey"), "key");
 }
 
-/* A flag that is divided by `key` fails, and one that does not read it has its value. */
+/* A flag bucketed by `key` fails, and one that does not read it has a value. */
 void expect_unusable(const std::string& key, const EvaluationContext& context, const std::string& part) {
     const auto flag = [](const std::string& name, const std::string& by) {
         return Json{{"key", name},
@@ -311,7 +311,7 @@ void expect_unusable(const std::string& key, const EvaluationContext& context, c
 
 struct Custom {};
 
-TEST(ProviderContext, WhatHasNoJsonIsNamed) {
+TEST(ProviderContext, UnusableAttributesAreNamed) {
     const auto with = [](const std::string& key, std::any value) {
         return EvaluationContext::Builder()
             .WithAttribute("distinct_id", "u1")
@@ -331,14 +331,15 @@ TEST(ProviderContext, WhatHasNoJsonIsNamed) {
     const auto provider = made(Provider::Local("t", fixed()));
     const auto resolution = provider->GetBooleanEvaluation("\xff", true, user());
     ASSERT_TRUE(resolution.ok());
-    EXPECT_EQ((*resolution)->GetErrorCode(), ::openfeature::ErrorCode::kGeneral) << "the key is no context";
+    EXPECT_EQ((*resolution)->GetErrorCode(), ::openfeature::ErrorCode::kGeneral)
+        << "it is the key that is wrong, not the context";
     const auto nameless = provider->GetBooleanEvaluation("flag", false, with("\xff", 1));
     ASSERT_TRUE(nameless.ok());
-    EXPECT_TRUE((*nameless)->GetValue()) << "no flag reads such a key";
+    EXPECT_TRUE((*nameless)->GetValue()) << "no flag can read such a key";
 }
 
-/* An override answers before the context is read, in every language. */
-TEST(ProviderContext, OverridesComeBeforeIt) {
+/* An override does not depend on the context, in any language. */
+TEST(ProviderContext, OverridesIgnoreIt) {
     const auto provider = made(Provider::Local("t", fixed().add("overrides", {{"flag", false}})));
     const auto context = EvaluationContext::Builder().WithAttribute("thing", std::any(Custom{})).build();
     const auto resolution = provider->GetBooleanEvaluation("flag", true, context);
@@ -400,7 +401,7 @@ TEST(ProviderLife, NameAndClient) {
     EXPECT_TRUE(provider->GetHooks().empty());
 }
 
-TEST(ProviderLife, InitEndsWithItsTimeAndPollingGoesOn) {
+TEST(ProviderLife, RecoversAfterAFailedInit) {
     const Dev dev;
     dev.put("/__dev/definitions", definitions);
     dev.fault({{"path", "/flags/definitions"}, {"kind", "status"}, {"status", 503}});
@@ -412,7 +413,7 @@ TEST(ProviderLife, InitEndsWithItsTimeAndPollingGoesOn) {
               ::openfeature::ErrorCode::kProviderNotReady);
     dev.remove("/__dev/faults");
     provider->client()->wait_ready(seconds(20));
-    EXPECT_TRUE((*provider->GetBooleanEvaluation("flag", false, user()))->GetValue()) << "it heals by itself";
+    EXPECT_TRUE((*provider->GetBooleanEvaluation("flag", false, user()))->GetValue()) << "it recovers by itself";
     EXPECT_TRUE(provider->Shutdown().ok());
 }
 
@@ -430,11 +431,11 @@ TEST(ProviderLife, ShutdownTwiceAndInitAgain) {
         EXPECT_TRUE(provider->Shutdown().ok());
         EXPECT_EQ(dev.events(life).at("counts").at("accepted"), life) << "shutdown delivers the exposure";
     }
-    EXPECT_TRUE((*provider->GetBooleanEvaluation("flag", false, user()))->GetValue()) << "held definitions serve on";
+    EXPECT_TRUE((*provider->GetBooleanEvaluation("flag", false, user()))->GetValue()) << "it keeps its definitions";
 }
 
-/* Nobody answers within shutdown_timeout_ms, and somebody would later. */
-TEST(ProviderLife, ShutdownTakesItsOptionsTime) {
+/* The server would accept the event, but only after shutdown_timeout_ms. */
+TEST(ProviderLife, ShutdownObeysItsTimeout) {
     const Dev dev;
     const auto provider = made(Provider::Local("t", polling(dev).add("shutdown_timeout_ms", 50)));
     ASSERT_TRUE(provider->Init(EvaluationContext::Builder().build()).ok());
@@ -457,11 +458,11 @@ TEST(ProviderSdk, ValuesAndDefaults) {
     EXPECT_EQ(client->GetIntegerValue("none", 7, user()), 7);
 }
 
-TEST(ProviderSdk, AReadOfTheWrongTypeIsNoExposure) {
+TEST(ProviderSdk, WrongTypesAreNotExposed) {
     const Dev dev;
     dev.put("/__dev/definitions", definitions);
     const auto provider = made(Provider::Local("t", polling(dev)));
-    ASSERT_TRUE(provider->Init(EvaluationContext::Builder().Build()).ok());
+    ASSERT_TRUE(provider->Init(EvaluationContext::Builder().build()).ok());
     const auto client = provider->client();
     ASSERT_TRUE(provider->GetStringEvaluation("flag", "mine", user()).ok());
     ASSERT_TRUE(provider->GetIntegerEvaluation("flag", 1, user()).ok());
@@ -475,7 +476,7 @@ TEST(ProviderSdk, AReadOfTheWrongTypeIsNoExposure) {
     EXPECT_TRUE(provider->Shutdown().ok());
 }
 
-TEST(ProviderSdk, RecoversSilentlyAfterAFailedInit) {
+TEST(ProviderSdk, RecoversAfterAFailedInit) {
     const Dev dev;
     dev.put("/__dev/definitions", definitions);
     dev.fault({{"path", "/flags/definitions"}, {"kind", "status"}, {"status", 500}});

@@ -1,4 +1,4 @@
-/* The SDK's singleton shuts its providers down after main: exposures are delivered then, and nothing hangs. */
+/* The SDK's singleton shuts its providers down after main. Exposures must be delivered, and nothing may hang. */
 #include <mpflags/openfeature/provider.h>
 
 #include <iostream>
@@ -7,13 +7,13 @@
 
 namespace {
 
-/* Made before the singleton, so destroyed after it. */
+/* Constructed before the singleton, so destroyed after it. */
 struct AfterTheSingleton {
     ~AfterTheSingleton() {
         if (provider == nullptr) return;
         const auto user = openfeature::EvaluationContext::Builder().WithAttribute("distinct_id", "late").build();
         const auto details = provider->GetBooleanEvaluation("new-checkout", false, user);
-        std::cout << "after the singleton: " << (details.ok() ? "answered" : "failed") << std::endl;
+        std::cout << "after the singleton: " << (details.ok() ? "evaluated" : "failed") << std::endl;
     }
     std::shared_ptr<mpflags::openfeature::Provider> provider;
 };

@@ -1,4 +1,4 @@
-/* What contexts and options are written as. The library reads each text again: what it cannot read, it says. */
+/* The JSON of contexts and options. The library parses it again and reports what is wrong. */
 #include <gtest/gtest.h>
 
 #include <clocale>
@@ -27,7 +27,7 @@ TEST(Value, Scalars) {
     EXPECT_EQ(text("\xc3\xa9"), "\"\xc3\xa9\"");
 }
 
-/* As getenv gives for what is not set. */
+/* getenv returns a null pointer for an unset variable. */
 TEST(Value, ANullPointerIsNull) {
     const char* const missing = nullptr;
     EXPECT_EQ(text(missing), "null");
@@ -51,13 +51,13 @@ TEST(Value, DoublesReadAsTheSameNumber) {
     EXPECT_EQ(text(-std::numeric_limits<double>::infinity()), "-Infinity");
 }
 
-/* In the C locale alone the point is a point. */
+/* Some locales have a decimal comma. */
 TEST(Value, DoublesDoNotFollowTheLocale) {
     const char* found = nullptr;
     for (const char* name : {"de_DE.UTF-8", "de_DE.utf8", "fr_FR.UTF-8", "ru_RU.UTF-8"}) {
         if (found == nullptr) found = std::setlocale(LC_NUMERIC, name);
     }
-    if (found == nullptr) std::cout << "no locale with a decimal comma is installed: checked in the C locale alone\n";
+    if (found == nullptr) std::cout << "no locale with a decimal comma is installed: checked only in the C locale\n";
     EXPECT_EQ(text(1234.5), "1234.5");
     EXPECT_EQ(text(-0.25), "-0.25");
     std::setlocale(LC_NUMERIC, "C");
@@ -95,7 +95,7 @@ TEST(Value, ObjectsGrow) {
     EXPECT_EQ(Object{}.add("a", 1).add("b", "c").json(), "{\"a\":1,\"b\":\"c\"}");
     EXPECT_EQ(Object::from_json("{\"a\": {} } \n").add("b", 2).json(), "{\"a\": {} ,\"b\":2}");
     EXPECT_EQ(Object::from_json(" { } ").add("b", 2).json(), " { \"b\":2}");
-    /* Left for the library to refuse. */
+    /* The library refuses it. */
     EXPECT_EQ(Object::from_json("[1]").add("b", 2).json(), "[1]");
 }
 
@@ -108,13 +108,13 @@ mpflags::Error refused(const Object& members) {
     return {mpflags::Status::Ok, ""};
 }
 
-TEST(Value, TheLibrarySaysWhatIsWrong) {
+TEST(Value, TheLibraryReportsErrors) {
     EXPECT_EQ(refused(Object::from_json("[]")).status(), mpflags::Status::InvalidContext);
     EXPECT_EQ(refused({{"name", "\xc3\xa9"}, {"at", system_clock::now()}}).status(), mpflags::Status::Ok);
 }
 
-// NOLINTBEGIN(bugprone-use-after-move, clang-analyzer-cplusplus.Move): what was moved from is what is tested.
-TEST(Value, WhatWasMovedFromIsEmpty) {
+// NOLINTBEGIN(bugprone-use-after-move, clang-analyzer-cplusplus.Move): the test is about moved-from objects.
+TEST(Value, MovedFromIsEmpty) {
     Value first{{"a", 1}};
     const Value second = std::move(first);
     EXPECT_EQ(second.json(), R"({"a":1})");
@@ -142,7 +142,20 @@ TEST(Value, Utf8) {
     }
 }
 
-TEST(Value, MarksWhatCannotBeUsed) {
+TEST(Value, KeysOfTheTopLevel) {
+    using mpflags::json::has_key;
+    for (const char* text :
+         {R"({"key": 1})", R"( { "a" : {"key":[]} , "key"	: null } )", R"({"a\":": "]}", "key":0})"}) {
+        EXPECT_TRUE(has_key(text, "key")) << text;
+    }
+    for (const char* text :
+         {"", "key", "{}", R"({"a": "key"})", R"({"a": {"key": 1}})", R"([{"key": 1}])", R"({"a": ["key"]})",
+          R"({"keys": 1})", R"({"a\"key": 1})", R"({"a": "\"key\": "})", "\"", "{\"key"}) {
+        EXPECT_FALSE(has_key(text, "key")) << text;
+    }
+}
+
+TEST(Value, MarksUnusableValues) {
     using mpflags::json::marked;
     const Object usable{{"a", "NaN \" Infinity"}, {"b", {{"c", 1.5}}}, {"NaN", nullptr}};
     EXPECT_EQ(marked(usable.json()), usable.json());

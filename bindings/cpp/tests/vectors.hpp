@@ -1,4 +1,5 @@
-/* The corpus under conformance/vectors, read as the page there says. MPFLAGS_VECTORS names the folder. */
+/* Reads the vectors in conformance/vectors, whose README describes the format. MPFLAGS_VECTORS is the path of that
+ * folder. */
 #ifndef MPFLAGS_TESTS_VECTORS_HPP
 #define MPFLAGS_TESTS_VECTORS_HPP
 
@@ -15,18 +16,18 @@
 
 namespace vectors {
 
-/* In document order, so that what is written again is the same document. */
+/* Keeps the order of members, so that a document is the same when written again. */
 using Json = nlohmann::ordered_json;
 
 inline std::filesystem::path folder() {
     const char* named = std::getenv("MPFLAGS_VECTORS");
-    if (named == nullptr) throw std::runtime_error("MPFLAGS_VECTORS names no folder");
+    if (named == nullptr) throw std::runtime_error("MPFLAGS_VECTORS is not set");
     return named;
 }
 
 inline std::string text_of(const std::filesystem::path& path) {
     std::ifstream file(path, std::ios::binary);
-    if (!file) throw std::runtime_error(path.string() + " cannot be read");
+    if (!file) throw std::runtime_error(path.string() + ": cannot be read");
     std::ostringstream text;
     text << file.rdbuf();
     return text.str();
@@ -38,7 +39,8 @@ inline void only(const Json& object, const std::set<std::string>& known, const s
     }
 }
 
-/* Every vector of a suite; `known` are its fields. No vector, an unknown field, no `why` or a name twice is an error. */
+/* All vectors of a suite with the fields `known`. An empty suite, an unknown field, an empty `why` and a repeated
+ * name are errors. */
 inline std::vector<Json> suite(const std::string& name, const std::set<std::string>& known) {
     std::vector<Json> all;
     std::set<std::string> names;
@@ -46,12 +48,12 @@ inline std::vector<Json> suite(const std::string& name, const std::set<std::stri
         const std::string where = entry.path().string();
         const Json file = Json::parse(text_of(entry.path()));
         only(file, {"suite", "note", "vectors"}, where);
-        if (file.at("suite") != name) throw std::runtime_error(where + ": another suite");
+        if (file.at("suite") != name) throw std::runtime_error(where + ": wrong suite");
         if (file.at("vectors").empty()) throw std::runtime_error(where + ": no vectors");
         for (const Json& vector : file.at("vectors")) {
             const std::string called = vector.at("name");
             only(vector, known, called);
-            if (!names.insert(called).second) throw std::runtime_error(called + " is given twice");
+            if (!names.insert(called).second) throw std::runtime_error(called + ": repeated name");
             if (vector.at("why").get<std::string>().empty()) throw std::runtime_error(called + ": no why");
             all.push_back(vector);
         }
@@ -60,7 +62,7 @@ inline std::vector<Json> suite(const std::string& name, const std::set<std::stri
     return all;
 }
 
-/* Says what a suite came to, and appends it to the file that MPFLAGS_REPORT names, for the project's `make conformance`. */
+/* Prints the result of a suite, and appends it to the file MPFLAGS_REPORT for `make conformance`. */
 inline void report(const std::string& suite, std::size_t passed, std::size_t skipped, const std::string& reason = "") {
     std::cout << suite << ": " << passed << " of " << passed + skipped << " vectors " << reason << '\n';
     if (const char* path = std::getenv("MPFLAGS_REPORT")) {
@@ -70,7 +72,7 @@ inline void report(const std::string& suite, std::size_t passed, std::size_t ski
     }
 }
 
-/* The text of what stands under `flags`: a file's, an inline object's, or a string's. */
+/* The definitions that a vector's `flags` are: a file's name, an inline object, or JSON in a string. */
 inline std::string document(const Json& flags) {
     if (!flags.is_string()) return flags.dump();
     const std::string text = flags;
@@ -79,7 +81,7 @@ inline std::string document(const Json& flags) {
 
 inline std::string text(const Json& json) { return json.is_string() ? json.get<std::string>() : json.dump(); }
 
-/* Numbers compare by value: 2 and 2.0 are one; integers exactly. */
+/* Numbers are compared by value, so 2 equals 2.0, and integers exactly. */
 inline bool same(const Json& a, const Json& b) {
     if (a.is_number() && b.is_number()) return a == b;
     if (a.is_array() && b.is_array()) {

@@ -1,4 +1,4 @@
-/* Every vector of `evaluate` and `rules` through client.hpp: with a context that is kept, and with one that is read once. */
+/* Runs the vectors of `evaluate` and `rules` through client.hpp, with a Context and with a JSON context. */
 #include "vectors.hpp"
 
 #include <gtest/gtest.h>
@@ -14,8 +14,8 @@ mpflags::Client client_for(const std::string& definitions, const std::string& ov
                                       ", \"overrides\": " + overrides + "}");
 }
 
-/* An evaluation, told by the accessors. */
-struct Told {
+/* The results of all accessors of an evaluation. */
+struct Result {
     std::string outcome, reason, json, variant, message, experiment_id, key, string, metadata;
     mpflags::Kind kind{};
     std::optional<bool> is_experiment_active;
@@ -23,7 +23,7 @@ struct Told {
     std::int64_t int64 = 0;
     double number = 0;
 
-    bool operator==(const Told& o) const {
+    bool operator==(const Result& o) const {
         return outcome == o.outcome && reason == o.reason && json == o.json && variant == o.variant &&
                message == o.message && experiment_id == o.experiment_id && key == o.key && string == o.string &&
                metadata == o.metadata && kind == o.kind && is_experiment_active == o.is_experiment_active &&
@@ -45,24 +45,24 @@ std::string outcome_of(const mpflags::Evaluation& evaluation) {
     }
 }
 
-Told tell(const mpflags::Evaluation& evaluation) {
-    Told told;
-    told.outcome = outcome_of(evaluation);
-    told.reason = to_string(evaluation.reason());
-    told.json = evaluation.json();
-    told.variant = evaluation.variant();
-    told.message = evaluation.message();
-    told.experiment_id = evaluation.experiment_id();
-    told.key = evaluation.key();
-    told.string = evaluation.string();
-    told.metadata = evaluation.metadata_json();
-    told.kind = evaluation.kind();
-    told.is_experiment_active = evaluation.is_experiment_active();
-    told.is_qa_tester = evaluation.is_qa_tester();
-    told.boolean = evaluation.boolean();
-    told.int64 = evaluation.int64();
-    told.number = evaluation.number();
-    return told;
+Result result_of(const mpflags::Evaluation& evaluation) {
+    Result result;
+    result.outcome = outcome_of(evaluation);
+    result.reason = to_string(evaluation.reason());
+    result.json = evaluation.json();
+    result.variant = evaluation.variant();
+    result.message = evaluation.message();
+    result.experiment_id = evaluation.experiment_id();
+    result.key = evaluation.key();
+    result.string = evaluation.string();
+    result.metadata = evaluation.metadata_json();
+    result.kind = evaluation.kind();
+    result.is_experiment_active = evaluation.is_experiment_active();
+    result.is_qa_tester = evaluation.is_qa_tester();
+    result.boolean = evaluation.boolean();
+    result.int64 = evaluation.int64();
+    result.number = evaluation.number();
+    return result;
 }
 
 mpflags::Type type_of(const std::string& read) {
@@ -75,65 +75,65 @@ mpflags::Type type_of(const std::string& read) {
     return mpflags::Type::Any;
 }
 
-bool typed(const Json& value, const Told& told) {
+bool typed(const Json& value, const Result& result) {
     using mpflags::Kind;
-    if (value.is_string()) return told.string == value.get<std::string>() && told.kind == Kind::String;
-    if (value.is_boolean()) return told.boolean == value.get<bool>() && told.kind == Kind::Boolean;
+    if (value.is_string()) return result.string == value.get<std::string>() && result.kind == Kind::String;
+    if (value.is_boolean()) return result.boolean == value.get<bool>() && result.kind == Kind::Boolean;
     if (value.is_number()) {
-        return told.number == value.get<double>() && (told.kind == Kind::Int64 || told.kind == Kind::Double);
+        return result.number == value.get<double>() && (result.kind == Kind::Int64 || result.kind == Kind::Double);
     }
-    if (value.is_object()) return told.kind == Kind::Object;
-    return told.kind == (value.is_array() ? Kind::Array : Kind::Null);
+    if (value.is_object()) return result.kind == Kind::Object;
+    return result.kind == (value.is_array() ? Kind::Array : Kind::Null);
 }
 
-void check(const Json& want, const Told& told) {
-    EXPECT_EQ(want.at("outcome"), told.outcome);
-    EXPECT_EQ(want.at("reason"), told.reason);
-    EXPECT_EQ(want.value("variant", ""), told.variant);
-    EXPECT_EQ(told.reason == "ERROR", !told.message.empty());
+void check(const Json& want, const Result& result) {
+    EXPECT_EQ(want.at("outcome"), result.outcome);
+    EXPECT_EQ(want.at("reason"), result.reason);
+    EXPECT_EQ(want.value("variant", ""), result.variant);
+    EXPECT_EQ(result.reason == "ERROR", !result.message.empty());
     if (want.contains("value")) {
-        const Json got = Json::parse(told.json, nullptr, false);
-        EXPECT_TRUE(vectors::same(want.at("value"), got)) << told.json;
-        EXPECT_TRUE(typed(want.at("value"), told)) << told.json;
+        const Json got = Json::parse(result.json, nullptr, false);
+        EXPECT_TRUE(vectors::same(want.at("value"), got)) << result.json;
+        EXPECT_TRUE(typed(want.at("value"), result)) << result.json;
     }
     if (want.contains("is_qa_tester")) {
-        EXPECT_EQ(want.at("is_qa_tester"), told.is_qa_tester);
+        EXPECT_EQ(want.at("is_qa_tester"), result.is_qa_tester);
     }
     if (want.contains("experiment_id")) {
-        EXPECT_EQ(want.at("experiment_id").is_null() ? "" : want.at("experiment_id"), told.experiment_id);
+        EXPECT_EQ(want.at("experiment_id").is_null() ? "" : want.at("experiment_id"), result.experiment_id);
     }
     if (want.contains("is_experiment_active")) {
-        const Json active = told.is_experiment_active ? Json(*told.is_experiment_active) : Json();
+        const Json active = result.is_experiment_active ? Json(*result.is_experiment_active) : Json();
         EXPECT_EQ(want.at("is_experiment_active"), active);
     }
     if (want.contains("message")) {
-        EXPECT_EQ(want.at("message"), told.message);
+        EXPECT_EQ(want.at("message"), result.message);
     }
     if (want.contains("message_has")) {
         for (const std::string part : want.at("message_has")) {
-            EXPECT_NE(told.message.find(part), std::string::npos) << told.message;
+            EXPECT_NE(result.message.find(part), std::string::npos) << result.message;
         }
     }
 }
 
-/* The short read of a type agrees with the evaluation of that type. */
+/* get_boolean and the like agree with the evaluation. */
 void check_short_read(const mpflags::Client& client, const std::string& key, const mpflags::Context& context,
-                      mpflags::Type type, const Told& told) {
-    const bool has_value = told.outcome == "variant";
+                      mpflags::Type type, const Result& result) {
+    const bool has_value = result.outcome == "variant";
     switch (type) {
         case mpflags::Type::Boolean:
-            EXPECT_EQ(client.get_boolean(key, context, false), has_value && told.boolean);
-            EXPECT_EQ(client.get_boolean(key, context, true), !has_value || told.boolean);
+            EXPECT_EQ(client.get_boolean(key, context, false), has_value && result.boolean);
+            EXPECT_EQ(client.get_boolean(key, context, true), !has_value || result.boolean);
             break;
-        case mpflags::Type::Int64: EXPECT_EQ(client.get_int64(key, context, -7), has_value ? told.int64 : -7); break;
+        case mpflags::Type::Int64: EXPECT_EQ(client.get_int64(key, context, -7), has_value ? result.int64 : -7); break;
         case mpflags::Type::Double:
-            EXPECT_EQ(client.get_double(key, context, -7.5), has_value ? told.number : -7.5);
+            EXPECT_EQ(client.get_double(key, context, -7.5), has_value ? result.number : -7.5);
             break;
         case mpflags::Type::String:
-            EXPECT_EQ(client.get_string(key, context, "none"), has_value ? told.string : "none");
+            EXPECT_EQ(client.get_string(key, context, "none"), has_value ? result.string : "none");
             break;
         case mpflags::Type::Object:
-            EXPECT_EQ(client.get_json(key, context, "none"), has_value ? told.json : "none");
+            EXPECT_EQ(client.get_json(key, context, "none"), has_value ? result.json : "none");
             break;
         case mpflags::Type::Any: break;
     }
@@ -153,14 +153,14 @@ TEST(Vectors, Evaluate) {
         const std::string key = vector.at("key");
         const std::string context = vectors::text(vector.at("context"));
         const mpflags::Type type = type_of(vector.value("read", ""));
-        const Told once = tell(client.evaluate_json(key, context, type));
+        const Result once = result_of(client.evaluate_json(key, context, type));
         check(vector.at("want"), once);
         EXPECT_EQ(once.key, key);
         try {
             const auto kept = mpflags::Context::from_json(context);
-            const Told told = tell(client.evaluate(key, kept, type));
-            EXPECT_TRUE(told == once) << told.json << " and " << once.json;
-            check_short_read(client, key, kept, type, told);
+            const Result result = result_of(client.evaluate(key, kept, type));
+            EXPECT_TRUE(result == once) << result.json << " and " << once.json;
+            check_short_read(client, key, kept, type, result);
         } catch (const mpflags::Error& error) {
             EXPECT_EQ(error.status(), mpflags::Status::InvalidContext);
             EXPECT_EQ(vector.at("want").at("outcome"), "invalid_context");
@@ -188,18 +188,18 @@ TEST(Vectors, Rules) {
                 rule + "}]}}]}",
             "{}");
         const std::string context = "{\"id\": 1" + properties + "}";
-        const Told once = tell(client.evaluate_json("f", context));
-        const Told told = tell(client.evaluate("f", mpflags::Context::from_json(context)));
-        EXPECT_TRUE(told == once);
-        const Json got = told.outcome == "variant"            ? Json(true)
-                         : told.outcome == "no_rollout_match" ? Json(false)
-                                                              : Json(told.outcome);
+        const Result once = result_of(client.evaluate_json("f", context));
+        const Result result = result_of(client.evaluate("f", mpflags::Context::from_json(context)));
+        EXPECT_TRUE(result == once);
+        const Json got = result.outcome == "variant"            ? Json(true)
+                         : result.outcome == "no_rollout_match" ? Json(false)
+                                                                : Json(result.outcome);
         EXPECT_EQ(vector.at("want"), got);
     }
     if (!HasFailure()) vectors::report("rules", cases.size(), 0);
 }
 
-/* A new suite is run or skipped here, and a skip says why. */
+/* Every suite is run here, or skipped with a reason. */
 TEST(Vectors, EverySuiteIsKnown) {
     for (const auto& entry : std::filesystem::directory_iterator(vectors::folder())) {
         const std::string name = entry.path().filename().string();
@@ -208,7 +208,7 @@ TEST(Vectors, EverySuiteIsKnown) {
             const auto all = vectors::suite(name, {"name", "subject", "salt", "want", "why"});
             vectors::report(name, 0, all.size(), "no C function gives a bucket");
         } else if (name == "provider") {
-            // Run by provider_test, where there is an SDK to build it with.
+            // Run by provider_test, if there is an SDK.
             if (std::getenv("MPFLAGS_WITH_SDK") != nullptr) continue;
             const auto all = vectors::suite(name, {"name", "config", "flags", "setup", "key", "type", "default",
                                                    "targeting_key", "attributes", "nan_attribute", "want", "why"});

@@ -1,5 +1,5 @@
-// Package mpflagstest makes clients and providers for a program's unit tests. They open no connection, have the flags
-// that a test gives them, and remember the events that the program tracks.
+// Package mpflagstest makes clients and providers for unit tests. They open no connection, have the flags that the test
+// sets, and record the events that the program tracks.
 //
 //	func TestCheckout(t *testing.T) {
 //		flags := mpflagstest.New(t, map[string]any{"new-checkout": true})
@@ -24,9 +24,9 @@ import (
 
 // Flags are the flags of one test.
 type Flags struct {
-	// Client evaluates them. It ends with the test.
+	// Client evaluates the flags. It is closed when the test ends.
 	Client *mpflags.Client
-	// Provider evaluates them for OpenFeature. It is the test's to set, with an API of its own or the global one.
+	// Provider evaluates the flags for OpenFeature. The test sets it, in an isolated API or the global one.
 	Provider *openfeature.Provider
 
 	t      testing.TB
@@ -34,14 +34,14 @@ type Flags struct {
 	events []Event
 }
 
-// Event is one that the program tracked.
+// Event is an event that the program tracked, or an exposure.
 type Event struct {
 	Name       string         `json:"event"`
 	Properties map[string]any `json:"properties"`
 }
 
-// New makes a client whose flags have these values; every other flag is not found. For rules, splits and exposures give
-// it definitions: mpflagstest.New(t, nil, mpflags.WithDefinitions(document)).
+// New makes a client whose flags have these values for every user. To test with rules, splits and exposures, pass
+// definitions instead: mpflagstest.New(t, nil, mpflags.WithDefinitions(document)).
 func New(t testing.TB, values map[string]any, options ...mpflags.Option) *Flags {
 	t.Helper()
 	base := []mpflags.Option{
@@ -62,12 +62,12 @@ func New(t testing.TB, values map[string]any, options ...mpflags.Option) *Flags 
 	}
 	t.Cleanup(func() {
 		f.Provider.Shutdown()
-		_ = client.Close() // events that nobody asked for are no failure
+		_ = client.Close() // ignored: the test need not read all events
 	})
 	return f
 }
 
-// Set gives a flag another value.
+// Set changes the value of a flag.
 func (f *Flags) Set(flag string, value any) {
 	f.t.Helper()
 	if err := f.Client.SetOverride(flag, value); err != nil {
@@ -75,7 +75,7 @@ func (f *Flags) Set(flag string, value any) {
 	}
 }
 
-// Unset takes a flag's value back: it is not found, or what its definition says.
+// Unset removes a value of New or Set. The flag is then evaluated by its definition, or not found.
 func (f *Flags) Unset(flag string) {
 	f.t.Helper()
 	if err := f.Client.ClearOverride(flag); err != nil {
@@ -83,15 +83,15 @@ func (f *Flags) Unset(flag string) {
 	}
 }
 
-// Events gives the events so far, exposures ("$experiment_started") among them. A flag with a value of New or Set makes
-// no exposure.
+// Events returns the events so far, including exposures ("$experiment_started"). A flag whose value is from New or Set
+// makes no exposure.
 func (f *Flags) Events() []Event {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return append([]Event(nil), f.events...)
 }
 
-// Tracked tells whether an event of this name came, and waits a second for it.
+// Tracked waits up to a second for an event with this name and reports whether there was one.
 func (f *Flags) Tracked(name string) bool {
 	for end := time.Now().Add(time.Second); ; time.Sleep(time.Millisecond) {
 		for _, event := range f.Events() {
@@ -106,12 +106,12 @@ func (f *Flags) Tracked(name string) bool {
 }
 
 func (f *Flags) listen(item mpflags.Item) {
-	told, ok := item.(mpflags.EventItem)
+	tracked, ok := item.(mpflags.EventItem)
 	if !ok {
 		return
 	}
 	var event Event
-	if err := json.Unmarshal(told.JSON, &event); err != nil {
+	if err := json.Unmarshal(tracked.JSON, &event); err != nil {
 		return
 	}
 	f.mu.Lock()

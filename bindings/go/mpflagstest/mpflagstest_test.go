@@ -11,7 +11,7 @@ import (
 	"github.com/open-feature/go-sdk/openfeature/isolated"
 )
 
-// What a program under test might be.
+// shop stands in for the program under test.
 type shop struct{ flags *mpflags.Client }
 
 func (s shop) checkout(user string) string {
@@ -46,7 +46,7 @@ func TestProvider(t *testing.T) {
 	}
 	flags.Unset("color")
 	if _, err := api.NewClient().StringValue(t.Context(), "color", "none", of.EvaluationContext{}); err == nil {
-		t.Error("the flag is still there")
+		t.Error("the flag still has a value")
 	}
 }
 
@@ -59,10 +59,10 @@ func TestDefinitionsAndExposures(t *testing.T) {
 	if !flags.Tracked("$experiment_started") || flags.Events()[0].Properties["distinct_id"] != "u1" {
 		t.Error(flags.Events())
 	}
-	if err := flags.Client.Variant(t.Context(), "g", nil).Err(); !errors.Is(err, mpflags.FlagNotFound) {
+	if err := flags.Client.Evaluate(t.Context(), "g", nil).Err(); !errors.Is(err, mpflags.FlagNotFound) {
 		t.Error(err)
 	}
 	if flags.Tracked("never") {
-		t.Error("an event that never was")
+		t.Error("Tracked reports an event that was not tracked")
 	}
 }

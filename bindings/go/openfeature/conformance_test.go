@@ -39,7 +39,7 @@ type vector struct {
 
 func (v vector) Named() (string, string) { return v.Name, v.Why }
 
-// resolved is what a provider and the SDK's client both tell.
+// resolved is the result of an evaluation.
 type resolved struct {
 	value            any
 	reason           of.Reason
@@ -50,26 +50,26 @@ type resolved struct {
 
 func (v vector) direct(p *Provider, user of.FlattenedContext) resolved {
 	ctx := context.Background()
-	tell := func(value any, d of.ProviderResolutionDetail) resolved {
+	result := func(value any, d of.ProviderResolutionDetail) resolved {
 		r := d.ResolutionDetail()
 		return resolved{value: value, reason: r.Reason, code: r.ErrorCode, message: r.ErrorMessage, variant: r.Variant, metadata: d.FlagMetadata}
 	}
 	switch v.Type {
 	case "boolean":
 		r := p.BooleanEvaluation(ctx, v.Key, v.Default.(bool), user)
-		return tell(r.Value, r.ProviderResolutionDetail)
+		return result(r.Value, r.ProviderResolutionDetail)
 	case "string":
 		r := p.StringEvaluation(ctx, v.Key, v.Default.(string), user)
-		return tell(r.Value, r.ProviderResolutionDetail)
+		return result(r.Value, r.ProviderResolutionDetail)
 	case "integer":
 		r := p.IntEvaluation(ctx, v.Key, int64(v.Default.(float64)), user)
-		return tell(r.Value, r.ProviderResolutionDetail)
+		return result(r.Value, r.ProviderResolutionDetail)
 	case "double":
 		r := p.FloatEvaluation(ctx, v.Key, v.Default.(float64), user)
-		return tell(r.Value, r.ProviderResolutionDetail)
+		return result(r.Value, r.ProviderResolutionDetail)
 	}
 	r := p.ObjectEvaluation(ctx, v.Key, v.Default, user)
-	return tell(r.Value, r.ProviderResolutionDetail)
+	return result(r.Value, r.ProviderResolutionDetail)
 }
 
 func (v vector) compare(t *testing.T, how string, got resolved) {
@@ -101,7 +101,7 @@ func (v vector) compare(t *testing.T, how string, got resolved) {
 	}
 }
 
-// provider sets a provider up as a vector says.
+// provider makes the provider that a vector describes.
 func (v vector) provider(t *testing.T) *Provider {
 	options := []mpflags.Option{mpflags.WithReportExposures(false), mpflags.WithLogger(quiet)}
 	for key, value := range v.Config {

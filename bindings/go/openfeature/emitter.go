@@ -9,12 +9,12 @@ import (
 	of "github.com/open-feature/go-sdk/openfeature"
 )
 
-// grace is how long the first event after an Init waits: the SDK tells the outcome of Init only after it has returned,
-// and an event of ours that came before that would be overtaken, and stand for ever.
+// grace delays the first event after an Init. The SDK reports the outcome of Init only after it has returned; if an event
+// of ours came first, that outcome would replace the newer state for good.
 const grace = 100 * time.Millisecond
 
-// emitter makes events of what the client tells. It compares what the SDK believes with the state of the client, and
-// tells the difference, so that neither a missed nor a doubled item leaves the two apart.
+// emitter turns the client's items into events. It compares the SDK's state with the client's and sends the difference, so
+// that a missed or repeated item cannot leave the two apart.
 type emitter struct {
 	client *mpflags.Client
 	events chan of.Event
@@ -24,15 +24,15 @@ type emitter struct {
 	done   chan struct{}
 
 	mu sync.Mutex
-	// How many Inits run. Until they have returned no event leaves.
+	// The number of Inits in progress. No event is sent until they have returned.
 	inits int
-	// What the SDK believes: nothing before the first Init.
-	told of.State
-	// No event leaves before.
+	// The SDK's state of this provider; empty before the first Init.
+	state of.State
+	// No event is sent before this time.
 	after time.Time
-	// The flags that have changed since it was last told.
+	// The flags that have changed since the last event about changes.
 	changed []string
-	// What led to the state Stale.
+	// The failure that led to the state Stale.
 	message string
 }
 
@@ -72,14 +72,14 @@ func (e *emitter) initializing() {
 	e.inits++
 }
 
-// initialized is called when Init is about to return.
+// initialized is called just before Init returns.
 func (e *emitter) initialized(ready bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.inits--
-	e.told = of.ErrorState
+	e.state = of.ErrorState
 	if ready {
-		e.told = of.ReadyState
+		e.state = of.ReadyState
 	}
 	e.after = time.Now().Add(grace)
 	e.again()
@@ -89,7 +89,7 @@ func (e *emitter) end() {
 	e.stop()
 	close(e.quit)
 	<-e.done
-	// What nobody took belongs to the life that ends.
+	// Events that nobody read are obsolete.
 	for {
 		select {
 		case <-e.events:
@@ -106,7 +106,7 @@ func (e *emitter) run() {
 	for {
 		event, wait := e.next()
 		if event != nil {
-			// A provider that was replaced has nobody who reads.
+			// Nobody reads the channel of a provider that was replaced.
 			select {
 			case e.events <- *event:
 			case <-e.quit:
@@ -128,29 +128,29 @@ func (e *emitter) run() {
 	}
 }
 
-// next gives the event that is due, or how long to wait for one.
+// next returns the event that is due, or how long to wait for one.
 func (e *emitter) next() (*of.Event, time.Duration) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.inits > 0 || e.told == "" {
+	if e.inits > 0 || e.state == "" {
 		return nil, 0
 	}
 	if wait := time.Until(e.after); wait > 0 {
 		return nil, wait
 	}
 	switch state := e.client.State(); {
-	case state == mpflags.StateReady && e.told != of.ReadyState:
-		e.told = of.ReadyState
+	case state == mpflags.StateReady && e.state != of.ReadyState:
+		e.state = of.ReadyState
 		return event(of.ProviderReady, of.ProviderEventDetails{Message: "definitions are up to date"}), 0
-	case state == mpflags.StateStale && e.told == of.ErrorState:
-		// That evaluations have a value is READY, that it may be an old one STALE: to the SDK the one is not the other.
-		e.told = of.ReadyState
-		return event(of.ProviderReady, of.ProviderEventDetails{Message: "definitions are held"}), 0
-	case state == mpflags.StateStale && e.told != of.StaleState:
-		e.told = of.StaleState
+	case state == mpflags.StateStale && e.state == of.ErrorState:
+		// To the SDK, STALE does not imply that evaluations work again: READY first, STALE next.
+		e.state = of.ReadyState
+		return event(of.ProviderReady, of.ProviderEventDetails{Message: "definitions are available"}), 0
+	case state == mpflags.StateStale && e.state != of.StaleState:
+		e.state = of.StaleState
 		return event(of.ProviderStale, of.ProviderEventDetails{Message: e.message}), 0
-	case e.told == of.ReadyState && len(e.changed) > 0:
-		// Only of a ready provider: to the SDK a change is a READY too.
+	case e.state == of.ReadyState && len(e.changed) > 0:
+		// Only if the provider is ready, since the SDK takes a change for a READY.
 		changed := e.changed
 		e.changed = nil
 		return event(of.ProviderConfigChange, of.ProviderEventDetails{Message: "definitions have changed", FlagChanges: changed}), 0

@@ -10,7 +10,7 @@ import (
 )
 
 func Example() {
-	// With a token alone, definitions come from Mixpanel. Here they stand in an option.
+	// Definitions usually come from Mixpanel. Here they are an option.
 	provider, err := mixpanel.NewLocalProvider("YOUR_PROJECT_TOKEN", mpflags.WithEnablePolling(false), mpflags.WithReportExposures(false),
 		mpflags.WithDefinitions(`{"flags": [{"key": "new-checkout", "context": "distinct_id", "ruleset":
 			{"variants": [{"key": "on", "value": true}], "rollout": [{"rollout_percentage": 1}]}}]}`))

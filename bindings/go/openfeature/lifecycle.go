@@ -11,19 +11,18 @@ import (
 	of "github.com/open-feature/go-sdk/openfeature"
 )
 
-// lifecycle is what Init and Shutdown change. The SDK calls both more than once, and at the same time: Init once for
-// each domain that a provider is bound to, Shutdown likewise, and the Shutdown of a replaced provider beside the Init of
-// its successor.
+// lifecycle is the state that Init and Shutdown change. The SDK calls both repeatedly and concurrently: once for each domain
+// that the provider is bound to, and the Shutdown of a replaced provider during the Init of its successor.
 type lifecycle struct {
 	// begun is true from the return of the first Init until Shutdown.
 	begun atomic.Bool
-	// turn is held while the client is started or shut down.
+	// turn is a mutex, held while the client is started or shut down.
 	turn chan struct{}
 	mu   sync.Mutex
-	// life counts shutdowns: an Init that one of them ended does not begin anything.
+	// life counts shutdowns, so that an Init notices one that overtook it.
 	life    uint64
 	emitter *emitter
-	// events is the channel for good: the SDK asks for it again and again.
+	// events never changes, since the SDK calls EventChannel repeatedly.
 	events chan of.Event
 }
 
@@ -33,17 +32,18 @@ func newLifecycle() lifecycle {
 
 func (l *lifecycle) initialized() bool { return l.begun.Load() }
 
-// EventChannel gives the channel of events, always the same. READY and ERROR of Init are the SDK's to tell, and not here.
+// EventChannel returns the provider's events, always on the same channel. The READY or ERROR after an Init is not among
+// them: the SDK makes that one itself.
 func (p *Provider) EventChannel() <-chan of.Event { return p.own().events }
 
-// Init starts the client and waits for the first definitions, init_timeout_ms at most.
+// Init starts the client and waits for the first definitions, at most for init_timeout_ms.
 func (p *Provider) Init(user of.EvaluationContext) error {
 	return p.InitWithContext(context.Background(), user)
 }
 
-// InitWithContext starts the client and waits for the first definitions, as long as ctx lets it and init_timeout_ms at
-// most. On failure polling goes on: the provider heals by itself, and then tells READY. A remote provider is ready at
-// once. A provider that was shut down can be initialized again.
+// InitWithContext starts the client and waits for the first definitions, until ctx ends or init_timeout_ms has passed. A
+// remote provider is ready at once. If it fails, the client keeps polling and the provider sends READY once it recovers. A
+// provider that was shut down can be initialized again.
 func (p *Provider) InitWithContext(ctx context.Context, _ of.EvaluationContext) error {
 	own := p.own()
 	if own == unmade {
@@ -56,17 +56,17 @@ func (p *Provider) InitWithContext(ctx context.Context, _ of.EvaluationContext) 
 	return own.returns(started, err)
 }
 
-// started is what an Init has begun.
+// started is an Init in progress.
 type started struct {
 	life uint64
-	// The emitter that counts it. None where it gave up before there was one: it is not to end another Init's count.
+	// The emitter that counts this Init, or nil if there was none yet.
 	emitter *emitter
 }
 
-// begin starts the client, and what passes its items on.
+// begin starts the client and the emitter.
 func (p *shared) begin(ctx context.Context) (started, error) {
-	// A context that has ended does not keep the client from being started: it is what heals. But nothing waits for
-	// a shutdown longer than ctx lets it.
+	// The client is started even if ctx has ended, so that the provider can recover. But ctx limits the wait for a shutdown
+	// in progress.
 	select {
 	case p.turn <- struct{}{}:
 	default:
@@ -88,7 +88,7 @@ func (p *shared) begin(ctx context.Context) (started, error) {
 	return s, p.client.Start(context.WithoutCancel(ctx))
 }
 
-// counted counts an Init. The caller holds mu.
+// counted records an Init. The caller holds mu.
 func (p *shared) counted() started {
 	if p.emitter != nil {
 		p.emitter.initializing()
@@ -96,7 +96,7 @@ func (p *shared) counted() started {
 	return started{p.life, p.emitter}
 }
 
-// returns is what an Init returns, and what the SDK believes from then on.
+// returns ends an Init: it records the state that the SDK derives from the result, which it returns.
 func (p *shared) returns(s started, err error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -113,19 +113,21 @@ func (p *shared) returns(s started, err error) error {
 	return nil
 }
 
-// Shutdown shuts down within shutdown_timeout_ms. How many events were lost, and why, is logged by the client.
+// Shutdown is like [Provider.ShutdownWithContext] with shutdown_timeout_ms. The client logs lost events.
 func (p *Provider) Shutdown() {
 	if err := p.ShutdownWithContext(context.Background()); err != nil && !errors.Is(err, mpflags.ErrUndelivered) {
-		p.Client().Logger().Warn("shutting the provider down failed", "error", err, "library", "mpflags")
+		p.Client().Logger().Warn("failed to shut the provider down", "error", err, "library", "mpflags")
 	}
 }
 
-// ShutdownWithContext delivers the exposures that wait and ends what Init began, within ctx's deadline and
-// shutdown_timeout_ms. When ctx is cancelled it returns at once, and what it does goes on within that time. A ctx that
-// has ended before says nothing about this shutdown and is passed over: the SDK hands a replaced provider the context of
-// its successor, and a program often the one that told it to end. A client that the program owns goes on running.
+// ShutdownWithContext delivers the queued events and stops the client, until ctx's deadline or shutdown_timeout_ms,
+// whichever is sooner. When ctx is cancelled it returns at once, and the shutdown continues within that time limit. A
+// client that the program owns keeps running.
 //
-// It fails with [mpflags.ErrUndelivered] when events were lost.
+// A ctx that has already ended is ignored: the SDK passes a replaced provider the context of its successor's Init, and
+// programs often pass the context whose end makes them stop.
+//
+// It fails with [mpflags.ErrUndelivered] if events were lost.
 func (p *Provider) ShutdownWithContext(ctx context.Context) error {
 	own := p.own()
 	if own == unmade {
@@ -152,10 +154,10 @@ func (p *shared) shutdown(ctx context.Context) error {
 	if !p.owned {
 		count, err := p.client.Flush(ctx)
 		if errors.Is(err, mpflags.ErrClosed) {
-			return nil // by the program, which delivered then
+			return nil // the program closed the client, which delivered its events
 		}
 		if err == nil && count > 0 {
-			p.client.Logger().Warn("events are not delivered yet; the program's client goes on with them", "events", count, "library", "mpflags")
+			p.client.Logger().Warn("events are still queued; the program's client keeps sending them", "events", count, "library", "mpflags")
 		}
 		return undelivered(count, err)
 	}
@@ -169,15 +171,15 @@ func undelivered(count uint64, err error) error {
 	return fmt.Errorf("%d events were not delivered: %w", count, mpflags.ErrUndelivered)
 }
 
-// initError is why Init failed. To the SDK it is a ProviderInitError, whose message becomes that of the ERROR event. It
-// never is PROVIDER_FATAL: then the SDK would stop evaluating, while refused credentials heal here.
+// initError is the error of Init. It wraps a ProviderInitError, whose message the SDK copies into its ERROR event. The code
+// is never PROVIDER_FATAL, which would stop the SDK from evaluating: a client recovers even from refused credentials.
 type initError struct{ cause error }
 
 func (e *initError) Error() string { return e.cause.Error() }
 
 func (e *initError) Unwrap() []error {
 	if errors.Is(e.cause, context.Canceled) || errors.Is(e.cause, context.DeadlineExceeded) {
-		// The SDK has messages of its own for these.
+		// The SDK has its own messages for these.
 		return []error{e.cause}
 	}
 	return []error{&of.ProviderInitError{ErrorCode: of.ProviderNotReadyCode, Message: e.cause.Error()}, e.cause}

@@ -7,12 +7,14 @@ import (
 	of "github.com/open-feature/go-sdk/openfeature"
 )
 
-// detail maps what an evaluation gave to OpenFeature: variant and metadata of a variant only, and an error with its code.
-func detail(v mpflags.Variant) of.ProviderResolutionDetail {
-	if err := v.Err(); err != nil {
+// detail converts an evaluation without its value. An error has neither variant nor metadata.
+func detail(evaluation mpflags.Evaluation) of.ProviderResolutionDetail {
+	if err := evaluation.Err(); err != nil {
 		return of.ProviderResolutionDetail{ResolutionError: resolutionError(err), Reason: of.ErrorReason}
 	}
-	return of.ProviderResolutionDetail{Reason: of.Reason(v.Reason()), Variant: v.Name(), FlagMetadata: v.Metadata()}
+	return of.ProviderResolutionDetail{
+		Reason: of.Reason(evaluation.Reason()), Variant: evaluation.Variant(), FlagMetadata: evaluation.Metadata(),
+	}
 }
 
 func resolutionError(err error) of.ResolutionError {
@@ -45,15 +47,15 @@ var notInitialized = of.ProviderResolutionDetail{
 	Reason:          of.ErrorReason,
 }
 
-// notMade is what an evaluation of a provider gives that was not made.
+// notMade is the result of a nil or zero provider.
 var notMade = of.ProviderResolutionDetail{
 	ResolutionError: of.NewProviderNotReadyResolutionError(errUnmade.Error()),
 	Reason:          of.ErrorReason,
 }
 
-// unready tells whether an evaluation is what a provider gives that is not initialized: an override, which comes before
-// everything, or why there are no definitions yet.
-func unready(v mpflags.Variant) bool {
-	err := v.Err()
-	return v.Name() == "override" || errors.Is(err, mpflags.ProviderNotReady) || errors.Is(err, mpflags.ProviderFatal)
+// beforeInit reports whether a provider that is not initialized may return this evaluation: an override, which wins over
+// everything else, or the reason why there are no definitions yet.
+func beforeInit(evaluation mpflags.Evaluation) bool {
+	err := evaluation.Err()
+	return evaluation.Variant() == "override" || errors.Is(err, mpflags.ProviderNotReady) || errors.Is(err, mpflags.ProviderFatal)
 }

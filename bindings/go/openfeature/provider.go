@@ -1,4 +1,4 @@
-// Package openfeature is the OpenFeature provider of Mixpanel feature flags.
+// Package openfeature is the OpenFeature provider for Mixpanel feature flags.
 //
 //	provider, err := openfeature.NewLocalProvider("YOUR_PROJECT_TOKEN")
 //	…
@@ -32,11 +32,11 @@ var (
 
 const name = "mixpanel-provider"
 
-// Provider evaluates Mixpanel feature flags for OpenFeature's SDK. Make it with [NewLocalProvider], [NewRemoteProvider] or
-// [NewProvider]. Any goroutine may call any method.
+// Provider evaluates Mixpanel feature flags for OpenFeature's SDK. Make one with [NewLocalProvider], [NewRemoteProvider] or
+// [NewProvider]. Any number of goroutines may call its methods at the same time.
 //
-// Share the pointer. go vet reports a copy of the struct; a copy is the same provider. One that these functions did not
-// make, nil or the zero value, answers PROVIDER_NOT_READY, and its Init fails. A provider cannot be serialized.
+// Share the pointer. A copy of the struct, which go vet reports, is the same provider. A nil or zero Provider returns
+// PROVIDER_NOT_READY, and its Init fails. A provider cannot be serialized.
 type Provider struct {
 	_ handle.NoCopy
 	notData
@@ -45,7 +45,7 @@ type Provider struct {
 
 type notData = handle.NotData
 
-// shared is what the copies of a provider share.
+// shared is the state that the copies of a provider share.
 type shared struct {
 	client *mpflags.Client
 	owned  bool
@@ -53,10 +53,10 @@ type shared struct {
 	lifecycle
 }
 
-// unmade stands for what a provider lacks that was not made by one of the functions here.
+// unmade is the state of a nil or zero provider.
 var unmade = &shared{lifecycle: newLifecycle()}
 
-var errUnmade = errors.New("the provider was not made by NewLocalProvider, NewRemoteProvider or NewProvider: it is nil or a zero value")
+var errUnmade = errors.New("the provider was not made by NewLocalProvider, NewRemoteProvider or NewProvider: it is nil or the zero value")
 
 func (p *Provider) own() *shared {
 	if p == nil || p.shared == nil {
@@ -65,8 +65,8 @@ func (p *Provider) own() *shared {
 	return p.shared
 }
 
-// NewLocalProvider makes a provider that evaluates in process. It opens no connection before Init. It fails as
-// [mpflags.New] does.
+// NewLocalProvider returns a provider that evaluates in process. It opens no connection before Init. It fails like
+// [mpflags.New].
 func NewLocalProvider(token string, options ...mpflags.Option) (*Provider, error) {
 	client, err := mpflags.New(token, options...)
 	if err != nil {
@@ -75,79 +75,79 @@ func NewLocalProvider(token string, options ...mpflags.Option) (*Provider, error
 	return newProvider(client, true), nil
 }
 
-// NewRemoteProvider makes a provider that asks Mixpanel, with one request per evaluation. It is ready at once.
+// NewRemoteProvider returns a provider that sends a request to Mixpanel for each evaluation. It is ready at once.
 func NewRemoteProvider(token string, options ...mpflags.Option) (*Provider, error) {
 	return NewLocalProvider(token, append([]mpflags.Option{mpflags.WithRemote()}, options...)...)
 }
 
-// NewProvider makes a provider of a client that the program has made, and goes on to own: Init starts it, Shutdown
-// delivers its events and leaves it running, and the program closes it.
+// NewProvider returns a provider that uses a client of the program. Init starts the client; Shutdown delivers its events and
+// leaves it running. The program closes it.
 func NewProvider(client *mpflags.Client) *Provider { return newProvider(client, false) }
 
 func newProvider(client *mpflags.Client, owned bool) *Provider {
 	return &Provider{shared: &shared{client: client, owned: owned, lifecycle: newLifecycle()}}
 }
 
-// Client is the client behind the provider.
+// Client returns the provider's client.
 func (p *Provider) Client() *mpflags.Client { return p.own().client }
 
-// Metadata gives the provider's name, "mixpanel-provider".
+// Metadata returns the provider's name, "mixpanel-provider".
 func (p *Provider) Metadata() of.Metadata { return of.Metadata{Name: name} }
 
-// Hooks gives none: exposures are made in the library.
+// Hooks returns none. The library reports exposures itself.
 func (p *Provider) Hooks() []of.Hook { return nil }
 
-// BooleanEvaluation evaluates a flag whose value is to be true or false.
-func (p *Provider) BooleanEvaluation(ctx context.Context, flag string, otherwise bool, user of.FlattenedContext) of.BoolResolutionDetail {
-	return resolve(p.own(), ctx, flag, otherwise, user, mpflags.AsBoolean, mpflags.Variant.Boolean)
+// BooleanEvaluation evaluates a boolean flag.
+func (p *Provider) BooleanEvaluation(ctx context.Context, flag string, defaultValue bool, user of.FlattenedContext) of.BoolResolutionDetail {
+	return resolve(p.own(), ctx, flag, defaultValue, user, mpflags.AsBoolean, mpflags.Evaluation.Boolean)
 }
 
-// StringEvaluation evaluates a flag whose value is to be a string.
-func (p *Provider) StringEvaluation(ctx context.Context, flag string, otherwise string, user of.FlattenedContext) of.StringResolutionDetail {
-	return resolve(p.own(), ctx, flag, otherwise, user, mpflags.AsString, mpflags.Variant.Text)
+// StringEvaluation evaluates a string flag.
+func (p *Provider) StringEvaluation(ctx context.Context, flag string, defaultValue string, user of.FlattenedContext) of.StringResolutionDetail {
+	return resolve(p.own(), ctx, flag, defaultValue, user, mpflags.AsString, mpflags.Evaluation.Text)
 }
 
-// FloatEvaluation evaluates a flag whose value is to be a number.
-func (p *Provider) FloatEvaluation(ctx context.Context, flag string, otherwise float64, user of.FlattenedContext) of.FloatResolutionDetail {
-	return resolve(p.own(), ctx, flag, otherwise, user, mpflags.AsFloat, mpflags.Variant.Float)
+// FloatEvaluation evaluates a flag whose value is a number.
+func (p *Provider) FloatEvaluation(ctx context.Context, flag string, defaultValue float64, user of.FlattenedContext) of.FloatResolutionDetail {
+	return resolve(p.own(), ctx, flag, defaultValue, user, mpflags.AsFloat, mpflags.Evaluation.Float)
 }
 
-// IntEvaluation evaluates a flag whose value is to be an integer, or a whole number, within 64 bits.
-func (p *Provider) IntEvaluation(ctx context.Context, flag string, otherwise int64, user of.FlattenedContext) of.IntResolutionDetail {
-	return resolve(p.own(), ctx, flag, otherwise, user, mpflags.AsInteger, mpflags.Variant.Int)
+// IntEvaluation evaluates a flag whose value is a whole number that fits an int64.
+func (p *Provider) IntEvaluation(ctx context.Context, flag string, defaultValue int64, user of.FlattenedContext) of.IntResolutionDetail {
+	return resolve(p.own(), ctx, flag, defaultValue, user, mpflags.AsInteger, mpflags.Evaluation.Int)
 }
 
-// ObjectEvaluation evaluates a flag whose value is to be an object, an array or null: a map[string]any, a []any or nil,
-// the caller's own.
-func (p *Provider) ObjectEvaluation(ctx context.Context, flag string, otherwise any, user of.FlattenedContext) of.InterfaceResolutionDetail {
-	return resolve(p.own(), ctx, flag, otherwise, user, mpflags.AsObject, func(v mpflags.Variant) (any, bool) {
-		return v.Value(), v.Assigned()
+// ObjectEvaluation evaluates a flag whose value is an object, an array or null, and returns it as a map[string]any, a []any
+// or nil. The caller owns the map or slice.
+func (p *Provider) ObjectEvaluation(ctx context.Context, flag string, defaultValue any, user of.FlattenedContext) of.InterfaceResolutionDetail {
+	return resolve(p.own(), ctx, flag, defaultValue, user, mpflags.AsObject, func(e mpflags.Evaluation) (any, bool) {
+		return e.Value(), e.HasValue()
 	})
 }
 
-func resolve[T any](p *shared, ctx context.Context, flag string, otherwise T, user of.FlattenedContext,
-	as mpflags.Ask, read func(mpflags.Variant) (T, bool)) of.GenericResolutionDetail[T] {
+func resolve[T any](p *shared, ctx context.Context, flag string, defaultValue T, user of.FlattenedContext,
+	as mpflags.EvaluateOption, read func(mpflags.Evaluation) (T, bool)) of.GenericResolutionDetail[T] {
 	if p == unmade {
-		return of.GenericResolutionDetail[T]{Value: otherwise, ProviderResolutionDetail: notMade}
+		return of.GenericResolutionDetail[T]{Value: defaultValue, ProviderResolutionDetail: notMade}
 	}
-	var v mpflags.Variant
+	var evaluation mpflags.Evaluation
 	if p.initialized() || p.client.Remote() {
-		v = p.client.Variant(ctx, flag, mpflags.Context(user), as)
-	} else if v = p.client.Variant(ctx, flag, mpflags.Context(user), as|mpflags.WithoutExposure); !unready(v) {
-		// The SDK asks a provider whose Init has not returned, when it replaces one that is ready.
-		return of.GenericResolutionDetail[T]{Value: otherwise, ProviderResolutionDetail: notInitialized}
+		evaluation = p.client.Evaluate(ctx, flag, mpflags.Context(user), as)
+	} else if evaluation = p.client.Evaluate(ctx, flag, mpflags.Context(user), as, mpflags.WithoutExposure); !beforeInit(evaluation) {
+		// The SDK evaluates with a provider before its Init has returned if it replaces one that is ready.
+		return of.GenericResolutionDetail[T]{Value: defaultValue, ProviderResolutionDetail: notInitialized}
 	}
-	value, ok := read(v)
+	value, ok := read(evaluation)
 	if !ok {
-		value = otherwise
+		value = defaultValue
 	}
-	return of.GenericResolutionDetail[T]{Value: value, ProviderResolutionDetail: detail(v)}
+	return of.GenericResolutionDetail[T]{Value: value, ProviderResolutionDetail: detail(evaluation)}
 }
 
-// Track sends an event of the context's user, with the attributes of details, and their value if it is not 0. The user
-// is distinct_id; the targeting key is it only where the option targeting_key_as is "distinct_id" and there is none. An
-// event without a user needs an attribute "$device_id". Track never blocks; what cannot be sent is logged by the client,
-// and that there is no user once.
+// Track queues an event with the attributes of details, and their value unless it is 0. The user is the context's
+// distinct_id, or its targeting key if there is none and [mpflags.WithTargetingKeyAs] is "distinct_id". An event without a
+// user needs the attribute "$device_id". Track never blocks. An event that cannot be sent is logged; a missing user is
+// logged once.
 func (p *Provider) Track(ctx context.Context, event string, user of.EvaluationContext, details of.TrackingEventDetails) {
 	p.own().track(ctx, event, user, details)
 }
@@ -177,14 +177,14 @@ func (p *shared) track(ctx context.Context, event string, user of.EvaluationCont
 	}
 }
 
-// missing tells whether there is no id: nil or a nil pointer, which are null in the context's JSON.
+// missing reports whether an id is nil or a nil pointer, which the context's JSON has as null.
 func missing(id any) bool {
 	v := reflect.ValueOf(id)
 	return !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil()
 }
 
-// identity writes an id as it is in the context's JSON: fmt would write a whole float with an exponent, and a pointer as
-// an address.
+// identity formats an id as in the context's JSON. fmt would format a whole float with an exponent, and a pointer as an
+// address.
 func identity(id any) (string, error) {
 	if missing(id) {
 		return "", nil
@@ -211,5 +211,5 @@ func identity(id any) (string, error) {
 			return strconv.FormatFloat(number, 'f', -1, v.Type().Bits()), nil
 		}
 	}
-	return "", fmt.Errorf("distinct_id is a %T, and not a string or a finite number", id)
+	return "", fmt.Errorf("distinct_id is a %T; expected a string or a finite number", id)
 }

@@ -16,7 +16,7 @@ import (
 
 var quiet = slog.New(slog.DiscardHandler)
 
-// An evaluation of the provider allocates nothing: a plain gate has no metadata, and the value is a value.
+// Evaluating a boolean flag without metadata does not allocate.
 func TestAllocations(t *testing.T) {
 	v := vector{Flags: []byte(`"provider.json"`)}
 	p := v.provider(t)
@@ -28,14 +28,14 @@ func TestAllocations(t *testing.T) {
 	}
 	evaluate()
 	allocations := testing.AllocsPerRun(1000, evaluate)
-	// The race detector's sync.Pool drops some of what it is given.
+	// With the race detector, sync.Pool drops items at random.
 	if allocations > 1 {
 		t.Errorf("%v allocations", allocations)
 	}
 	t.Logf("%v allocations", allocations)
 }
 
-// A read of the wrong type gives the program's value, which is no exposure of the variant.
+// Reading the wrong type returns the default, so it is not an exposure.
 func TestNoExposureOfTheWrongType(t *testing.T) {
 	server := dev.Start(t)
 	server.Serve(`{"flags": [{"key": "f", "context": "distinct_id", "ruleset": {
@@ -58,7 +58,7 @@ func TestNoExposureOfTheWrongType(t *testing.T) {
 	if left, err := p.Client().Flush(ctx); left != 0 || err != nil {
 		t.Error(left, err)
 	}
-	if stats, err := p.Client().Stats(); err != nil || stats.Enqueued != 0 {
+	if stats, err := p.Client().Statistics(); err != nil || stats.Enqueued != 0 {
 		t.Errorf("%+v %v", stats, err)
 	}
 	if value := client.String(ctx, "f", "", user); value != "text" {
@@ -70,8 +70,8 @@ func TestNoExposureOfTheWrongType(t *testing.T) {
 	}
 }
 
-// What a provider hands out is the caller's own.
-func TestHandedOut(t *testing.T) {
+// The caller owns the objects and metadata that a provider returns.
+func TestCallerOwnsResults(t *testing.T) {
 	v := vector{Flags: []byte(`"provider.json"`)}
 	p := v.provider(t)
 	user := of.FlattenedContext{"distinct_id": "u1"}
@@ -87,15 +87,15 @@ func TestHandedOut(t *testing.T) {
 	}
 }
 
-// An Init that gives up behind a shutdown, before there is an emitter, leaves the count of the next one alone: otherwise
-// events would leave before that has returned.
+// An Init that gives up while a shutdown is in progress has no emitter. It must not end the next Init's count, or events
+// would be sent before that Init has returned.
 func TestInitGivesUpBesideAnother(t *testing.T) {
 	provider := vector{Flags: []byte(`"provider.json"`)}.provider(t)
 	p := provider.own()
 	provider.Shutdown()
 	ended, cancel := context.WithCancel(context.Background())
 	cancel()
-	p.turn <- struct{}{} // as a shutdown holds it
+	p.turn <- struct{}{} // as during a shutdown
 	first, err := p.begin(ended)
 	if !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
@@ -118,7 +118,7 @@ func TestInitGivesUpBesideAnother(t *testing.T) {
 	}
 }
 
-// A copy of a provider is the same one: it can be shut down twice, and initialized again.
+// A copy of a provider is the same provider, which can be shut down twice and initialized again.
 func TestCopiedProvider(t *testing.T) {
 	p := vector{Flags: []byte(`"provider.json"`)}.provider(t)
 	copied := reflect.New(reflect.TypeFor[Provider]())
@@ -139,10 +139,10 @@ func TestCopiedProvider(t *testing.T) {
 	}
 }
 
-// A provider that was not made gives defaults and says so.
+// A nil or zero provider returns defaults, and errors that explain why.
 func TestProviderThatWasNotMade(t *testing.T) {
 	var zero Provider
-	for name, p := range map[string]*Provider{"zero": &zero, "nil": nil, "of no client": NewProvider(nil)} {
+	for name, p := range map[string]*Provider{"zero": &zero, "nil": nil, "without a client": NewProvider(nil)} {
 		t.Run(name, func(t *testing.T) {
 			user := of.FlattenedContext{"distinct_id": "u1"}
 			if got := p.BooleanEvaluation(t.Context(), "f", true, user); !got.Value || got.ResolutionDetail().ErrorCode != of.ProviderNotReadyCode {

@@ -9,7 +9,7 @@ import (
 	"github.com/mpflags/mpflags/bindings/go"
 )
 
-// A library that copies a program's structs deeply makes a client of it that says what it is, and the original is unharmed.
+// A deep copy of a client returns errors that explain why, and the original keeps working.
 func TestDeepCopiedClient(t *testing.T) {
 	c, err := mpflags.New("demo", mpflags.WithEnablePolling(false), mpflags.WithReportExposures(false), mpflags.WithDefinitions(`{"flags": [
 		{"key": "f", "context": "distinct_id", "ruleset": {"variants": [{"key": "on", "value": true}], "rollout": [{"rollout_percentage": 1}]}}]}`))
@@ -24,16 +24,16 @@ func TestDeepCopiedClient(t *testing.T) {
 	}
 	copied := made.(*service)
 	if copied.Flags == c {
-		t.Fatal("it was not copied")
+		t.Fatal("the client was not copied")
 	}
-	if err := copied.Flags.Variant(context.Background(), "f", user).Err(); !errors.Is(err, mpflags.ErrInvalidArgument) {
+	if err := copied.Flags.Evaluate(context.Background(), "f", user).Err(); !errors.Is(err, mpflags.ErrInvalidArgument) {
 		t.Error(err)
 	}
 	if err := copied.Flags.Close(); !errors.Is(err, mpflags.ErrInvalidArgument) {
 		t.Error(err)
 	}
 	if !c.Boolean(context.Background(), "f", false, user) {
-		t.Error("the original was harmed")
+		t.Error("the original does not work any more")
 	}
 	if err := c.Close(); err != nil {
 		t.Error(err)

@@ -1,3 +1,3 @@
-// Package tests holds what tests of the Go binding need and its users do not: OpenFeature's suites with godog, leaks
-// with goleak, and mixpanel-go beside it. It is a module of its own, so that none of these is a dependency of theirs.
+// Package tests holds the tests that need third-party modules: OpenFeature's suites with godog, leaks with goleak, and the
+// comparison with mixpanel-go. It is a separate module, so that users of the binding do not depend on those.
 package tests

@@ -24,8 +24,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// How many processes share the runs of events.feature. Within one the scenarios come one after another, so that what one
-// leaves behind can be told.
+// The number of processes that share the runs of events.feature. Each runs its scenarios one after another, so that a leak
+// can be attributed to a scenario.
 const workers = 4
 
 // TestEvents runs every scenario of events.feature MPFLAGS_EVENT_RUNS times, 100 unless set.
@@ -66,14 +66,14 @@ func TestEvents(t *testing.T) {
 func TestEventsWorker(t *testing.T) {
 	runs, err := strconv.Atoi(os.Getenv("MPFLAGS_EVENT_WORKER"))
 	if err != nil {
-		t.Skip("TestEvents runs this in processes of its own")
+		t.Skip("TestEvents runs this in separate processes")
 	}
 	path := definitions(t)
 	for range runs {
 		if t.Failed() {
 			return
 		}
-		runSuite(t, filepath.Join(dev.Root(), "tests", "openfeature", "events.feature"), func(sc *godog.ScenarioContext) {
+		runSuite(t, filepath.Join(dev.Root(), "conformance", "openfeature", "events.feature"), func(sc *godog.ScenarioContext) {
 			e := &eventWorld{world: newWorld(t, path, false)}
 			e.steps(sc)
 		})
@@ -83,14 +83,14 @@ func TestEventsWorker(t *testing.T) {
 type eventWorld struct {
 	*world
 	mu       sync.Mutex
-	came     []came
+	received []received
 	setting  error
 	ignored  goleak.Option
 	threads  int
 	provided *provider.Provider
 }
 
-type came struct {
+type received struct {
 	at    time.Time
 	name  string
 	flags []string
@@ -101,14 +101,14 @@ func (e *eventWorld) steps(sc *godog.ScenarioContext) {
 		e.begin()
 		for name, kind := range map[string]of.EventType{"READY": of.ProviderReady, "ERROR": of.ProviderError,
 			"STALE": of.ProviderStale, "CONFIGURATION_CHANGED": of.ProviderConfigChange} {
-			// The SDK runs handlers in goroutines, in no order: each tells its time.
+			// The SDK runs handlers in goroutines, in any order, so each records the time.
 			handler := func(details of.EventDetails) {
 				e.mu.Lock()
 				defer e.mu.Unlock()
 				if details.ProviderName != "mixpanel-provider" {
 					name += " of " + strconv.Quote(details.ProviderName)
 				}
-				e.came = append(e.came, came{time.Now(), name, details.FlagChanges})
+				e.received = append(e.received, received{time.Now(), name, details.FlagChanges})
 			}
 			e.client.AddHandler(kind, &handler)
 		}
@@ -172,10 +172,10 @@ func (e *eventWorld) set() error {
 	return nil
 }
 
-func (e *eventWorld) events() []came {
+func (e *eventWorld) events() []received {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return slices.SortedFunc(slices.Values(e.came), func(a, b came) int { return cmp.Compare(a.at.UnixNano(), b.at.UnixNano()) })
+	return slices.SortedFunc(slices.Values(e.received), func(a, b received) int { return cmp.Compare(a.at.UnixNano(), b.at.UnixNano()) })
 }
 
 func (e *eventWorld) names() string {
@@ -186,7 +186,7 @@ func (e *eventWorld) names() string {
 	return strings.Join(names, ", ")
 }
 
-// eventsAre waits until as many have come, and compares all.
+// eventsAre waits for as many events, and compares all.
 func (e *eventWorld) eventsAre(wanted string) error {
 	count := len(strings.Split(wanted, ", "))
 	if err := eventually("event "+strconv.Itoa(count), func() bool { return len(e.events()) >= count }); err != nil {
@@ -212,7 +212,7 @@ func (e *eventWorld) noOther() error {
 	return same("events", before, e.names())
 }
 
-// change leaves the text of all other flags as it is: a flag that is written anew is one that has changed.
+// change keeps the text of all other flags, since a flag whose text differs counts as changed.
 func (e *eventWorld) change(flag string) error {
 	var document struct {
 		Flags []json.RawMessage `json:"flags"`
@@ -242,7 +242,7 @@ func (e *eventWorld) change(flag string) error {
 		e.server.Serve(string(text))
 		return nil
 	}
-	return fmt.Errorf("there is no flag %q", flag)
+	return fmt.Errorf("no flag %q", flag)
 }
 
 func (e *eventWorld) nothingLeft() error {
@@ -250,11 +250,11 @@ func (e *eventWorld) nothingLeft() error {
 	if err := goleak.Find(e.ignored); err != nil {
 		return mismatch{err.Error()}
 	}
-	// Ended threads leave /proc a moment after they were joined.
+	// Threads disappear from /proc a moment after they were joined.
 	return eventually("the end of the threads", func() bool { return libraryThreads() <= e.threads })
 }
 
-// libraryThreads counts the threads of this process that the library has started.
+// libraryThreads counts the library's threads in this process.
 func libraryThreads() int {
 	names, _ := filepath.Glob("/proc/self/task/*/comm")
 	count := 0

@@ -12,7 +12,7 @@ import (
 	"github.com/mpflags/mpflags/bindings/go/internal/dev"
 )
 
-// The README's code is what the examples hold, which are compiled and run below.
+// The README's code blocks equal the examples, which are compiled and run below.
 func TestReadmeShowsTheExamples(t *testing.T) {
 	readme := dev.Read(t, "bindings", "go", "README.md")
 	shown := 0
@@ -23,9 +23,9 @@ func TestReadmeShowsTheExamples(t *testing.T) {
 		}
 		code, _, _ := strings.Cut(rest, "```\n<!-- end -->")
 		text := dev.Read(t, "bindings", "go", path)
-		// A program stands there whole, of a test file the one test.
+		// A program is shown whole, a test file in part.
 		if text != code && !(strings.HasSuffix(path, "_test.go") && len(code) > 200 && strings.Contains(text, "\n"+code)) {
-			t.Errorf("%s is not the README's code", path)
+			t.Errorf("%s differs from the README", path)
 		}
 		shown++
 	}
@@ -68,7 +68,7 @@ func TestExamples(t *testing.T) {
 				t.Fatal(err)
 			}
 			if example.change {
-				// The third fetch is behind the first evaluations.
+				// By the third fetch the first evaluations are done.
 				server.Requests(3)
 				server.Serve(strings.Replace(sample, `"rollout_percentage": 0.5`, `"rollout_percentage": 1.0`, 1))
 			}
@@ -93,7 +93,7 @@ func TestExamples(t *testing.T) {
 	}
 }
 
-// A process that SIGTERM ends delivers its exposures, and what it does not deliver it reports.
+// A process that gets SIGTERM delivers its exposures, or reports that it could not.
 func TestSigterm(t *testing.T) {
 	program := filepath.Join(t.TempDir(), "sigterm")
 	build := exec.Command("go", "build", "-o", program, "./examples/sigterm")
@@ -101,11 +101,11 @@ func TestSigterm(t *testing.T) {
 	if output, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, output)
 	}
-	for name, taken := range map[string]bool{"taken": true, "refused": false} {
+	for name, accepted := range map[string]bool{"accepted": true, "refused": false} {
 		t.Run(name, func(t *testing.T) {
 			server := dev.Start(t, "--token", "demo")
 			server.Serve(dev.Read(t, "dev", "samples", "definitions.json"))
-			if !taken {
+			if !accepted {
 				server.Faults(`[{"path": "/track", "kind": "status", "status": 503}]`)
 			}
 			command := exec.Command(program, server.URL, "demo")
@@ -126,7 +126,7 @@ func TestSigterm(t *testing.T) {
 				t.Fatal(err)
 			}
 			err = command.Wait()
-			if taken {
+			if accepted {
 				if events := server.Events(1); err != nil || len(events) != 1 || !events[0].Accepted {
 					t.Errorf("%v: %v\n%s", err, events, &errors)
 				}

@@ -38,7 +38,7 @@ func TestOpenFeatureSuites(t *testing.T) {
 	}
 }
 
-// first are the steps of evaluation.feature.
+// first adds the steps of evaluation.feature.
 func (w *world) first(sc *godog.ScenarioContext) {
 	set := func(kind, key, fallback string) (err error) {
 		w.kind, w.key = kind, key
@@ -99,7 +99,7 @@ func (w *world) first(sc *godog.ScenarioContext) {
 		})
 }
 
-// second are the steps of evaluation_v2.feature that the others have not.
+// second adds the steps that only evaluation_v2.feature has.
 func (w *world) second(sc *godog.ScenarioContext) {
 	sc.Step(`^a context containing a key "([^"]*)", with type "([^"]*)" and with value "([^"]*)"$`, func(key, kind, text string) (err error) {
 		w.attributes[key], err = value(kind, text)
@@ -126,7 +126,7 @@ func (w *world) second(sc *godog.ScenarioContext) {
 	})
 	sc.Step(`^the original evaluation context should remain unmodified$`, func() error { return same("context", w.original, w.attributes) })
 	sc.Step(`^the evaluation details should be immutable$`, func() error {
-		// Changing what was returned changes no later evaluation.
+		// Changing a result does not affect later evaluations.
 		before := w.details
 		w.details.FlagMetadata["planted"] = true
 		w.evaluate()
@@ -147,7 +147,7 @@ func (w *world) second(sc *godog.ScenarioContext) {
 			return errors.New("the evaluation did not end")
 		}
 	})
-	// It did: it ended, and asked nothing of the server on its way.
+	// It has completed. It must not have sent a request.
 	sc.Step(`^the evaluation should complete without blocking$`, func() error {
 		for _, request := range w.server.Requests(0) {
 			if request.Path == "/flags" {
@@ -158,7 +158,7 @@ func (w *world) second(sc *godog.ScenarioContext) {
 	})
 }
 
-// recorder is a hook that remembers.
+// recorder is a hook that records its calls.
 type recorder struct {
 	of.UnimplementedHook
 	name  string
@@ -194,7 +194,7 @@ func (r *recorder) Finally(_ context.Context, _ of.HookContext, details of.Inter
 	r.called("finally", details)
 }
 
-// hooked are the steps of hooks.feature.
+// hooked adds the steps of hooks.feature.
 func (w *world) hooked(sc *godog.ScenarioContext) {
 	sc.Step(`^a client with added hook$`, func() {
 		w.hooks = []*recorder{{}}
@@ -210,7 +210,7 @@ func (w *world) hooked(sc *godog.ScenarioContext) {
 			if !called {
 				return mismatch{stage + " was not called"}
 			}
-			told := map[string]any{"flag_key": details.FlagKey, "value": details.Value, "variant": orNull(details.Variant),
+			got := map[string]any{"flag_key": details.FlagKey, "value": details.Value, "variant": orNull(details.Variant),
 				"reason": details.Reason, "error_code": orNull(string(details.ErrorCode))}
 			for _, row := range table.Rows[1:] {
 				kind, key, text := row.Cells[0].Value, row.Cells[1].Value, row.Cells[2].Value
@@ -219,7 +219,7 @@ func (w *world) hooked(sc *godog.ScenarioContext) {
 				if text != "null" {
 					wanted, err = value(kind, text)
 				}
-				if err = errors.Join(err, same(stage+" "+key, wanted, told[key])); err != nil {
+				if err = errors.Join(err, same(stage+" "+key, wanted, got[key])); err != nil {
 					return err
 				}
 			}

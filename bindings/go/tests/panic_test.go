@@ -14,13 +14,13 @@ import (
 	of "github.com/open-feature/go-sdk/openfeature"
 )
 
-// A panic of the library is GENERAL, with its text in the log, and the next evaluation is right. make test runs this with
-// the library that panics in the call after the text "mpflags-panic", see bindings/c/tests/panic.rs.
+// A panic in the library is a GENERAL error, its text is logged, and the next evaluation works. make panic builds a library
+// that panics in the call after one with the text "mpflags-panic"; see bindings/c/tests/panic.rs.
 func TestPanic(t *testing.T) {
 	if os.Getenv("MPFLAGS_PANIC_LIBRARY") == "" {
 		t.Skip("needs the library that panics: make panic")
 	}
-	// The library arms a thread.
+	// The panic is armed per thread.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	var log lockedBuffer
@@ -46,11 +46,11 @@ func TestPanic(t *testing.T) {
 			t.Errorf("%+v", again)
 		}
 	}
-	// A call that keeps its evaluation tells the text itself.
+	// A call that keeps its evaluation returns the text itself.
 	if err := p.Client().ClearOverride("mpflags-panic"); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.Client().Variant(background, "f", user, mpflags.WithoutExposure).Err(); err == nil || !strings.Contains(err.Error(), "a panic was caught: armed") {
+	if err := p.Client().Evaluate(background, "f", user, mpflags.WithoutExposure).Err(); err == nil || !strings.Contains(err.Error(), "a panic was caught: armed") {
 		t.Error(err)
 	}
 	if err := eventually("the log", func() bool { return strings.Count(log.String(), "a panic was caught: armed") >= 4 }); err != nil {

@@ -10,7 +10,7 @@ import (
 	of "github.com/open-feature/go-sdk/openfeature"
 )
 
-// A provider that polls nothing has the newest definitions after a Refresh of its client, and the program hears of them.
+// Refresh of a provider's client fetches the newest definitions even if polling is off, and the program gets the event.
 func TestRefreshOfAProvider(t *testing.T) {
 	s := newScene(t)
 	p := s.provider(mpflags.WithEnablePolling(false))

@@ -15,7 +15,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-// A replaced provider is shut down by the SDK, beside the Init of the next, and delivers its exposures.
+// The SDK shuts a replaced provider down, concurrently with the Init of its successor, and its exposures are delivered.
 func TestReplacedProvider(t *testing.T) {
 	s := newScene(t)
 	for i := range 10 {
@@ -24,7 +24,7 @@ func TestReplacedProvider(t *testing.T) {
 		if err := s.api.SetProviderAndWait(ctx, p); err != nil {
 			t.Fatal(err)
 		}
-		// The shutdown of this one gets the context of the next, which is cancelled by then.
+		// The SDK shuts this provider down with the context of the next, which is cancelled by then.
 		cancel()
 		user := of.NewTargetlessEvaluationContext(map[string]any{"distinct_id": fmt.Sprint("u", i)})
 		if !s.client.Boolean(background, "f", false, user) {
@@ -40,7 +40,7 @@ func TestReplacedProvider(t *testing.T) {
 	s.wait("the end of all threads", func() bool { return libraryThreads() == 0 })
 }
 
-// A shutdown ends an Init that waits.
+// Shutdown ends an Init in progress.
 func TestShutdownDuringInit(t *testing.T) {
 	s := newScene(t)
 	s.server.Faults(`[{"path": "/flags/definitions", "kind": "hang"}]`)
@@ -56,7 +56,7 @@ func TestShutdownDuringInit(t *testing.T) {
 	if got := p.BooleanEvaluation(background, "f", false, of.FlattenedContext{}); got.ResolutionDetail().ErrorCode != of.ProviderNotReadyCode {
 		t.Errorf("%+v", got)
 	}
-	// It can be initialized again.
+	// The provider can be initialized again.
 	s.server.NoFaults()
 	s.server.Call("POST", "/__dev/restart", "")
 	if err := p.Init(of.EvaluationContext{}); err != nil {
@@ -69,7 +69,8 @@ func TestShutdownDuringInit(t *testing.T) {
 	p.Shutdown()
 }
 
-// A shutdown with a context that has ended delivers within shutdown_timeout_ms; one whose context ends returns at once.
+// A shutdown with a context that has already ended delivers within shutdown_timeout_ms. If the context ends meanwhile, the
+// shutdown returns at once.
 func TestShutdownWithCancelledContext(t *testing.T) {
 	s := newScene(t)
 	p := s.provider(mpflags.WithEventFlushInterval(time.Hour))
@@ -85,7 +86,7 @@ func TestShutdownWithCancelledContext(t *testing.T) {
 	if events := s.server.Events(1); len(events) != 1 {
 		t.Error(len(events))
 	}
-	// Ended threads leave /proc a moment after they were joined.
+	// Threads disappear from /proc a moment after they were joined.
 	s.wait("the end of the threads", func() bool { return libraryThreads() == 0 })
 
 	if err := p.Init(of.EvaluationContext{}); err != nil {
@@ -99,13 +100,13 @@ func TestShutdownWithCancelledContext(t *testing.T) {
 	if err := p.ShutdownWithContext(ctx); !errors.Is(err, context.Canceled) || time.Since(begun) > 2*time.Second {
 		t.Error(err, time.Since(begun))
 	}
-	// It goes on, and ends within its time.
+	// The shutdown continues, and ends within its time limit.
 	s.wait("the end of the threads", func() bool { return libraryThreads() == 0 })
 	s.wait("the count of the loss", func() bool {
-		stats, err := p.Client().Stats()
+		stats, err := p.Client().Statistics()
 		return err == nil && stats.Dropped.Shutdown == 1
 	})
-	// A loss is told.
+	// Lost events are reported.
 	if err := p.Init(of.EvaluationContext{}); err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +119,7 @@ func TestShutdownWithCancelledContext(t *testing.T) {
 	s.wait("the end of the threads", func() bool { return libraryThreads() == 0 })
 }
 
-// A client that the program owns is started by Init, and left running by Shutdown.
+// Init starts a client that the program owns, and Shutdown leaves it running.
 func TestWrappedClient(t *testing.T) {
 	s := newScene(t)
 	client, err := mpflags.New("demo", append(s.options(), mpflags.WithEventFlushInterval(time.Hour))...)
@@ -178,7 +179,7 @@ func TestLifetimes(t *testing.T) {
 		t.Error(err)
 	}
 	s.wait("the end of the library's threads", func() bool { return libraryThreads() == 0 })
-	// Go keeps threads that a call has blocked, and uses them again: their number does not grow with the lifetimes.
+	// Go keeps and reuses threads that were blocked in calls, so their number does not grow with the lifetimes.
 	if now := count("/proc/self/task/*"); now > threads+8 {
 		t.Errorf("%d threads before, %d after", threads, now)
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/mpflags/mpflags/bindings/go/internal/dev"
 )
 
-// mismatch is a comparison that failed, which is the one way in which an expected failure may fail.
+// mismatch is a failed comparison. An expected failure may fail only with a mismatch.
 type mismatch struct{ what string }
 
 func (m mismatch) Error() string { return m.what }
@@ -29,13 +29,13 @@ func same(what string, wanted, got any) error {
 	return mismatch{fmt.Sprintf("%s: want %s, got %s", what, w, g)}
 }
 
-// inSteps fails by a panic, which godog makes the failure of a step: t.Fatal would end the wrong goroutine.
+// inSteps panics, which godog turns into the failure of a step. t.Fatal would end the wrong goroutine.
 type inSteps struct{ testing.TB }
 
 func (inSteps) Fatal(args ...any)                 { panic(fmt.Sprint(args...)) }
 func (inSteps) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
 
-// expectations is conformance/openfeature/expected_failures.json.
+// expectations has the members of conformance/openfeature/expected_failures.json.
 type expectations struct {
 	Suites map[string]struct {
 		Scenarios int
@@ -51,7 +51,7 @@ type expectedFailure struct {
 
 func readExpectations(t *testing.T) expectations {
 	var e expectations
-	decoder := json.NewDecoder(strings.NewReader(dev.Read(t, "tests", "openfeature", "expected_failures.json")))
+	decoder := json.NewDecoder(strings.NewReader(dev.Read(t, "conformance", "openfeature", "expected_failures.json")))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&e); err != nil {
 		t.Fatal(err)
@@ -59,7 +59,7 @@ func readExpectations(t *testing.T) expectations {
 	return e
 }
 
-func (e expectedFailure) fits(feature string, scenario *godog.Scenario) bool {
+func (e expectedFailure) matches(feature string, scenario *godog.Scenario) bool {
 	if e.Feature != feature || e.Scenario != scenario.Name || !contains(e.Languages, "go") {
 		return false
 	}
@@ -80,7 +80,7 @@ func contains(list []string, wanted string) bool {
 	return false
 }
 
-// runSuite runs one feature file and compares what fails with what is expected to.
+// runSuite runs one feature file and compares the failures with the expected ones.
 func runSuite(t *testing.T, path string, initialize func(*godog.ScenarioContext)) {
 	t.Helper()
 	feature := filepath.Base(path)
@@ -102,16 +102,16 @@ func runSuite(t *testing.T, path string, initialize func(*godog.ScenarioContext)
 				scenarios++
 				name := scenario.Name + " / " + scenario.Steps[min(1, len(scenario.Steps)-1)].Text
 				for i, entry := range expected.ExpectedFailures {
-					if !entry.fits(feature, scenario) {
+					if !entry.matches(feature, scenario) {
 						continue
 					}
 					met[i]++
 					var compared mismatch
 					switch {
 					case err == nil:
-						t.Errorf("%s passes, and is expected to fail: %s", name, entry.Reason)
+						t.Errorf("%s passes, but is expected to fail: %s", name, entry.Reason)
 					case !errors.As(err, &compared):
-						t.Errorf("%s fails, but not by a comparison: %v", name, err)
+						t.Errorf("%s fails, but not with a mismatch: %v", name, err)
 					default:
 						t.Logf("fails as expected: %s: %v (%s)", name, err, entry.Reason)
 					}
@@ -130,11 +130,11 @@ func runSuite(t *testing.T, path string, initialize func(*godog.ScenarioContext)
 	suite.Run()
 	for i, entry := range expected.ExpectedFailures {
 		if entry.Feature == feature && contains(entry.Languages, "go") && met[i] == 0 {
-			t.Errorf("no scenario fits the expected failure %q %q", entry.Scenario, entry.Step)
+			t.Errorf("no scenario matches the expected failure %q %q", entry.Scenario, entry.Step)
 		}
 	}
 	if scenarios != counts.Scenarios || passed != counts.Passed["go"] {
-		t.Errorf("%s: %d of %d scenarios pass; expected are %d of %d", feature, passed, scenarios, counts.Passed["go"], counts.Scenarios)
+		t.Errorf("%s: %d of %d scenarios pass; expected %d of %d", feature, passed, scenarios, counts.Passed["go"], counts.Scenarios)
 	}
 	t.Logf("%s: %d of %d scenarios pass", feature, passed, scenarios)
 }
@@ -143,11 +143,12 @@ type discard struct{}
 
 func (discard) Write(p []byte) (int, error) { return len(p), nil }
 
-// definitions is the document that conformance/openfeature/definitions.py makes. make test says when the data are absent.
+// definitions returns the path of the document that conformance/openfeature/definitions.py makes. make test reports missing
+// data.
 func definitions(t *testing.T) string {
 	path := os.Getenv("MPFLAGS_OPENFEATURE_DEFINITIONS")
 	if path == "" {
-		t.Skip("OpenFeature's feature files are absent (MPFLAGS_SHARED_DATA); conformance/vectors/provider states the same facts")
+		t.Skip("needs OpenFeature's feature files (MPFLAGS_SHARED_DATA); the vectors in conformance/vectors/provider cover the same rules")
 	}
 	return path
 }

@@ -21,9 +21,9 @@ func TestTracking(t *testing.T) {
 	}
 	user := of.NewEvaluationContext("key", map[string]any{"distinct_id": "u1"})
 	s.client.Track(background, "Bought", user, of.NewTrackingEventDetails(9.5).Add("items", 3))
-	// What cannot be sent is logged, and raises nothing.
-	s.client.Track(background, "Unfit", user, of.NewTrackingEventDetails(math.NaN()).Add("x", make(chan int)))
-	// The targeting key is no identity. That there is none is logged once, and not for each event.
+	// An event that cannot be sent is logged.
+	s.client.Track(background, "Unusable", user, of.NewTrackingEventDetails(math.NaN()).Add("x", make(chan int)))
+	// The targeting key does not identify a user. A missing user is logged once, not for each event.
 	for range 3 {
 		s.client.Track(background, "Nobody", of.EvaluationContext{}, of.TrackingEventDetails{})
 		s.client.Track(background, "Seen", of.NewEvaluationContext("key", nil), of.TrackingEventDetails{})
@@ -34,7 +34,7 @@ func TestTracking(t *testing.T) {
 	if got := s.tracked(3); got != "map[Bought:u1 9.5 3 Numbered float64:12345678 <nil> <nil> Numbered int:5 <nil> <nil>]" {
 		t.Error(got)
 	}
-	for part, wanted := range map[string]int{"without distinct_id": 1, "event=Unfit": 1, "Nobody": 0, "Seen": 0} {
+	for part, wanted := range map[string]int{"without distinct_id": 1, "event=Unusable": 1, "Nobody": 0, "Seen": 0} {
 		if count := strings.Count(log.String(), part); count != wanted {
 			t.Errorf("%d log lines with %q, not %d: %s", count, part, wanted, log.String())
 		}
@@ -45,8 +45,8 @@ type key [2]byte
 
 func (k key) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "key-%d", k[0]), nil }
 
-// The user of an event is the text of distinct_id in the context's JSON, whatever its type. A nil pointer is nobody, and
-// what is neither text nor a number is nobody's id.
+// The user of an event is the text of distinct_id in the context's JSON, whatever its Go type. A nil pointer means no user.
+// An id that is neither a string nor a number is an error.
 func TestTrackingIdentities(t *testing.T) {
 	s := newScene(t)
 	var log lockedBuffer
@@ -72,7 +72,7 @@ func TestTrackingIdentities(t *testing.T) {
 	}
 }
 
-// The targeting key is the user when the option says that it is distinct_id, and then where there is none only.
+// The targeting key is the user if targeting_key_as is distinct_id and the context has no distinct_id.
 func TestTrackingTargetingKey(t *testing.T) {
 	for as, wanted := range map[string]string{
 		"distinct_id": "map[Keyed:key <nil> <nil> Last:u1 <nil> <nil> Null:key <nil> <nil>]",
@@ -94,7 +94,7 @@ func TestTrackingTargetingKey(t *testing.T) {
 	}
 }
 
-// tracked tells user, value and items of the events that came, by name.
+// tracked returns the user, value and items of the received events, by name.
 func (s *scene) tracked(atLeast int) string {
 	got := map[string]string{}
 	for _, event := range s.server.Events(atLeast) {

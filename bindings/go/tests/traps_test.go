@@ -18,12 +18,12 @@ import (
 	"go.uber.org/goleak"
 )
 
-// What Go's SDK does to a provider, trap by trap.
+// Each test is a trap that Go's SDK sets for a provider.
 
 const gate = `{"flags": [{"key": "f", "context": "distinct_id", "ruleset": {"variants": [{"key": "on", "value": true, "split": 1}],
 	"rollout": [{"rollout_percentage": 1}]}}]}`
 
-// scene is a server, an API and what watches for leaks.
+// scene is a server and an API. It checks for leaks at the end of the test.
 type scene struct {
 	*testing.T
 	server *dev.Server
@@ -97,14 +97,14 @@ func watch(client *of.Client) func() []string {
 	}
 }
 
-// The SDK evaluates a provider that replaces a ready one before its Init has returned.
+// If a provider replaces a ready one, the SDK evaluates with it before its Init has returned.
 func TestNotReadyBeforeInitReturns(t *testing.T) {
 	s := newScene(t)
 	if err := s.api.SetProviderAndWait(background, s.provider()); err != nil {
 		t.Fatal(err)
 	}
 	s.server.Faults(`[{"path": "/flags/definitions", "kind": "hang"}]`)
-	for name, p := range map[string]*provider.Provider{"nothing held": s.provider(), "definitions given": s.provider(mpflags.WithDefinitions(gate))} {
+	for name, p := range map[string]*provider.Provider{"without definitions": s.provider(), "with definitions": s.provider(mpflags.WithDefinitions(gate))} {
 		if got := p.BooleanEvaluation(background, "f", false, of.FlattenedContext{"distinct_id": "u1"}); got.Value || got.ResolutionDetail().ErrorCode != of.ProviderNotReadyCode {
 			t.Errorf("%s, before Init: %+v", name, got)
 		}
@@ -118,11 +118,11 @@ func TestNotReadyBeforeInitReturns(t *testing.T) {
 	}
 	s.server.NoFaults()
 	s.server.Call("POST", "/__dev/restart", "")
-	s.wait("the healing", func() bool { return s.code(s.client) == "" })
+	s.wait("the recovery", func() bool { return s.code(s.client) == "" })
 }
 
-// CONFIGURATION_CHANGED makes a provider READY for the SDK, so one that failed or is stale must not send it before its
-// READY. The channel is read here, since the SDK runs handlers in no order.
+// The SDK takes a CONFIGURATION_CHANGED for a READY, so a provider that failed or is stale must send READY first. The test
+// reads the channel itself, since the SDK runs handlers in any order.
 func TestChangeDoesNotUnfail(t *testing.T) {
 	s := newScene(t)
 	s.server.Faults(`[{"path": "/flags/definitions", "kind": "status", "status": 500}]`)
@@ -137,7 +137,7 @@ func TestChangeDoesNotUnfail(t *testing.T) {
 		case event := <-p.EventChannel():
 			return event
 		case <-time.After(10 * time.Second):
-			t.Fatal("no event came")
+			t.Fatal("no event")
 			return of.Event{}
 		}
 	}
@@ -154,7 +154,7 @@ func TestChangeDoesNotUnfail(t *testing.T) {
 	s.server.NoFaults()
 	expect(of.ProviderReady)
 	if waited := time.Since(returned); waited < 100*time.Millisecond {
-		t.Errorf("the first event came %v after Init", waited)
+		t.Errorf("the first event was sent %v after Init", waited)
 	}
 	s.server.Serve(gate)
 	expect(of.ProviderConfigChange)
@@ -173,8 +173,8 @@ func TestChangeDoesNotUnfail(t *testing.T) {
 	p.Shutdown()
 }
 
-// Nobody reads the channel of a provider that was replaced, or has no SDK at all: sends block nothing.
-func TestEventsThatNobodyReads(t *testing.T) {
+// Events that nobody reads, as after a provider was replaced, block nothing.
+func TestUnreadEvents(t *testing.T) {
 	s := newScene(t)
 	p := s.provider()
 	channel := p.EventChannel()
@@ -193,11 +193,11 @@ func TestEventsThatNobodyReads(t *testing.T) {
 		t.Errorf("the shutdown took %v", took)
 	}
 	if p.EventChannel() != channel || len(channel) != 0 {
-		t.Error("the channel is another one, or still holds events of the life that ended")
+		t.Error("the channel has changed, or still holds events from before the shutdown")
 	}
 }
 
-// The SDK calls Init once for each domain, and Shutdown likewise.
+// The SDK calls Init and Shutdown once for each domain.
 func TestTwoDomains(t *testing.T) {
 	s := newScene(t)
 	p := s.provider()
@@ -211,9 +211,9 @@ func TestTwoDomains(t *testing.T) {
 	if s.code(one) != "" || s.code(two) != "" {
 		t.Error(s.code(one), s.code(two))
 	}
-	// One client's. A thread names itself when it runs.
+	// Only one client has been started. A thread gets its name when it first runs.
 	s.wait("two threads", func() bool { return libraryThreads() == 2 })
-	// One domain goes elsewhere; the provider stays with the other.
+	// One domain gets another provider, the other keeps this one.
 	if err := s.api.SetProviderAndWait(background, of.NoopProvider{}, of.WithDomain("one")); err != nil {
 		t.Fatal(err)
 	}
@@ -222,7 +222,7 @@ func TestTwoDomains(t *testing.T) {
 	if s.code(two) != "" || libraryThreads() != 2 {
 		t.Error(s.code(two), libraryThreads())
 	}
-	// Bound twice again, it is shut down twice.
+	// Bound twice again, so that the API shuts it down twice.
 	if err := s.api.SetProviderAndWait(background, p, of.WithDomain("one")); err != nil {
 		t.Fatal(err)
 	}
@@ -231,7 +231,7 @@ func TestTwoDomains(t *testing.T) {
 	}
 }
 
-// An Init that fails beside one that succeeded leaves the provider in error for the SDK. It says READY again.
+// A second Init that fails puts a provider that is ready into the SDK's error state. The provider sends READY again.
 func TestSecondInitCancelled(t *testing.T) {
 	s := newScene(t)
 	p := s.provider()
@@ -239,7 +239,7 @@ func TestSecondInitCancelled(t *testing.T) {
 	if err := s.api.SetProviderAndWait(background, p); err != nil {
 		t.Fatal(err)
 	}
-	// Handlers run in no order, so each event is waited for before the next can come.
+	// Handlers run in any order, so wait for each event before causing the next.
 	s.wait("READY", func() bool { return len(events()) == 1 })
 	ended, cancel := context.WithCancel(background)
 	cancel()
@@ -259,7 +259,7 @@ func TestSecondInitCancelled(t *testing.T) {
 	}
 }
 
-// Init that is cancelled by its context returns at once. Polling goes on, and the provider heals.
+// A cancelled Init returns at once. The client keeps polling, and the provider recovers.
 func TestInitCancelled(t *testing.T) {
 	s := newScene(t)
 	s.server.Faults(`[{"path": "/flags/definitions", "kind": "hang"}]`)
@@ -286,7 +286,7 @@ func TestInitCancelled(t *testing.T) {
 	}
 }
 
-// A start from the cache is READY, then STALE.
+// A start from the cache sends READY, then STALE.
 func TestStartFromCache(t *testing.T) {
 	s := newScene(t)
 	cache := mpflags.WithDefinitionsCacheDir(t.TempDir())
@@ -309,7 +309,7 @@ func TestStartFromCache(t *testing.T) {
 	}
 }
 
-// It is so after an Init that failed, too. The channel is read here, since the SDK runs handlers in no order.
+// The order is the same after a failed Init. The test reads the channel itself, since the SDK runs handlers in any order.
 func TestStartFromCacheAfterFailure(t *testing.T) {
 	s := newScene(t)
 	cache := mpflags.WithDefinitionsCacheDir(t.TempDir())
@@ -332,7 +332,7 @@ func TestStartFromCacheAfterFailure(t *testing.T) {
 				t.Fatalf("want %s, got %+v", wanted, event)
 			}
 		case <-time.After(10 * time.Second):
-			t.Fatalf("%s did not come", wanted)
+			t.Fatalf("no %s", wanted)
 		}
 		if wanted == of.ProviderStale {
 			s.server.NoFaults()
@@ -341,7 +341,7 @@ func TestStartFromCacheAfterFailure(t *testing.T) {
 	p.Shutdown()
 }
 
-// A remote provider is ready at once, and an evaluation returns when its context ends.
+// A remote provider is ready at once, and its evaluations return when their context ends.
 func TestRemoteProvider(t *testing.T) {
 	s := newScene(t)
 	p, err := provider.NewRemoteProvider("demo", s.options()...)

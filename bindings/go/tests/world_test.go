@@ -25,11 +25,11 @@ var (
 	quiet      = slog.New(slog.DiscardHandler)
 )
 
-// world is what the steps of one scenario share.
+// world is the state that the steps of a scenario share.
 type world struct {
 	t       testing.TB
 	path    string
-	options bool // attributes stand at the top, and the client has the two options for that
+	options bool // with top-level attributes, and the two options that make them work
 	server  *dev.Server
 	api     *of.EvaluationAPI
 	client  *of.Client
@@ -48,7 +48,7 @@ func newWorld(t testing.TB, path string, options bool) *world {
 	return &world{t: inSteps{t}, path: path, options: options}
 }
 
-// begin makes what a scenario begins with: a server, an API of its own, and the user at the level of the API.
+// begin starts a server, and makes an isolated API whose context has the user.
 func (w *world) begin() {
 	*w = world{t: w.t, path: w.path, options: w.options, attributes: map[string]any{}}
 	w.server = dev.Start(w.t, "--definitions", w.path)
@@ -115,7 +115,7 @@ func (w *world) evaluate(options ...of.Option) {
 	}
 }
 
-// value reads a value as a step writes it.
+// value parses a value in a step.
 func value(kind, text string) (any, error) {
 	text = strings.ReplaceAll(text, `\"`, `"`)
 	switch strings.ToLower(kind) {
@@ -134,7 +134,7 @@ func value(kind, text string) (any, error) {
 	return nil, fmt.Errorf("unknown type %q", kind)
 }
 
-// setProvider is every "a … provider".
+// setProvider implements the step "a … provider".
 func (w *world) setProvider(kind string) error {
 	p := w.provider()
 	fault := func(status int) {
@@ -177,10 +177,10 @@ func eventually(what string, is func() bool) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("%s did not come", what)
+	return fmt.Errorf("%s did not happen", what)
 }
 
-// shared are the steps that more than one suite has.
+// shared adds the steps that several suites have.
 func (w *world) shared(sc *godog.ScenarioContext) {
 	sc.Before(func(ctx context.Context, _ *godog.Scenario) (context.Context, error) {
 		w.begin()

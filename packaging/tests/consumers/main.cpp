@@ -1,8 +1,8 @@
-/* A program that has only what is installed. No network: the definitions stand in the configuration. */
+/* A program that uses an installed library. It needs no network, since its flag is in the configuration. */
 #include <iostream>
 #include <mpflags/client.hpp>
 
-/* Of the other file: two of one program have the header. */
+/* In other.cpp, since the header must work in two files of one program. */
 std::string other(const mpflags::Client& client);
 
 int main() {

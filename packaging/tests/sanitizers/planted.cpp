@@ -1,4 +1,4 @@
-// Bugs on purpose, through client.hpp. usage: planted BUG
+// Deliberate bugs through client.hpp, which the sanitizers must report. usage: planted BUG
 #include <iostream>
 #include <mpflags/client.hpp>
 
@@ -15,7 +15,7 @@ int main(int argc, char** argv) {
         }
         seen = value.front();
     } else if (bug == "leak") {
-        // What a program does that takes the handle away from its owner.
+        // Never deleted.
         auto* kept = new mpflags::Evaluation(client.evaluate("flag", user));
         seen = kept->has_value() ? 1 : 0;
         kept = nullptr;

@@ -1,17 +1,16 @@
-//! The text of an error response, made fit for a message: one line, bounded, without what must not get out.
+//! The text of an error response, made safe for a message: one line, bounded, without secrets.
 
-use crate::json::RawPairs;
+use crate::json::{RawPairs, cut};
 
-
-/// Bytes of the server's text that a message repeats.
+/// The most bytes that a message quotes.
 const QUOTED: usize = 1024;
-/// Bytes of the body that are looked at.
+/// The most bytes of the body that are read.
 const READ: usize = 64 * 1024;
-/// Stands for what is left out.
+/// Replaces what is left out.
 const HIDDEN: &str = "…";
 
-/// What an error response says: Mixpanel's own `error`, any other text, or a page's text without its markup. `private` are
-/// texts that must not be repeated: credentials, and what was sent. Nothing where nothing readable remains.
+/// The error text of a response: Mixpanel's `error`, any other text, or the text of an HTML page without markup. `private`:
+/// texts to leave out, such as credentials and the context. None if nothing readable remains.
 pub(super) fn error_text(body: &[u8], private: &[&str]) -> Option<String> {
     let text = match own_text(body) {
         Some(text) => text,
@@ -23,13 +22,7 @@ pub(super) fn error_text(body: &[u8], private: &[&str]) -> Option<String> {
     (!line.is_empty()).then(|| cut(&line, QUOTED).trim_end().to_owned())
 }
 
-/// The start of `text`, of at most `limit` bytes.
-fn cut(text: &str, limit: usize) -> &str {
-    let end = (0..=limit.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-    text.get(..end).unwrap_or_default()
-}
-
-/// Mixpanel's own `error`, or a body that is a JSON string.
+/// Mixpanel's `error`, or a body that is a JSON string.
 fn own_text(body: &[u8]) -> Option<String> {
     let body = str::from_utf8(body).ok()?;
     let string = |json: &str| serde_json::from_str::<Box<str>>(json).ok().map(String::from);
@@ -39,7 +32,7 @@ fn own_text(body: &[u8]) -> Option<String> {
     }
 }
 
-/// A body that is not JSON. One with a NUL is not text.
+/// A body that is not JSON. If it contains a NUL, it is not text either.
 fn plain_text(body: &[u8]) -> Option<String> {
     let body = body.get(..READ).unwrap_or(body);
     if body.contains(&0) {
@@ -50,7 +43,7 @@ fn plain_text(body: &[u8]) -> Option<String> {
     Some(if text.starts_with('<') { without_markup(text) } else { text.to_owned() })
 }
 
-/// A page's text: no tags, comments, styles or scripts.
+/// The text of a page, without tags, comments, styles and scripts.
 fn without_markup(page: &str) -> String {
     let mut text = String::with_capacity(page.len());
     let mut rest = page;
@@ -122,7 +115,7 @@ fn without_escapes(text: &str) -> String {
     out
 }
 
-/// Without `private`, where it is a word and no part of one, and without credentials in the form of HTTP's `Basic`.
+/// Hides `private` wherever it is a whole word, and anything that looks like credentials of HTTP's `Basic` scheme.
 fn without_private(text: &str, private: &[&str]) -> String {
     let mut text = text.to_owned();
     for private in private.iter().filter(|private| private.len() > 1) {
@@ -133,7 +126,7 @@ fn without_private(text: &str, private: &[&str]) -> String {
     let Some((before, after)) = text.split_at_checked(at + "basic ".len()) else { return text };
     let encoded = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=');
     let rest = after.trim_start_matches(encoded);
-    // Shorter than what any credentials would be: a word of the sentence.
+    // Too short for credentials, so it is a word.
     if after.len() - rest.len() < 8 { text } else { format!("{before}{HIDDEN}{rest}") }
 }
 
@@ -157,7 +150,7 @@ fn hide(text: &str, private: &str) -> String {
     out
 }
 
-/// Without the query of any URL, which carries the token and the context.
+/// Hides the query of each URL, which contains the token and the context.
 fn without_queries(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;

@@ -1,29 +1,35 @@
-//! Remote evaluation: Mixpanel decides, one request per question.
+//! Remote evaluation: one request per evaluation.
 
 mod error_text;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::runtime::Shared;
+use crate::config::Config;
+use crate::engine::context::Context;
 use crate::engine::exposure::{Experiment, Fetch};
 use crate::engine::outcome::{Outcome, RemoteVariant, Unavailable};
 use crate::engine::variant::FlagValue;
+use crate::error::Error;
 use crate::json::{RawPairs, json_kind, without_position};
 use crate::sys::clock::Clock;
 use crate::transport::{Get, Transport};
 
-/// JSON of a context beyond which it is not sent.
+/// The largest context that is sent, in bytes of JSON.
 const CONTEXT_LIMIT: usize = 64 * 1024;
-/// Bytes of an answer; all flags of a project with large values stay far below.
-const ANSWER_LIMIT: u64 = 16 * 1024 * 1024;
+/// The largest response, in bytes. All flags of a project with large values stay far below.
+const RESPONSE_LIMIT: u64 = 16 * 1024 * 1024;
 
-/// What Mixpanel answered about one flag, or why there is no answer.
+/// What Mixpanel decided about one flag, or why that is not known.
 #[derive(Debug)]
-pub(crate) enum Reply {
+pub(super) enum RemoteResult {
     Variant(Box<RemoteVariant>),
     NotAnswered,
     Malformed(String),
@@ -32,72 +38,95 @@ pub(crate) enum Reply {
     Failed(String),
 }
 
-impl Reply {
-    pub(crate) fn outcome(&self) -> Outcome<'_> {
+impl RemoteResult {
+    pub(super) fn outcome(&self) -> Outcome<'_> {
         match self {
-            Reply::Variant(variant) => Outcome::Remote(variant),
-            Reply::NotAnswered => Outcome::NotAnswered,
-            Reply::Malformed(why) => Outcome::Malformed(why),
-            Reply::InvalidContext(why) => Outcome::InvalidContext(why.clone()),
-            Reply::Unavailable(why) => Outcome::Unavailable(why),
-            Reply::Failed(why) => Outcome::Failed(why),
+            RemoteResult::Variant(variant) => Outcome::Remote(variant),
+            RemoteResult::NotAnswered => Outcome::NotAnswered,
+            RemoteResult::Malformed(why) => Outcome::Malformed(why),
+            RemoteResult::InvalidContext(why) => Outcome::InvalidContext(why.clone()),
+            RemoteResult::Unavailable(why) => Outcome::Unavailable(why),
+            RemoteResult::Failed(why) => Outcome::Failed(why),
         }
     }
 }
 
-/// What a request needs besides the question.
-pub(crate) struct Remote<'a> {
-    pub(crate) transport: &'a dyn Transport,
-    pub(crate) clock: &'a dyn Clock,
-    /// For everything, a retry included.
-    pub(crate) timeout: Duration,
-    /// What no message repeats, whatever the server says.
-    pub(crate) secrets: &'a [&'a str],
+/// A remote evaluation in progress.
+pub(super) struct RemoteCall {
+    /// None after shutdown.
+    transport: Option<Arc<dyn Transport>>,
+    clock: Arc<dyn Clock>,
+    config: Arc<Config>,
+    /// Of the whole call, including a retry.
+    timeout: Duration,
+    in_flight: Arc<AtomicUsize>,
 }
 
-impl Remote<'_> {
-    /// Asks for flag `key`. `context` is compact JSON.
-    pub(crate) fn evaluate(&self, key: &str, context: &str) -> Reply {
+impl Drop for RemoteCall {
+    fn drop(&mut self) {
+        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl RemoteCall {
+    pub(super) fn new(
+        transport: Option<Arc<dyn Transport>>,
+        shared: &Shared,
+        timeout: Duration,
+        in_flight: &Arc<AtomicUsize>,
+    ) -> Self {
+        in_flight.fetch_add(1, Ordering::Relaxed);
+        let (clock, config) = (shared.clock.clone(), shared.config.clone());
+        RemoteCall { transport, clock, config, timeout, in_flight: in_flight.clone() }
+    }
+
+    /// Evaluates flag `key`.
+    pub(super) fn one(&self, key: &str, context: &Context) -> RemoteResult {
         match self.fetch(Some(key), context) {
-            Err(reply) => reply,
-            Ok(answer) => match answer.flags() {
-                Err(why) => Reply::Failed(why),
+            Err(result) => result,
+            Ok(body) => match body.flags() {
+                Err(why) => RemoteResult::Failed(why),
                 Ok(flags) => {
                     let found = flags.into_iter().rev().find(|(name, _)| name == key);
-                    found.and_then(|(_, json)| answer.variant(key, json)).unwrap_or(Reply::NotAnswered)
+                    found.and_then(|(_, json)| body.variant(key, json)).unwrap_or(RemoteResult::NotAnswered)
                 }
             },
         }
     }
 
-    /// Asks for every flag that the user is in.
-    pub(crate) fn evaluate_all(&self, context: &str) -> Result<BTreeMap<String, Reply>, Reply> {
-        let answer = self.fetch(None, context)?;
-        let flags = answer.flags().map_err(Reply::Failed)?;
-        let mut replies = BTreeMap::new();
+    /// Evaluates all flags. Only those that the user has a variant of are in the result.
+    pub(super) fn all(&self, context: &Context) -> Result<BTreeMap<String, RemoteResult>, RemoteResult> {
+        let body = self.fetch(None, context)?;
+        let flags = body.flags().map_err(RemoteResult::Failed)?;
+        let mut results = BTreeMap::new();
         for (key, json) in flags {
-            // Of two flags with one key the later counts, also where it is null.
-            match answer.variant(&key, json) {
-                Some(reply) => _ = replies.insert(key.into_owned(), reply),
-                None => _ = replies.remove(&*key),
+            // If a key is there twice, the later one counts, even if it is null.
+            match body.variant(&key, json) {
+                Some(result) => _ = results.insert(key.into_owned(), result),
+                None => _ = results.remove(&*key),
             }
         }
-        Ok(replies)
+        Ok(results)
     }
 
-    fn fetch(&self, key: Option<&str>, context: &str) -> Result<Answer, Reply> {
+    fn fetch(&self, key: Option<&str>, context: &Context) -> Result<Body, RemoteResult> {
+        let closed = || RemoteResult::Failed(Error::closed().to_string());
+        let transport = self.transport.as_deref().ok_or_else(closed)?;
+        let context = &*context.compact_json();
         if context.len() > CONTEXT_LIMIT {
-            let why =
-                format!("context: {} bytes of JSON; remote evaluation takes {CONTEXT_LIMIT}", context.len());
-            return Err(Reply::InvalidContext(why));
+            let why = format!(
+                "context: {} bytes of JSON; the limit for remote evaluation is {CONTEXT_LIMIT}",
+                context.len()
+            );
+            return Err(RemoteResult::InvalidContext(why));
         }
         let begun = self.clock.now();
         let start = self.clock.wall();
         let mut retried = false;
-        let answer = loop {
+        let response = loop {
             let left = self.timeout.saturating_sub(self.clock.now().saturating_duration_since(begun));
-            if left == Duration::ZERO {
-                return Err(Reply::Failed("timed out".to_owned()));
+            if left.is_zero() {
+                return Err(RemoteResult::Failed("timed out".to_owned()));
             }
             let parameters: &[(&str, &str)] = match key {
                 Some(key) => &[("context", context), ("flag_key", key)],
@@ -109,62 +138,60 @@ impl Remote<'_> {
                 etag: None,
                 fresh: false,
                 timeout: left,
-                limit: ANSWER_LIMIT,
+                limit: RESPONSE_LIMIT,
             };
-            match self.transport.get(&request) {
-                Ok(answer) => break answer,
+            match transport.get(&request) {
+                Ok(response) => break response,
                 Err(failure) if failure.too_long => {
-                    return Err(Reply::InvalidContext(format!("context: {}", failure.message)));
+                    return Err(RemoteResult::InvalidContext(format!("context: {}", failure.message)));
                 }
-                // The server closed a kept connection, most likely, and never saw the request.
+                // Most likely the server closed an idle connection and never saw the request.
                 Err(failure) if failure.ended_early && !retried => retried = true,
-                Err(failure) => return Err(Reply::Failed(failure.message)),
+                Err(failure) => return Err(RemoteResult::Failed(failure.message)),
             }
         };
         let latency_ms = self.clock.now().saturating_duration_since(begun).as_secs_f64() * 1000.0;
         let fetch = Fetch { latency_ms, start: rfc3339(start), complete: rfc3339(self.clock.wall()) };
-        match answer.status {
-            200 => Ok(Answer { body: answer.body, fetch }),
-            401 | 403 => Err(Reply::Unavailable(Unavailable::CredentialsRefused(answer.status))),
-            300..=399 => Err(Reply::Failed(format!(
-                "HTTP {}: a redirect is not followed, since it would carry the credentials elsewhere; check api_host",
-                answer.status
-            ))),
-            status => {
-                let private: Vec<&str> = self.secrets.iter().copied().chain([context]).collect();
-                Err(Reply::Failed(match error_text::error_text(&answer.body, &private) {
-                    Some(text) => format!("HTTP {status}: {text}"),
-                    None => format!("HTTP {status}"),
-                }))
+        match response.status {
+            200 => Ok(Body { json: response.body, fetch }),
+            401 | 403 => Err(RemoteResult::Unavailable(Unavailable::CredentialsRefused(response.status))),
+            300..=399 => Err(RemoteResult::Failed(response.described())),
+            _ => {
+                let mut private = self.config.secrets();
+                private.push(context);
+                let text = error_text::error_text(&response.body, &private);
+                let text = text.map_or_else(String::new, |text| format!(": {text}"));
+                Err(RemoteResult::Failed(format!("{}{text}", response.described())))
             }
         }
     }
 }
 
-/// A 200 and when it came.
-struct Answer {
-    body: Vec<u8>,
+/// The body of a successful response, and when it was fetched.
+struct Body {
+    json: Vec<u8>,
     fetch: Fetch,
 }
 
 #[derive(Deserialize)]
-struct WireAnswer<'a> {
+struct WireBody<'a> {
     #[serde(borrow)]
     flags: RawPairs<'a>,
 }
 
-impl Answer {
-    /// Each flag as text: what is wrong in one disturbs no other.
+impl Body {
+    /// Each flag as JSON text, so that an error in one does not affect the others.
     fn flags(&self) -> Result<Vec<(Cow<'_, str>, &RawValue)>, String> {
-        let answer: WireAnswer<'_> = serde_json::from_slice(&self.body)
-            .map_err(|e| format!("not Mixpanel's answer: {}", without_position(&e)))?;
-        Ok(answer.flags.0)
+        let body: WireBody<'_> = serde_json::from_slice(&self.json)
+            .map_err(|e| format!("not a response from Mixpanel: {}", without_position(&e)))?;
+        Ok(body.flags.0)
     }
 
-    /// The variant in `json`; nothing for null, which is no flag. The value has to be readable. As in Mixpanel's SDKs, nothing
-    /// about the other fields keeps it from being served: what is not of the type that it should be counts as absent.
-    fn variant(&self, key: &str, json: &RawValue) -> Option<Reply> {
-        let wrong = |why: &str| Some(Reply::Malformed(format!("flag `{key}`: in the answer: {why}")));
+    /// The variant in `json`; None for null. Only an invalid value is an error. As in Mixpanel's SDKs, other fields of a wrong
+    /// type count as absent.
+    fn variant(&self, key: &str, json: &RawValue) -> Option<RemoteResult> {
+        let wrong =
+            |why: &str| Some(RemoteResult::Malformed(format!("flag `{key}`: in the response: {why}")));
         let fields = match json.get() {
             "null" => return None,
             text if !text.starts_with('{') => {
@@ -182,7 +209,7 @@ impl Answer {
             Ok(value) => value,
             Err(error) => return wrong(&format!("variant_value: {}", without_position(&error))),
         };
-        Some(Reply::Variant(Box::new(RemoteVariant {
+        Some(RemoteResult::Variant(Box::new(RemoteVariant {
             key: text(field("variant_key")),
             value,
             experiment: Experiment {
@@ -199,7 +226,7 @@ fn text(json: &str) -> Option<Box<str>> {
     serde_json::from_str(json).ok()
 }
 
-/// A number as it is written.
+/// Numbers as they are written.
 fn text_or_number(json: &str) -> Option<Box<str>> {
     match json_kind(json) {
         "a number" => serde_json::from_str::<f64>(json).ok().map(|_| json.into()),

@@ -1,17 +1,18 @@
-//! A batch: events made into the body of one request, sent as it is until it is settled.
+//! A batch: the events of one request as JSON, sent unchanged until they are settled.
 
 use std::collections::VecDeque;
 use std::ops::Range;
 
 use crate::config::Config;
-use crate::events::payload::{EVENT_LIMIT, Event, Sender};
+use crate::events::payload::{EVENT_LIMIT, Event};
+use crate::json::Writer;
 use crate::transport::Post;
 
-/// Mixpanel takes this many in one request.
+/// The largest number of events that Mixpanel accepts in one request.
 pub(super) const MOST_EVENTS: usize = 2000;
-/// JSON in one request.
+/// The largest body, in bytes of JSON.
 const MOST_BYTES: usize = EVENT_LIMIT;
-/// Smaller bodies are sent as they are.
+/// Smaller bodies are not compressed.
 const COMPRESS: usize = 1024;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,23 +22,23 @@ pub(super) enum Endpoint {
     Engage,
 }
 
-/// Events as JSON. The insert ids are made here, once: a retry repeats them, and Mixpanel drops what it has.
+/// Events as JSON. Their insert ids are made here, once: a retry repeats them, and Mixpanel drops duplicates.
 #[derive(Debug)]
 pub(super) struct Batch {
     endpoint: Endpoint,
     /// `[{…},{…}]`.
     body: String,
-    /// Where each event stands in the body.
+    /// The range of each event in the body.
     places: VecDeque<Range<usize>>,
 }
 
 impl Batch {
-    /// Takes events from the front of `queue`: at most `limit`, and as many as fit into one request.
+    /// Takes events from the front of `queue`: as many as fit into one request, and at most `limit`.
     pub(super) fn fill(
         endpoint: Endpoint,
         queue: &mut VecDeque<Event>,
         limit: usize,
-        sender: &Sender,
+        token: &str,
     ) -> Result<Option<Self>, getrandom::Error> {
         let mut ids = InsertIds::new(queue.len().min(limit))?;
         let mut batch = Batch { endpoint, body: String::from("["), places: VecDeque::new() };
@@ -48,7 +49,7 @@ impl Batch {
                 batch.body.push(',');
             }
             let start = batch.body.len();
-            event.push_json(&mut batch.body, sender, &ids.next());
+            event.write(&mut Writer::new(&mut batch.body), token, &ids.next());
             if batch.body.len() >= MOST_BYTES && !batch.places.is_empty() {
                 batch.body.truncate(before);
                 break;
@@ -81,7 +82,7 @@ impl Batch {
         self.places.pop_front();
     }
 
-    /// Two batches of half the events each. Nothing when there is one event.
+    /// Two batches of half the events each. None if there is only one event.
     pub(super) fn halve(&mut self) -> Option<(Batch, Batch)> {
         if self.places.len() < 2 {
             return None;
@@ -119,7 +120,8 @@ fn digit(value: u8) -> char {
     char::from_digit(u32::from(value), 16).unwrap_or('0')
 }
 
-/// Random UUIDs, drawn from the operating system in one go: a child of a fork cannot repeat its parent's.
+/// Random UUIDs from the operating system, so that the child of a fork does not repeat those of its parent. Read in one
+/// call.
 struct InsertIds {
     random: std::vec::IntoIter<u8>,
 }
@@ -131,7 +133,7 @@ impl InsertIds {
         Ok(InsertIds { random: random.into_iter() })
     }
 
-    /// Version 4, 36 characters, which is what Mixpanel takes at most.
+    /// Version 4. Its 36 characters are the most that Mixpanel accepts.
     fn next(&mut self) -> String {
         let mut id = String::with_capacity(36);
         for (i, byte) in self.random.by_ref().take(16).enumerate() {

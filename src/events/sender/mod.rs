@@ -1,4 +1,4 @@
-//! The reporter: takes events out of the outbox in batches and brings them to Mixpanel, or to the host's own pipeline.
+//! The sender: takes events out of the outbox and sends them to Mixpanel in batches, or queues them as items.
 
 mod batch;
 mod response;
@@ -10,36 +10,35 @@ use std::time::Duration;
 
 use crate::config::Config;
 use crate::events::outbox::{End, Outbox};
-use crate::events::payload::{Event, Sender};
-use crate::items::{Level, Stream};
+use crate::events::payload::Event;
+use crate::items::{Items, Level};
 use crate::sys::clock::{Clock, random_fraction, unix_ms};
 use crate::sys::worker::{Pause, Signal};
-use crate::transport::{Answer, Transport};
+use crate::transport::Transport;
 use batch::{Batch, Endpoint};
-use response::Verdict;
+use response::BatchOutcome;
 
-/// What the reporter works with.
-pub(crate) struct Reporter {
+/// The thread `mpflags-send`.
+pub(crate) struct Sender {
     pub(crate) config: Arc<Config>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) outbox: Arc<Outbox>,
-    pub(crate) stream: Arc<Stream>,
-    pub(crate) sender: Sender,
-    pub(crate) hurry: Arc<Hurry>,
+    pub(crate) items: Arc<Items>,
+    pub(crate) flushes: Arc<FlushWaiters>,
 }
 
-/// Who waits for the events. Somebody who begins to wait cuts a pause short; while somebody waits, pauses are short.
+/// The callers of flush. A new one cuts the pause between attempts short; while there is one, pauses are short.
 #[derive(Debug, Default)]
-pub(crate) struct Hurry {
+pub(crate) struct FlushWaiters {
     begun: AtomicU64,
-    /// The last wait to begin before a round in which everything was settled.
+    /// The newest caller that a round began after in which everything was settled.
     done: AtomicU64,
     waiting: AtomicUsize,
 }
 
-impl Hurry {
-    /// Gives what [`Hurry::is_done`] asks for.
+impl FlushWaiters {
+    /// Returns a ticket for [`FlushWaiters::is_done`].
     pub(crate) fn begin(&self) -> u64 {
         self.waiting.fetch_add(1, Ordering::AcqRel);
         self.begun.fetch_add(1, Ordering::AcqRel) + 1
@@ -54,79 +53,80 @@ impl Hurry {
     }
 }
 
-/// From one attempt to the next while somebody waits.
-const HURRIED: Duration = Duration::from_secs(1);
-/// From one look at a full stream to the next.
-const STREAM_FULL: Duration = Duration::from_millis(20);
+/// The longest pause between attempts while a flush waits.
+const FLUSH_PAUSE: Duration = Duration::from_secs(1);
+/// The pause before the next attempt to queue events as items when they are full.
+const ITEMS_FULL: Duration = Duration::from_millis(20);
 
-/// Refused events of one request that get a line each.
-const TOLD: usize = 10;
+/// The most rejected events of one request that are logged one by one.
+const LOGGED: usize = 10;
 
-/// What the reporter remembers between requests.
-struct Memory {
-    /// Out of the outbox, in order, not in a batch yet.
+/// The state between requests.
+struct Progress {
+    /// Taken out of the outbox, not in a batch yet.
     events: VecDeque<Event>,
     profiles: VecDeque<Event>,
-    /// Made and numbered: sent as they are until they are settled.
+    /// Sent unchanged until they are settled.
     batches: VecDeque<Batch>,
-    /// Events in a batch; 413 halves it.
+    /// The most events in a batch. A status of 413 halves it.
     limit: usize,
-    /// A compressed request was refused, and the same was taken plain.
+    /// Whether a compressed request was refused and then accepted without compression.
     plain: bool,
     retries: u32,
-    /// The last failure told: one line per problem, not per attempt.
-    told: Option<String>,
-    /// How many waits had begun when an attempt was last made.
+    /// The last failure that was logged: one line per problem, not per attempt.
+    logged: Option<String>,
+    /// How many flushes had begun at the last attempt.
     begun: u64,
 }
 
-impl Reporter {
+impl Sender {
     /// Sends until stopped.
     pub(crate) fn run(self, signal: &Signal) {
-        let mut memory = Memory {
+        let mut progress = Progress {
             events: VecDeque::new(),
             profiles: VecDeque::new(),
             batches: VecDeque::new(),
             limit: batch::MOST_EVENTS,
             plain: false,
             retries: 0,
-            told: None,
+            logged: None,
             begun: 0,
         };
         let mut pause = self.config.event_flush_interval;
-        while !self.wait(signal, pause, &mut memory) {
-            pause = self.send_all(signal, &mut memory);
+        while !self.wait(signal, pause, &mut progress) {
+            pause = self.send_all(signal, &mut progress);
         }
         if self.config.event_sink {
-            self.hand_over_rest(&mut memory);
+            self.deliver_rest(&mut progress);
         }
     }
 
-    /// At the end: the host pulls what waits when it likes, so nothing of it has to be lost.
-    fn hand_over_rest(&self, memory: &mut Memory) {
-        self.collect(memory);
-        while let Some(batch) = memory.batches.pop_front().or_else(|| self.next_batch(memory).ok().flatten())
+    /// Queues all remaining events as items, which can be pulled after the end, so that none is lost.
+    fn deliver_rest(&self, progress: &mut Progress) {
+        self.collect(progress);
+        while let Some(batch) =
+            progress.batches.pop_front().or_else(|| self.next_batch(progress).ok().flatten())
         {
-            self.hand_over(batch, memory, usize::MAX);
+            self.deliver(batch, progress, usize::MAX);
         }
     }
 
     /// Waits for the next attempt. True: stop.
-    fn wait(&self, signal: &Signal, pause: Duration, memory: &mut Memory) -> bool {
+    fn wait(&self, signal: &Signal, pause: Duration, progress: &mut Progress) -> bool {
         let since = self.clock.now();
         loop {
-            let begun = self.hurry.begun.load(Ordering::Acquire);
+            let begun = self.flushes.begun.load(Ordering::Acquire);
             if signal.stopped() {
                 return true;
             }
-            // A full batch does not cut short what the server asked for.
-            if std::mem::replace(&mut memory.begun, begun) != begun
-                || (memory.retries == 0 && self.outbox.has_batch())
+            // A full batch does not cut a retry pause short.
+            if std::mem::replace(&mut progress.begun, begun) != begun
+                || (progress.retries == 0 && self.outbox.has_batch())
             {
                 return false;
             }
-            let hurried = self.hurry.waiting.load(Ordering::Acquire) > 0;
-            let pause = if hurried { pause.min(HURRIED) } else { pause };
+            let hurried = self.flushes.waiting.load(Ordering::Acquire) > 0;
+            let pause = if hurried { pause.min(FLUSH_PAUSE) } else { pause };
             let left = pause.saturating_sub(self.clock.now().saturating_duration_since(since));
             match signal.pause(&*self.clock, left) {
                 Pause::Stopped => return true,
@@ -136,29 +136,29 @@ impl Reporter {
         }
     }
 
-    /// Sends what there is, until a request fails. Gives the time to the next attempt.
-    fn send_all(&self, signal: &Signal, memory: &mut Memory) -> Duration {
-        let begun = self.hurry.begun.load(Ordering::Acquire);
-        self.collect(memory);
+    /// Sends all events, until a request fails. Returns the pause before the next attempt.
+    fn send_all(&self, signal: &Signal, progress: &mut Progress) -> Duration {
+        let begun = self.flushes.begun.load(Ordering::Acquire);
+        self.collect(progress);
         while !signal.stopped() {
-            let batch = match memory.batches.pop_front() {
+            let batch = match progress.batches.pop_front() {
                 Some(batch) => Ok(Some(batch)),
-                None => self.next_batch(memory),
+                None => self.next_batch(progress),
             };
             let pause = match batch {
                 Ok(None) => {
-                    // With a sink the host settles what it takes.
+                    // With a sink, pulling an event settles it.
                     if !self.config.event_sink {
-                        self.hurry.done.store(begun, Ordering::Release);
+                        self.flushes.done.store(begun, Ordering::Release);
                         self.outbox.notify();
                     }
                     break;
                 }
                 Ok(Some(batch)) if self.config.event_sink => {
-                    self.hand_over(batch, memory, self.config.event_batch_size)
+                    self.deliver(batch, progress, self.config.event_batch_size)
                 }
-                Ok(Some(batch)) => self.send(batch, signal, memory),
-                Err(error) => Some(self.later(memory, &format!("no random bytes: {error}"))),
+                Ok(Some(batch)) => self.send(batch, signal, progress),
+                Err(error) => Some(self.retry(progress, &format!("no random bytes: {error}"))),
             };
             if let Some(pause) = pause {
                 return pause;
@@ -167,115 +167,115 @@ impl Reporter {
         self.config.event_flush_interval
     }
 
-    /// Takes out of the outbox what is there.
-    fn collect(&self, memory: &mut Memory) {
+    /// Empties the outbox.
+    fn collect(&self, progress: &mut Progress) {
         let mut drained = VecDeque::new();
         self.outbox.drain(&mut drained);
         for event in drained {
-            let queue = if event.is_profile() { &mut memory.profiles } else { &mut memory.events };
+            let queue = if event.is_profile() { &mut progress.profiles } else { &mut progress.events };
             queue.push_back(event);
         }
     }
 
-    fn next_batch(&self, memory: &mut Memory) -> Result<Option<Batch>, getrandom::Error> {
-        let imports = self.config.credentials.service_account.is_some();
-        let (endpoint, queue) = match memory.events.is_empty() {
-            true => (Endpoint::Engage, &mut memory.profiles),
-            false if imports => (Endpoint::Import, &mut memory.events),
-            false => (Endpoint::Track, &mut memory.events),
+    fn next_batch(&self, progress: &mut Progress) -> Result<Option<Batch>, getrandom::Error> {
+        let imports = self.config.service_account.is_some();
+        let (endpoint, queue) = match progress.events.is_empty() {
+            true => (Endpoint::Engage, &mut progress.profiles),
+            false if imports => (Endpoint::Import, &mut progress.events),
+            false => (Endpoint::Track, &mut progress.events),
         };
-        Batch::fill(endpoint, queue, memory.limit, &self.sender)
+        Batch::fill(endpoint, queue, progress.limit, &self.config.token)
     }
 
-    /// To the host's own pipeline instead of Mixpanel, where `capacity` events may wait. They are settled when the host has
-    /// taken them.
-    fn hand_over(&self, mut batch: Batch, memory: &mut Memory, capacity: usize) -> Option<Duration> {
+    /// Queues the events as items, of which `capacity` may wait. They are settled when they are pulled.
+    fn deliver(&self, mut batch: Batch, progress: &mut Progress, capacity: usize) -> Option<Duration> {
         while let Some(json) = batch.first() {
-            if !self.stream.push_event(json, capacity) {
-                memory.batches.push_front(batch);
-                return Some(STREAM_FULL);
+            if !self.items.push_event(json, capacity) {
+                progress.batches.push_front(batch);
+                return Some(ITEMS_FULL);
             }
             batch.pop_first();
         }
         None
     }
 
-    /// One request. Nothing: go on with the next batch; otherwise the time to wait before.
-    fn send(&self, mut batch: Batch, signal: &Signal, memory: &mut Memory) -> Option<Duration> {
-        let mut compressed = !memory.plain && batch.is_worth_compressing();
-        let mut answer = self.transport.post(&batch.request(&self.config, compressed));
-        if compressed && answer.as_ref().is_ok_and(response::may_be_about_compression) {
+    /// Sends one request. Returns the pause before the next attempt, or None to send the next batch at once.
+    fn send(&self, mut batch: Batch, signal: &Signal, progress: &mut Progress) -> Option<Duration> {
+        let mut compressed = !progress.plain && batch.is_worth_compressing();
+        let mut response = self.transport.post(&batch.request(&self.config, compressed));
+        if compressed && response.as_ref().is_ok_and(response::may_be_about_compression) {
             compressed = false;
-            answer = self.transport.post(&batch.request(&self.config, compressed));
-            memory.plain =
-                answer.as_ref().is_ok_and(|a| response::read(a, batch.endpoint()) == Verdict::Taken);
+            response = self.transport.post(&batch.request(&self.config, compressed));
+            progress.plain = response
+                .as_ref()
+                .is_ok_and(|r| response::read(r, batch.endpoint()) == BatchOutcome::Accepted);
         }
-        let verdict = match &answer {
-            Ok(answer) => response::read(answer, batch.endpoint()),
-            Err(failure) => Verdict::Later { message: failure.message.clone() },
+        let outcome = match &response {
+            Ok(response) => response::read(response, batch.endpoint()),
+            Err(failure) => BatchOutcome::Retry { message: failure.message.clone() },
         };
-        match verdict {
-            Verdict::Taken => {
+        match outcome {
+            BatchOutcome::Accepted => {
                 self.outbox.settle(batch.len(), End::Sent);
-                // After a 413 the batches grow again.
-                memory.limit = memory.limit.saturating_mul(2).min(batch::MOST_EVENTS);
-                memory.told = None;
+                // Batches grow again after a 413.
+                progress.limit = progress.limit.saturating_mul(2).min(batch::MOST_EVENTS);
+                progress.logged = None;
             }
-            Verdict::PartlyTaken { failed } => self.settle_partly(&batch, &failed),
-            Verdict::Refused { message } => {
-                self.tell(
-                    memory,
-                    &format!("Mixpanel refused {} events, which are dropped: {message}", batch.len()),
+            BatchOutcome::PartlyAccepted { rejected } => self.settle_partly(&batch, &rejected),
+            BatchOutcome::Rejected { message } => {
+                self.log_failure(
+                    progress,
+                    &format!("Mixpanel rejected {} events, which are dropped: {message}", batch.len()),
                 );
                 self.outbox.settle(batch.len(), End::Rejected);
             }
-            Verdict::TooLarge => match batch.halve() {
+            BatchOutcome::TooLarge => match batch.halve() {
                 Some((first, rest)) => {
-                    memory.limit = first.len();
-                    memory.batches.push_front(rest);
-                    memory.batches.push_front(first);
+                    progress.limit = first.len();
+                    progress.batches.push_front(rest);
+                    progress.batches.push_front(first);
                 }
                 None => {
-                    self.tell(memory, "Mixpanel refused an event as too large: it is dropped");
+                    self.log_failure(progress, "Mixpanel rejected an event as too large: it is dropped");
                     self.outbox.settle(1, End::Rejected);
                 }
             },
-            // The shutdown that interrupts it reports it.
-            Verdict::Later { .. } if signal.stopped() => {
-                memory.batches.push_front(batch);
+            // Aborted by a shutdown, which reports the loss itself.
+            BatchOutcome::Retry { .. } if signal.stopped() => {
+                progress.batches.push_front(batch);
                 return Some(Duration::ZERO);
             }
-            Verdict::Later { message } => {
-                memory.batches.push_front(batch);
-                let asked = answer.ok().and_then(|answer: Answer| answer.retry_after(self.clock.wall()));
-                let pause = self.later(memory, &message);
-                // Not at once, whatever the server says: it is failing.
+            BatchOutcome::Retry { message } => {
+                progress.batches.push_front(batch);
+                let asked = response.ok().and_then(|response| response.retry_after(self.clock.wall()));
+                let pause = self.retry(progress, &message);
+                // Not at once, even if the server says so: it is failing.
                 return Some(asked.map_or(pause, |asked| asked.max(self.config.event_retry_base)));
             }
         }
-        memory.retries = 0;
+        progress.retries = 0;
         None
     }
 
-    fn settle_partly(&self, batch: &Batch, failed: &[(usize, String)]) {
+    fn settle_partly(&self, batch: &Batch, rejected: &[(usize, String)]) {
         let mut lost = vec![false; batch.len()];
-        for (told, (index, why)) in failed.iter().enumerate() {
+        for (logged, (index, why)) in rejected.iter().enumerate() {
             if let Some(lost) = lost.get_mut(*index) {
                 *lost = true;
-                if told == TOLD {
-                    self.stream
-                        .log(Level::Warning, format!("Mixpanel refused {} events more", failed.len() - told));
+                if logged == LOGGED {
+                    let more = rejected.len() - logged;
+                    self.items.log(Level::Warning, format!("Mixpanel rejected {more} more events"));
                 }
-                if told >= TOLD {
+                if logged >= LOGGED {
                     continue;
                 }
                 let line = format!(
-                    "Mixpanel refused event {} of {}, which is dropped: {why}",
+                    "Mixpanel rejected event {} of {}, which is dropped: {why}",
                     index + 1,
                     batch.len()
                 );
                 self.outbox.failed(&line, unix_ms(&*self.clock));
-                self.stream.log(Level::Warning, line);
+                self.items.log(Level::Warning, line);
             }
         }
         let lost = lost.into_iter().filter(|lost| *lost).count();
@@ -283,21 +283,21 @@ impl Reporter {
         self.outbox.settle(lost, End::Rejected);
     }
 
-    fn tell(&self, memory: &mut Memory, message: &str) {
+    fn log_failure(&self, progress: &mut Progress, message: &str) {
         self.outbox.failed(message, unix_ms(&*self.clock));
-        if memory.told.as_deref() != Some(message) {
-            self.stream.log(Level::Warning, message);
-            memory.told = Some(message.to_owned());
+        if progress.logged.as_deref() != Some(message) {
+            self.items.log(Level::Warning, message);
+            progress.logged = Some(message.to_owned());
         }
     }
 
-    /// The attempt failed. The pause is the base, doubling up to its limit, and half to two and a half times the base
-    /// on top, so that a fleet that lost its server together does not come back together.
-    fn later(&self, memory: &mut Memory, message: &str) -> Duration {
-        self.tell(memory, &format!("sending events failed: {message}"));
+    /// Logs a failed attempt. Returns the pause before the next: the base, doubled with each failure up to its limit, plus a
+    /// jitter of 0.5 to 2.5 times the base, so that many processes which lost the server together do not come back together.
+    fn retry(&self, progress: &mut Progress, message: &str) -> Duration {
+        self.log_failure(progress, &format!("sending events failed: {message}"));
         let base = self.config.event_retry_base;
-        let factor = 1_u32.checked_shl(memory.retries).unwrap_or(u32::MAX);
-        memory.retries = memory.retries.saturating_add(1);
+        let factor = 1_u32.checked_shl(progress.retries).unwrap_or(u32::MAX);
+        progress.retries = progress.retries.saturating_add(1);
         base.saturating_mul(factor).min(self.config.event_retry_max)
             + base.mul_f64(0.5 + 2.0 * random_fraction())
     }

@@ -1,31 +1,32 @@
-//! What Mixpanel's answer to events means.
+//! Interpreting Mixpanel's responses to events.
 
 use serde::Deserialize;
 
 use super::batch::Endpoint;
-use crate::transport::Answer;
+use crate::json::cut;
+use crate::transport::Response;
 
-/// What becomes of a batch.
+/// What a response says about a batch.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    Taken,
-    /// The records at these places were refused, the others taken.
-    PartlyTaken {
-        failed: Vec<(usize, String)>,
+pub(super) enum BatchOutcome {
+    Accepted,
+    /// The events at these indexes were rejected, the others accepted.
+    PartlyAccepted {
+        rejected: Vec<(usize, String)>,
     },
-    /// Sending it again would come to the same.
-    Refused {
+    /// Sending it again would not help.
+    Rejected {
         message: String,
     },
     TooLarge,
-    /// Nothing is known to have been taken.
-    Later {
+    /// It may not have been accepted, and has to be sent again.
+    Retry {
         message: String,
     },
 }
 
-/// Mixpanel's own form; proxies and load balancers answer otherwise. Read leniently: an answer that is not understood is
-/// one that is waited for again.
+/// The body of a response from Mixpanel; those of proxies and load balancers look different. Read leniently: a response that
+/// is not understood means that the batch is sent again.
 #[derive(Deserialize)]
 struct Body {
     #[serde(default)]
@@ -46,46 +47,45 @@ struct FailedRecord {
     message: Option<String>,
 }
 
-/// Text of the server's that a log line repeats.
+/// The most bytes of an error text that a log line quotes.
 const QUOTED: usize = 1024;
 
-pub(super) fn read(answer: &Answer, endpoint: Endpoint) -> Verdict {
-    let later = |why: &str| Verdict::Later { message: format!("HTTP {}{why}", answer.status) };
-    match answer.status {
-        200 => match body(answer) {
-            Some(Body { status: Some(_), .. }) if endpoint == Endpoint::Import => Verdict::Taken,
-            Some(Body { status: Some(status), .. }) if status == 1 => Verdict::Taken,
+pub(super) fn read(response: &Response, endpoint: Endpoint) -> BatchOutcome {
+    let retry = |why: &str| BatchOutcome::Retry { message: format!("{}{why}", response.described()) };
+    match response.status {
+        200 => match body(response) {
+            Some(Body { status: Some(_), .. }) if endpoint == Endpoint::Import => BatchOutcome::Accepted,
+            Some(Body { status: Some(status), .. }) if status == 1 => BatchOutcome::Accepted,
             Some(Body { status: Some(status), error, .. }) if status == 0 => {
-                Verdict::Refused { message: quoted(error) }
+                BatchOutcome::Rejected { message: quoted(error) }
             }
-            _ => later(": not Mixpanel's answer"),
+            _ => retry(": not a response from Mixpanel"),
         },
-        400 => match body(answer) {
-            None => later(": not Mixpanel's answer"),
+        400 => match body(response) {
+            None => retry(": not a response from Mixpanel"),
             Some(Body { failed_records: Some(records), .. }) if records.iter().any(|r| r.index.is_some()) => {
                 let why = |record: FailedRecord| {
                     let (field, message) =
                         (record.field.unwrap_or_default(), record.message.unwrap_or_default());
                     Some((record.index?, format!("{field}: {message}")))
                 };
-                Verdict::PartlyTaken { failed: records.into_iter().filter_map(why).collect() }
+                BatchOutcome::PartlyAccepted { rejected: records.into_iter().filter_map(why).collect() }
             }
-            Some(Body { error, .. }) => Verdict::Refused { message: quoted(error) },
+            Some(Body { error, .. }) => BatchOutcome::Rejected { message: quoted(error) },
         },
-        413 => Verdict::TooLarge,
-        401 | 403 => later(": Mixpanel refused the credentials"),
-        300..=399 => later(": a redirect is not followed; check api_host"),
-        _ => later(""),
+        413 => BatchOutcome::TooLarge,
+        401 | 403 => retry(": Mixpanel refused the credentials"),
+        _ => retry(""),
     }
 }
 
-/// Whether a compressed request should be tried plain.
-pub(super) fn may_be_about_compression(answer: &Answer) -> bool {
-    answer.status == 415 || (answer.status == 400 && body(answer).is_none())
+/// Whether the request should be tried again without compression.
+pub(super) fn may_be_about_compression(response: &Response) -> bool {
+    response.status == 415 || (response.status == 400 && body(response).is_none())
 }
 
-fn body(answer: &Answer) -> Option<Body> {
-    let body: Body = serde_json::from_slice(&answer.body).ok()?;
+fn body(response: &Response) -> Option<Body> {
+    let body: Body = serde_json::from_slice(&response.body).ok()?;
     (body.status.is_some() || body.error.is_some()).then_some(body)
 }
 
@@ -95,6 +95,5 @@ fn quoted(error: Option<serde_json::Value>) -> String {
         Some(serde_json::Value::String(text)) => text,
         Some(other) => other.to_string(),
     };
-    let end = error.char_indices().map(|(at, _)| at).find(|at| *at >= QUOTED).unwrap_or(error.len());
-    error.get(..end).unwrap_or_default().to_owned()
+    cut(&error, QUOTED).to_owned()
 }

@@ -6,18 +6,18 @@
  *   mpflags::Context user({{"distinct_id", "user-1"}});
  *   bool on = client.get_boolean("new-checkout", user, false);
  *
- * Ownership. Client, Context, Evaluation, Evaluations and Item own a handle of the library: they move and do not copy. A
- * client that has been moved from gives defaults, and its other calls throw `NullArgument`; a context is the empty one;
- * evaluations and items are without a value. All can be assigned to. Moving one to itself leaves it as it is.
+ * Ownership. Client, Context, Evaluation, Evaluations and Item own a handle of the library. They can be moved but not
+ * copied. A moved-from client returns defaults, and its other functions throw `NullArgument`. A moved-from context is
+ * empty; evaluations and items have no value. All of them can be assigned to, and self-move has no effect.
  *
- * Exceptions. A call that fails throws mpflags::Error, with the library's status and message; running out of memory
- * throws std::bad_alloc. What is noexcept gives its default instead. A flag that is missing, disabled or malformed is no
- * failure. What a callback throws is caught, see `Client::on_item`.
+ * Exceptions. Functions that fail throw mpflags::Error with the library's status and message, or std::bad_alloc when
+ * out of memory. Functions marked noexcept return their default instead. A flag that is missing, disabled or
+ * malformed is not an error. Exceptions of a callback are caught; see `Client::on_item`.
  *
- * Threads. Any thread may call any const function, any number at once. Moving, assigning and destroying are like with any
- * object: nothing else may use it meanwhile.
+ * Threads. Any number of threads may call const functions at the same time. While an object is moved, assigned or
+ * destroyed, no other thread may use it.
  *
- * The rest of the contract is the first page of mpflags.h.
+ * See also the comment at the top of mpflags.h.
  */
 #ifndef MPFLAGS_CLIENT_HPP
 #define MPFLAGS_CLIENT_HPP
@@ -41,26 +41,24 @@
 
 namespace mpflags {
 
-/* The release of the library, as in "0.1.0". */
+/** The release of the library, as in "0.1.0". */
 inline std::string_view version() noexcept { return detail::view(mpflags_version()); }
 
-/* Whom or what a flag is evaluated for. Made once, used by any number of threads, with any client. */
+/** Whom or what a flag is evaluated for. Any number of threads and clients may use it at the same time. */
 class Context {
   public:
-    /* The empty context. */
+    /** The empty context. */
     Context() noexcept = default;
-    /* NaN, an infinity or a text that is not UTF-8 spoils the flags that read it: their error is `InvalidContext` and names
-     * the key. Other flags are evaluated. Throws `InvalidContext` when the library cannot read the rest. */
+    /** NaN, infinities and strings that are not UTF-8 cannot be used: flags that read them fail with `InvalidContext`
+     * and a message that names the key, other flags are evaluated. Throws `InvalidContext` if the library cannot read
+     * the rest. */
     Context(const Object& members) : Context(from_members(members.json())) {}
     Context(std::initializer_list<Member> members) : Context(Object(members)) {}
 
-    /* Takes JSON to the letter, and throws for what is not: NaN, or a text that is not UTF-8. */
+    /** Throws for anything that is not valid JSON, such as NaN or a string that is not UTF-8. */
     static Context from_json(std::string_view json) {
         detail::require_library();
-        mpflags_context* made = nullptr;
-        mpflags_error* error = nullptr;
-        detail::check(mpflags_context_new_json(json.data(), json.size(), &made, &error), error);
-        return Context(made);
+        return Context(detail::make<mpflags_context>(mpflags_context_new_json, json.data(), json.size()));
     }
 
     const mpflags_context* get() const noexcept { return owned_.get(); }
@@ -79,13 +77,13 @@ class Context {
 };
 
 struct EvaluateOptions {
-    /* false: no exposure is reported; `Client::track_exposure` does when the variant is shown. */
+    /** If false, no exposure is reported. Call `Client::track_exposure` once the user sees the variant. */
     bool report_exposure = true;
-    /* Bounds the request of a remote client; 0 means its request_timeout_ms. */
+    /** Limits the request of a remote client; 0 means its request_timeout_ms. */
     std::chrono::milliseconds timeout{0};
 };
 
-/* The id of a user. A null pointer to text, as getenv gives, is like the empty text: no user, which calls refuse. */
+/** The ID of a user. A null `const char*`, as from getenv, is the empty string. */
 class UserId {
   public:
     UserId(std::string_view text) noexcept : text_(text) {}
@@ -105,12 +103,12 @@ namespace detail {
 inline std::uint32_t milliseconds(std::chrono::milliseconds time) noexcept {
     const auto count = time.count();
     if (count < 0) return 0;
-    /* The greatest number is no time but MPFLAGS_TIMEOUT_CONFIGURED. */
+    /* The greatest number is not a time but MPFLAGS_TIMEOUT_CONFIGURED. */
     constexpr std::uint32_t longest = MPFLAGS_TIMEOUT_CONFIGURED - 1;
     return count > longest ? longest : static_cast<std::uint32_t>(count);
 }
 
-/* What takes a client's items, and how often it threw. */
+/* A callback for items, and the number of exceptions that it threw. */
 struct Listener {
     std::function<void(const ItemView&)> take;
     std::shared_ptr<std::atomic<std::uint64_t>> thrown;
@@ -126,7 +124,7 @@ struct Listener {
     static void drop(void* self) noexcept { delete static_cast<Listener*>(self); }
 };
 
-/* The library asks for a shutdown before a client with a callback is freed. */
+/* A client with a callback must be shut down before it is freed. */
 struct ClientFree {
     bool listens = false;
     void operator()(mpflags_client* client) const noexcept {
@@ -135,61 +133,64 @@ struct ClientFree {
     }
 };
 
-/* The client's own name in the User-Agent, unless the program gives one. */
+/* Adds the name of this client for the User-Agent, unless the program sets one. */
 inline std::string with_wrapper(const Object& options) {
-    if (options.json().find("\"wrapper\"") != std::string::npos) return options.json();
+    if (json::has_key(options.json(), "wrapper")) return options.json();
     return Object(options).add("wrapper", "cpp/0.1").json();
 }
 
 }  // namespace detail
 
-/* Evaluates the flags of one Mixpanel project. */
+/**
+ * Evaluates the flags of one Mixpanel project.
+ *
+ * The destructor shuts the client down within its shutdown_timeout_ms. To set another time limit, or to get the number
+ * of lost events, call `shutdown` first.
+ */
 class Client {
   public:
-    /* The options are those of the README's table. Opens no connection; evaluates what the options bring. Throws
-     * `InvalidConfig`, with a message that names the key. */
+    /** docs/configuration.md lists the options. Until `start` the client opens no connection and evaluates the
+     * definitions and overrides in the options. Throws `InvalidConfig`, with a message that names the key. */
     explicit Client(const Object& options) {
         detail::require_library();
         const std::string config = detail::with_wrapper(options);
-        mpflags_client* made = nullptr;
-        mpflags_error* error = nullptr;
-        detail::check(mpflags_client_new(config.data(), config.size(), &made, &error), error);
-        owned_.reset(made);
+        owned_.reset(detail::make<mpflags_client>(mpflags_client_new, config.data(), config.size()));
     }
     explicit Client(std::initializer_list<Member> options) : Client(Object(options)) {}
+    /** The same with the options as JSON. */
     static Client from_json(std::string json) { return Client(Object::from_json(std::move(json))); }
 
-    /* The destructor shuts the client down, within its shutdown_timeout_ms. Call `shutdown` before to choose the time or to
-     * learn what was lost. */
-
-    void start() const {
-        mpflags_error* error = nullptr;
-        detail::check(mpflags_client_start(owned_.get(), &error), error);
+    /** Starts the client's threads and returns at once. Throws `System` if a thread cannot be created. */
+    void start() const { detail::call(mpflags_client_start, owned_.get()); }
+    /** Blocks until the client has definitions; without an argument, for init_timeout_ms at most. Throws `Timeout`,
+     * `CredentialsRefused` or `Closed`. The client keeps polling after a failure. */
+    void wait_ready(std::chrono::milliseconds timeout) const {
+        detail::call(mpflags_client_wait_ready, owned_.get(), detail::milliseconds(timeout));
     }
-    /* Returns when there is something to evaluate. Throws `Timeout`, `CredentialsRefused` or `Closed`; polling goes on.
-     * Without a time it is init_timeout_ms. */
-    void wait_ready(std::chrono::milliseconds timeout) const { wait_until_ready(detail::milliseconds(timeout)); }
-    void wait_ready() const { wait_until_ready(MPFLAGS_TIMEOUT_CONFIGURED); }
-    /* Fetches the definitions now, polling or not, and returns when that fetch has ended; 0 starts it and does not wait.
-     * Without a time it is request_timeout_ms. Throws `Backend`, `CredentialsRefused`, `Timeout` or `Closed`, and
-     * `InvalidArgument` before `start` and in a callback; the definitions held stay in service. */
-    void refresh(std::chrono::milliseconds timeout) const { fetch(detail::milliseconds(timeout)); }
-    void refresh() const { fetch(MPFLAGS_TIMEOUT_CONFIGURED); }
+    void wait_ready() const { detail::call(mpflags_client_wait_ready, owned_.get(), MPFLAGS_TIMEOUT_CONFIGURED); }
+    /** Fetches the definitions now, even if polling is off, and blocks until the fetch has ended; without an argument,
+     * for request_timeout_ms at most. With a timeout of 0 it starts the fetch and does not wait. Throws `Backend`,
+     * `CredentialsRefused`, `Timeout` or `Closed`, and `InvalidArgument` before `start` and in a callback. After a
+     * failure the client keeps its definitions. */
+    void refresh(std::chrono::milliseconds timeout) const {
+        detail::call(mpflags_client_refresh, owned_.get(), detail::milliseconds(timeout));
+    }
+    void refresh() const { detail::call(mpflags_client_refresh, owned_.get(), MPFLAGS_TIMEOUT_CONFIGURED); }
+    /** Whether the client can evaluate flags. */
     State state() const noexcept { return static_cast<State>(mpflags_client_state(owned_.get())); }
 
-    /* Delivers what is enqueued and ends the threads. Gives how many events were lost. Any thread but a callback's.
-     * Without a time it is shutdown_timeout_ms. */
+    /** Delivers the queued events and stops the threads; without an argument, within shutdown_timeout_ms. Returns the
+     * number of lost events. Not allowed in a callback. */
     std::uint64_t shutdown(std::chrono::milliseconds timeout) const { return end(detail::milliseconds(timeout)); }
     std::uint64_t shutdown() const { return end(MPFLAGS_TIMEOUT_CONFIGURED); }
-    /* Sends what is enqueued. Gives how many events still are when the time is over. */
+    /** Sends the queued events and returns how many are still queued at the end of the timeout. */
     std::uint64_t flush(std::chrono::milliseconds timeout) const {
         std::uint64_t left = 0;
-        mpflags_error* error = nullptr;
-        detail::check(mpflags_client_flush(owned_.get(), detail::milliseconds(timeout), &left, &error), error);
+        detail::call(mpflags_client_flush, owned_.get(), detail::milliseconds(timeout), &left);
         return left;
     }
 
-    /* The value if it has the type, and the default in every other case. */
+    /** The value of the flag if it has one of this type, otherwise the default. */
     bool get_boolean(std::string_view key, const Context& context, bool default_value) const noexcept {
         return mpflags_client_get_boolean(owned_.get(), key.data(), key.size(), context.get(), default_value ? 1 : 0);
     }
@@ -203,121 +204,98 @@ class Client {
         const auto found = read(key, context, Type::String);
         return std::string(found && found->has_value() ? found->string() : default_value);
     }
-    /* Objects, arrays and null, as JSON. */
+    /** The same for an object, an array or null, as JSON. */
     std::string get_json(std::string_view key, const Context& context, std::string_view default_value) const {
         const auto found = read(key, context, Type::Object);
         return std::string(found && found->has_value() ? found->json() : default_value);
     }
 
-    /* Tells everything. Throws only for misuse, a key that is not UTF-8 among it. */
+    /** The value with the variant, the reason and what went wrong. Throws only for misuse, such as a key that is not
+     * UTF-8. */
     Evaluation evaluate(std::string_view key, const Context& context, Type type = Type::Any,
                         const EvaluateOptions& options = {}) const {
-        mpflags_evaluation* made = nullptr;
-        mpflags_error* error = nullptr;
-        detail::check(mpflags_client_evaluate(owned_.get(), key.data(), key.size(), context.get(),
-                                              static_cast<std::uint32_t>(type), bits(options),
-                                              detail::milliseconds(options.timeout), &made, &error),
-                      error);
-        return Evaluation(made);
+        return Evaluation(detail::make<mpflags_evaluation>(mpflags_client_evaluate, owned_.get(), key.data(),
+                                                           key.size(), context.get(), static_cast<std::uint32_t>(type),
+                                                           bits(options), detail::milliseconds(options.timeout)));
     }
-    /* The same for a context that is used once, which costs less than making one. A context that cannot be read is an
-     * outcome here. A library with a later ABI revision makes a context, and throws for one that cannot be read. */
+    /** The same with a JSON context, which costs less than making a Context that is used once. If the library cannot
+     * read the context, the evaluation has the error; with a library of a later ABI revision, this function throws. */
     Evaluation evaluate_json(std::string_view key, std::string_view context, Type type = Type::Any,
                              const EvaluateOptions& options = {}) const {
         if (mpflags_abi_revision() != MPFLAGS_ABI_REVISION) {
             return evaluate(key, Context::from_json(context), type, options);
         }
-        mpflags_evaluation* made = nullptr;
-        mpflags_error* error = nullptr;
-        detail::check(
-            mpflags_client_evaluate_encoded(owned_.get(), key.data(), key.size(), context.data(), context.size(),
-                                            MPFLAGS_ENCODING_JSON, static_cast<std::uint32_t>(type), bits(options),
-                                            detail::milliseconds(options.timeout), &made, &error),
-            error);
-        return Evaluation(made);
+        return Evaluation(detail::make<mpflags_evaluation>(mpflags_client_evaluate_encoded, owned_.get(), key.data(),
+                                                           key.size(), context.data(), context.size(),
+                                                           MPFLAGS_ENCODING_JSON, static_cast<std::uint32_t>(type),
+                                                           bits(options), detail::milliseconds(options.timeout)));
     }
-    /* Every flag; of a remote client those that the user is in. Reports no exposure. */
+    /** Evaluates every flag; with a remote client, the flags that the user is in. Reports no exposures. */
     Evaluations evaluate_all(const Context& context, std::chrono::milliseconds timeout = {}) const {
-        mpflags_evaluations* made = nullptr;
-        mpflags_error* error = nullptr;
-        detail::check(
-            mpflags_client_evaluate_all(owned_.get(), context.get(), 0, detail::milliseconds(timeout), &made, &error),
-            error);
-        return Evaluations(made);
+        return Evaluations(detail::make<mpflags_evaluations>(mpflags_client_evaluate_all, owned_.get(), context.get(),
+                                                             std::uint32_t{0}, detail::milliseconds(timeout)));
     }
 
-    /* How the flag comes to what it gives, group by group, as JSON; see mpflags_client_explain. */
+    /** Describes how a flag is evaluated, step by step, as JSON; see mpflags_client_explain. Reports no exposure. */
     std::string explain(std::string_view key, const Context& context) const {
-        mpflags_text* made = nullptr;
-        mpflags_error* error = nullptr;
-        detail::check(mpflags_client_explain(owned_.get(), key.data(), key.size(), context.get(), &made, &error),
-                      error);
-        const detail::Handle<mpflags_text> text(made);
-        return std::string(detail::view(mpflags_text_view(text.get())));
+        return taken(
+            detail::make<mpflags_text>(mpflags_client_explain, owned_.get(), key.data(), key.size(), context.get()));
     }
 
-    /* Any JSON value, whatever Mixpanel says, from now on. */
+    /** Fixes the value of a flag for every user, regardless of its definition. */
     void set_override(std::string_view key, const Value& value) const {
         const std::string& json = value.json();
-        mpflags_error* error = nullptr;
-        detail::check(
-            mpflags_client_set_override(owned_.get(), key.data(), key.size(), json.data(), json.size(), &error), error);
+        detail::call(mpflags_client_set_override, owned_.get(), key.data(), key.size(), json.data(), json.size());
     }
+    /** Removes an override, including one from the options. */
     void clear_override(std::string_view key) const {
-        mpflags_error* error = nullptr;
-        detail::check(mpflags_client_clear_override(owned_.get(), key.data(), key.size(), &error), error);
+        detail::call(mpflags_client_clear_override, owned_.get(), key.data(), key.size());
     }
 
-    /* These only enqueue. They throw `InvalidArgument`, `QueueFull` or `Closed`. An evaluation that is a type mismatch is
-     * an `InvalidArgument`: the user was shown the default. */
+    /** Queues an exposure for an evaluation that did not report one. Throws `InvalidArgument`, as for a type mismatch,
+     * where the user saw the default, `QueueFull` or `Closed`. */
     void track_exposure(EvaluationView shown) const {
-        mpflags_error* error = nullptr;
-        detail::check(mpflags_client_track_exposure(owned_.get(), shown.get(), &error), error);
+        detail::call(mpflags_client_track_exposure, owned_.get(), shown.get());
     }
-    /* A temporary, too. */
+    /** The same for an evaluation that may be a temporary. */
     void track_exposure(const Evaluation& shown) const { track_exposure(shown.view()); }
-    /* An empty id means that no user is known: the properties must have a `$device_id` then. `time` (a number of seconds or
-     * milliseconds since 1970, or RFC 3339) and `$insert_id` among them replace the library's; see mpflags_client_track. */
+    /** Queues an event. If the user is unknown, pass an empty ID and the property `$device_id`. The properties `time`
+     * (seconds or milliseconds since 1970, or RFC 3339) and `$insert_id` replace values that the library would set; see
+     * mpflags_client_track. Throws `InvalidArgument`, `QueueFull` or `Closed`. */
     void track(std::string_view event, UserId distinct_id, const Object& properties = {}) const {
         const std::string& json = properties.json();
-        mpflags_error* error = nullptr;
-        detail::check(mpflags_client_track(owned_.get(), event.data(), event.size(), distinct_id.data(),
-                                           distinct_id.size(), json.data(), json.size(), &error),
-                      error);
+        detail::call(mpflags_client_track, owned_.get(), event.data(), event.size(), distinct_id.data(),
+                     distinct_id.size(), json.data(), json.size());
     }
-    /* An event of another time than now. */
+    /** Queues an event that happened at another time than now. */
     void track(std::string_view event, UserId distinct_id, const Object& properties,
                std::chrono::system_clock::time_point time) const {
         const auto since = std::chrono::floor<std::chrono::milliseconds>(time.time_since_epoch());
         track(event, distinct_id, Object(properties).add("time", static_cast<std::int64_t>(since.count())));
     }
+    /** Queues a change to a user's profile; see mpflags_client_people_update. Throws like `track`. */
     void people_update(std::string_view operation, UserId distinct_id, const Value& operand) const {
         const std::string& json = operand.json();
-        mpflags_error* error = nullptr;
-        detail::check(mpflags_client_people_update(owned_.get(), operation.data(), operation.size(), distinct_id.data(),
-                                                   distinct_id.size(), json.data(), json.size(), &error),
-                      error);
+        detail::call(mpflags_client_people_update, owned_.get(), operation.data(), operation.size(), distinct_id.data(),
+                     distinct_id.size(), json.data(), json.size());
     }
-    /* What became of events, as JSON; see mpflags_client_statistics. */
+    /** The client's counters, as JSON; see mpflags_client_statistics. */
     std::string statistics() const {
-        mpflags_text* made = nullptr;
-        mpflags_error* error = nullptr;
-        detail::check(mpflags_client_statistics(owned_.get(), &made, &error), error);
-        const detail::Handle<mpflags_text> text(made);
-        return std::string(detail::view(mpflags_text_view(text.get())));
+        return taken(detail::make<mpflags_text>(mpflags_client_statistics, owned_.get()));
     }
 
-    /* Takes the next item into `item`, and waits for it. Gives `Ok`, `Timeout` when none came, or `Closed` when the client
-     * is shut down, which ends a loop:
+    /** Waits for the next item and moves it into `item`. Returns `Ok`, `Timeout`, or, once the client is shut down and
+     * all items have been taken, `Closed`.
      *
-     *   mpflags::Item item;
-     *   for (Status got; (got = client.next_item(item, 1s)) != Status::Closed;) if (got == Status::Ok) follow(item);
+     *     mpflags::Item item;
+     *     for (Status got; (got = client.next_item(item, 1s)) != Status::Closed;) if (got == Status::Ok) follow(item);
      *
-     * Throws for misuse. One thread takes items. */
+     * Throws for misuse. Only one thread may take items. */
     Status next_item(Item& item, std::chrono::milliseconds timeout) const {
         mpflags_item* made = nullptr;
         mpflags_error* error = nullptr;
-        const mpflags_status status = mpflags_client_next_item(owned_.get(), detail::milliseconds(timeout), &made, &error);
+        const mpflags_status status =
+            mpflags_client_next_item(owned_.get(), detail::milliseconds(timeout), &made, &error);
         if (status == MPFLAGS_TIMEOUT || status == MPFLAGS_CLOSED) {
             mpflags_error_free(error);
             return static_cast<Status>(status);
@@ -326,21 +304,20 @@ class Client {
         item = Item(made);
         return Status::Ok;
     }
-    /* Hands every item to `take` instead, on the thread mpflags-poll, one at a time. Set it once, before `start`. It may
-     * use this client, but neither shut it down nor destroy it. What it throws ends there: the item counts as
-     * taken, `exceptions_in_callback` counts it, and the next item comes as if nothing had happened. */
+    /** Calls `take` with every item instead, one at a time, on the thread mpflags-poll. Call this once, before
+     * `start`. `take` may use the client, but must neither shut it down nor destroy it. Exceptions are caught and
+     * counted by `exceptions_in_callback`. */
     void on_item(std::function<void(const ItemView&)> take) {
-        if (!take) throw Error(Status::NullArgument, "the function for items is empty");
+        if (!take) throw Error(Status::NullArgument, "on_item needs a function, got an empty one");
         auto listener = std::make_unique<detail::Listener>();
         listener->take = std::move(take);
         listener->thrown = thrown_;
-        mpflags_error* error = nullptr;
-        detail::check(mpflags_client_on_item(owned_.get(), &detail::Listener::deliver, listener.get(),
-                                                  &detail::Listener::drop, &error),
-                      error);
+        detail::call(mpflags_client_on_item, owned_.get(), &detail::Listener::deliver, listener.get(),
+                     &detail::Listener::drop);
         static_cast<void>(listener.release());
         owned_.get_deleter().listens = true;
     }
+    /** The number of exceptions that the callback threw. */
     std::uint64_t exceptions_in_callback() const noexcept {
         return thrown_ ? thrown_->load(std::memory_order_relaxed) : 0;
     }
@@ -348,27 +325,22 @@ class Client {
     mpflags_client* get() const noexcept { return owned_.get(); }
 
   private:
-    void wait_until_ready(std::uint32_t timeout_ms) const {
-        mpflags_error* error = nullptr;
-        detail::check(mpflags_client_wait_ready(owned_.get(), timeout_ms, &error), error);
-    }
-    void fetch(std::uint32_t timeout_ms) const {
-        mpflags_error* error = nullptr;
-        detail::check(mpflags_client_refresh(owned_.get(), timeout_ms, &error), error);
-    }
     std::uint64_t end(std::uint32_t timeout_ms) const {
         std::uint64_t lost = 0;
-        mpflags_error* error = nullptr;
-        detail::check(mpflags_client_shutdown(owned_.get(), timeout_ms, &lost, &error), error);
+        detail::call(mpflags_client_shutdown, owned_.get(), timeout_ms, &lost);
         return lost;
     }
-    /* Nothing for misuse. */
+    /* nullopt for misuse. */
     std::optional<Evaluation> read(std::string_view key, const Context& context, Type type) const noexcept {
         mpflags_evaluation* made = nullptr;
         mpflags_client_evaluate(owned_.get(), key.data(), key.size(), context.get(), static_cast<std::uint32_t>(type),
                                 0, 0, &made, nullptr);
         if (made == nullptr) return std::nullopt;
         return Evaluation(made);
+    }
+    static std::string taken(mpflags_text* text) {
+        const detail::Handle<mpflags_text> held(text);
+        return std::string(detail::view(mpflags_text_view(text)));
     }
     static std::uint32_t bits(const EvaluateOptions& options) noexcept {
         return options.report_exposure ? 0 : MPFLAGS_OPTION_NO_EXPOSURE;

@@ -1,4 +1,4 @@
-/* mpflags/error.hpp: what a call that fails throws. */
+/* mpflags/error.hpp: the exception of functions that fail. */
 #ifndef MPFLAGS_ERROR_HPP
 #define MPFLAGS_ERROR_HPP
 
@@ -12,7 +12,7 @@
 
 namespace mpflags {
 
-/* Why a call failed. The message is for a person or a log: no token, secret or URL query is in it. */
+/** The message is for people and logs. It contains no token, secret or URL query. */
 class Error : public std::runtime_error {
   public:
     Error(Status status, const std::string& message) : std::runtime_error(message), status_(status) {}
@@ -38,16 +38,31 @@ struct Free {
 template <class T>
 using Handle = std::unique_ptr<T, Free>;
 
-/* Throws what a call has left in `error`, unless it succeeded. A reference: the call stands beside it as an argument, and
- * which of the two is looked at first is the compiler's choice. */
-inline void check(mpflags_status status, mpflags_error* const& error) {
+/* Throws the error of a call that failed, and frees it. */
+inline void check(mpflags_status status, mpflags_error* error) {
     const Handle<mpflags_error> held(error);
     if (status != MPFLAGS_OK) {
         throw Error(static_cast<Status>(status), std::string(view(mpflags_error_message(error))));
     }
 }
 
-/* Throws when the library found at run time is not one that this header was made for. */
+/* Calls a function of mpflags.h without its last parameter, the error, which is thrown. */
+template <class Function, class... Arguments>
+void call(Function* function, Arguments... arguments) {
+    mpflags_error* error = nullptr;
+    const mpflags_status status = function(arguments..., &error);
+    check(status, error);
+}
+
+/* The same for a function that makes a handle, its last parameter but one. */
+template <class Made, class Function, class... Arguments>
+Made* make(Function* function, Arguments... arguments) {
+    Made* made = nullptr;
+    call(function, arguments..., &made);
+    return made;
+}
+
+/* Throws if the library loaded at run time does not fit this header. */
 inline void require_library() {
     static const bool fits = [] {
         const std::uint32_t version = mpflags_abi_version();

@@ -1,4 +1,4 @@
-/* mpflags/evaluation.hpp: what a flag gave, and what a client tells. */
+/* mpflags/evaluation.hpp: results of evaluations, and items of a client. */
 #ifndef MPFLAGS_EVALUATION_HPP
 #define MPFLAGS_EVALUATION_HPP
 
@@ -16,29 +16,29 @@
 
 namespace mpflags {
 
-/* A look at an evaluation that something else owns, and good as long as that is. Texts are good as long too; where there
- * is none, `data()` is nullptr. */
+/** A view of an evaluation, valid as long as its owner. So are the strings it returns; a missing one has a null
+ * `data()`. */
 class EvaluationView {
   public:
     explicit EvaluationView(const mpflags_evaluation* evaluation) noexcept : evaluation_(evaluation) {}
 
-    /* Whether there is a value of the type asked for. If not, the caller's default applies. */
+    /** Whether there is a value of the requested type. If not, use your default. */
     bool has_value() const noexcept { return mpflags_evaluation_has_value(evaluation_); }
     explicit operator bool() const noexcept { return has_value(); }
     Kind kind() const noexcept { return static_cast<Kind>(mpflags_evaluation_kind(evaluation_)); }
-    /* The value, if it is one; false or 0 for any other. Ask with a type, and `has_value` tells. */
+    /** The value if it has this type, otherwise false, 0 or a missing string. */
     bool boolean() const noexcept { return mpflags_evaluation_boolean(evaluation_); }
     std::int64_t int64() const noexcept { return mpflags_evaluation_int64(evaluation_); }
     double number() const noexcept { return mpflags_evaluation_double(evaluation_); }
     std::string_view string() const noexcept { return detail::view(mpflags_evaluation_string(evaluation_)); }
-    /* The value, whatever it is, as compact JSON. */
+    /** The value, of whatever type, as compact JSON. */
     std::string_view json() const noexcept { return detail::view(mpflags_evaluation_json(evaluation_)); }
 
     std::string_view key() const noexcept { return detail::view(mpflags_evaluation_key(evaluation_)); }
     std::string_view variant() const noexcept { return detail::view(mpflags_evaluation_variant(evaluation_)); }
     Reason reason() const noexcept { return static_cast<Reason>(mpflags_evaluation_reason(evaluation_)); }
     ErrorCode error_code() const noexcept { return static_cast<ErrorCode>(mpflags_evaluation_error_code(evaluation_)); }
-    /* What is wrong, where the reason is `Error`. */
+    /** What went wrong, if the reason is `Error`. */
     std::string_view message() const noexcept { return detail::view(mpflags_evaluation_message(evaluation_)); }
 
     std::string_view experiment_id() const noexcept {
@@ -50,7 +50,8 @@ class EvaluationView {
         return active == MPFLAGS_EXPERIMENT_ACTIVE;
     }
     bool is_qa_tester() const noexcept { return mpflags_evaluation_is_qa_tester(evaluation_); }
-    /* The three above, where there are any, as a JSON object. */
+    /** The three values above, if there are any, and `unsupported`, the parts of the flag's definition that the library
+     * does not support; as a JSON object. */
     std::string_view metadata_json() const noexcept {
         return detail::view(mpflags_evaluation_metadata_json(evaluation_));
     }
@@ -61,8 +62,8 @@ class EvaluationView {
     const mpflags_evaluation* evaluation_;
 };
 
-/* An evaluation of one's own; it may outlive the client. A look into a temporary does not compile; texts of a temporary
- * are copies, to be kept as std::string or auto. */
+/** Owns an evaluation, and may outlive the client. A view of a temporary does not compile. The strings of a temporary
+ * are copies: keep them as std::string or auto. */
 class Evaluation {
   public:
     explicit Evaluation(mpflags_evaluation* owned) noexcept : owned_(owned) {}
@@ -104,8 +105,8 @@ class Evaluation {
     detail::Handle<mpflags_evaluation> owned_;
 };
 
-/* What every flag gave for one context, in order of key; it may outlive the client, and the looks that it gives out may
- * not outlive it. A look into a temporary does not compile. */
+/** Owns the evaluations of all flags for one context, sorted by key, and may outlive the client. Views are valid as
+ * long as it exists; views of a temporary do not compile. */
 class Evaluations {
   public:
     explicit Evaluations(mpflags_evaluations* owned) noexcept : owned_(owned) {}
@@ -149,7 +150,7 @@ class Evaluations {
         return EvaluationView(found);
     }
     std::optional<EvaluationView> find(std::string_view key) const&& = delete;
-    /* Why there are no evaluations but overrides; `None` when nothing is wrong. */
+    /** The reason why only overrides were evaluated, or `None`. */
     ErrorCode failure() const noexcept { return static_cast<ErrorCode>(mpflags_evaluations_failure(owned_.get())); }
     std::string_view message() const& noexcept { return detail::view(mpflags_evaluations_message(owned_.get())); }
     std::string_view message() const&& = delete;
@@ -158,7 +159,8 @@ class Evaluations {
     detail::Handle<mpflags_evaluations> owned_;
 };
 
-/* A look at something that a client tells. In a callback it is good until the callback returns. */
+/** A view of an item: a log line, a state, a change of definitions or an event. In a callback it is valid until the
+ * callback returns. */
 class ItemView {
   public:
     explicit ItemView(const mpflags_item* item) noexcept : item_(item) {}
@@ -166,19 +168,19 @@ class ItemView {
     ItemKind kind() const noexcept { return static_cast<ItemKind>(mpflags_item_kind(item_)); }
     Level level() const noexcept { return static_cast<Level>(mpflags_item_level(item_)); }
     State state() const noexcept { return static_cast<State>(mpflags_item_state(item_)); }
-    /* The log line, or what led to the state. */
+    /** The log line, or the failure that led to the state. */
     std::string_view message() const noexcept { return detail::view(mpflags_item_message(item_)); }
-    /* The flags that a change names, in order. */
+    /** The keys of the changed flags, sorted. */
     std::size_t key_count() const noexcept { return mpflags_item_key_count(item_); }
     std::string_view key(std::size_t index) const noexcept { return detail::view(mpflags_item_key(item_, index)); }
-    /* With the option event_sink: the event as JSON. */
+    /** The event as JSON; only with the option event_sink. */
     std::string_view event() const noexcept { return detail::view(mpflags_item_event(item_)); }
 
   protected:
     const mpflags_item* item_;
 };
 
-/* An item of one's own; it may outlive the client. Empty until `Client::next` puts something in. */
+/** Owns an item, and may outlive the client. Empty until `Client::next_item` fills it. */
 class Item : public ItemView {
   public:
     Item() noexcept : ItemView(nullptr) {}

@@ -1,5 +1,5 @@
-/* mpflags/names.hpp: the numbers of mpflags.h as enumerations. A number that is not among them is no error: it is what a
- * newer library tells, and reads as the general one. */
+/* mpflags/names.hpp: the numbers of mpflags.h as enumerations. A newer library may return numbers that are not listed
+ * here; `to_string` treats them as the general case. */
 #ifndef MPFLAGS_NAMES_HPP
 #define MPFLAGS_NAMES_HPP
 
@@ -37,7 +37,7 @@ enum class State : std::int32_t {
     Error = MPFLAGS_STATE_ERROR,
 };
 
-/* What a read asks for. */
+/** The type that a value must have. */
 enum class Type : std::uint32_t {
     Any = MPFLAGS_TYPE_ANY,
     Boolean = MPFLAGS_TYPE_BOOLEAN,
@@ -47,7 +47,7 @@ enum class Type : std::uint32_t {
     Object = MPFLAGS_TYPE_OBJECT,
 };
 
-/* What a value is. */
+/** The type that a value has. */
 enum class Kind : std::int32_t {
     None = MPFLAGS_KIND_NONE,
     Boolean = MPFLAGS_KIND_BOOLEAN,
@@ -81,7 +81,7 @@ enum class ErrorCode : std::int32_t {
     General = MPFLAGS_ERROR_GENERAL,
 };
 
-/* A program passes over kinds that it does not know. */
+/** Programs should ignore kinds that they do not know. */
 enum class ItemKind : std::int32_t {
     None = MPFLAGS_ITEM_NONE,
     Log = MPFLAGS_ITEM_LOG,
@@ -98,7 +98,7 @@ enum class Level : std::int32_t {
     Error = MPFLAGS_LEVEL_ERROR,
 };
 
-/* OpenFeature's names. */
+/** OpenFeature's names. */
 constexpr std::string_view to_string(Reason reason) noexcept {
     switch (reason) {
         case Reason::Static: return "STATIC";
@@ -112,7 +112,7 @@ constexpr std::string_view to_string(Reason reason) noexcept {
     return "UNKNOWN";
 }
 
-/* OpenFeature's names; nothing where nothing is wrong. */
+/** OpenFeature's names; empty for `None`. */
 constexpr std::string_view to_string(ErrorCode code) noexcept {
     switch (code) {
         case ErrorCode::None: return "";

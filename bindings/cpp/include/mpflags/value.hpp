@@ -1,9 +1,9 @@
-/* mpflags/value.hpp: JSON in the making, for contexts, options and event properties.
+/* mpflags/value.hpp: builds JSON for contexts, options and event properties.
  *
  *   mpflags::Object user{{"distinct_id", "user-1"}, {"custom_properties", {{"plan", "premium"}, {"seats", 5}}}};
  *
- * It writes text and checks nothing: the library reads the text, and its error says where it is wrong. That goes for
- * NaN, for an infinity, and for strings that are not UTF-8. What has been moved from is null, or an empty object.
+ * Nothing is checked here: the library parses the text, and its error says what is wrong. That includes NaN, infinities
+ * and strings that are not UTF-8. A moved-from Value is null, a moved-from Object is empty.
  */
 #ifndef MPFLAGS_VALUE_HPP
 #define MPFLAGS_VALUE_HPP
@@ -23,7 +23,7 @@
 
 namespace mpflags {
 
-/* Appends JSON to a text. */
+/** Functions that append JSON to a string, or read it. */
 namespace json {
 
 inline void append(std::string& out, std::nullptr_t) { out += "null"; }
@@ -34,7 +34,8 @@ inline void append(std::string& out, std::int64_t value) { out += std::to_string
 
 inline void append(std::string& out, std::uint64_t value) { out += std::to_string(value); }
 
-/* The shortest text that reads as the same number. NaN and infinities are written as such, which is no JSON. */
+/* The shortest text that parses to the same number. NaN and infinities become `NaN` and `Infinity`, which is not
+ * JSON. */
 inline void append(std::string& out, double value) {
     if (!std::isfinite(value)) {
         out += std::isnan(value) ? "NaN" : value < 0 ? "-Infinity" : "Infinity";
@@ -44,12 +45,12 @@ inline void append(std::string& out, double value) {
     for (int digits = 15; digits <= 17; digits++) {
         std::snprintf(text, sizeof text, "%.*g", digits, value);
         double read = 0;
-        /* Both in the locale of the program, so they agree. */
+        /* Both functions use the program's locale. */
         if (std::sscanf(text, "%lf", &read) == 1 && read == value) break;
     }
     for (const char* c = text; *c != '\0'; c++) {
         const bool part = (*c >= '0' && *c <= '9') || *c == '-' || *c == '+' || *c == 'e';
-        /* Whatever that locale puts for the point. */
+        /* Anything else is the decimal point of that locale. */
         out += part ? *c : '.';
     }
 }
@@ -72,13 +73,13 @@ inline void append(std::string& out, std::string_view text) {
     out += '"';
 }
 
-/* A null pointer, as getenv gives, is null. Without this one a pointer would be taken for a bool. */
+/* A null pointer, as from getenv, is null. Without this overload, a pointer would convert to bool. */
 inline void append(std::string& out, const char* text) {
     if (text == nullptr) return append(out, nullptr);
     append(out, std::string_view(text));
 }
 
-/* RFC 3339 in UTC, with as many of three, six or nine decimals as the time has. */
+/* RFC 3339 in UTC, with three, six or nine decimals if needed. */
 inline void append(std::string& out, std::chrono::system_clock::time_point time) {
     using std::chrono::nanoseconds;
     using std::chrono::seconds;
@@ -89,7 +90,7 @@ inline void append(std::string& out, std::chrono::system_clock::time_point time)
     const std::int64_t count = whole.count();
     const std::int64_t days = (count >= 0 ? count : count - 86399) / 86400;
     const auto second = static_cast<int>(count - days * 86400);
-    /* Days since 1970 to a date, with years that begin in March. */
+    /* Days since 1970 to a date, counting years from March. */
     const std::int64_t shifted = days + 719468;
     const std::int64_t era = (shifted >= 0 ? shifted : shifted - 146096) / 146097;
     const std::int64_t day_of_era = shifted - era * 146097;
@@ -118,7 +119,7 @@ inline bool is_utf8(std::string_view text) noexcept {
         const unsigned first = byte(at);
         const std::size_t more = first < 0x80 ? 0 : first < 0xC2 ? 9 : first < 0xE0 ? 1 : first < 0xF0 ? 2 : 3;
         if (more > 3 || first > 0xF4) return false;
-        /* The second byte is what keeps out long forms, surrogates, and what is beyond U+10FFFF. */
+        /* The second byte excludes overlong forms, surrogates, and code points beyond U+10FFFF. */
         const unsigned least = first == 0xE0 ? 0xA0U : first == 0xF0 ? 0x90U : 0x80U;
         const unsigned most = first == 0xED ? 0x9FU : first == 0xF4 ? 0x8FU : 0xBFU;
         for (std::size_t i = 1; i <= more; i++) {
@@ -130,31 +131,59 @@ inline bool is_utf8(std::string_view text) noexcept {
     return true;
 }
 
-/* JSON that the library takes for a value that cannot be used, a number beyond a double: it spoils the flags that read it,
- * and no other. */
+/* The string literal that a JSON text begins with, quotes included. */
+inline std::string_view literal(std::string_view text) noexcept {
+    std::size_t end = 1;
+    while (end < text.size() && text[end] != '"') end += text[end] == '\\' ? 2 : 1;
+    return text.substr(0, end + 1);
+}
+
+/* Whether the rest of a JSON text begins with a colon, so that the literal before it was a key. */
+inline bool is_after_key(std::string_view rest) noexcept {
+    const std::size_t next = rest.find_first_not_of(" \t\r\n");
+    return next != std::string_view::npos && rest[next] == ':';
+}
+
+/* Whether a JSON object has this key, at its top level and without escapes. */
+inline bool has_key(std::string_view object, std::string_view key) noexcept {
+    int depth = 0;
+    while (!object.empty()) {
+        const char first = object.front();
+        const std::string_view token = first == '"' ? literal(object) : object.substr(0, 1);
+        object.remove_prefix(token.size());
+        if (first == '{' || first == '[') depth++;
+        if (first == '}' || first == ']') depth--;
+        if (first == '"' && depth == 1 && token.substr(1, token.size() - 2) == key && is_after_key(object)) return true;
+    }
+    return false;
+}
+
+/* A number beyond a double, which the library treats as an unusable value: only flags that read it fail. */
 constexpr std::string_view unusable = "1e999";
 
-/* A context's text with that in place of NaN, infinities and strings that are not UTF-8. A key that is not has U+FFFD for
- * its wrong bytes: no flag reads it. */
+/* A context with `unusable` in place of NaN, infinities and strings that are not UTF-8. In a key, which no flag can
+ * read anyway, wrong bytes become U+FFFD. */
 inline std::string marked(std::string_view text) {
     std::string out;
     out.reserve(text.size() + 16);
-    for (std::size_t at = 0; at < text.size();) {
-        const std::string_view rest = text.substr(at);
-        if (rest.front() == '"') {
-            std::size_t end = 1;
-            while (end < rest.size() && rest[end] != '"') end += rest[end] == '\\' ? 2 : 1;
-            const std::string_view token = rest.substr(0, end + 1);
-            at += token.size();
-            if (is_utf8(token)) {
-                out += token;
-                continue;
-            }
-            const std::size_t after = text.find_first_not_of(" \t\r\n", at);
-            if (after == std::string_view::npos || text[after] != ':') {
-                out += unusable;
-                continue;
-            }
+    while (!text.empty()) {
+        std::string_view token = text.substr(0, 1);
+        bool usable = true;
+        if (text.front() == '"') {
+            token = literal(text);
+            usable = is_utf8(token);
+        }
+        for (const std::string_view number : {"-Infinity", "Infinity", "NaN"}) {
+            if (text.substr(0, number.size()) != number) continue;
+            token = number;
+            usable = false;
+        }
+        text.remove_prefix(token.size());
+        if (usable) {
+            out += token;
+        } else if (!is_after_key(text)) {
+            out += unusable;
+        } else {
             for (const char c : token) {
                 if (static_cast<unsigned char>(c) < 0x80) {
                     out += c;
@@ -162,19 +191,7 @@ inline std::string marked(std::string_view text) {
                     out += "\\ufffd";
                 }
             }
-            continue;
         }
-        bool replaced = false;
-        for (const std::string_view number : {"-Infinity", "Infinity", "NaN"}) {
-            if (rest.substr(0, number.size()) != number) continue;
-            out += unusable;
-            at += number.size();
-            replaced = true;
-            break;
-        }
-        if (replaced) continue;
-        out += rest.front();
-        at++;
     }
     return out;
 }
@@ -183,7 +200,7 @@ inline std::string marked(std::string_view text) {
 
 struct Member;
 
-/* A JSON value. Numbers, booleans, strings and times become one by themselves; braces with pairs are an object. */
+/** A JSON value. Numbers, booleans, strings and times convert implicitly; a braced list of pairs is an object. */
 class Value {
   public:
     Value() : text_("null") {}
@@ -204,7 +221,7 @@ class Value {
     Value(const std::string& text) { json::append(text_, std::string_view(text)); }
     Value(std::chrono::system_clock::time_point time) { json::append(text_, time); }
     Value(std::initializer_list<Member> members);
-    /* Any other number, and bool. Not char: whether it is a letter or a number is not clear. */
+    /** Any other number, and bool. Not char, which could be meant as a letter or as a number. */
     template <class T, std::enable_if_t<std::is_arithmetic_v<T> && !std::is_same_v<T, char>, int> = 0>
     Value(T value) {
         if constexpr (std::is_same_v<T, bool>) {
@@ -233,7 +250,7 @@ class Value {
         made.text_ += ']';
         return made;
     }
-    /* Takes JSON as it is. */
+    /** Uses the JSON text as it is. */
     static Value from_json(std::string text) {
         Value made;
         made.text_ = std::move(text);
@@ -265,7 +282,7 @@ class Value {
     std::string text_;
 };
 
-/* A key and its value, in braces: {"plan", "premium"}. */
+/** A key and its value, as in {"plan", "premium"}. */
 struct Member {
     std::string_view key;
     Value value;
@@ -284,7 +301,7 @@ Value::Value(const std::map<std::string, T>& members) {
     text_ += '}';
 }
 
-/* A JSON object: a context, a configuration, the properties of an event. */
+/** A JSON object: a context, a configuration, the properties of an event. */
 class Object {
   public:
     Object() : Object(std::initializer_list<Member>{}) {}
@@ -303,14 +320,14 @@ class Object {
     template <class T>
     Object(const std::map<std::string, T>& members) : value_(members) {}
 
-    /* Takes JSON as it is; the library says if it is no object. */
+    /** Uses the JSON text as it is. If it is not an object, the library's error says so. */
     static Object from_json(std::string text) {
         Object made;
         made.value_ = Value::from_json(std::move(text));
         return made;
     }
 
-    /* Adds a member. A key that is there already is not looked for: the library says what two of a key mean. */
+    /** Adds a member, without looking for an existing one with the same key: the library handles repeated keys. */
     Object& add(std::string_view key, const Value& value) {
         std::string& text = value_.text_;
         const std::size_t brace = text.find_last_of('}');

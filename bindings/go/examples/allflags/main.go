@@ -1,4 +1,4 @@
-// Allflags evaluates every flag for one user, without OpenFeature, and tells what each gave and why.
+// Allflags evaluates every flag for one user, without OpenFeature, and prints each result with its reason.
 //
 //	allflags URL TOKEN
 package main
@@ -27,15 +27,15 @@ func main() {
 	if err := client.WaitReady(ctx); err != nil {
 		log.Fatal(err)
 	}
-	all, err := client.AllVariants(ctx, mpflags.Context{"distinct_id": "user-1"})
+	all, err := client.EvaluateAll(ctx, mpflags.Context{"distinct_id": "user-1"})
 	if err != nil {
 		log.Fatal(err)
 	}
 	for _, flag := range slices.Sorted(maps.Keys(all)) {
-		v := all[flag]
-		fmt.Printf("%-18s %-10s %-16s %s %v\n", flag, v.Name(), v.Reason(), v.JSON(), v.Err())
+		e := all[flag]
+		fmt.Printf("%-18s %-10s %-16s %s %v\n", flag, e.Variant(), e.Reason(), e.JSON(), e.Err())
 	}
-	// Asking for all flags reports nothing: report what the user is shown.
+	// EvaluateAll reports no exposures. Report the variants that the user sees.
 	if err := client.TrackExposure(all["button-color"]); err != nil {
 		log.Fatal(err)
 	}

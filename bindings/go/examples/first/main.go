@@ -13,16 +13,16 @@ import (
 
 func main() {
 	ctx := context.Background()
-	// os.Args: the project token, and a host where it is not api.mixpanel.com.
+	// Arguments: the project token, and optionally a host other than api.mixpanel.com.
 	provider, err := mixpanel.NewLocalProvider(os.Args[1], mpflags.WithAPIHost(append(os.Args, "api.mixpanel.com")[2]))
 	if err != nil {
 		log.Fatal(err)
 	}
-	// Waits for the definitions. If it fails, evaluations give the default, and the provider heals by itself.
+	// Waits for the definitions. If that fails, evaluations return the default until the provider recovers.
 	if err := openfeature.SetProviderWithContextAndWait(ctx, provider); err != nil {
 		log.Print(err)
 	}
-	// Delivers what is still to be told to Mixpanel.
+	// Delivers the queued exposures.
 	defer openfeature.Shutdown()
 
 	client := openfeature.NewDefaultClient()
@@ -32,7 +32,7 @@ func main() {
 	})
 	fmt.Println("new-checkout:", client.Boolean(ctx, "new-checkout", false, user))
 
-	// The long way tells more.
+	// The details include the variant and the reason.
 	color, err := client.StringValueDetails(ctx, "button-color", "gray", user)
 	fmt.Println("button-color:", color.Value, color.Variant, color.Reason, err)
 }

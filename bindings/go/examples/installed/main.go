@@ -1,4 +1,5 @@
-// Installed tells which library it is linked with. `make installed` builds it outside this module, the way a user does.
+// Installed prints the version of the library it is linked with. `make installed` builds it outside this module, as a user
+// would.
 package main
 
 import (

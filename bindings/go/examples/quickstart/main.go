@@ -1,4 +1,4 @@
-// Quickstart evaluates a flag of each type for a user, through OpenFeature, and shows changes as they arrive.
+// Quickstart evaluates a flag of each type for a user, through OpenFeature, and prints changes as they arrive.
 //
 //	quickstart [URL [TOKEN [SECONDS]]]
 package main
@@ -33,7 +33,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	// Waits for the definitions. If it fails, the provider goes on polling, and heals by itself.
+	// Waits for the definitions. If that fails, the provider keeps polling and recovers by itself.
 	if err := openfeature.SetProviderWithContextAndWait(ctx, provider); err != nil {
 		log.Print(err)
 	}
@@ -60,7 +60,7 @@ func main() {
 	client.AddHandler(openfeature.ProviderConfigChange, &changed)
 	time.Sleep(time.Duration(seconds) * time.Second)
 
-	// Delivers what is still to be told to Mixpanel.
+	// Delivers the queued exposures.
 	if err := openfeature.ShutdownWithContext(ctx); err != nil {
 		log.Fatal(err)
 	}

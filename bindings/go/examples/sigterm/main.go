@@ -1,5 +1,5 @@
-// Sigterm delivers its events before a SIGTERM ends it, as orchestrators send one. Without a handler the signal ends the
-// process at once, and events of the last seconds are lost.
+// Sigterm delivers its events when an orchestrator stops it with SIGTERM. Without a handler the signal ends the process at
+// once, and the events of the last seconds are lost.
 //
 //	sigterm URL TOKEN
 package main
@@ -32,9 +32,9 @@ func main() {
 	user := mpflags.Context{"distinct_id": "user-1"}
 	fmt.Println("new-checkout:", client.Boolean(ctx, "new-checkout", false, user))
 
-	<-ctx.Done() // here a server would serve, and stop
+	<-ctx.Done() // a server would serve here
 
-	// Delivers what waits, within shutdown_timeout_ms. Lost events are an error here, and logged.
+	// Delivers the queued events within shutdown_timeout_ms. Lost events are logged, and an error here.
 	if err := client.Close(); err != nil {
 		log.Fatal(err)
 	}

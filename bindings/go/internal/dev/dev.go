@@ -1,4 +1,4 @@
-// Package dev runs mpflags-dev, the embedded Mixpanel stand-in, for tests.
+// Package dev runs mpflags-dev, the stand-in for Mixpanel, in tests.
 package dev
 
 import (
@@ -16,7 +16,7 @@ import (
 	"testing"
 )
 
-// Server is one mpflags-dev. It ends with the test.
+// Server is a running mpflags-dev. It stops when the test ends.
 type Server struct {
 	t       testing.TB
 	URL     string
@@ -25,7 +25,7 @@ type Server struct {
 	close   func()
 }
 
-// Start starts a server with these arguments.
+// Start runs mpflags-dev with these arguments.
 func Start(t testing.TB, arguments ...string) *Server {
 	t.Helper()
 	path := os.Getenv("MPFLAGS_DEV")
@@ -65,10 +65,10 @@ func Start(t testing.TB, arguments ...string) *Server {
 	return s
 }
 
-// Idle closes the connections of control calls, whose goroutines would count among those of a test.
+// Idle closes idle control connections, whose goroutines would look like a leak.
 func (s *Server) Idle() { s.http.CloseIdleConnections() }
 
-// Close ends the server before the test does.
+// Close stops the server before the test ends.
 func (s *Server) Close() { s.close() }
 
 func address(t testing.TB, lines *bufio.Reader) string {
@@ -80,35 +80,35 @@ func address(t testing.TB, lines *bufio.Reader) string {
 	return line[strings.LastIndexByte(line, ' ')+1 : len(line)-1]
 }
 
-// Call makes a control call and gives the answer.
+// Call sends a control request and returns the body of the response.
 func (s *Server) Call(method, path, body string) []byte {
 	s.t.Helper()
 	request, err := http.NewRequest(method, s.control+path, strings.NewReader(body))
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	answer, err := s.http.Do(request)
+	response, err := s.http.Do(request)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	defer func() { _ = answer.Body.Close() }()
-	text, err := io.ReadAll(answer.Body)
-	if err != nil || answer.StatusCode >= 300 {
-		s.t.Fatalf("%s %s: %s %s %v", method, path, answer.Status, text, err)
+	defer func() { _ = response.Body.Close() }()
+	text, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode >= 300 {
+		s.t.Fatalf("%s %s: %s %s %v", method, path, response.Status, text, err)
 	}
 	return text
 }
 
-// Faults replaces all faults.
+// Faults replaces all planned faults.
 func (s *Server) Faults(faults string) { s.t.Helper(); s.Call("PUT", "/__dev/faults", faults) }
 
-// NoFaults ends them.
+// NoFaults removes all faults.
 func (s *Server) NoFaults() { s.t.Helper(); s.Call("DELETE", "/__dev/faults", "") }
 
 // Serve serves a definitions document from now on.
 func (s *Server) Serve(document string) { s.t.Helper(); s.Call("PUT", "/__dev/definitions", document) }
 
-// Request is one that came.
+// Request is a request that the server received.
 type Request struct {
 	Number  int
 	Method  string
@@ -118,25 +118,25 @@ type Request struct {
 	Status  *int
 }
 
-// Requests waits until at least so many have come, 5 s at most.
+// Requests waits up to 5 s for this many requests, and returns all received.
 func (s *Server) Requests(atLeast int) []Request {
 	s.t.Helper()
-	var told struct{ Requests []Request }
-	s.read(s.Call("GET", fmt.Sprintf("/__dev/requests?at_least=%d", atLeast), ""), &told)
-	return told.Requests
+	var read struct{ Requests []Request }
+	s.read(s.Call("GET", fmt.Sprintf("/__dev/requests?at_least=%d", atLeast), ""), &read)
+	return read.Requests
 }
 
-// InFlight tells how many requests have no answer yet.
+// InFlight returns the number of requests without a response.
 func (s *Server) InFlight() int {
 	s.t.Helper()
-	var told struct {
+	var read struct {
 		InFlight int `json:"in_flight"`
 	}
-	s.read(s.Call("GET", "/__dev/requests", ""), &told)
-	return told.InFlight
+	s.read(s.Call("GET", "/__dev/requests", ""), &read)
+	return read.InFlight
 }
 
-// Event is one that came, taken or not.
+// Event is an event that the server received, accepted or not.
 type Event struct {
 	Endpoint  string
 	Accepted  bool
@@ -147,22 +147,22 @@ type Event struct {
 	}
 }
 
-// Events waits until at least so many have come, 10 s at most.
+// Events waits up to 10 s for this many events, and returns all received.
 func (s *Server) Events(atLeast int) []Event {
 	s.t.Helper()
-	var told struct{ Events []Event }
-	s.read(s.Call("GET", fmt.Sprintf("/__dev/events?at_least=%d&within_ms=10000", atLeast), ""), &told)
-	return told.Events
+	var read struct{ Events []Event }
+	s.read(s.Call("GET", fmt.Sprintf("/__dev/events?at_least=%d&within_ms=10000", atLeast), ""), &read)
+	return read.Events
 }
 
-func (s *Server) read(answer []byte, into any) {
+func (s *Server) read(text []byte, into any) {
 	s.t.Helper()
-	if err := json.NewDecoder(bytes.NewReader(answer)).Decode(into); err != nil {
-		s.t.Fatalf("%v: %s", err, answer)
+	if err := json.NewDecoder(bytes.NewReader(text)).Decode(into); err != nil {
+		s.t.Fatalf("%v: %s", err, text)
 	}
 }
 
-// Root is the project's root.
+// Root returns the repository's root folder.
 func Root() string {
 	if root := os.Getenv("MPFLAGS_ROOT"); root != "" {
 		return root
@@ -171,7 +171,7 @@ func Root() string {
 	return filepath.Join(filepath.Dir(file), "..", "..", "..", "..")
 }
 
-// Read reads a file of the project.
+// Read returns the text of a file in the repository.
 func Read(t testing.TB, path ...string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(append([]string{Root()}, path...)...))

@@ -9,10 +9,10 @@ import (
 	"testing"
 )
 
-// Vector is what every vector has.
+// Vector has the two members that every vector has.
 type Vector interface{ Named() (name, why string) }
 
-// Vectors reads every vector of a suite. No vector, an unknown field, an empty why or a name given twice fails.
+// Vectors reads all vectors of a suite. An empty suite, an unknown field, an empty why and a repeated name fail the test.
 func Vectors[V Vector](t testing.TB, suite string) []V {
 	t.Helper()
 	folder := filepath.Join(Root(), "conformance", "vectors", suite)
@@ -43,7 +43,7 @@ func Vectors[V Vector](t testing.TB, suite string) []V {
 		for _, vector := range read.Vectors {
 			name, why := vector.Named()
 			if name == "" || why == "" || names[name] {
-				t.Fatalf("%s: the vector %q has no name or no why, or is given twice", file, name)
+				t.Fatalf("%s: the vector %q has no name, no why, or a repeated name", file, name)
 			}
 			names[name] = true
 		}
@@ -52,7 +52,7 @@ func Vectors[V Vector](t testing.TB, suite string) []V {
 	return all
 }
 
-// Document is the text of what stands under flags: a file's, an inline object's, or a string's.
+// Document returns the definitions that a vector's flags are: a file's name, an inline object, or JSON in a string.
 func Document(t testing.TB, flags json.RawMessage) string {
 	t.Helper()
 	text, ok := TextOf(flags)
@@ -65,14 +65,14 @@ func Document(t testing.TB, flags json.RawMessage) string {
 	return Read(t, "conformance", "vectors", "flags", text)
 }
 
-// TextOf gives the string that a JSON value is: the way to write what JSON values cannot carry.
+// TextOf returns the string, if the JSON value is one. Vectors use strings for text that a JSON value cannot represent.
 func TextOf(value json.RawMessage) (string, bool) {
 	var text string
 	err := json.Unmarshal(value, &text)
 	return text, err == nil && len(value) > 0 && value[0] == '"'
 }
 
-// Same compares JSON values; numbers compare by value, integers exactly.
+// Same compares JSON values. Numbers are compared by value, integers exactly.
 func Same(a, b any) bool {
 	switch a := a.(type) {
 	case json.Number:
@@ -115,7 +115,7 @@ func Same(a, b any) bool {
 	return a == b
 }
 
-// Parse reads JSON and keeps numbers as they are written.
+// Parse parses JSON and keeps numbers as they are written.
 func Parse(t testing.TB, text string) any {
 	t.Helper()
 	decoder := json.NewDecoder(strings.NewReader(text))
@@ -127,8 +127,8 @@ func Parse(t testing.TB, text string) any {
 	return value
 }
 
-// Report tells what a suite came to, once the test that runs it has passed, and appends it to the file that
-// MPFLAGS_REPORT names, for the project's `make conformance`.
+// Report logs the result of a suite. If the test has passed, it also appends the result to the file MPFLAGS_REPORT, for
+// `make conformance`.
 func Report(t testing.TB, suite string, passed, skipped int, reason string) {
 	t.Helper()
 	t.Logf("%s: %d of %d vectors %s", suite, passed, passed+skipped, reason)

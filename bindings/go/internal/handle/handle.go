@@ -1,10 +1,10 @@
-// Package handle has what the types share that own something which is neither data nor a value: a client of the library,
-// and what is built on one.
+// Package handle has the parts of types that own a native handle, such as clients and providers, and so can be neither
+// copied nor serialized.
 package handle
 
 import "errors"
 
-// NoCopy makes go vet report a copy of the struct that has it as a field.
+// NoCopy, as a field, makes go vet report copies of the struct.
 type NoCopy struct{}
 
 // Lock is what go vet looks for.
@@ -13,7 +13,7 @@ func (*NoCopy) Lock() {}
 // Unlock is what go vet looks for.
 func (*NoCopy) Unlock() {}
 
-// NotData, embedded, makes the encoders of Go's library fail instead of writing an empty object, or filling one in.
+// NotData, embedded, makes encoding/json and encoding/gob fail instead of writing or filling in an empty object.
 type NotData struct{}
 
 var errNotData = errors.New("an mpflags handle cannot be serialized or copied: share the pointer instead")

@@ -1,4 +1,4 @@
-// Package copies copies what go vet reports when it is copied. Each line that does so says so.
+// Package copies makes copies that go vet must report, in the lines marked as reported.
 package copies
 
 import (

@@ -1,7 +1,7 @@
-// Bench measures the Go provider beside mixpanel-go, interleaved in one run. It prints one JSON object a line.
+// Bench compares the Go provider with mixpanel-go, interleaved in one run. It prints a JSON object per line.
 //
-// Each of the two has a process of its own: the definitions that mixpanel-go keeps on Go's heap cost every collection,
-// and would cost ours too.
+// Each runs in a separate process, since mixpanel-go keeps its definitions on Go's heap, which would slow down our garbage
+// collections too.
 package main
 
 import (
@@ -40,7 +40,7 @@ type figure struct {
 
 func goal(number float64) *float64 { return &number }
 
-// child is one side's process.
+// child is the process of one side.
 type child struct {
 	in    io.WriteCloser
 	out   *bufio.Reader

@@ -24,15 +24,15 @@ import (
 
 var background = context.Background()
 
-// serve is a side's process: it tells its cases, and then measures the one that each line names.
+// serve is the main function of a side's process: it prints its cases, then measures the case that each line names.
 func serve(cases map[string]func() float64) {
 	fmt.Println(strings.Join(slices.Sorted(maps.Keys(cases)), ","))
-	for asked := bufio.NewScanner(os.Stdin); asked.Scan(); {
-		fmt.Println(cases[asked.Text()]())
+	for input := bufio.NewScanner(os.Stdin); input.Scan(); {
+		fmt.Println(cases[input.Text()]())
 	}
 }
 
-// document has 1,000 flags with one rule of string equality each.
+// document has 1,000 flags, each with a rule that compares a string.
 func document() string {
 	var text strings.Builder
 	text.WriteString(`{"flags": [`)
@@ -54,13 +54,13 @@ func user() map[string]any {
 		"plan": "Premium", "country": "DE", "age": 31, "app_version": "2.10.3", "beta": true}}
 }
 
-// made keeps the compiler from leaving a context out.
+// made keeps the compiler from optimizing a context away.
 //
-//lint:ignore U1000 it is written to for that, and never read
+//lint:ignore U1000 it is only written to
 var made map[string]any
 
-// processorTime is what this process has used, its garbage collection included. Unlike the time on the wall it does not
-// count what else the machine does.
+// processorTime is the CPU time of this process, including garbage collection. Unlike wall-clock time it excludes other
+// load on the machine.
 func processorTime() time.Duration {
 	var usage syscall.Rusage
 	must(syscall.Getrusage(syscall.RUSAGE_SELF, &usage))
@@ -77,7 +77,7 @@ func perCall(call func()) func() float64 {
 	}
 }
 
-// perSecond counts the calls of so many goroutines on the wall.
+// perSecond returns the calls per second of several goroutines, by wall-clock time.
 func perSecond(goroutines int, call func()) func() float64 {
 	return func() float64 {
 		var group sync.WaitGroup

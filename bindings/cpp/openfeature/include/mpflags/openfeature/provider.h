@@ -1,10 +1,10 @@
-// mpflags/openfeature/provider.h: Mixpanel feature flags behind OpenFeature's C++ SDK.
+// mpflags/openfeature/provider.h: Mixpanel feature flags for OpenFeature's C++ SDK.
 //
 //   auto provider = mpflags::openfeature::Provider::Local("YOUR_PROJECT_TOKEN");
 //   if (!provider.ok()) { ... }
 //   openfeature::OpenFeatureAPI::GetInstance().SetProviderAndWait(*provider);
 //
-// Shipped as source: compile provider.cpp with the SDK and the abseil that the program has. No function throws.
+// Shipped as source: compile provider.cpp with your program's SDK and abseil. No function throws.
 #ifndef MPFLAGS_OPENFEATURE_PROVIDER_H
 #define MPFLAGS_OPENFEATURE_PROVIDER_H
 
@@ -23,38 +23,39 @@
 
 namespace mpflags::openfeature {
 
-// Its name is "mixpanel-provider". Any thread may call any function.
-//
-// Contexts pass through untouched. The targeting key is the context key `targetingKey`, by which no flag is divided
-// unless the option targeting_key_as names the key that takes it. A std::any may hold a bool, any integer or floating
-// point number, std::string, std::string_view, const char*, std::chrono::system_clock::time_point,
-// openfeature::Value, nullptr, nothing, and vectors and maps of these. Anything else, NaN, an infinity and a text that is
-// not UTF-8 are INVALID_CONTEXT for the flags that read them, with a message that names the attribute; other flags are
-// evaluated.
+/// The provider's name is "mixpanel-provider". Any thread may call any function.
+///
+/// Contexts are passed on unchanged. The targeting key becomes the context key `targetingKey`, which does not bucket
+/// users unless the option targeting_key_as is set. A std::any may be empty or hold a bool, any integer or
+/// floating-point number, std::string, std::string_view, const char*, std::chrono::system_clock::time_point,
+/// openfeature::Value, nullptr, and vectors and maps of these. Other types, NaN, infinities and strings that are not
+/// UTF-8 cannot be used: flags that read them fail with INVALID_CONTEXT and a message that names the attribute, other
+/// flags are evaluated.
 class Provider final : public ::openfeature::FeatureProvider {
   public:
     Provider(const Provider&) = delete;
     Provider& operator=(const Provider&) = delete;
     ~Provider() override = default;
 
-    // Evaluates in process. The options are those of the README's table, but token and mode. An option that is wrong is
-    // an InvalidArgument that names it. Opens no connection before Init.
+    /// Evaluates in process. docs/configuration.md lists the options; token and mode are set here. An invalid option
+    /// is an InvalidArgument status that names it. Opens no connection before Init.
     static absl::StatusOr<std::shared_ptr<Provider>> Local(std::string_view token, const Object& options = {});
-    // Asks Mixpanel for each evaluation, which blocks until it answers, at most request_timeout_ms.
+    /// Sends a request to Mixpanel for each evaluation, which blocks for request_timeout_ms at most.
     static absl::StatusOr<std::shared_ptr<Provider>> Remote(std::string_view token, const Object& options = {});
-    // Evaluates with a client of the program's, which Init starts and Shutdown shuts down.
+    /// Evaluates with a client of the program. Init starts it, and Shutdown shuts it down.
     static absl::StatusOr<std::shared_ptr<Provider>> Wrap(std::shared_ptr<Client> client);
 
-    // The client behind it, for tracking, overrides and the item stream.
+    /// The provider's client, for tracking, overrides and items.
     const std::shared_ptr<Client>& client() const noexcept { return client_; }
 
     ::openfeature::Metadata GetMetadata() const override;
 
-    // Waits for the first definitions until init_timeout_ms has passed or the credentials are refused. Polling goes
-    // on after a failure: the SDK goes on asking the provider, which answers as soon as it can.
+    /// Waits for the first definitions, until init_timeout_ms has passed or the credentials are refused. After a
+    /// failure the client keeps polling and the SDK keeps evaluating, so the provider recovers by itself.
     absl::Status Init(const ::openfeature::EvaluationContext& context) override;
-    // Delivers queued exposures and ends the client's threads, within shutdown_timeout_ms; for another limit call
-    // `client()->shutdown` before. Twice is fine, and so is Init after it. Lost events are kDataLoss, which the SDK logs.
+    /// Delivers queued events and stops the client's threads, within shutdown_timeout_ms; to set another time limit,
+    /// call `client()->shutdown` first. May be called twice, and followed by Init. Lost events are kDataLoss, which
+    /// the SDK logs.
     absl::Status Shutdown() override;
 
     absl::StatusOr<std::unique_ptr<::openfeature::BoolResolutionDetails>> GetBooleanEvaluation(
@@ -66,7 +67,7 @@ class Provider final : public ::openfeature::FeatureProvider {
         std::string_view flag, std::int64_t default_value, const ::openfeature::EvaluationContext& context) override;
     absl::StatusOr<std::unique_ptr<::openfeature::DoubleResolutionDetails>> GetDoubleEvaluation(
         std::string_view flag, double default_value, const ::openfeature::EvaluationContext& context) override;
-    // From an object, an array or null.
+    /// For an object, an array or null.
     absl::StatusOr<std::unique_ptr<::openfeature::ObjectResolutionDetails>> GetObjectEvaluation(
         std::string_view flag, ::openfeature::Value default_value,
         const ::openfeature::EvaluationContext& context) override;

@@ -1,0 +1,244 @@
+//go:build cgo
+
+package mpflags
+
+import (
+	"encoding/json"
+	"maps"
+	"strconv"
+	"strings"
+)
+
+// Reason is OpenFeature's name for the reason of an evaluation's result.
+type Reason string
+
+const (
+	// Static: every user gets this value, or the flag is overridden.
+	Static Reason = "STATIC"
+	// Default: no rollout admits the user, or a rollout without a rule does, after one with a rule.
+	Default Reason = "DEFAULT"
+	// TargetingMatch: the user is a tester or matched a rollout's rule, or Mixpanel decided.
+	TargetingMatch Reason = "TARGETING_MATCH"
+	// Split: the user's bucket decided.
+	Split Reason = "SPLIT"
+	// Disabled: the flag is disabled or archived.
+	Disabled Reason = "DISABLED"
+	// Failure: the evaluation failed; see [Evaluation.Err].
+	Failure Reason = "ERROR"
+	// Unknown: the library returned a reason that this package does not know.
+	Unknown Reason = "UNKNOWN"
+)
+
+// outcome is the result of an evaluation. It is shared and immutable.
+type outcome struct {
+	answer        uint64
+	kind          kind
+	assigned      bool
+	boolean       bool
+	tester        bool
+	hasExperiment bool
+	active        *bool
+	integer       int64
+	number        float64
+	text          string
+	json          string
+	variant       string
+	experiment    string
+	unsupported   string
+	reason        Reason
+	err           *EvaluationError
+	object        any
+}
+
+var (
+	noMatch  = &outcome{answer: 1, reason: Default}
+	disabled = &outcome{answer: 3, reason: Disabled}
+)
+
+// Evaluation is the result of [Client.Evaluate]: a variant, or why there is none. It is immutable.
+type Evaluation struct {
+	key    string
+	of     *outcome
+	source *exposable
+}
+
+// Key is the key of the flag.
+func (e Evaluation) Key() string { return e.key }
+
+// HasValue reports whether the user has a variant whose value is of the requested type. If not, use your default.
+func (e Evaluation) HasValue() bool { return e.outcome().assigned }
+
+// Variant is the key of the variant, "override" for an override, and empty if there is none.
+func (e Evaluation) Variant() string { return e.outcome().variant }
+
+// Reason is the reason of the result.
+func (e Evaluation) Reason() Reason { return e.outcome().reason }
+
+// Err is nil or an [*EvaluationError]. It is nil for a disabled flag, and for one whose rollouts do not admit the user.
+func (e Evaluation) Err() error {
+	if err := e.outcome().err; err != nil {
+		return err
+	}
+	return nil
+}
+
+// ExperimentID is the ID of the flag's experiment, or empty.
+func (e Evaluation) ExperimentID() string { return e.outcome().experiment }
+
+// IsExperimentActive reports whether the flag's experiment is active; known is false if the definition does not say.
+func (e Evaluation) IsExperimentActive() (active, known bool) {
+	if of := e.outcome(); of.active != nil {
+		return *of.active, true
+	}
+	return false, false
+}
+
+// IsQATester reports whether the user has the variant as a tester.
+func (e Evaluation) IsQATester() bool { return e.outcome().tester }
+
+// Metadata holds experiment_id and is_experiment_active if the flag has them, is_qa_tester if it is true, and as
+// unsupported the parts of the definition that the library does not support. The caller owns the map; it is nil instead
+// of empty.
+func (e Evaluation) Metadata() map[string]any {
+	of := e.outcome()
+	if !of.assigned || !of.hasExperiment && of.active == nil && !of.tester && of.unsupported == "" {
+		return nil
+	}
+	metadata := make(map[string]any, 4)
+	if of.hasExperiment {
+		metadata["experiment_id"] = of.experiment
+	}
+	if of.active != nil {
+		metadata["is_experiment_active"] = *of.active
+	}
+	if of.tester {
+		metadata["is_qa_tester"] = true
+	}
+	if of.unsupported != "" {
+		metadata["unsupported"] = of.unsupported
+	}
+	return metadata
+}
+
+// unsupported reads that member of the metadata, which the library writes as JSON. It is rare, so other metadata is not
+// parsed.
+func unsupported(metadata string) string {
+	if !strings.Contains(metadata, `"unsupported":`) {
+		return ""
+	}
+	var read struct {
+		Unsupported string `json:"unsupported"`
+	}
+	// The library wrote it, so it is valid.
+	_ = json.Unmarshal([]byte(metadata), &read)
+	return read.Unsupported
+}
+
+// Boolean returns the value if it is a boolean.
+func (e Evaluation) Boolean() (value, ok bool) {
+	of := e.outcome()
+	return of.boolean, of.kind == kindBoolean
+}
+
+// Text returns the value if it is a string.
+func (e Evaluation) Text() (value string, ok bool) {
+	of := e.outcome()
+	return of.text, of.kind == kindString
+}
+
+// Int returns the value if it is a whole number that fits an int64.
+func (e Evaluation) Int() (value int64, ok bool) {
+	of := e.outcome()
+	// For a number that is not whole or too large, the library returns the integer 0.
+	whole := of.kind == kindDouble && float64(of.integer) == of.number && (of.integer != 0 || of.number == 0)
+	return of.integer, of.kind == kindInteger || whole
+}
+
+// Float returns the value if it is a number.
+func (e Evaluation) Float() (value float64, ok bool) {
+	of := e.outcome()
+	return of.number, of.kind == kindInteger || of.kind == kindDouble
+}
+
+// JSON is the value, of whatever type, as compact JSON; empty if there is none.
+func (e Evaluation) JSON() string { return e.outcome().json }
+
+// Value returns the value as a bool, string, int64, float64, map[string]any, []any or nil. Inside objects and arrays, an
+// integer that fits is an int64, any other number a float64. The caller owns maps and slices.
+func (e Evaluation) Value() any {
+	of := e.outcome()
+	switch of.kind {
+	case kindBoolean:
+		return of.boolean
+	case kindString:
+		return of.text
+	case kindInteger:
+		return of.integer
+	case kindDouble:
+		return of.number
+	case kindObject, kindArray:
+		return copied(of.object)
+	}
+	return nil
+}
+
+func (e Evaluation) outcome() *outcome {
+	if e.of == nil {
+		return noEvaluation
+	}
+	return e.of
+}
+
+// noEvaluation is the outcome of the zero Evaluation.
+var noEvaluation = &outcome{reason: Unknown}
+
+// copied returns a deep copy, which the caller may change.
+func copied(value any) any {
+	switch v := value.(type) {
+	case map[string]any:
+		result := maps.Clone(v)
+		for key, value := range result {
+			result[key] = copied(value)
+		}
+		return result
+	case []any:
+		result := make([]any, len(v))
+		for i, value := range v {
+			result[i] = copied(value)
+		}
+		return result
+	}
+	return value
+}
+
+// decoded parses an object or array. It runs once per outcome.
+func decoded(text string) any {
+	decoder := json.NewDecoder(strings.NewReader(text))
+	decoder.UseNumber()
+	var value any
+	if err := decoder.Decode(&value); err != nil {
+		return nil
+	}
+	return numbers(value)
+}
+
+// numbers turns each json.Number into an int64, which is exact, or a float64.
+func numbers(value any) any {
+	switch v := value.(type) {
+	case map[string]any:
+		for key, value := range v {
+			v[key] = numbers(value)
+		}
+	case []any:
+		for i, value := range v {
+			v[i] = numbers(value)
+		}
+	case json.Number:
+		if integer, err := strconv.ParseInt(string(v), 10, 64); err == nil {
+			return integer
+		}
+		number, _ := v.Float64() // the library refuses numbers beyond a float64
+		return number
+	}
+	return value
+}

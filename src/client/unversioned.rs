@@ -1,0 +1,59 @@
+//! What only bindings call; see [`unversioned`](crate::unversioned).
+
+use super::Client;
+use super::evaluate_options::EvaluateOptions;
+use crate::engine::answer::Answer;
+use crate::engine::definitions::Entry;
+use crate::engine::evaluation::Evaluation;
+use crate::engine::exposure::ShownTo;
+use crate::engine::outcome::{Assignment, Outcome};
+use crate::engine::variant::ValueType;
+
+/// The result of [`evaluate_packed`].
+#[derive(Debug)]
+pub enum Packed {
+    /// A number for something that a binding may know already; [`recall`] returns the evaluation that it stands for.
+    Answer(Answer),
+    /// The evaluation, if no number stands for it.
+    Evaluation(Box<Evaluation>),
+}
+
+/// Does what [`Client::evaluate_json`] does, but returns an [`Answer`] if there is one for the outcome. The first call in
+/// the child of a fork always returns an evaluation: a binding that caches what answers stand for may call nothing else,
+/// so this is how it notices the fork.
+pub fn evaluate_packed(client: &Client, key: &str, context: &str, options: EvaluateOptions) -> Packed {
+    let forked = client.after_fork();
+    client.with_json(key, context, options, |outcome, to| {
+        match Answer::of(outcome).filter(|_| !forked && outcome.verdict(options.wanted).1.is_none()) {
+            Some(answer) => Packed::Answer(answer),
+            None => Packed::Evaluation(Box::new(Evaluation::new(key, outcome, options.wanted, to))),
+        }
+    })
+}
+
+/// The evaluation that `answer` stands for, which was returned for flag `key`; `None` if the flag's definition has changed
+/// since. The evaluation has no user, so its exposure cannot be reported.
+pub fn recall(client: &Client, key: &str, answer: Answer) -> Option<Evaluation> {
+    let made = |outcome: &Outcome<'_>| Evaluation::new(key, outcome, ValueType::Any, ShownTo::default());
+    match answer {
+        Answer::NO_MATCH => return Some(made(&Outcome::NoRolloutMatch)),
+        Answer::DISABLED => return Some(made(&Outcome::Disabled)),
+        _ => {}
+    }
+    let current = client.shared.snapshot.load();
+    let Some(Entry::Flag { flag, serial }) = current.flags.as_ref()?.get(key) else { return None };
+    let index = answer.variant();
+    let variant = flag.variants.get(index).filter(|_| *serial == answer.serial())?;
+    let (reason, is_qa_tester) = (answer.reason()?, answer.is_qa_tester());
+    Some(made(&Outcome::Variant(Assignment { flag, serial: *serial, variant, index, reason, is_qa_tester })))
+}
+
+/// The evaluation as a number, if there is one for its outcome.
+pub fn answer(evaluation: &Evaluation) -> Option<Answer> {
+    evaluation.answer()
+}
+
+/// Logs a panic that a binding caught in a call of `client`.
+pub fn log_panic(client: &Client, text: &str) {
+    client.log_panic(text);
+}
