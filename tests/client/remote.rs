@@ -551,7 +551,10 @@ fn an_abandoned_call_is_counted_and_aborted_by_shutdown() {
     let theirs = client.clone();
     let abandoned = std::thread::spawn(move || _ = sender.send(theirs.boolean("gate", &user("u1"), false)));
     server.wait_requests(1, LONG);
-    assert!(receiver.recv_timeout(Duration::from_millis(10)).is_err(), "the caller continues with its default");
+    assert!(
+        receiver.recv_timeout(Duration::from_millis(10)).is_err(),
+        "the caller continues with its default"
+    );
     assert_eq!(in_flight(&client), 1);
     let before = Instant::now();
     client.shutdown(LONG).unwrap();
