@@ -1,6 +1,6 @@
 """Configurations with the names of Mixpanel's own package, and every option of the library as a keyword argument.
 
-The defaults that stand here are those of Mixpanel's signatures; all others are the library's.
+The defaults here are those of Mixpanel's signatures. All other defaults are the library's.
 """
 
 from __future__ import annotations

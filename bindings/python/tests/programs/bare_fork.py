@@ -69,8 +69,17 @@ evaluate("parent")
 changed()
 until(lambda: "ready" in here())
 ready, tell = os.pipe()
-fork = ctypes.PyDLL(None).fork
+libc_fork = ctypes.PyDLL(None).fork
 pids = []
+
+
+def fork():
+    # Without its hooks, CPython hangs in the child if a thread of the parent was waiting for the interpreter's lock: the
+    # condition variable still has that waiter. Let the other threads do what they have to do first.
+    time.sleep(0.05)
+    return libc_fork()
+
+
 for child in range(children):
     pid = fork()
     if pid == 0:
