@@ -1,4 +1,4 @@
-"""Compares the three answers to a question and finds the rows that explain where they differ."""
+"""Compares the three results of an evaluation and finds the rows that explain how they differ."""
 import json
 
 from model import reason
@@ -9,34 +9,34 @@ REPAIRS = {"python": python_repairs, "node": node_repairs}
 
 
 class Case:
-    """One flag, one context, and what each answered."""
+    """One flag, one context, and the three results."""
 
-    def __init__(self, document, context, answers):
-        self.document, self.context_text, self.answers = document, context, answers
+    def __init__(self, document, context, results):
+        self.document, self.context_text, self.results = document, context, results
         self.context = json.loads(context)
-        # Per official SDK: the rows that it takes to make it answer as mpflags does. Explained when `why_not` stays empty.
+        # For each official SDK, the rows that it takes to get mpflags' result. The case is explained if `why_not` stays None.
         self.rows, self.why_not, self.wanted = {}, None, None
         groups = self.document.flag["ruleset"]["rollout"] if self.document.outcome is None else []
         self.conditions = {"python": [True] * len(groups), "node": [{"own": True, "wanted": True, "row": None}] * len(groups)}
 
     def differs(self, name):
-        return not same(self.answers[name], self.answers["mpflags"], exact=name == "python")
+        return not same(self.results[name], self.results["mpflags"], exact=name == "python")
 
     @property
     def official_agree(self):
-        python, node = self.answers["python"], self.answers["node"]
+        python, node = self.results["python"], self.results["node"]
         return python[0] != "raised" and same(python, node, exact=False)
 
 
-def agree(answers, document):
-    """Whether all three gave one answer, and mpflags' message says what it is about."""
-    mpflags = answers["mpflags"]
+def agree(results, document):
+    """Whether all three results are the same, and mpflags' message names the key that is missing."""
+    mpflags = results["mpflags"]
     names_key = mpflags[0] != "missing" or f"`{document.flag['context']}`" in mpflags[1]
-    return names_key and same(answers["python"], mpflags, exact=True) and same(answers["node"], mpflags, exact=False)
+    return names_key and same(results["python"], mpflags, exact=True) and same(results["node"], mpflags, exact=False)
 
 
 def canonical(value, exact):
-    """A value with numbers by what they are worth; not exact where one side only has doubles."""
+    """A value in which equal numbers are written the same; not exact if one side only has doubles."""
     if isinstance(value, bool) or value is None or isinstance(value, str):
         return value
     if isinstance(value, list):
@@ -50,9 +50,9 @@ def canonical(value, exact):
 
 def same(one, other, exact):
     if one[0] != "variant" or other[0] != "variant":
-        # The message of an error is not compared, an exception is no answer.
+        # Messages are not compared. An exception equals nothing.
         return one[0] == other[0] != "raised"
-    # The official SDKs give no reasons.
+    # The official SDKs have no reasons.
     return json.dumps(canonical(one[:6], exact)) == json.dumps(canonical(other[:6], exact))
 
 
@@ -61,9 +61,9 @@ class Classifier:
         self.workers = workers
 
     def explain(self, cases):
-        """Fills in `rows` or `why_not` of each case."""
+        """Sets `rows` or `why_not` of each case."""
         by_sdks = [case for case in cases if not settled(case)]
-        self.ask_conditions([case for case in by_sdks if case.document.has_conditions])
+        self.find_conditions([case for case in by_sdks if case.document.has_conditions])
         pending = []
         for case in by_sdks:
             for name in OFFICIAL:
@@ -76,27 +76,27 @@ class Classifier:
         for case in by_sdks:
             judge(case)
 
-    def ask_conditions(self, cases):
-        """What each group's condition came to, in each official SDK and by the documentation."""
+    def find_conditions(self, cases):
+        """Whether each rollout's condition holds, in each official SDK and by the documentation."""
         by_document = {}
         for case in cases:
             by_document.setdefault(id(case.document), []).append(case)
-        # Repaired only so that Python can read the flag.
+        # Repaired only as far as Python needs to read the flag.
         documents = [{**repaired(group[0], [(set(), completed), (set(), alone)]), "contexts": [case.context_text for case in group]} for group in by_document.values()]
-        pending = {name: self.workers[name].ask("conditions", documents) for name in OFFICIAL}
-        answers = {name: one.get() for name, one in pending.items()}
+        pending = {name: self.workers[name].send("conditions", documents) for name in OFFICIAL}
+        results = {name: one.get() for name, one in pending.items()}
         for at, group in enumerate(by_document.values()):
             for i, case in enumerate(group):
-                case.conditions = {name: answers[name][at][i] for name in OFFICIAL}
+                case.conditions = {name: results[name][at][i] for name in OFFICIAL}
 
     def reduce(self, pending):
-        """The fewest repairs, taken away one by one, with which an SDK still gives mpflags' answer."""
+        """Removes repairs one by one, as long as the SDK still gives mpflags' result."""
         full = self.evaluate([(case, name, repairs) for case, name, repairs in pending])
         left = []
-        for (case, name, repairs), answer in zip(pending, full, strict=True):
-            if not same(answer, case.answers["mpflags"], exact=name == "python"):
-                case.why_not = f"{name} answers {short(answer)} with its known differences taken out: {listed(repairs)}"
-                case.wanted = answer
+        for (case, name, repairs), result in zip(pending, full, strict=True):
+            if not same(result, case.results["mpflags"], exact=name == "python"):
+                case.why_not = f"{name} returns {short(result)} after these repairs: {listed(repairs)}"
+                case.wanted = result
             elif not case.differs(name):
                 case.rows[name] = set()
             elif len(repairs) == 1:
@@ -105,11 +105,11 @@ class Classifier:
                 left.append([case, name, repairs, 0])
         while left:
             trials = [(case, name, repairs[:at] + repairs[at + 1 :]) for case, name, repairs, at in left]
-            answers = self.evaluate(trials)
+            results = self.evaluate(trials)
             following = []
-            for entry, (case, name, fewer), answer in zip(left, trials, answers, strict=True):
+            for entry, (case, name, fewer), result in zip(left, trials, results, strict=True):
                 _, _, repairs, at = entry
-                if at < len(repairs) and same(answer, case.answers["mpflags"], exact=name == "python"):
+                if at < len(repairs) and same(result, case.results["mpflags"], exact=name == "python"):
                     repairs = fewer
                 else:
                     at += 1
@@ -120,31 +120,31 @@ class Classifier:
             left = following
 
     def evaluate(self, trials):
-        """Each trial's answer. Questions about one repaired flag are asked together."""
-        asked = {name: {} for name in OFFICIAL}
+        """The result of each trial. Trials with the same repaired flag share an item of the request."""
+        items = {name: {} for name in OFFICIAL}
         for i, (case, name, repairs) in enumerate(trials):
             item = repaired(case, repairs)
             [context] = item.pop("contexts")
-            together = asked[name].setdefault((item["document"], item["lower"]), (item, [], []))
+            together = items[name].setdefault((item["document"], item["lower"]), (item, [], []))
             together[1].append(context)
             together[2].append(i)
         pending = {
-            name: self.workers[name].ask("evaluate", [{**item, "contexts": contexts} for item, contexts, _ in by_flag.values()])
-            for name, by_flag in asked.items()
+            name: self.workers[name].send("evaluate", [{**item, "contexts": contexts} for item, contexts, _ in by_flag.values()])
+            for name, by_flag in items.items()
         }
-        answers = [None] * len(trials)
-        for name, by_flag in asked.items():
+        results = [None] * len(trials)
+        for name, by_flag in items.items():
             for reply, (_, _, indexes) in zip(pending[name].get(), by_flag.values(), strict=True):
                 for i, pick in zip(indexes, reply["picks"], strict=True):
-                    answers[i] = reply["distinct"][pick]
-        return answers
+                    results[i] = reply["distinct"][pick]
+        return results
 
 
 def settled(case):
-    """Whether mpflags' answer follows from the definition alone; then the rows are those of the definition."""
-    mpflags, wanted = case.answers["mpflags"], case.document.outcome
+    """Whether mpflags' result follows from the definition alone. The rows are then those of the definition."""
+    mpflags, wanted = case.results["mpflags"], case.document.outcome
     if mpflags[0] not in ("variant", "no_match", "missing", "malformed", "disabled", "not_found"):
-        case.why_not = f"mpflags answers {short(mpflags)}"
+        case.why_not = f"mpflags returns {short(mpflags)}"
         return True
     if wanted is None:
         return False
@@ -155,43 +155,43 @@ def settled(case):
             rows = {UNREACHED}
     case.rows = {name: rows if case.differs(name) else set() for name in OFFICIAL}
     if mpflags[0] != wanted:
-        case.why_not, case.wanted = f"the definition makes it {wanted}", [wanted]
+        case.why_not, case.wanted = f"the definition requires {wanted}", [wanted]
     elif wanted == "malformed" and not any(path in mpflags[1] for path, _, _ in case.document.faults):
-        case.why_not = f"the message names none of the faults: {mpflags[1]}"
+        case.why_not = f"the message does not name a fault: {mpflags[1]}"
     elif wanted == "not_found" and (case.differs("python") or case.differs("node")):
-        case.why_not = "there is no such flag"
+        case.why_not = "an official SDK found a flag that does not exist"
     return True
 
 
 def judge(case):
-    """Rule 3: what both official SDKs answer for one reason is mpflags' answer too, unless a row marked † says otherwise."""
+    """A result that both official SDKs give for the same reason is mpflags' result too, unless a row marked † says otherwise."""
     unlisted = sorted(row for row in set().union(*case.rows.values()) if not on_page(row))
     if unlisted and not case.why_not:
-        case.why_not = f"docs/differences.md does not have the row {unlisted[0]}"
+        case.why_not = f"docs/differences.md has no row {unlisted[0]}"
     if case.why_not:
         if case.official_agree and case.differs("node"):
-            case.wanted = case.answers["python"]
-            case.why_not = f"both official SDKs answer {short(case.wanted)}"
+            case.wanted = case.results["python"]
+            case.why_not = f"both official SDKs return {short(case.wanted)}"
         return
     if case.official_agree and case.differs("python"):
         shared = case.rows["python"] & case.rows["node"]
         if any(not marked(row) for row in shared):
-            case.why_not, case.wanted = f"both official SDKs give this answer, by {sorted(shared)}", case.answers["python"]
+            case.why_not, case.wanted = f"both official SDKs return this, by {sorted(shared)}", case.results["python"]
     for name in OFFICIAL:
         if case.differs(name) and not case.rows[name]:
-            case.why_not = f"{name} differs, and no row is needed to make it agree"
-    if case.answers["mpflags"][0] == "variant":
+            case.why_not = f"{name} differs, but agrees without any repair"
+    if case.results["mpflags"][0] == "variant":
         documented = reason(case.document.flag, case.context, [group["wanted"] for group in case.conditions["node"]])
-        if case.answers["mpflags"][6] != documented:
-            case.why_not, case.wanted = f"the reason is {documented}, not {case.answers['mpflags'][6]}", case.answers["mpflags"]
-    if "subject-array" in case.rows["python"] | case.rows["node"] and case.answers["mpflags"][0] != "missing":
-        case.why_not = "an array or object is no subject"
+        if case.results["mpflags"][6] != documented:
+            case.why_not, case.wanted = f"the reason is {documented}, not {case.results['mpflags'][6]}", case.results["mpflags"]
+    if "subject-array" in case.rows["python"] | case.rows["node"] and case.results["mpflags"][0] != "missing":
+        case.why_not = "an array or object must not be a subject"
 
 
 def listed(repairs):
-    return "; ".join(sorted(set().union(*(rows for rows, _ in repairs)))) or "none applies"
+    return "; ".join(sorted(set().union(*(rows for rows, _ in repairs)))) or "none"
 
 
-def short(answer):
-    text = json.dumps(answer, ensure_ascii=False)
+def short(result):
+    text = json.dumps(result, ensure_ascii=False)
     return text if len(text) < 200 else text[:200] + "…"

@@ -1,4 +1,4 @@
-"""A definitions document, the flag of it that is asked for, and what its definition alone decides."""
+"""A definitions document, the flag in it that is evaluated, and what its definition alone decides."""
 import json
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +12,9 @@ class Document:
     text: str
     key: str
     contexts: list
-    # Whether the Python SDK can read the flag; rows.py knows.
+    # Typed evaluations through OpenFeature, as pairs of type and context: one for each context, or none at all.
+    reads: list
+    # Whether the Python SDK can read the flag. Set by rows.py.
     complete: bool = None
 
     @cached_property
@@ -21,9 +23,9 @@ class Document:
 
     @cached_property
     def place(self):
-        """Where the flag stands that is asked for, if there is one: of two with one key the later counts."""
-        asked = [i for i, flag in enumerate(self.flags) if isinstance(flag, dict) and flag.get("key") == self.key]
-        return asked[-1] if asked else None
+        """The index of the flag, None without one. Of two flags with the same key the later counts."""
+        found = [i for i, flag in enumerate(self.flags) if isinstance(flag, dict) and flag.get("key") == self.key]
+        return found[-1] if found else None
 
     @cached_property
     def flag(self):
@@ -39,7 +41,7 @@ class Document:
 
     @cached_property
     def outcome(self):
-        """The outcome that the definition has for everybody; None where it depends on the context."""
+        """The outcome for every user, None if it depends on the context."""
         if self.flag is None:
             return "not_found"
         if self.faults:
@@ -48,12 +50,12 @@ class Document:
 
     @cached_property
     def has_conditions(self):
-        """Empty ones too: the SDKs do not agree on what is none."""
+        """Counts empty ones: the SDKs do not agree on whether they are conditions."""
         fields = ("runtime_evaluation_rule", "runtime_evaluation_definition")
         return any(group.get(field) is not None for group in self.flag["ruleset"]["rollout"] for field in fields)
 
     @cached_property
     def has_capitals(self):
-        """Both SDKs agree on such a flag by a row marked †, so that their agreement proves nothing."""
+        """Both SDKs differ from mpflags in the same way here, by a row marked †, so their agreement proves nothing."""
         groups = self.flag["ruleset"]["rollout"]
         return any(name != name.lower() for group in groups for name in group.get("runtime_evaluation_definition") or {})

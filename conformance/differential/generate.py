@@ -1,8 +1,9 @@
-"""A seeded generator of definitions and contexts: all of the wire model, odd where the world is odd."""
+"""A seeded generator of definitions and contexts: every field of the format, with common and unusual values."""
 import json
 import random
 
 from document import Document
+from model import DEFAULTS
 from rules import DATA_TYPES, NAMES, Rules, deep, literals, wide
 
 HUGE = "a number beyond a double"
@@ -14,13 +15,15 @@ SPLITS = [
     [1, 0], [0, 1], [1.0], [0.0], [0, 0, 0], [0.07, 0.14, 0.79], [0.57, 0.01, 0.42], [-0.1, 0.6, 0.5], [1e-9, 0.999999999], [0.28, 0.01, 0.29, 0.42], [2, 3],
 ]  # fmt: skip
 PERCENTAGES = [0, 0.0, 1, 1.0, 1.0, 1.0, 0.5, 0.37, 0.62, 0.001, 0.145, 0.985, 0.99, 0.991, 0.999, 0.01, 0.1, 0.29, 0.57, 0.58, 1.5, 100, -1, 1e-300, 0.30000000000000004]
-VALUES = [True, False, "text", "", "Grün", 0, 1, -7, 1.5, 2.0, 1e21, 2**53, 2**63 - 1, None, [], {}, [1, "a", None], {"color": "red", "sizes": [1, 2.5], "Nested": {"a": None}}]
+VALUES = [True, False, "text", "", "Grün", "a\0b", 0, 1, -7, 1.5, 2.0, 1e-7, 1e18, 1e19, 1e21, 2**53, 2**53 + 3, 2**63 - 1, -(2**63), 2**63, 2**64 - 1, None, [], {}, [1, "a", None], {"color": "red", "sizes": [1, 2.5], "Nested": {"a": None}}]
 WRONG = [True, False, 0, 5, 1.5, "", "text", [], ["a"], {}, {"a": 1}, None, HUGE, "\ud800"]
 ODD_NAMES = ["5", "1.5", "true", "constructor", "__proto__", "toString", "用户-1", "😀", " ", "User-1", "x" * 300]
 ODD_SUBJECTS = [0, 0.0, -0.0, False, True, "", None, 1, 7, 1.0, 5.0, 1.5, 0.1, 1e-7, 1e16, 1e21, 0.00001, 1234567.0, 2**53, 2**53 + 1, -(2**53) - 1, 2**63 - 1, 2**64 - 1, 2**64, -(2**63), -(2**63) - 1,
                 10**25, [], {}, [1, "a"], ["user-1"], {"a": 1}, *ODD_NAMES]  # fmt: skip
 DOCUMENT_KINDS = ["rollouts and salts", "splits", "overrides", "testers", "subjects", "unicode", "legacy", "model", "malformed", "lookup and status", "limits"]
 KINDS = DOCUMENT_KINDS + [f"rules: {name}" for name in DATA_TYPES]
+READ_TYPES = {bool: "boolean", str: "string", int: "integer", float: "float", list: "object", dict: "object"}
+READ_EVERY = 4
 
 
 class Generator:
@@ -38,11 +41,22 @@ class Generator:
             flags = self.neighbours(flag, kind)
         if kind == "lookup and status" and self.rng.random() < 0.2:
             key = self.rng.choice([key + "x", key.upper(), "", "constructor"])
-        # The texts are what everybody reads; ASCII half of the time.
+        # Every worker reads this text. Half of the time it is ASCII.
         text = json.dumps({"code": 200, "flags": flags}, ensure_ascii=self.rng.random() < 0.5 or "\\ud800" in str(flags))
         text = text.replace(f'"{HUGE}"', "1e400")
         read = [(name, literals(rule)) for name, rule in properties_read(flag).items()] or [(name, []) for name in self.rng.sample(NAMES, 2)]
-        return Document(kind, text, key, [self.context(flag, kind, read) for _ in range(contexts)])
+        contexts, reads = [self.context(flag, kind, read) for _ in range(contexts)], []
+        if self.count // len(KINDS) % READ_EVERY == 0:
+            values = values_of(flag)
+            reads = [(self.read_type(values), text) for text in contexts]
+            # Mixpanel's provider turns whole floats into integers, which is part of the row `subject-float`.
+            contexts = [json.dumps(unwrapped(json.loads(text))) for text in contexts]
+        return Document(kind, text, key, contexts, reads)
+
+    def read_type(self, values):
+        """The type of one of the flag's values, or any."""
+        fitting = READ_TYPES.get(type(self.rng.choice(values))) if values and self.rng.random() < 0.6 else None
+        return fitting or self.rng.choice(list(DEFAULTS))
 
     def neighbours(self, flag, kind):
         others = [self.flag(self.rng.choice(["splits", "model", kind])) for _ in range(self.rng.randrange(1, 3))]
@@ -143,7 +157,7 @@ class Generator:
         return pairs
 
     def relax(self, flag):
-        """Leaves out or nulls what the model allows."""
+        """Removes fields that are optional, or sets them to null."""
         rng, ruleset = self.rng, flag["ruleset"]
         for field in ("id", "name", "status", "project_id"):
             if rng.random() < 0.15:
@@ -169,7 +183,7 @@ class Generator:
         flag["an unknown field"] = {"with": ["anything"]}
 
     def spoil(self, flag):
-        """Puts a value of the wrong type, or nothing, into a field that is read."""
+        """Sets a field that is read to a value of the wrong type, or removes it."""
         rng, ruleset = self.rng, flag.get("ruleset")
         wrong = rng.choice(WRONG)
         variants = ruleset.get("variants") if isinstance(ruleset, dict) else None
@@ -210,7 +224,7 @@ class Generator:
             context["custom_properties"] = self.properties(kind, read)
         if rng.random() < 0.1:
             context[rng.choice(["Distinct_id", "plan", "extra", "targetingKey", "$os"])] = self.rules.value()
-        # A context with a lone surrogate has no UTF-8 text; definitions may have one.
+        # Definitions may contain a lone surrogate, but a context with one has no UTF-8 text.
         text = json.dumps(context, ensure_ascii=False).replace("\ud800", "?")
         return text if rng.random() < 0.5 else json.dumps(json.loads(text))
 
@@ -239,6 +253,21 @@ class Generator:
         if rng.random() < 0.1:
             properties[rng.choice(NAMES).upper()] = self.rules.value()
         return properties
+
+
+def unwrapped(value):
+    if isinstance(value, dict):
+        return {name: unwrapped(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [unwrapped(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def values_of(flag):
+    """The values of the variants, if the flag is well-formed enough to have any."""
+    ruleset = flag.get("ruleset")
+    variants = ruleset.get("variants") if isinstance(ruleset, dict) else None
+    return [variant.get("value") for variant in variants if isinstance(variant, dict)] if isinstance(variants, list) else []
 
 
 def properties_read(flag):

@@ -1,5 +1,5 @@
-"""The sentences of docs/evaluation.md about definitions and contexts that no official SDK implements: what is malformed, the
-text of a subject, the reason. Written from the page, not from the core, so that the two check each other."""
+"""What docs/evaluation.md and bindings/README.md specify and no official SDK implements: which flags are malformed, the text of a
+subject, the reason, and the result of a typed evaluation. Written from the pages, not from the code, so that the two check each other."""
 import json
 import math
 import re
@@ -9,10 +9,14 @@ ABSENT = object()
 OPERATORS = 64
 SURROGATE = re.compile("[\ud800-\udfff]")
 VALUES = 10_000
+# By the type of a typed evaluation: the default, and the JSON values that have the type. Numbers are converted.
+DEFAULTS = {"boolean": True, "string": "the default", "integer": 77, "float": 0.25, "object": {"the": "default"}}
+TYPES = {"boolean": bool, "string": str, "object": (dict, list)}
+ERROR_CODES = {"not_found": "FLAG_NOT_FOUND", "missing": "TARGETING_KEY_MISSING", "malformed": "PARSE_ERROR", "raised": "GENERAL"}
 
 
 def number_text(number):
-    """An integer within 64 bits exactly, any other number as ECMAScript prints it."""
+    """Integers within 64 bits exactly, other numbers as ECMAScript prints them."""
     if isinstance(number, int):
         if -(2**63) <= number < 2**64:
             return str(number)
@@ -35,7 +39,7 @@ def number_text(number):
 
 
 def text(value):
-    """The subject's text; None where it is unusable."""
+    """The text of a subject, None if it is unusable."""
     if isinstance(value, str):
         return value or None
     if isinstance(value, bool):
@@ -46,7 +50,7 @@ def text(value):
 
 
 def tester_text(context):
-    """The text that `distinct_id` is looked up by among the testers."""
+    """The text by which `distinct_id` is looked up among the testers."""
     user = context.get("distinct_id")
     return text(user) if user else None
 
@@ -70,7 +74,7 @@ def unicode(string):
 
 
 def flaw(value):
-    """What JSON's grammar lets through and no text or double can hold."""
+    """What the grammar of JSON allows but no Unicode text or double can hold."""
     text = json.dumps(value, ensure_ascii=False)
     if "Infinity" in text:
         return "beyond a double"
@@ -78,7 +82,7 @@ def flaw(value):
 
 
 def faults(flag):
-    """What makes a flag malformed: triples of path in the payload, field, and kind of what stands there."""
+    """What makes a flag malformed: triples of path in the document, field, and kind of its value."""
     found, flawed = [], flaw(flag)
 
     def expect(parent, field, path, *types, required=False):
@@ -152,7 +156,7 @@ def size(value):
 
 
 def depth(rule):
-    """Operators within operators; an object of several keys is a literal, and arrays do not count."""
+    """The depth of nested operators. An object of several keys is a literal, and arrays do not count."""
     if isinstance(rule, list):
         return max(map(depth, rule), default=0)
     if isinstance(rule, dict) and len(rule) == 1:
@@ -168,12 +172,12 @@ def bucket(subject, salt):
 
 
 def restricts(rollout):
-    """Whether a group has a rule or a legacy definition."""
+    """Whether a rollout has a rule or a legacy definition."""
     return bool(rollout.get("runtime_evaluation_rule") or rollout.get("runtime_evaluation_definition"))
 
 
 def named(variants, name):
-    """The variant that a name means, ignoring case: the first in code-point order."""
+    """The key of the variant with this name, ignoring case: the first in code-point order."""
     if not isinstance(name, str):
         return None
     matching = [v["key"] for v in variants if v["key"].lower() == name.lower()]
@@ -181,7 +185,7 @@ def named(variants, name):
 
 
 def chosen(flag, rollout, h):
-    """Which variant a group gives: of two with one key each is one of its own."""
+    """Which variant a rollout selects: a key, or a place, since two variants may have the same key."""
     variants = flag["ruleset"]["variants"]
     over = named(variants, (rollout.get("variant_override") or {}).get("key"))
     if over is not None:
@@ -195,7 +199,7 @@ def chosen(flag, rollout, h):
 
 
 def reason(flag, context, holds):
-    """The reason of the variant that a good flag gives: `holds` tells for each group whether its condition is met."""
+    """The reason for the variant of a well-formed flag. `holds` has for each rollout whether its condition is met."""
     testers = (flag["ruleset"].get("test") or {}).get("users") or {}
     if named(flag["ruleset"]["variants"], testers.get(tester_text(context)) or None) is not None:
         return "TARGETING_MATCH"
@@ -211,6 +215,29 @@ def reason(flag, context, holds):
                 return "SPLIT"
             return "DEFAULT" if earlier_rule else "STATIC"
         earlier_rule |= rule
-        # Another bucket would have let an earlier group take the user, whatever its rule says of others.
+        # With another bucket an earlier rollout could have taken the user, whatever its rule says about others.
         chance |= len(admits) > 1 or admits == {True} and not rule
     return "DEFAULT"
+
+
+def read(result, value_type, official):
+    """Value, variant, error code and reason of a typed evaluation through OpenFeature, with Mixpanel's provider or with mpflags'."""
+    default, kind = DEFAULTS[value_type], result[0]
+    if kind == "no_match":
+        return [default, None, None, "DEFAULT"]
+    if kind == "disabled":
+        return [default, None, None, "DISABLED"]
+    if kind != "variant":
+        return [default, None, ERROR_CODES.get(kind), "DEFAULT" if official and kind == "not_found" else "ERROR"]
+    _, variant, value = result[:3]
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        whole = math.isfinite(value) and value == int(value)
+        if value_type == "float":
+            value = float(value)
+        elif value_type != "integer" or not whole or not official and not -(2**63) <= value < 2**63:
+            return [default, None, "TYPE_MISMATCH", "ERROR"]
+        else:
+            value = int(value)
+    elif not isinstance(value, TYPES.get(value_type, ())):
+        return [default, None, "TYPE_MISMATCH", "ERROR"]
+    return [value, variant, None, "TARGETING_MATCH" if official else result[6]]

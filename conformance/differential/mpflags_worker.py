@@ -1,5 +1,5 @@
-"""mpflags as a worker: the "evaluate" of python_worker.py through libmpflags.so. A context is evaluated twice, read once and kept:
-the two answers must be one. A variant comes with its reason."""
+"""mpflags as a worker, with the command "evaluate" of python_worker.py, through libmpflags.so. Each context is evaluated twice, as text
+and as a handle, and both results must be the same. The result of a variant includes its reason."""
 import json
 import sys
 from ctypes import CDLL, POINTER, Structure, byref, c_bool, c_char_p, c_int32, c_size_t, c_uint32, c_void_p, string_at
@@ -24,7 +24,7 @@ class Str(Structure):
 def library(path):
     lib = CDLL(path)
     out = POINTER(c_void_p)
-    for name, result, *arguments in [
+    for name, returns, *arguments in [
         ("abi_version", c_uint32),
         ("client_new", c_int32, c_char_p, c_size_t, out, out),
         ("client_free", None, c_void_p),
@@ -46,9 +46,9 @@ def library(path):
         ("error_free", None, c_void_p),
     ]:
         function = getattr(lib, f"mpflags_{name}")
-        function.restype, function.argtypes = result, arguments
+        function.restype, function.argtypes = returns, arguments
     if lib.mpflags_abi_version() != ABI_VERSION:
-        sys.exit(f"{path} has ABI version {lib.mpflags_abi_version()}, {ABI_VERSION} is wanted")
+        sys.exit(f"{path} has ABI version {lib.mpflags_abi_version()}, expected {ABI_VERSION}")
     return lib
 
 
@@ -56,20 +56,20 @@ class Mpflags:
     def __init__(self, path):
         self.lib = library(path)
 
-    def taken(self, error):
-        message = self.lib.mpflags_error_message(error).text()
+    def message(self, error):
+        text = self.lib.mpflags_error_message(error).text()
         self.lib.mpflags_error_free(error)
-        return message
+        return text
 
     def client(self, document):
         config = '{"token":"t","enable_polling":false,"report_exposures":false,"definitions":' + document + "}"
         config = config.encode()
         client, error = c_void_p(), c_void_p()
         if self.lib.mpflags_client_new(config, len(config), byref(client), byref(error)):
-            return None, self.taken(error)
+            return None, self.message(error)
         return client, None
 
-    def answer(self, evaluation):
+    def result(self, evaluation):
         lib = self.lib
         try:
             if lib.mpflags_evaluation_has_value(evaluation):
@@ -89,19 +89,19 @@ class Mpflags:
         finally:
             lib.mpflags_evaluation_free(evaluation)
 
-    def read_once(self, client, key, context):
+    def from_text(self, client, key, context):
         out, error = c_void_p(), c_void_p()
         status = self.lib.mpflags_client_evaluate_encoded(
             client, key, len(key), context, len(context), JSON, ANY, NO_EXPOSURE, 0, byref(out), byref(error)
         )
-        return ("failed", status, self.taken(error)) if status else self.answer(out)
+        return ("failed", status, self.message(error)) if status else self.result(out)
 
-    def kept(self, client, key, context):
+    def from_handle(self, client, key, context):
         handle, out, error = c_void_p(), c_void_p(), c_void_p()
         if self.lib.mpflags_context_new_json(context, len(context), byref(handle), byref(error)):
-            return ("invalid_context", self.taken(error))
+            return ("invalid_context", self.message(error))
         status = self.lib.mpflags_client_evaluate(client, key, len(key), handle, ANY, NO_EXPOSURE, 0, byref(out), byref(error))
-        got = ("failed", status, self.taken(error)) if status else self.answer(out)
+        got = ("failed", status, self.message(error)) if status else self.result(out)
         self.lib.mpflags_context_free(handle)
         return got
 
@@ -113,10 +113,10 @@ class Mpflags:
         seen, distinct, picks = {}, [], []
         for context in item["contexts"]:
             context = context.encode()
-            got = self.read_once(client, key, context)
-            kept = self.kept(client, key, context)
-            if kept != got:
-                got = ("two answers", got, kept)
+            got = self.from_text(client, key, context)
+            other = self.from_handle(client, key, context)
+            if other != got:
+                got = ("different results", got, other)
             if got not in seen:
                 seen[got] = len(distinct)
                 distinct.append(got)
@@ -125,18 +125,18 @@ class Mpflags:
         return {"distinct": [readable(one) for one in distinct], "picks": picks}
 
 
-def readable(answer):
-    if answer[0] == "variant":
-        kind, variant, value, *rest = answer
+def readable(result):
+    if result[0] == "variant":
+        kind, variant, value, *rest = result
         return [kind, variant, json.loads(value), *rest]
-    return list(answer)
+    return list(result)
 
 
 def main():
     mpflags = Mpflags(sys.argv[1])
     for line in sys.stdin:
-        answers = [mpflags.evaluate(item) for item in json.loads(line)["documents"]]
-        sys.stdout.write(json.dumps(answers) + "\n")
+        replies = [mpflags.evaluate(item) for item in json.loads(line)["documents"]]
+        sys.stdout.write(json.dumps(replies) + "\n")
         sys.stdout.flush()
 
 

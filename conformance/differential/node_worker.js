@@ -1,8 +1,8 @@
 // Mixpanel's Node SDK as a worker: JSON lines in, JSON lines out, definitions injected instead of fetched.
 //
-// {"ask": "evaluate", …} as in python_worker.py.
-// {"ask": "conditions", …}: per document and context, for each group: what the SDK came to (`own`), what the documentation says
-// (`wanted`), and if they differ why (`row`). `wanted` comes from json-logic-js itself, loaded once more.
+// {"command": "evaluate", …} as in python_worker.py.
+// {"command": "conditions", …}: for each document, context and rollout, whether the condition holds in the SDK (`own`) and by the
+// documentation (`wanted`), and the row that explains a difference (`row`). `wanted` is evaluated by a separate copy of json-logic-js.
 "use strict";
 
 const fs = require("fs");
@@ -17,13 +17,13 @@ const { semverCompare, datetimeCompare } = load("mixpanel/lib/flags/custom_opera
 
 for (const [name, wanted] of [["mixpanel", "0.24.0"], ["json-logic-js", "2.0.5"]]) {
   const found = load(`${name}/package.json`).version;
-  if (found !== wanted) throw new Error(`${name}@${wanted} is wanted, found ${found}`);
+  if (found !== wanted) throw new Error(`expected ${name}@${wanted}, found ${found}`);
 }
 
-// The operator `log` prints what it is given, and standard output carries the answers.
+// The operator `log` prints its operand, and standard output is for replies.
 console.log = () => {};
 
-// A second json-logic-js: what the SDK adds to its own stays out of it.
+// A second json-logic-js, without what the SDK adds to its own.
 const logicFile = require.resolve(path.join(modules, "json-logic-js"));
 delete require.cache[logicFile];
 const documented = require(logicFile);
@@ -34,7 +34,7 @@ const inheriting = require(logicFile);
 inheriting.add_operation("semver_compare", semverCompare);
 inheriting.add_operation("datetime_compare", datetimeCompare);
 
-// Deviation 4: `var` reaches own properties, array indexes and `length`.
+// A documented deviation: `var` reads own properties, array indexes and `length`.
 documented.add_operation("var", function (key, otherwise) {
   const none = otherwise === undefined ? null : otherwise;
   if (key === undefined || key === "" || key === null) return this;
@@ -55,11 +55,11 @@ async function loadDocument(text) {
   try {
     await provider._fetchFlagDefinitions();
   } catch {
-    // A document that it cannot take leaves what it had: nothing.
+    // A document that it cannot read leaves the definitions as they were: empty.
   }
 }
 
-function answer(key, context) {
+function select(key, context) {
   let got;
   try {
     got = provider.getVariant(key, { variant_value: null }, context, false);
@@ -78,7 +78,7 @@ function evaluate(item) {
   const seen = new Map();
   const distinct = [];
   const picks = item.contexts.map((text) => {
-    const got = answer(item.key, JSON.parse(text));
+    const got = select(item.key, JSON.parse(text));
     const name = JSON.stringify(got);
     if (!seen.has(name)) {
       seen.set(name, distinct.length);
@@ -92,7 +92,7 @@ function evaluate(item) {
 const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
 const isEmpty = (value) => typeof value === "object" && value !== null && Object.keys(value).length === 0;
 
-// The rule-truth as the documentation has it: an error is no match.
+// The result of a rule by the documentation: an error is no match.
 function result(engine, rule, data) {
   try {
     return engine.apply(lowercaseLeafNodes(rule), lowercaseAllKeysAndValues(data));
@@ -117,7 +117,7 @@ function wanted(rollout, data) {
   return isObject(data) && legacyHolds(legacy, data);
 }
 
-// Why the SDK's decision differs from the documented one: the id of a row of docs/differences.md, or null.
+// Why the SDK's decision differs from the documented one: a row id of docs/differences.md, or null.
 function row(rollout, data, own) {
   const rule = rollout.runtime_evaluation_rule;
   const legacy = rollout.runtime_evaluation_definition;
@@ -152,13 +152,13 @@ function conditions(item) {
 async function main() {
   for await (const line of readline.createInterface({ input: process.stdin })) {
     const request = JSON.parse(line);
-    const ask = { evaluate, conditions }[request.ask];
-    const answers = [];
+    const command = { evaluate, conditions }[request.command];
+    const replies = [];
     for (const item of request.documents) {
       await loadDocument(item.document);
-      answers.push(ask(item));
+      replies.push(command(item));
     }
-    fs.writeSync(1, JSON.stringify(answers) + "\n");
+    fs.writeSync(1, JSON.stringify(replies) + "\n");
   }
 }
 

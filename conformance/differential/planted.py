@@ -1,5 +1,5 @@
-"""Puts bugs into a copy of the core, one at a time, and checks that a run finds each: within its time, and as a vector that the
-library without the bug passes.
+"""Puts bugs into a copy of the core and of the Python binding, one at a time, and checks that a run finds each in time, and that the
+code without the bug passes the case that the run prints.
 
     python3 conformance/differential/planted.py --build build/differential --library target/release/libmpflags.so
 """
@@ -15,22 +15,25 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 SECONDS = 40
+PROVIDER = "bindings/python/src/mpflags/openfeature.py"
 
-# What it is, the file, what stands there, and what stands there instead.
+# The bug, the file, the text in it, and its replacement.
 BUGS = [
-    ("a rollout takes the bucket that its percentage ends at", "src/engine/decide.rs", ".bucket() < percentage", ".bucket() <= percentage"),
+    ("a rollout includes the bucket that equals its percentage", "src/engine/decide.rs", ".bucket() < percentage", ".bucket() <= percentage"),
     (
-        "the splits are summed as hundredths, rounded",
+        "the sums of splits are rounded to hundredths",
         "src/engine/definitions/compile.rs",
         "sums.push(cumulative);",
         "sums.push((cumulative * 100.0_f64).round() / 100.0);",
     ),
     (
-        "the index in the salt counts only groups that admit somebody",
+        "the index in the salt counts only rollouts above 0 %",
         "src/engine/definitions/compile.rs",
         'Some(salt) => format!("{salt}{i}").into_boxed_str(),',
         'Some(salt) => format!("{salt}{}", rollouts.iter().filter(|r: &&Rollout| r.admits != Admits::None).count()).into_boxed_str(),',
     ),
+    ("an integer is read as a float", PROVIDER, "resolve_integer_details = _resolver(INT64)", "resolve_integer_details = _resolver(DOUBLE)"),
+    ("the targeting key is dropped", PROVIDER, '"targetingKey": evaluation_context.targeting_key', '"targeting_key": evaluation_context.targeting_key'),
 ]
 
 
@@ -59,15 +62,22 @@ def vectors_of(output):
 
 
 def passes(vector, library):
-    """Whether the library gives what the vector wants."""
+    """Whether the code without the bug passes the case."""
     from mpflags_worker import Mpflags
 
+    if "read" in vector:
+        request = {"command": "read", "documents": [{"document": vector["flags"], "key": vector["key"], "reads": [vector["read"]]}]}
+        environment = {**os.environ, "MPFLAGS_LIBRARY": str(library.resolve()), "PYTHONPATH": str(ROOT / "bindings/python/src")}
+        worker = [sys.executable, HERE / "provider_worker.py"]
+        done = subprocess.run(worker, input=json.dumps(request) + "\n", env=environment, capture_output=True, text=True, check=True)
+        return json.loads(done.stdout)[0][0] == vector["mpflags"][1]
+
     item = {"document": json.dumps(vector["flags"]), "key": vector["key"], "contexts": [json.dumps(vector["context"])]}
-    answer, want = Mpflags(str(library)).evaluate(item)["distinct"][0], vector["want"]
+    result, want = Mpflags(str(library)).evaluate(item)["distinct"][0], vector["want"]
     outcomes = {"no_match": "no_rollout_match", "missing": "missing_context_key", "not_found": "flag_not_found"}
-    if outcomes.get(answer[0], answer[0]) != want["outcome"]:
+    if outcomes.get(result[0], result[0]) != want["outcome"]:
         return False
-    _, variant, value, _, _, is_qa_tester, reason = answer if answer[0] == "variant" else [None] * 7
+    _, variant, value, _, _, is_qa_tester, reason = result if result[0] == "variant" else [None] * 7
     return [variant, value, is_qa_tester, reason] == [want.get(n) for n in ("variant", "value", "is_qa_tester")] + [want["reason"] if variant is not None else None]
 
 
@@ -84,13 +94,13 @@ def main():
     for name, file, old, new in BUGS:
         source = (ROOT / file).read_text()
         if source.count(old) != 1:
-            sys.exit(f"{file} has {source.count(old)} times `{old}`: planted.py no longer fits the core")
+            sys.exit(f"{file} contains `{old}` {source.count(old)} times instead of once: adapt planted.py")
         (tree / file).write_text(source.replace(old, new))
-        library = built(tree, target)
-        (tree / file).write_text(source)
+        library = args.library if file == PROVIDER else built(tree, target)
         begun = time.monotonic()
-        run = subprocess.run([sys.executable, HERE / "run.py", "--seed", args.seed, "--seconds", str(SECONDS), "--evaluations", "1000000",
+        run = subprocess.run([sys.executable, tree / "conformance/differential/run.py", "--seed", args.seed, "--seconds", str(SECONDS), "--evaluations", "1000000",
                               "--build", build, "--library", library], capture_output=True, text=True)  # fmt: skip
+        (tree / file).write_text(source)
         vectors = vectors_of(run.stdout)
         good = run.returncode == 1 and vectors and all(passes(vector, args.library) for vector in vectors)
         print(f"{'found' if good else 'NOT FOUND'} in {time.monotonic() - begun:.0f} s: {name}")

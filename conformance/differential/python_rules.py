@@ -1,8 +1,8 @@
-"""Why Python's decision about a rule differs from the documented one: which of its known differences, taken out, make it agree.
+"""Why Python's decision about a rule differs from the documented one: which known differences have to be removed until it agrees.
 
-json_logic 0.7.0a0 is run anew with its own operators. Three differences can be taken out (case folding, eagerness, the truth of the
-result), and while it runs, each operation on operands that the row `rule-mixed-types` covers is noted. A difference on operands that
-are noted nowhere is explained by nothing.
+json_logic 0.7.0a0 is evaluated again, with its own operators. Three differences can be switched off (case folding, eager evaluation,
+the truth of the result). Operations on operands that a row such as `rule-mixed-types` covers are noted meanwhile. A difference without
+a note is not explained.
 """
 import math
 from itertools import combinations
@@ -15,7 +15,8 @@ from model import number_text
 LACKING = {"some", "all", "none", "map", "filter", "reduce", "substr"}
 SAFE = 2**53
 FOLD, LAZY, TRUTH = "rule-case", "rule-lazy", "rule-truth"
-MISSING_ORDER = "rule-missing-order"
+MISSING_ORDER, OBJECT_IN_RULE, DIGITS, WHITE_SPACE = "rule-missing-order", "rule-object", "unicode-digits", "white-space"
+NOTED_ROWS = (MISSING_ORDER, OBJECT_IN_RULE, DIGITS, WHITE_SPACE)
 SWITCHES = [set(some) for n in range(4) for some in combinations((FOLD, LAZY, TRUTH), n)]
 NULL, BOOL, INT, FLOAT, STRING, ARRAY, OBJECT = "null", "bool", "int", "float", "string", "array", "object"
 KINDS = {type(None): NULL, bool: BOOL, int: INT, float: FLOAT, str: STRING, list: ARRAY, dict: OBJECT}
@@ -44,7 +45,7 @@ def kind(value):
 
 
 def explain(rollout, context, own, wanted):
-    """The rows that make Python's `own` (a boolean, or the name of what was raised) the documented `wanted`; None if nothing does."""
+    """The rows that turn Python's `own` (a boolean, or the name of an exception) into the documented `wanted`. None if none do."""
     data = context.get("custom_properties")
     rule, legacy = rollout.get("runtime_evaluation_rule"), rollout.get("runtime_evaluation_definition")
     if not isinstance(data, dict):
@@ -61,7 +62,7 @@ def explain(rollout, context, own, wanted):
             return switches or None
     notes = set()
     run(rule, data, {FOLD, LAZY, TRUTH}, notes)
-    return {MISSING_ORDER if note == MISSING_ORDER else f"rule-mixed-types: {note}" for note in notes} or None
+    return {note if note in NOTED_ROWS else f"rule-mixed-types: {note}" for note in notes} or None
 
 
 def explain_legacy(legacy, data, wanted):
@@ -124,7 +125,7 @@ def logic(rule, data, lazy, notes):
             notes.add("rules in arrays")
         return rule
     if len(rule) != 1:
-        notes.add("objects in rules")
+        notes.add(OBJECT_IN_RULE)
     data = data or {}
     operator = list(rule)[0]
     values = rule[operator]
@@ -169,7 +170,7 @@ def choose(operator, values, data, notes):
 
 
 def odd(operator, values, data):
-    """What makes Python and JavaScript part ways on these operands; None where they are bound to agree."""
+    """Why Python and JavaScript may differ on these operands, None if they always agree."""
     kinds = [kind(value) for value in values]
     number = [k in (INT, FLOAT) for k in kinds]
     if any(k == INT and abs(v) > SAFE for k, v in zip(kinds, values)):
@@ -192,7 +193,7 @@ def odd(operator, values, data):
             # JavaScript orders by UTF-16 code unit.
             return "order of strings" if any(c > "\ud7ff" for v in values for c in v) else None
         if all(n or k == NULL for n, k in zip(number, kinds)):
-            # Of a missing property, or of null itself, which is the same in the data.
+            # A missing property, or null itself, which look the same here.
             return MISSING_ORDER if NULL in kinds else None
         return "mixed types"
     if operator in ("!", "!!"):
@@ -267,7 +268,7 @@ def odd_arithmetic(operator, values, number):
     if not all(number) or any(kind(v) == INT and abs(v) > 2**26 for v in values):
         return "arithmetic"
     if operator == "+" and len(values) > 2 and not all(isinstance(v, int) for v in values):
-        # From Python 3.12 on, sum() loses nothing on the way.
+        # From Python 3.12 on, sum() does not round intermediate results.
         return "arithmetic"
     if operator in "/%" and (values[1] == 0 or operator == "%" and min(values) < 0):
         return "arithmetic"
@@ -278,7 +279,7 @@ def odd_comparison(values):
     for value in values:
         if isinstance(value, str):
             if any(c.isdigit() and not c.isascii() for c in value) or value.strip()[:4] == "0000":
-                return "digits beyond ASCII, year 0000"
+                return DIGITS
             if value.strip() != value.strip(" \t\n\v\f\r\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"):
-                return "white space around versions and times"
+                return WHITE_SPACE
     return None

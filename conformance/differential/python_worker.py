@@ -1,9 +1,13 @@
-"""Mixpanel's Python SDK as a worker: JSON lines in, JSON lines out, definitions injected instead of fetched.
+"""Mixpanel's Python SDK and its OpenFeature provider as a worker: JSON lines in, JSON lines out, definitions injected instead of fetched.
 
-{"ask": "evaluate", "documents": [{"document", "key", "contexts", "lower"?}]}: per document the distinct answers, and which one each context got.
-{"ask": "conditions", "documents": […]}: per document and context, what each group's rule or legacy definition came to.
+{"command": "evaluate", "documents": [{"document", "key", "contexts", "lower"?}]}: for each document, the distinct results, and the
+    index of each context's result.
+{"command": "conditions", "documents": [{"document", "key", "contexts"}]}: for each document and context, whether each rollout's rule or
+    legacy definition holds.
+{"command": "read", "documents": [{"document", "key", "reads": [[type, context]]}]}: for each document, the result of each typed
+    evaluation through OpenFeature.
 
-`lower` asks for the SDK with one line of its source changed: it compares the names of variants by `lower` and not by `casefold`.
+With `lower`, one line of the SDK's source is changed, so that it compares names of variants by `lower` and not by `casefold`.
 """
 import importlib.util
 import json
@@ -15,6 +19,9 @@ from importlib.metadata import version
 import httpx
 from mixpanel.flags import local_feature_flags
 from mixpanel.flags.types import LocalFlagsConfig, SelectedVariant
+from mixpanel_openfeature import MixpanelProvider
+
+import reads
 
 SDK = "5.4.1"
 NONE = SelectedVariant(variant_value=None)
@@ -25,7 +32,7 @@ def with_lower():
     spec = importlib.util.find_spec(local_feature_flags.__name__)
     source = open(spec.origin, encoding="utf-8").read()
     compared = "variant_key.casefold() == variant.key.casefold()"
-    assert source.count(compared) == 1, "the SDK compares names elsewhere than expected"
+    assert source.count(compared) == 1, "the SDK no longer compares names as expected: adapt with_lower"
     module = importlib.util.module_from_spec(spec)
     exec(compile(source.replace(compared, compared.replace("casefold", "lower")), spec.origin, "exec"), module.__dict__)
     return module
@@ -37,16 +44,16 @@ class Sdk:
         self.request = httpx.Request("GET", "https://none.invalid/flags/definitions")
 
     def load(self, document):
-        """Hands the document to the SDK as the answer to its request, which is not made."""
+        """Gives the document to the SDK as the response to a request that is not sent."""
         now = datetime.now()
         self.provider._handle_response(httpx.Response(200, content=document.encode(), request=self.request), now, now)
         return self.provider
 
 
-def answer(provider, key, context):
+def result(provider, key, context):
     try:
         got = provider.get_variant(key, NONE, context, report_exposure=False)
-    except Exception as error:  # whatever a bad definition makes it raise is the answer
+    except Exception as error:  # bad definitions can raise anything, and that is the result
         return ["raised", type(error).__name__]
     if got.fallback_reason is not None:
         return [KINDS[got.fallback_reason.kind]]
@@ -56,7 +63,7 @@ def answer(provider, key, context):
 def evaluate(provider, key, contexts):
     seen, distinct, picks = {}, [], []
     for context in contexts:
-        got = answer(provider, key, json.loads(context))
+        got = result(provider, key, json.loads(context))
         text = json.dumps(got)
         if text not in seen:
             seen[text] = len(distinct)
@@ -81,18 +88,23 @@ def conditions(provider, key, contexts):
 
 
 def main():
-    assert version("mixpanel") == SDK, f"mixpanel=={SDK} is wanted"
+    assert version("mixpanel") == SDK, f"expected mixpanel=={SDK}, found {version('mixpanel')}"
     logging.disable(logging.CRITICAL)
     stock, lower = Sdk(local_feature_flags), Sdk(with_lower())
-    asks = {"evaluate": evaluate, "conditions": conditions}
+    openfeature = reads.client(MixpanelProvider(stock.provider))
+    commands = {
+        "evaluate": lambda provider, item: evaluate(provider, item["key"], item["contexts"]),
+        "conditions": lambda provider, item: conditions(provider, item["key"], item["contexts"]),
+        "read": lambda _, item: reads.read(openfeature, item),
+    }
     for line in sys.stdin:
         request = json.loads(line)
-        ask = asks[request["ask"]]
-        answers = []
+        command = commands[request["command"]]
+        replies = []
         for item in request["documents"]:
             provider = (lower if item.get("lower") else stock).load(item["document"])
-            answers.append(ask(provider, item["key"], item["contexts"]))
-        sys.stdout.write(json.dumps(answers) + "\n")
+            replies.append(command(provider, item))
+        sys.stdout.write(json.dumps(replies) + "\n")
         sys.stdout.flush()
 
 

@@ -1,9 +1,8 @@
 """The rows of docs/differences.md, each as a repair.
 
-A repair takes one known difference out of an official SDK's question: it rewrites the flag or the context so that the difference has nothing
-to act on, and changes nothing else. A row explains a difference when it applies to the flag and context, and the SDK, asked the repaired question,
-gives mpflags' answer to the last bit. So no row covers more than what it names: bucketing, order, sums and every other condition
-still come from the SDK.
+A repair rewrites the flag or the context for an official SDK so that one known difference has no effect, and changes nothing else. A
+row explains a difference if it applies to the flag and context and the SDK's result for the repaired input is exactly mpflags' result.
+So no row covers more than it names: bucketing, order, sums and all other conditions still come from the SDK.
 """
 import json
 import re
@@ -12,22 +11,24 @@ from pathlib import Path
 from model import ABSENT, named, tester_text, text
 from python_rules import SAFE, explain
 
-SUBJECT = "the subject of a repaired question"
+SUBJECT = "the subject of a repaired flag"
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "differences.md"
 # The ids of the page's rows, in its order, and whether a row is marked †.
 ON_PAGE = {name: bool(mark) for name, mark in re.findall(r"^\| `([a-z0-9-]+)`( †)? \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)}
 
-# What follows a colon says which case of the row it is.
+# The text after a colon is a case of the row.
 LEFT_OUT = "field-unread"
 NEIGHBOUR = "field-wrong-type: of another flag"
 WRONG_TYPE = "field-wrong-type"
 UNREACHED = "field-wrong-type: not reached by either for this user"
+OVERFLOW = "integer-overflow"
 # In the order of the page.
 ROWS = [
     "subject-float", "subject-big-integer", "subject-boolean", "subject-falsy", "subject-empty", "subject-null", "subject-array",
-    "tester-non-string", "tester-big-integer", "tester-constructor", "qa-tester-override", "variant-order", WRONG_TYPE, NEIGHBOUR, UNREACHED, LEFT_OUT,
-    "field-by-accident", "split-constructor", "no-variants", "rule-limits", "disabled", "rule-no-properties", "rule-empty-properties", "rule-empty",
-    "rule-operators", "rule-missing-order", "rule-lazy", "rule-truth", "rule-case", "legacy-empty", "legacy-capitals", "legacy-non-string",
+    "tester-non-string", "tester-array", "tester-big-integer", "tester-constructor", "qa-tester-override", "variant-order", WRONG_TYPE, NEIGHBOUR, UNREACHED,
+    LEFT_OUT, "field-by-accident", "split-constructor", "no-variants", "rule-limits", "disabled", "rule-no-properties", "rule-empty-properties", "rule-empty",
+    "rule-operators", "rule-lazy", "rule-truth", "rule-case", "rule-inherited", "rule-missing-order", "rule-object", "unicode-digits", "white-space",
+    "legacy-empty", "legacy-capitals", "legacy-non-string", OVERFLOW,
 ]  # fmt: skip
 
 
@@ -40,7 +41,7 @@ def marked(row):
     return ON_PAGE[row.partition(":")[0]]
 
 
-# What both SDKs serve although the model refuses it: what they hand on unread, what is falsy in both languages, and numbers by accident.
+# Malformed fields that both SDKs serve anyway: passed on unread, falsy in both languages, or numbers by accident.
 HANDED_ON = ("status", "experiment_id", "is_experiment_active", "value")
 FALSY = ("array (empty)", "string (empty)", "false", "0")
 NONE_IF_FALSY = ("users", "variant_splits", "runtime_evaluation_definition")
@@ -51,8 +52,8 @@ INHERITED = {
 }  # fmt: skip
 
 
-class Question:
-    """A flag alone in its document, and one context: what repairs edit."""
+class Input:
+    """The input of an official SDK, which repairs edit: a flag within its document, and one context."""
 
     def __init__(self, document, context):
         self.flag, self.context, self.others = json.loads(document.flag_text), dict(context), list(document.flags)
@@ -60,7 +61,7 @@ class Question:
         self.subject, self.detached, self.lower = self.context.get(self.flag["context"], ABSENT), False, False
 
     def detach(self):
-        """Names the subject by a key of its own, so that `distinct_id` can change under it."""
+        """Moves the subject to a separate context key, so that `distinct_id` can change without it."""
         if not self.detached:
             self.flag["context"], self.detached = SUBJECT, True
 
@@ -77,35 +78,35 @@ class Question:
 
 
 def repaired(case, repairs):
-    question = Question(case.document, case.context)
+    sdk_input = Input(case.document, case.context)
     for _, edit in repairs:
-        edit(question)
-    return question.item()
+        edit(sdk_input)
+    return sdk_input.item()
 
 
 def subject(new):
-    def edit(question):
-        question.detach()
-        question.subject = new
+    def edit(sdk_input):
+        sdk_input.detach()
+        sdk_input.subject = new
 
     return edit
 
 
 def user(new):
-    def edit(question):
-        question.detach()
-        question.context.pop("distinct_id", None)
+    def edit(sdk_input):
+        sdk_input.detach()
+        sdk_input.context.pop("distinct_id", None)
         if new is not None:
-            question.context["distinct_id"] = new
+            sdk_input.context["distinct_id"] = new
 
     return edit
 
 
 def condition(index, holds):
-    """The condition of one group as the documentation has it: met by all, or a group that admits nobody. Its index still counts."""
+    """Makes the condition of a rollout the documented one: no condition, or a percentage of 0. Its index stays the same."""
 
-    def edit(question):
-        group = question.groups[index]
+    def edit(sdk_input):
+        group = sdk_input.groups[index]
         group.pop("runtime_evaluation_rule", None)
         group.pop("runtime_evaluation_definition", None)
         if not holds:
@@ -114,18 +115,18 @@ def condition(index, holds):
     return edit
 
 
-def assigned_by_splits(question):
-    """A variant_override as the splits that give the same variant."""
-    variants = question.flag["ruleset"]["variants"]
-    for group in question.groups:
+def assigned_by_splits(sdk_input):
+    """Replaces each variant_override by splits that select the same variant."""
+    variants = sdk_input.flag["ruleset"]["variants"]
+    for group in sdk_input.groups:
         over = named(variants, (group.get("variant_override") or {}).get("key"))
         if over is not None:
             del group["variant_override"]
             group["variant_splits"] = {v["key"]: float(v["key"] == over) for v in variants}
 
 
-def completed(question):
-    flag = question.flag
+def completed(sdk_input):
+    flag = sdk_input.flag
     for field, value in {"id": "", "name": "", "status": "enabled", "project_id": 0}.items():
         flag.setdefault(field, value)
     ruleset = flag["ruleset"]
@@ -136,41 +137,41 @@ def completed(question):
             variant["split"] = 0.0
     if not (ruleset.get("test") or {}).get("users"):
         ruleset.pop("test", None)
-    for group in question.groups:
+    for group in sdk_input.groups:
         if not isinstance((group.get("variant_override") or {}).get("key"), str):
             group.pop("variant_override", None)
 
 
-def alone(question):
-    question.others, question.place = [None], 0
+def alone(sdk_input):
+    sdk_input.others, sdk_input.place = [None], 0
 
 
-def lower(question):
-    question.lower = True
+def lower(sdk_input):
+    sdk_input.lower = True
 
 
-def sort_variants(question):
-    question.flag["ruleset"]["variants"].sort(key=lambda variant: variant["key"])
+def sort_variants(sdk_input):
+    sdk_input.flag["ruleset"]["variants"].sort(key=lambda variant: variant["key"])
 
 
-def own_splits(question):
-    for group in question.groups:
-        for variant in question.flag["ruleset"]["variants"] if group.get("variant_splits") is not None else []:
+def own_splits(sdk_input):
+    for group in sdk_input.groups:
+        for variant in sdk_input.flag["ruleset"]["variants"] if group.get("variant_splits") is not None else []:
             if variant["key"] in INHERITED:
                 group["variant_splits"].setdefault(variant["key"], variant.get("split") or 0.0)
 
 
 def is_complete(document):
-    """Whether Python can read the flag as it stands."""
+    """Whether Python can read the flag without repairs."""
     if document.complete is None:
-        question = Question(document, {})
-        completed(question)
-        document.complete = question.flag == document.flag
+        sdk_input = Input(document, {})
+        completed(sdk_input)
+        document.complete = sdk_input.flag == document.flag
     return document.complete
 
 
 def python_repairs(case, conditions):
-    """Every repair of the Python SDK that applies, as pairs of row names and edit."""
+    """Every repair of the Python SDK that applies, as pairs of row ids and edit."""
     flag, context, found = case.document.flag, case.context, []
 
     def row(name, edit):
@@ -189,7 +190,8 @@ def python_repairs(case, conditions):
         row("subject-array", subject(ABSENT))
     testers = (flag["ruleset"].get("test") or {}).get("users") or {}
     if testers and context.get("distinct_id") and not isinstance(context["distinct_id"], str):
-        row("tester-non-string", user(tester_text(context)))
+        array = isinstance(context["distinct_id"], (list, dict))
+        row("tester-array" if array else "tester-non-string", user(tester_text(context)))
     variants = flag["ruleset"]["variants"]
     overrides = [(group.get("variant_override") or {}).get("key") for group in flag["ruleset"]["rollout"]]
     names = [v["key"] for v in variants] + [n for n in [*testers.values(), *overrides] if isinstance(n, str)]
@@ -227,7 +229,7 @@ def node_repairs(case, conditions):
     testers = (flag["ruleset"].get("test") or {}).get("users") or {}
     name = context.get("distinct_id")
     if testers and isinstance(name, (list, dict)):
-        row("tester-non-string", user(None))
+        row("tester-array", user(None))
     elif testers and isinstance(name, int) and abs(name) > SAFE:
         row("tester-big-integer", user(text(name)))
     elif isinstance(name, str) and name in INHERITED and name not in testers and flag["ruleset"].get("test"):
@@ -248,7 +250,7 @@ def node_repairs(case, conditions):
 
 
 def of_fault(field, kind):
-    """The row for what makes a flag malformed; a field that both SDKs serve anyway has a row marked †."""
+    """The row for what makes a flag malformed. A field that both SDKs serve anyway has a row marked †."""
     if kind in ("over 64 operators", "over 10,000 values"):
         return "rule-limits"
     if field == "variants" and kind == "array (empty)":

@@ -1,4 +1,4 @@
-"""Rules as Mixpanel's interface makes them, by data type, and any JSON Logic at all."""
+"""Rules as Mixpanel's editor writes them, by data type, and arbitrary JSON Logic."""
 
 STRINGS = ["pro", "Pro", "PRO", "free", "Team", "", "a", "b", "ab", "Straße", "STRASSE", "ΟΔΟΣ", "οδος", "İstanbul", "ſet", "Ǆ", "用户", "😀", "\ufb01n",
            "\uff5e", "null", "true", "0", "1", "42", "1e1", " 5 ", "05", "5.0", "0x10", "NaN", "de", "DE", "fr", "banana", "constructor", "a,b"]  # fmt: skip
@@ -47,7 +47,7 @@ class Rules:
         return self.scalar()
 
     def of_type(self, data_type):
-        """A value of a data type, for a property or for a rule to compare with."""
+        """A value of a data type, for a property or as a literal of a rule."""
         rng = self.rng
         if data_type == "string":
             return rng.choice(STRINGS)
@@ -65,7 +65,7 @@ class Rules:
         return self.value()
 
     def rule(self, data_type, names):
-        """A rule of one to three conditions over `names`, whose values are of that type."""
+        """A rule of one to three conditions on properties `names`, with values of the data type."""
         rng = self.rng
         if data_type == "every operator":
             return self.tree(rng.randrange(1, 5), names)
@@ -112,7 +112,7 @@ class Rules:
         return {self.one("==", "!="): [var, self.scalar()]}
 
     def tree(self, depth, names, element=False):
-        """Any rule: every operator, now and then with another number of operands."""
+        """Any rule: every operator, sometimes with the wrong number of operands."""
         rng = self.rng
         if depth == 0 or rng.random() < 0.1:
             draw = rng.random()
@@ -139,7 +139,7 @@ class Rules:
         return {operator: operands}
 
     def near(self, literals, data_type):
-        """A value that a rule with these literals may be about: one of them, or any of the data type."""
+        """A property value that a rule with these literals may match: one of them, something similar, or any of the data type."""
         rng = self.rng
         draw = rng.random()
         if literals and draw < 0.45:
@@ -158,13 +158,13 @@ def literals(rule):
     if isinstance(rule, dict):
         return [literal for operator, operands in rule.items() if operator != "var" for literal in literals(operands)]
     if isinstance(rule, list):
-        # A long list is one of `wide`, whose items are all the same.
+        # A long list comes from `wide`, and its items are all the same.
         return [literal for item in rule[:100] for literal in literals(item)]
     return [] if rule in SYMBOLS else [rule]
 
 
 def deep(operators):
-    """A rule of so many operators within each other."""
+    """A rule with this many nested operators."""
     rule = {"var": "plan"}
     for _ in range(operators - 1):
         rule = {"!": [rule]}
@@ -172,7 +172,7 @@ def deep(operators):
 
 
 def wide(values):
-    """A rule of so many values."""
+    """A rule with this many values."""
     return {"in": [{"var": "plan"}, ["x"] * (values - 5)]}
 
 

@@ -1,10 +1,11 @@
-"""Makes an unexplained difference as small as it gets, and a vector of it."""
+"""Reduces an unexplained difference to a small case, and writes it as a vector."""
 import json
 import time
 
 from classify import Case
 from document import Document
 from model import reason
+from workers import EVALUATORS
 
 VECTORS = 3
 SECONDS = 60
@@ -16,7 +17,7 @@ class Shrinker:
         self.classifier, self.seed = classifier, seed
 
     def vectors(self, unexplained):
-        """One vector for each kind of difference, three at most; other answers before other reasons."""
+        """One vector for each kind of difference, at most three. Different values come before different reasons."""
         firsts = {}
         for case in sorted(unexplained, key=lambda case: (about_reason(case), len(case.document.text) + len(case.context_text))):
             firsts.setdefault(signature(case), case)
@@ -41,47 +42,47 @@ class Shrinker:
         return case
 
     def still(self, case, chunk):
-        """The first candidate with a difference of the same kind that is unexplained too."""
-        documents = [Document(case.document.kind, f'{{"flags":{flags}}}', case.document.key, [context]) for flags, context in chunk]
-        asked = [{"document": d.text, "key": d.key, "contexts": d.contexts} for d in documents]
-        pending = {name: worker.ask("evaluate", asked) for name, worker in self.classifier.workers.items()}
+        """The first candidate with an unexplained difference of the same kind."""
+        documents = [Document(case.document.kind, f'{{"flags":{flags}}}', case.document.key, [context], []) for flags, context in chunk]
+        items = [{"document": d.text, "key": d.key, "contexts": d.contexts} for d in documents]
+        pending = {name: self.classifier.workers[name].send("evaluate", items) for name in EVALUATORS}
         replies = {name: one.get() for name, one in pending.items()}
         cases = []
         for at, document in enumerate(documents):
-            answers = {name: reply[at]["distinct"][0] for name, reply in replies.items()}
-            cases.append(Case(document, document.contexts[0], answers))
+            results = {name: reply[at]["distinct"][0] for name, reply in replies.items()}
+            cases.append(Case(document, document.contexts[0], results))
         self.classifier.explain(cases)
         return next((smaller for smaller in cases if smaller.why_not and signature(smaller) == signature(case)), None)
 
     def vector(self, case, number):
-        wanted = case.wanted if case.wanted and case.wanted[0] != "raised" else case.answers["node"]
+        wanted = case.wanted if case.wanted and case.wanted[0] != "raised" else case.results["node"]
         vector = {
             "name": f"differential/seed-{self.seed}-{number}",
             "flags": json.loads(case.document.text),
             "key": case.document.key,
             "context": case.context,
             "want": want(case, wanted),
-            "why": f"Rule 3. {case.why_not}. Python {told(case, 'python')}, Node {told(case, 'node')}, mpflags {told(case, 'mpflags')}",
+            "why": f"{case.why_not}. Python: {described(case, 'python')}; Node: {described(case, 'node')}; mpflags: {described(case, 'mpflags')}",
         }
         return dumps(vector, ensure_ascii=False)
 
 
-def want(case, answer):
+def want(case, result):
     kinds = {"not_found": "flag_not_found", "missing": "missing_context_key", "no_match": "no_rollout_match"}
-    if answer[0] == "variant":
+    if result[0] == "variant":
         why = reason(case.document.flag, case.context, [group["wanted"] for group in case.conditions["node"]])
-        return {"outcome": "variant", "variant": answer[1], "value": answer[2], "reason": why, "is_qa_tester": answer[5]}
+        return {"outcome": "variant", "variant": result[1], "value": result[2], "reason": why, "is_qa_tester": result[5]}
     reasons = {"no_match": "DEFAULT", "disabled": "DISABLED"}
-    return {"outcome": kinds.get(answer[0], answer[0]), "reason": reasons.get(answer[0], "ERROR")}
+    return {"outcome": kinds.get(result[0], result[0]), "reason": reasons.get(result[0], "ERROR")}
 
 
-def told(case, name):
-    answer = case.answers[name]
-    return f"answers {answer[1]!r}" if answer[0] == "variant" else answer[0].replace("_", " ")
+def described(case, name):
+    result = case.results[name]
+    return f"variant {result[1]!r}" if result[0] == "variant" else result[0].replace("_", " ")
 
 
 def signature(case):
-    kinds = tuple(case.answers[name][0] for name in sorted(case.answers))
+    kinds = tuple(case.results[name][0] for name in sorted(case.results))
     return (kinds, case.differs("python"), case.differs("node"), case.official_agree, about_reason(case))
 
 
@@ -108,7 +109,7 @@ def size(pair):
 
 
 def reductions(value):
-    """The value with one part left out or made simpler, in every way."""
+    """Every version of the value with one part removed or simplified."""
     if isinstance(value, dict):
         for name in value:
             yield {n: v for n, v in value.items() if n != name}

@@ -1,4 +1,4 @@
-"""The three workers as processes: a line of JSON asks, a line of JSON answers, in order."""
+"""The workers as processes. A request is a line of JSON, and so is its reply; replies come in order."""
 import json
 import os
 import pathlib
@@ -8,10 +8,12 @@ import sys
 import threading
 
 HERE = pathlib.Path(__file__).parent
+EVALUATORS = ("python", "node", "mpflags")
+PROVIDERS = ("python", "provider")
 
 
 class Pending:
-    """An answer on its way."""
+    """A reply that has not arrived yet."""
 
     def __init__(self, worker):
         self.worker, self.queue = worker, queue.Queue()
@@ -31,24 +33,24 @@ class Worker:
     def __init__(self, name, command, **environment):
         self.name, self.waiting = name, queue.Queue()
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, **environment})
-        # The reader empties the pipe while more questions are written, so that neither side waits for the other.
+        # The reader empties the pipe while more requests are written, so that neither side blocks the other.
         threading.Thread(target=self.read, daemon=True).start()
 
     def read(self):
         for line in self.process.stdout:
             self.waiting.get().queue.put(line)
-        # Whoever asks from here on gets the end too.
+        # Later requests get the end too.
         while True:
             self.waiting.get().queue.put(b"")
 
-    def ask(self, ask, documents):
+    def send(self, command, documents):
         pending = Pending(self)
         self.waiting.put(pending)
         try:
-            self.process.stdin.write(json.dumps({"ask": ask, "documents": documents}).encode() + b"\n")
+            self.process.stdin.write(json.dumps({"command": command, "documents": documents}).encode() + b"\n")
             self.process.stdin.flush()
         except BrokenPipeError:
-            pass  # the reader tells
+            pass  # the reader reports it
         return pending
 
     def end(self):
@@ -60,11 +62,14 @@ class Worker:
 
 
 def start(build, library):
-    # A client reads the system's certificates when it is made, 4 ms for nothing here, where each document has a client.
+    # A client reads the system's certificates when it is made: 4 ms for each document, and nothing here needs them.
     none = build / "no certificates"
     none.mkdir(exist_ok=True)
+    no_certificates = {"SSL_CERT_FILE": os.devnull, "SSL_CERT_DIR": str(none)}
+    binding = {"MPFLAGS_LIBRARY": str(library), "PYTHONPATH": str(HERE.parents[1] / "bindings/python/src")}
     return {
         "python": Worker("python", [sys.executable, HERE / "python_worker.py"]),
         "node": Worker("node", ["node", HERE / "node_worker.js", build / "node/node_modules"]),
-        "mpflags": Worker("mpflags", [sys.executable, HERE / "mpflags_worker.py", library], SSL_CERT_FILE=os.devnull, SSL_CERT_DIR=str(none)),
+        "mpflags": Worker("mpflags", [sys.executable, HERE / "mpflags_worker.py", library], **no_certificates),
+        "provider": Worker("provider", [sys.executable, HERE / "provider_worker.py"], **no_certificates, **binding),
     }

@@ -1,9 +1,9 @@
-"""Turns OpenFeature's test flags into a definitions document as Mixpanel serves it.
+"""Converts OpenFeature's test flags into a definitions document of Mixpanel's format.
 
     python3 definitions.py OUT
 
-Reads openfeature/test-flags.json under $MPFLAGS_SHARED_DATA, by default ../shared/data from the project's root, and
-writes the document to OUT. README.md beside this file says how a flag is turned, and what the exit codes are.
+Reads openfeature/test-flags.json under $MPFLAGS_SHARED_DATA, by default ../shared/data beside the root of the
+repository, and writes the document to OUT. README.md says how a flag is converted and what the exit codes mean.
 """
 
 import json
@@ -14,7 +14,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ABSENT = 3
 
-# What a flag of the test data may have. Another field would be one that nobody has turned into anything.
+# The fields that this script can convert. Any other field in the test data is an error.
 FIELDS = {"variants", "defaultVariant", "flagMetadata", "disabled", "contextEvaluator"}
 
 
@@ -24,8 +24,8 @@ def var(name):
 
 BALLMER = {"===": [var("email"), "ballmer@macrosoft.com"]}
 
-# The rules, by hand. The key is the CEL text, so that a CEL that changes is an error and not an outdated rule.
-# A value is the rule of the first group and the variant that the group gives; '' in the CEL is the second group.
+# Rules, translated by hand. The key is the CEL text, so that a changed expression is an error, not an outdated rule.
+# A value is the rule and the variant of the first rollout; '' in the CEL is the second rollout.
 CEL = {
     "email == 'ballmer@macrosoft.com' ? 'zero' : ''": (BALLMER, "zero"),
     "!customer && email == 'ballmer@macrosoft.com' && age > 10 ? 'internal' : ''": (
@@ -34,8 +34,8 @@ CEL = {
     ),
 }
 
-# evaluation.feature asks for a flag that test-flags.json does not have. A step hands `customer` over as the text that
-# the feature quotes, or as the boolean that it means.
+# evaluation.feature needs a flag that test-flags.json does not have. A step passes `customer` as the text that the
+# feature quotes, or as the boolean that it means.
 CONTEXT_AWARE = {
     "variants": {"internal": "INTERNAL", "external": "EXTERNAL"},
     "defaultVariant": "external",
@@ -52,7 +52,7 @@ CONTEXT_AWARE = {
 
 
 class Refused(Exception):
-    """The test data hold something that has no counterpart here."""
+    """The test data contain something that this script cannot convert."""
 
 
 def group(variant, **fields):
@@ -80,11 +80,11 @@ def flag(number, key, variants, rollout, status="enabled"):
 
 def named(key, fields, variant):
     if variant not in fields["variants"]:
-        raise Refused(f"{key}: there is no variant {variant!r}")
+        raise Refused(f"{key}: no variant is called {variant!r}")
     return variant
 
 
-def turned(number, key, fields):
+def converted(number, key, fields):
     unknown = sorted(set(fields) - FIELDS)
     if unknown:
         raise Refused(f"{key}: unknown field {unknown[0]!r}")
@@ -93,7 +93,7 @@ def turned(number, key, fields):
     if "contextEvaluator" in fields:
         cel = fields["contextEvaluator"]
         if cel not in CEL:
-            raise Refused(f"{key}: no rule stands for the CEL {cel!r}: translate it in {pathlib.Path(__file__).name}")
+            raise Refused(f"{key}: unknown CEL expression {cel!r}: translate it in {pathlib.Path(__file__).name}")
         rule, match = CEL[cel]
         rollout.append(group(named(key, fields, match), runtime_evaluation_rule=rule))
     if default is not None:
@@ -104,8 +104,8 @@ def turned(number, key, fields):
 
 def document(flags):
     if "context-aware" in flags:
-        raise Refused("context-aware: the test data have it now: take it from there")
-    definitions = [turned(number, key, fields) for number, (key, fields) in enumerate(flags.items(), 1)]
+        raise Refused("context-aware: the test data contain it now; remove CONTEXT_AWARE from this script")
+    definitions = [converted(number, key, fields) for number, (key, fields) in enumerate(flags.items(), 1)]
     own = CONTEXT_AWARE
     definitions.append(
         flag(
@@ -131,7 +131,7 @@ def main(arguments):
         text = source.read_text(encoding="utf-8")
     except FileNotFoundError:
         print(
-            f"OpenFeature's test data are not there: {source} (MPFLAGS_SHARED_DATA names the folder)", file=sys.stderr
+            f"OpenFeature's test data were not found: {source} (MPFLAGS_SHARED_DATA is the folder's path)", file=sys.stderr
         )
         return ABSENT
     try:

@@ -1,9 +1,9 @@
-Feature: What a provider tells of definitions that come, go and change
+Feature: The events of a provider when definitions arrive, fail to arrive and change
 
-  # Mixpanel is mpflags-dev. Its definitions have the boolean flag "boolean-flag", whose variant's value is true. One
-  # handler for each kind of event is there before the provider is. "So far the events are" waits until as many events
-  # have come, and then compares all of them, in order. What must not come would come in the wait of a later step: "no
-  # other event comes" waits for three more fetches.
+  # Mixpanel is mpflags-dev. Its definitions have the boolean flag "boolean-flag", with the value true. A handler for
+  # each kind of event is added before the provider is set. "So far the events are" waits for this many events and then
+  # compares all of them, in order. An event that must not come is noticed by a later step: "no other event comes" waits
+  # for three more fetches.
 
   Scenario: Refused credentials at the start
     Given Mixpanel that refuses the credentials

@@ -26,7 +26,7 @@ COUNTRIES = ["DE", "fr", "US", "jp", "Br"]
 
 
 def user(n):
-    """The context of user n: README.md has the same in prose."""
+    """The context of user n, as README.md describes it."""
     return {
         "distinct_id": f"user-{n}" if n % 10 else f"\u7528\u6237-{n}",
         "device_id": f"d{n * 2654435761 % 4294967296:x}",
@@ -98,10 +98,10 @@ def definitions():
     add("empty-salt", half, [group(0.37), group(0.62)], hash_salt="")
     add("hex-salt", half, [group(0.37), group(0.25), group(0.145), group(0.5)], hash_salt=salt())
     add("Capital Key", {"B": 0.25, "a": 0.25, "A": 0.25, "b": 0.25}, [group(0.999)], hash_salt=salt())
-    # odd percentages
+    # unusual percentages
     add("tiny", {"on": 1.0, "off": 0.0}, [group(0.001)])
     add("below-one", {"on": 0.995, "off": 0.005}, [group(0.985)], hash_salt=salt())
-    # splits: sums that depend on the order of addition, short, over, none
+    # splits: sums that depend on the order of addition, below 1, above 1, zero
     add("thirds", {"a": 0.333, "b": 0.333, "c": 0.334}, [group(1)], hash_salt=salt())
     add("one-five-94", {"a": 0.01, "b": 0.05, "c": 0.94}, [group(0.93)], hash_salt="")
     add("one-two-seven", {"a": 0.1, "b": 0.2, "c": 0.7}, [group(1.0)])
@@ -138,7 +138,7 @@ def definitions():
     add("four-groups", {"a": 0.25, "b": 0.25, "c": 0.25, "d": 0.25}, [
         rule(0.5, {">": [var("age"), 90]}), rule(0.0, pro), rule(0.75, {"and": [recent, pro]}), group(0.21),
     ], hash_salt=salt())
-    # legacy definitions, also beside a rule that is none
+    # legacy definitions, also beside an empty rule
     add("legacy", half, [legacy(0.9, {"plan": "TEAM"}), legacy(0.7, {"plan": "pro", "country": "us"}), group(0.05)], hash_salt=salt())
     add("legacy-beside-empty-rule", half, [legacy(1.0, {"country": "jp"}, runtime_evaluation_rule={}), legacy(0.6, {}, variant_override=override("off"))])
     # other context keys
@@ -148,14 +148,14 @@ def definitions():
 
 
 def table(document):
-    def answer(_request):
+    def respond(_request):
         return httpx.Response(200, json=document)
 
     def tracker(*_args, **_kwargs):
         pass
 
     provider = LocalFeatureFlagsProvider("token", LocalFlagsConfig(enable_polling=False), SDK, tracker)
-    provider._sync_client = httpx.Client(base_url="http://none.invalid", transport=httpx.MockTransport(answer))
+    provider._sync_client = httpx.Client(base_url="http://none.invalid", transport=httpx.MockTransport(respond))
     provider.start_polling_for_definitions()
     assert len(provider._flag_definitions) == len(document["flags"]) == 30
 
@@ -178,7 +178,7 @@ def table(document):
 
 
 def main():
-    assert version("mixpanel") == SDK, f"mixpanel=={SDK} is wanted"
+    assert version("mixpanel") == SDK, f"expected mixpanel=={SDK}, found {version('mixpanel')}"
     logging.disable(logging.CRITICAL)
     document = definitions()
     flags = '{"code":200,"flags":[\n' + ",\n".join(
@@ -190,8 +190,8 @@ def main():
         for name, text in files.items():
             (HERE / name).write_bytes(text.encode())
     bad = [name for name, text in files.items() if (HERE / name).read_bytes() != text.encode()]
-    answers = sorted(len(set(line)) for line in lines)
-    print(f"{len(lines)} flags x {USERS} users = {len(lines) * USERS} evaluations, {answers[0]} to {answers[-1]} different answers a flag")
+    results = sorted(len(set(line)) for line in lines)
+    print(f"{len(lines)} flags x {USERS} users = {len(lines) * USERS} evaluations, {results[0]} to {results[-1]} different results for each flag")
     if bad:
         sys.exit(f"differs: {', '.join(bad)}")
     print("flags.json and expected.txt agree" if "--check" in sys.argv[1:] else "written")

@@ -38,7 +38,7 @@ pub(super) fn definitions(config: &mut Config) -> Result<Option<(FlagSet, Report
 /// The problems of flags that were logged: one line per problem, not per poll.
 #[derive(Default)]
 pub(super) struct Logged {
-    /// Parts of flags that cannot be checked here, logged once.
+    /// Parts of flags that this library cannot check, logged once.
     unchecked: HashSet<(Arc<str>, Box<str>)>,
     /// The malformed flags of the previous document.
     rejected: HashSet<String>,

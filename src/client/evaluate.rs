@@ -168,7 +168,7 @@ impl Client {
         self.note(context.unusable());
         let current = self.shared.snapshot.load();
         if self.shared.config.is_remote() && current.over(key).is_none() {
-            // The snapshot is not held while a request is under way.
+            // The snapshot is not held during a request.
             drop(current);
             let result = match context.unusable().first() {
                 Some(unusable) => RemoteResult::InvalidContext(unusable.message()),
@@ -239,11 +239,12 @@ impl Client {
     }
 
     /// The context as the client's options change it; `None` if they do not.
+    #[inline]
     fn viewed<'c>(&self, context: &'c Context) -> Result<Option<Viewed<'c>>, Error> {
         self.shared.view.as_ref().map(|view| context.through(view)).transpose()
     }
 
-    /// Counts, and logs once for each attribute, what a context holds and cannot be used.
+    /// Counts a context with attributes that cannot be used, and logs each attribute once.
     fn note(&self, unusable: &[Unusable]) {
         if !unusable.is_empty() {
             let runtime = self.runtime.load();

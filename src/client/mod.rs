@@ -29,6 +29,7 @@ use crate::config::Config;
 use crate::engine::context::View;
 use crate::engine::variant::FlagValue;
 use crate::error::{Error, ErrorKind};
+use crate::events::events_were;
 use crate::events::outbox::End;
 use crate::items::{Callback, Item, Level, Next, State};
 use crate::json::plain;
@@ -194,7 +195,10 @@ impl Client {
     pub fn next_item(&self, timeout: Duration) -> Result<Option<Item>, Error> {
         self.after_fork();
         if self.callback.load().is_some() {
-            return Err(Error::new(ErrorKind::InvalidArgument, "the items go to the callback"));
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                "the client has a callback, which receives the items",
+            ));
         }
         let runtime = self.runtime.load_full();
         match runtime.items.next(deadline(timeout)) {
@@ -253,7 +257,8 @@ impl Client {
                 ErrorKind::Timeout,
                 format!(
                     "a thread did not end in time: it is left behind, inside a name look-up, a connect or the \
-                     callback; {undelivered} events were not delivered"
+                     callback; {} not delivered",
+                    events_were(undelivered)
                 ),
             ));
         }

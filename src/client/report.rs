@@ -1,4 +1,4 @@
-//! Reporting to Mixpanel: events, exposures by hand, and what became of them.
+//! Reporting to Mixpanel: events, exposures by hand, flushing and statistics.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;

@@ -14,8 +14,8 @@ use crate::client::status::Status;
 use crate::config::Config;
 use crate::engine::context::{Unusable, View};
 use crate::error::{Error, ErrorKind};
-use crate::events::Events;
 use crate::events::sender::{FlushWaiters, Sender};
+use crate::events::{Events, events_were};
 use crate::items::{Callback, Items, Level, State};
 use crate::sys::clock::{Clock, deadline};
 use crate::sys::lock::lock;
@@ -232,10 +232,7 @@ impl Runtime {
         }
         self.refreshes.wait(call, deadline, || poller.transport.renew()).unwrap_or_else(|| {
             let last = self.status.last_error();
-            Err(Error::new(
-                ErrorKind::Timeout,
-                format!("the fetch did not end within the time given: {last}"),
-            ))
+            Err(Error::new(ErrorKind::Timeout, format!("the fetch did not end within the timeout: {last}")))
         })
     }
 
@@ -343,8 +340,6 @@ impl Runtime {
 
     /// Logs lost events, once: at a second shutdown the items are closed.
     fn report_losses(&self, undelivered: u64, timeout: Duration, error: Option<String>) {
-        let were =
-            |count: u64| if count == 1 { "1 event was".to_owned() } else { format!("{count} events were") };
         let mut losses = Vec::new();
         if undelivered > 0 {
             let why = match error {
@@ -354,7 +349,7 @@ impl Runtime {
             };
             losses.push(format!(
                 "{} not delivered within {} ms: {why}",
-                were(undelivered),
+                events_were(undelivered),
                 timeout.as_millis()
             ));
         }
@@ -362,7 +357,7 @@ impl Runtime {
         if overflowed > 0 {
             losses.push(format!(
                 "{} dropped earlier because the event queue was full (event_queue_capacity)",
-                were(overflowed)
+                events_were(overflowed)
             ));
         }
         if !losses.is_empty() {

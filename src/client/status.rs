@@ -182,7 +182,7 @@ impl Status {
                 return Err(refused.error());
             }
             let Some(changed) = wait_until(&self.changed, inner, deadline) else {
-                let message = format!("no definitions within the time given: {}", self.last_error());
+                let message = format!("no definitions within the timeout: {}", self.last_error());
                 return Err(Error::new(ErrorKind::Timeout, message));
             };
             inner = changed;

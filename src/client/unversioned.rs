@@ -1,4 +1,4 @@
-//! What only bindings call; see [`unversioned`](crate::unversioned).
+//! Functions for bindings; see [`unversioned`](crate::unversioned).
 
 use super::Client;
 use super::evaluate_options::EvaluateOptions;

@@ -22,7 +22,7 @@ impl Endpoint {
         };
         let rest = rest.trim_end_matches('/');
         if rest.bytes().any(|b| !b.is_ascii_graphic()) {
-            return Err("a host holds no white space and nothing but ASCII; write it in punycode".to_owned());
+            return Err("a host must be ASCII without white space; write other names in punycode".to_owned());
         }
         if rest.contains(['?', '#', '@', '\\', '"', '<', '>']) {
             return Err("expected a host or a base URL, without credentials, query or fragment".to_owned());

@@ -49,7 +49,7 @@ impl Config {
         Ok(config)
     }
 
-    /// What depends on several options.
+    /// Checks the rules that involve several options.
     fn check(&self) -> Result<(), Error> {
         let not_allowed =
             |key: &str, why: &str| Err(Error::config(format!("config: {key}: not allowed {why}")));
@@ -60,16 +60,16 @@ impl Config {
                 ("definitions_cache_dir", self.definitions_cache_dir.is_some()),
             ] {
                 if given {
-                    return not_allowed(key, "in remote mode, which holds none");
+                    return not_allowed(key, "in remote mode, which has no definitions");
                 }
             }
         }
         if self.definitions.is_some() && self.definitions_path.is_some() {
-            return not_allowed("definitions_path", "beside definitions");
+            return not_allowed("definitions_path", "together with definitions");
         }
         if !self.api_host.is_secure() && !self.api_host.is_loopback() && !self.allow_insecure_http {
             return Err(Error::config(
-                "config: api_host: http:// is for hosts on this machine, since the credentials travel in every \
+                "config: api_host: http:// is for hosts on this machine, because the credentials are sent in every \
                  request; allow_insecure_http allows it elsewhere",
             ));
         }

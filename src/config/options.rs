@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::builder::ConfigBuilder;
 use super::read::{
-    Account, ContextKey, Count, FilePath, Host, Kind, Milliseconds, Mode, ModeName, Object, Overrides,
-    ProxyUrl, Reader, Switch, Token, Wrapper,
+    Account, Count, FilePath, Host, Kind, Milliseconds, Mode, ModeName, Object, Overrides, ProxyUrl, Reader,
+    Switch, Text, Token, Wrapper,
 };
 use crate::error::Error;
 
@@ -21,18 +21,18 @@ pub struct OptionSpec {
     pub key: &'static str,
     /// What the option does.
     pub effect: &'static str,
-    allowed_and_default: fn() -> (String, String),
+    described: fn() -> (String, String),
 }
 
 impl OptionSpec {
     /// The allowed values, in words.
     pub fn allowed(&self) -> String {
-        (self.allowed_and_default)().0
+        (self.described)().0
     }
 
     /// The value if the key is absent or null, in words.
     pub fn default(&self) -> String {
-        (self.allowed_and_default)().1
+        (self.described)().1
     }
 }
 
@@ -44,10 +44,7 @@ macro_rules! options {
         pub const OPTIONS: &[OptionSpec] = &[$(OptionSpec {
             key: $key,
             effect: $effect,
-            allowed_and_default: || {
-                let kind = $kind $(($($limit),*))?;
-                (kind.allowed(), kind.default())
-            },
+            described: || ($kind $(($($limit),*))?).described(),
         }),*];
 
         /// How a [`Client`](crate::Client) behaves.
@@ -123,7 +120,7 @@ options! {
         "stores the last good definitions there, to start from when Mixpanel cannot be reached";
     overrides "overrides" Overrides
         "fixed values for these flags, which take precedence over their definitions";
-    targeting_key_as "targeting_key_as" ContextKey
+    targeting_key_as "targeting_key_as" Text("the name of a context key, usually \"distinct_id\"")
         "this key takes the context's `targetingKey` if it is absent or null";
     attributes_as_custom_properties "attributes_as_custom_properties" Switch(false)
         "true: rules also see the context's top-level attributes, unless `custom_properties` has the same key; remote \

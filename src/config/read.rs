@@ -138,10 +138,12 @@ pub(crate) trait Kind {
     type Value;
 
     fn read(&self, field: &Field<'_, '_>) -> Result<Self::Value, Error>;
-    fn allowed(&self) -> String;
-    fn default(&self) -> String {
-        "none".to_owned()
-    }
+    /// The allowed values and the default.
+    fn described(&self) -> (String, String);
+}
+
+fn optional(allowed: &str) -> (String, String) {
+    (allowed.to_owned(), "none".to_owned())
 }
 
 /// A string that must be given.
@@ -153,11 +155,8 @@ impl Kind for Token {
     fn read(&self, field: &Field<'_, '_>) -> Result<Box<str>, Error> {
         field.text()?.ok_or_else(|| field.error("required"))
     }
-    fn allowed(&self) -> String {
-        "a non-empty string".to_owned()
-    }
-    fn default(&self) -> String {
-        "required".to_owned()
+    fn described(&self) -> (String, String) {
+        ("a non-empty string".to_owned(), "required".to_owned())
     }
 }
 
@@ -170,14 +169,13 @@ impl Kind for ModeName {
         match field.string()?.as_deref() {
             None | Some("local") => Ok(Mode::Local),
             Some("remote") => Ok(Mode::Remote),
-            Some(_) => Err(field.error(format_args!("expected {}, found another string", self.allowed()))),
+            Some(_) => {
+                Err(field.error(format_args!("expected {}, found another string", self.described().0)))
+            }
         }
     }
-    fn allowed(&self) -> String {
-        "\"local\" or \"remote\"".to_owned()
-    }
-    fn default(&self) -> String {
-        "\"local\"".to_owned()
+    fn described(&self) -> (String, String) {
+        ("\"local\" or \"remote\"".to_owned(), "\"local\"".to_owned())
     }
 }
 
@@ -192,7 +190,7 @@ impl Kind for Account {
         let reader = Reader::new("service_account", json.get(), Some(known))?;
         let required = |key| {
             let field = reader.field(key);
-            field.text()?.ok_or_else(|| field.error("required beside the other two"))
+            field.text()?.ok_or_else(|| field.error("required together with the other two"))
         };
         Ok(Some(ServiceAccount {
             username: required("username")?,
@@ -200,12 +198,12 @@ impl Kind for Account {
             project_id: required("project_id")?,
         }))
     }
-    fn allowed(&self) -> String {
-        "an object with `username`, `secret` and `project_id`".to_owned()
+    fn described(&self) -> (String, String) {
+        optional("an object with `username`, `secret` and `project_id`")
     }
 }
 
-/// A host or base URL, and the default.
+/// A host or base URL: the default.
 pub(crate) struct Host(pub(super) &'static str);
 
 impl Kind for Host {
@@ -214,28 +212,37 @@ impl Kind for Host {
     fn read(&self, field: &Field<'_, '_>) -> Result<Endpoint, Error> {
         Endpoint::parse(field.string()?.as_deref().unwrap_or(self.0)).map_err(|why| field.error(why))
     }
-    fn allowed(&self) -> String {
-        "a host, or a base URL with https:// or http://".to_owned()
-    }
-    fn default(&self) -> String {
-        self.0.to_owned()
+    fn described(&self) -> (String, String) {
+        ("a host, or a base URL with https:// or http://".to_owned(), self.0.to_owned())
     }
 }
 
-/// True or false, and the default.
+/// True or false: the default.
 pub(crate) struct Switch(pub(super) bool);
 
 impl Kind for Switch {
     type Value = bool;
 
     fn read(&self, field: &Field<'_, '_>) -> Result<bool, Error> {
-        Ok(field.parse(&self.allowed())?.unwrap_or(self.0))
+        Ok(field.parse(&self.described().0)?.unwrap_or(self.0))
     }
-    fn allowed(&self) -> String {
-        "true or false".to_owned()
+    fn described(&self) -> (String, String) {
+        ("true or false".to_owned(), self.0.to_string())
     }
-    fn default(&self) -> String {
-        self.0.to_string()
+}
+
+/// A number of things: the smallest, the largest, the default.
+pub(crate) struct Count(pub(super) u64, pub(super) u64, pub(super) u64);
+
+impl Kind for Count {
+    type Value = usize;
+
+    fn read(&self, field: &Field<'_, '_>) -> Result<usize, Error> {
+        // Every range ends far below the largest usize.
+        Ok(field.integer(self.0, self.1)?.unwrap_or(self.2) as usize)
+    }
+    fn described(&self) -> (String, String) {
+        (range(self.0, self.1), self.2.to_string())
     }
 }
 
@@ -248,33 +255,12 @@ impl Kind for Milliseconds {
     fn read(&self, field: &Field<'_, '_>) -> Result<Duration, Error> {
         Ok(Duration::from_millis(field.integer(self.0, self.1)?.unwrap_or(self.2)))
     }
-    fn allowed(&self) -> String {
-        range(self.0, self.1)
-    }
-    fn default(&self) -> String {
-        self.2.to_string()
+    fn described(&self) -> (String, String) {
+        (range(self.0, self.1), self.2.to_string())
     }
 }
 
-/// A number of things: the smallest, the largest, the default.
-pub(crate) struct Count(pub(super) u64, pub(super) u64, pub(super) u64);
-
-impl Kind for Count {
-    type Value = usize;
-
-    fn read(&self, field: &Field<'_, '_>) -> Result<usize, Error> {
-        // Every range ends far below what a usize holds.
-        Ok(field.integer(self.0, self.1)?.unwrap_or(self.2) as usize)
-    }
-    fn allowed(&self) -> String {
-        range(self.0, self.1)
-    }
-    fn default(&self) -> String {
-        self.2.to_string()
-    }
-}
-
-/// A JSON object that is kept as text, and what is in it.
+/// A JSON object, kept as text: its description.
 pub(crate) struct Object(pub(super) &'static str);
 
 impl Kind for Object {
@@ -283,12 +269,12 @@ impl Kind for Object {
     fn read(&self, field: &Field<'_, '_>) -> Result<Option<Box<str>>, Error> {
         Ok(field.object()?.map(Box::from))
     }
-    fn allowed(&self) -> String {
-        self.0.to_owned()
+    fn described(&self) -> (String, String) {
+        optional(self.0)
     }
 }
 
-/// A path, and of what.
+/// A path: its description.
 pub(crate) struct FilePath(pub(super) &'static str);
 
 impl Kind for FilePath {
@@ -297,8 +283,22 @@ impl Kind for FilePath {
     fn read(&self, field: &Field<'_, '_>) -> Result<Option<PathBuf>, Error> {
         Ok(field.text()?.map(|text| PathBuf::from(text.into_string())))
     }
-    fn allowed(&self) -> String {
-        self.0.to_owned()
+    fn described(&self) -> (String, String) {
+        optional(self.0)
+    }
+}
+
+/// A non-empty string: its description.
+pub(crate) struct Text(pub(super) &'static str);
+
+impl Kind for Text {
+    type Value = Option<Box<str>>;
+
+    fn read(&self, field: &Field<'_, '_>) -> Result<Option<Box<str>>, Error> {
+        field.text()
+    }
+    fn described(&self) -> (String, String) {
+        optional(self.0)
     }
 }
 
@@ -316,25 +316,12 @@ impl Kind for Overrides {
         });
         values.collect()
     }
-    fn allowed(&self) -> String {
-        "an object of flag keys and values".to_owned()
+    fn described(&self) -> (String, String) {
+        optional("an object of flag keys and values")
     }
 }
 
-pub(crate) struct ContextKey;
-
-impl Kind for ContextKey {
-    type Value = Option<Box<str>>;
-
-    fn read(&self, field: &Field<'_, '_>) -> Result<Option<Box<str>>, Error> {
-        field.text()
-    }
-    fn allowed(&self) -> String {
-        "the name of a context key, usually \"distinct_id\"".to_owned()
-    }
-}
-
-/// The URL is parsed when a client is made, where the proxy of the environment is.
+/// The URL is parsed when a client is made, as is the proxy of the environment.
 pub(crate) struct ProxyUrl;
 
 impl Kind for ProxyUrl {
@@ -343,11 +330,8 @@ impl Kind for ProxyUrl {
     fn read(&self, field: &Field<'_, '_>) -> Result<Option<Box<str>>, Error> {
         field.string()
     }
-    fn allowed(&self) -> String {
-        "the URL of a proxy, or \"\" for none".to_owned()
-    }
-    fn default(&self) -> String {
-        "from HTTPS_PROXY or ALL_PROXY".to_owned()
+    fn described(&self) -> (String, String) {
+        ("the URL of a proxy, or \"\" for none".to_owned(), "from HTTPS_PROXY or ALL_PROXY".to_owned())
     }
 }
 
@@ -359,12 +343,12 @@ impl Kind for Wrapper {
     fn read(&self, field: &Field<'_, '_>) -> Result<Option<Box<str>>, Error> {
         match field.string()? {
             Some(text) if text.len() > 64 || !text.bytes().all(|b| b.is_ascii_graphic()) => {
-                Err(field.error(format_args!("expected {}", self.allowed())))
+                Err(field.error(format_args!("expected {}", self.described().0)))
             }
             text => Ok(text),
         }
     }
-    fn allowed(&self) -> String {
-        "a string of at most 64 visible ASCII characters".to_owned()
+    fn described(&self) -> (String, String) {
+        optional("a string of at most 64 visible ASCII characters")
     }
 }

@@ -145,3 +145,8 @@ impl Events {
 fn queue_full() -> Error {
     Error::new(ErrorKind::QueueFull, "the event queue is full: the event was dropped and counted")
 }
+
+/// The beginning of a sentence about `count` events.
+pub(crate) fn events_were(count: u64) -> String {
+    if count == 1 { "1 event was".to_owned() } else { format!("{count} events were") }
+}

@@ -15,9 +15,9 @@ pub(crate) trait Transport: Send + Sync {
     fn get(&self, request: &Get<'_>) -> Result<Response, Failure>;
     /// Sends `body` to `path`, with the credentials in a header. The query is the request's own.
     fn post(&self, request: &Post<'_>) -> Result<Response, Failure>;
-    /// Aborts the requests under way and closes the idle connections. Later requests open new ones.
+    /// Aborts the requests in progress and closes the idle connections. Later requests open new ones.
     fn renew(&self);
-    /// Aborts the requests under way. Later ones fail at once.
+    /// Aborts the requests in progress. Later ones fail at once.
     fn shutdown(&self);
 }
 

@@ -510,7 +510,7 @@ fn a_refusal_is_final() {
     flushed(&client);
     let statistics = statistics(&client);
     assert_eq!((&statistics["dropped"]["rejected"], &statistics["sent"]), (&json!(1), &json!(0)));
-    let message = "Mixpanel rejected 1 events, which are dropped: something is wrong";
+    let message = "1 event was dropped because Mixpanel rejected the request: something is wrong";
     assert_eq!(statistics["last_error"]["message"], message);
     assert!(statistics["last_error"]["time"].is_u64());
     assert_eq!(server.requests().requests.len(), 1);

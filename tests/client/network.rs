@@ -50,7 +50,7 @@ fn error(client: &Client) -> String {
         assert_eq!(error.kind(), ErrorKind::Timeout);
         let text = error.to_string();
         if !text.ends_with("no response yet") {
-            return text.trim_start_matches("no definitions within the time given: ").to_owned();
+            return text.trim_start_matches("no definitions within the timeout: ").to_owned();
         }
         assert!(std::time::Instant::now() < deadline, "{text}");
     }

@@ -551,7 +551,10 @@ fn an_abandoned_call_is_counted_and_aborted_by_shutdown() {
     let theirs = client.clone();
     let abandoned = std::thread::spawn(move || _ = sender.send(theirs.boolean("gate", &user("u1"), false)));
     server.wait_requests(1, LONG);
-    assert!(receiver.recv_timeout(Duration::from_millis(10)).is_err(), "the caller continues with its default");
+    assert!(
+        receiver.recv_timeout(Duration::from_millis(10)).is_err(),
+        "the caller continues with its default"
+    );
     assert_eq!(in_flight(&client), 1);
     let before = Instant::now();
     client.shutdown(LONG).unwrap();
@@ -667,11 +670,11 @@ fn configuration() {
         (r#""mode": 1"#, "config: mode: expected a string, found a number"),
         (
             r#""mode": "remote", "definitions": {}"#,
-            "config: definitions: not allowed in remote mode, which holds none",
+            "config: definitions: not allowed in remote mode, which has no definitions",
         ),
         (
             r#""mode": "remote", "definitions_path": "x""#,
-            "config: definitions_path: not allowed in remote mode, which holds none",
+            "config: definitions_path: not allowed in remote mode, which has no definitions",
         ),
     ] {
         let error = Config::from_json(&format!(r#"{{"token": "t", {field}}}"#)).unwrap_err();

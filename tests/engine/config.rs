@@ -107,8 +107,8 @@ fn api_host() {
         ("https://", "expected a host"),
         ("ftp://a.example", "expected https:// or http://, or a host alone"),
         ("a.example:99999", "expected a port from 0 to 65535 after the host"),
-        ("a b", "a host holds no white space and nothing but ASCII; write it in punycode"),
-        ("bücher.example", "a host holds no white space and nothing but ASCII; write it in punycode"),
+        ("a b", "a host must be ASCII without white space; write other names in punycode"),
+        ("bücher.example", "a host must be ASCII without white space; write other names in punycode"),
         (
             "https://user:pass@a.example",
             "expected a host or a base URL, without credentials, query or fragment",
@@ -118,7 +118,7 @@ fn api_host() {
         ("[a.example]", "expected an IPv6 address between `[` and `]`"),
         (
             "http://api.mixpanel.com",
-            "http:// is for hosts on this machine, since the credentials travel in every request; \
+            "http:// is for hosts on this machine, because the credentials are sent in every request; \
              allow_insecure_http allows it elsewhere",
         ),
     ] {
@@ -138,7 +138,7 @@ fn service_account() {
             .collect();
         with(
             &format!("\"service_account\": {{{}}}", rest.join(",")),
-            &format!("config: service_account.{missing}: required beside the other two"),
+            &format!("config: service_account.{missing}: required together with the other two"),
         );
     }
     with(
@@ -162,7 +162,7 @@ fn definitions() {
     );
     with(
         r#""definitions": {"flags": []}, "definitions_path": "x""#,
-        "config: definitions_path: not allowed beside definitions",
+        "config: definitions_path: not allowed together with definitions",
     );
     with(
         r#""definitions_path": "/nowhere/at/all.json""#,
@@ -230,7 +230,7 @@ fn builder() {
     );
     refused(
         Config::builder("t").mode(Mode::Remote).definitions(&definitions),
-        "config: definitions: not allowed in remote mode, which holds none",
+        "config: definitions: not allowed in remote mode, which has no definitions",
     );
     refused(Config::builder("t").overrides("f"), "config: overrides: expected an object, found a string");
     // A map whose keys are not strings is not JSON.

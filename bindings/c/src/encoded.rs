@@ -4,8 +4,8 @@ use std::ffi::{CStr, c_char};
 use std::mem::MaybeUninit;
 use std::ptr;
 
-use mpflags_core::unversioned::{self, Answer, Packed};
 use mpflags_core::Client;
+use mpflags_core::unversioned::{self, Answer, Packed};
 
 use crate::client::mpflags_client;
 use crate::error::mpflags_error;

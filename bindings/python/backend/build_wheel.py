@@ -1,11 +1,11 @@
-"""The build backend: runs cargo, and puts the library into the wheel. Standard library only.
+"""The build backend: runs cargo and puts the library into the wheel. Uses only the standard library.
 
 | environment | effect |
 | --- | --- |
-| `MPFLAGS_PREBUILT_LIBRARY` | the path of a `libmpflags.so` that goes into the wheel instead of one that cargo builds |
-| `MPFLAGS_ZIG_TARGET` | builds with `cargo zigbuild --target` this, as in `x86_64-unknown-linux-gnu.2.17` |
-| `MPFLAGS_PLATFORM_TAG` | the wheel's platform tag, as in `manylinux2014_x86_64`; otherwise that of the interpreter |
-| `CARGO`, `CARGO_TARGET_DIR` | as cargo has them |
+| `MPFLAGS_PREBUILT_LIBRARY` | the path of a `libmpflags.so` to put into the wheel, instead of building one |
+| `MPFLAGS_ZIG_TARGET` | a target for `cargo zigbuild --target`, such as `x86_64-unknown-linux-gnu.2.17` |
+| `MPFLAGS_PLATFORM_TAG` | the wheel's platform tag, such as `manylinux2014_x86_64`; by default the interpreter's |
+| `CARGO`, `CARGO_TARGET_DIR` | as for cargo |
 """
 
 import base64
@@ -28,12 +28,12 @@ except ImportError:
     import tomli as tomllib
 
 HERE = Path(__file__).resolve().parent.parent
-# In the repository the workspace is two folders up; the source distribution carries it.
+# In the repository the workspace is two folders up; the source distribution contains it.
 RUST = HERE / "rust" if (HERE / "rust").is_dir() else HERE.parent.parent
 PROJECT = tomllib.loads((HERE / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 NAME = f"{PROJECT['name']}-{PROJECT['version']}"
 LIBRARY = "libmpflags.dylib" if sys.platform == "darwin" else "libmpflags.so"
-# What cargo needs, from the workspace's root: what a manifest names has to be there, built or not.
+# What cargo needs from the workspace: everything that a manifest names, even if it is not built.
 SOURCES = (
     "Cargo.toml",
     "Cargo.lock",
@@ -85,7 +85,7 @@ def _build_library(into: Path) -> Path:
         command += ["--jobs", os.environ.get("MPFLAGS_JOBS", str(os.cpu_count() or 1))]
         command += ["--target", zig] if zig else []
         _run(command, cwd=RUST, env={**os.environ, "CARGO_TARGET_DIR": str(target)})
-        # zigbuild's target carries the glibc version, cargo's folder does not.
+        # zigbuild's target includes the glibc version, the name of cargo's folder does not.
         built = target / ".".join(zig.split(".")[:1]) / "release" / LIBRARY if zig else target / "release" / LIBRARY
     library = into / LIBRARY
     shutil.copy(built, library)
@@ -166,7 +166,7 @@ def _write_wheel(folder: str, tag: str, files: "dict[str, bytes]") -> str:
 
 
 def _entry(path: str, executable: bool = False) -> zipfile.ZipInfo:
-    # The same sources give the same bytes.
+    # A fixed time, so that the same sources give the same bytes.
     entry = zipfile.ZipInfo(path, (1980, 1, 1, 0, 0, 0))
     entry.compress_type = zipfile.ZIP_DEFLATED
     entry.external_attr = (0o100755 if executable else 0o100644) << 16
@@ -183,7 +183,7 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
 
 
 def prepare_metadata_for_build_wheel(metadata_directory, config_settings=None):
-    """What pip asks first. Without it pip would build the wheel for that, library and all."""
+    """pip calls this first. Without it pip would build the whole wheel to read the metadata."""
     info = Path(metadata_directory) / f"{NAME}.dist-info"
     for name, content in _info(_tag()).items():
         (info / name).parent.mkdir(parents=True, exist_ok=True)
@@ -195,7 +195,7 @@ prepare_metadata_for_build_editable = prepare_metadata_for_build_wheel
 
 
 def build_editable(wheel_directory, config_settings=None, metadata_directory=None):
-    """A wheel that points at the sources. The library is what MPFLAGS_LIBRARY names."""
+    """A wheel that points to the sources. MPFLAGS_LIBRARY is the path of the library."""
     return _write_wheel(wheel_directory, "py3-none-any", {"mpflags.pth": f"{HERE / 'src'}\n".encode()})
 
 

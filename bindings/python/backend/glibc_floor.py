@@ -1,4 +1,4 @@
-"""The newest glibc that the library in a wheel asks for, by `nm -D`: fails if it is above the floor.
+"""Prints the newest glibc that the library in a wheel needs, by `nm -D`, and fails if it is newer than FLOOR.
 
 usage: glibc_floor.py FLOOR WHEEL
 """

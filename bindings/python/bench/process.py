@@ -1,6 +1,6 @@
-"""What a fresh process costs, started by run.py: `python process.py ours|official import|flags DIRECTORY`.
+"""Measures a new process; run.py starts it: `python process.py ours|official import|flags DIRECTORY`.
 
-Prints milliseconds of the import, and bytes that are resident in the end.
+Prints the milliseconds of the import and the resident bytes at the end.
 """
 
 import os

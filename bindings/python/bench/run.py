@@ -1,14 +1,14 @@
-"""Measures the figures of Python beside Mixpanel's own provider, and prints one JSON object a line: `make bench`.
+"""Measures mpflags and Mixpanel's own provider, and prints one JSON object per line: `make bench`.
 
     python run.py BUILD [--quick]
 
 * A worker process for each: mpflags with orjson, without, and `mixpanel-openfeature` 0.2.0. In each round every case of every
-  worker is sampled once, in a new random order, so that a slow moment of the machine falls on all; ratios are taken
+  worker is sampled once, in a new random order, so that a slow moment of the machine affects all of them. Ratios are taken
   within a round. The first round is dropped.
-* Times are processor time of the calling thread, for contexts that are new for each call. Exposures are off, the official
-  provider's go to a function that does nothing. With exposures on it is time on the wall of single calls: another user for each,
-  and mpflags-dev takes 20 ms for each request of events.
-* Import and memory are of fresh processes, in turn. Python itself is in both.
+* Times are processor time of the calling thread, with a new context for each call. Exposures are off; the official provider's
+  go to a function that does nothing. With exposures on, the figure is the wall-clock time of single calls, each for another user,
+  and mpflags-dev needs 20 ms for each request with events.
+* Import time and memory are those of new processes, measured in turn, and include Python itself.
 """
 
 import json
@@ -37,13 +37,13 @@ CASES = {
 
 
 def install(build):
-    """Measures what a user has: the package from its wheel, compiled, with the library inside."""
+    """Measures the installed package: from its wheel, compiled, with the library inside."""
     site = build / "bench" / "site"
     os.environ.setdefault("MPFLAGS_PREBUILT_LIBRARY", os.environ.pop("MPFLAGS_LIBRARY", ""))
     shutil.rmtree(site, ignore_errors=True)
     how = ("--quiet", "--no-deps", "--no-index", "--no-build-isolation", "--target", str(site))
     command = [sys.executable, "-m", "pip", "install", *how, str(HERE.parent)]
-    # Compiled as pip does it for a user, and nothing is written beside the sources.
+    # Compiled as pip does. Nothing is written beside the sources.
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     os.environ.pop("PYTHONPYCACHEPREFIX", None)
     subprocess.run(command, check=True, stdout=sys.stderr)

@@ -1,7 +1,7 @@
-"""One process that is measured, started by run.py: `python worker.py NAME DIRECTORY [URL]`.
+"""A process that is measured; run.py starts it: `python worker.py NAME DIRECTORY [URL]`.
 
-NAME is `orjson`, `stdlib` or `official`. A line `CASE CALLS` on standard input is answered with a line of JSON: nanoseconds of
-processor time for a call, or with the case `exposures` the nanoseconds on the wall of each call.
+NAME is `orjson`, `stdlib` or `official`. For each line `CASE CALLS` on standard input it prints a line of JSON: nanoseconds of
+processor time per call or, for the case `exposures`, the wall-clock nanoseconds of each call.
 """
 
 import json
@@ -21,7 +21,7 @@ CONTEXT = json.loads((Path(DIRECTORY) / "context.json").read_text())
 
 
 def fresh(distinct_id=CONTEXT["distinct_id"]):
-    """A context whose every part is new."""
+    """A context of which every part is a new object."""
     return {"distinct_id": distinct_id, "custom_properties": dict(CONTEXT["custom_properties"])}
 
 
@@ -60,7 +60,7 @@ def official():
         request = httpx.Request("GET", "http://127.0.0.1/flags/definitions")
         moment = datetime.now()
         flags._handle_response(httpx.Response(200, content=DEFINITIONS.read_bytes(), request=request), moment, moment)
-        # What a client of the SDK calls; without a server there is nothing to start.
+        # The methods that the SDK's client calls. Without a server nothing has to be started.
         flags.shutdown = lambda: None
         return MixpanelProvider(flags)
 
@@ -92,7 +92,7 @@ def main():
     for line in sys.stdin:
         case, calls = line.split()
         if case == "exposures":
-            # Another user for each call: every one of them is an exposure.
+            # Another user for each call, so that each reports an exposure.
             users = [EvaluationContext(None, fresh(f"{time.time_ns()}-{number}")) for number in range(int(calls))]
             samples = []
             for user in users:
@@ -104,7 +104,7 @@ def main():
         call = known[case]
         spent, left = 0, int(calls)
         while left > 0:
-            # As many as a program may have made lately: more would measure the memory that they come from.
+            # A realistic number of recent contexts: more would measure the memory instead.
             contexts = [EvaluationContext(None, fresh()) for _ in range(min(left, 100))]
             began = time.thread_time_ns()
             for one in contexts:

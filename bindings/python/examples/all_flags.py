@@ -1,4 +1,4 @@
-"""Every flag that a user is in, with one call, and the exposure of the one that is shown.
+"""Evaluates all flags of a user with one call, and reports the exposure of the one that is shown.
 
 usage: MPFLAGS_TOKEN=YOUR_PROJECT_TOKEN python all_flags.py
 """
@@ -15,6 +15,6 @@ with Client.local(
     variants = flags.get_all_variants(user)
     for key, variant in sorted(variants.items()):
         print(f"{key}: {variant.variant_value}, variant {variant.variant_key}")
-    # Asking for all flags reports nothing: report the one that the user is shown.
+    # `get_all_variants` reports no exposures: report the one that the user sees.
     if "button-color" in variants:
         flags.track_exposure_event("button-color", variants["button-color"], user)

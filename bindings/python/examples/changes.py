@@ -32,7 +32,7 @@ users = [
     EvaluationContext(attributes={"distinct_id": "user-2", "custom_properties": {"plan": "premium", "country": "FR"}}),
     EvaluationContext(attributes={"distinct_id": "qa-1"}),
 ]
-# How each flag is read, and its default.
+# The type and the default of each flag.
 reads: dict[str, tuple[Callable[..., FlagEvaluationDetails[Any]], Any]] = {
     "new-checkout": (client.get_boolean_details, False),
     "premium-chat": (client.get_boolean_details, False),
@@ -61,5 +61,5 @@ for key in reads:
 client.add_handler(ProviderEvent.PROVIDER_CONFIGURATION_CHANGED, changed)
 time.sleep(float(sys.argv[1]) if len(sys.argv) > 1 else 10)
 
-# Delivers the exposures.
+# Sends the queued exposures.
 api.shutdown()

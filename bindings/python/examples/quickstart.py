@@ -18,7 +18,7 @@ config = LocalFlagsConfig(
 api.set_provider_and_wait(MixpanelProvider.from_local_config(os.environ["MPFLAGS_TOKEN"], config))
 client = api.get_client()
 
-# `distinct_id` says who the user is; rules look at `custom_properties`.
+# `distinct_id` identifies the user; rules see `custom_properties`.
 user = EvaluationContext(attributes={"distinct_id": "user-1", "custom_properties": {"plan": "premium"}})
 
 if client.get_boolean_value("new-checkout", False, user):
@@ -27,5 +27,5 @@ if client.get_boolean_value("new-checkout", False, user):
 color = client.get_string_details("button-color", "#000000", user)
 print(f"button-color: {color.value}, variant {color.variant} ({color.reason})")
 
-# Delivers the exposures.
+# Sends the queued exposures.
 api.shutdown()

@@ -1,4 +1,4 @@
-"""What all tests share: the library under test, the stand-in server, the sample definitions, the vectors."""
+"""Shared by all tests: the library under test, the stand-in server, the sample definitions, the vectors."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for needed in (LIBRARY, pathlib.Path(stand_in.PROGRAM)):
         if not needed.is_file():
-            pytest.exit(f"{needed} is missing: make release in the root of the repository", returncode=1)
+            pytest.exit(f"{needed} was not found: run make release in the root of the repository", returncode=1)
 
 
 @pytest.fixture(scope="session")
@@ -54,12 +54,12 @@ Eventually = typing.Callable[[typing.Callable[[], typing.Any]], typing.Any]
 
 @pytest.fixture
 def eventually() -> Eventually:
-    """Waits until a condition holds, and returns what it gave: `eventually(lambda: client.state == "READY")`."""
+    """Waits until a condition holds, and returns its value: `eventually(lambda: client.state == "READY")`."""
 
     def wait(condition: typing.Callable[[], typing.Any], within: float = 20.0) -> typing.Any:
         end = time.monotonic() + within
         while not (value := condition()):
-            assert time.monotonic() < end, "the condition did not come true in time"
+            assert time.monotonic() < end, "the condition did not become true in time"
             time.sleep(0.01)
         return value
 
@@ -67,7 +67,7 @@ def eventually() -> Eventually:
 
 
 def load_vectors(suite: str) -> list[typing.Any]:
-    """All vectors of a suite, the files of `conformance/vectors/<suite>/`. An empty suite and a name given twice are errors."""
+    """All vectors of a suite, the files of `conformance/vectors/<suite>/`. Empty suites and duplicate names are errors."""
     vectors: list[typing.Any] = []
     for file in sorted((VECTORS / suite).glob("*.json")):
         document = json.loads(file.read_text())

@@ -1,4 +1,4 @@
-"""One provider under one domain of the SDK, Mixpanel beside it, and every event that a handler of its client gets."""
+"""A provider under a domain of the SDK, a server as Mixpanel, and every event that handlers of the client receive."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PATIENCE = 20.0
 
 
 def order_handlers() -> None:
-    """Gives the SDK's pool of handlers one thread: with several of them handlers run in no fixed order."""
+    """Gives the SDK's pool for handlers a single thread: with several, handlers run in no fixed order."""
     pool = _event_support._event_executor
     if pool._max_workers != 1:
         _event_support._event_executor = concurrent.futures.ThreadPoolExecutor(1, "openfeature-event-handler")
@@ -52,7 +52,7 @@ class Lifecycle:
 
     def handler(self, name: str) -> typing.Callable[[EventDetails], None]:
         def handle(details: EventDetails) -> None:
-            # A handler is also called at once for what its domain has so far: the SDK's own provider, which is ready.
+            # A new handler is called at once for the state of its domain: READY, by the SDK's own provider.
             if details.provider_name == "mixpanel-provider":
                 with self.changed:
                     self.events.append((name, details))
@@ -82,7 +82,7 @@ class Lifecycle:
             self.failure = error
 
     def unset_provider(self) -> None:
-        """Puts another one in its place, and waits until the SDK has let go of this one, which it does on a thread."""
+        """Sets another provider, and waits until the SDK has shut this one down, which it does on a thread."""
         assert self.provider is not None
         api.set_provider_and_wait(NoOpProvider(), self.domain)
         end = time.monotonic() + PATIENCE
@@ -91,7 +91,7 @@ class Lifecycle:
             time.sleep(0.002)
 
     def expect(self, *names: str) -> None:
-        """Waits for as many events, and wants these, in this order."""
+        """Waits for this many events, and checks that they are these, in this order."""
         with self.changed:
             self.changed.wait_for(lambda: len(self.events) >= len(names), PATIENCE)
         self.only(*names)

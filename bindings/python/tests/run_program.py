@@ -1,4 +1,4 @@
-"""Runs a program of tests/programs in an interpreter of its own."""
+"""Runs a program of tests/programs in a new interpreter."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import pytest
 
 PROGRAMS = pathlib.Path(__file__).parent / "programs"
 
-#: Where such an interpreter finds the package.
+#: Where the interpreter finds the package.
 SOURCES = {"PYTHONPATH": str(PROGRAMS.parent.parent / "src")}
 
-#: The interpreter as it is, and with its development mode: warnings, checks of the allocator, the fault handler.
+#: The interpreter in its normal and in its development mode, with warnings, allocator checks and the fault handler.
 INTERPRETERS = [pytest.param([], id="plain"), pytest.param(["-X", "dev"], id="dev")]
-# Python 3.12 warns of every fork beside threads, native ones too. That is what these tests are about.
+# Python 3.12 warns about every fork of a process with threads, even native ones. These tests do exactly that.
 OF_FORKS = ["-W", "ignore:This process:DeprecationWarning"]
 
 

@@ -1,4 +1,4 @@
-"""A plugin for OpenFeature's suites: marks the scenarios that are expected to fail, and counts what became of all."""
+"""A plugin for OpenFeature's suites: marks the scenarios that are expected to fail, and counts all results."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def is_named(entry: dict[str, typing.Any], scenario: typing.Any) -> bool:
 
 
 def check_counts(run: str) -> None:
-    """As many scenarios, and as many that pass, as expected_failures.json says."""
+    """Checks the number of scenarios, and of those that pass, against expected_failures.json."""
     found = {feature: counts for (name, feature), counts in results.items() if name == run}
     assert found, f"no scenario has run with {run}"
     for feature, counts in found.items():
@@ -56,13 +56,13 @@ def summary() -> typing.Iterator[str]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # Tags of examples, which pytest-bdd makes markers of. They select nothing here.
+    # Tags of examples, which pytest-bdd turns into markers. They select nothing here.
     for tag in ("booleans", "strings", "numbers", "objects"):
         config.addinivalue_line("markers", f"{tag}: a tag of OpenFeature's suites")
 
 
 def pytest_bdd_apply_tag(tag: str, function: object) -> bool:
-    """Takes the other tags, whose names are none for a marker."""
+    """Ignores the other tags, whose names are not valid as markers."""
     return True
 
 
@@ -81,7 +81,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for number, entry in enumerate(ENTRIES):
             if is_named(entry, scenario):
                 named[run, number] += 1
-                # Strict: one that passes fails the run. Only a comparison may fail: an error of the test does not count.
+                # Strict, so one that passes fails the run. Only a failed comparison is expected, not an error of the test.
                 item.add_marker(pytest.mark.xfail(strict=True, raises=AssertionError, reason=entry["reason"]))
     for run, feature in runs:
         for number, entry in enumerate(ENTRIES):

@@ -1,4 +1,4 @@
-"""`mpflags-dev` as Mixpanel, for tests that make it fail and count what came."""
+"""`mpflags-dev` as Mixpanel, for tests that make it fail and count requests."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class StandIn:
             self.define(definitions)
 
     def call(self, method: str, path: str, body: typing.Any = None) -> typing.Any:
-        """A control call. `body` and the answer are JSON."""
+        """A control request. `body` and the response are JSON."""
         connection = http.client.HTTPConnection(self.control.removeprefix("http://"), timeout=60)
         try:
             connection.request(method, "/__dev" + path, None if body is None else json.dumps(body).encode())
-            answer = connection.getresponse()
-            text = answer.read()
-            assert answer.status == 200, f"{method} {path}: {answer.status} {text!r}"
+            response = connection.getresponse()
+            text = response.read()
+            assert response.status == 200, f"{method} {path}: {response.status} {text!r}"
             return json.loads(text or b"null")
         finally:
             connection.close()
@@ -45,7 +45,7 @@ class StandIn:
         self.call("PUT", "/definitions", document)
 
     def change(self, key: str, edit: typing.Callable[[typing.Any], object]) -> None:
-        """Serves the definitions of this moment with `edit(flag)` done to the flag."""
+        """Applies `edit` to a flag of the current definitions, and serves the result."""
         document = self.call("GET", "/definitions")
         edit(next(flag for flag in document["flags"] if flag["key"] == key))
         self.define(document)
@@ -72,19 +72,19 @@ class StandIn:
         self.call("DELETE", "/events")
 
     def requests(self, at_least: int = 0, within_ms: int = 30_000) -> dict[str, typing.Any]:
-        """The log of requests, when `at_least` have come."""
+        """The log of requests, once there are `at_least`."""
         log = self.call("GET", f"/requests?at_least={at_least}&within_ms={within_ms}")
         came = len(log["requests"]) + log["dropped"]
-        assert came >= at_least, f"{came} of {at_least} requests have come"
+        assert came >= at_least, f"{came} of {at_least} requests arrived"
         return typing.cast("dict[str, typing.Any]", log)
 
     def await_fetches(self, count: int) -> None:
-        """Returns when `count` fetches were answered that began after this was called."""
+        """Returns once `count` fetches that began after this call have ended."""
         self.call("DELETE", "/requests")
         self.requests(at_least=count + 1)
 
     def events(self, at_least: int = 0, within_ms: int = 30_000) -> dict[str, typing.Any]:
-        """The log of events, when `at_least` have come or the time is over."""
+        """The log of events, once there are `at_least` or the time is over."""
         log = self.call("GET", f"/events?at_least={at_least}&within_ms={within_ms}")
         return typing.cast("dict[str, typing.Any]", log)
 
@@ -103,7 +103,7 @@ class StandIn:
 
 
 def flag(key: str, value: object = True, **fields: object) -> dict[str, object]:
-    """A flag of which everybody gets the variant `on` with this value."""
+    """A flag whose variant is `on` with this value for every user."""
     return {
         "key": key,
         "context": "distinct_id",

@@ -1,4 +1,4 @@
-"""Remote evaluation and shutdown within a running event loop, against a server that takes its time."""
+"""Remote evaluation and shutdown within a running event loop, against a slow server."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DOMAIN = "asyncio"
 def server() -> typing.Iterator[StandIn]:
     with StandIn({"flags": [flag("boolean-flag"), flag("number", 7), flag("box", {"a": [1]})]}) as server:
         yield server
-        # While the server is there: what is queued is delivered.
+        # While the server still runs, so that queued events are delivered.
         api.clear_providers()
 
 
@@ -40,7 +40,7 @@ def user(n: int) -> EvaluationContext:
 
 
 class Heartbeat:
-    """A coroutine that wants a turn every few milliseconds, and keeps how long it had to wait for one at most."""
+    """A coroutine that sleeps for a few milliseconds at a time, and records the longest delay."""
 
     def __init__(self) -> None:
         self.beats = 0
@@ -69,8 +69,8 @@ async def set_and_get(provider: MixpanelProvider) -> OpenFeatureClient:
 
 
 def test_a_hundred_evaluations_are_in_flight_at_once(server: StandIn) -> None:
-    """On a machine that is busy with something else 100 requests may not begin within 200 ms, nor the loop have its turns: then
-    again. What is limited to fewer, or blocks the loop, never comes there."""
+    """On a busy machine 100 requests may not begin within 200 ms, or the loop may be delayed: try again. A smaller limit, or a
+    blocked loop, fails every time."""
 
     async def run() -> tuple[int, Heartbeat]:
         client = await set_and_get(remote(server))
@@ -108,7 +108,7 @@ def test_every_type_asynchronously(server: StandIn) -> None:
         for kind, (key, default, wanted) in ask.items():
             details = await getattr(client, f"get_{kind}_details_async")(key, default, user(1))
             assert (details.value, type(details.value), details.error_code) == (wanted, type(wanted), None)
-        # The SDK does not put the default back in its asynchronous path: the provider has to give it itself.
+        # The SDK's asynchronous path does not insert the default, so the provider has to return it.
         details = await client.get_string_details_async("number", "mine", user(1))
         assert (details.value, details.error_code and details.error_code.value) == ("mine", "TYPE_MISMATCH")
         details = await client.get_string_details_async("no such flag", "mine", user(1))
@@ -134,10 +134,10 @@ def test_cancelling_returns_at_once_and_shutdown_interrupts_what_goes_on(server:
             task = asyncio.create_task(typing.cast("typing.Coroutine[object, object, object]", call))
             await asyncio.to_thread(server.requests, number)
             task.cancel()
-            # The SDK's client (0.10) trips over a cancellation: its `finally` uses a name that is not set then.
+            # The SDK's client (0.10) fails on a cancellation: its `finally` uses a name that is not set then.
             with pytest.raises(asyncio.CancelledError if number == 1 else (asyncio.CancelledError, UnboundLocalError)):
                 await task
-            # The server never answers, and a request may take five minutes: the call returned before it.
+            # The server never responds, and the request timeout is five minutes, so the call returned early.
             assert (await asyncio.to_thread(server.requests))["in_flight"] == number
         provider.shutdown()
 

@@ -44,7 +44,7 @@ def exposures(dev, at_least=1):
 
 @pytest.fixture
 def our_threads():
-    """Names of the library's threads that began during this test."""
+    """Names of the library's threads that were started during this test."""
     before = set(threading.enumerate())
     return lambda: [
         thread.name for thread in threading.enumerate() if thread.name.startswith("mpflags") and thread not in before
@@ -53,7 +53,7 @@ def our_threads():
 
 @pytest.fixture(params=["local", "remote"])
 def client(request, dev):
-    """A client of each kind, started, over the sample definitions."""
+    """A started client of each kind, with the sample definitions."""
     make = getattr(Client, request.param)
     with make(TOKEN, api_host=dev.url) as made:
         yield made
@@ -70,7 +70,7 @@ def test_a_variant(client):
     assert found.fallback_reason is None
     assert client.get_variant_value("ranking-boost", 0.0, USER) == 1.35
     assert client.is_enabled("new-checkout", USER) is True
-    # A value that is not true is not enabled, whatever else it is.
+    # Any value but true is not enabled.
     assert client.is_enabled("search-page-size", USER) is False
     assert client.is_enabled("nope", USER) is False
 
@@ -128,7 +128,7 @@ def test_all_variants(client):
     for _ in range(2):
         for key, variant in client.get_all_variants(USER).items():
             assert variant == client.get_variant(key, SelectedVariant(None), USER, report_exposure=False)
-    # Each caller's objects are its own.
+    # Each caller gets its own objects.
     variants["banner"].variant_value["title"] = "changed"
     assert client.get_all_variants(USER)["banner"].variant_value["title"] == "Autumn sale"
 
@@ -191,7 +191,7 @@ def test_an_exposure_is_reported_once(dev, client):
 
 def test_is_enabled_of_another_type_is_no_exposure(dev, client):
     for _ in range(2):
-        # A text, a number and an object.
+        # A string, a number and an object.
         for key in ("button-color", "search-page-size", "banner"):
             assert client.is_enabled(key, USER) is False
             assert asyncio.run(client.ais_enabled(key, USER)) is False
@@ -222,7 +222,7 @@ def test_an_exposure_by_hand(dev, client):
     client.track_exposure_event("banner", variants["banner"], USER)
     one = client.get_variant("new-checkout", SelectedVariant(None), USER, report_exposure=False)
     client.track_exposure_event("new-checkout", one, USER)
-    # By a variant of the program's own making, too.
+    # Also by a variant that the program made itself.
     client.track_exposure_event("ranking-boost", SelectedVariant(1.0, "control"), {"distinct_id": "user-2"})
     asyncio.run(client.atrack_exposure_event("search-page-size", variants["search-page-size"], USER))
     client.flush()
@@ -269,7 +269,7 @@ def test_what_is_no_exposure_is_said(client, caplog):
     assert len(told) == 3
 
 
-# -- life
+# -- lifecycle
 
 
 def test_it_polls_and_sees_a_change(dev, eventually):
@@ -333,7 +333,7 @@ def test_closing_is_idempotent_and_evaluations_go_on(client, our_threads):
         client.flush()
     assert asyncio.run(client.aget_variant("button-color", SelectedVariant("none"), USER)) == found
     assert not our_threads()
-    # And it starts again.
+    # It can start again.
     client.start_polling_for_definitions()
     assert client.get_variant_value("button-color", "none", USER) == "#6e7781"
 
@@ -368,7 +368,7 @@ def test_closing_beside_calls_that_run(dev, eventually):
         remote.close()
         local.start()
     local.close()
-    # Dropping our references frees nothing that a call still uses.
+    # Dropping the references frees nothing that a call still uses.
     del local, remote, calls
     gc.collect()
     stop.set()
@@ -399,13 +399,13 @@ def test_letting_go_of_a_client_blocks_nobody(dev, eventually):
     del client
     gc.collect()
     assert time.monotonic() - began < 10
-    # It goes on delivering meanwhile, as a shutdown does.
+    # It keeps delivering in the background, as a shutdown does.
     eventually(lambda: dev.requests()["in_flight"])
     dev.heal()
-    assert len(mpflags.client._unheld) == 1
-    for _, native in list(mpflags.client._unheld.values()):
+    assert len(mpflags.runtime._unheld) == 1
+    for *_, native in list(mpflags.runtime._unheld.values()):
         native.shutdown(0)
-    eventually(lambda: not mpflags.client._unheld)
+    eventually(lambda: not mpflags.runtime._unheld)
 
 
 def test_without_a_thread_letting_go_of_a_client_is_bounded(dev, monkeypatch):
@@ -417,13 +417,13 @@ def test_without_a_thread_letting_go_of_a_client_is_bounded(dev, monkeypatch):
     def refuse(work):
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(mpflags.client, "in_background", refuse)
+    monkeypatch.setattr(mpflags.runtime, "in_background", refuse)
     monkeypatch.setattr(mpflags.host, "in_background", refuse)
     began = time.monotonic()
     del client
     gc.collect()
     assert time.monotonic() - began < 10
-    assert not mpflags.client._unheld
+    assert not mpflags.runtime._unheld
 
 
 def test_async_context_manager(dev, our_threads):
@@ -456,7 +456,7 @@ def test_log_lines_go_to_logging_one_per_problem(dev, caplog, eventually):
         dev.heal()
         eventually(client.are_flags_ready)
         caplog.clear()
-        # Nor one for each evaluation that lacks something.
+        # Nor a line for each evaluation without a value.
         for _ in range(50):
             client.get_variant("new-checkout", SelectedVariant(None), {"custom_properties": {}})
             client.get_variant("nope", SelectedVariant(None), USER)
@@ -551,12 +551,12 @@ def test_remote_needs_no_start(dev):
     assert exposures(dev) == [("new-checkout", "On")]
 
 
-# -- what the system refuses
+# -- refusals by the system
 
 
 @pytest.fixture
 def no_thread(monkeypatch):
-    """No thread of these names can be started."""
+    """Threads with these names cannot be started."""
     start, refused = threading.Thread.start, set()
 
     def refuse(thread):
@@ -581,7 +581,7 @@ def test_without_threads_an_evaluation_gives_the_fallback(dev, no_thread):
         assert (found.variant_value, found.fallback_reason.kind) == ("mine", "BACKEND_ERROR")
         assert asyncio.run(client.aget_all_variants(USER)) is None
         assert asyncio.run(client.ais_enabled("new-checkout", USER)) is False
-    # Nothing of it is left: the pool has its one thread as soon as there is one.
+    # The failure leaves nothing behind: the pool starts its thread as soon as it can.
     no_thread.clear()
     assert asyncio.run(client.aget_variant_value("button-color", "mine", USER)) == "#6e7781"
     client.close()
@@ -612,7 +612,7 @@ def test_a_start_beside_a_shutdown_has_a_thread_of_its_own(dev, eventually, our_
     client.track("u", "event")
     ending = threading.Thread(target=client.shutdown)
     ending.start()
-    eventually(lambda: client._ended)
+    eventually(lambda: client._runtime.ended)
     client.start()
     ending.join(20)
     client.start()

@@ -1,4 +1,4 @@
-"""Contexts as JSON: the same with orjson and without, exactly what JSON has for each value, and errors that name the key."""
+"""Contexts as JSON: the same with and without orjson, the exact JSON of each value, and errors that name the attribute."""
 
 import collections
 import dataclasses
@@ -63,7 +63,7 @@ UTC = datetime.timezone.utc
 BERLIN = datetime.timezone(datetime.timedelta(hours=2))
 ODD = datetime.timezone(datetime.timedelta(hours=1, minutes=2, seconds=3))
 
-# What a value is as JSON.
+# Each value and its JSON.
 GOOD = {
     "text": ("a", "a"),
     "empty": ("", ""),
@@ -136,7 +136,7 @@ CIRCLE.append(CIRCLE)
 DEEP: object = 1
 for _ in range(5000):
     DEEP = [DEEP]
-# What part of the message says why.
+# Each value and the part of the message that says why.
 BAD = {
     "nan": (math.nan, "not finite"),
     "infinity": (math.inf, "not finite"),
@@ -164,14 +164,14 @@ BAD = {
     "bytes key": ({b"a": 1}, "key of type bytes"),
     "circle": (CIRCLE, "contains itself"),
     "deep": (DEEP, "127 levels"),
-    "int of a million digits": (10**5000, "beyond every number"),
+    "int of a million digits": (10**5000, "beyond the range"),
 }
 
 
 WITH = context.encode_with_orjson()
 WITHOUT = context.encode_with_stdlib()
 EXACTLY = context.encode_exactly
-# Both read what is unusable.
+# Both flags read the unusable value.
 READERS = {
     "flags": [
         flag("f", context="value"),
@@ -189,7 +189,7 @@ BARE = Client.local("t", definitions=READERS, enable_polling=False, report_expos
 
 def test_orjson_is_used_where_it_is(monkeypatch):
     assert context.fastest().__qualname__ == WITH.__qualname__
-    assert context.fastest() is Client.local("t", definitions={"flags": []}, enable_polling=False).encode
+    assert context.fastest() is Client.local("t", definitions={"flags": []}, enable_polling=False).encode_fast
     monkeypatch.setattr(context, "_fastest", [])
     monkeypatch.setitem(sys.modules, "orjson", None)
     assert context.fastest().__qualname__ == WITHOUT.__qualname__
@@ -207,7 +207,7 @@ def test_a_value(name):
         assert exact == want
         assert repr(exact) == repr(want)
         with_orjson, without = json.loads(WITH(attributes)), json.loads(WITHOUT(attributes))
-        # At the top a whole float is an integer, whatever encodes it; deeper down that changes no rule.
+        # At the top level every encoder writes a whole float as an integer. Deeper down it makes no difference to rules.
         assert with_orjson == want
         assert repr(with_orjson) == repr(without)
 
@@ -230,10 +230,10 @@ def test_a_value_that_cannot_be_sent(name):
             except InvalidContext as error:
                 messages.add(str(error))
             else:
-                # Deeper than the library goes, and no deeper than some releases of Python do: the library refuses it.
+                # Too deep for the library but not for every release of Python: the library refuses it.
                 assert name == "deep"
                 assert encode is not EXACTLY
-                outcome, _ = BARE._native.evaluate(key.encode(), encoded, abi.asking(0), 0, waits=False)
+                outcome, _ = BARE._native.evaluate(key.encode(), encoded, abi.evaluate_options(0), 0, waits=False)
                 assert outcome.error_code == "INVALID_CONTEXT"
         messages.add(BARE.get_variant(key, SelectedVariant(None), attributes).fallback_reason.message)
         assert len(messages) == 1, messages
@@ -260,8 +260,8 @@ def test_what_is_no_mapping_is_refused():
             WITHOUT(given)
 
 
-def test_the_librarys_answer_is_the_same_both_ways():
-    """Every value as what a flag is bucketed by, and as what a rule looks at."""
+def test_every_encoder_gives_the_same_result():
+    """Every value, as a flag's subject and as a property that a rule reads."""
     rule = {"==": [{"cat": [{"var": "value"}]}, {"cat": [{"var": "value"}, ""]}]}
     flags = [
         {
@@ -281,7 +281,7 @@ def test_the_librarys_answer_is_the_same_both_ways():
         answers = set()
         for encoded in (WITH(attributes), WITHOUT(attributes), EXACTLY(attributes)):
             for key in (b"subject", b"rule"):
-                outcome, _ = client._native.evaluate(key, encoded, mpflags.abi.asking(0), 0, waits=False)
+                outcome, _ = client._native.evaluate(key, encoded, mpflags.abi.evaluate_options(0), 0, waits=False)
                 answers.add((key, outcome.error_code, outcome.variant))
         assert len(answers) == 2, (name, answers)
 
@@ -292,7 +292,7 @@ def test_a_flag_key(monkeypatch):
     for key in ("a\0", "\ud800", 3, None, b"a", ["a"]):
         with pytest.raises(InvalidArgument, match="the flag key"):
             context.flag_key(key)
-    monkeypatch.setattr(context, "_MOST_KEYS", 10)
+    monkeypatch.setattr(context, "_MAX_KEYS", 10)
     for number in range(50):
         context.flag_key(f"many-{number}")
     assert len(context._keys) <= 10

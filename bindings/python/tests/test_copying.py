@@ -1,4 +1,4 @@
-"""What owns memory or threads of the library is neither copied nor pickled; what is only a value can be."""
+"""Owners of memory or threads of the library can be neither copied nor pickled; plain values can."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def client() -> typing.Iterator[Client]:
 
 
 def owners(client: Client) -> dict[str, object]:
-    """One of every class that owns something of the library."""
+    """An instance of every class that owns something of the library."""
     native = client._native
     provider = MixpanelProvider(client)
     return {
@@ -58,11 +58,11 @@ def owners(client: Client) -> dict[str, object]:
         "native client": native,
         "client handle": native.handle,
         "context handle": _native._context(b"{}"),
-        "evaluation handle": native.evaluate(b"f", b"{}", mpflags.abi.asking(0), 0, waits=False)[1],
+        "evaluation handle": native.evaluate(b"f", b"{}", mpflags.abi.evaluate_options(0), 0, waits=False)[1],
         "evaluations": native.evaluate_all(b"{}", 0, waits=False),
         "evaluations handle": native.evaluate_all(b"{}", 0, waits=False)._handle,
-        "pump": client._pump,
-        "thread": client._pump._run,
+        "pump": client._runtime.pump,
+        "thread": client._runtime.pump._thread,
         "pool": Pool(1),
         "provider": provider,
         "lifecycle": provider._lifecycle,
@@ -90,7 +90,7 @@ def test_an_owner_is_not_copied(client: Client, name: str) -> None:
 
 
 def test_no_class_of_ctypes_owns_anything() -> None:
-    """Whatever is made of a pointer's bytes or number is a number: `from_buffer_copy`, `cast` and so on free nothing."""
+    """A copy of a pointer's bytes or address is only a number: `from_buffer_copy`, `cast` and so on free nothing."""
     for name, made in vars(_native).items():
         if isinstance(made, type) and issubclass(made, ctypes._SimpleCData):  # type: ignore[arg-type]
             assert not hasattr(made, "__del__"), name
@@ -112,7 +112,7 @@ def test_what_holds_an_owner_is_not_copied_deeply(client: Client) -> None:
             copy.deepcopy(settings)
         with pytest.raises(TypeError, match="can be neither copied nor pickled"):
             pickle.dumps(settings)
-        # They share it: nothing is copied.
+        # These share the owner and copy nothing.
         assert dataclasses.replace(settings, name="other").flags is held
         assert copy.copy(settings).flags is held
     assert client.is_enabled("f", USER)
@@ -120,16 +120,16 @@ def test_what_holds_an_owner_is_not_copied_deeply(client: Client) -> None:
 
 def test_what_crosses_to_the_library_is_not_copied_either(client: Client) -> None:
     with pytest.raises((TypeError, ValueError)):
-        copy.deepcopy(client.packed)
+        copy.deepcopy(client.evaluate_packed)
     with pytest.raises((TypeError, ValueError)):
-        pickle.dumps(client.packed)
-    assert copy.copy(client.packed)(b"f", b"{}", mpflags.abi.asking(0))
+        pickle.dumps(client.evaluate_packed)
+    assert copy.copy(client.evaluate_packed)(b"f", b"{}", mpflags.abi.evaluate_options(0))
     assert client.is_enabled("f", USER)
 
 
 def test_values_are_copied(client: Client) -> None:
     variant = client.get_all_variants(USER)["g"]
-    assert variant._shown is not None
+    assert variant._evaluation is not None
     one = client.get_variant("g", SelectedVariant(None), USER)
     kept = Context({**USER, "custom_properties": {"plan": ["a"]}})
     fallback = client.get_variant("nope", SelectedVariant(1), USER)
@@ -141,7 +141,7 @@ def test_values_are_copied(client: Client) -> None:
             dataclasses.replace(value),
         ):
             assert made == value
-            assert made._shown is None
+            assert made._evaluation is None
         assert dataclasses.asdict(value)["variant_value"] == value.variant_value
         assert SelectedVariant(**{**vars(copy.copy(value))}) == value
     for made in (copy.copy(kept), copy.deepcopy(kept), pickle.loads(pickle.dumps(kept))):
@@ -150,7 +150,7 @@ def test_values_are_copied(client: Client) -> None:
     config = mpflags.LocalFlagsConfig("host", token="t", definitions={"flags": []})
     for made in (copy.copy(config), copy.deepcopy(config), pickle.loads(pickle.dumps(config))):
         assert made.to_json("t") == config.to_json("t")
-    # What was copied frees nothing of what it was copied from.
+    # A copy frees nothing of the original.
     client.track_exposure_event("g", copy.deepcopy(variant), USER)
     client.track_exposure_event("g", variant, USER)
 
@@ -165,18 +165,18 @@ def test_weak_references_and_proxies(client: Client) -> None:
 
 def test_freeing_twice_frees_once() -> None:
     client = Client.local("token", definitions={"flags": [flag("f")]}, enable_polling=False)
-    evaluation = client._native.evaluate(b"f", b"{}", mpflags.abi.asking(0), 0, waits=False)[1]
+    evaluation = client._native.evaluate(b"f", b"{}", mpflags.abi.evaluate_options(0), 0, waits=False)[1]
     for _ in range(2):
         evaluation.__del__()
     with pytest.raises(mpflags.MpflagsError):
-        client._native.track_shown(evaluation, b"f")
-    client._finalizer.detach()
+        client._native.track_exposure(evaluation, b"f")
+    client._runtime._finalizer.detach()
     for _ in range(2):
         client._native.handle.__del__()
     assert client._native.state() == "NONE"
     with pytest.raises(mpflags.MpflagsError):
         client.start()
-    # One that was never made: nothing to free.
+    # A handle without `__init__` has nothing to free.
     type(evaluation).__new__(type(evaluation)).__del__()
 
 
@@ -198,7 +198,7 @@ print("unharmed")
 
 
 def test_a_client_is_unharmed_by_every_attempt() -> None:
-    """In an interpreter that a crash ends, not the one that runs the tests."""
+    """In another interpreter, because a crash would end this one."""
     done = subprocess.run(
         [sys.executable, "-X", "dev", "-c", PROGRAM],
         env={**run_program.SOURCES, "MPFLAGS_LIBRARY": _native.LIB.path},
@@ -208,7 +208,7 @@ def test_a_client_is_unharmed_by_every_attempt() -> None:
 
 
 def test_a_subclass_may_say_how_it_is_pickled() -> None:
-    """Made anew from what it needs: that copies nothing."""
+    """It is made again from its parts, which copies nothing."""
     with pytest.raises(TypeError, match="Plain can be neither copied nor pickled"):
         pickle.dumps(Plain("token", definitions={"flags": []}))
     made = pickle.loads(pickle.dumps(Own("token")))

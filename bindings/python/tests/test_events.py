@@ -1,7 +1,7 @@
-"""The event scenarios of conformance/openfeature/events.feature, many times over, all at once, and two more.
+"""The event scenarios of conformance/openfeature/events.feature, repeated and in parallel, and two more.
 
-EVENTS_REPEAT is how often each runs: 100 unless it is set. Every event comes exactly once and in order, and no thread
-is left after a round.
+Each runs EVENTS_REPEAT times, by default 100. Every event arrives exactly once and in order, and each round leaves no
+thread behind.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ def refused_at_start(life: Lifecycle) -> None:
 
 
 def healed_at_once(life: Lifecycle) -> None:
-    """The next fetch after the refusal succeeds: READY must not be overtaken by the SDK's own report of the failure.
+    """The fetch after the refusal succeeds at once: the SDK's own event for the failure must not come after READY.
 
-    On a busy machine it may have succeeded before `initialize` looks: then there was no failure.
+    On a busy machine it may succeed before `initialize` returns, and then there is no failure.
     """
     life.server.fail_fetches("status", status=401, times=1)
     life.set_provider()
@@ -89,7 +89,7 @@ def a_change(life: Lifecycle) -> None:
 
 
 def set_again(life: Lifecycle) -> None:
-    """The same provider after its shutdown: it starts anew, and tells of what comes then."""
+    """The same provider after its shutdown: it starts again, and emits later events."""
     life.set_provider()
     life.expect("READY")
     life.shut_down()
@@ -121,7 +121,7 @@ def test_every_event_exactly_once_and_in_order() -> None:
         servers = [stack.enter_context(StandIn()) for _ in SCENARIOS]
         stack.callback(api.clear_providers)
         lives = [Lifecycle(f"events-{i}", server) for i, server in enumerate(servers)]
-        list(pool.map(lambda _: barrier.wait(), SCENARIOS))  # starts every thread of the pool
+        list(pool.map(lambda _: barrier.wait(), SCENARIOS))  # every thread of the pool is started
         before, python_before = threads_left.tasks(), set(threading.enumerate())
         for round_number in range(REPEAT):
             runs = [pool.submit(play, scenario, life) for scenario, life in zip(SCENARIOS, lives, strict=True)]

@@ -1,4 +1,4 @@
-"""The examples run, and the README shows the first one as it is."""
+"""The examples run, and the README contains the first one unchanged."""
 
 import os
 import re
@@ -77,7 +77,7 @@ def test_the_code_of_the_readme_is_python():
 
 
 def test_the_tables_of_the_readme_are_whole():
-    """Each error class, each conversion, each option of the binding has its row."""
+    """Each error class and each option of the binding has a row."""
     from mpflags import errors
 
     for name, kind in vars(errors).items():
@@ -88,7 +88,7 @@ def test_the_tables_of_the_readme_are_whole():
 
 
 def test_the_testing_section_runs(tmp_path):
-    """What the README says about testing without a network, as files of a stranger's project."""
+    """Runs the README's section on testing without a network as files of another project."""
     blocks = re.findall(r"<!-- (conftest|test_checkout)\.py -->\n```python\n(.*?)```", README, re.DOTALL)
     assert [name for name, _ in blocks] == ["conftest", "test_checkout"]
     for name, code in blocks:

@@ -1,6 +1,6 @@
-"""The interpreter's end: bounded, without a crash, and without a word on standard error, whatever the server does.
+"""The interpreter ends in bounded time, without a crash and without output on standard error, whatever the server does.
 
-A request may take five minutes in these tests, so a program that waited for one would not end in time.
+The request timeout is five minutes in these tests, so a program that waits for a request does not end in time.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from stand_in import StandIn, flag
 
 SHUTDOWN_MS = 500
 FOREVER = {"request_timeout_ms": 300_000, "shutdown_timeout_ms": SHUTDOWN_MS}
-# What the start of an interpreter and a busy machine may add to the bound.
+# What starting an interpreter on a busy machine may add to the bound.
 SLACK = 20.0
 
 
@@ -75,7 +75,7 @@ def test_a_definitions_server_that_hangs(server: StandIn, how: str, flags: list[
 def test_a_remote_call_under_way(server: StandIn, how: str, flags: list[str]) -> None:
     server.faults({"path": "/flags", "kind": "hang"})
     server.forget()
-    # The interpreter waits for a thread that is no daemon: there the request's own time is the bound.
+    # The interpreter waits for a thread that is not a daemon, so the request's timeout is the bound.
     request_ms = 1000 if how == "in a thread" else 300_000
     began = time.monotonic()
     program = start(server, how, flags, request_timeout_ms=request_ms, shutdown_timeout_ms=SHUTDOWN_MS)

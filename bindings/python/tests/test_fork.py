@@ -1,6 +1,6 @@
-"""Forks: bare ones under load, and gunicorn's workers with and without preload.
+"""Forks: plain ones under load, and gunicorn's workers with and without preload.
 
-Children of a loaded parent evaluate, poll and report. The parent is unharmed. Every exposure comes exactly once.
+Children of a busy parent evaluate, poll and report. The parent keeps working. Every exposure arrives exactly once.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from stand_in import StandIn, flag
 
 CHILDREN = 4
 WORKERS = 3
-# gunicorn's workers leave its listening socket to the end of the process.
+# gunicorn's workers close the listening socket only by ending.
 OF_GUNICORN = ["-W", "ignore:unclosed <socket.socket:ResourceWarning"]
 PATIENCE = 30.0
 
@@ -41,7 +41,7 @@ def server() -> typing.Iterator[StandIn]:
 
 
 def users(server: StandIn, at_least: int) -> collections.Counter[str]:
-    """How often each user's exposure came; every one with an id of its own, none taken as a repetition."""
+    """How often each user's exposure arrived. Each must have a unique id, and none may count as a repetition."""
     log = server.events(at_least=at_least)
     counts = log["counts"]
     assert log["forgotten"] == 0
@@ -95,7 +95,7 @@ def test_a_child_that_shuts_down_before_its_first_call(server: StandIn) -> None:
 
 
 class OverSocket(http.client.HTTPConnection):
-    """HTTP over a socket of the file system, whose name nobody else can have."""
+    """HTTP over a Unix socket, whose path cannot be taken by another process."""
 
     def __init__(self, path: str) -> None:
         super().__init__("localhost", timeout=PATIENCE)
@@ -118,7 +118,7 @@ def is_listening(path: str) -> bool:
 
 @contextlib.contextmanager
 def gunicorn(server: StandIn, flags: list[str], path: str, *options: str) -> typing.Iterator[subprocess.Popen[str]]:
-    """The process. Afterwards it was asked to end, has ended with 0, and has written nothing."""
+    """The process. At the end it is stopped, and must end with 0 and without output."""
     process = subprocess.Popen(
         [sys.executable, *flags, *run_program.OF_FORKS, *OF_GUNICORN, "-m", "gunicorn", "app:application",
          "--workers", str(WORKERS), "--bind", f"unix:{path}", "--log-level", "warning", *options],
@@ -179,7 +179,7 @@ def test_gunicorn(server: StandIn, flags: list[str], preload: bool, tmp_path: pa
                         changed.add(answer["pid"])
         assert len(workers) == WORKERS
         assert set(workers.values()) == ({process.pid} if preload else set(workers))
-    # A provider that nobody shut down delivers what waits when the interpreter ends.
+    # A provider without a shutdown delivers queued events when the interpreter ends.
     expected = asked | {f"import-{pid}" for pid in workers.values()}
     once(users(server, len(expected)), expected)
     print(f"\n{WORKERS} workers, {len(expected)} exposures, each once")

@@ -1,4 +1,4 @@
-"""Programs of greenlets, as gevent and eventlet make them of threads: whatever waits for Mixpanel lets the others go on."""
+"""Programs whose threads are greenlets of gevent or eventlet: while one waits for Mixpanel, the others run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 import run_program
 from stand_in import StandIn, flag
 
-# The heartbeat sleeps 5 ms. A second is what each step that hangs waits natively if it does; a busy machine stays below.
+# The heartbeat sleeps 5 ms. A step that blocks natively blocks for a second; a busy machine delays it by less.
 PAUSE = 0.7
 WHEN = [
     "before the import",
@@ -30,7 +30,7 @@ def server() -> typing.Iterator[StandIn]:
 
 
 def lines(server: StandIn, kind: str, when: str) -> tuple[dict[str, dict[str, typing.Any]], str]:
-    """What the program tells, by step, and its standard error."""
+    """What the program prints, by step, and its standard error."""
     pytest.importorskip(kind, reason=f"{kind} is what this test runs under")
     program = subprocess.Popen(
         [sys.executable, "-W", "ignore", str(run_program.PROGRAMS / "greenlets.py"), kind, when, server.url],
@@ -93,12 +93,12 @@ def test_greenlets_go_on(server: StandIn, kind: str, when: str) -> None:
     }
     stopped = {name: step["pause"] for name, step in steps.items() if step["pause"] > PAUSE}
     assert not stopped, f"nothing else ran meanwhile: {stopped}"
-    # All of them at once, and not one after the other.
+    # All at once, not one after another.
     assert steps["many that hang"]["took"] < 10
     assert steps["shutdown"]["took"] < 3
-    # eventlet changes the name of a thread that runs already, which then cannot be found at its end.
+    # eventlet changes the identifier of a running thread, which then cannot be found when it ends.
     if (kind, when) != ("eventlet", "after the start"):
         assert errors == ""
-    # The last one when the interpreter ended, from a client that nobody shut down. What hung was given up.
+    # The last one was sent when the interpreter ended, by a client without a shutdown. The request that hung was abandoned.
     events = sorted(event["json"]["event"] for event in server.events(at_least=4)["events"])
     assert events == ["$experiment_started", "$experiment_started", "At the end", "Tracked"]

@@ -1,5 +1,5 @@
-"""What hosts a program: gunicorn, uWSGI, multiprocessing, a fork by C. In each the flags are right, each exposure comes
-exactly once, log lines, items and OpenFeature events arrive in every worker, and the end takes no time.
+"""Hosts: gunicorn, uWSGI, multiprocessing, a fork by C. In each, flags are evaluated correctly, each exposure arrives exactly
+once, log lines, items and OpenFeature events arrive in every worker, and the process ends quickly.
 
 `make hosts` runs all of them and prints one table; `make test` runs one or two of each kind.
 """
@@ -27,7 +27,7 @@ from test_fork import OF_GUNICORN, ask, changing, is_listening, once, users
 
 WORKERS = 2
 PATIENCE = 60.0
-# What was seen before was six seconds and more, or for ever; a second is what it may take on a machine that is free.
+# Failures took six seconds or more, or forever. An idle machine needs less than a second.
 END = 4.0
 ARRIVED = {"logs", "items", "events"}
 UWSGI = shutil.which("uwsgi", path=str(pathlib.Path(sys.executable).parent))
@@ -51,7 +51,7 @@ def server() -> typing.Iterator[StandIn]:
 
 @pytest.fixture
 def folder() -> typing.Iterator[pathlib.Path]:
-    # pytest's are too long for the name of a socket.
+    # pytest's paths are too long for a socket.
     with tempfile.TemporaryDirectory() as name:
         yield pathlib.Path(name)
 
@@ -93,7 +93,7 @@ SERVERS = [
 
 @contextlib.contextmanager
 def serving(command: list[str], server: StandIn, folder: pathlib.Path) -> typing.Iterator[str]:
-    """The socket. Afterwards it was asked to end, and has ended with 0."""
+    """The socket. At the end the server is stopped, and must end with 0."""
     socket = str(folder / "socket")
     (folder / "ends").mkdir()
     with (folder / "log").open("w+") as log:
@@ -184,7 +184,7 @@ def test_children_of_multiprocessing(server: StandIn, folder: pathlib.Path, meth
     once(users(server, len(told["users"])), set(told["users"]))
     slowest = max(told["ends"].values())
     table.append((f"multiprocessing {method}", "right", f"{len(told['users'])} once", f"{slowest:.2f}"))
-    # The end of the interpreter, which is a process of its own, is in it.
+    # Includes the end of the interpreter, which is a separate process.
     assert slowest < END, told["ends"]
 
 
@@ -238,7 +238,7 @@ def test_celery_with_gevent(server: StandIn, folder: pathlib.Path) -> None:
 
 
 def test_uwsgi_is_there_when_the_table_is_made() -> None:
-    """`make hosts` promises it: a table that silently leaves it out would say too much."""
+    """`make hosts` promises uWSGI, so a table without it must not pass."""
     if os.environ.get("MPFLAGS_HOSTS"):
         assert UWSGI is not None, "uWSGI is not installed"
         assert importlib.util.find_spec("gevent") is not None

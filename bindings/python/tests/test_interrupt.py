@@ -1,7 +1,7 @@
-"""Ctrl-C ends every wait: a real SIGINT, against a server that hangs for as long as it is asked.
+"""Ctrl-C ends every wait: a real SIGINT, against a server that hangs.
 
-Half a second is what is promised. On a busy machine the bound of these tests is wider; without the promise each would wait
-for five minutes.
+The documentation promises half a second. The bound here is wider, for busy machines; a wait that is not interrupted takes
+five minutes.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def interrupted(server: StandIn, how: str, path: str) -> dict[str, typing.Any]:
     try:
         assert program.stdout is not None
         assert program.stdout.readline() == "ready\n", program.stdout.read()
-        # The request that hangs is under way: somebody waits for it.
+        # The request that hangs has been sent, so the program waits for it.
         end = time.monotonic() + 60
         while not any(request["path"] == path for request in server.requests()["requests"]):
             assert time.monotonic() < end, "no request came"
@@ -68,7 +68,7 @@ def interrupted(server: StandIn, how: str, path: str) -> dict[str, typing.Any]:
 def test_a_wait_for_events(server: StandIn, how: str) -> None:
     found = interrupted(server, how, "/track")
     assert found["came"] == "KeyboardInterrupt"
-    # Evaluations go on, and what is queued is still there, or lost with the client that was being shut down.
+    # Evaluations keep working. Queued events are still queued, or lost if the client was being shut down.
     assert found["enabled"] == "True"
     if how == "flush":
         assert found["queued"] == "1"
@@ -80,13 +80,13 @@ def test_a_wait_for_events(server: StandIn, how: str) -> None:
 
 @pytest.mark.parametrize("how", REMOTE)
 def test_a_remote_evaluation(server: StandIn, how: str) -> None:
-    # The SDK's client (0.10) trips over what is no Exception: its `finally` uses a name that is not set then.
+    # The SDK's client (0.10) fails on a BaseException: its `finally` uses a name that is not set then.
     came = ("KeyboardInterrupt", "UnboundLocalError") if how == "provider evaluation" else ("KeyboardInterrupt",)
     assert interrupted(server, how, "/flags")["came"] in came
 
 
 def test_the_interpreters_end(server: StandIn) -> None:
-    """A program that ends without a word delivers what is queued: Ctrl-C ends that, too."""
+    """A program without a shutdown delivers queued events when it ends. Ctrl-C ends that wait too."""
     server.heal()
     server.forget()
     server.faults({"path": "/track", "kind": "hang"})

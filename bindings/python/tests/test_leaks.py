@@ -1,6 +1,6 @@
-"""What a process holds does not grow with what it does: memory, threads, descriptors.
+"""Memory, threads and descriptors of a process do not grow.
 
-`make check` runs these. LEAKS_EVALUATIONS and LEAKS_LIFETIMES are how much is done. `make leaks` does ten times as much.
+LEAKS_EVALUATIONS and LEAKS_LIFETIMES say how much work is done. `make check` does more, and `make leaks` even more.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def server() -> typing.Iterator[StandIn]:
 
 
 def growth(server: StandIn, evaluations: int, lifetimes: int, planted: str) -> dict[str, dict[str, int]]:
-    """What grew after the first fifth, by phase."""
+    """The growth after the first fifth, by phase."""
     done = run_program.run("leak.py", server.url, str(evaluations), str(lifetimes), planted, timeout=3600)
     assert (done.returncode, done.stderr) == (0, "")
     return typing.cast("dict[str, dict[str, int]]", json.loads(done.stdout))
@@ -55,7 +55,7 @@ def test_nothing_grows(server: StandIn) -> None:
     ("planted", "grows"), [("memory", "resident"), ("thread", "threads"), ("descriptor", "descriptors")]
 )
 def test_a_planted_leak_is_seen(server: StandIn, planted: str, grows: str) -> None:
-    """16 KiB, a thread or a descriptor, a thousand times in each phase: less often when the phase is shorter."""
+    """A planted leak of 16 KiB, a thread or a descriptor, a thousand times in each phase, or less often in a shorter one."""
     found = leaks(growth(server, 20_000, 20, planted))
     print(f"\n{planted}: {found}")
     assert f"evaluations: {grows}" in " ".join(found)

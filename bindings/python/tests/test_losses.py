@@ -1,4 +1,4 @@
-"""Events that are lost at the end are reported: how many and why, once, however the client ends."""
+"""Events that are lost at shutdown are logged: how many and why, once, however the client ends."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_the_interpreters_end(failing: StandIn, how: str) -> None:
 
 
 def snippet(page: str) -> str:
-    """The handler, as the page has it under Signals."""
+    """The handler in the page's section Signals."""
     section = (ROOT / page).read_text().partition("## Signals\n")[2].partition("\n## ")[0]
     found = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
     assert len(found) == 1, page
@@ -147,7 +147,7 @@ def snippet(page: str) -> str:
 
 
 def terminated(server: StandIn, handler: str) -> int:
-    """Ends a program with SIGTERM when it has evaluated. Gives its exit code."""
+    """Sends SIGTERM to a program after its evaluation. Returns the exit code."""
     code = (
         handler
         + BEGIN
@@ -178,7 +178,7 @@ def test_sigterm(dev: StandIn) -> None:
     dev.define({"flags": [flag("boolean-flag")]})
     handler = snippet("docs/operations.md")
     assert handler == snippet("bindings/python/README.md")
-    # Without a handler the process ends there and then: that is why the page has one.
+    # Without a handler the process ends at once, which is why the page has one.
     assert terminated(dev, "") == -signal.SIGTERM
     assert dev.events()["counts"]["total"] == 0
     assert terminated(dev, handler) == 0

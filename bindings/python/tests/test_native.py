@@ -1,4 +1,4 @@
-"""What `_native.py` declares is what the header says; the library is found, and refused when it does not fit."""
+"""The declarations of `_native.py` match the header. The library is found, and refused if it does not match the package."""
 
 import ast
 import ctypes
@@ -16,7 +16,7 @@ from mpflags import _native, abi
 HEADER = (stand_in.ROOT / "include" / "mpflags.h").read_text()
 CODE = re.sub(r"/\*.*?\*/|//[^\n]*", "", HEADER, flags=re.DOTALL)
 
-# What a type of the header is in ctypes. A pointer to an opaque handle is an address; one to where a handle goes is typed.
+# The ctypes type of each C type. Pointers to opaque handles are addresses; pointers to such pointers are typed.
 TYPES = {
     "void": None,
     "bool": ctypes.c_bool,
@@ -50,7 +50,7 @@ WAITS = {
 
 
 def typed(words: str) -> object:
-    """The ctypes type of a C type, written as in the header."""
+    """The ctypes type of a C type in the header's spelling."""
     text = re.sub(r"\s*\*\s*", " *", " ".join(words.split())).replace("* *", "**").replace(" **", " **")
     if text in TYPES:
         return TYPES[text]
@@ -64,7 +64,7 @@ def declared() -> dict[str, tuple[object, list[object]]]:
     for result, name, parameters in re.findall(r"^([\w *]+?)\bmpflags_(\w+)\(([^)]*)\);", CODE, re.MULTILINE):
         arguments = []
         for parameter in parameters.split(","):
-            # The name goes; `*` stands at the name.
+            # Drop the parameter's name, which `*` is attached to.
             kind = re.sub(r"\w+\s*$", "", parameter.strip()) if parameter.strip() != "void" else ""
             if kind:
                 arguments.append(typed(kind.strip()))
@@ -82,10 +82,10 @@ def test_every_function_is_declared_as_the_header_has_it():
         assert ours[name] == (result, arguments), name
 
 
-def test_what_waits_lets_go_of_the_interpreter():
+def test_functions_that_block_release_the_interpreter():
     assert {name for name, _, _, waits in _native.FUNCTIONS if waits} == WAITS
-    # The header's own word for it.
-    for name in re.findall(r"Sleeps[^/]*?\*/\s*[\w *]*?mpflags_(\w+)\(", HEADER):
+    # The header says "Blocks for" about functions with a timeout.
+    for name in re.findall(r"Blocks for[^/]*?\*/\s*[\w *]*?mpflags_(\w+)\(", HEADER):
         assert name in WAITS, name
     for name, _, _, waits in _native.FUNCTIONS:
         function = getattr(_native.LIB, name)
@@ -150,7 +150,7 @@ def test_the_library_is_found_or_the_error_says_how(tmp_path, library):
     assert load(MPFLAGS_LIBRARY=str(library)) == "loaded"
     missing = load(MPFLAGS_LIBRARY=str(tmp_path / "nowhere.so"))
     assert "LibraryError" in missing
-    assert "which is no file" in missing
+    assert "which is not a file" in missing
     if not (stand_in.ROOT / "bindings/python/src/mpflags/libmpflags.so").exists():
         assert "cargo build --release -p mpflags-c" in load(MPFLAGS_LIBRARY="")
     text = tmp_path / "text.so"
@@ -173,7 +173,7 @@ def test_a_library_of_another_revision_is_refused(monkeypatch, library):
         _native.Library(str(library))
 
 
-# Who may import whom. A file that is not here, or imports what its row does not name, fails.
+# Which file imports which, types included: only files above it, so that there is no circle.
 LAYERS = {
     "errors": set(),
     "abi": set(),
@@ -183,28 +183,32 @@ LAYERS = {
     "config": {"errors"},
     "context": {"abi", "errors"},
     "items": {"_native", "abi", "errors"},
+    "encoder": {"context", "errors", "items"},
     "pool": {"abi", "errors"},
-    "client": {"_native", "abi", "config", "context", "errors", "host", "items", "pool", "variants"},
-    # The provider for its type only.
-    "lifecycle": {"abi", "openfeature"},
+    "runtime": {"_native", "abi", "errors", "host", "items", "pool"},
+    "client": {"_native", "abi", "config", "context", "encoder", "errors", "items", "runtime", "variants"},
+    "lifecycle": {"abi", "client"},
     "openfeature": {"abi", "client", "config", "context", "errors", "items", "lifecycle"},
     "testing": {"client", "config", "openfeature"},
     "__init__": {"_native", "abi", "client", "config", "context", "errors", "variants"},
 }
 
 
-def test_who_imports_whom():
+def test_files_import_only_files_above_them():
     sources = stand_in.ROOT / "bindings" / "python" / "src" / "mpflags"
     assert {file.stem for file in sources.glob("*.py")} == set(LAYERS)
+    above: set[str] = set()
     for name, allowed in LAYERS.items():
+        assert allowed <= above, name
+        above.add(name)
         tree = ast.parse((sources / f"{name}.py").read_text())
         imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level == 1]
         found = {node.module for node in imports if node.module}
         assert found == allowed, name
         absolute = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
         absolute |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level == 0}
-        # Pointers are in one file; numbers that ctypes passes fast are made in another; a type is named in a third.
+        # Pointers are in one file; numbers that ctypes passes fast are made in the other.
         if "ctypes" in absolute:
-            assert name in ("_native", "abi", "client"), name
+            assert name in ("_native", "abi"), name
         if any(module.startswith("openfeature") for module in absolute):
             assert name in ("openfeature", "lifecycle"), name

@@ -1,4 +1,4 @@
-"""The provider: every outcome of the provider vectors, all details together; and what Python adds to them."""
+"""The provider: the provider vectors, with all details, and behaviour that is specific to Python."""
 
 import asyncio
 import logging
@@ -39,7 +39,7 @@ USER = EvaluationContext(attributes={"distinct_id": "u1"})
 
 @pytest.fixture(scope="module")
 def failing():
-    """Refuses the credentials, and cannot evaluate."""
+    """A server that refuses the credentials, so that the provider cannot evaluate."""
     with StandIn() as server:
         server.faults(
             {"path": DEFINITIONS, "kind": "status", "status": 401}, {"path": "/flags", "kind": "status", "status": 500}
@@ -100,7 +100,7 @@ def test_an_outcome(vector, failing):
     resolve_async = getattr(provider, f"resolve_{kind}_details_async")
     asked = {"flag_key": vector["key"], "default_value": vector["default"], "evaluation_context": context_of(vector)}
     try:
-        # Evaluated, and remembered.
+        # The first evaluation, and a cached one.
         check(resolve(**asked), vector)
         check(resolve(**asked), vector)
         check(asyncio.run(resolve_async(**asked)), vector)
@@ -184,7 +184,7 @@ def test_a_changed_definition_is_another_answer(dev, eventually):
 
 def test_a_key_that_no_flag_has_is_refused():
     provider = local(flag("a"))
-    # The library is asked with a string that ends at a NUL: without the check it would look up "a".
+    # The key crosses as a NUL-terminated string: without the check the library would look up "a".
     for key in ("a\0b", "\ud800", 7, None):
         details = provider.resolve_boolean_details(key, False, USER)
         assert (details.value, details.error_code) == (False, ErrorCode.FLAG_NOT_FOUND)
@@ -283,7 +283,7 @@ def test_a_remote_provider(dev):
     provider = MixpanelProvider.from_remote_config("token", RemoteFlagsConfig(dev.url))
     provider.initialize(EvaluationContext())
     try:
-        # Nothing is asked before an evaluation is.
+        # No request is sent before the first evaluation.
         assert dev.requests()["requests"] == []
         details = provider.resolve_boolean_details("a", False, USER)
         assert (details.value, details.reason, details.variant) == (True, Reason.TARGETING_MATCH, "on")
@@ -310,14 +310,14 @@ def test_track_queues_an_event(dev, caplog):
         client.track("", USER)
         client.track("strange", USER, TrackingEventDetails().add("what", object()))
     told = [record.message for record in caplog.records if record.name == "mpflags"]
-    assert sum("without distinct_id" in line for line in told) == 1
+    assert sum("has no distinct_id. This is logged once" in line for line in told) == 1
     assert any("'strange'" in line for line in told)
     provider.shutdown()
     events = {event["json"]["event"]: event["json"]["properties"] for event in dev.events(at_least=2)["events"]}
     assert set(events) == {"bought", "looked"}
     assert events["bought"]["distinct_id"] == "u1"
     assert (events["bought"]["value"], events["bought"]["currency"]) == (9.5, "EUR")
-    # After shutdown, too: no exception.
+    # Also after shutdown: no exception.
     client.track("late", USER)
 
 
@@ -341,7 +341,7 @@ def test_initialize_fails_within_its_deadline_and_the_provider_heals(dev, eventu
     user = EvaluationContext(attributes={"distinct_id": "user-1"})
     eventually(lambda: provider.resolve_float_details("ranking-boost", 0.0, user).value == 1.35)
     provider.shutdown()
-    # And it starts again.
+    # It can start again.
     provider.initialize(EvaluationContext())
     assert provider.client.state == "READY"
     provider.shutdown()
@@ -362,4 +362,4 @@ def test_a_client_that_is_stale_before_initialize(dev, eventually):
     dev.heal()
     eventually(lambda: came[-1:] == ["PROVIDER_READY"])
     provider.shutdown()
-    assert client._pump.watcher is None
+    assert client._runtime.pump.observer is None

@@ -1,4 +1,4 @@
-"""The wheel and the source distribution, built and used as a stranger would."""
+"""The wheel and the source distribution, built and installed as a user does."""
 
 import hashlib
 import os
@@ -38,7 +38,7 @@ def environment(**changes):
 
 
 def build(folder, source=PACKAGE, wanted=0, isolated=False, **changes):
-    """What `pip install ./bindings/python` does first. No index: the build needs nothing from one."""
+    """What `pip install ./bindings/python` does first. Without an index, because the build needs no packages."""
     how = () if isolated else ("--no-build-isolation",)
     arguments = ("-m", "pip", "wheel", "--no-deps", "--no-index", *how, "--wheel-dir", folder, source)
     return run(sys.executable, *arguments, wanted=wanted, env=environment(**changes))
@@ -111,10 +111,10 @@ def test_the_wheel_runs_without_the_repository(wheel, elsewhere, library):
     run(elsewhere, "-m", "pip", "install", "--no-index", wheel, env=environment(), cwd="/")
     said = run(elsewhere, "-I", "-c", EVALUATE, env=environment(), cwd="/")
     assert said.startswith(f"True 0.1.0 {elsewhere.parent.parent}")
-    # No SDK is needed before the provider is.
+    # The SDK is only needed for the provider.
     no_sdk = run(elsewhere, "-I", "-c", "import mpflags.openfeature", wanted=1, env=environment(), cwd="/")
     assert "No module named 'openfeature'" in no_sdk
-    # An editable install takes its place, and finds the sources.
+    # An editable install replaces it and finds the sources.
     editable = ("-m", "pip", "install", "--no-index", "--no-build-isolation", "--editable", PACKAGE)
     run(elsewhere, *editable, env=environment(), cwd="/")
     said = run(elsewhere, "-I", "-c", EVALUATE, env=environment(MPFLAGS_LIBRARY=library), cwd="/")
@@ -134,8 +134,8 @@ def test_without_cargo_the_error_says_so(tmp_path):
 
 
 def test_the_source_distribution_carries_the_rust_sources(sdist, tmp_path, library):
-    """Its manifests are whole, so cargo can build it; the build itself is `make sdist-wheel`, which takes minutes."""
-    # Offline it may lack crates of other platforms; what counts is that it gets as far as looking for them.
+    """Cargo can read its manifests. `make sdist-wheel` also builds it, which takes minutes."""
+    # Offline, crates of other platforms may be missing. It is enough that cargo gets as far as looking for them.
     fetch = ("cargo", "fetch", "--locked", "--offline")
     done = subprocess.run(fetch, cwd=sdist / "rust", env=environment(), capture_output=True, text=True, check=False)
     assert "manifest" not in done.stderr, done.stderr

@@ -1,4 +1,4 @@
-"""Definitions on demand: `refresh`, and `start_polling_for_definitions` again, as Mixpanel's client has it."""
+"""Definitions on demand: `refresh`, and `start_polling_for_definitions` again, as in Mixpanel's client."""
 
 import asyncio
 import logging
@@ -36,7 +36,7 @@ def test_starting_to_poll_again_fetches_again(dev):
     assert client.get_variant_value("f", 0, USER) == 3
     assert fetches(dev) == 3
     client.shutdown()
-    # After a shutdown it is a first time.
+    # After a shutdown it counts as the first call.
     client.start_polling_for_definitions()
     assert client.get_variant_value("f", 0, USER) == 3
     client.shutdown()

@@ -1,4 +1,4 @@
-"""Where no thread may be started `start` says so, leaves none behind, and the client is as it was."""
+"""If a thread cannot be started, `start` raises, leaves no thread behind, and the client is as it was."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ def test_a_subinterpreter_without_threads(server: StandIn, python: str) -> None:
     assert "cannot start the thread mpflags-items: " in told["said"]
     assert "start the client where threads are allowed" in told["said"]
     assert told["more"] == 0, told["names"]
-    # It evaluates all the same, and keeps what was queued.
+    # It can still evaluate, and keeps queued events.
     assert (told["value"], told["queue"]) == ("held", 2)
     assert server.requests()["requests"] == []
 
 
 def test_a_limit_of_threads(server: StandIn) -> None:
     *refused, started = run(sys.executable, "limits", server.url)
-    # The kernel may count a thread for a moment that is not listed any more: then one is refused twice, and the next never.
+    # The kernel may briefly count a thread that is no longer listed. One start is then refused twice.
     order = ["cannot start the thread mpflags-" + name for name in ("items", "send", "poll")]
     names = [told["said"].partition(":")[0] for told in refused]
     assert names == sorted(names, key=order.index)
@@ -66,7 +66,7 @@ def test_a_limit_of_threads(server: StandIn) -> None:
 
 
 def of_pyenv(name: str) -> str | None:
-    """An interpreter that pyenv keeps aside."""
+    """An interpreter that pyenv has installed."""
     root = pathlib.Path(os.environ.get("PYENV_ROOT", pathlib.Path.home() / ".pyenv")) / "versions"
     minor = name.removeprefix("python")
     return next((str(path / "bin" / name) for path in sorted(root.glob(f"{minor}.*")) if path.is_dir()), None)

@@ -1,4 +1,4 @@
-"""Events and profile updates: whose they are, when they happened, and what cannot be sent, said at the call."""
+"""Events and profile updates: user, time, and errors that the call raises."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def client(dev: StandIn) -> typing.Iterator[Client]:
         yield client
 
 
-# What is no user, and what of it the message names.
+# Values that cannot identify a user, and what the message says.
 NO_USER: dict[str, tuple[typing.Any, str]] = {
     "none": (None, "None"),
     "boolean": (True, "bool"),
@@ -97,7 +97,7 @@ def test_users(client: Client, dev: StandIn) -> None:
 
 
 def test_an_integer_is_the_user_that_it_is_in_a_context(client: Client, dev: StandIn) -> None:
-    """So that events and exposures are one user's."""
+    """So that events and exposures have the same user."""
     client.track(42, "bought")
     client.track_exposure_event("elsewhere", SelectedVariant(1, "on"), {"distinct_id": 42})
     client.flush(30)
@@ -178,7 +178,7 @@ def test_what_is_no_time(client: Client, wrong: object) -> None:
 
 
 def test_properties_that_cannot_be_sent(client: Client) -> None:
-    """Never a part of an event: all of it or an error that says where."""
+    """An event is never sent in part: either all of it, or an error with the path."""
     circle: list[typing.Any] = []
     circle.append(circle)
     for value, path in (
@@ -216,7 +216,7 @@ def test_through_the_provider(client: Client, dev: StandIn, caplog: pytest.LogCa
         provider.track("bought", EvaluationContext(attributes={"distinct_id": "u"}), strange)
     said = [record.getMessage() for record in caplog.records]
     assert sum("was not tracked: distinct_id: " in line for line in said) == 3
-    assert sum("without distinct_id" in line for line in said) == 1
+    assert sum("has no distinct_id. This is logged once" in line for line in said) == 1
     assert sum("attribute 'properties.a'" in line for line in said) == 1
     provider.track(
         "bought",

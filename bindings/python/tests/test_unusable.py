@@ -1,4 +1,4 @@
-"""An attribute that cannot be sent spoils the flags that read it, and no other. It is logged, once, without its value."""
+"""An attribute that cannot be sent affects only flags that read it. It is logged once, without its value."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Broken(collections.abc.Mapping[str, int]):
 
 
 class Proxy:
-    """As those of web frameworks are, outside of a request."""
+    """Like the proxies of web frameworks, used outside of a request."""
 
     @property
     def __class__(self) -> typing.Any:
@@ -55,7 +55,7 @@ DEEP: typing.Any = "secret-value"
 for _ in range(3000):
     DEEP = {"a": DEEP}
 
-# What the line in the log says of it.
+# Each value and what the log line says about it.
 UNUSABLE = {
     "set": ({"secret-value"}, "set"),
     "nan": (math.nan, "not finite"),
@@ -233,7 +233,7 @@ def test_a_remote_client_sends_all_of_it(dev: StandIn, caplog: pytest.LogCapture
         details = provider.resolve_boolean_details("new-checkout", True, EvaluationContext(attributes=context))
         assert details.error_code is ErrorCode.INVALID_CONTEXT
         assert not [request for request in dev.requests()["requests"] if request["path"] == "/flags"]
-    # And one for each call that logs why it failed.
+    # One line for each call that logs its failure.
     assert len(lines(caplog, "this is logged once for each attribute")) == 1
     assert "secret-value" not in caplog.text
 
@@ -243,7 +243,7 @@ def test_what_is_no_mapping_is_logged_once(client: Client, caplog: pytest.LogCap
     with caplog.at_level(logging.WARNING, "mpflags"):
         for _ in range(3):
             assert client.is_enabled("plain", wrong) is False
-    assert len(lines(caplog, "the context is of type NoneType: expected a mapping")) == 1
+    assert len(lines(caplog, "the context: expected a mapping of names to values, got NoneType")) == 1
 
 
 def test_attributes_without_end_are_not_all_logged(client: Client, caplog: pytest.LogCaptureFixture) -> None:
@@ -251,10 +251,10 @@ def test_attributes_without_end_are_not_all_logged(client: Client, caplog: pytes
         for number in range(300):
             assert client.is_enabled("plain", {"distinct_id": "u", f"a{number}": {1}})
         client.shutdown()
-    # The library's bound is its own, for what only it knows.
+    # The library has its own limit for lines that only it logs.
     ours = lines(caplog, "this is logged once for each attribute")
     assert len(ours) == 100
-    assert len(lines(caplog, "More attributes cannot be sent")) == 1
+    assert len(lines(caplog, "Further attributes that cannot be sent")) == 1
 
 
 def test_nothing_is_logged_of_a_context_that_can_be_sent(client: Client, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,7 +1,7 @@
-"""The vectors, through ctypes: every layer and language gives the same answers.
+"""The vectors, through ctypes: every layer and language gives the same results.
 
-`bucket/*.json` does not run here: the C interface has no function that gives a bucket alone. Its cases are checked by the core,
-and show in the vectors of evaluations.
+`bucket/*.json` does not run here, because no C function returns a bucket. The core checks those cases, and the evaluation
+vectors depend on them.
 """
 
 import json
@@ -10,7 +10,7 @@ import pytest
 from conftest import flags_text, load_vectors
 
 from mpflags import Client, errors
-from mpflags.abi import ANY, BOOLEAN, DOUBLE, INT64, OBJECT, STRING, asking
+from mpflags.abi import ANY, BOOLEAN, DOUBLE, INT64, OBJECT, STRING, evaluate_options
 
 READS = {"boolean": BOOLEAN, "string": STRING, "integer": INT64, "double": DOUBLE, "object": OBJECT}
 CODES = {
@@ -44,20 +44,20 @@ def client(flags, **options):
 
 
 def ask(client, key, context, kind=ANY):
-    """Every way to the same outcome: evaluated, packed, resolved from the answer, remembered."""
-    key, text, number = key.encode(), context.encode(), asking(kind)
+    """Checks that every way gives the same outcome: evaluated, packed, resolved from the number, cached."""
+    key, text, number = key.encode(), context.encode(), evaluate_options(kind)
     evaluated = client._native.evaluate(key, text, number, 0, waits=False)[0]
     if b"\0" not in text:
-        packed = client.packed(key, text, number)
+        packed = client.evaluate_packed(key, text, number)
         assert (packed & 1 == 1) is (evaluated.error_code is None and evaluated.variant != "override")
         if packed not in (1, 3):
-            # The answer tells no error: it stands for what has a value of the type asked for.
+            # A number carries no error: it stands for a value of the requested type.
             assert client._native.resolve(key, packed) == evaluated
     return evaluated
 
 
 def same(left, right):
-    """Equality of values: numbers by value, integers exactly, and a boolean is no number."""
+    """Equality of values: numbers by value, integers exactly, and a boolean is not a number."""
     if isinstance(left, bool) or isinstance(right, bool):
         return left is right
     if isinstance(left, dict) and isinstance(right, dict):

@@ -1,4 +1,4 @@
-"""The threads of this process, Python's and the others."""
+"""The threads of this process, of Python and native."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ def tasks() -> dict[str, str]:
         try:
             with open(f"/proc/self/task/{task}/comm", encoding="utf-8") as name:
                 found[task] = name.read().strip()
-        except OSError:  # it has ended meanwhile
+        except OSError:  # it has ended since
             pass
     return found
 
 
 def left(before: dict[str, str], within: float = 5.0) -> dict[str, str]:
-    """Those that were not there before. A thread that was joined can be listed for a moment: waits for that."""
+    """The threads that did not exist before. Waits a moment, because a joined thread can still be listed."""
     end = time.monotonic() + within
     while True:
         more = {task: name for task, name in tasks().items() if task not in before}

@@ -1,4 +1,4 @@
-"""Appends what each suite of vectors came to to the file that MPFLAGS_REPORT names: `make conformance` of the project reads it.
+"""Appends the result of each suite of vectors to the file MPFLAGS_REPORT, for the root's `make conformance`.
 
 A pytest plugin: `python -m pytest -p vectors_report tests/test_vectors.py tests/test_openfeature.py`.
 """

@@ -184,7 +184,7 @@ mod tests {
         );
         assert_eq!(text("Authorization: Basic czNjcmV0Og=="), Some("Authorization: Basic …".to_owned()));
         assert_eq!(text("basic auth required"), Some("basic auth required".to_owned()));
-        // A terminal's escape may not split what has to be found.
+        // An escape sequence must not hide a secret by splitting it.
         assert_eq!(text("T0\u{1b}[1mKEN"), Some("…".to_owned()));
     }
 

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::config::Config;
+use crate::events::events_were;
 use crate::events::outbox::{End, Outbox};
 use crate::events::payload::Event;
 use crate::items::{Items, Level};
@@ -223,10 +224,9 @@ impl Sender {
             }
             BatchOutcome::PartlyAccepted { rejected } => self.settle_partly(&batch, &rejected),
             BatchOutcome::Rejected { message } => {
-                self.log_failure(
-                    progress,
-                    &format!("Mixpanel rejected {} events, which are dropped: {message}", batch.len()),
-                );
+                let were = events_were(batch.len() as u64);
+                let line = format!("{were} dropped because Mixpanel rejected the request: {message}");
+                self.log_failure(progress, &line);
                 self.outbox.settle(batch.len(), End::Rejected);
             }
             BatchOutcome::TooLarge => match batch.halve() {

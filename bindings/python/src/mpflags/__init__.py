@@ -1,4 +1,4 @@
-"""Evaluates Mixpanel feature flags in process. `mpflags.openfeature` has the OpenFeature provider."""
+"""Evaluates Mixpanel feature flags in process: `Client` without OpenFeature, `mpflags.openfeature.MixpanelProvider` with it."""
 
 from ._native import version
 from .abi import Item

@@ -1,8 +1,8 @@
-"""The only file that sees pointers: loads `libmpflags`, declares what it exports, and copies what it returns.
+"""The only file that sees pointers: loads `libmpflags`, declares its functions, and copies what they return.
 
 `FUNCTIONS` declares each function of `include/mpflags.h` once; a test compares the two. A function that waits is called
-through `CDLL`, which lets go of the interpreter's lock meanwhile. All others are called through `PyDLL`, which keeps it:
-letting go and taking it again costs more than they do.
+through `CDLL`, which releases the interpreter's lock meanwhile. All others are called through `PyDLL`, which keeps it:
+releasing and taking it again would cost more than the call.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from .abi import (
     REASONS,
     STATES,
     Item,
+    NotCopyable,
     Outcome,
-    Uncopied,
     loads,
     name_of,
 )
@@ -38,12 +38,12 @@ if TYPE_CHECKING:
 
 
 class Str(ctypes.Structure):
-    """`mpflags_str`: borrowed from the handle that it was asked of."""
+    """`mpflags_str`: borrowed from the handle that the function was called with."""
 
     _fields_ = [("ptr", c_void_p), ("len", c_size_t)]
 
 
-# How long a wait may keep a signal's handler waiting, where it cannot be on another thread.
+# A wait that cannot run on another thread delays signal handlers by this long at most.
 _SLICE_MS = 200
 
 Callback = ctypes.CFUNCTYPE(None, c_void_p, c_void_p)
@@ -51,7 +51,7 @@ Drop = ctypes.CFUNCTYPE(None, c_void_p)
 _OUT = POINTER(c_void_p)
 _TEXT = (c_char_p, c_size_t)
 
-#: Name, result, arguments, and whether it waits.
+#: Name, result type, argument types, and whether it waits.
 FUNCTIONS: tuple[tuple[str, Any, tuple[Any, ...], bool], ...] = (
     ("abi_version", c_uint32, (), False),
     ("abi_revision", c_uint32, (), False),
@@ -64,6 +64,7 @@ FUNCTIONS: tuple[tuple[str, Any, tuple[Any, ...], bool], ...] = (
     ("client_wait_ready", c_int32, (c_void_p, c_uint32, _OUT), True),
     ("client_refresh", c_int32, (c_void_p, c_uint32, _OUT), True),
     ("client_state", c_int32, (c_void_p,), False),
+    ("client_timeout", c_uint32, (c_void_p, c_uint32), False),
     ("client_shutdown", c_int32, (c_void_p, c_uint32, POINTER(c_uint64), _OUT), True),
     ("client_free", None, (c_void_p,), True),
     ("context_new_json", c_int32, (*_TEXT, _OUT, _OUT), False),
@@ -134,42 +135,42 @@ def _find() -> str:
     named = os.environ.get("MPFLAGS_LIBRARY")
     if named:
         if not os.path.isfile(named):
-            raise LibraryError(f"MPFLAGS_LIBRARY names {named!r}, which is no file")
+            raise LibraryError(f"MPFLAGS_LIBRARY is {named!r}, which is not a file")
         return named
     name = "libmpflags.dylib" if sys.platform == "darwin" else "libmpflags.so"
     inside = os.path.join(os.path.dirname(os.path.abspath(__file__)), name)
     if os.path.isfile(inside):
         return inside
     raise LibraryError(
-        f"{name} was not found: not in the installed package, and MPFLAGS_LIBRARY is not set. Install the package from its"
-        f" wheel, or build the library with `cargo build --release -p mpflags-c` and set MPFLAGS_LIBRARY to the file"
+        f"{name} was not found: the package does not contain it, and MPFLAGS_LIBRARY is not set. Install the package from a"
+        f" wheel, or build the library with `cargo build --release -p mpflags-c` and set MPFLAGS_LIBRARY to its path"
     )
 
 
 class Library:
-    """The loaded library: each function of `FUNCTIONS` as an attribute without its prefix, with its types declared."""
+    """The loaded library: each function of `FUNCTIONS` is an attribute, without the prefix `mpflags_`."""
 
     def __init__(self, path: str) -> None:
         try:
-            keeps, lets_go = ctypes.PyDLL(path), ctypes.CDLL(path)
+            keeps, releases = ctypes.PyDLL(path), ctypes.CDLL(path)
             keeps.mpflags_abi_version.restype = keeps.mpflags_abi_revision.restype = c_uint32
             version, revision = keeps.mpflags_abi_version(), keeps.mpflags_abi_revision()
         except (OSError, AttributeError) as error:
             raise LibraryError(f"{path!r} cannot be loaded as libmpflags: {error}") from error
-        # Exactly the revision: what the header keeps for bindings may change with any.
+        # Not a newer revision either: the section "For bindings" of the header may change with each.
         if (version, revision) != (ABI_VERSION, ABI_REVISION):
             raise LibraryError(
                 f"{path!r} has ABI version {version}, revision {revision}; this package needs version {ABI_VERSION},"
-                f" revision {ABI_REVISION}. Install the wheel, which brings its library, or build the library from the"
+                f" revision {ABI_REVISION}. Install a wheel, which contains its library, or build the library from the"
                 " same sources as the package"
             )
         self.path = path
         for name, result, arguments, waits in FUNCTIONS:
-            function = getattr(lets_go if waits else keeps, "mpflags_" + name)
+            function = getattr(releases if waits else keeps, "mpflags_" + name)
             function.restype = result
             function.argtypes = arguments
             setattr(self, name, function)
-        # Reads what a local client holds: that never waits, and keeps the lock.
+        # The same functions for a local client, where they never wait.
         self.evaluate_local = keeps.mpflags_client_evaluate_encoded
         self.evaluate_all_local = keeps.mpflags_client_evaluate_all
         for twin, waiting in (
@@ -188,7 +189,7 @@ LIB = Library(_find())
 
 
 def text(borrowed: Str) -> str | None:
-    """A copy of a string that the library returned; None where it returned none."""
+    """A copy of a string that the library returned, None for none."""
     return None if borrowed.ptr is None else ctypes.string_at(borrowed.ptr, borrowed.len).decode()
 
 
@@ -201,7 +202,7 @@ def _fail(status: int, error: c_void_p) -> MpflagsError:
 
 
 def _call(function: Any, *arguments: Any) -> None:
-    """Calls a function whose last parameter is `err`, and raises what it writes there."""
+    """Calls a function whose last parameter is `err`, and raises the error that it returns there."""
     error = c_void_p()
     status = function(*arguments, byref(error))
     if status != 0:
@@ -212,11 +213,11 @@ def version() -> str:
     return text(LIB.version()) or ""
 
 
-class _Handle(Uncopied):
-    """Owns what `pointer` points to, and frees it once, with its last reference.
+class _Handle(NotCopyable):
+    """Owns what `pointer` points to, and frees it once, with the last reference to the handle.
 
-    Not a class of ctypes: those can be made from each other's bytes and numbers, and every such copy would free, too. What
-    passes `pointer` to the library keeps the handle meanwhile, so that nothing is freed under a call.
+    Not a ctypes class: those can be made from each other's bytes and addresses, and each copy would free the pointer too. Code
+    that passes `pointer` to the library references the handle during the call, so nothing is freed under it.
     """
 
     __slots__ = ("__weakref__", "pointer")
@@ -225,8 +226,8 @@ class _Handle(Uncopied):
         self.pointer = c_void_p(address)
 
 
-def _end(handle: _Handle, free: Any) -> None:
-    # One that was never initialised has no pointer.
+def _free(handle: _Handle, free: Any) -> None:
+    # A handle whose `__init__` did not run has no pointer.
     pointer = getattr(handle, "pointer", None)
     if pointer:
         address, pointer.value = pointer.value, None
@@ -236,29 +237,29 @@ def _end(handle: _Handle, free: Any) -> None:
 class ClientHandle(_Handle):
     __slots__ = ()
 
-    def __del__(self, _end: Any = _end, _free: Any = LIB.client_free) -> None:
-        _end(self, _free)
+    def __del__(self, _free: Any = _free, _function: Any = LIB.client_free) -> None:
+        _free(self, _function)
 
 
 class ContextHandle(_Handle):
     __slots__ = ()
 
-    def __del__(self, _end: Any = _end, _free: Any = LIB.context_free) -> None:
-        _end(self, _free)
+    def __del__(self, _free: Any = _free, _function: Any = LIB.context_free) -> None:
+        _free(self, _function)
 
 
 class EvaluationsHandle(_Handle):
     __slots__ = ()
 
-    def __del__(self, _end: Any = _end, _free: Any = LIB.evaluations_free) -> None:
-        _end(self, _free)
+    def __del__(self, _free: Any = _free, _function: Any = LIB.evaluations_free) -> None:
+        _free(self, _function)
 
 
 class EvaluationHandle(_Handle):
     __slots__ = ()
 
-    def __del__(self, _end: Any = _end, _free: Any = LIB.evaluation_free) -> None:
-        _end(self, _free)
+    def __del__(self, _free: Any = _free, _function: Any = LIB.evaluation_free) -> None:
+        _free(self, _function)
 
 
 def _outcome(evaluation: Any) -> Outcome:
@@ -276,8 +277,8 @@ def _outcome(evaluation: Any) -> Outcome:
     )
 
 
-class Evaluations(Uncopied):
-    """What every flag gave for one context. Kept as long as somebody may report one of them as shown."""
+class Evaluations(NotCopyable):
+    """The results of all flags for one context. Variants of it reference this, so that their exposure can be reported."""
 
     __slots__ = ("__weakref__", "_handle", "failure", "message")
 
@@ -288,7 +289,7 @@ class Evaluations(Uncopied):
         self.message = text(LIB.evaluations_message(handle.pointer))
 
     def answers(self) -> list[int]:
-        """The answers, in order of key; 0 where there is none."""
+        """The number of each result, in order of the flags' keys; 0 for a result without one."""
         count = LIB.evaluations_count(self._handle.pointer)
         return LIB.evaluations_answers(self._handle.pointer)[:count] if count else []
 
@@ -303,7 +304,7 @@ def _context(encoded: bytes) -> ContextHandle:
 
 
 def _read_text(function: Any, *arguments: Any) -> dict[str, Any]:
-    """What a function gives as a text of JSON."""
+    """The JSON object that a function returns as text."""
     out = c_void_p()
     _call(function, *arguments, byref(out))
     try:
@@ -313,15 +314,23 @@ def _read_text(function: Any, *arguments: Any) -> dict[str, Any]:
         LIB.text_free(out)
 
 
-class NativeClient(Uncopied):
-    """One client of the library. Usable from any thread; freed with its last reference."""
+def _sized(*texts: bytes) -> tuple[bytes | int, ...]:
+    """Each text and its length, as the library takes them."""
+    return tuple(argument for text in texts for argument in (text, len(text)))
+
+
+class NativeClient(NotCopyable):
+    """A client of the library. Usable from any thread; freed with the last reference to it."""
 
     def __init__(self, config: bytes) -> None:
         self.handle = ClientHandle()
-        _call(LIB.client_new, config, len(config), byref(self.handle.pointer))
+        _call(LIB.client_new, *_sized(config), byref(self.handle.pointer))
+
+    def _call(self, function: Any, *arguments: Any) -> None:
+        _call(function, self.handle.pointer, *arguments)
 
     def start(self) -> None:
-        _call(LIB.client_start, self.handle.pointer)
+        self._call(LIB.client_start)
 
     def wait_ready(self, timeout_ms: int) -> None:
         if timeout_ms == 0:
@@ -330,7 +339,7 @@ class NativeClient(Uncopied):
             wait(lambda: self._ready(timeout_ms), lambda: self._ready_in_slices(timeout_ms))
 
     def _ready(self, timeout_ms: int) -> None:
-        _call(LIB.client_wait_ready, self.handle.pointer, timeout_ms)
+        self._call(LIB.client_wait_ready, timeout_ms)
 
     def _ready_in_slices(self, timeout_ms: int) -> None:
         while timeout_ms > _SLICE_MS:
@@ -341,19 +350,24 @@ class NativeClient(Uncopied):
         return self._ready(timeout_ms)
 
     def refresh(self, timeout_ms: int) -> None:
-        wait(lambda: _call(LIB.client_refresh, self.handle.pointer, timeout_ms))
+        wait(lambda: self._call(LIB.client_refresh, timeout_ms))
 
     def state(self) -> str:
         return name_of(STATES, LIB.client_state(self.handle.pointer))
 
+    def timeout_ms(self, which: int) -> int:
+        """A timeout of the configuration, or the library's default for it."""
+        milliseconds: int = LIB.client_timeout(self.handle.pointer, which)
+        return milliseconds
+
     def shutdown(self, timeout_ms: int) -> int:
-        """How many events were not delivered. A wait that is interrupted ends as one whose time is over: the events are lost."""
+        """Returns the number of events that were not delivered. Interrupting the wait ends it as if the time were over."""
         try:
             return wait(lambda: self._end(timeout_ms), lambda: self._end_in_slices(timeout_ms))
         except MpflagsError:
             raise
         except BaseException:
-            # The shutdown that goes on ends with this one, at once.
+            # The shutdown that continues on the other thread ends with this one, at once.
             try:
                 self._end(0)
             except MpflagsError:
@@ -362,145 +376,115 @@ class NativeClient(Uncopied):
 
     def _end(self, timeout_ms: int) -> int:
         undelivered = c_uint64()
-        _call(LIB.client_shutdown, self.handle.pointer, timeout_ms, byref(undelivered))
+        self._call(LIB.client_shutdown, timeout_ms, byref(undelivered))
         return undelivered.value
 
     def _end_in_slices(self, timeout_ms: int) -> int:
         try:
-            self._send_in_slices(timeout_ms)
+            self._flush_in_slices(timeout_ms)
         except Closed:
             pass
-        # What is delivered needs no more time, and what is not has had it.
+        # Delivered events need no more time, and the others have had theirs.
         return self._end(min(timeout_ms, _SLICE_MS))
 
     def flush(self, timeout_ms: int) -> int:
+        """Returns the number of events that are still queued."""
         if timeout_ms == 0:
-            return self._send(0)
-        return wait(lambda: self._send(timeout_ms), lambda: self._send_in_slices(timeout_ms))
+            return self._flush(0)
+        return wait(lambda: self._flush(timeout_ms), lambda: self._flush_in_slices(timeout_ms))
 
-    def _send(self, timeout_ms: int) -> int:
+    def _flush(self, timeout_ms: int) -> int:
         undelivered = c_uint64()
-        _call(LIB.client_flush, self.handle.pointer, timeout_ms, byref(undelivered))
+        self._call(LIB.client_flush, timeout_ms, byref(undelivered))
         return undelivered.value
 
-    def _send_in_slices(self, timeout_ms: int) -> int:
-        while timeout_ms > _SLICE_MS and self._send(_SLICE_MS):
+    def _flush_in_slices(self, timeout_ms: int) -> int:
+        while timeout_ms > _SLICE_MS and self._flush(_SLICE_MS):
             timeout_ms -= _SLICE_MS
-        return self._send(min(timeout_ms, _SLICE_MS))
+        return self._flush(min(timeout_ms, _SLICE_MS))
 
-    def packed(self) -> Callable[[bytes, bytes, c_uint32], int]:
-        """The one crossing of a local evaluation: key, context and `ask`, to a number that `resolve` reads."""
-        crossing = functools.partial(LIB.client_evaluate_packed_z, self.handle.pointer)
-        # A call keeps the crossing, and that the client.
-        crossing.owner = self.handle  # type: ignore[attr-defined]
-        return crossing
+    def evaluate_packed(self) -> Callable[[bytes, bytes, c_uint32], int]:
+        """The one call of a local evaluation. It takes key, context and options, and returns a number for `resolve`."""
+        function = functools.partial(LIB.client_evaluate_packed_z, self.handle.pointer)
+        # A call in progress references the function, and that the client.
+        function.owner = self.handle  # type: ignore[attr-defined]
+        return function
 
     def resolve(self, key: bytes, number: int) -> Outcome | None:
-        """What a packed number stands for. None when the flag has another definition by now: evaluate again.
+        """The outcome behind a number; None if the flag's definition was replaced since.
 
-        Consumes the number if it is a pointer: it is resolved once.
+        Consumes a number that is a pointer, so each number is resolved once.
         """
         evaluation = EvaluationHandle(
-            LIB.client_answer(self.handle.pointer, key, len(key), number) if number & 1 else number
+            LIB.client_answer(self.handle.pointer, *_sized(key), number) if number & 1 else number
         )
         return _outcome(evaluation.pointer) if evaluation.pointer else None
 
     def evaluate(
-        self, key: bytes, context: bytes, ask: c_uint32, timeout_ms: int, waits: bool
+        self, key: bytes, context: bytes, options: c_uint32, timeout_ms: int, waits: bool
     ) -> tuple[Outcome, EvaluationHandle]:
         evaluation = EvaluationHandle()
+        function = LIB.client_evaluate_encoded if waits else LIB.evaluate_local
 
-        def ask_library() -> None:
-            _call(
-                LIB.client_evaluate_encoded if waits else LIB.evaluate_local,
-                self.handle.pointer,
-                key,
-                len(key),
-                context,
-                len(context),
-                ENCODING_JSON,
-                ask.value & 0xFF,
-                ask.value >> 8,
-                timeout_ms,
-                byref(evaluation.pointer),
-            )
+        def call() -> None:
+            # References the handle until the library is done with it, also when the wait is interrupted.
+            value_type, bits = options.value & 0xFF, options.value >> 8
+            arguments = (*_sized(key, context), ENCODING_JSON, value_type, bits, timeout_ms)
+            self._call(function, *arguments, byref(evaluation.pointer))
 
         if waits:
-            wait(ask_library)
+            wait(call)
         else:
-            ask_library()
+            call()
         return _outcome(evaluation.pointer), evaluation
 
     def evaluate_all(self, context: bytes, timeout_ms: int, waits: bool) -> Evaluations:
-        parsed = _context(context)
-        evaluations = EvaluationsHandle()
+        parsed, evaluations = _context(context), EvaluationsHandle()
         function = LIB.client_evaluate_all if waits else LIB.evaluate_all_local
 
-        def ask_library() -> None:
-            _call(function, self.handle.pointer, parsed.pointer, 0, timeout_ms, byref(evaluations.pointer))
+        def call() -> None:
+            self._call(function, parsed.pointer, 0, timeout_ms, byref(evaluations.pointer))
 
         if waits:
-            wait(ask_library)
+            wait(call)
         else:
-            ask_library()
+            call()
         return Evaluations(evaluations)
 
-    def track_shown(self, shown: EvaluationHandle | Evaluations, key: bytes) -> None:
-        """Reports an evaluation, or the one of flag `key` among many, as shown."""
-        if isinstance(shown, Evaluations):
-            evaluation = LIB.evaluations_find(shown._handle.pointer, key, len(key))
-            _call(LIB.client_track_exposure, self.handle.pointer, evaluation)
+    def track_exposure(self, evaluated: EvaluationHandle | Evaluations, key: bytes) -> None:
+        """Reports the exposure of an evaluation, or of the one of flag `key` among many."""
+        if isinstance(evaluated, Evaluations):
+            self._call(LIB.client_track_exposure, LIB.evaluations_find(evaluated._handle.pointer, *_sized(key)))
         else:
-            _call(LIB.client_track_exposure, self.handle.pointer, shown.pointer)
+            self._call(LIB.client_track_exposure, evaluated.pointer)
 
     def statistics(self) -> dict[str, Any]:
         return _read_text(LIB.client_statistics, self.handle.pointer)
 
     def explain(self, key: bytes, context: bytes) -> dict[str, Any]:
         parsed = _context(context)
-        return _read_text(LIB.client_explain, self.handle.pointer, key, len(key), parsed.pointer)
+        return _read_text(LIB.client_explain, self.handle.pointer, *_sized(key), parsed.pointer)
 
     def track(self, event: bytes, distinct_id: bytes, properties: bytes) -> None:
-        _call(
-            LIB.client_track,
-            self.handle.pointer,
-            event,
-            len(event),
-            distinct_id,
-            len(distinct_id),
-            properties,
-            len(properties),
-        )
+        self._call(LIB.client_track, *_sized(event, distinct_id, properties))
 
     def people_update(self, operation: bytes, distinct_id: bytes, value: bytes) -> None:
-        _call(
-            LIB.client_people_update,
-            self.handle.pointer,
-            operation,
-            len(operation),
-            distinct_id,
-            len(distinct_id),
-            value,
-            len(value),
-        )
+        self._call(LIB.client_people_update, *_sized(operation, distinct_id, value))
 
     def set_override(self, key: bytes, value: bytes) -> None:
-        _call(LIB.client_set_override, self.handle.pointer, key, len(key), value, len(value))
+        self._call(LIB.client_set_override, *_sized(key, value))
 
     def clear_override(self, key: bytes) -> None:
-        _call(LIB.client_clear_override, self.handle.pointer, key, len(key))
+        self._call(LIB.client_clear_override, *_sized(key))
 
-    def _next(self, out: c_void_p, timeout_ms: int) -> None:
-        _call(LIB.client_next_item, self.handle.pointer, timeout_ms, byref(out))
-
-    def next(self, timeout_ms: int) -> Item | None:
-        """The next item, None when none came in time. Raises `Closed` when the client is shut down."""
+    def next_item(self, timeout_ms: int) -> Item | None:
+        """The next item, None if none came in time. Raises `Closed` once the client is shut down."""
         out = c_void_p()
         try:
             if timeout_ms == 0:
-                self._next(out, 0)
+                self._call(LIB.client_next_item, 0, byref(out))
             else:
-                wait(lambda: self._next(out, timeout_ms))
+                wait(lambda: self._call(LIB.client_next_item, timeout_ms, byref(out)))
         except Timeout:
             return None
         try:

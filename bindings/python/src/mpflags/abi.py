@@ -1,21 +1,29 @@
-"""The C interface's numbers, and copies of what it tells. No pointers: those are in `_native.py` alone."""
+"""The numbers of the C interface, and plain copies of what its functions return. Pointers stay in `_native.py`."""
 
 from __future__ import annotations
 
 from ctypes import c_uint32
+from dataclasses import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, TypeAlias
+
+    #: A value type and option bits in one number, as a local evaluation takes them.
+    EvaluateOptions: TypeAlias = c_uint32
 
 #: `MPFLAGS_ABI_VERSION` and `MPFLAGS_ABI_REVISION` of the header that this package was written for.
 ABI_VERSION = 0
-ABI_REVISION = 3
+ABI_REVISION = 4
 
 ANY, BOOLEAN, STRING, INT64, DOUBLE, OBJECT, OBJECT_OR_ARRAY = range(7)
 NO_EXPOSURE = 1
-#: Packed answers that stand for no variant.
+#: Packed answers without a variant.
 NO_MATCH, DISABLED = 1, 3
+#: The timeouts that `client_timeout` returns.
+TIMEOUT_INIT, TIMEOUT_SHUTDOWN = 1, 3
+#: In place of a timeout: the client's configured one.
+TIMEOUT_CONFIGURED = 2**32 - 1
 REASONS = ("UNKNOWN", "STATIC", "DEFAULT", "TARGETING_MATCH", "SPLIT", "DISABLED", "ERROR")
 ERROR_CODES = (
     None,
@@ -35,26 +43,26 @@ ENCODING_JSON = 1
 
 
 def loads(text: str) -> Any:
-    """`json.loads`, which is imported when the first client is made: with what it needs it takes as long as this package."""
+    """`json.loads`. Importing `json` costs as much as this package, so it waits until the first client is made."""
     import json  # noqa: PLC0415
 
     return json.loads(text)
 
 
 def name_of(names: tuple[str, ...], number: int) -> str:
-    """The name of a number; the first one, which says that there is none, for a number that this package does not know."""
+    """The name of a number. A number that this package does not know has the first name, which stands for none."""
     return names[number] if 0 <= number < len(names) else names[0]
 
 
-def asking(value_type: int, quiet: bool = False) -> c_uint32:
-    """What is asked for, made once: ctypes takes 0.1 µs to turn an int into an argument."""
-    return c_uint32(value_type | (NO_EXPOSURE << 8 if quiet else 0))
+def evaluate_options(value_type: int, report_exposure: bool = True) -> EvaluateOptions:
+    """Options of an evaluation. Make them once: ctypes needs 0.1 µs to convert an int into an argument."""
+    return c_uint32(value_type | (0 if report_exposure else NO_EXPOSURE << 8))
 
 
-class Uncopied:
-    """Base of what owns memory, threads or connections: a second owner would free or end them twice.
+class NotCopyable:
+    """Base of everything that owns memory, threads or connections: a copy would free or end them a second time.
 
-    `copy`, `deepcopy`, `pickle` and `multiprocessing` get a TypeError, and what they were given is unharmed.
+    `copy`, `deepcopy`, `pickle` and `multiprocessing` raise TypeError and leave the original unharmed.
     """
 
     __slots__ = ()
@@ -66,50 +74,22 @@ class Uncopied:
         )
 
 
-class Record:
-    """Equal to what holds the same. (`dataclasses` and `typing` take longer to import than all this package.)"""
+@dataclass(slots=True)
+class Outcome:
+    """The result of an evaluation.
 
-    __slots__: tuple[str, ...] = ()
-
-    def __eq__(self, other: object) -> bool:
-        if type(self) is not type(other):
-            return NotImplemented
-        return all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
-
-    def __hash__(self) -> int:
-        return hash(tuple(getattr(self, name) for name in self.__slots__))
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in self.__slots__)})"
-
-
-class Outcome(Record):
-    """A copy of what an evaluation tells. `json` is the value as text: an object is parsed anew for each caller.
-
-    `answer` is the number that stands for it in this client, 0 where none does.
+    `json` is the value as text, None without one: an object is parsed again for each caller. `answer` is the number under
+    which the client can look this result up again, 0 if it cannot.
     """
 
-    __slots__ = ("answer", "error_code", "json", "key", "message", "metadata", "reason", "variant")
-
-    def __init__(
-        self,
-        key: str,
-        json: str | None,
-        variant: str | None,
-        reason: str,
-        error_code: str | None,
-        message: str | None,
-        metadata: dict[str, Any],
-        answer: int,
-    ) -> None:
-        self.key = key
-        self.json = json
-        self.variant = variant
-        self.reason = reason
-        self.error_code = error_code
-        self.message = message
-        self.metadata = metadata
-        self.answer = answer
+    key: str
+    json: str | None
+    variant: str | None
+    reason: str
+    error_code: str | None
+    message: str | None
+    metadata: dict[str, Any]
+    answer: int
 
     @property
     def has_value(self) -> bool:
@@ -120,26 +100,24 @@ class Outcome(Record):
         return None if self.json is None else loads(self.json)
 
     def read(self, value_type: int) -> Any:
-        """The value as the type that was asked for: a whole number as an int, any number as a float."""
+        """The value as the requested type: a whole number as an int, any number as a float."""
         value = self.value
         if value_type == INT64:
             return int(value)
         return float(value) if value_type == DOUBLE else value
 
 
-class Item(Record):
-    """Something that a client tells.
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A log line, a state, a change of flags or an event, as `Client.on_item` receives it.
 
-    `kind` is `"log"`, `"state"`, `"change"` or, with `event_sink`, `"event"`. A log line has a `level` (`"debug"`, `"info"`,
-    `"warning"`, `"error"`), a state is `"NOT_READY"`, `"READY"`, `"STALE"` or `"ERROR"`, a change has the `keys` of the flags.
-    `message` is the log line, what led to the state, or the event as JSON.
+    `kind` is `"log"`, `"state"`, `"change"` or, with the option `event_sink`, `"event"`. A log line has a `level` (`"debug"`,
+    `"info"`, `"warning"` or `"error"`), a state is `"NOT_READY"`, `"READY"`, `"STALE"` or `"ERROR"`, and a change has the `keys`
+    of the changed flags. `message` is the log line, the reason for the state, or the event as JSON.
     """
 
-    __slots__ = ("keys", "kind", "level", "message", "state")
-
-    def __init__(self, kind: str, level: str, state: str, message: str, keys: tuple[str, ...]) -> None:
-        self.kind = kind
-        self.level = level
-        self.state = state
-        self.message = message
-        self.keys = keys
+    kind: str
+    level: str
+    state: str
+    message: str
+    keys: tuple[str, ...]

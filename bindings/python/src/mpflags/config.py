@@ -1,4 +1,7 @@
-"""Configurations with the names and defaults of Mixpanel's own package, and every option of the library by keyword."""
+"""Configurations with the names of Mixpanel's own package, and every option of the library as a keyword argument.
+
+The defaults here are those of Mixpanel's signatures. All other defaults are the library's.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 VERSION = "0.1.0"
-#: What the library's options of these names default to: the binding waits that long itself.
-INIT_TIMEOUT_MS = 10_000
-SHUTDOWN_TIMEOUT_MS = 5_000
 
 
 class ServiceAccountCredentials:
-    """A service account of Mixpanel, instead of the project token alone."""
+    """A Mixpanel service account, which authenticates requests in place of the project token."""
 
     def __init__(self, username: str, secret: str, project_id: str) -> None:
         self.username = username
@@ -30,11 +30,11 @@ class ServiceAccountCredentials:
 
 
 class FlagsConfig:
-    """What local and remote evaluation have in common.
+    """The options that local and remote evaluation share.
 
-    `async_threads` bounds the threads on which remote evaluations of coroutines wait. `options` are the library's, as the
-    project's README lists them: `init_timeout_ms=`, `definitions=`, `targeting_key_as=` and so on. They pass as they are,
-    and the library says what is wrong with them when the client is made. `definitions` may be a dict or a text of JSON.
+    `async_threads` limits the threads on which the remote evaluations of coroutines wait. `options` are the library's, as
+    docs/configuration.md lists them: `init_timeout_ms=`, `definitions=`, `targeting_key_as=` and so on. They are passed on
+    as they are and checked when the client is made. `definitions` is a dict or JSON text.
     """
 
     #: "local" or "remote".
@@ -65,11 +65,6 @@ class FlagsConfig:
         self.async_threads = async_threads
         self.options = options
 
-    def milliseconds(self, option: str, default: int) -> int:
-        """A duration that the binding itself needs, as the options have it."""
-        value = self.options.get(option)
-        return value if isinstance(value, int) else default
-
     def _core(self) -> dict[str, Any]:
         core: dict[str, Any] = {
             "mode": self.mode,
@@ -78,7 +73,7 @@ class FlagsConfig:
             "wrapper": f"python/{VERSION}",
         }
         if self.credentials is not None:
-            # By name: Mixpanel's own class will do.
+            # By attribute, so that Mixpanel's own class works too.
             account = self.credentials
             core["service_account"] = {
                 "username": account.username,
@@ -88,15 +83,15 @@ class FlagsConfig:
         return core
 
     def to_json(self, token: str | None) -> bytes:
-        """The configuration as the library reads it."""
-        import json  # noqa: PLC0415 - as late as it is needed, see `abi.loads`
+        """The configuration as the library reads it. Raises `InvalidConfig`."""
+        import json  # noqa: PLC0415 - as late as possible, see `abi.loads`
 
         if token is None and self.token is None:
-            raise InvalidConfig("token: a project token is needed")
+            raise InvalidConfig("token: missing; pass the project token to the call or in the configuration")
         if token is not None and self.token is not None and token != self.token:
-            raise InvalidConfig("token: the configuration has another token than the call")
+            raise InvalidConfig("token: the call and the configuration have different tokens; pass one of them")
         core = {"token": self.token if token is None else token, **self._core(), **self.options}
-        # Texts stay what they are: what they hold need not be what Python's numbers and dicts can.
+        # JSON text is passed on unparsed: Python's numbers and dicts cannot hold everything that JSON can.
         texts = {
             name: core.pop(name) for name in ("definitions", "overrides") if isinstance(core.get(name), (str, bytes))
         }
@@ -107,7 +102,7 @@ class FlagsConfig:
         for name, document in texts.items():
             content = document.decode() if isinstance(document, bytes) else document
             if not content.strip().startswith("{"):
-                raise InvalidConfig(f"{name}: expected an object, as a dict or a text of JSON")
+                raise InvalidConfig(f"{name}: expected a dict, or JSON text of an object")
             encoded = f"{encoded[:-1]}, {json.dumps(name)}: {content}}}"
         return encoded.encode("utf-8", "surrogatepass")
 
@@ -118,7 +113,7 @@ class FlagsConfig:
 
 
 class LocalFlagsConfig(FlagsConfig):
-    """For evaluation in process, with definitions that are polled."""
+    """For evaluation in process, with definitions that a thread polls."""
 
     mode = "local"
 
@@ -148,7 +143,7 @@ class LocalFlagsConfig(FlagsConfig):
 
 
 class RemoteFlagsConfig(FlagsConfig):
-    """For evaluation by Mixpanel, with one request for each."""
+    """For evaluation by Mixpanel's servers, with one request for each evaluation."""
 
     mode = "remote"
 
@@ -159,19 +154,22 @@ def configured(
     credentials: ServiceAccountCredentials | None,
     options: dict[str, Any],
 ) -> FlagsConfig:
-    """The configuration given, or one of the options that stand alone."""
+    """`config`, or a configuration made of `options`."""
     if config is None:
         return kind(credentials=credentials, **options)
     if options or credentials is not None:
-        raise InvalidConfig(f"options go into the {kind.__name__}, or stand alone")
+        raise InvalidConfig(f"pass options in the {kind.__name__} or as keyword arguments, not both")
     if not isinstance(config, kind):
-        raise InvalidConfig(f"expected a {kind.__name__}, not a {type(config).__name__}")
+        raise InvalidConfig(
+            f"config: expected {kind.__module__.partition('.')[0]}.{kind.__name__},"
+            f" got {type(config).__module__}.{type(config).__qualname__}"
+        )
     return config
 
 
 def _milliseconds(name: str, seconds: float) -> int:
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 <= seconds < 1e9:
-        raise InvalidConfig(f"{name}: expected a number of seconds, not {seconds!r}")
+        raise InvalidConfig(f"{name}: expected a number of seconds from 0 to 1e9, got {seconds!r}")
     return round(seconds * 1000)
 
 

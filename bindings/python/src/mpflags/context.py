@@ -1,9 +1,9 @@
-"""Contexts and values as JSON: with orjson where it is installed, with the standard library otherwise, to the same end.
+"""Contexts and values as JSON: with orjson if it is installed, otherwise with the standard library. The results are the same.
 
-Encoding is what an evaluation costs in Python, so there are two ways. `encode` takes the fast one: it hands the attributes
-to a prepared encoder. Whatever that cannot take goes to `_Walk`, which goes through the attributes, converts what it knows,
-and names what it does not. `usable` does so too, with `UNUSABLE` in the place of what JSON has nothing for: the library
-refuses only flags that read it.
+Encoding dominates the cost of an evaluation in Python, so there are two ways. The fast one passes the attributes to a
+prepared encoder. Attributes that it refuses go to `_Converter`, which visits every value, converts the types that it knows
+and names the values that it cannot convert. `encode_usable` puts `UNUSABLE` in their place, and the library then refuses only
+flags that read them.
 """
 
 from __future__ import annotations
@@ -22,27 +22,28 @@ if TYPE_CHECKING:
 
     Attributes: TypeAlias = Mapping[str, Any]
 
-# The library refuses more; Python's own limit is higher, and a context that contains itself would reach it.
-_DEEPEST = 127
-# What is larger is no number to the library, and only costs.
-_MOST_BITS = 1023
-_MOST_DIGITS = 400
+# The library's own limit. Python's is higher, and a context that contains itself would reach it.
+_MAX_DEPTH = 127
+# The library does not accept larger numbers, and converting them is slow.
+_MAX_BITS = 1023
+_MAX_DIGITS = 400
+_TOO_DEEP = f"nested more than {_MAX_DEPTH} levels deep, or it contains itself"
 
 
 def _loaded(module: str, name: str) -> Any:
-    """A class of a module that need not be imported: where nobody has, no value is of that class. `()` is no class."""
+    """A class of a module, without importing it: unless the program has, no value can be of that class. `()` matches nothing."""
     return getattr(sys.modules.get(module), name, ())
 
 
 class _NotJson(TypeError):
-    """What a value lacks, in words that do not repeat the value."""
+    """Says why a value has no JSON, without repeating the value."""
 
 
 def _convert(value: Any) -> Any:
-    """What JSON has for a value that an encoder does not know. Raises TypeError for what nothing is known about."""
+    """Converts a value that an encoder does not know into one that it does. Raises `_NotJson` for other types."""
     if isinstance(value, _loaded("enum", "Enum")):
         return value.value
-    # Subclasses, which one encoder takes and the other does not.
+    # Subclasses, which only one of the encoders accepts.
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, float):
@@ -57,7 +58,7 @@ def _convert(value: Any) -> Any:
         return _number(value)
     if isinstance(value, _loaded("uuid", "UUID")):
         return str(value)
-    # `item` of a scalar gives Python's own; an array is none.
+    # `item` turns a scalar into Python's own type.
     if isinstance(value, _loaded("numpy", "generic")) and value.item().__class__ is not value.__class__:
         return value.item()
     if isinstance(value, Mapping):
@@ -68,13 +69,13 @@ def _convert(value: Any) -> Any:
 
 
 def _rfc3339(moment: Any) -> str:
-    """A date and time as RFC 3339. Without a time zone it is UTC, as in Mixpanel's events."""
+    """A date and time as RFC 3339. Without a time zone it is taken as UTC, as in Mixpanel's events."""
     offset = moment.utcoffset()
     utc = sys.modules["datetime"].timezone.utc
     if offset is None:
         moment = moment.replace(tzinfo=utc)
     elif offset.seconds % 60 or offset.microseconds:
-        # RFC 3339 has no seconds in an offset.
+        # RFC 3339 offsets have no seconds.
         moment = moment.astimezone(utc)
     return str(moment.isoformat())
 
@@ -82,14 +83,14 @@ def _rfc3339(moment: Any) -> str:
 def _number(decimal: Any) -> int | float:
     if not decimal.is_finite():
         raise _NotJson("a Decimal that is not finite")
-    if decimal.adjusted() > _MOST_DIGITS:
-        raise _NotJson(f"a Decimal beyond 1e{_MOST_DIGITS}")
+    if decimal.adjusted() > _MAX_DIGITS:
+        raise _NotJson(f"a Decimal beyond 1e{_MAX_DIGITS}")
     return int(decimal) if decimal == decimal.to_integral_value() else float(decimal)
 
 
 def _stdlib() -> Callable[[Any], bytes]:
     """The standard library's encoder, made once: `json.dumps` with options makes one for each call."""
-    import json  # noqa: PLC0415 - as late as it is needed, see `abi.loads`
+    import json  # noqa: PLC0415 - as late as possible, see `abi.loads`
 
     prepared = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_convert)
 
@@ -97,7 +98,7 @@ def _stdlib() -> Callable[[Any], bytes]:
         return prepared.encode(value).encode()
 
     try:
-        # Private to CPython, and half the cost. Without `markers` it does not look for circles: a RecursionError ends them.
+        # Private to CPython, and half the cost. Without `markers` it does not detect cycles; a RecursionError ends them.
         make, string = json.encoder.c_make_encoder, json.encoder.encode_basestring  # type: ignore[attr-defined]
         pieces = make(None, _convert, string, None, ":", ",", False, False, False)
         join = "".join
@@ -123,14 +124,14 @@ def stdlib_dumps(value: Any) -> bytes:
     return _prepared[0](value)
 
 
-# A flag may be bucketed by an attribute: the text of a whole float is then an integer's, so the encoders leave contexts with
-# one to `encode_exactly`. Deeper ones only take part in rules, where 1.0 is 1.
+# A flag can be bucketed by an attribute, and a whole float has to have an integer's text then, so contexts with one go to
+# `encode_exactly`. Deeper ones are only compared by rules, where 1.0 equals 1.
 #
-# `except Exception`: what is in a context may be the program's own classes, which raise what they like.
+# `except Exception`: a context may hold the program's own classes, which can raise anything.
 
 
 def encode_with_stdlib() -> Callable[[Attributes], bytes]:
-    """What makes of attributes a context for a local evaluation. That raises `InvalidContext`, which names the key that
+    """A function that encodes attributes for a local evaluation. It raises `InvalidContext`, which names an attribute that
     cannot be sent."""
 
     prepared = _stdlib()
@@ -149,8 +150,8 @@ def encode_with_stdlib() -> Callable[[Attributes], bytes]:
 
 
 def encode_with_orjson() -> Callable[[Attributes], bytes]:
-    """The same with orjson, which halves the cost of an evaluation. Raises ImportError where it is not installed."""
-    import orjson  # noqa: PLC0415 - takes as long as all of this package
+    """The same with orjson, which halves the cost of an evaluation. Raises ImportError if it is not installed."""
+    import orjson  # noqa: PLC0415 - costs as much as this package
 
     passed = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 
@@ -160,7 +161,7 @@ def encode_with_orjson() -> Callable[[Attributes], bytes]:
                 if value.__class__ is float and value.is_integer():
                     return encode_exactly(attributes)
             encoded: bytes = _dumps(attributes, _convert, _pass)
-            # NaN and the infinities become null without a word: where there is a null, the other encoder looks.
+            # orjson silently writes NaN and the infinities as null, so the other encoder checks texts with a null.
             return encoded if encoded.find(b"null") < 0 else stdlib_dumps(attributes)
         except Exception:
             return encode_exactly(attributes)
@@ -172,7 +173,7 @@ _fastest: list[Callable[[Attributes], bytes]] = []
 
 
 def fastest() -> Callable[[Attributes], bytes]:
-    """What encodes contexts: decided when the first client is made."""
+    """The faster encoder that is installed, chosen when the first client is made."""
     if not _fastest:
         try:
             _fastest.append(encode_with_orjson())
@@ -181,18 +182,17 @@ def fastest() -> Callable[[Attributes], bytes]:
     return _fastest[0]
 
 
-#: In the place of a value that JSON has nothing for. The library takes it as part of the text and as no value: it is a number
-#: beyond a double.
+#: Stands for a value that has no JSON. It is a number beyond a double, which the library parses but does not use.
 UNUSABLE = 10**400
 
 
 def encode_exactly(attributes: Attributes) -> bytes:
-    """A context as it is sent to Mixpanel: whole floats are integers at any depth, as the official provider has them."""
-    return _encoded(_mapping(attributes), _Walk())
+    """A context as it is sent to Mixpanel: whole floats become integers at any depth, as in Mixpanel's own provider."""
+    return _encoded(_mapping(attributes), _Converter())
 
 
 class Unusable:
-    """A value of a context that cannot be sent: the attribute that it is in, its path, and what is wrong with it."""
+    """A value of a context that cannot be sent: the attribute that holds it, its path, and what is wrong with it."""
 
     __slots__ = ("attribute", "path", "why")
 
@@ -205,44 +205,42 @@ class Unusable:
         return f"attribute {self.path!r}: {self.why}" if self.path else f"the context: {self.why}"
 
 
-def usable(attributes: Attributes) -> tuple[bytes, list[Unusable]]:
-    """The same with `UNUSABLE` where a value cannot be sent, and these values.
+def encode_usable(attributes: Attributes) -> tuple[bytes, list[Unusable]]:
+    """A context with `UNUSABLE` in place of each value that cannot be sent, and the list of those values.
 
-    Raises `InvalidContext` when nothing can be sent at all.
+    Raises `InvalidContext` if the context as a whole cannot be read.
     """
-    walk = _Walk([])
-    return _encoded(_mapping(attributes), walk), walk.found or []
+    converter = _Converter([])
+    return _encoded(_mapping(attributes), converter), converter.found or []
 
 
 def _mapping(attributes: Attributes) -> Attributes:
     if not isinstance(attributes, Mapping):
-        raise InvalidContext(
-            f"the context is of type {type(attributes).__name__}: expected a mapping of names to values"
-        )
+        raise InvalidContext(f"the context: expected a mapping of names to values, got {type(attributes).__name__}")
     return attributes
 
 
-def _encoded(attributes: Attributes, walk: _Walk) -> bytes:
+def _encoded(attributes: Attributes, converter: _Converter) -> bytes:
     try:
-        return stdlib_dumps(walk.plain(attributes, "", 1))
+        return stdlib_dumps(converter.plain(attributes, "", 1))
     except InvalidContext:
         raise
     except Exception as error:
-        # Of the mapping itself: a class of the program's own, whose words may repeat values.
-        raise InvalidContext(f"the context cannot be read: {type(error).__name__}") from error
+        # The mapping is of the program's own class. The error's message may hold values, so only its type is named.
+        raise InvalidContext(f"the context cannot be read: reading it raised {type(error).__name__}") from error
 
 
 def encode_value(value: Any, name: str = "value") -> bytes:
     """Any value as JSON: an override, a profile's properties. Errors call it `name`."""
-    return stdlib_dumps(_Walk().plain(value, name, 1))
+    return stdlib_dumps(_Converter().plain(value, name, 1))
 
 
-class _TooDeep(InvalidContext):
+class _TooDeepError(InvalidContext):
     pass
 
 
-class _Walk:
-    """Makes plain JSON of values. With a list it goes on after what cannot be sent, and notes it there."""
+class _Converter:
+    """Converts values to what JSON has. Raises on a value that cannot be sent or, if `found` is a list, appends it there."""
 
     __slots__ = ("_attribute", "found")
 
@@ -258,7 +256,7 @@ class _Walk:
         return UNUSABLE
 
     def plain(self, value: Any, path: str, depth: int) -> Any:
-        # Not `__class__`, which a proxy of the program's may answer as it likes.
+        # Not `__class__`, which a proxy can fake.
         kind = type(value)
         if kind is str:
             try:
@@ -270,14 +268,14 @@ class _Walk:
             return value
         if kind is int:
             bits = value.bit_length()
-            return value if bits <= _MOST_BITS else self._refuse(path, "an integer beyond every number of JSON")
+            return value if bits <= _MAX_BITS else self._refuse(path, "an integer beyond the range of a double")
         if kind is float:
             if not math.isfinite(value):
                 return self._refuse(path, "a number that is not finite")
             return int(value) if value.is_integer() else value
-        if depth > _DEEPEST:
-            raise _TooDeep(str(Unusable("", f"{path[:80]}…", _DEPTH)))
-        # Nothing below is this package's alone: a class of the program's may raise what it likes.
+        if depth > _MAX_DEPTH:
+            raise _TooDeepError(str(Unusable("", f"{path[:80]}…", _TOO_DEEP)))
+        # Everything below may call the program's own classes, which can raise anything.
         try:
             if isinstance(value, Mapping):
                 return self._object(value, path, depth)
@@ -294,13 +292,13 @@ class _Walk:
 
     def _object(self, value: Attributes, path: str, depth: int) -> Any:
         plain: dict[str, Any] = {}
-        # What flags read by name: what is too deep within one spoils that one.
+        # Flags read these by name, so a value that is nested too deep spoils only the attribute that holds it.
         of_attributes = self.found is not None and path in ("", "custom_properties")
         for key, item in value.items():
             name = self._key(key, path)
             if name is None:
                 if of_attributes:
-                    # No flag can read it.
+                    # No flag can read an attribute without a name.
                     continue
                 return UNUSABLE
             inner = f"{path}.{name}" if path else name
@@ -312,15 +310,15 @@ class _Walk:
             self._attribute = inner
             try:
                 plain[name] = self.plain(item, inner, depth + 1)
-            except (_TooDeep, RecursionError):
+            except (_TooDeepError, RecursionError):
                 del self.found[before:]
                 self._attribute = inner
-                plain[name] = self._refuse(inner, _DEPTH)
+                plain[name] = self._refuse(inner, _TOO_DEEP)
             self._attribute = path
         return plain
 
     def _key(self, key: Any, path: str) -> str | None:
-        """A key as `json.dumps` has it. None for one that there is none for."""
+        """A key as `json.dumps` writes it, None for one that it cannot write."""
         if isinstance(key, str):
             text = str.__str__(key)
             try:
@@ -338,21 +336,18 @@ class _Walk:
         return None
 
 
-_DEPTH = f"more than {_DEEPEST} levels, or it contains itself"
-
-
 class Context:
-    """A context that is encoded once, for programs that evaluate many flags for it. Later changes do not reach it.
+    """A context that is encoded once, for programs that evaluate many flags for one user. Later changes do not affect it.
 
-    What cannot be sent, as a set, spoils only flags that read it; `unusable` has each such value with its path and what is wrong
-    with it. Raises `InvalidContext` for what is not a mapping. Can be copied and pickled.
+    A value that cannot be sent, such as a set, only affects flags that read it. `unusable` lists these values, each with its path
+    and what is wrong with it. Raises `InvalidContext` for anything but a mapping. Can be copied and pickled.
     """
 
     __slots__ = ("attributes", "encoded", "unusable")
 
     def __init__(self, attributes: Attributes) -> None:
-        self.encoded, self.unusable = usable(attributes)
-        #: As JSON has them, without what is unusable.
+        self.encoded, self.unusable = encode_usable(attributes)
+        #: As JSON holds them, without unusable values.
         self.attributes: dict[str, Any] = _without_unusable(loads(self.encoded.decode()))
 
     def __repr__(self) -> str:
@@ -368,89 +363,89 @@ def _without_unusable(value: Any) -> Any:
 
 
 def identity(distinct_id: Any) -> bytes:
-    """The user of an event. An integer goes as its text, as it does in a context, and so does a UUID."""
+    """The user of an event. Integers and UUIDs become their text, as in a context."""
     value = distinct_id
     if value is None:
-        raise InvalidArgument("distinct_id: expected a string, got None: an event needs a user")
+        raise InvalidArgument("distinct_id: expected a string, got None; an event needs a user")
     if isinstance(value, (_loaded("enum", "Enum"), _loaded("uuid", "UUID"), _loaded("numpy", "generic"))):
         try:
             value = _convert(value)
         except (TypeError, ValueError):
             pass
-    if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() <= _MOST_BITS:
+    if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() <= _MAX_BITS:
         return int.__repr__(value).encode()
     if not isinstance(value, str):
-        raise InvalidArgument(f"distinct_id: expected a string or an integer, got a {type(distinct_id).__name__}")
+        raise InvalidArgument(f"distinct_id: expected a string or an integer, got {type(distinct_id).__name__}")
     return encoded_name("distinct_id", value)
 
 
 def encoded_name(parameter: str, value: Any) -> bytes:
-    """A parameter of a call that is a string."""
+    """A string parameter of a call."""
     if not isinstance(value, str):
-        raise InvalidArgument(f"{parameter}: expected a string, got a {type(value).__name__}")
+        raise InvalidArgument(f"{parameter}: expected a string, got {type(value).__name__}")
     try:
         return str.__str__(value).encode()
     except UnicodeEncodeError:
-        raise InvalidArgument(f"{parameter}: the string holds a lone surrogate") from None
+        raise InvalidArgument(f"{parameter}: the string contains a lone surrogate") from None
 
 
 def event_properties(properties: Attributes | None) -> bytes:
-    """The properties of an event as JSON. A `time` that is a moment goes as milliseconds since 1970."""
+    """The properties of an event as JSON. A date or datetime as `time` becomes milliseconds since 1970."""
     if properties is None:
         return b"{}"
     if not isinstance(properties, Mapping):
         raise InvalidArgument(f"properties: expected a mapping of names to values, got {type(properties).__name__}")
     if "time" in properties:
-        properties = {**properties, "time": _moment(properties["time"])}
+        properties = {**properties, "time": _unix_milliseconds(properties["time"])}
     return json_argument("properties", properties)
 
 
 def json_argument(parameter: str, value: Any) -> bytes:
-    """A parameter of a call as JSON."""
+    """A parameter of a call, as JSON."""
     try:
         return encode_value(value, parameter)
     except InvalidContext as error:
         raise InvalidArgument(str(error)) from None
 
 
-def _moment(value: Any) -> Any:
-    """A date-time as milliseconds since 1970. One without a time zone is in local time, as Python has it, and a date is its
-    first moment. What is no date is the library's to judge."""
+def _unix_milliseconds(value: Any) -> Any:
+    """A datetime as milliseconds since 1970. Without a time zone it is in local time, as in `datetime.timestamp`; a date is its
+    midnight. Other values are returned as they are, and the library checks them."""
     try:
         if isinstance(value, _loaded("datetime", "datetime")):
             return round(value.timestamp() * 1000)
         if isinstance(value, _loaded("datetime", "date")):
             return round(sys.modules["datetime"].datetime(value.year, value.month, value.day).timestamp() * 1000)
         if isinstance(value, _loaded("numpy", "datetime64")):
-            # numpy's have no time zone, and are UTC.
+            # numpy's have no time zone and are UTC.
             if not sys.modules["numpy"].isnat(value):
                 return int(value.astype("datetime64[ms]").astype("int64"))
             raise ValueError
     except (ValueError, OverflowError, OSError):
-        raise InvalidArgument(f"properties: time: a {type(value).__name__} beyond what a clock can show") from None
+        raise InvalidArgument(f"properties: time: the {type(value).__name__} is out of range") from None
     return value
 
 
 _keys: dict[str, bytes] = {}
-#: The bytes of a flag key that was asked for before, None for any other: for the way of every evaluation.
+#: The encoded form of a flag key that was used before, None for any other key. Every evaluation looks here first.
 known_key = _keys.get
-_MOST_KEYS = 10_000
+_MAX_KEYS = 10_000
 
 
 def flag_key(key: str) -> bytes:
-    """A flag's key as the library takes it. Raises `InvalidArgument` for one that no flag can have."""
+    """A flag's key as the library takes it. Raises `InvalidArgument` for a key that no flag can have."""
     if not isinstance(key, str):
-        raise InvalidArgument(f"the flag key is of type {type(key).__name__}: expected a string")
+        raise InvalidArgument(f"the flag key: expected a string, got {type(key).__name__}")
     known = _keys.get(key)
     if known is not None:
         return known
     if "\0" in key:
-        raise InvalidArgument(f"the flag key {key!r} holds a NUL")
+        raise InvalidArgument(f"the flag key {key!r} contains a NUL")
     try:
         encoded = key.encode()
     except UnicodeEncodeError:
-        raise InvalidArgument(f"the flag key {key!r} holds a lone surrogate") from None
-    if len(_keys) >= _MOST_KEYS:
+        raise InvalidArgument(f"the flag key {key!r} contains a lone surrogate") from None
+    if len(_keys) >= _MAX_KEYS:
         _keys.clear()
     _keys[str.__str__(key)] = encoded
     return encoded

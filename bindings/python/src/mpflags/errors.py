@@ -1,20 +1,20 @@
-"""What goes wrong, as exceptions: one class per status of the library that a program can act on."""
+"""Exceptions: one class for each status of the library that a program can act on."""
 
 from __future__ import annotations
 
 
 class MpflagsError(Exception):
-    """Base of all errors of this package. `status` is the library's number, 0 where the library was not asked."""
+    """Base of all errors of this package. `status` is the library's number, 0 for an error that the library did not raise."""
 
     status = 0
 
 
 class LibraryError(MpflagsError, ImportError):
-    """`libmpflags` is missing, cannot be loaded, or is of another version than this package."""
+    """`libmpflags` is missing, cannot be loaded, or does not match this package's version."""
 
 
 class InvalidArgument(MpflagsError, ValueError):
-    """An argument is not what the call takes, or the client is not in the state that it needs."""
+    """An argument is invalid, or the client is in a state that does not allow the call. The message says which."""
 
     status = 12
 
@@ -26,13 +26,13 @@ class InvalidConfig(MpflagsError, ValueError):
 
 
 class InvalidContext(MpflagsError, ValueError):
-    """A context holds what cannot be sent. The message names the key."""
+    """A context holds a value that cannot be sent. The message names the attribute."""
 
     status = 21
 
 
 class InvalidDefinitions(MpflagsError, ValueError):
-    """Flag definitions cannot be read as a whole."""
+    """The definitions document cannot be read. A single malformed flag does not raise this."""
 
     status = 22
 
@@ -44,7 +44,7 @@ class CredentialsRefused(MpflagsError):
 
 
 class BackendError(MpflagsError):
-    """Mixpanel could not be reached, or its answer was of no use."""
+    """Mixpanel could not be reached, or its response was an error or could not be read."""
 
     status = 31
 
@@ -56,13 +56,13 @@ class QueueFull(MpflagsError):
 
 
 class Timeout(MpflagsError, TimeoutError):
-    """The time given has passed."""
+    """The call did not finish within its timeout."""
 
     status = 40
 
 
 class Closed(MpflagsError):
-    """The client is shut down."""
+    """The client has been shut down."""
 
     status = 41
 
@@ -88,11 +88,11 @@ _BY_STATUS: dict[int, type[MpflagsError]] = {
         SystemFailure,
     )
 }
-# What only this package itself could cause (NULL, bad UTF-8, an unknown bit) is no class of its own.
+# Statuses that only a bug in this package could cause (NULL, invalid UTF-8, an unknown bit) have no class.
 
 
 def of_status(status: int, message: str) -> MpflagsError:
-    """The exception for a status. One that this package does not know is an `MpflagsError` with its number."""
+    """The exception for a status; a plain `MpflagsError` with the number for a status that this package does not know."""
     error = _BY_STATUS.get(status, MpflagsError)(message)
     error.status = status
     return error

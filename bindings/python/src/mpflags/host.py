@@ -1,4 +1,4 @@
-"""What a host process does with threads: it forks, with Python's hooks or without; it has greenlets in their place."""
+"""Waiting and locking in a host process that may fork, with or without Python's hooks, and may run greenlets as threads."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _T = typing.TypeVar("_T")
 
 
 class Lock:
-    """A lock that each process finds open: what a thread of the parent holds is never released in the child of a fork.
+    """A lock that is open in the child of a fork, even if a thread of the parent held it.
 
-    Greenlets must not switch while it is held: one that is made before gevent patches `threading` blocks them all.
+    Greenlets must not switch while it is held: a lock that was made before gevent patches `threading` blocks all of them.
     """
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class Lock:
         pid = os.getpid()
         lock = self._locks.get(pid)
         if lock is None:
-            # Of two threads that come here at once, both get the same.
+            # `setdefault`, so that two threads that get here at once share one.
             lock = self._locks.setdefault(pid, threading.Lock())
             for other in list(self._locks):
                 if other != pid:
@@ -43,45 +43,45 @@ class Lock:
 
 
 def in_background(work: Callable[[], object]) -> None:
-    """Does `work` on a thread that nobody joins, or on a greenlet. Raises RuntimeError when none can be started.
+    """Does `work` on a thread that nothing joins, or on a greenlet. Raises RuntimeError if none can be started.
 
-    Takes no lock, as `threading.Thread` does, so a finalizer may call it wherever it happens to run.
+    Unlike `threading.Thread` it takes no lock, so a finalizer may call it wherever it happens to run.
     """
     _thread.start_new_thread(work, ())
 
 
 def wait(call: Callable[[], _T], in_slices: Callable[[], _T] | None = None) -> _T:
-    """Does `call`, which waits in native code, and must hold what it uses.
+    """Runs `call`, which waits in native code. `call` must reference everything that it uses.
 
-    Signals arrive at the main thread: there an exception of their handlers, as KeyboardInterrupt, ends the wait at once, and
-    `call` goes on alone. Where no thread can be started, as from Python 3.12 on while the interpreter ends, `in_slices` takes
-    its place: it waits for short times, one after the other. A greenlet has it done on a real thread, so that the others go
-    on meanwhile.
+    Python runs signal handlers on the main thread. If one raises there, as Ctrl-C does, the wait ends at once with that
+    exception, and `call` continues on its own thread. Where no thread can be started, such as while the interpreter ends from
+    Python 3.12 on, `in_slices` runs instead, as a series of short waits. A greenlet waits for a real thread, so that other
+    greenlets keep running; if it is killed, the thread continues until its timeout.
 
-    Raises what `call` raises, `SystemFailure` when there is no thread to be had for a greenlet, and `Closed` in the child of
-    a fork when it was the parent that waited. A greenlet that is killed meanwhile leaves the thread to its time limit.
+    Raises what `call` raises, `SystemFailure` if no thread can be started for a greenlet, and `Closed` in the child of a fork
+    that happened during the wait.
     """
     greenlets = _greenlets()
     if greenlets is None:
-        return _apart(call, in_slices or call)
+        return _on_another_thread(call, in_slices or call)
     wait_readable, start_thread = greenlets
-    came: list[tuple[_T | None, BaseException | None]] = []
-    # A pipe and not a lock or a watcher of the hub: it works in the same way for gevent and eventlet, and after a fork.
+    results: list[tuple[_T | None, BaseException | None]] = []
+    # A pipe rather than a lock or a watcher of the hub: it works the same for gevent and eventlet, and after a fork.
     read, write = os.pipe()
-    leaving = [None]
+    sides = [None]
 
     def leave() -> None:
-        """Closes the end that is read from, when neither side needs it: writing must never meet a closed pipe."""
+        """Closes the reading end once neither side needs it, so that the other side never writes to a closed pipe."""
         try:
-            leaving.pop()
+            sides.pop()
         except IndexError:
             os.close(read)
 
     def work() -> None:
         try:
-            came.append((call(), None))
+            results.append((call(), None))
         except BaseException as error:
-            came.append((None, error))
+            results.append((None, error))
         os.write(write, b"!")
         os.close(write)
         leave()
@@ -91,35 +91,35 @@ def wait(call: Callable[[], _T], in_slices: Callable[[], _T] | None = None) -> _
     except RuntimeError as error:
         os.close(read)
         os.close(write)
-        # From Python 3.12 on no thread starts once the interpreter ends. Then nothing else is to go on, either.
+        # From Python 3.12 on no thread can start once the interpreter ends. No greenlet needs to run then either.
         if "shutdown" in str(error):
             return (in_slices or call)()
-        raise SystemFailure(f"a thread for a greenlet that waits: {error}") from error
+        raise SystemFailure(f"cannot start a thread for a greenlet that waits: {error}") from error
     try:
         wait_readable(read)
     finally:
         leave()
-    if not came:
-        raise Closed("the process was forked while the parent waited")
-    result, raised = came[0]
+    if not results:
+        raise Closed("the process was forked during the wait")
+    result, raised = results[0]
     if raised is not None:
         raise raised
     return typing.cast("_T", result)
 
 
-def _apart(call: Callable[[], _T], in_slices: Callable[[], _T]) -> _T:
-    """`call` on another thread if this one is where signals arrive, and threads are what they say."""
+def _on_another_thread(call: Callable[[], _T], in_slices: Callable[[], _T]) -> _T:
+    """Runs `call` on another thread if this is the main thread, so that signal handlers can run here."""
     if _are_patched() or threading.get_ident() != threading.main_thread().ident:
         return call()
-    came: list[tuple[typing.Any, BaseException | None]] = []
+    results: list[tuple[typing.Any, BaseException | None]] = []
     done = _thread.allocate_lock()
     done.acquire()
 
     def work() -> None:
         try:
-            came.append((call(), None))
+            results.append((call(), None))
         except BaseException as error:
-            came.append((None, error))
+            results.append((None, error))
         finally:
             done.release()
 
@@ -128,12 +128,12 @@ def _apart(call: Callable[[], _T], in_slices: Callable[[], _T]) -> _T:
     except RuntimeError:
         return in_slices()
     done.acquire()
-    result, raised = came.pop()
+    result, raised = results.pop()
     if raised is not None:
         try:
             raise raised
         finally:
-            # Its traceback holds this frame.
+            # Its traceback references this frame.
             del raised
     return typing.cast("_T", result)
 
@@ -146,10 +146,10 @@ def _are_patched() -> bool:
 
 
 def _greenlets() -> tuple[Callable[[int], object], Callable[..., object]] | None:
-    """How the current greenlet waits until a descriptor is readable, and how a real thread is started.
+    """How the current greenlet waits until a descriptor is readable, and how to start a real thread.
 
-    None where waiting natively is right: on a thread that runs no greenlets, and in the hub, which cannot wait otherwise.
-    Nothing is imported that the process has not imported, and no hub is made.
+    None where native waiting is right: on a thread without greenlets, and in the hub, which has no other way to wait. Imports
+    nothing that the process has not imported, and creates no hub.
     """
     monkey = sys.modules.get("gevent.monkey")
     if monkey is not None and monkey.is_module_patched("threading"):

@@ -1,4 +1,4 @@
-"""The thread that pulls what a client tells: log lines to `logging`, the rest to whoever listens."""
+"""The thread that pulls a client's items: log lines go to `logging`, everything else to listeners."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import threading
 import weakref
 
-from .abi import Uncopied
+from .abi import NotCopyable
 from .errors import Closed, MpflagsError, SystemFailure
 
 TYPE_CHECKING = False
@@ -20,149 +20,148 @@ if TYPE_CHECKING:
     #: Called with each item but log lines, on the thread that pulls them.
     Listener: TypeAlias = Callable[[Item], None]
 
-    class Watcher(Protocol):
-        """A listener that also wants to be called when some time has passed."""
+    class Observer(Protocol):
+        """A listener that is also called when time has passed."""
 
-        def take(self, item: Item) -> None: ...
+        def on_item(self, item: Item) -> None: ...
 
-        def tick(self) -> int | None:
-            """Does what is due, and tells in how many milliseconds there is more to do."""
-
-
-_LONGEST_WAIT_MS = 10_000
+        def on_tick(self) -> int | None:
+            """Does what is due. Returns the milliseconds until more is due, None if nothing is."""
 
 
-class Run(Uncopied):
-    """The thread, from one start of the client to its shutdown. It begins to pull with `go`.
+_MAX_WAIT_MS = 10_000
 
-    A greenlet where gevent or eventlet puts them in the place of threads, so that listeners and log handlers run among the
-    program's own. Not a subclass: patching replaces the class, too.
+
+class PumpThread(NotCopyable):
+    """The thread, from a start of the client to its shutdown. It pulls nothing before `begin`.
+
+    Under gevent or eventlet it is a greenlet, so that listeners and log handlers run among the program's own. Not a subclass
+    of `threading.Thread`, because patching replaces that class.
     """
 
     def __init__(self, pump: Pump) -> None:
         self._pump = pump
-        self._begin = threading.Event()
+        self._begun = threading.Event()
         self._pid = os.getpid()
         self._ending = False
-        self._thread = threading.Thread(target=self._pull, name="mpflags-items", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="mpflags-items", daemon=True)
         self._thread.start()
 
-    def _pull(self) -> None:
-        self._begin.wait()
+    def _run(self) -> None:
+        self._begun.wait()
         try:
             self._pump.pull(self)
         finally:
-            _leave(self._thread)
+            _rename_in_threading(self._thread)
 
     @property
-    def is_here(self) -> bool:
-        """Whether it runs in this process. After a fork `is_alive` may go on saying so of a thread that was left behind."""
+    def is_alive(self) -> bool:
+        """Whether it runs in this process. In the child of a fork, `Thread.is_alive` may be true for a thread of the parent."""
         return self._pid == os.getpid() and self._thread.is_alive()
 
     @property
     def is_ending(self) -> bool:
         return self._ending or self._pid != os.getpid()
 
-    def go(self) -> None:
-        self._begin.set()
+    def begin(self) -> None:
+        self._begun.set()
 
     def end(self, timeout: float) -> None:
         self._ending = True
-        self._begin.set()
+        self._begun.set()
         if self._thread is not threading.current_thread():
             self._thread.join(timeout)
 
 
-def _leave(thread: threading.Thread) -> None:
-    """gevent changes what threads are known by. One that was started before takes its name out of the list under the new
-    one, and fails with a traceback on standard error if it is not there."""
-    known: Any = getattr(threading, "_active", {})
-    if thread.ident in known and thread.ident != threading.get_ident():
-        known[threading.get_ident()] = known.pop(thread.ident)
+def _rename_in_threading(thread: threading.Thread) -> None:
+    """Patching by gevent changes the identifiers of threads. A thread that was started before removes itself from `threading`'s
+    list under its new identifier, and prints a traceback if it is not there."""
+    active: Any = getattr(threading, "_active", {})
+    if thread.ident in active and thread.ident != threading.get_ident():
+        active[threading.get_ident()] = active.pop(thread.ident)
 
 
-class Pump(Uncopied):
-    """Pulls the items of one client. Started with it, and ended by its shutdown."""
+class Pump(NotCopyable):
+    """Pulls the items of a client, from its start to its shutdown. `has_logged` tells which log lines to drop."""
 
-    def __init__(self, native: NativeClient) -> None:
+    def __init__(self, native: NativeClient, has_logged: Callable[[str], bool]) -> None:
         self._native = native
-        self._run: Run | None = None
+        self._has_logged = has_logged
+        self._thread: PumpThread | None = None
         self.listeners: list[Listener] = []
-        # Weak: the thread must not keep a provider alive that nobody uses any more.
-        self.watcher: weakref.ref[Watcher] | None = None
-        #: Whether a line was logged already, in words of the binding's.
-        self.is_noted: Callable[[str], bool] | None = None
+        # Weak, so that the thread does not keep a provider alive that the program has dropped.
+        self.observer: weakref.ref[Observer] | None = None
 
     @property
     def is_running(self) -> bool:
-        return self._run is not None and self._run.is_here
+        return self._thread is not None and self._thread.is_alive
 
-    def prepare(self) -> Run:
-        """A thread that is there and does nothing yet. Raises `SystemFailure` when there cannot be one."""
+    def new_thread(self) -> PumpThread:
+        """A thread that waits for `begin`. Raises `SystemFailure` if the process cannot start one."""
         try:
-            return Run(self)
+            return PumpThread(self)
         except RuntimeError as error:
             raise SystemFailure(
                 f"cannot start the thread mpflags-items: {error}: start the client where threads are allowed, as in the main"
                 " interpreter and before it ends, or raise the limit of threads (ulimit -u, pids.max)"
             ) from error
 
-    def take_up(self, run: Run) -> None:
-        self._run = run
-        run.go()
+    def begin(self, thread: PumpThread) -> None:
+        self._thread = thread
+        thread.begin()
 
-    def take(self) -> Run | None:
-        """The thread, for whoever ends it. A start from now on makes another one. In the child of a fork there is none."""
-        run, self._run = self._run, None
-        return run if run is not None and run.is_here else None
+    def release(self) -> PumpThread | None:
+        """The thread, for the caller to end; None in the child of a fork. The next start makes another one."""
+        thread, self._thread = self._thread, None
+        return thread if thread is not None and thread.is_alive else None
 
-    def pull(self, run: Run) -> None:
-        wait = self._tick()
-        while not run.is_ending:
+    def pull(self, thread: PumpThread) -> None:
+        wait_ms = self._tick()
+        while not thread.is_ending:
             try:
-                # First without waiting, for which a greenlet needs a thread.
-                item = self._native.next(0) or self._native.next(wait)
+                # First without waiting: to wait, a greenlet needs a real thread.
+                item = self._native.next_item(0) or self._native.next_item(wait_ms)
             except Closed:
                 return
             except MpflagsError as error:
                 _logger().error("log lines, states and changes of a client are no longer passed on: %s", error)
                 return
             if item is not None:
-                self._hand_out(item)
-            wait = self._tick()
+                self._dispatch(item)
+            wait_ms = self._tick()
 
     def drain(self) -> None:
-        """Hands out what waits, once the client is shut down and the thread has ended: the lines that say what was lost."""
+        """Passes on the items that are left after the shutdown, such as the log line about lost events."""
         try:
-            while (item := self._native.next(0)) is not None:
-                self._hand_out(item)
+            while (item := self._native.next_item(0)) is not None:
+                self._dispatch(item)
         except MpflagsError:
-            # Closed: that was all.
+            # Closed: there are no more.
             pass
 
-    def _watching(self) -> Watcher | None:
-        # Read once: another thread may take it away.
-        watcher = self.watcher
-        return watcher() if watcher is not None else None
+    def _observing(self) -> Observer | None:
+        # Read once: another thread may replace it.
+        observer = self.observer
+        return observer() if observer is not None else None
 
     def _tick(self) -> int:
-        watcher = self._watching()
-        if watcher is None:
-            return _LONGEST_WAIT_MS
+        observer = self._observing()
+        if observer is None:
+            return _MAX_WAIT_MS
         try:
-            due = watcher.tick()
+            due = observer.on_tick()
         except Exception:
-            _logger().exception("a provider failed in handling an event")
-            return _LONGEST_WAIT_MS
-        return _LONGEST_WAIT_MS if due is None else min(due, _LONGEST_WAIT_MS)
+            _logger().exception("a provider failed to handle an event")
+            return _MAX_WAIT_MS
+        return _MAX_WAIT_MS if due is None else min(due, _MAX_WAIT_MS)
 
-    def _hand_out(self, item: Item) -> None:
+    def _dispatch(self, item: Item) -> None:
         if item.kind == "log":
-            if self.is_noted is None or not self.is_noted(item.message):
+            if not self._has_logged(item.message):
                 log(item.level, item.message)
             return
-        watcher = self._watching()
-        listeners = [*self.listeners, *([watcher.take] if watcher is not None else [])]
+        observer = self._observing()
+        listeners = [*self.listeners, *([observer.on_item] if observer is not None else [])]
         for listener in listeners:
             try:
                 listener(item)
@@ -171,7 +170,7 @@ class Pump(Uncopied):
 
 
 def _logger() -> Any:
-    # Imported when there is something to log: it costs as much as the rest of this package.
+    # `logging` costs as much as the rest of this package, so it waits until there is something to log.
     import logging  # noqa: PLC0415
 
     return logging.getLogger("mpflags")

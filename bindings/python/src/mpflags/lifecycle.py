@@ -1,4 +1,4 @@
-"""A provider's events: which of the client's items become one, and when."""
+"""The events of a provider: which items of the client become one, and when."""
 
 from __future__ import annotations
 
@@ -14,117 +14,117 @@ from collections import deque
 from openfeature import _event_support
 from openfeature.event import ProviderEventDetails
 
-from .abi import Uncopied
+from .abi import NotCopyable
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from openfeature.provider import AbstractProvider
+
     from .abi import Item
-    from .openfeature import MixpanelProvider
+    from .client import Client
 
-# The SDK tells the end of `initialize` itself, after it has returned. An event that overtakes it would be overwritten.
+# The SDK emits the event for the end of `initialize` after it has returned, and would overwrite one that came earlier.
 _HEAD_START = 0.1
-_LOOK_AGAIN_MS = 50
+_RETRY_MS = 50
+_NEVER = float("inf")
 
 
-class Lifecycle(Uncopied):
-    """Turns items into events. READY and ERROR of `initialize` are the SDK's; what comes after is told here.
+class Lifecycle(NotCopyable):
+    """Turns items into events. READY and ERROR for `initialize` are the SDK's; later events are emitted here.
 
-    `take` and `tick` run on the thread that pulls the items, `initializing` and `end` on the SDK's.
+    `on_item` and `on_tick` run on the thread that pulls items, `initializing` and `end` on the SDK's.
     """
 
-    def __init__(self, provider: MixpanelProvider) -> None:
-        # The thread that pulls must not keep the provider alive.
+    def __init__(self, provider: AbstractProvider, client: Client) -> None:
+        # Weak, so that the thread that pulls items does not keep the provider alive.
         self._provider = weakref.ref(provider)
-        self._waiting: deque[Item] = deque()
-        #: What the SDK takes the provider for: None before `initialize` and after `shutdown`.
-        self._told: str | None = None
-        self._opens = float("inf")
-        # Whether the client's state is still to be compared with what the SDK has told.
-        self._to_compare = False
+        self._client = client
+        self._items: deque[Item] = deque()
+        #: The last state that the SDK knows: None before `initialize` and after `shutdown`.
+        self._emitted: str | None = None
+        self._emit_from = _NEVER
+        # Whether to look at the client's state: no item reports that it was STALE before `initialize`.
+        self._check_stale = False
 
     @contextlib.contextmanager
     def initializing(self) -> Iterator[None]:
-        self._opens = float("inf")
-        self._told = None
-        self._waiting.clear()
-        self._to_compare = True
-        told = "ERROR"
+        self._emit_from = _NEVER
+        self._emitted = None
+        self._items.clear()
+        self._check_stale = True
+        state = "ERROR"
         try:
             yield
-            told = "READY"
+            state = "READY"
         finally:
-            self._told = told
-            self._opens = time.monotonic() + _HEAD_START
+            self._emitted = state
+            self._emit_from = time.monotonic() + _HEAD_START
 
     def end(self) -> None:
-        self._opens = float("inf")
-        self._told = None
-        self._to_compare = False
-        self._waiting.clear()
+        self._emit_from = _NEVER
+        self._emitted = None
+        self._check_stale = False
+        self._items.clear()
 
-    def take(self, item: Item) -> None:
+    def on_item(self, item: Item) -> None:
         if item.kind in ("state", "change"):
-            self._waiting.append(item)
+            self._items.append(item)
 
-    def tick(self) -> int | None:
-        _handlers_of_this_process()
-        if not self._waiting and not self._to_compare:
+    def on_tick(self) -> int | None:
+        _renew_handler_threads()
+        if not self._items and not self._check_stale:
             return None
-        left = self._opens - time.monotonic()
+        left = self._emit_from - time.monotonic()
         if left > 0:
-            return min(_LOOK_AGAIN_MS, int(left * 1000) + 1) if left != float("inf") else _LOOK_AGAIN_MS
-        # `end` may empty it meanwhile.
+            return _RETRY_MS if left == _NEVER else min(_RETRY_MS, int(left * 1000) + 1)
+        # `end` may empty the queue meanwhile.
         with contextlib.suppress(IndexError):
             while True:
-                self._tell(self._waiting.popleft())
-        if self._to_compare:
-            self._to_compare = False
-            self._compare()
+                self._emit(self._items.popleft())
+        if self._check_stale:
+            self._check_stale = False
+            provider = self._provider()
+            if provider is not None and self._emitted == "READY" and self._client.state == "STALE":
+                self._emit_stale(provider, None)
         return None
 
-    def _compare(self) -> None:
-        """Of a client that was STALE before `initialize`, no item says so."""
+    def _emit(self, item: Item) -> None:
         provider = self._provider()
-        if provider is not None and self._told == "READY" and provider.client.state == "STALE":
-            self._stale(provider, None)
-
-    def _tell(self, item: Item) -> None:
-        provider = self._provider()
-        if provider is None or self._told is None:
+        if provider is None or self._emitted is None:
             return
         if item.kind == "change":
-            # Never before READY: it would tell of definitions that nobody may use yet.
-            if self._told != "ERROR":
+            # Not before READY: the definitions that it is about cannot be used yet.
+            if self._emitted != "ERROR":
                 provider.emit_provider_configuration_changed(ProviderEventDetails(flags_changed=list(item.keys)))
         elif item.state == "READY":
-            self._ready(provider)
+            self._emit_ready(provider)
         elif item.state == "STALE":
-            if self._told == "ERROR":
-                # Definitions from the cache: first there are some, then they are old.
-                self._ready(provider)
-            self._stale(provider, item.message or None)
-        # NOT_READY and ERROR come before there are definitions, when the SDK has told it, or never.
+            if self._emitted == "ERROR":
+                # Definitions from the cache: READY because there are some, then STALE because they are old.
+                self._emit_ready(provider)
+            self._emit_stale(provider, item.message or None)
+        # NOT_READY and ERROR only occur before there are definitions, and the SDK has emitted an event for that itself.
 
-    def _stale(self, provider: MixpanelProvider, message: str | None) -> None:
-        if self._told != "STALE":
-            self._told = "STALE"
+    def _emit_stale(self, provider: AbstractProvider, message: str | None) -> None:
+        if self._emitted != "STALE":
+            self._emitted = "STALE"
             provider.emit_provider_stale(ProviderEventDetails(message=message))
 
-    def _ready(self, provider: MixpanelProvider) -> None:
-        if self._told != "READY":
-            self._told = "READY"
+    def _emit_ready(self, provider: AbstractProvider) -> None:
+        if self._emitted != "READY":
+            self._emitted = "READY"
             provider.emit_provider_ready(ProviderEventDetails())
 
 
 _pid = os.getpid()
 
 
-def _handlers_of_this_process() -> None:
-    """Once in the child of a fork: makes the SDK's threads for event handlers anew.
+def _renew_handler_threads() -> None:
+    """In the child of a fork, once: replaces the SDK's threads for event handlers.
 
-    The SDK keeps them in one pool of the process, which believes in the child that they are still there: an event waits for
-    a thread that never comes, and, after a fork without Python's hooks, so does the interpreter's end.
+    The SDK has one pool of them in a process, and in the child the pool believes that its threads still exist. An event would
+    wait forever for one of them, and after a fork that does not run Python's hooks, so would the end of the interpreter.
     """
     global _pid
     if _pid == os.getpid():
@@ -140,20 +140,20 @@ def _handlers_of_this_process() -> None:
     queues: typing.Any = concurrent.futures.thread._threads_queues
     for thread in list(threads):
         queues.pop(thread, None)
-        _is_over(thread)
+        _mark_as_ended(thread)
     threads.clear()
 
 
-def _is_over(thread: typing.Any) -> None:
-    """What `threading` notes of a thread that a fork has left behind, where its own hook runs. From Python 3.13 on it is not
-    to be reached: there uWSGI needs `py-call-osafterfork`, or `lazy-apps`."""
+def _mark_as_ended(thread: typing.Any) -> None:
+    """Does to a thread of the parent what Python's own fork hook does. Python 3.13 and newer have no access to this; there,
+    uWSGI needs `py-call-osafterfork` or `lazy-apps`."""
     if hasattr(thread, "_tstate_lock"):
         getattr(threading, "_shutdown_locks", set()).discard(thread._tstate_lock)
         thread._tstate_lock = None
         thread._is_stopped = True
 
 
-# Before the interpreter waits for them at its end, for a child in which nothing else has called it.
+# The interpreter waits for these threads when it ends, also in a child in which nothing else has renewed them.
 _before_threads_end = getattr(threading, "_register_atexit", None)
 if _before_threads_end is not None:
-    _before_threads_end(_handlers_of_this_process)
+    _before_threads_end(_renew_handler_threads)

@@ -11,7 +11,18 @@ from openfeature.exception import ErrorCode, GeneralError, ProviderNotReadyError
 from openfeature.flag_evaluation import FlagResolutionDetails, Reason
 from openfeature.provider import AbstractProvider, Metadata
 
-from .abi import BOOLEAN, DISABLED, DOUBLE, INT64, NO_MATCH, OBJECT_OR_ARRAY, STRING, Outcome, Uncopied, asking
+from .abi import (
+    BOOLEAN,
+    DISABLED,
+    DOUBLE,
+    INT64,
+    NO_MATCH,
+    OBJECT_OR_ARRAY,
+    STRING,
+    NotCopyable,
+    Outcome,
+    evaluate_options,
+)
 from .client import Client
 from .config import LocalFlagsConfig, RemoteFlagsConfig
 from .context import flag_key as encoded_key
@@ -26,21 +37,21 @@ if typing.TYPE_CHECKING:
 
 
 _METADATA = Metadata(name="mixpanel-provider")
-# Read-only and shared: making one for each answer costs as much as the rest of the details.
+# Shared, because making one for each evaluation costs as much as the rest of the details. Read-only.
 _EMPTY: Mapping[str, typing.Any] = MappingProxyType({})
 _REASONS = {reason.value: reason for reason in Reason}
 _CODES = {code.value: code for code in ErrorCode}
-_MOST_ANSWERS = 20_000
+_MAX_ANSWERS = 20_000
 _T = typing.TypeVar("_T")
 
 _Object = Sequence[typing.Any] | Mapping[str, typing.Any]
-# Makes the details that an answer stands for.
+# Makes the details of a result, anew for each evaluation.
 _Prepared = Callable[[], FlagResolutionDetails[typing.Any]]
 
 
 def _resolver(kind: int) -> typing.Any:
-    """The method that resolves one type of value. The way of every local evaluation: one crossing, one look-up, one object."""
-    ask = asking(kind)
+    """The method that resolves one type of value. A local evaluation costs one call into the library, one look-up, one object."""
+    options = evaluate_options(kind)
 
     def resolve(
         self: MixpanelProvider,
@@ -58,12 +69,13 @@ def _resolver(kind: int) -> typing.Any:
             else:
                 attributes = evaluation_context.attributes
             if not self._is_local:
-                return _details(default_value, kind, client.ask_mixpanel(key, client.encode_with_care(attributes), ask))
+                outcome = client.evaluate_remotely(key, client.encoder.slow(attributes), options)
+                return _details(default_value, kind, outcome)
             try:
-                encoded = client.encode(attributes)
+                encoded = client.encode_fast(attributes)
             except InvalidContext:
-                encoded = client.encode_with_care(attributes)
-            number = client.packed(key, encoded, ask)
+                encoded = client.encoder.slow(attributes)
+            number = client.evaluate_packed(key, encoded, options)
             known = self._known[kind]
             prepared = known.get(number)
             if prepared is not None:
@@ -72,11 +84,11 @@ def _resolver(kind: int) -> typing.Any:
                 return _without(default_value, kind, Reason.DEFAULT)
             if number == DISABLED:
                 return _without(default_value, kind, Reason.DISABLED)
-            outcome = client.resolve(key, encoded, ask, number)
+            outcome = client.resolve(key, encoded, options, number)
             if outcome.error_code == "INVALID_CONTEXT":
-                raise client.invalid_context(attributes, outcome.message)
+                raise client.encoder.invalid_context(attributes, outcome.message)
             if outcome.answer:
-                if len(known) >= _MOST_ANSWERS:
+                if len(known) >= _MAX_ANSWERS:
                     known.clear()
                 known[outcome.answer] = _prepared(kind, outcome)
             return _details(default_value, kind, outcome)
@@ -93,7 +105,7 @@ def _resolver(kind: int) -> typing.Any:
 def _without(
     default: typing.Any, kind: int, reason: Reason, code: ErrorCode | None = None, message: str | None = None
 ) -> FlagResolutionDetails[typing.Any]:
-    """The details of what has no value. The SDK checks the default's type, too, and an int is no float to it."""
+    """The details of a result without a value. The SDK checks the type of the default too, and an int is not a float to it."""
     value = float(default) if kind == DOUBLE and type(default) is int else default
     return FlagResolutionDetails(value, code, message, reason, None, _EMPTY)
 
@@ -102,7 +114,7 @@ def _prepared(kind: int, outcome: Outcome) -> _Prepared:
     metadata = MappingProxyType(outcome.metadata) if outcome.metadata else _EMPTY
     rest = (None, None, _REASONS.get(outcome.reason, Reason.UNKNOWN), outcome.variant, metadata)
     if kind == OBJECT_OR_ARRAY:
-        # Each caller may change what it gets.
+        # Each caller gets its own copy.
         return lambda: FlagResolutionDetails(outcome.value, *rest)
     return functools.partial(FlagResolutionDetails, outcome.read(kind), *rest)
 
@@ -117,11 +129,11 @@ def _details(default: typing.Any, kind: int, outcome: Outcome) -> FlagResolution
     return _prepared(kind, outcome)()
 
 
-class MixpanelProvider(Uncopied, AbstractProvider):
-    """Evaluates Mixpanel's flags for OpenFeature, local or remote.
+class MixpanelProvider(NotCopyable, AbstractProvider):
+    """An OpenFeature provider for Mixpanel's flags, local or remote.
 
-    `from_local_config` and `from_remote_config` make a client of their own; the constructor takes one that exists.
-    It can be neither copied nor pickled, as the client.
+    `from_local_config` and `from_remote_config` make a new client; the constructor takes an existing one. The provider can be
+    neither copied nor pickled, because the client cannot.
     """
 
     _instead = Client._instead
@@ -131,16 +143,16 @@ class MixpanelProvider(Uncopied, AbstractProvider):
         self._client = client
         self._mixpanel = mixpanel_instance
         self._is_local = client.is_local
-        self._lifecycle = Lifecycle(self)
-        # By type of value: what the answers stand for.
+        self._lifecycle = Lifecycle(self, client)
+        # By type of value and number.
         self._known: tuple[dict[int, _Prepared], ...] = ({}, {}, {}, {}, {}, {}, {})
-        self._told_untracked = False
+        self._logged_untracked = False
 
     @classmethod
     def from_local_config(
         cls, token: str | LocalFlagsConfig | None = None, config: LocalFlagsConfig | None = None
     ) -> MixpanelProvider:
-        """A provider that evaluates in process. The token may stand in the configuration instead."""
+        """A provider that evaluates in process. The token is an argument or part of the configuration. Raises `InvalidConfig`."""
         if isinstance(token, LocalFlagsConfig):
             token, config = None, token
         client = Client.local(token, config)
@@ -150,7 +162,7 @@ class MixpanelProvider(Uncopied, AbstractProvider):
     def from_remote_config(
         cls, token: str | RemoteFlagsConfig | None = None, config: RemoteFlagsConfig | None = None
     ) -> MixpanelProvider:
-        """A provider that asks Mixpanel for each evaluation."""
+        """A provider that sends a request to Mixpanel for each evaluation. Raises `InvalidConfig`."""
         if isinstance(token, RemoteFlagsConfig):
             token, config = None, token
         client = Client.remote(token, config)
@@ -163,30 +175,33 @@ class MixpanelProvider(Uncopied, AbstractProvider):
 
     @property
     def mixpanel(self) -> Client | None:
-        """The client when the provider made it, None when it was handed one."""
+        """The client if the provider made it, None if the constructor was given one."""
         return self._mixpanel
 
     def get_metadata(self) -> Metadata:
         return _METADATA
 
     def initialize(self, evaluation_context: EvaluationContext) -> None:
-        """Starts the client, and waits for the first definitions. A failure is no end: polling goes on."""
+        """Starts the client and waits for the first definitions, for at most `init_timeout_ms`. OpenFeature's SDK calls this.
+
+        Raises an OpenFeature error if there are none by then. Polling continues, and READY follows the first success.
+        """
         with self._lifecycle.initializing():
-            self._client.watch(self._lifecycle)
+            self._client.observe(self._lifecycle)
             try:
                 self._client.start()
                 if self._is_local:
                     self._client.wait_ready()
-            # Neither is FATAL: the SDK would answer by itself from then on, while this may heal.
+            # Not FATAL, although credentials were refused: the SDK would never call the provider again, and this may recover.
             except (Timeout, CredentialsRefused) as error:
                 raise ProviderNotReadyError(str(error)) from error
             except MpflagsError as error:
                 raise GeneralError(str(error)) from error
 
     def shutdown(self) -> None:
-        """Delivers what is queued and ends all threads, within `shutdown_timeout_ms`. The provider can start again."""
+        """Delivers queued events and ends all threads, within `shutdown_timeout_ms`. The provider can be initialised again."""
         self._lifecycle.end()
-        self._client.unwatch(self._lifecycle)
+        self._client.stop_observing(self._lifecycle)
         self._client.shutdown()
 
     def track(
@@ -195,13 +210,13 @@ class MixpanelProvider(Uncopied, AbstractProvider):
         evaluation_context: EvaluationContext | None = None,
         tracking_event_details: TrackingEventDetails | None = None,
     ) -> None:
-        """Queues a Mixpanel event with the details' attributes and value. Never raises, never waits."""
+        """Queues a Mixpanel event with the attributes and the value of the details. Never raises, never waits for Mixpanel."""
         try:
             distinct_id = self._distinct_id(evaluation_context)
             if distinct_id is None:
-                if not self._told_untracked:
-                    self._told_untracked = True
-                    log("warning", "events are not tracked for contexts without distinct_id")
+                if not self._logged_untracked:
+                    self._logged_untracked = True
+                    log("warning", "an event was not tracked: its context has no distinct_id. This is logged once")
                 return
             properties: dict[str, typing.Any] = {}
             if tracking_event_details is not None:
@@ -247,37 +262,45 @@ class MixpanelProvider(Uncopied, AbstractProvider):
         resolve_string_details = _resolver(STRING)
         resolve_integer_details = _resolver(INT64)
         resolve_float_details = _resolver(DOUBLE)
-        # The SDK takes None for no type at all.
+        # The SDK does not accept None as an object.
         resolve_object_details = _resolver(OBJECT_OR_ARRAY)
 
     async def resolve_boolean_details_async(
         self, flag_key: str, default_value: bool, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[bool]:
-        return await self._waiting(BOOLEAN, self.resolve_boolean_details, flag_key, default_value, evaluation_context)
+        return await self._resolve_async(
+            BOOLEAN, self.resolve_boolean_details, flag_key, default_value, evaluation_context
+        )
 
     async def resolve_string_details_async(
         self, flag_key: str, default_value: str, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[str]:
-        return await self._waiting(STRING, self.resolve_string_details, flag_key, default_value, evaluation_context)
+        return await self._resolve_async(
+            STRING, self.resolve_string_details, flag_key, default_value, evaluation_context
+        )
 
     async def resolve_integer_details_async(
         self, flag_key: str, default_value: int, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[int]:
-        return await self._waiting(INT64, self.resolve_integer_details, flag_key, default_value, evaluation_context)
+        return await self._resolve_async(
+            INT64, self.resolve_integer_details, flag_key, default_value, evaluation_context
+        )
 
     async def resolve_float_details_async(
         self, flag_key: str, default_value: float, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[float]:
-        return await self._waiting(DOUBLE, self.resolve_float_details, flag_key, default_value, evaluation_context)
+        return await self._resolve_async(
+            DOUBLE, self.resolve_float_details, flag_key, default_value, evaluation_context
+        )
 
     async def resolve_object_details_async(
         self, flag_key: str, default_value: _Object, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[_Object]:
-        return await self._waiting(
+        return await self._resolve_async(
             OBJECT_OR_ARRAY, self.resolve_object_details, flag_key, default_value, evaluation_context
         )
 
-    async def _waiting(
+    async def _resolve_async(
         self,
         kind: int,
         resolve: Callable[[str, _T, EvaluationContext | None], FlagResolutionDetails[_T]],
@@ -285,7 +308,7 @@ class MixpanelProvider(Uncopied, AbstractProvider):
         default: _T,
         context: EvaluationContext | None,
     ) -> FlagResolutionDetails[_T]:
-        """A local evaluation at once; one that asks Mixpanel on a thread of the client's pool."""
+        """Resolves at once if local. A remote evaluation waits on a thread of the client's pool."""
         if self._is_local:
             return resolve(flag_key, default, context)
         try:

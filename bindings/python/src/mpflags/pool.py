@@ -1,6 +1,6 @@
-"""Threads that wait for remote evaluations on behalf of coroutines: bounded, made as needed, ended with the client.
+"""Threads on which the remote evaluations of coroutines wait: a limited number, started as needed, ended with the client.
 
-Not a `ThreadPoolExecutor`: the interpreter joins its threads at exit before anybody could interrupt what they wait for.
+Not a `ThreadPoolExecutor`: the interpreter joins its threads at exit, before this package could end their waits.
 """
 
 from __future__ import annotations
@@ -11,58 +11,58 @@ import time
 import typing
 from collections import deque
 
-from .abi import Uncopied
+from .abi import NotCopyable
 from .errors import SystemFailure
 
 _Work = typing.Callable[[], typing.Any]
 
 
-class Pool(Uncopied):
+class Pool(NotCopyable):
     def __init__(self, size: int) -> None:
         self._size = size
         self._tasks: deque[tuple[asyncio.AbstractEventLoop, asyncio.Future[typing.Any], _Work]] = deque()
-        self._there_is_work = threading.Condition()
+        self._has_work = threading.Condition()
         self._threads: list[threading.Thread] = []
         self._idle = 0
         self._closed = False
 
     async def run(self, work: _Work) -> typing.Any:
-        """The result of `work`, which runs on a thread of the pool. Cancelling returns at once; work that runs goes on.
+        """The result of `work`, which runs on a thread of the pool. Cancelling returns at once; work that has begun continues.
 
-        Raises `SystemFailure` when there is no thread, and none can be had.
+        Raises `SystemFailure` if the pool has no thread and cannot start one.
         """
         loop = asyncio.get_running_loop()
         future = loop.create_future()
-        with self._there_is_work:
+        with self._has_work:
             if self._closed:
-                # What the library says of a client that is shut down is said here, too.
+                # The client is shut down, so the library does not wait.
                 return work()
             self._tasks.append((loop, future, work))
             if self._idle >= len(self._tasks) or len(self._threads) >= self._size:
-                self._there_is_work.notify()
+                self._has_work.notify()
             else:
                 self._grow()
         return await future
 
     def _grow(self) -> None:
-        """One more thread for the task that came last. Without one the threads that there are do it, too."""
+        """Starts a thread for the newest task. If that fails, one of the existing threads does it."""
         thread = threading.Thread(target=self._serve, name="mpflags-remote", daemon=True)
         try:
             thread.start()
         except RuntimeError as error:
             if not self._threads:
                 self._tasks.pop()
-                raise SystemFailure(f"a thread for a remote evaluation: {error}") from error
-            self._there_is_work.notify()
+                raise SystemFailure(f"cannot start a thread for a remote evaluation: {error}") from error
+            self._has_work.notify()
         else:
             self._threads.append(thread)
 
     def close(self, timeout: float) -> None:
-        """Ends the threads once their work is done, within `timeout` seconds; what waits is still done."""
+        """Ends the threads, within `timeout` seconds. Queued work is still done."""
         deadline = time.monotonic() + timeout
-        with self._there_is_work:
+        with self._has_work:
             self._closed = True
-            self._there_is_work.notify_all()
+            self._has_work.notify_all()
             threads = list(self._threads)
         for thread in threads:
             if thread is not threading.current_thread():
@@ -70,10 +70,10 @@ class Pool(Uncopied):
 
     def _serve(self) -> None:
         while True:
-            with self._there_is_work:
+            with self._has_work:
                 self._idle += 1
                 while not self._tasks and not self._closed:
-                    self._there_is_work.wait()
+                    self._has_work.wait()
                 self._idle -= 1
                 if not self._tasks:
                     return
@@ -88,9 +88,9 @@ class Pool(Uncopied):
             try:
                 loop.call_soon_threadsafe(_settle, future, result, error)
             except RuntimeError:
-                # The loop is closed: nobody waits any more.
+                # The loop is closed, so nothing waits for the result.
                 pass
-            # Nothing of one task is kept until the next.
+            # Keep nothing of a task alive until the next one.
             del loop, future, work, result, error
 
 

@@ -1,6 +1,6 @@
-"""Flags for tests: values that a test chooses, or definitions as Mixpanel has them. No network, no thread, no exposure.
+"""Flags for tests, with values that a test sets or with a definitions document. No network, no threads, no exposures.
 
-`pytest` finds the fixture `mpflags_flags` when `conftest.py` says `pytest_plugins = ["mpflags.testing"]`.
+With `pytest_plugins = ["mpflags.testing"]` in `conftest.py`, pytest finds the fixture `mpflags_flags`.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ if typing.TYPE_CHECKING:
 
 
 class Flags:
-    """A client without a network. What `set` was given comes before `definitions`; any other flag gives its default.
+    """A client without a network. Values that were set take precedence over `definitions`; any other flag returns its default.
 
-    `client` is a `Client`, `provider()` the OpenFeature provider over it.
+    `client` is a `Client`, and `provider()` an OpenFeature provider over it. `options` are those of `LocalFlagsConfig`.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class Flags:
         self.client = Client.local(
             "test",
             LocalFlagsConfig(
-                # No address at all: a test that asks Mixpanel all the same fails, and sends nothing.
+                # Nothing listens there, so a test that does send a request fails.
                 api_host="http://127.0.0.1:9",
                 enable_polling=False,
                 definitions={"flags": []} if definitions is None else definitions,
@@ -43,7 +43,7 @@ class Flags:
         self.set(**(values or {}))
 
     def set(self, **values: typing.Any) -> Flags:
-        """Gives flags these values from now on, for everybody: `flags.set(checkout=True)`."""
+        """Sets the values of flags, for every user: `flags.set(checkout=True)`."""
         for key, value in values.items():
             self.client.set_override(key, value)
             self._set.add(key)
@@ -57,13 +57,13 @@ class Flags:
         self.client.clear_override(key)
 
     def reset(self) -> None:
-        """Takes back everything that was set."""
+        """Removes every value that was set."""
         for key in list(self._set):
             del self[key]
 
     def provider(self) -> MixpanelProvider:
         """The OpenFeature provider over these flags."""
-        from .openfeature import MixpanelProvider  # noqa: PLC0415 - the SDK need not be there
+        from .openfeature import MixpanelProvider  # noqa: PLC0415 - the SDK is optional
 
         return MixpanelProvider(self.client)
 

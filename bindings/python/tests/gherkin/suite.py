@@ -1,4 +1,4 @@
-"""What the steps of OpenFeature's suites share: one provider, one client, the context, and what was evaluated."""
+"""Shared by the steps of OpenFeature's suites: a provider, a client, the context and the last evaluation."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from mpflags.openfeature import MixpanelProvider
 DOMAIN = "suites"
 PATIENCE = 20.0
 
-#: How a run says who the user is and what rules see (conformance/openfeature/README.md, Contexts).
+#: The two ways to pass the user and the properties (conformance/openfeature/README.md, Contexts).
 CUSTOM_PROPERTIES = "custom_properties"
 OPTIONS = "options"
 
 
 def text_of(quoted: str) -> str:
-    """A cell's text: inside of quotes the features write a quote with a backslash."""
+    """The text of a cell. Within quotes, the features escape a quote with a backslash."""
     return quoted.replace('\\"', '"')
 
 
@@ -45,7 +45,7 @@ def value_of(kind: str, text: str) -> typing.Any:
 
 
 class Recorder(Hook):
-    """A hook that writes down each stage."""
+    """A hook that records each stage."""
 
     def __init__(self, name: str, log: list[tuple[str, str, typing.Any]]) -> None:
         self.name = name
@@ -151,7 +151,7 @@ class Suite:
         return typing.cast("FlagEvaluationDetails[typing.Any]", ask(key, default, self.context(), options))
 
     def evaluate_in_loop(self) -> None:
-        """Evaluates in a running event loop, with a coroutine beside it that wants its turns."""
+        """Evaluates in a running event loop, beside another coroutine."""
         kind, key, default = self.flag
 
         async def tick() -> None:

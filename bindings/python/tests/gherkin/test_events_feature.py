@@ -1,4 +1,4 @@
-"""conformance/openfeature/events.feature: what a provider tells of definitions that come, go and change."""
+"""conformance/openfeature/events.feature: the events of a provider."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """OpenFeature's evaluation.feature, evaluation_v2.feature, hooks.feature and metadata.feature, and their steps.
 
-They run twice: once for each way to say who the user is and what rules see.
+They run twice: once for each way to pass the user and the properties.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def suite(request: pytest.FixtureRequest, server: StandIn) -> typing.Iterator[Su
 
 
 def test_counts(suite: Suite) -> None:
-    """Stands below the scenarios, so it runs after them."""
+    """Defined below the scenarios, so it runs after them."""
     check_counts(suite.contexts)
 
 
@@ -140,7 +140,7 @@ def _(suite: Suite) -> None:
     assert suite.ticks >= 2, f"the coroutine beside it had {suite.ticks} turns"
 
 
-# What came of it
+# Results
 
 
 @then(step('the resolved details value should be "(?P<value>.*)"'))
@@ -191,7 +191,7 @@ def _(suite: Suite) -> None:
 
 @then("the evaluation details should be immutable")
 def _(suite: Suite) -> None:
-    """Details are the SDK's, and an unfrozen dataclass: what changes them changes no later evaluation."""
+    """Details are a mutable dataclass of the SDK. Changing them must not affect later evaluations."""
     details = suite.got()
     before = copy.deepcopy((details.value, details.variant, dict(details.flag_metadata)))
     try:

@@ -1,6 +1,6 @@
 """A WSGI application that evaluates a flag for each request, as gunicorn serves it.
 
-MIXPANEL names the server. The provider is made at import: in the parent with --preload, else in each worker.
+MIXPANEL names the server. The provider is made at import: in the parent with --preload, otherwise in each worker.
 """
 
 import json

@@ -1,7 +1,6 @@
-"""A process that is forked by C: no hook of Python's runs in the children. Arguments: url, control url, children, folder.
+"""A process that is forked by C, so that no Python hook runs in the children. Arguments: url, control url, children, folder.
 
-Each child evaluates, and waits until a log line, an item and an OpenFeature event have arrived in it. It ends with the
-interpreter.
+Each child evaluates, waits until a log line, an item and an OpenFeature event have arrived in it, and ends.
 """
 
 import ctypes
@@ -65,13 +64,22 @@ def changed():
     return provider.client.get_variant("changing", fallback, {"device_id": "d"}, report_exposure=False).variant_value
 
 
-# The answers are known before the fork, and a handler's thread is there.
+# Results are cached before the fork, and the thread for handlers exists.
 evaluate("parent")
 changed()
 until(lambda: "ready" in here())
 ready, tell = os.pipe()
-fork = ctypes.PyDLL(None).fork
+libc_fork = ctypes.PyDLL(None).fork
 pids = []
+
+
+def fork():
+    # Without its hooks, CPython hangs in the child if a thread of the parent was waiting for the interpreter's lock: the
+    # condition variable still has that waiter. Let the other threads do what they have to do first.
+    time.sleep(0.05)
+    return libc_fork()
+
+
 for child in range(children):
     pid = fork()
     if pid == 0:
@@ -85,7 +93,7 @@ for child in range(children):
         (folder / str(child)).write_text(str(time.monotonic()))
         sys.exit(0)
     pids.append(pid)
-    # One that ends at once, and one that shuts down before its first call.
+    # A child that ends at once, and one that shuts down before its first call.
     pid = fork()
     if pid == 0:
         if child % 2:

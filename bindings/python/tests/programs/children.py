@@ -1,4 +1,4 @@
-"""Children of multiprocessing that evaluate and end, and shut nothing down. Arguments: url, start method, folder.
+"""Children of multiprocessing that evaluate and end without a shutdown. Arguments: url, start method, folder.
 
 Each keeps its client in another place. Prints the users that were evaluated and, for each child, how long its end took.
 """
@@ -16,7 +16,7 @@ options = {"event_flush_interval_ms": 60_000}
 
 
 def made(url):
-    # Not imported in the parent, but where it inherits a client.
+    # Only imported in the parent if the children inherit a client.
     from mpflags import Client
 
     client = Client.local("token", api_host=url, **options)
@@ -51,7 +51,7 @@ def in_a_failure(url, user, ended):
 
 
 def in_a_grandchild(url, user, ended):
-    # By the method that the child was started with.
+    # With the method that started the child.
     child = multiprocessing.Process(target=in_a_global, args=(url, user + "-grandchild", ended + "-grandchild"))
     child.start()
     child.join()
@@ -139,7 +139,7 @@ def main(url, method):
     ends["its child"] = float((folder / "child of a child-grandchild").read_text())
     run("before a child", target(before_a_grandchild))
     users.append(f"{method}-before a child-grandchild")
-    # It held on to its child meanwhile.
+    # It kept the reference to its child.
     del ends["before a child"]
     run("attribute", {"fork": InFork, "spawn": InSpawn, "forkserver": InForkserver}[method])
     with concurrent.futures.ProcessPoolExecutor(

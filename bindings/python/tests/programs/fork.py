@@ -1,7 +1,7 @@
-"""A parent under load that forks. Arguments: url, number of children. Prints how many users each process evaluated.
+"""A busy parent that forks. Arguments: url, number of children. Prints how many users each process evaluated.
 
-The parent polls, evaluates on two threads and sends while it forks. A child evaluates users of its own, waits until a
-change of the definitions arrives, which takes a poll of its own, and shuts down.
+The parent polls, evaluates on two threads and sends while it forks. A child evaluates other users, waits for a
+change of the definitions, which needs its own poll, and shuts down.
 """
 
 import json
@@ -54,7 +54,7 @@ while min(counts) < 50:
 
 forked = []
 for child in range(children):
-    # One that evaluates once and ends at once.
+    # A child that evaluates once and ends.
     pid = os.fork()
     if pid == 0:
         evaluate(f"brief-{child}")
@@ -65,7 +65,7 @@ for child in range(children):
     if pid == 0:
         for i in range(USERS):
             evaluate(f"child-{child}-{i}")
-        # Tells that it has begun: the definitions may change now.
+        # Signals that it has begun, so that the definitions can change.
         evaluate(f"ready-{child}")
         left = provider.client.flush(10)
         assert left == 0, f"{left} events were not delivered: {provider.client.statistics()}"

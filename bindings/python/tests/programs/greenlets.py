@@ -1,7 +1,7 @@
 """A program of greenlets. Arguments: gevent or eventlet, when it patches, url. Prints a line of JSON for each step.
 
-A heartbeat turns all the while; each step tells the longest pause between two beats. `hang` and `heal` are asked for on
-standard output and confirmed on standard input.
+A heartbeat runs all the time, and each step prints its longest pause. The program requests `hang` and `heal` on standard
+output and reads the confirmation from standard input.
 """
 
 import importlib
@@ -73,13 +73,13 @@ def step(name, work):
 
 
 def ask(what):
-    """The test does it, and confirms it. Other greenlets need not go on meanwhile."""
+    """The test does it and confirms it. Other greenlets do not have to run meanwhile."""
     print(json.dumps({"ask": what}), flush=True)
     assert os.read(0, 1) == b"\n"
 
 
 class Kept(logging.Handler):
-    """Where a program's own logging goes, under the lock that patching replaces."""
+    """A log handler, called under the lock that patching replaces."""
 
     def emit(self, record):
         arrived.append("log")

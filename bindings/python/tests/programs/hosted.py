@@ -1,7 +1,7 @@
-"""A WSGI application as servers host it: it evaluates for each request, and tells what has arrived in this process.
+"""A WSGI application as servers host it: it evaluates for each request, and says what has arrived in this process.
 
-MIXPANEL names the server, ENDS a folder for how long the end took. Everything is made at import: in the parent where a
-server loads the application before it forks, else in each worker.
+MIXPANEL is the server, ENDS a folder for the time that the end took. Everything is made at import: in the parent if the
+server loads the application before it forks, otherwise in each worker.
 """
 
 import atexit
@@ -22,7 +22,7 @@ def begin_end():
 
 
 def end_end():
-    # Registered before mpflags is imported, so it runs behind it.
+    # Registered before mpflags is imported, so it runs after mpflags' handler.
     if began is not None:
         (ENDS / str(os.getpid())).write_text(str(time.monotonic() - began))
 
@@ -54,11 +54,11 @@ provider = MixpanelProvider.from_local_config(
 provider.client.on_item(lambda _: arrived.append((os.getpid(), "items")))
 api.set_provider_and_wait(provider)
 client = api.get_client()
-# The SDK has it run on a thread of its own at once, before anybody forks.
+# The SDK runs it at once on its thread, before the fork.
 api.add_handler(ProviderEvent.PROVIDER_READY, lambda _: arrived.append((os.getpid(), "ready")))
 api.add_handler(ProviderEvent.PROVIDER_CONFIGURATION_CHANGED, lambda _: arrived.append((os.getpid(), "events")))
 client.get_boolean_value("steady", False, EvaluationContext(attributes={"distinct_id": f"import-{IMPORTED}"}))
-# The master of uWSGI ends without the interpreter's end.
+# The master of uWSGI ends without finalizing the interpreter.
 provider.client.flush()
 
 

@@ -1,6 +1,6 @@
-"""Waits in a way that Ctrl-C is to end, against a server that hangs. Arguments: how, url.
+"""Waits in one of the ways that Ctrl-C must end, against a server that hangs. Arguments: how, url.
 
-Says on standard output when the signal came through, and what the client can do then.
+Prints when the signal arrived, and what the client can do afterwards.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from mpflags.openfeature import MixpanelProvider
 how, url = sys.argv[1:]
 USER = {"distinct_id": "user-1"}
 LONG = {"request_timeout_in_seconds": 300, "shutdown_timeout_ms": 300_000, "api_host": url}
-# A shell that runs the tests in the background has it ignored.
+# A shell that runs tests in the background ignores SIGINT for them.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -74,7 +74,7 @@ def use_provider(client, use):
 def native_threads():
     names = []
     for task in pathlib.Path("/proc/self/task").iterdir():
-        # It may have ended meanwhile.
+        # It may have ended already.
         with contextlib.suppress(OSError):
             names.append((task / "comm").read_text().strip())
     return sorted(name for name in names if name.startswith("mpflags"))

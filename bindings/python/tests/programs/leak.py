@@ -1,4 +1,4 @@
-"""Evaluates, and lives through clients, and tells what grew after the first fifth.
+"""Evaluates, makes and shuts down clients, and prints what grew after the first fifth.
 
 Arguments: url, evaluations, lifetimes, and what to leak on purpose: nothing, memory, thread or descriptor.
 Prints one JSON object: for each phase the growth of resident memory in bytes, of threads and of descriptors.
@@ -19,7 +19,7 @@ from mpflags import LocalFlagsConfig, RemoteFlagsConfig, SelectedVariant
 from mpflags.openfeature import MixpanelProvider
 
 url, evaluations, lifetimes, planted = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
-# Attributes that cannot be used are logged, which is not what is looked at here.
+# Unusable attributes are logged, which is not tested here.
 logging.getLogger("mpflags").addHandler(logging.NullHandler())
 PAGE = os.sysconf("SC_PAGE_SIZE")
 PARTS = 5
@@ -33,7 +33,7 @@ def measure():
     return {
         "resident": resident,
         "threads": len(os.listdir("/proc/self/task")),
-        # The one of the listing is among them each time.
+        # This includes the descriptor of the listing itself.
         "descriptors": len(os.listdir("/proc/self/fd")),
     }
 
@@ -49,7 +49,7 @@ def leak(i, every):
 
 
 def phase(work, count):
-    """Does it `count` times, and compares the end with the first fifth."""
+    """Runs it `count` times, and compares the end with the first fifth."""
     done = 0
     first = None
     for part in range(PARTS):
@@ -61,7 +61,7 @@ def phase(work, count):
         if part == 0:
             first = measure()
     last = measure()
-    # A thread that was joined can be listed for a moment.
+    # A joined thread can still be listed for a moment.
     end = time.monotonic() + 5
     while last["threads"] > first["threads"] and time.monotonic() < end:
         time.sleep(0.01)
@@ -69,7 +69,7 @@ def phase(work, count):
     return {name: last[name] - first[name] for name in last}
 
 
-# 5,000 users: each is reported once, and the rest is a repetition.
+# 5,000 users: each is reported once, and the rest are repetitions.
 USERS = 5000
 provider = MixpanelProvider.from_local_config("token", LocalFlagsConfig(api_host=url, polling_interval_ms=50))
 provider.initialize(EvaluationContext())
@@ -77,7 +77,7 @@ client = provider.client
 
 
 def evaluate(i):
-    """Each kind of answer in turn: values of all types, mismatches, errors, all flags, exposures by hand."""
+    """Each kind of result in turn: values of all types, mismatches, errors, all flags, manual exposures."""
     context = EvaluationContext(
         f"key-{i % 7}", {"distinct_id": f"user-{i % USERS}", "custom_properties": {"n": i % 97}}
     )
@@ -111,7 +111,7 @@ def evaluate(i):
 
 
 def live(i):
-    """A client's whole life: local and remote in turn, with events, and every fourth through asyncio."""
+    """A client from start to shutdown: local and remote in turn, with events, every fourth one through asyncio."""
     user = EvaluationContext(attributes={"distinct_id": f"user-{i}"})
     if i % 2:
         config = LocalFlagsConfig(api_host=url, polling_interval_ms=50)

@@ -1,6 +1,6 @@
 """Ends the interpreter in the ways that programs do. Arguments: how, url.
 
-Options of the client come as JSON in OPTIONS.
+OPTIONS has the client's options as JSON.
 """
 
 import json
@@ -16,7 +16,7 @@ from openfeature.evaluation_context import EvaluationContext
 from mpflags import LocalFlagsConfig, RemoteFlagsConfig
 from mpflags.openfeature import MixpanelProvider
 
-# A program that configures logging. What is said of a server that hangs is no noise; what logging says of itself is.
+# A program that configures logging. Lines about a server that hangs are expected; errors of logging itself are not.
 logging.basicConfig(filename=os.devnull)
 how, url = sys.argv[1:]
 options = json.loads(os.environ.get("OPTIONS", "{}"))
@@ -39,7 +39,7 @@ def remote():
 
 
 def wait_for_request():
-    """Until the server has said on standard input that the request is there."""
+    """Waits until standard input says that the server has the request."""
     print("waiting", flush=True)
     sys.stdin.readline()
 
@@ -60,7 +60,7 @@ elif how == "atexit":
     atexit.register(api.shutdown)
     print(api.get_client().get_boolean_value("boolean-flag", False, USER))
 elif how == "dropped":
-    # The provider goes before the interpreter does.
+    # The provider is collected before the interpreter ends.
     provider = local()
     print(api.get_client().get_boolean_value("boolean-flag", False, USER))
     api.clear_providers()
@@ -70,11 +70,11 @@ elif how == "exit code":
     print(api.get_client().get_boolean_value("boolean-flag", False, USER))
     sys.exit(3)
 elif how == "while it is initialised":
-    # On a thread of the SDK's.
+    # On a thread of the SDK.
     api.set_provider(MixpanelProvider.from_local_config("token", LocalFlagsConfig(api_host=url, **options)))
     wait_for_request()
 elif how == "interrupted":
-    # A shell that runs the tests in the background has it ignored.
+    # A shell that runs tests in the background ignores SIGINT for them.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     local()
 elif how == "interrupted at the end":
@@ -93,7 +93,7 @@ elif how == "in a coroutine":
     import asyncio
 
     async def leave():
-        # Not through the SDK's client: 0.10 answers a cancellation with an error of its own (test_asyncio.py).
+        # Not through the SDK's client: 0.10 fails on a cancellation (test_asyncio.py).
         call = asyncio.create_task(remote().resolve_boolean_details_async("boolean-flag", False, USER))
         await asyncio.to_thread(wait_for_request)
         call.cancel()

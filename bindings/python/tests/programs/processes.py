@@ -1,4 +1,4 @@
-"""Processes of multiprocessing that evaluate and end, and shut nothing down. Argument: url."""
+"""Processes of multiprocessing that evaluate and end without a shutdown. Argument: url."""
 
 import multiprocessing
 import sys

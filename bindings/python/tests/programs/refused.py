@@ -1,7 +1,7 @@
-"""Starts a client where no thread can be started. Arguments: how, url. Prints what became of it as JSON.
+"""Starts a client where no thread can be started. Arguments: how, url. Prints the result as JSON.
 
-"a subinterpreter": the interpreter itself refuses. "limits": the kernel does, at once, after one more thread and so on
-until the start succeeds.
+"a subinterpreter": the interpreter refuses. "limits": the kernel refuses the first thread, then the second, and so on until
+the start succeeds.
 """
 
 import json
@@ -53,7 +53,7 @@ program = STARTS.format(path=sys.path, url=url, definitions=json.dumps(DEFINITIO
 
 def subinterpreter():
     if sys.version_info >= (3, 12):
-        # As embedders make one. What a program can make itself has no ctypes (3.12), or forbids daemon threads alone (3.13).
+        # As embedders make one. One that a program makes has no ctypes (3.12), or only forbids daemon threads (3.13).
         import _testinternalcapi
 
         forbidden = {"allow_threads": False, "allow_daemon_threads": False, "allow_fork": False, "allow_exec": False}
@@ -79,14 +79,14 @@ def subinterpreter():
 
 
 def limits():
-    # While the files of this interpreter can be read.
+    # Before this interpreter's files become unreadable.
     import logging  # noqa: F401
 
     import mpflags
 
     mpflags.Client.local("token", api_host=url).statistics()
     if os.geteuid() == 0:
-        # The limit does not count for root.
+        # The limit does not apply to root.
         os.setgid(54321)
         os.setuid(54321)
 
@@ -95,7 +95,7 @@ def limits():
 
     more, said = 0, ""
     while said != "nothing" and more < 10:
-        # The thread that ended the last client may still be listed, and would count as one more that is allowed.
+        # The thread that ended the last client may still be listed, and would raise the limit by one.
         end = time.monotonic() + 10
         while tasks() > 1 and time.monotonic() < end:
             time.sleep(0.01)
@@ -110,12 +110,12 @@ def limits():
             said = str(error)
         finally:
             resource.setrlimit(resource.RLIMIT_NPROC, (4096, resource.getrlimit(resource.RLIMIT_NPROC)[1]))
-        # A thread that was joined can be listed for a moment.
+        # A joined thread can still be listed for a moment.
         end = time.monotonic() + 5
         while said != "nothing" and tasks() > before and time.monotonic() < end:
             time.sleep(0.01)
         told = {"said": said, "more": tasks() - before, "queue": client.statistics()["queue_length"]}
-        # It is as it was, so it starts once that is allowed.
+        # It is as it was, so it starts once threads are allowed.
         client.start()
         told["left"] = client.flush(20)
         client.shutdown()

@@ -1,4 +1,4 @@
-"""Tasks of Celery. MIXPANEL names the server, QUEUE a folder for the messages."""
+"""Tasks of Celery. MIXPANEL is the server, QUEUE a folder for the messages."""
 
 import os
 
@@ -21,6 +21,6 @@ client = Client.local("token", api_host=os.environ["MIXPANEL"])
 
 @app.task
 def evaluate(user):
-    # Greenlets come here at once: the first starts, and all of them wait.
+    # All greenlets get here at once: the first one starts the client, and all of them wait.
     client.start_polling_for_definitions()
     return client.is_enabled("steady", {"distinct_id": user})

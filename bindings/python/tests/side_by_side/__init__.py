@@ -1,1 +1,0 @@
-"""Mixpanel's own provider and this one, asked the same; what the comparison needs."""
