@@ -1,4 +1,5 @@
 """A seeded generator of definitions and contexts: every field of the format, with common and unusual values."""
+import copy
 import json
 import random
 
@@ -61,7 +62,7 @@ class Generator:
     def neighbours(self, flag, kind):
         others = [self.flag(self.rng.choice(["splits", "model", kind])) for _ in range(self.rng.randrange(1, 3))]
         if kind == "malformed" and self.rng.random() < 0.2:
-            others.append(self.rng.choice(WRONG[:11]))
+            others.append(copy.deepcopy(self.rng.choice(WRONG[:11])))
         if self.rng.random() < 0.3 and isinstance(others[0], dict):
             others[0]["key"] = flag["key"]
         return [*others, flag] if self.rng.random() < 0.7 else [flag, *others]
@@ -185,7 +186,8 @@ class Generator:
     def spoil(self, flag):
         """Sets a field that is read to a value of the wrong type, or removes it."""
         rng, ruleset = self.rng, flag.get("ruleset")
-        wrong = rng.choice(WRONG)
+        # A copy, because a second fault can edit it.
+        wrong = copy.deepcopy(rng.choice(WRONG))
         variants = ruleset.get("variants") if isinstance(ruleset, dict) else None
         groups = ruleset.get("rollout") if isinstance(ruleset, dict) else None
         places = [(flag, field) for field in ("context", "status", "hash_salt", "experiment_id", "is_experiment_active", "ruleset")]
