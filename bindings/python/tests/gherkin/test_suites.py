@@ -15,12 +15,12 @@ import pytest
 from openfeature import api
 from openfeature.flag_evaluation import FlagEvaluationOptions
 from pytest_bdd import given, parsers, scenarios, then, when
-from scenarios import SHARED, SUITES, check_counts
+from scenarios import ABSENT, SHARED, SUITES, check_counts
 from stand_in import ROOT, StandIn
 from suite import CUSTOM_PROPERTIES, OPTIONS, Recorder, Suite, text_of, value_of
 
 if not SHARED.is_dir():
-    pytest.skip(f"OpenFeature's feature files are not at {SHARED}", allow_module_level=True)
+    pytest.skip(ABSENT, allow_module_level=True)
 scenarios(*(str(SHARED / name) for name in SUITES))
 
 step = parsers.re
