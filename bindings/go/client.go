@@ -283,7 +283,7 @@ func (c *core) endLocked(limit time.Time) (uint64, error) {
 		c.takeRest()
 		return lost, err
 	}
-	// The pump ends after the last item. If a listener called this, the pump waits for the listener: hence the limit.
+	// The pump ends after the last item. There is a limit because a listener may have called this, and the pump waits for it.
 	select {
 	case <-c.done:
 	case <-time.After(max(time.Until(limit), time.Second)):

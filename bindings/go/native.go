@@ -37,7 +37,7 @@ static void mpflags_go_read_evaluation(const mpflags_evaluation *from, mpflags_g
     to->metadata = mpflags_evaluation_metadata_json(from);
 }
 
-// The fields of an item, likewise.
+// The fields of an item, read in the same way.
 typedef struct {
     int32_t kind, level, state;
     size_t keys;
@@ -370,7 +370,7 @@ func fromNumber(number uint64) unsafe.Pointer {
 	return *(*unsafe.Pointer)(unsafe.Pointer(&number))
 }
 
-// failed takes a pointer, since Go may evaluate a variable before the call beside it that sets it.
+// failed takes a pointer: in failed(call(&failure), failure), Go may read failure before the call sets it.
 func failed(status C.mpflags_status, failure **C.mpflags_error) error {
 	if status == C.MPFLAGS_OK {
 		return nil

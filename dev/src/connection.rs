@@ -91,7 +91,7 @@ impl Connection {
                 text.push_str(line);
                 text.push('\n');
             }
-            // The receiver may be gone.
+            // It fails if the receiver is gone.
             let _ = sender.send(text);
         }
     }
@@ -107,7 +107,7 @@ impl Connection {
             tokio::time::sleep(Duration::from_millis(delay)).await;
         }
         if fault.kind != Kind::Delay {
-            // A 304 has no body to damage.
+            // Ignored, because a 304 has no body to damage.
             call.headers.remove(IF_NONE_MATCH);
         }
         let response = altered(&fault, handlers::respond(&self.world, call, Some(&fault)));

@@ -69,7 +69,7 @@ async fn requests(connection: &Connection, call: &Call) -> Response {
                 Err(why) => return Response::error(StatusCode::BAD_REQUEST, &why),
             };
             let enough = log.at_least(usize::try_from(at_least).unwrap_or(usize::MAX));
-            // After a timeout the response has fewer: the caller counts.
+            // After a timeout, the response has fewer: the caller checks.
             let _ = tokio::time::timeout(Duration::from_millis(within_ms), enough).await;
             Response::json(StatusCode::OK, &log.snapshot().to_json())
         }
@@ -94,7 +94,7 @@ async fn events(connection: &Connection, call: &Call) -> Response {
                 Err(why) => return Response::error(StatusCode::BAD_REQUEST, &why),
             };
             let enough = events.at_least(at_least);
-            // After a timeout the response has fewer: the caller counts.
+            // After a timeout, the response has fewer: the caller checks.
             let _ = tokio::time::timeout(Duration::from_millis(within_ms), enough).await;
             Response::json(StatusCode::OK, &events.to_json(usize::try_from(limit).unwrap_or(usize::MAX)))
         }
@@ -158,7 +158,8 @@ async fn restart(connection: &Connection, call: &Call) -> Response {
     }
 }
 
-/// Keeps the connection that the call came in on for its response, and lets it carry no more after that.
+/// Stops the main port. The call's own connection stays open for the response; if it is one of the main port, it is
+/// closed after that.
 async fn end(connection: &Connection, back_after: Option<Duration>) -> Response {
     let response = match connection.ports.stop(Some(connection.id), back_after).await {
         Ok(()) => done(),

@@ -227,7 +227,7 @@ impl Client {
         read: impl FnOnce(&Outcome<'_>, ShownTo<'_>) -> R,
     ) -> R {
         let to = shown_to(outcome, context);
-        // A value of another type is not shown.
+        // The user does not see a value of another type.
         if options.report && self.shared.config.report_exposures && outcome.value(options.wanted).is_some() {
             match outcome {
                 Outcome::Variant(assignment) => self.runtime.load().events.expose(assignment, to),

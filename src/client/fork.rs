@@ -50,8 +50,8 @@ impl Client {
         if old.is_closed() {
             new.close();
         }
-        // Forgotten, not dropped: its locks may be held by threads that do not exist here, and its threads cannot be
-        // joined.
+        // Forget it instead of dropping it: its locks may be held by threads that do not exist here, and its threads
+        // cannot be joined.
         std::mem::forget(self.runtime.swap(new.clone()));
         // Other threads wait until the new one is started, because one that flushes needs the sending thread.
         let _published = Published { generation: &self.generation, now };
@@ -64,7 +64,7 @@ impl Client {
     }
 }
 
-/// Lets the threads continue that wait for the new runtime, even after a panic.
+/// When dropped, also by a panic, lets the threads continue that wait for the new runtime.
 struct Published<'a> {
     generation: &'a AtomicU64,
     now: u64,

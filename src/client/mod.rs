@@ -115,7 +115,7 @@ impl Client {
         self.after_fork();
         let mut runtime = self.runtime.load_full();
         if runtime.is_closed() {
-            // If two threads start it at once, the runtime of the second is not used.
+            // If two threads start the client at once, the runtime of the second is dropped.
             self.runtime.compare_and_swap(&runtime, Arc::new(Runtime::new(&self.shared, Some(&runtime))));
             runtime = self.runtime.load_full();
         }
@@ -247,7 +247,7 @@ impl Client {
     /// left behind, and ends when that returns.
     pub fn shutdown(&self, timeout: Duration) -> Result<u64, Error> {
         let deadline = deadline(timeout);
-        // Before the child of a fork makes a new runtime, so that none is started just to be shut down.
+        // Refuse first: otherwise the child of a fork would start a new runtime just to shut it down.
         self.runtime.load().refuse();
         self.after_fork();
         let (undelivered, left_behind) = self.runtime.load_full().end(timeout, deadline, &self.shared);

@@ -1,4 +1,4 @@
-//! The poller: fetches definitions and puts them into use, again and again; and the retries when that fails.
+//! The poller: fetches definitions at intervals and puts them into use, and retries when a fetch fails.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -92,7 +92,7 @@ impl Poller {
                     self.interval()
                 }
                 Fetched::Retry(..) | Fetched::Failed(_) if self.refreshes.is_aborted() => {
-                    // A refresh aborted it and waits for the next one.
+                    // A refresh aborted this fetch, and waits for the next one.
                     Duration::ZERO
                 }
                 Fetched::Retry(failed, at_least) => {
@@ -111,10 +111,10 @@ impl Poller {
             // Last, so that callers of refresh see the new definitions.
             self.refreshes.end(fetched.failure());
         }
-        // Readers finish within microseconds; a later one frees the set when it ends.
+        // Readers finish within microseconds. If one takes longer, it frees the set itself.
         progress.retired.sweep();
         signal.idle();
-        // The shutdown adds items, which the callback gets too.
+        // The shutdown adds items, and the callback receives those too.
         while self.callback.is_some()
             && let Next::Item(item) = self.items.next(deadline(Duration::MAX))
         {

@@ -8,8 +8,8 @@ use crate::error::Error;
 use crate::sys::lock::{lock, wait_until};
 
 /// A fetch that no call waits for is aborted in favour of a refresh once it has lasted this long: most likely its connection
-/// died while the process was frozen. A shorter one may finish. Otherwise, if the server takes longer than the callers
-/// wait, each of them would abort the fetch, and none would ever succeed.
+/// died while the process was frozen. A younger fetch may finish: if each call aborted the fetch before it, none would ever
+/// succeed with a server that takes longer than the callers wait.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Shared by the callers and the poller. Calls are numbered; a fetch serves all calls up to the newest one at its start.
@@ -25,7 +25,7 @@ struct State {
     requested: u64,
     /// The newest call that the running fetch serves, or that the last one served.
     begun: u64,
-    /// Likewise for the last fetch that ended, and for the last that succeeded.
+    /// The newest call that the last completed fetch served, and the newest that the last successful one served.
     ended: u64,
     succeeded: u64,
     /// When the running fetch began.

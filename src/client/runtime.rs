@@ -190,7 +190,7 @@ impl Runtime {
         Ok(())
     }
 
-    /// Whether the poller fetches by itself. With `enable_polling` off it does until there are definitions.
+    /// Whether the poller fetches by itself. With `enable_polling` off, it does so until there are definitions.
     fn polls(&self, shared: &Shared) -> bool {
         !shared.config.is_remote() && (shared.config.enable_polling || self.status.peek() != State::Ready)
     }
@@ -212,7 +212,7 @@ impl Runtime {
         if shared.config.is_remote() {
             return Ok(());
         }
-        // Not started yet if polling is off and the configuration has definitions.
+        // The poller is not running yet if polling is off and the configuration has definitions.
         let poller = self.poller.get_or_try_init(|| self.start_poller(shared, callback))?;
         if self.is_closed() {
             poller.interrupt();
@@ -310,13 +310,13 @@ impl Runtime {
         self.events.close();
         self.status.close();
         self.refreshes.close(Error::closed());
-        // A callback gets items until they are closed.
+        // The poller passes items to the callback until they are closed.
         self.poller.get().into_iter().for_each(Thread::interrupt);
         let total = deadline.saturating_duration_since(Instant::now());
         self.flush(deadline - GRACE.min(total / 4));
         let error = self.events.outbox.error();
         if shared.config.is_remote() {
-            // Made if it was not, so that a later evaluation finds it closed.
+            // Created if there is none yet, so that a later evaluation finds it closed.
             self.remote(shared).shutdown();
         }
         self.threads().for_each(Thread::interrupt);

@@ -10,7 +10,7 @@ use crate::engine::definitions::FlagSet;
 use crate::engine::outcome::Unavailable;
 use crate::engine::variant::FlagValue;
 
-/// A number that no flag's definition had before in this process, whichever client reads it.
+/// A number that no definition of a flag has had before in this process, in any client.
 pub(crate) fn next_serial() -> u64 {
     static LAST: AtomicU64 = AtomicU64::new(0);
     LAST.fetch_add(1, Ordering::Relaxed) + 1
@@ -124,7 +124,7 @@ mod tests {
                     for _ in 0..20_000 {
                         let current = snapshot.load();
                         let flags = current.flags.as_ref().unwrap();
-                        // At least the retired list holds it besides the snapshot that the guard has.
+                        // Besides the guard's snapshot, at least the list of retired ones holds it.
                         assert!(flags.get("f").is_some());
                     }
                 })

@@ -203,7 +203,7 @@ impl Kind for Account {
     }
 }
 
-/// A host or base URL: the default.
+/// A host or base URL. Holds the default.
 pub(crate) struct Host(pub(super) &'static str);
 
 impl Kind for Host {
@@ -217,7 +217,7 @@ impl Kind for Host {
     }
 }
 
-/// True or false: the default.
+/// True or false. Holds the default.
 pub(crate) struct Switch(pub(super) bool);
 
 impl Kind for Switch {
@@ -231,7 +231,7 @@ impl Kind for Switch {
     }
 }
 
-/// A number of things: the smallest, the largest, the default.
+/// A number of things. Holds the smallest, the largest and the default.
 pub(crate) struct Count(pub(super) u64, pub(super) u64, pub(super) u64);
 
 impl Kind for Count {
@@ -246,7 +246,7 @@ impl Kind for Count {
     }
 }
 
-/// A duration: the smallest, the largest, the default.
+/// A duration. Holds the smallest, the largest and the default.
 pub(crate) struct Milliseconds(pub(super) u64, pub(super) u64, pub(super) u64);
 
 impl Kind for Milliseconds {
@@ -260,7 +260,7 @@ impl Kind for Milliseconds {
     }
 }
 
-/// A JSON object, kept as text: its description.
+/// A JSON object, kept as text. Holds its description.
 pub(crate) struct Object(pub(super) &'static str);
 
 impl Kind for Object {
@@ -274,7 +274,7 @@ impl Kind for Object {
     }
 }
 
-/// A path: its description.
+/// A path. Holds its description.
 pub(crate) struct FilePath(pub(super) &'static str);
 
 impl Kind for FilePath {
@@ -288,7 +288,7 @@ impl Kind for FilePath {
     }
 }
 
-/// A non-empty string: its description.
+/// A non-empty string. Holds its description.
 pub(crate) struct Text(pub(super) &'static str);
 
 impl Kind for Text {

@@ -69,7 +69,7 @@ fn step(outcome: &Outcome<'_>, tester: bool) -> &'static str {
         Outcome::Variant(_) if tester => "tester",
         Outcome::Variant(_) => "rollout",
         Outcome::NoRolloutMatch => "no_rollout_match",
-        // Never recorded.
+        // `explain` fails for a remote client, so these are never recorded.
         Outcome::Remote(_) | Outcome::Failed(_) => "remote",
     }
 }
@@ -120,7 +120,7 @@ impl Trace for Explanation<'_> {
                         Condition::Rule(rule) => rule.explain(properties, json),
                         Condition::Legacy(legacy) => legacy.explain(properties, json),
                     }
-                    // Of a subject that is not admitted the rule is not evaluated.
+                    // If the percentage does not admit the subject, the rule is not evaluated.
                     json.field("matches");
                     if admitted { json.display(taken) } else { json.raw("null") }
                 }

@@ -5,7 +5,7 @@ use std::hash::BuildHasher;
 use crate::engine::bucket::Hash;
 use crate::engine::identity::Identity;
 
-/// The experiment that a flag belongs to, as far as Mixpanel names one.
+/// The experiment that a flag belongs to, if Mixpanel names one.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Experiment<S> {
     pub(crate) id: Option<S>,
@@ -27,7 +27,7 @@ pub(crate) struct Fetch {
     pub(crate) complete: String,
 }
 
-/// What an exposure says of the assigned variant. Borrowed from the evaluation or the flag.
+/// What an exposure says about the assigned variant. Borrowed from the evaluation or the flag.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Exposure<'a> {
     pub(crate) id: AssignmentId,

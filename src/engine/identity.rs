@@ -1,12 +1,12 @@
-//! The user of a context, and the context keys with a meaning of their own.
+//! The user of a context, and the context keys that have a special meaning.
 
 use std::borrow::Cow;
 
 use crate::json::Writer;
 
-/// The user.
+/// Names the user.
 pub(crate) const DISTINCT_ID: &str = "distinct_id";
-/// OpenFeature's name for the user or another subject.
+/// OpenFeature's key for the user or another subject.
 pub(crate) const TARGETING_KEY: &str = "targetingKey";
 /// The properties that rules see.
 pub(crate) const CUSTOM_PROPERTIES: &str = "custom_properties";

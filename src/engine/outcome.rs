@@ -61,7 +61,7 @@ impl RemoteVariant {
     pub(crate) fn exposure<'a>(&'a self, flag: &'a str, subject: u64) -> Exposure<'a> {
         let (variant, experiment) = (self.key.as_deref(), self.experiment.as_deref());
         Exposure {
-            // Mixpanel does not say by which key it buckets.
+            // Mixpanel does not say which key it buckets by.
             id: AssignmentId::new(flag, variant, None, experiment),
             subject,
             flag,

@@ -72,7 +72,7 @@ impl Entry {
             return false;
         }
         let since = self.since.load(Ordering::Acquire);
-        // Read again: between the two loads the entry may have been replaced, and `since` be that of another tag.
+        // Read again: the entry may have been replaced between the two loads, and `since` may belong to another tag.
         if since == 0 || self.tag.load(Ordering::Acquire) != tag {
             return false;
         }

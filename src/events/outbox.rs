@@ -189,7 +189,7 @@ impl Outbox {
 
     fn added(&self, fresh: usize) {
         self.counts.enqueued.fetch_add(1, Ordering::Relaxed);
-        // One wake per batch: after the flush interval the sender looks by itself.
+        // One wake-up per batch: after the flush interval, the sender looks by itself.
         if fresh == self.batch {
             self.wake();
         }

@@ -90,7 +90,7 @@ impl Event {
         matches!(self, Event::Profile(_))
     }
 
-    /// Writes the event as JSON. By `insert_id` Mixpanel tells a retry from a new event.
+    /// Writes the event as JSON. Mixpanel recognises a retry by its `insert_id`.
     pub(crate) fn write(&self, json: &mut Writer<'_>, token: &str, insert_id: &str) {
         match self {
             Event::Exposure { exposed, user, time_ms } => {

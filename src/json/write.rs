@@ -28,7 +28,7 @@ pub(crate) fn compact(json: &str) -> Box<str> {
 
 /// Appends `string` as a JSON string.
 pub(crate) fn push_json_string(out: &mut String, string: &str) {
-    // Without a branch per byte the compiler looks at many at once.
+    // Without a branch per byte, the compiler can vectorise this.
     if string.bytes().fold(false, |found, b| found | (b < b' ') | (b == b'"') | (b == b'\\')) {
         out.push_str(&serde_json::Value::from(string).to_string());
     } else {

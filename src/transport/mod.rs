@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 pub(crate) trait Transport: Send + Sync {
     /// Fetches `path`, with the token in the query and the credentials in a header.
     fn get(&self, request: &Get<'_>) -> Result<Response, Failure>;
-    /// Sends `body` to `path`, with the credentials in a header. The query is the request's own.
+    /// Sends `body` to `path`, with the credentials in a header. The request brings its own query.
     fn post(&self, request: &Post<'_>) -> Result<Response, Failure>;
     /// Aborts the requests in progress and closes the idle connections. Later requests open new ones.
     fn renew(&self);

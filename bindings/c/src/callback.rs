@@ -27,11 +27,11 @@ struct Host {
     callback: unsafe extern "C-unwind" fn(&mpflags_item, *mut c_void),
     user_data: *mut c_void,
     drop: mpflags_drop,
-    /// Whether `drop` is to be called: not if `mpflags_client_on_item` failed.
+    /// Whether to call `drop`: not if `mpflags_client_on_item` failed.
     ours: AtomicBool,
 }
 
-// SAFETY: the header says on which threads both functions are called with `user_data`.
+// SAFETY: the header says which threads call both functions with `user_data`.
 unsafe impl Send for Host {}
 // SAFETY: the callback is called for one item at a time, and `drop` after the last one.
 unsafe impl Sync for Host {}

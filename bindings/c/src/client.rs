@@ -56,7 +56,7 @@ pub(crate) fn state_of(state: State) -> i32 {
         State::Ready => MPFLAGS_STATE_READY,
         State::Stale => MPFLAGS_STATE_STALE,
         State::Error => MPFLAGS_STATE_ERROR,
-        // A state that the core has and this file does not know yet.
+        // A state of the core that this file does not know yet.
         _ => MPFLAGS_STATE_NONE,
     }
 }

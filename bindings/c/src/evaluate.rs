@@ -69,11 +69,11 @@ pub(crate) fn ask(value_type: u32, options: u32, timeout_ms: u32) -> Result<Eval
     Ok(if options & MPFLAGS_OPTION_NO_EXPOSURE == 0 { ask } else { ask.without_exposure() })
 }
 
-/// The get functions: the value or the default, and no details.
+/// Implements the get functions, which return the value or the default, without details.
 ///
 /// # Safety
 ///
-/// As of [`strings::text`].
+/// The same as for [`strings::text`].
 unsafe fn read<T: Copy>(
     client: Option<&mpflags_client>,
     key: (*const c_char, usize),

@@ -11,7 +11,7 @@ use crate::status::MPFLAGS_SYSTEM;
 
 /// Prepares the process. Takes no lock, because a process may be forked during the call, and the child calls
 /// it again. If two threads make the first call at the same time, both register the handler, and a fork then
-/// adds 2 to the counter instead of 1, which is as good: only a change matters.
+/// adds 2 to the counter instead of 1, which does no harm: only a change matters.
 pub(crate) fn prepare_process() -> Result<(), Failure> {
     static REGISTERED: AtomicBool = AtomicBool::new(false);
     static HOOKED: AtomicBool = AtomicBool::new(false);

@@ -14,7 +14,7 @@ use crate::status::{MPFLAGS_OK, MPFLAGS_PANIC, mpflags_status};
 thread_local! {
     /// The number of guards on this thread's stack; more than one if a callback calls the library.
     static DEPTH: Cell<u32> = const { Cell::new(0) };
-    /// Where this thread last panicked. The hook knows; the payload that a guard catches does not.
+    /// Where this thread last panicked: the hook records it, because the payload that a guard catches does not say.
     static PLACE: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
@@ -49,7 +49,7 @@ pub(crate) fn status<E: From<Failure>>(
 ///
 /// # Safety
 ///
-/// As of [`handle::free`].
+/// The same as for [`handle::free`].
 pub(crate) unsafe fn free<T>(handle: *mut T) {
     // SAFETY: the caller vouches for the handle.
     let _ = caught(None, || unsafe { handle::free(handle) });
@@ -71,7 +71,7 @@ fn caught<R>(client: Option<&Client>, body: impl FnOnce() -> R) -> Result<R, Str
 fn panicked(client: Option<&Client>, payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().copied();
     let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no text");
-    // Not available in static destructors.
+    // The thread-local is not available in static destructors.
     let place = PLACE.try_with(RefCell::take).unwrap_or_default();
     let text = if place.is_empty() { text.to_owned() } else { format!("{text} ({place})") };
     if let Some(client) = client {

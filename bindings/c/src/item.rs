@@ -52,7 +52,7 @@ fn level_of(level: Level) -> i32 {
         Level::Info => MPFLAGS_LEVEL_INFO,
         Level::Warning => MPFLAGS_LEVEL_WARNING,
         Level::Error => MPFLAGS_LEVEL_ERROR,
-        // A level that the core has and this file does not know yet must not be missed.
+        // A level of the core that this file does not know yet must not go unnoticed.
         _ => MPFLAGS_LEVEL_ERROR,
     }
 }

@@ -1,6 +1,5 @@
 //! Panics for tests/panic.rs: a certain argument arms the thread, and its next call panics. Compiled only
-//! with
-//! `--cfg mpflags_panic`, never into the library that ships.
+//! with `--cfg mpflags_panic`, never into the library that ships.
 
 use std::cell::Cell;
 

@@ -26,7 +26,7 @@ fn block_all() -> Option<sigset_t> {
     (set == 0).then(|| unsafe { before.assume_init() })
 }
 
-/// Restores the mask when dropped, also by a panic.
+/// Restores the mask when dropped, even by a panic.
 struct Restored(sigset_t);
 
 impl Drop for Restored {

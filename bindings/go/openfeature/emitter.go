@@ -106,7 +106,7 @@ func (e *emitter) run() {
 	for {
 		event, wait := e.next()
 		if event != nil {
-			// Nobody reads the channel of a provider that was replaced.
+			// Sending can block for good, since nobody reads the channel of a provider that was replaced.
 			select {
 			case e.events <- *event:
 			case <-e.quit:
@@ -143,14 +143,14 @@ func (e *emitter) next() (*of.Event, time.Duration) {
 		e.state = of.ReadyState
 		return event(of.ProviderReady, of.ProviderEventDetails{Message: "definitions are up to date"}), 0
 	case state == mpflags.StateStale && e.state == of.ErrorState:
-		// To the SDK, STALE does not imply that evaluations work again: READY first, STALE next.
+		// To the SDK, STALE does not mean that evaluations work again, so READY comes first, and STALE next.
 		e.state = of.ReadyState
 		return event(of.ProviderReady, of.ProviderEventDetails{Message: "definitions are available"}), 0
 	case state == mpflags.StateStale && e.state != of.StaleState:
 		e.state = of.StaleState
 		return event(of.ProviderStale, of.ProviderEventDetails{Message: e.message}), 0
 	case e.state == of.ReadyState && len(e.changed) > 0:
-		// Only if the provider is ready, since the SDK takes a change for a READY.
+		// Only if the provider is ready, since the SDK treats a change as a READY.
 		changed := e.changed
 		e.changed = nil
 		return event(of.ProviderConfigChange, of.ProviderEventDetails{Message: "definitions have changed", FlagChanges: changed}), 0

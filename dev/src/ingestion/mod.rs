@@ -13,11 +13,11 @@ pub use rejection::Rejection;
 
 use serde::Serialize;
 
-/// Mixpanel's limit for the records of a request,
+/// The most records that Mixpanel accepts in a request.
 pub(crate) const MOST_RECORDS: usize = 2_000;
-/// for their JSON, decoded,
+/// The largest JSON that it accepts in a request, in decoded bytes.
 pub(crate) const MOST_BYTES: usize = 10 << 20;
-/// and for the JSON of one record.
+/// The largest JSON of a record, in bytes.
 const MOST_RECORD_BYTES: usize = 1 << 20;
 
 /// An endpoint that receives records.

@@ -98,7 +98,7 @@ fn without_escapes(text: &str) -> String {
         match introducer {
             // Parameters, then one final character.
             Some('[') => _ = characters.find(|c| matches!(c, '\u{40}'..='\u{7e}')),
-            // A string that BEL or ST ends.
+            // A string, terminated by BEL or ST.
             Some(']' | 'P' | 'X' | '^' | '_') => {
                 while let Some(c) = characters.next() {
                     if c == '\u{1b}' {
@@ -126,7 +126,7 @@ fn without_private(text: &str, private: &[&str]) -> String {
     let Some((before, after)) = text.split_at_checked(at + "basic ".len()) else { return text };
     let encoded = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=');
     let rest = after.trim_start_matches(encoded);
-    // Too short for credentials, so it is a word.
+    // Too short for credentials: an ordinary word.
     if after.len() - rest.len() < 8 { text } else { format!("{before}{HIDDEN}{rest}") }
 }
 

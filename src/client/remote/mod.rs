@@ -24,7 +24,7 @@ use crate::transport::{Get, Transport};
 
 /// The largest context that is sent, in bytes of JSON.
 const CONTEXT_LIMIT: usize = 64 * 1024;
-/// The largest response, in bytes. All flags of a project with large values stay far below.
+/// The largest response, in bytes. All flags of a project, with large values, stay far below this.
 const RESPONSE_LIMIT: u64 = 16 * 1024 * 1024;
 
 /// What Mixpanel decided about one flag, or why that is not known.
@@ -57,7 +57,7 @@ pub(super) struct RemoteCall {
     transport: Option<Arc<dyn Transport>>,
     clock: Arc<dyn Clock>,
     config: Arc<Config>,
-    /// Of the whole call, including a retry.
+    /// The time limit of the whole call, including a retry.
     timeout: Duration,
     in_flight: Arc<AtomicUsize>,
 }
@@ -100,7 +100,7 @@ impl RemoteCall {
         let flags = body.flags().map_err(RemoteResult::Failed)?;
         let mut results = BTreeMap::new();
         for (key, json) in flags {
-            // If a key is there twice, the later one counts, even if it is null.
+            // If a key occurs twice, the later value counts, even if it is null.
             match body.variant(&key, json) {
                 Some(result) => _ = results.insert(key.into_owned(), result),
                 None => _ = results.remove(&*key),

@@ -104,7 +104,7 @@ impl Context {
     pub(crate) fn through(&self, view: &View) -> Result<Viewed<'_>, Error> {
         let make = || Context::from_json(&view.of(self.json()));
         if self.viewed.get().is_none() {
-            // Another thread may be first, with this view or another.
+            // Another thread may have set it meanwhile, to this view or to another.
             let _ = self.viewed.set(Box::new((view.clone(), make()?)));
         }
         match self.viewed.get() {

@@ -149,7 +149,8 @@ impl Reader {
         let mut kept = Vec::with_capacity(items.len());
         for (index, raw) in items.into_iter().enumerate() {
             self.enter(&format!("[{index}]"), index.to_string().into());
-            // A rule that reads the array reads this element, too, so what stands in its place is never seen.
+            // A rule that reads the array also reads this element and fails, so it never sees the null in its
+            // place.
             kept.push(self.value(raw, level + 1).unwrap_or(Value::Null));
             self.leave();
         }

@@ -31,7 +31,7 @@ impl View {
             && value(name).is_none()
             && let Some(targeting_key) = value(TARGETING_KEY)
         {
-            // If it is present, it is null.
+            // Any value that it has is null.
             pairs.retain(|(key, _)| *key != **name);
             pairs.push((Cow::Borrowed(name), targeting_key));
         }

@@ -100,7 +100,7 @@ fn variants(
     Ok(Variants { sorted, splits, names })
 }
 
-/// The variants by name in lower case. Of equal names the first in code-point order counts.
+/// The variants by name in lower case. If names are equal then, the first variant in code-point order counts.
 fn names(variants: &[Variant]) -> HashMap<String, usize> {
     let mut names = HashMap::with_capacity(variants.len());
     for (index, variant) in variants.iter().enumerate() {
@@ -119,7 +119,7 @@ fn testers(
         let name = name.filter(|name| !name.0.is_empty());
         testers.push((user.into(), name.and_then(|name| names.get(&name.0.to_lowercase()).copied())));
     }
-    // Before the filter: the last entry of a user counts, even if it names no variant.
+    // Before the filter, because the last entry of a user counts even if it names no variant.
     sort_and_dedup(&mut testers);
     testers.into_iter().filter_map(|(user, index)| Some((user, index?))).collect()
 }
@@ -169,7 +169,7 @@ fn condition(i: usize, wire: &wire::Rollout<'_>) -> Result<Option<Condition>, St
 }
 
 fn split(variants: &Variants, splits: Vec<(Cow<'_, str>, Number)>) -> Choice {
-    // Of equal names the last counts, as in a JavaScript object.
+    // If a name is repeated, its last value counts, as in a JavaScript object.
     let splits: HashMap<Cow<'_, str>, f64> = splits.into_iter().map(|(name, Number(n))| (name, n)).collect();
     let mut cumulative = 0.0;
     let mut sums = Vec::with_capacity(variants.sorted.len());

@@ -124,7 +124,7 @@ impl Collected<'_> {
             Ok((flag, unchecked)) => {
                 let (key, entry) = (flag.key.clone(), self.entry(flag));
                 self.report.unchecked.extend(unchecked.into_iter().map(|warning| (key.clone(), warning)));
-                // Of two flags with one key the later counts.
+                // If two flags have the same key, the later one counts.
                 self.found.insert(key, entry);
             }
             Err(fault) => match wire::key_of_broken_flag(json) {

@@ -89,8 +89,8 @@ fn uses(rule: &Rule, operator: &str) -> bool {
     found
 }
 
-/// What `operator` does to the rollouts that use it. Where an operand before it decides, they may still
-/// match.
+/// How `operator` affects the rollouts that use it. They may still match if an operand before it decides the
+/// result.
 fn consequence(rollouts: &[Rollout], operator: &str) -> String {
     let using: Vec<(usize, &Rule)> = rules(rollouts).filter(|(_, rule)| uses(rule, operator)).collect();
     let never = using.iter().all(|(_, rule)| rule.always_fails());

@@ -20,7 +20,7 @@ impl Evaluator {
         match key {
             Operand::Undefined | Operand::Null => Ok(Some(data.clone())),
             Operand::Str(text) => self.follow_text(text, Path::new, data),
-            // No property has a lone surrogate in its name: such a context is refused when it is read.
+            // No property has a lone surrogate in its name: keys that are not text are left out of a context.
             _ => match key.text(&self.budget)? {
                 Some(text) if key.is_text() => self.follow_text(&text, Path::new, data),
                 Some(text) => self.follow_text(&text, Path::converted, data),
@@ -35,7 +35,7 @@ impl Evaluator {
         path: fn(&str) -> Path,
         data: &Operand<'v>,
     ) -> Result<Option<Operand<'v>>, Failure> {
-        // A segment may be a single byte of the text.
+        // At most one segment per byte of the text.
         self.budget.make(text.len().saturating_mul(size_of::<Segment>()))?;
         path(text).follow(data, &self.budget)
     }

@@ -38,8 +38,8 @@ impl Evaluator {
         }
     }
 
-    /// An operand that does not outlive its operator. So a constant array is borrowed instead of made anew:
-    /// only an operator that keeps it could notice, by comparing it with a later one.
+    /// Evaluates an operand that does not outlive its operator. A constant array is then borrowed instead of
+    /// copied: only an operator that keeps it could notice, by comparing it with a later copy.
     #[inline]
     pub(super) fn look<'v>(&self, node: &'v Node, data: &Operand<'v>) -> Evaluated<'v> {
         match node {
@@ -51,7 +51,7 @@ impl Evaluator {
         }
     }
 
-    /// An operand that exists already, in the rule or the data. Most do, and a pointer is cheaper than an
+    /// The operand, if it already exists in the rule or the data. Most do, and a pointer is cheaper than an
     /// [`Operand`].
     #[inline]
     pub(super) fn borrow<'v>(&self, node: &'v Node, data: &Operand<'v>) -> Option<&'v Value<'v>> {

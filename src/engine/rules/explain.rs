@@ -36,11 +36,11 @@ struct Explainer {
 impl Explainer {
     fn node<'v>(&self, json: &mut Writer<'_>, node: &'v Node, data: Option<&Operand<'v>>, depth: u32) {
         match node {
-            // Marked, or an object of the rule could be taken for an operator of this tree.
+            // Marked as a literal, because its object could be mistaken for an operator of this tree.
             Node::Literal(literal) | Node::Literals(literal) if holds_object(literal) => {
                 json.object(|json| value(json.field("literal"), &Operand::from(literal), 0));
             }
-            // It is its own value.
+            // A literal is its own value, so it is written only once.
             Node::Literal(literal) | Node::Literals(literal) => value(json, &Operand::from(literal), 0),
             _ => json.object(|json| {
                 self.part(json, node, data, depth);

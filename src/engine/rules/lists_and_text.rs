@@ -24,7 +24,7 @@ impl Evaluator {
                 Ok(whole.contains(*part))
             }
             (Operand::Str(_) | Operand::Text(_), _) if whole.truthy() => self.contains_units(whole, part),
-            // An own property of this name hides the method, and a value cannot be called.
+            // A property of this name shadows the method, and calling its value is a TypeError.
             (Operand::Object(object), _) if object.get("indexOf").is_some() => Err(Failure::NotConvertible),
             _ => Ok(false),
         }

@@ -173,7 +173,7 @@ impl<'v> Operand<'v> {
                 return Ok(());
             }
             Operand::Array(_) | Operand::List(_) => return self.join(to, budget, depth),
-            // An own property of this name hides the method, and a value cannot be called.
+            // A property of this name shadows the method, and calling its value is a TypeError.
             Operand::Object(object) if object.get("toString").is_some() => {
                 return Err(Failure::NotConvertible);
             }

@@ -44,7 +44,7 @@ impl std::error::Error for RuleError {}
 pub(super) fn parse(json: &str) -> Result<Value<'static>, RuleError> {
     let bounds = Bounds { values: Cell::new(0), exceeded: Cell::new(None) };
     let mut deserializer = serde_json::Deserializer::from_str(json);
-    // The seed has a limit, and its message, unlike serde_json's, names it.
+    // The seed has a limit of its own, and its message names that limit, which serde_json's does not.
     deserializer.disable_recursion_limit();
     let read = Seed { bounds: &bounds, levels: 0 }.deserialize(&mut deserializer);
     let read = read.and_then(|value| deserializer.end().map(|()| value));

@@ -82,7 +82,7 @@ impl Path {
         budget: &Budget,
     ) -> Result<Option<Operand<'v>>, Failure> {
         let mut segments = self.segments.iter();
-        // The first step borrows the data: cloning it may count a reference.
+        // The first step borrows the data, because cloning it may increment a reference count.
         let Some(first) = segments.next() else { return Ok(Some(data.clone())) };
         let mut found = first.of(data, budget)?;
         for segment in segments {
@@ -90,7 +90,7 @@ impl Path {
             budget.spend(1)?;
             found = segment.of(&inner, budget)?;
         }
-        // A made array may contain undefined, which counts as absent.
+        // An array that the rule made may contain undefined, which counts as absent.
         Ok(found.filter(|found| !matches!(found, Operand::Undefined)))
     }
 }

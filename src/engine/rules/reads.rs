@@ -63,7 +63,7 @@ pub(super) fn reads(node: &Node, path: &[Box<str>]) -> bool {
     let follow = |node: &Node| match node {
         Node::Literal(key) => follows(key),
         Node::Literals(Value::Array(keys)) => keys.iter().any(follows),
-        // A computed path can be any.
+        // A computed path can be any path.
         _ => true,
     };
     let own = match node {
@@ -73,7 +73,7 @@ pub(super) fn reads(node: &Node, path: &[Box<str>]) -> bool {
         Node::Apply(Operator::MissingSome, operands) => operands.get(1).is_none_or(follow),
         _ => false,
     };
-    // A body reads elements, and those count as read with the array.
+    // A body reads elements, which count as read along with their array.
     let body = match node {
         Node::Apply(operator, _) if operator.has_body() => Some(1),
         _ => None,

@@ -27,7 +27,7 @@ impl<'a> Version<&'a str> {
         let (core, prerelease) = cut(text, b'-');
         let (major, minor) = cut(core, b'.');
         let (minor, patch) = cut(minor.unwrap_or("0"), b'.');
-        // A fourth part would be in the third, which then is not a number.
+        // A fourth part would end up in the third, which is then not a number.
         let core = [major, minor, patch.unwrap_or("0")];
         let valid = core.iter().all(|part| is_number(part))
             && prerelease.is_none_or(|ids| ids.split('.').all(is_prerelease))

@@ -83,7 +83,7 @@ impl Value<'_> {
 /// Converts to lower case by Unicode's full rules, as JavaScript's `toLowerCase` does. Stays borrowed if
 /// nothing changes.
 pub(crate) fn fold(text: Cow<'_, str>) -> Cow<'_, str> {
-    // Without a branch per byte the compiler looks at many at once.
+    // Without a branch per byte, the compiler can vectorise this.
     if text.bytes().fold(true, |lower, b| lower & b.is_ascii() & !b.is_ascii_uppercase()) {
         text
     } else {

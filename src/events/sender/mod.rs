@@ -29,11 +29,11 @@ pub(crate) struct Sender {
     pub(crate) flushes: Arc<FlushWaiters>,
 }
 
-/// The callers of flush. A new one cuts the pause between attempts short; while there is one, pauses are short.
+/// The callers of flush. A new caller cuts the pause between attempts short, and while any caller waits, pauses stay short.
 #[derive(Debug, Default)]
 pub(crate) struct FlushWaiters {
     begun: AtomicU64,
-    /// The newest caller that a round began after in which everything was settled.
+    /// The newest caller that is done: a round of sending that began after its call has settled everything.
     done: AtomicU64,
     waiting: AtomicUsize,
 }
@@ -112,7 +112,7 @@ impl Sender {
         }
     }
 
-    /// Waits for the next attempt. True: stop.
+    /// Waits for the next attempt. Returns true if the sender should stop.
     fn wait(&self, signal: &Signal, pause: Duration, progress: &mut Progress) -> bool {
         let since = self.clock.now();
         loop {
@@ -148,7 +148,7 @@ impl Sender {
             };
             let pause = match batch {
                 Ok(None) => {
-                    // With a sink, pulling an event settles it.
+                    // With a sink, an event is settled when it is pulled.
                     if !self.config.event_sink {
                         self.flushes.done.store(begun, Ordering::Release);
                         self.outbox.notify();
@@ -218,7 +218,7 @@ impl Sender {
         match outcome {
             BatchOutcome::Accepted => {
                 self.outbox.settle(batch.len(), End::Sent);
-                // Batches grow again after a 413.
+                // After a 413, batches grow again.
                 progress.limit = progress.limit.saturating_mul(2).min(batch::MOST_EVENTS);
                 progress.logged = None;
             }
@@ -249,7 +249,7 @@ impl Sender {
                 progress.batches.push_front(batch);
                 let asked = response.ok().and_then(|response| response.retry_after(self.clock.wall()));
                 let pause = self.retry(progress, &message);
-                // Not at once, even if the server says so: it is failing.
+                // Never at once, even if the server allows it, because it is failing.
                 return Some(asked.map_or(pause, |asked| asked.max(self.config.event_retry_base)));
             }
         }

@@ -367,7 +367,7 @@ class NativeClient(NotCopyable):
         except MpflagsError:
             raise
         except BaseException:
-            # The shutdown that continues on the other thread ends with this one, at once.
+            # Ends at once, and with it the shutdown that is still running on the other thread.
             try:
                 self._end(0)
             except MpflagsError:
@@ -406,7 +406,7 @@ class NativeClient(NotCopyable):
     def evaluate_packed(self) -> Callable[[bytes, bytes, c_uint32], int]:
         """The one call of a local evaluation. It takes key, context and options, and returns a number for `resolve`."""
         function = functools.partial(LIB.client_evaluate_packed_z, self.handle.pointer)
-        # A call in progress references the function, and that the client.
+        # A call in progress references the function, and the function references the client.
         function.owner = self.handle  # type: ignore[attr-defined]
         return function
 
@@ -427,7 +427,7 @@ class NativeClient(NotCopyable):
         function = LIB.client_evaluate_encoded if waits else LIB.evaluate_local
 
         def call() -> None:
-            # References the handle until the library is done with it, also when the wait is interrupted.
+            # Keeps the handle alive until the library is done with it, even if the wait is interrupted.
             value_type, bits = options.value & 0xFF, options.value >> 8
             arguments = (*_sized(key, context), ENCODING_JSON, value_type, bits, timeout_ms)
             self._call(function, *arguments, byref(evaluation.pointer))

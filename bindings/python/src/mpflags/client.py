@@ -130,7 +130,7 @@ class Client(NotCopyable):
     async def arefresh(self, timeout: float | None = None) -> None:
         """`refresh`, without blocking the event loop."""
         if self._runtime.ended or not self._is_local:
-            # Neither waits.
+            # A client that has ended or is remote does not wait.
             self.refresh(timeout)
         else:
             await self._runtime.in_pool(lambda: self.refresh(timeout))
@@ -266,10 +266,10 @@ class Client(NotCopyable):
             return prepared.selected()
         except InvalidContext as error:
             return fallback_value.as_fallback(FallbackReason("INVALID_CONTEXT", str(error)))
-        # A key that no flag can have. A TypeError means that it is not even hashable.
+        # No flag can have such a key. A TypeError means that it is not even hashable.
         except (InvalidArgument, TypeError) as error:
             return fallback_value.as_fallback(FallbackReason("FLAG_NOT_FOUND", str(error)))
-        # A RuntimeError, for example: no thread can be started.
+        # For example a RuntimeError, if no thread can be started.
         except Exception as error:
             return fallback_value.as_fallback(FallbackReason("BACKEND_ERROR", str(error)))
 
@@ -281,7 +281,7 @@ class Client(NotCopyable):
         if not outcome.has_value:
             return fallback_value.as_fallback(fallback_reason(outcome))
         variant = Prepared(outcome, self._source).selected()
-        # Even if it was reported: given the evaluation, the library knows, and does not report it again.
+        # Kept even if the exposure was reported: the evaluation tells the library so, and it does not report it again.
         variant._evaluation = (evaluation, key, encoded)
         return variant
 
@@ -319,7 +319,7 @@ class Client(NotCopyable):
                     continue
                 prepared = self._prepare(outcome)
             variant = prepared.selected()
-            # For `track_exposure_event`.
+            # Kept for `track_exposure_event`.
             variant._evaluation = (evaluations, prepared.key.encode(), encoded)
             variants[prepared.key] = variant
         if evaluations.failure is not None:

@@ -24,7 +24,7 @@ if typing.TYPE_CHECKING:
     from .abi import Item
     from .client import Client
 
-# The SDK emits the event for the end of `initialize` after it has returned, and would overwrite one that came earlier.
+# The SDK emits its event about `initialize` only after that has returned, and would overwrite an earlier event of ours.
 _HEAD_START = 0.1
 _RETRY_MS = 50
 _NEVER = float("inf")
@@ -94,7 +94,7 @@ class Lifecycle(NotCopyable):
         if provider is None or self._emitted is None:
             return
         if item.kind == "change":
-            # Not before READY: the definitions that it is about cannot be used yet.
+            # Not before READY, because the changed definitions cannot be used yet.
             if self._emitted != "ERROR":
                 provider.emit_provider_configuration_changed(ProviderEventDetails(flags_changed=list(item.keys)))
         elif item.state == "READY":

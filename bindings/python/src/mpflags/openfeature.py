@@ -45,7 +45,7 @@ _MAX_ANSWERS = 20_000
 _T = typing.TypeVar("_T")
 
 _Object = Sequence[typing.Any] | Mapping[str, typing.Any]
-# Makes the details of a result, anew for each evaluation.
+# Makes the details of a result. Called once for each evaluation.
 _Prepared = Callable[[], FlagResolutionDetails[typing.Any]]
 
 
@@ -144,7 +144,7 @@ class MixpanelProvider(NotCopyable, AbstractProvider):
         self._mixpanel = mixpanel_instance
         self._is_local = client.is_local
         self._lifecycle = Lifecycle(self, client)
-        # By type of value and number.
+        # Results, by the type of the read and by the number of the answer.
         self._known: tuple[dict[int, _Prepared], ...] = ({}, {}, {}, {}, {}, {}, {})
         self._logged_untracked = False
 

@@ -31,7 +31,7 @@ fn the_official_suite_passes() {
         cases += 1;
         let got = match Rule::compile(json.get()).unwrap() {
             Some(rule) => rule.evaluate(&data).map(|operand| text(&operand)),
-            // The suite has literals that mean no rule here.
+            // Some literals of the suite mean "no rule" to us.
             None => Ok(text(&Operand::from(&folded(json.get())))),
         };
         assert_eq!(got, Ok(want), "{}", row.get());
@@ -55,7 +55,7 @@ fn the_golden_vectors_pass() {
         for row in rows.iter().filter_map(|row| row.as_array()) {
             let (operands, want) = row.split_at(row.len() - 1);
             let want = want[0].as_bool().unwrap();
-            // With literal operands, and with operands from the data, which take another path.
+            // Once with literal operands, and once with operands from the data, which other code evaluates.
             let literal = serde_json::json!({ operator: operands });
             assert_eq!(matches(&literal.to_string(), "{}"), want, "{literal}");
             let names = ["a", "b", "c", "d", "e"];
