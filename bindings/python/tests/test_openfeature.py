@@ -1,8 +1,12 @@
 """The provider: the provider vectors, with all details, and behaviour that is specific to Python."""
 
 import asyncio
+import copy
+import dataclasses
+import json
 import logging
 import math
+import pickle
 
 import pytest
 from conftest import flags_text, load_vectors
@@ -137,15 +141,38 @@ def test_an_object_is_the_callers_own():
         assert provider.resolve_object_details(key, {}, USER).value == wanted
 
 
-def test_metadata_are_read_only_and_a_plain_gate_has_none():
+def test_metadata_are_a_plain_dict_and_the_callers_own():
+    provider = local(
+        flag("plain"), flag("experiment", experiment_id="e", is_experiment_active=True), flag("object", {})
+    )
+    experiment = {"experiment_id": "e", "is_experiment_active": True}
+    for key, wanted in (("plain", {}), ("experiment", experiment), ("nope", {}), ("object", {})):
+        # The first evaluation and a remembered one.
+        for _ in range(3):
+            metadata = provider.resolve_boolean_details(key, False, USER).flag_metadata
+            assert type(metadata) is dict
+            assert metadata == wanted
+            metadata["changed"] = True
+            objects = provider.resolve_object_details(key, {}, USER).flag_metadata
+            assert type(objects) is dict
+            assert "changed" not in objects
+            objects["changed"] = True
+
+
+def test_details_can_be_copied_pickled_and_returned_as_json():
     provider = local(flag("plain"), flag("experiment", experiment_id="e", is_experiment_active=True))
-    assert dict(provider.resolve_boolean_details("plain", False, USER).flag_metadata) == {}
-    metadata = provider.resolve_boolean_details("experiment", False, USER).flag_metadata
-    assert dict(metadata) == {"experiment_id": "e", "is_experiment_active": True}
-    with pytest.raises(TypeError):
-        metadata["experiment_id"] = "other"
-    with pytest.raises(TypeError):
-        provider.resolve_boolean_details("nope", False, USER).flag_metadata["a"] = 1
+    api.set_provider_and_wait(provider, "serialised")
+    client = api.get_client("serialised")
+    for key in ("plain", "experiment", "nope"):
+        for details in (
+            client.get_boolean_details(key, False, USER),
+            provider.resolve_boolean_details(key, False, USER),
+        ):
+            assert copy.deepcopy(details) == details
+            assert pickle.loads(pickle.dumps(details)) == details
+            listed = dataclasses.asdict(details)
+            assert json.loads(json.dumps(listed))["flag_metadata"] == details.flag_metadata
+            assert json.loads(json.dumps(details.flag_metadata)) == details.flag_metadata
 
 
 def test_null_is_of_no_type_in_python():

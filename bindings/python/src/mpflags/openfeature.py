@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
 
 from openfeature.exception import ErrorCode, GeneralError, ProviderNotReadyError
 from openfeature.flag_evaluation import FlagResolutionDetails, Reason
@@ -37,8 +36,6 @@ if typing.TYPE_CHECKING:
 
 
 _METADATA = Metadata(name="mixpanel-provider")
-# Shared, because making one for each evaluation costs as much as the rest of the details. Read-only.
-_EMPTY: Mapping[str, typing.Any] = MappingProxyType({})
 _REASONS = {reason.value: reason for reason in Reason}
 _CODES = {code.value: code for code in ErrorCode}
 _MAX_ANSWERS = 20_000
@@ -107,16 +104,19 @@ def _without(
 ) -> FlagResolutionDetails[typing.Any]:
     """The details of a result without a value. The SDK checks the type of the default too, and an int is not a float to it."""
     value = float(default) if kind == DOUBLE and type(default) is int else default
-    return FlagResolutionDetails(value, code, message, reason, None, _EMPTY)
+    return FlagResolutionDetails(value, code, message, reason)
 
 
 def _prepared(kind: int, outcome: Outcome) -> _Prepared:
-    metadata = MappingProxyType(outcome.metadata) if outcome.metadata else _EMPTY
-    rest = (None, None, _REASONS.get(outcome.reason, Reason.UNKNOWN), outcome.variant, metadata)
+    """Each caller gets its own metadata and its own object. Without metadata, the SDK makes the empty dict."""
+    rest = (None, None, _REASONS.get(outcome.reason, Reason.UNKNOWN), outcome.variant)
+    metadata = outcome.metadata
     if kind == OBJECT_OR_ARRAY:
-        # Each caller gets its own copy.
-        return lambda: FlagResolutionDetails(outcome.value, *rest)
-    return functools.partial(FlagResolutionDetails, outcome.read(kind), *rest)
+        return lambda: FlagResolutionDetails(outcome.value, *rest, metadata.copy())
+    value = outcome.read(kind)
+    if metadata:
+        return lambda: FlagResolutionDetails(value, *rest, metadata.copy())
+    return functools.partial(FlagResolutionDetails, value, *rest)
 
 
 def _details(default: typing.Any, kind: int, outcome: Outcome) -> FlagResolutionDetails[typing.Any]:
