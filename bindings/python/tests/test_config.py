@@ -4,8 +4,12 @@ import copy
 import dataclasses
 import inspect
 import json
+import os
 import pathlib
 import pickle
+import re
+import subprocess
+import sys
 import warnings
 
 import mixpanel.flags.types as official
@@ -14,7 +18,8 @@ from mixpanel.credentials import ServiceAccountCredentials as OfficialCredential
 from mixpanel.flags.local_feature_flags import LocalFeatureFlagsProvider
 from mixpanel.flags.remote_feature_flags import RemoteFeatureFlagsProvider
 from mixpanel_openfeature import MixpanelProvider as OfficialProvider
-from stand_in import DEFINITIONS, StandIn, flag
+from openfeature.evaluation_context import EvaluationContext
+from stand_in import DEFINITIONS, ROOT, StandIn, flag
 
 import mpflags
 from mpflags import (
@@ -218,3 +223,192 @@ def test_a_service_account(kind):
         assert fetch["query"]["project_id"] == "7"
         assert fetch["headers"]["user-agent"].endswith(f" python/{mpflags.__version__}")
         assert server.events(at_least=1)["events"][0]["endpoint"] == "/import"
+
+
+def test_mixpanels_configurations_are_taken(dev):
+    user = {"distinct_id": "user-1", "custom_properties": {"plan": "premium"}}
+    with Client.local("t", official.LocalFlagsConfig(dev.url, 5, None, True, 0.05)) as client:
+        assert client.is_enabled("new-checkout", user)
+        dev.requests(at_least=3)
+    provider = MixpanelProvider.from_local_config("t", official.LocalFlagsConfig(dev.url))
+    provider.initialize(EvaluationContext())
+    assert provider.client.are_flags_ready()
+    provider.shutdown()
+    assert not Client.remote("t", official.RemoteFlagsConfig(dev.url)).is_local
+    assert not MixpanelProvider.from_remote_config("t", official.RemoteFlagsConfig(dev.url)).client.is_local
+
+
+def test_an_executor_of_mixpanels_configuration_is_ignored_with_a_warning():
+    for make in (Client.local, MixpanelProvider.from_local_config):
+        with pytest.warns(UserWarning, match="exposure_executor is ignored") as told:
+            make("t", official.LocalFlagsConfig(exposure_executor=object()))
+        assert told[0].filename == __file__
+    with pytest.warns(UserWarning, match="exposure_executor is ignored") as told:
+        Client.remote("t", exposure_executor=object())
+    assert told[0].filename == __file__
+
+
+@pytest.mark.parametrize(
+    ("make", "config", "words"),
+    [
+        (Client.local, official.RemoteFlagsConfig(), "LocalFlagsConfig, got mixpanel.flags.types.RemoteFlagsConfig"),
+        (Client.remote, official.LocalFlagsConfig(), "RemoteFlagsConfig, got mixpanel.flags.types.LocalFlagsConfig"),
+        (Client.local, official.FlagsConfig(), "LocalFlagsConfig, got mixpanel.flags.types.FlagsConfig"),
+        (Client.local, official.LocalFlagsConfig, "got the class mixpanel.flags.types.LocalFlagsConfig"),
+        (Client.local, LocalFlagsConfig, "got the class mpflags.config.LocalFlagsConfig"),
+        (Client.remote, {"api_host": "a"}, "expected mpflags.RemoteFlagsConfig, got builtins.dict"),
+        (MixpanelProvider.from_local_config, pathlib.PurePath("p"), "expected mpflags.LocalFlagsConfig, got pathlib."),
+        (MixpanelProvider.from_remote_config, LocalFlagsConfig(), "expected mpflags.RemoteFlagsConfig, got mpflags."),
+    ],
+)
+def test_a_wrong_class_is_named_with_its_module(make, config, words):
+    with pytest.raises(InvalidConfig, match=re.escape(words)):
+        make("t", config)
+
+
+def test_a_configuration_in_place_of_the_token():
+    with pytest.raises(InvalidConfig, match="token: missing; pass the project token"):
+        MixpanelProvider.from_local_config(official.LocalFlagsConfig())
+    with pytest.raises(InvalidConfig, match="token: missing; pass the project token"):
+        MixpanelProvider.from_remote_config(RemoteFlagsConfig())
+    with pytest.raises(InvalidConfig, match=r"token: expected a string, got builtins\.int"):
+        MixpanelProvider.from_local_config(3, LocalFlagsConfig())
+
+
+def test_configurations_are_dataclasses():
+    credentials = ServiceAccountCredentials("user", "secret", "7")
+    config = LocalFlagsConfig("host", 2, token="t", credentials=credentials, async_threads=3, init_timeout_ms=100)
+    same = LocalFlagsConfig("host", 2, token="t", credentials=credentials, async_threads=3, init_timeout_ms=100)
+    assert config == same
+    assert config != LocalFlagsConfig("host", 2)
+    assert LocalFlagsConfig() != RemoteFlagsConfig()
+    assert dataclasses.replace(config) == config
+    changed = dataclasses.replace(config, enable_polling=False, retry_base_ms=20)
+    assert (changed.enable_polling, changed.api_host) == (False, "host")
+    assert changed.options == {"init_timeout_ms": 100, "retry_base_ms": 20}
+    assert config.options == {"init_timeout_ms": 100}
+    assert dataclasses.asdict(config) == {
+        "api_host": "host",
+        "request_timeout_in_seconds": 2,
+        "exposure_executor": None,
+        "token": "t",
+        "credentials": {"username": "user", "secret": "secret", "project_id": "7"},
+        "async_threads": 3,
+        "options": {"init_timeout_ms": 100},
+        "enable_polling": True,
+        "polling_interval_in_seconds": 60,
+    }
+    for kind in ("LocalFlagsConfig", "RemoteFlagsConfig"):
+        theirs = dataclasses.asdict(getattr(official, kind)())
+        assert theirs.items() <= dataclasses.asdict(getattr(mpflags, kind)()).items()
+    assert "secret" not in repr(config)
+    for made in (copy.copy(config), copy.deepcopy(config), pickle.loads(pickle.dumps(config))):
+        assert made == config
+    assert dataclasses.replace(RemoteFlagsConfig(), api_host="b") == RemoteFlagsConfig("b")
+
+
+def test_an_unknown_option_lists_the_names_of_python():
+    with pytest.raises(InvalidConfig) as raised:
+        Client.local("t", poling=False)
+    known = re.search(r"`poling`.*known are (.*)", str(raised.value))[1].split(", ")
+    assert set(known) >= {"request_timeout_in_seconds", "polling_interval_in_seconds", "credentials", "async_threads"}
+    assert set(known).isdisjoint({"request_timeout_ms", "polling_interval_ms", "service_account", "mode", "wrapper"})
+    with pytest.raises(InvalidConfig, match="polling_interval_in_seconds"):
+        MixpanelProvider.from_local_config("t", LocalFlagsConfig(poling_interval_in_seconds=5))
+
+
+def test_the_typed_options_are_those_of_the_page():
+    from mpflags.options import CoreOptions, LocalOptions
+
+    page = (ROOT / "docs" / "configuration.md").read_text()
+    rows = set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
+    elsewhere = {"token", "mode", "service_account", "wrapper", "api_host", "enable_polling"}
+    assert elsewhere < rows
+    assert set(CoreOptions.__annotations__) == rows - elsewhere
+    parameters = set(inspect.signature(LocalFlagsConfig).parameters) - {"token", "credentials", "options", "more"}
+    assert set(LocalOptions.__annotations__) == parameters | (rows - elsewhere)
+
+
+def test_mypy_sees_a_wrong_option(tmp_path):
+    lines = [
+        ("Client.local('t', poling=False)", '"poling"'),
+        ("Client.local('t', enable_polling='yes')", '"enable_polling"'),
+        ("LocalFlagsConfig(init_timeout=1)", '"init_timeout"'),
+        ("RemoteFlagsConfig(poling=False)", '"poling"'),
+        ("Client.remote('t', enable_polling=False)", '"enable_polling"'),
+        ("Client.local('t', enable_polling=False, init_timeout_ms=5, definitions={'flags': []})", None),
+        # Mixpanel's package has no types. This class is like its configuration.
+        ("Client.local('t', Like())", None),
+        ("Client.remote('t', Like())", None),
+        ("Client.local('t', RemoteFlagsConfig())", "LocalFlagsConfigLike"),
+        ("MixpanelProvider.from_local_config('t', Like())", None),
+        ("MixpanelProvider.from_local_config(LocalFlagsConfig(token='t'))", None),
+        ("dataclasses.replace(LocalFlagsConfig(), enable_polling=False)", None),
+    ]
+    imports = (
+        "import dataclasses\n"
+        "from mpflags import Client, LocalFlagsConfig, RemoteFlagsConfig\n"
+        "from mpflags.openfeature import MixpanelProvider\n"
+        "@dataclasses.dataclass\n"
+        "class Like:\n"
+        "    api_host: str = ''\n"
+        "    request_timeout_in_seconds: int = 10\n"
+        "    enable_polling: bool = True\n"
+        "    polling_interval_in_seconds: int = 60\n"
+    )
+    program = tmp_path / "program.py"
+    program.write_text(imports + "".join(f"{line}\n" for line, _ in lines))
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "mypy",
+            "--strict",
+            "--follow-imports",
+            "silent",
+            "--cache-dir",
+            tmp_path / "cache",
+            program,
+        ],
+        cwd=tmp_path,
+        env={**os.environ, "MYPYPATH": str(ROOT / "bindings" / "python" / "src")},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    told = [line for line in done.stdout.splitlines() if line.startswith("program.py:") and ": error:" in line]
+    first = imports.count("\n") + 1
+    for number, (line, words) in enumerate(lines, first):
+        errors = [error for error in told if error.startswith(f"program.py:{number}:")]
+        assert len(errors) == (words is not None), (line, errors, done.stdout, done.stderr)
+        assert words is None or words in errors[0]
+
+
+def test_reasons_and_variants_are_made_as_mixpanels_are():
+    for name, arguments in (
+        ("flag_not_found", ()),
+        ("no_rollout_match", ()),
+        ("missing_context_key", ("distinct_id",)),
+        ("backend_error", ("HTTP 500",)),
+    ):
+        ours = getattr(mpflags.FallbackReason, name)(*arguments)
+        theirs = getattr(official.FallbackReason, name)(*arguments)
+        assert type(ours) is mpflags.FallbackReason
+        assert dataclasses.asdict(ours) == dataclasses.asdict(theirs)
+    factories = {
+        name for name, made in vars(official.FallbackReason).items() if isinstance(made, classmethod) and name[0] != "_"
+    }
+    assert all(hasattr(mpflags.FallbackReason, name) for name in factories)
+    reason = {"kind": "BACKEND_ERROR", "message": "HTTP 500"}
+    for payload in (
+        {"variant_key": "on", "variant_value": True, "experiment_id": "e", "is_qa_tester": False, "new": 1},
+        {"variant_value": {"a": 1}, "variant_source": "fallback", "fallback_reason": reason},
+        {"variant_value": None, "fallback_reason": None},
+    ):
+        ours, theirs = SelectedVariant.from_dict(payload), official.SelectedVariant.from_dict(payload)
+        assert dataclasses.asdict(ours) == dataclasses.asdict(theirs)
+        assert SelectedVariant.from_dict(dataclasses.asdict(ours)) == ours
+    for kind in (SelectedVariant, official.SelectedVariant):
+        with pytest.raises(TypeError, match="variant_value"):
+            kind.from_dict({"variant_key": "on"})

@@ -5,11 +5,11 @@ from __future__ import annotations
 import weakref
 
 from .abi import ANY, BOOLEAN, DISABLED, NO_MATCH, TIMEOUT_CONFIGURED, TIMEOUT_INIT, NotCopyable, evaluate_options
-from .config import FlagsConfig, LocalFlagsConfig, RemoteFlagsConfig, configured
+from .config import FlagsConfig, LocalFlagsConfig, RemoteFlagsConfig, configured, use_own_names
 from .context import Context, encode_value, encoded_name, event_properties, identity, json_argument, known_key
 from .context import flag_key as encoded_key
 from .encoder import ContextEncoder
-from .errors import InvalidArgument, InvalidContext, MpflagsError, SystemFailure
+from .errors import InvalidArgument, InvalidConfig, InvalidContext, MpflagsError, SystemFailure
 from .items import log
 from .runtime import Runtime
 from .variants import (
@@ -27,11 +27,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, TypeVar
 
+    from typing_extensions import Unpack
+
     from ._native import NativeClient
     from .abi import EvaluateOptions, Outcome
     from .config import ServiceAccountCredentials
     from .context import Attributes
     from .items import Listener, Observer
+    from .options import LocalFlagsConfigLike, LocalOptions, RemoteFlagsConfigLike, RemoteOptions
 
     _T = TypeVar("_T")
 
@@ -59,7 +62,11 @@ class Client(NotCopyable):
         self._is_local = config.mode == "local"
         self._source = VariantSource.LOCAL if self._is_local else VariantSource.REMOTE
         encoder = ContextEncoder(self._is_local)
-        self._runtime = Runtime(config.to_json(token), config.async_threads, encoder.has_logged)
+        try:
+            self._runtime = Runtime(config.to_json(token), config.async_threads, encoder.has_logged)
+        except InvalidConfig as error:
+            use_own_names(error)
+            raise
         #: These three are for the provider. A local evaluation is `encode_fast` and one call of `evaluate_packed`.
         self.encoder = encoder
         self.encode_fast = encoder.fast
@@ -71,12 +78,14 @@ class Client(NotCopyable):
     def local(
         cls,
         token: str | None = None,
-        config: LocalFlagsConfig | None = None,
+        config: LocalFlagsConfigLike | None = None,
         *,
         credentials: ServiceAccountCredentials | None = None,
-        **options: Any,
+        **options: Unpack[LocalOptions],
     ) -> Client:
         """A client that polls definitions and evaluates in process. `options` are those of `LocalFlagsConfig`.
+
+        `config` is a `LocalFlagsConfig`, of mpflags or of Mixpanel's package.
 
         Raises `InvalidConfig`, which names the option.
         """
@@ -86,12 +95,14 @@ class Client(NotCopyable):
     def remote(
         cls,
         token: str | None = None,
-        config: RemoteFlagsConfig | None = None,
+        config: RemoteFlagsConfigLike | None = None,
         *,
         credentials: ServiceAccountCredentials | None = None,
-        **options: Any,
+        **options: Unpack[RemoteOptions],
     ) -> Client:
         """A client that sends a request to Mixpanel for each evaluation. `options` are those of `RemoteFlagsConfig`.
+
+        `config` is a `RemoteFlagsConfig`, of mpflags or of Mixpanel's package.
 
         Raises `InvalidConfig`, which names the option.
         """

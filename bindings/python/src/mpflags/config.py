@@ -5,40 +5,57 @@ The defaults here are those of Mixpanel's signatures. All other defaults are the
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from .errors import InvalidConfig
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, TypeVar
+
+    # Known to type checkers without being installed.
+    from typing_extensions import Unpack
+
+    from .options import CoreOptions
+
+    _Config = TypeVar("_Config", bound="FlagsConfig")
 
 VERSION = "0.1.0"
 
 
+@dataclass
 class ServiceAccountCredentials:
     """A Mixpanel service account, which authenticates requests in place of the project token."""
 
-    def __init__(self, username: str, secret: str, project_id: str) -> None:
-        self.username = username
-        self.secret = secret
-        self.project_id = project_id
-
-    def __repr__(self) -> str:
-        return f"ServiceAccountCredentials(username={self.username!r}, project_id={self.project_id!r})"
+    username: str
+    secret: str = field(repr=False)
+    project_id: str
 
 
+# Generated constructors cannot take `**options`.
+@dataclass(init=False, repr=False)
 class FlagsConfig:
     """The options that local and remote evaluation share.
 
     `async_threads` limits the threads on which the remote evaluations of coroutines wait. `options` are the library's, as
     docs/configuration.md lists them: `init_timeout_ms=`, `definitions=`, `targeting_key_as=` and so on. They are passed on
-    as they are and checked when the client is made. `definitions` is a dict or JSON text.
+    as they are and checked when the client is made. `definitions` is a dict or JSON text. The attribute `options` holds them;
+    the argument of that name is for `dataclasses.replace`.
     """
 
     #: "local" or "remote".
     mode = ""
+
+    api_host: str
+    request_timeout_in_seconds: float
+    exposure_executor: Any
+    token: str | None = field(kw_only=True)
+    credentials: ServiceAccountCredentials | None = field(kw_only=True)
+    async_threads: int = field(kw_only=True)
+    options: Mapping[str, Any] = field(kw_only=True)
 
     def __init__(
         self,
@@ -49,13 +66,14 @@ class FlagsConfig:
         token: str | None = None,
         credentials: ServiceAccountCredentials | None = None,
         async_threads: int = 128,
-        **options: Any,
+        options: Mapping[str, Any] | None = None,
+        **more: Unpack[CoreOptions],
     ) -> None:
         if exposure_executor is not None:
             warnings.warn(
                 "exposure_executor is ignored: exposures are queued and sent by a thread of the library",
                 UserWarning,
-                stacklevel=2 if type(self).__init__ is FlagsConfig.__init__ else 3,
+                stacklevel=_level_of_caller(),
             )
         self.api_host = api_host
         self.request_timeout_in_seconds = request_timeout_in_seconds
@@ -63,7 +81,7 @@ class FlagsConfig:
         self.token = token
         self.credentials = credentials
         self.async_threads = async_threads
-        self.options = options
+        self.options = {**(options or {}), **more}
 
     def _core(self) -> dict[str, Any]:
         core: dict[str, Any] = {
@@ -112,10 +130,14 @@ class FlagsConfig:
         return f"{type(self).__name__}({', '.join([*listed, *sorted(self.options)])})"
 
 
+@dataclass(init=False, repr=False)
 class LocalFlagsConfig(FlagsConfig):
     """For evaluation in process, with definitions that a thread polls."""
 
     mode = "local"
+
+    enable_polling: bool
+    polling_interval_in_seconds: float
 
     def __init__(
         self,
@@ -128,10 +150,19 @@ class LocalFlagsConfig(FlagsConfig):
         poll_interval: float | None = None,
         token: str | None = None,
         credentials: ServiceAccountCredentials | None = None,
-        **options: Any,
+        async_threads: int = 128,
+        options: Mapping[str, Any] | None = None,
+        **more: Unpack[CoreOptions],
     ) -> None:
         super().__init__(
-            api_host, request_timeout_in_seconds, exposure_executor, token=token, credentials=credentials, **options
+            api_host,
+            request_timeout_in_seconds,
+            exposure_executor,
+            token=token,
+            credentials=credentials,
+            async_threads=async_threads,
+            options=options,
+            **more,
         )
         self.enable_polling = enable_polling
         # Mixpanel's documentation writes `poll_interval`, its package `polling_interval_in_seconds`.
@@ -142,29 +173,70 @@ class LocalFlagsConfig(FlagsConfig):
         return {**super()._core(), "enable_polling": self.enable_polling, "polling_interval_ms": interval}
 
 
+@dataclass(init=False, repr=False)
 class RemoteFlagsConfig(FlagsConfig):
     """For evaluation by Mixpanel's servers, with one request for each evaluation."""
 
     mode = "remote"
 
 
+# How a configuration of Mixpanel's package is recognised, without importing that package.
+_SHARED_NAMES = ("api_host", "request_timeout_in_seconds", "exposure_executor")
+_LOCAL_NAMES = ("enable_polling", "polling_interval_in_seconds")
+
+
 def configured(
-    kind: type[FlagsConfig],
-    config: FlagsConfig | None,
-    credentials: ServiceAccountCredentials | None,
-    options: dict[str, Any],
-) -> FlagsConfig:
-    """`config`, or a configuration made of `options`."""
+    kind: type[_Config], config: object, credentials: ServiceAccountCredentials | None, options: Mapping[str, Any]
+) -> _Config:
+    """`config`, which may be one of Mixpanel's package, or a configuration made of `options`."""
     if config is None:
         return kind(credentials=credentials, **options)
     if options or credentials is not None:
         raise InvalidConfig(f"pass options in the {kind.__name__} or as keyword arguments, not both")
-    if not isinstance(config, kind):
+    if isinstance(config, kind):
+        return config
+    is_local = all(hasattr(config, name) for name in _LOCAL_NAMES)
+    if (
+        isinstance(config, (type, FlagsConfig))
+        or not all(hasattr(config, name) for name in _SHARED_NAMES[:2])
+        or is_local is not (kind.mode == "local")
+    ):
+        wrong, is_class = (config, "the class ") if isinstance(config, type) else (type(config), "")
         raise InvalidConfig(
             f"config: expected {kind.__module__.partition('.')[0]}.{kind.__name__},"
-            f" got {type(config).__module__}.{type(config).__qualname__}"
+            f" got {is_class}{wrong.__module__}.{wrong.__qualname__}"
         )
-    return config
+    names = (*_SHARED_NAMES, *(_LOCAL_NAMES if is_local else ()))
+    return kind(**{name: getattr(config, name) for name in names if hasattr(config, name)})
+
+
+# Options that have another name in Python, and those that the package sets.
+_NAMES = {
+    "request_timeout_ms": "request_timeout_in_seconds",
+    "polling_interval_ms": "polling_interval_in_seconds",
+    "service_account": "credentials",
+    "mode": None,
+    "wrapper": None,
+}
+
+
+def use_own_names(error: InvalidConfig) -> None:
+    """Puts Python's names into the list of known options in the error for an unknown one."""
+    import re  # noqa: PLC0415 - the package does not need it otherwise
+
+    def renamed(match: re.Match[str]) -> str:
+        names = [_NAMES.get(name, name) for name in match[1].split(", ")]
+        return f"known are {', '.join(name for name in names if name is not None)}, async_threads"
+
+    error.args = (re.sub(r"(?<=; )known are (\w+(?:, \w+)*)", renamed, str(error)),)
+
+
+def _level_of_caller() -> int:
+    """The `stacklevel` of the first caller outside this package, as seen by the function that calls this one."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__package__") == __package__:
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def _milliseconds(name: str, seconds: float) -> int:

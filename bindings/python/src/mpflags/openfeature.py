@@ -23,10 +23,9 @@ from .abi import (
     evaluate_options,
 )
 from .client import Client
-from .config import LocalFlagsConfig, RemoteFlagsConfig
 from .context import flag_key as encoded_key
 from .context import known_key
-from .errors import CredentialsRefused, InvalidArgument, InvalidContext, MpflagsError, Timeout
+from .errors import CredentialsRefused, InvalidArgument, InvalidConfig, InvalidContext, MpflagsError, Timeout
 from .items import log
 from .lifecycle import Lifecycle
 
@@ -34,12 +33,15 @@ if typing.TYPE_CHECKING:
     from openfeature.evaluation_context import EvaluationContext
     from openfeature.track import TrackingEventDetails
 
+    from .options import LocalFlagsConfigLike, RemoteFlagsConfigLike
+
 
 _METADATA = Metadata(name="mixpanel-provider")
 _REASONS = {reason.value: reason for reason in Reason}
 _CODES = {code.value: code for code in ErrorCode}
 _MAX_ANSWERS = 20_000
 _T = typing.TypeVar("_T")
+_Config = typing.TypeVar("_Config")
 
 _Object = Sequence[typing.Any] | Mapping[str, typing.Any]
 # Makes the details of a result. Called once for each evaluation.
@@ -129,6 +131,15 @@ def _details(default: typing.Any, kind: int, outcome: Outcome) -> FlagResolution
     return _prepared(kind, outcome)()
 
 
+def _token_and_config(token: str | _Config | None, config: _Config | None) -> tuple[str | None, _Config | None]:
+    """The arguments of a factory, of which a configuration with a token may be the only one."""
+    if token is None or isinstance(token, str):
+        return token, config
+    if config is not None:
+        raise InvalidConfig(f"token: expected a string, got {type(token).__module__}.{type(token).__qualname__}")
+    return None, token
+
+
 class MixpanelProvider(NotCopyable, AbstractProvider):
     """An OpenFeature provider for Mixpanel's flags, local or remote.
 
@@ -150,21 +161,25 @@ class MixpanelProvider(NotCopyable, AbstractProvider):
 
     @classmethod
     def from_local_config(
-        cls, token: str | LocalFlagsConfig | None = None, config: LocalFlagsConfig | None = None
+        cls, token: str | LocalFlagsConfigLike | None = None, config: LocalFlagsConfigLike | None = None
     ) -> MixpanelProvider:
-        """A provider that evaluates in process. The token is an argument or part of the configuration. Raises `InvalidConfig`."""
-        if isinstance(token, LocalFlagsConfig):
-            token, config = None, token
+        """A provider that evaluates in process. The token is an argument or part of the configuration.
+
+        The configuration is one of mpflags or of Mixpanel's package. Raises `InvalidConfig`.
+        """
+        token, config = _token_and_config(token, config)
         client = Client.local(token, config)
         return cls(client, client)
 
     @classmethod
     def from_remote_config(
-        cls, token: str | RemoteFlagsConfig | None = None, config: RemoteFlagsConfig | None = None
+        cls, token: str | RemoteFlagsConfigLike | None = None, config: RemoteFlagsConfigLike | None = None
     ) -> MixpanelProvider:
-        """A provider that sends a request to Mixpanel for each evaluation. Raises `InvalidConfig`."""
-        if isinstance(token, RemoteFlagsConfig):
-            token, config = None, token
+        """A provider that sends a request to Mixpanel for each evaluation.
+
+        The configuration is one of mpflags or of Mixpanel's package. Raises `InvalidConfig`.
+        """
+        token, config = _token_and_config(token, config)
         client = Client.remote(token, config)
         return cls(client, client)
 

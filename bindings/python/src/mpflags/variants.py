@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .abi import loads
@@ -33,6 +34,26 @@ class FallbackReason:
     kind: str
     message: str | None = None
 
+    @classmethod
+    def flag_not_found(cls) -> FallbackReason:
+        """No flag has this key."""
+        return cls("FLAG_NOT_FOUND")
+
+    @classmethod
+    def no_rollout_match(cls) -> FallbackReason:
+        """No rollout includes the user."""
+        return cls("NO_ROLLOUT_MATCH")
+
+    @classmethod
+    def missing_context_key(cls, key: str) -> FallbackReason:
+        """The context has no attribute `key`, by which the flag is bucketed."""
+        return cls("MISSING_CONTEXT_KEY", key)
+
+    @classmethod
+    def backend_error(cls, message: str) -> FallbackReason:
+        """Mixpanel could not be reached or its response was an error."""
+        return cls("BACKEND_ERROR", message)
+
 
 @dataclass
 class SelectedVariant:
@@ -48,6 +69,15 @@ class SelectedVariant:
 
     # Not a field. The evaluation behind the variant, the flag's key and the context, kept for `track_exposure_event`.
     _evaluation = None  # type: Any
+
+    @classmethod
+    def from_dict(cls, payload: Mapping[str, Any]) -> SelectedVariant:
+        """A variant from a response of Mixpanel, or from `dataclasses.asdict`. Ignores names that it does not know."""
+        known = {name: payload[name] for name in cls.__match_args__ if name in payload}
+        reason = known.get("fallback_reason")
+        if isinstance(reason, Mapping):
+            known["fallback_reason"] = FallbackReason(reason["kind"], reason.get("message"))
+        return cls(**known)
 
     def __getstate__(self) -> dict[str, Any]:
         # Copies, pickled ones too, leave the evaluation behind.
