@@ -619,3 +619,13 @@ def test_a_start_beside_a_shutdown_has_a_thread_of_its_own(dev, eventually, our_
     assert "mpflags-items" in our_threads()
     client.shutdown()
     assert not our_threads()
+
+
+def test_a_client_shows_mode_host_and_state(dev):
+    client = Client.local("the-secret-token", LocalFlagsConfig(dev.url))
+    assert repr(client) == f"<mpflags.Client local {dev.url} NOT_READY>"
+    with client:
+        assert repr(client) == f"<mpflags.Client local {dev.url} READY>"
+    assert repr(client) == f"<mpflags.Client local {dev.url} {client.state}>"
+    remote = Client.remote("the-secret-token")
+    assert repr(remote) == f"<mpflags.Client remote api.mixpanel.com {remote.state}>"

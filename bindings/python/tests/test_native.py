@@ -190,7 +190,7 @@ LAYERS = {
     "client": {"_native", "abi", "config", "context", "encoder", "errors", "items", "options", "runtime", "variants"},
     "lifecycle": {"abi", "client"},
     "openfeature": {"abi", "client", "context", "errors", "items", "lifecycle", "options"},
-    "testing": {"client", "config", "openfeature"},
+    "testing": {"abi", "client", "config", "openfeature"},
     "__init__": {"_native", "abi", "client", "config", "context", "errors", "variants"},
 }
 

@@ -74,6 +74,10 @@ class Client(NotCopyable):
         self._answers: dict[int, Prepared] = {}
         self._polled = False
 
+    def __repr__(self) -> str:
+        # Not by `_native`, which would start threads in the child of a fork.
+        return f"<mpflags.Client {self._config.mode} {self._config.api_host} {self._runtime.library.state()}>"
+
     @classmethod
     def local(
         cls,

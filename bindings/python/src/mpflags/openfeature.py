@@ -1,4 +1,4 @@
-"""The OpenFeature provider. Needs `openfeature-sdk`: `pip install mpflags[openfeature]`."""
+"""The OpenFeature provider. Needs `openfeature-sdk`: `pip install 'mpflags[openfeature]'`."""
 
 from __future__ import annotations
 
