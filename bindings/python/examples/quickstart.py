@@ -3,10 +3,12 @@
 usage: MPFLAGS_TOKEN=YOUR_PROJECT_TOKEN python quickstart.py
 """
 
+import logging
 import os
 
 from openfeature import api
 from openfeature.evaluation_context import EvaluationContext
+from openfeature.exception import OpenFeatureError
 
 from mpflags import LocalFlagsConfig
 from mpflags.openfeature import MixpanelProvider
@@ -15,7 +17,11 @@ config = LocalFlagsConfig(
     api_host=os.environ.get("MPFLAGS_API_HOST", "api.mixpanel.com"),
     polling_interval_in_seconds=float(os.environ.get("MPFLAGS_POLL_SECONDS", "60")),
 )
-api.set_provider_and_wait(MixpanelProvider.from_local_config(os.environ["MPFLAGS_TOKEN"], config))
+try:
+    api.set_provider_and_wait(MixpanelProvider.from_local_config(os.environ["MPFLAGS_TOKEN"], config))
+except OpenFeatureError as error:
+    # Mixpanel cannot be reached, or the token is wrong. Polling goes on, and the flags follow when it succeeds.
+    logging.warning("flags have their defaults for now: %s", error)
 client = api.get_client()
 
 # `distinct_id` identifies the user; rules see `custom_properties`.

@@ -12,7 +12,7 @@ PACKAGE = stand_in.ROOT / "bindings" / "python"
 README = (PACKAGE / "README.md").read_text()
 
 
-def run(name, dev, *arguments):
+def run(name, dev, *arguments, logs=False):
     done = subprocess.run(
         [sys.executable, "-X", "dev", PACKAGE / "examples" / name, *arguments],
         env={
@@ -27,7 +27,10 @@ def run(name, dev, *arguments):
         timeout=120,
         check=False,
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0, done.stderr
+    if logs:
+        return done.stdout.splitlines(), done.stderr
+    assert done.stderr == ""
     return done.stdout.splitlines()
 
 
@@ -39,6 +42,18 @@ def exposures(dev, at_least):
 def test_quickstart(dev):
     assert run("quickstart.py", dev) == ["the new checkout", "button-color: #6e7781, variant control (SPLIT)"]
     assert exposures(dev, 2) == ["button-color", "new-checkout"]
+
+
+@pytest.mark.parametrize("trouble", ["down", "refused"])
+def test_quickstart_keeps_running_without_mixpanel(dev, trouble):
+    if trouble == "down":
+        dev.stop()
+    else:
+        dev.fail_fetches("status", status=401)
+    printed, logged = run("quickstart.py", dev, logs=True)
+    assert printed == ["button-color: #000000, variant None (ERROR)"]
+    assert "flags have their defaults for now: " in logged
+    assert "Traceback" not in logged
 
 
 def test_hello(dev, tmp_path):
