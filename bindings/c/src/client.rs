@@ -123,8 +123,8 @@ pub extern "C" fn mpflags_client_start(
 ///
 /// Fails with `MPFLAGS_TIMEOUT`; with `MPFLAGS_CREDENTIALS_REFUSED` as soon as Mixpanel responds with 401 or
 /// 403; with `MPFLAGS_CLOSED` if the client is shut down, before or during the call; and with
-/// `MPFLAGS_INVALID_ARGUMENT` if it was never started. Polling continues after a failure, and the message
-/// includes the error of the last fetch. Blocks for at most `timeout_ms`.
+/// `MPFLAGS_INVALID_ARGUMENT` if it was never started and has no definitions. Polling continues after a
+/// failure, and the message includes the error of the last fetch. Blocks for at most `timeout_ms`.
 #[unsafe(no_mangle)]
 pub extern "C" fn mpflags_client_wait_ready(
     client: Option<&mpflags_client>,
