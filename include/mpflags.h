@@ -34,10 +34,10 @@
  *
  * Blocking. A local client evaluates without blocking, in the time that the flag's rules take: it takes no
  * lock and makes no system call, except that the first exposure of a flag to a user takes one short lock. The
- * get functions do not allocate, except at a thread's first evaluation. A remote client evaluates by sending
- * a request, and blocks until the response arrives or the request times out. Every other function that blocks
- * takes `timeout_ms` and returns within that time, except `mpflags_client_free`, which takes at most a
- * second.
+ * get functions allocate only for such an exposure and at a thread's first evaluation. A remote client
+ * evaluates by sending a request, and blocks until the response arrives or the request times out. Every other
+ * function that blocks takes `timeout_ms` and returns within that time, except `mpflags_client_free`, which
+ * takes at most a second.
  *
  * Forks. The child of a fork can use the parent's clients. They keep their definitions, and a client that was
  * started in the parent starts new threads at its first call in the child. Queued items and events stay with
@@ -263,7 +263,7 @@
 #define MPFLAGS_ERROR_PROVIDER_NOT_READY 1
 
 /**
- * There is no flag with this key.
+ * There is no flag with this key. For a remote client also: the user is not in the flag.
  */
 #define MPFLAGS_ERROR_FLAG_NOT_FOUND 2
 

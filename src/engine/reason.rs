@@ -42,7 +42,7 @@ pub enum ErrorCode {
     ProviderNotReady,
     /// Mixpanel refused the credentials, and there are no definitions.
     ProviderFatal,
-    /// There is no flag with this key.
+    /// There is no flag with this key. For a remote client also: the user is not in the flag.
     FlagNotFound,
     /// The flag's definition is malformed.
     ParseError,

@@ -87,7 +87,7 @@ fn reason_of(reason: Reason) -> i32 {
 pub const MPFLAGS_ERROR_NONE: i32 = 0;
 /// There are no definitions yet.
 pub const MPFLAGS_ERROR_PROVIDER_NOT_READY: i32 = 1;
-/// There is no flag with this key.
+/// There is no flag with this key. For a remote client also: the user is not in the flag.
 pub const MPFLAGS_ERROR_FLAG_NOT_FOUND: i32 = 2;
 /// The flag's definition is malformed.
 pub const MPFLAGS_ERROR_PARSE_ERROR: i32 = 3;
