@@ -61,7 +61,7 @@ pub unsafe extern "C" fn mpflags_client_evaluate_encoded(
     })
 }
 
-/// For bindings: the packed answer for a flag of which no rollout admitted the user
+/// For bindings: the packed answer for a flag none of whose rollouts admitted the user
 /// (`MPFLAGS_REASON_DEFAULT`).
 pub const MPFLAGS_ANSWER_NO_MATCH: u64 = 1;
 /// For bindings: the packed answer for a flag that is disabled or archived (`MPFLAGS_REASON_DISABLED`).
@@ -146,8 +146,8 @@ fn packed(client: &Client, key: &str, context: &str, asked: u32) -> Option<u64> 
 }
 
 /// Returns what `answer`, given for the flag `key`, stands for, as an evaluation of any type, which the
-/// caller frees. It has no user, so `mpflags_client_track_exposure` refuses it. NULL means that the flag has
-/// another definition by now, or a failure: evaluate again. Allocates the evaluation.
+/// caller frees. It has no user, so `mpflags_client_track_exposure` refuses it. NULL means that the flag's
+/// definition has changed since, or a failure: evaluate again. Allocates the evaluation.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mpflags_client_answer(
     client: Option<&mpflags_client>,

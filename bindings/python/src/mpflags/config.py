@@ -113,7 +113,7 @@ class FlagsConfig:
 
 
 class LocalFlagsConfig(FlagsConfig):
-    """For evaluation in process, with definitions that a thread polls."""
+    """For evaluation in process, from definitions that a background thread polls."""
 
     mode = "local"
 

@@ -152,7 +152,7 @@ class MixpanelProvider(NotCopyable, AbstractProvider):
     def from_local_config(
         cls, token: str | LocalFlagsConfig | None = None, config: LocalFlagsConfig | None = None
     ) -> MixpanelProvider:
-        """A provider that evaluates in process. The token is an argument or part of the configuration. Raises `InvalidConfig`."""
+        """A provider that evaluates in process. Pass the token here or in the configuration. Raises `InvalidConfig`."""
         if isinstance(token, LocalFlagsConfig):
             token, config = None, token
         client = Client.local(token, config)
@@ -184,7 +184,7 @@ class MixpanelProvider(NotCopyable, AbstractProvider):
     def initialize(self, evaluation_context: EvaluationContext) -> None:
         """Starts the client and waits for the first definitions, for at most `init_timeout_ms`. OpenFeature's SDK calls this.
 
-        Raises an OpenFeature error if there are none by then. Polling continues, and READY follows the first success.
+        Raises an OpenFeature error if none have arrived by then. Polling continues, and READY follows the first success.
         """
         with self._lifecycle.initializing():
             self._client.observe(self._lifecycle)

@@ -1,4 +1,4 @@
-"""Flags for tests, with values that a test sets or with a definitions document. No network, no threads, no exposures.
+"""Flags for tests, with values that the test sets or from a definitions document. No network, no threads, no exposures.
 
 With `pytest_plugins = ["mpflags.testing"]` in `conftest.py`, pytest finds the fixture `mpflags_flags`.
 """
