@@ -55,14 +55,14 @@
  * range is a failure whose message names the key. Durations are integers in milliseconds.
  *
  * Names. `mpflags_<type>_<verb>` is a method of that type and takes its handle as the first parameter.
- * Parameters come in the order handle, inputs, outputs, error. Constants that report something start at 1; 0
- * means none or unknown.
+ * Parameters come in the order handle, inputs, outputs, error. Kinds, reasons, states, levels and error
+ * codes start at 1, so that 0 means none; a status of 0 is success.
  *
  * Versions. `MPFLAGS_ABI_VERSION` is part of the SONAME, and `MPFLAGS_ABI_REVISION` grows with every
  * addition. A program that loads the library at run time must first check that `mpflags_abi_version()` equals
  * its header's version, and that `mpflags_abi_revision()` is at least its header's revision. Until release
- * 1.0 the version is 0, and an incompatible change changes the SONAME. The last section, for bindings, may
- * change with any revision.
+ * 1.0 the version is 0 and any release may change functions: compile with the header of the library that you
+ * run. The last section, for bindings, may change with any revision.
  */
 
 
@@ -1088,8 +1088,8 @@ mpflags_status mpflags_client_evaluate_encoded(const mpflags_client *client,
                                                mpflags_error **err);
 
 /**
- * Like `mpflags_client_evaluate_encoded` with a JSON context, but returns the outcome as one number. `ask`
- * is the `value_type`, plus the options shifted by eight bits: `MPFLAGS_TYPE_BOOLEAN |
+ * Like `mpflags_client_evaluate_encoded` with a JSON context, but returns the outcome as one number.
+ * `packed_options` is the `value_type`, plus the options shifted by eight bits: `MPFLAGS_TYPE_BOOLEAN |
  * MPFLAGS_OPTION_NO_EXPOSURE << 8`. A remote client's request is limited by `request_timeout_ms`.
  *
  * An odd number is a packed answer: `MPFLAGS_ANSWER_NO_MATCH`, `MPFLAGS_ANSWER_DISABLED`, or a number for
@@ -1106,7 +1106,7 @@ uint64_t mpflags_client_evaluate_packed(const mpflags_client *client,
                                         size_t key_len,
                                         const char *context,
                                         size_t context_len,
-                                        uint32_t ask);
+                                        uint32_t packed_options);
 
 /**
  * Like `mpflags_client_evaluate_packed` for strings that end with a NUL, because ctypes takes 0.2 µs to pass
@@ -1115,7 +1115,7 @@ uint64_t mpflags_client_evaluate_packed(const mpflags_client *client,
 uint64_t mpflags_client_evaluate_packed_z(const mpflags_client *client,
                                           const char *key,
                                           const char *context,
-                                          uint32_t ask);
+                                          uint32_t packed_options);
 
 /**
  * Returns what `answer`, given for the flag `key`, stands for, as an evaluation of any type, which the
