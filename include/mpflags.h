@@ -9,57 +9,60 @@
  *
  * Ownership. Client, context, evaluation, evaluations, item, text and error are opaque handles. A handle
  * written to `*out` or `*err` is yours: free it once, with the `_free` function of its type. `*err` is
- * written only on failure, all other outputs only on success. Every handle may outlive the client that made
- * it. A string or handle that a function returns belongs to the handle that it was read from, and is valid
- * until that one is freed.
+ * written only on failure, and every other output only on success. Every handle may outlive the client that
+ * made it. A string or handle that a function returns belongs to the handle that it was read from, and is
+ * valid until that handle is freed.
  *
  * NULL. Every pointer may be NULL. A function that returns a status then fails with `MPFLAGS_NULL_ARGUMENT`,
  * unless the argument is optional, as `err` always is. Any other function returns its empty value: false, 0,
- * NULL, a string without `ptr`, the constant `_NONE` or `_UNKNOWN`, or the default that it was given. It also
- * returns that where there is nothing to return, for example as the string of a number. `_free(NULL)` does
- * nothing.
+ * NULL, a string whose `ptr` is NULL, the constant `_NONE` or `_UNKNOWN`, or the default that it was given.
+ * It returns the same if there is nothing to return: `mpflags_evaluation_string` of a number, for example.
+ * `_free(NULL)` does nothing.
  *
  * Strings passed in are UTF-8, given as pointer and length without a terminating NUL, and only read during
  * the call. NULL with length 0 is the empty string. `MPFLAGS_S("text")` expands to both arguments for a
  * literal. Strings returned are of type `mpflags_str`.
  *
  * Errors. A function that can fail returns an `mpflags_status`, and its comment lists the failures to expect.
- * Misuse fails as well: NULL, bad UTF-8, an unknown constant or option bit. Pass `err` to get a message;
- * nothing is stored per thread. A flag that is missing, disabled or malformed is not a failure: its
- * evaluation has no value.
+ * Misuse also fails: a NULL argument, invalid UTF-8, an unknown constant or option bit. Pass `err` to get a
+ * message; there is no per-thread last error. A flag that is missing, disabled or malformed is not a failure:
+ * its evaluation has no value.
  *
- * Threads. Any number of threads may use a handle at once. While it is being freed, no other call may use it,
- * and none may afterwards. A client has at most two long-lived threads, mpflags-poll and mpflags-send. All
- * threads of the library block all signals.
+ * Threads. Any number of threads may use a handle at once, but no other call may use it during or after its
+ * `_free`. A client has at most two long-lived threads, mpflags-poll and mpflags-send. The library's threads
+ * block all signals.
  *
  * Blocking. A local client evaluates without blocking, in the time that the flag's rules take: it takes no
  * lock and makes no system call, except that the first exposure of a flag to a user takes one short lock. The
- * get functions do not allocate, except at a thread's first evaluation. A remote client evaluates by sending
- * a request, and blocks until it has the response or the time is over. All other functions that block take
- * `timeout_ms` and return within that time.
+ * get functions allocate only for such an exposure and at a thread's first evaluation. A remote client
+ * evaluates by sending a request, and blocks until the response arrives or the request times out. Every other
+ * function that blocks takes `timeout_ms` and returns within that time, except `mpflags_client_free`, which
+ * takes at most a second.
  *
- * Forks. The child of a fork can use the parent's clients. They keep their definitions, and one that was
- * started starts threads of the child's own at its first call there. Queued items and events stay with the
- * parent. Shutting down or freeing a client in the child does not affect the parent.
+ * Forks. The child of a fork can use the parent's clients. They keep their definitions, and a client that was
+ * started in the parent starts new threads at its first call in the child. Queued items and events stay with
+ * the parent. Shutting down or freeing a client in the child does not affect the parent.
  *
- * Process. The first client registers a `pthread_atfork` handler, and a panic hook that keeps the library's
- * own panics off standard error. The library installs no signal handlers and writes to no log. It reads the
- * environment (proxies, certificates) only when a client is created. It stays loaded after `dlclose`.
+ * Process. The first client registers a `pthread_atfork` handler, and a Rust panic hook that keeps the
+ * library's own panics off standard error. The library installs no signal handlers and prints nothing: its
+ * log lines are items, which `mpflags_client_next_item` returns. It reads the environment (proxies,
+ * certificates) only when a client is created. It stays loaded after `dlclose`.
  *
- * Internal errors are caught. The function returns `MPFLAGS_PANIC` or its empty value, and the client logs
- * the details in an item.
+ * Internal errors are caught. The function returns `MPFLAGS_PANIC` or its empty value, and the details are in
+ * one of the client's log lines.
  *
- * Configuration is a JSON object and read strictly: an unknown key, a wrong type or a value out of range is a
- * failure whose message names the key. Durations are integers in milliseconds.
+ * Configuration is a JSON object and is checked strictly: an unknown key, a wrong type or a value out of
+ * range is a failure whose message names the key. Durations are integers in milliseconds.
  *
- * Names. `mpflags_<type>_<verb>` is a method of that type, which is its first parameter. Parameters come in
- * the order handle, inputs, outputs, error. Constants that report something start at 1; 0 is none or unknown.
+ * Names. `mpflags_<type>_<verb>` is a method of that type and takes its handle as the first parameter.
+ * Parameters come in the order handle, inputs, outputs, error. Kinds, reasons, states, levels and error
+ * codes start at 1, so that 0 means none; a status of 0 is success.
  *
  * Versions. `MPFLAGS_ABI_VERSION` is part of the SONAME, and `MPFLAGS_ABI_REVISION` grows with every
  * addition. A program that loads the library at run time must first check that `mpflags_abi_version()` equals
  * its header's version, and that `mpflags_abi_revision()` is at least its header's revision. Until release
- * 1.0 the version is 0, and an incompatible change changes the SONAME. The last section, for bindings, may
- * change with any revision.
+ * 1.0 the version is 0 and any release may change functions: compile with the header of the library that you
+ * run. The last section, for bindings, may change with any revision.
  */
 
 
@@ -112,8 +115,9 @@
 #define MPFLAGS_STATE_ERROR 4
 
 /**
- * As `timeout_ms`: the client's own option. That is `init_timeout_ms` for `mpflags_client_wait_ready`,
- * `request_timeout_ms` for `mpflags_client_refresh` and `shutdown_timeout_ms` for `mpflags_client_shutdown`.
+ * For `timeout_ms`: the timeout from the client's configuration. That is `init_timeout_ms` for
+ * `mpflags_client_wait_ready`, `request_timeout_ms` for `mpflags_client_refresh` and `shutdown_timeout_ms`
+ * for `mpflags_client_shutdown`.
  */
 #define MPFLAGS_TIMEOUT_CONFIGURED UINT32_MAX
 
@@ -148,7 +152,7 @@
 #define MPFLAGS_TYPE_STRING 2
 
 /**
- * A whole number that fits `int64_t`, also if it is written with a fraction, as in `2.0`.
+ * A whole number that fits `int64_t`, even if it is written with a fraction, as in `2.0`.
  */
 #define MPFLAGS_TYPE_INT64 3
 
@@ -218,17 +222,18 @@
 #define MPFLAGS_REASON_UNKNOWN 0
 
 /**
- * The same variant for everyone: neither a rule nor a bucket was involved. Or an override.
+ * Everyone gets this variant: neither a rule nor a bucket was involved. Also used for overrides.
  */
 #define MPFLAGS_REASON_STATIC 1
 
 /**
- * No rollout admitted the user; or one without a rule did, where those with rules did not.
+ * No rollout admitted the user, or one without a rule did after those with rules had not.
  */
 #define MPFLAGS_REASON_DEFAULT 2
 
 /**
- * The user is a QA tester, or the rule of a rollout matched.
+ * The user is a QA tester, or a rollout's rule matched. Also every remote evaluation with a variant, since
+ * Mixpanel does not say why.
  */
 #define MPFLAGS_REASON_TARGETING_MATCH 3
 
@@ -258,7 +263,7 @@
 #define MPFLAGS_ERROR_PROVIDER_NOT_READY 1
 
 /**
- * There is no flag with this key.
+ * There is no flag with this key. For a remote client also: the user is not in the flag.
  */
 #define MPFLAGS_ERROR_FLAG_NOT_FOUND 2
 
@@ -278,7 +283,7 @@
 #define MPFLAGS_ERROR_TARGETING_KEY_MISSING 5
 
 /**
- * The context cannot be read.
+ * The context cannot be read, or the flag reads an attribute that cannot be used.
  */
 #define MPFLAGS_ERROR_INVALID_CONTEXT 6
 
@@ -313,17 +318,18 @@
 #define MPFLAGS_ITEM_NONE 0
 
 /**
- * A log line: level and message.
+ * A log line, with level and message.
  */
 #define MPFLAGS_ITEM_LOG 1
 
 /**
- * The state of the client changed: the new state, and a message if something failed.
+ * The state of the client changed; the item has the new state, and a message if something failed.
  */
 #define MPFLAGS_ITEM_STATE 2
 
 /**
- * The definitions of these flags changed: their keys. Changes that have not been taken yet are merged.
+ * The definitions of some flags changed; the item has the keys of those flags. Changes that have not been
+ * taken yet are merged into one item.
  */
 #define MPFLAGS_ITEM_CHANGE 3
 
@@ -338,12 +344,12 @@
 #define MPFLAGS_LEVEL_NONE 0
 
 /**
- * Follows what the client does.
+ * Details of what the client does.
  */
 #define MPFLAGS_LEVEL_DEBUG 1
 
 /**
- * Worth knowing.
+ * Normal operation.
  */
 #define MPFLAGS_LEVEL_INFO 2
 
@@ -363,7 +369,7 @@
 #define MPFLAGS_ENCODING_JSON 1
 
 /**
- * For bindings: the packed answer for a flag of which no rollout admitted the user
+ * For bindings: the packed answer for a flag none of whose rollouts admitted the user
  * (`MPFLAGS_REASON_DEFAULT`).
  */
 #define MPFLAGS_ANSWER_NO_MATCH 1
@@ -389,8 +395,8 @@ typedef struct mpflags_context mpflags_context;
 typedef struct mpflags_error mpflags_error;
 
 /**
- * The outcome of one flag for one context. Immutable. It owns all that its accessors return, and keeps no
- * definitions in memory.
+ * The outcome of one flag for one context. Immutable. It owns everything that its accessors return, and does
+ * not keep the definitions in memory.
  */
 typedef struct mpflags_evaluation mpflags_evaluation;
 
@@ -499,7 +505,7 @@ typedef void (*mpflags_drop)(void *user_data);
 #define MPFLAGS_QUEUE_FULL 32
 
 /**
- * The time allowed has passed.
+ * The timeout has passed.
  */
 #define MPFLAGS_TIMEOUT 40
 
@@ -581,13 +587,13 @@ mpflags_status mpflags_client_new(const char *config,
 mpflags_status mpflags_client_start(const mpflags_client *client, mpflags_error **err);
 
 /**
- * Waits until the client has something to evaluate. 0 only checks; `MPFLAGS_TIMEOUT_CONFIGURED` means
- * `init_timeout_ms`. The time includes all retries.
+ * Waits until the client has definitions; overrides alone do not count, and a remote client is ready at
+ * once. 0 only checks; `MPFLAGS_TIMEOUT_CONFIGURED` means `init_timeout_ms`. The time includes all retries.
  *
  * Fails with `MPFLAGS_TIMEOUT`; with `MPFLAGS_CREDENTIALS_REFUSED` as soon as Mixpanel responds with 401 or
  * 403; with `MPFLAGS_CLOSED` if the client is shut down, before or during the call; and with
- * `MPFLAGS_INVALID_ARGUMENT` if it was never started. Polling continues after a failure, and the message
- * includes the error of the last fetch. Blocks for at most `timeout_ms`.
+ * `MPFLAGS_INVALID_ARGUMENT` if it was never started and has no definitions. Polling continues after a
+ * failure, and the message includes the error of the last fetch. Blocks for at most `timeout_ms`.
  */
 mpflags_status mpflags_client_wait_ready(const mpflags_client *client,
                                          uint32_t timeout_ms,
@@ -596,14 +602,15 @@ mpflags_status mpflags_client_wait_ready(const mpflags_client *client,
 /**
  * Fetches the definitions now, even if `enable_polling` is off, and waits for the result. 0 starts the fetch
  * and does not wait; `MPFLAGS_TIMEOUT_CONFIGURED` means `request_timeout_ms`. The fetch begins after the
- * call, on a new connection; callers that wait at the same time share one. It ends a pause between retries,
- * and the next poll follows one interval later. A remote client has nothing to fetch and succeeds at once.
+ * call, on a new connection; callers that wait at the same time share one. It does not wait for a pause
+ * between retries to end, and the next poll follows one interval later. A remote client has nothing to fetch
+ * and succeeds at once.
  *
  * Fails with `MPFLAGS_BACKEND` or `MPFLAGS_CREDENTIALS_REFUSED` if the fetch fails; with `MPFLAGS_TIMEOUT`,
  * after which the fetch continues; with `MPFLAGS_CLOSED` if the client is shut down, before or during the
  * call; with `MPFLAGS_SYSTEM` if a thread cannot be created; and with `MPFLAGS_INVALID_ARGUMENT` before the
- * start, and in a callback unless the time is 0. The current definitions stay in use after a failure, and
- * the message includes the error of the last fetch. Blocks for at most `timeout_ms`. The first call of a
+ * start, and in a callback unless `timeout_ms` is 0. The current definitions stay in use after a failure,
+ * and the message includes the error of the last fetch. Blocks for at most `timeout_ms`. The first call of a
  * client that does not poll starts a thread.
  */
 mpflags_status mpflags_client_refresh(const mpflags_client *client, uint32_t timeout_ms, mpflags_error **err);
@@ -621,21 +628,21 @@ int32_t mpflags_client_state(const mpflags_client *client);
 uint32_t mpflags_client_timeout(const mpflags_client *client, uint32_t which);
 
 /**
- * Sends the events that are queued, ends the client's threads, and ends `mpflags_client_wait_ready` and
- * `mpflags_client_refresh` with `MPFLAGS_CLOSED`. Requests that are still running when the time is over are
- * interrupted. `MPFLAGS_TIMEOUT_CONFIGURED` means `shutdown_timeout_ms`. If `undelivered` is not NULL, it
- * receives the number of events that were lost. Shutting down twice is allowed. Later evaluations use the
- * current definitions and report no exposure.
+ * Sends the queued events and ends the client's threads. Calls that are waiting in
+ * `mpflags_client_wait_ready` or `mpflags_client_refresh` fail with `MPFLAGS_CLOSED`. Requests that are
+ * still running when the timeout has passed are interrupted. `MPFLAGS_TIMEOUT_CONFIGURED` means
+ * `shutdown_timeout_ms`. If `undelivered` is not NULL, it receives the number of events that were lost.
+ * Shutting down twice is allowed. Later evaluations use the current definitions and report no exposure.
  *
  * Items that are queued are still delivered: `mpflags_client_next_item` returns them before it fails with
  * `MPFLAGS_CLOSED`, and a callback receives them before its `drop` is called. If events were lost, the last
  * item is a warning with their number and the reason. With `event_sink`, the queued events are among these
  * items and are not lost.
  *
- * Fails with `MPFLAGS_TIMEOUT`, without writing `*undelivered`, if a thread stays in a name look-up, a
- * connect or the callback for longer. That thread is left behind and ends when it returns. Must not be
- * called from the client's own callback; may be called from `atexit` and static destructors. Blocks for at
- * most `timeout_ms`.
+ * Fails with `MPFLAGS_TIMEOUT`, without writing `*undelivered`, if a thread is still in a name look-up, a
+ * connect or the callback when the time has passed. That thread is left behind, and ends once the look-up,
+ * connect or callback returns. Must not be called from the client's own callback; may be called from
+ * `atexit` and static destructors. Blocks for at most `timeout_ms`.
  */
 mpflags_status mpflags_client_shutdown(const mpflags_client *client,
                                        uint32_t timeout_ms,
@@ -647,7 +654,7 @@ mpflags_status mpflags_client_shutdown(const mpflags_client *client,
  * whichever is less, and a callback receives a warning if events were lost. One that is shut down is freed
  * at once, even if a thread was left behind.
  *
- * Must not be called from the client's own callback or while that runs: shut down a client with a callback
+ * Must not be called from the client's own callback or while it runs: shut down a client that has a callback
  * first. Blocks for at most a second.
  */
 void mpflags_client_free(mpflags_client *client);
@@ -659,7 +666,8 @@ void mpflags_client_free(mpflags_client *client);
  *
  * A number that does not fit a double (`1e999`), a lone surrogate and nesting beyond 127 levels are
  * unusable. Flags that read such an attribute evaluate to `MPFLAGS_ERROR_INVALID_CONTEXT`, with a message
- * that names it; other flags ignore it. A remote client sends the whole context, so there every flag does.
+ * that names it; other flags ignore it. A remote client sends the whole context, so every flag evaluates to
+ * that error.
  *
  * Fails with `MPFLAGS_INVALID_CONTEXT` for anything but a JSON object, with a message that says where.
  */
@@ -740,8 +748,8 @@ mpflags_status mpflags_client_explain(const mpflags_client *client,
 
 /**
  * Makes the flag `key` evaluate to `json`, any JSON value, until the override is cleared. Replaces an
- * earlier override, including one from the configuration. Evaluations that are running see the old or the
- * new overrides. Copies all of them: meant for tests and tools.
+ * earlier override, including one from the configuration. Running evaluations see either the old or the new
+ * overrides. Copies all overrides, so it is meant for tests and tools.
  *
  * Fails with `MPFLAGS_INVALID_ARGUMENT` if `json` is not a JSON value.
  */
@@ -850,12 +858,13 @@ mpflags_str mpflags_evaluation_metadata_json(const mpflags_evaluation *evaluatio
 void mpflags_evaluation_free(mpflags_evaluation *evaluation);
 
 /**
- * Evaluates every flag: a local client all that it has definitions of, a remote client those that include
- * the user, with one request; both also evaluate the overrides. Reports no exposure; call
- * `mpflags_client_track_exposure` for those shown. `options` is 0. `timeout_ms` limits a remote client's
- * request; 0 means `request_timeout_ms`. A NULL context is empty. Allocates each evaluation.
+ * Evaluates all flags. A local client evaluates every flag in its definitions; a remote client sends one
+ * request and returns the flags that the user is in. Overrides are always included. Reports no exposures;
+ * call `mpflags_client_track_exposure` for the variants that are shown. `options` is 0. `timeout_ms` limits
+ * a remote client's request; 0 means `request_timeout_ms`. A NULL context is empty. Allocates each
+ * evaluation.
  *
- * Having no definitions or no response is also a success. Then only the overrides are included, and
+ * Succeeds even without definitions or a response: then only the overrides are included, and
  * `mpflags_evaluations_failure` returns why.
  */
 mpflags_status mpflags_client_evaluate_all(const mpflags_client *client,
@@ -895,7 +904,7 @@ int32_t mpflags_evaluations_failure(const mpflags_evaluations *evaluations);
 mpflags_str mpflags_evaluations_message(const mpflags_evaluations *evaluations);
 
 /**
- * Frees evaluations, each single one and its strings included.
+ * Frees the evaluations, including each single one and its strings.
  */
 void mpflags_evaluations_free(mpflags_evaluations *evaluations);
 
@@ -949,9 +958,9 @@ mpflags_status mpflags_client_people_update(const mpflags_client *client,
                                             mpflags_error **err);
 
 /**
- * Sends the events that are queued and waits until Mixpanel has accepted them. It ends a pause between
- * retries: it tries at once, then every second. If `undelivered` is not NULL, it receives the number of
- * events still queued when `timeout_ms` is over, which is not a failure.
+ * Sends the events that are queued and waits until Mixpanel has accepted them. It does not wait for a pause
+ * between retries to end: it retries at once, then every second. If `undelivered` is not NULL, it receives
+ * the number of events still queued when `timeout_ms` has passed, which is not a failure.
  *
  * Fails with `MPFLAGS_CLOSED` after shutdown. Blocks for at most `timeout_ms`.
  */
@@ -984,9 +993,8 @@ mpflags_str mpflags_text_view(const mpflags_text *text);
 void mpflags_text_free(mpflags_text *text);
 
 /**
- * Takes the next item and waits for one if there is none; 0 does not wait. Call it from one thread at a
- * time. Items that nobody takes are bounded: the oldest log lines are dropped, and a later one says how
- * many.
+ * Takes the next item, waiting for one if there is none; 0 does not wait. Call it from one thread at a time.
+ * Items that nobody takes use bounded memory: the oldest log lines are dropped; a later line says how many.
  *
  * Fails with `MPFLAGS_TIMEOUT` if no item came; with `MPFLAGS_CLOSED` if the client is shut down, before or
  * during the call, and no item is left; and with `MPFLAGS_INVALID_ARGUMENT` if the client has a callback.
@@ -1044,7 +1052,8 @@ void mpflags_item_free(mpflags_item *item);
  * client. The client does not poll while it runs.
  *
  * `drop` may be NULL. It is called once with `user_data` after the last item: when the client is shut down
- * or freed, on that thread or on `mpflags-poll`. It need not be called in the child of a fork.
+ * or freed, on the thread that does so or on `mpflags-poll`. In the child of a fork it might never be
+ * called.
  *
  * Fails with `MPFLAGS_INVALID_ARGUMENT` if the client is started or already has a callback. After a failure
  * `drop` is not called and `user_data` is still yours.
@@ -1079,8 +1088,8 @@ mpflags_status mpflags_client_evaluate_encoded(const mpflags_client *client,
                                                mpflags_error **err);
 
 /**
- * Like `mpflags_client_evaluate_encoded` with a JSON context, but returns the outcome as one number. `ask`
- * is the `value_type`, plus the options shifted by eight bits: `MPFLAGS_TYPE_BOOLEAN |
+ * Like `mpflags_client_evaluate_encoded` with a JSON context, but returns the outcome as one number.
+ * `packed_options` is the `value_type`, plus the options shifted by eight bits: `MPFLAGS_TYPE_BOOLEAN |
  * MPFLAGS_OPTION_NO_EXPOSURE << 8`. A remote client's request is limited by `request_timeout_ms`.
  *
  * An odd number is a packed answer: `MPFLAGS_ANSWER_NO_MATCH`, `MPFLAGS_ANSWER_DISABLED`, or a number for
@@ -1097,7 +1106,7 @@ uint64_t mpflags_client_evaluate_packed(const mpflags_client *client,
                                         size_t key_len,
                                         const char *context,
                                         size_t context_len,
-                                        uint32_t ask);
+                                        uint32_t packed_options);
 
 /**
  * Like `mpflags_client_evaluate_packed` for strings that end with a NUL, because ctypes takes 0.2 µs to pass
@@ -1106,12 +1115,12 @@ uint64_t mpflags_client_evaluate_packed(const mpflags_client *client,
 uint64_t mpflags_client_evaluate_packed_z(const mpflags_client *client,
                                           const char *key,
                                           const char *context,
-                                          uint32_t ask);
+                                          uint32_t packed_options);
 
 /**
  * Returns what `answer`, given for the flag `key`, stands for, as an evaluation of any type, which the
- * caller frees. It has no user, so `mpflags_client_track_exposure` refuses it. NULL means that the flag has
- * another definition by now, or a failure: evaluate again. Allocates the evaluation.
+ * caller frees. It has no user, so `mpflags_client_track_exposure` refuses it. NULL means that the flag's
+ * definition has changed since, or a failure: evaluate again. Allocates the evaluation.
  */
 mpflags_evaluation *mpflags_client_answer(const mpflags_client *client,
                                           const char *key,

@@ -34,7 +34,7 @@ pub enum Item {
     },
     /// With the option `event_sink`: an event for the program's own pipeline, instead of being sent to Mixpanel.
     Event {
-        /// The event as Mixpanel's API takes it: a JSON object.
+        /// The event as a JSON object, in the form that Mixpanel accepts.
         json: String,
     },
 }

@@ -1,5 +1,6 @@
-//! mpflags evaluates Mixpanel feature flags in process. Definitions are polled in the background and exposures are sent in the
-//! background, so an evaluation never waits for the network.
+//! mpflags evaluates Mixpanel feature flags in process. A background thread polls the definitions and another sends
+//! exposures, so an evaluation never waits for the network. With [`Mode::Remote`], each evaluation sends a request to
+//! Mixpanel instead.
 //!
 //! ```
 //! use mpflags::{Client, Config, Context};

@@ -19,7 +19,7 @@ import (
 // at the same time.
 //
 // Share the pointer. A copy of the struct, which go vet reports, is the same client: closing one closes both. A client
-// that [New] did not return (nil, the zero value, a deep copy) returns defaults, and its other methods fail with
+// that did not come from [New] (nil, the zero value, a deep copy) returns defaults, and its other methods fail with
 // [ErrInvalidArgument]. A client cannot be serialized: encoding/json and encoding/gob return an error.
 type Client struct {
 	_ handle.NoCopy
@@ -79,8 +79,8 @@ var scratchNumber atomic.Uint32
 // New returns a client. It opens no connection before [Client.Start]; until then it evaluates the definitions and
 // overrides given as options. Call [Client.Close] when done with it.
 //
-// It fails with [ErrInvalidConfig] if an option is invalid, which the message names, and with [ErrIncompatible] if the
-// linked library is from another release.
+// It fails with [ErrInvalidConfig] and a message that names the option if one is invalid, and with [ErrIncompatible] if
+// the linked library is from another release.
 func New(token string, options ...Option) (*Client, error) {
 	s, err := collect(token, options)
 	if err != nil {
@@ -210,8 +210,8 @@ func (c *Client) State() State {
 }
 
 // Flush sends the queued events and blocks until Mixpanel has accepted them, until ctx's deadline, or for
-// shutdown_timeout_ms if ctx has none. It returns the number of events that are still queued then, which is not an error.
-// When ctx is cancelled it returns ctx's error at once, and sending continues.
+// shutdown_timeout_ms if ctx has none. It returns the number of events that are still queued then; that is not an
+// error. When ctx is cancelled it returns ctx's error at once, and sending continues.
 func (c *Client) Flush(ctx context.Context) (undelivered uint64, err error) {
 	own := c.own()
 	defer runtime.KeepAlive(own)
@@ -232,9 +232,9 @@ func (c *Client) Flush(ctx context.Context) (undelivered uint64, err error) {
 	return atomic.LoadUint64(&undelivered), err
 }
 
-// Shutdown delivers the queued events and stops the client's threads and goroutine. It takes until ctx's deadline or
-// shutdown_timeout_ms, whichever is sooner, and returns the number of events that were lost. When ctx is cancelled it
-// returns at once, and the shutdown continues within that time limit.
+// Shutdown delivers the queued events and stops the client's threads and goroutine. It takes at most until ctx's
+// deadline or shutdown_timeout_ms, whichever is sooner, and returns the number of events that were lost. When ctx is
+// cancelled it returns at once, and the shutdown continues within that time limit.
 //
 // Afterwards the client still evaluates the definitions that it holds, without exposures. It can be shut down again, and
 // started again.
@@ -293,8 +293,8 @@ func (c *core) endLocked(limit time.Time) (uint64, error) {
 	return lost, err
 }
 
-// Close shuts the client down within shutdown_timeout_ms and frees it. Other goroutines may use the client meanwhile. From
-// then on evaluations return the default, and other methods fail with [ErrClosed]. Closing twice does nothing.
+// Close shuts the client down within shutdown_timeout_ms and frees it. Other goroutines may still be using the client.
+// From then on evaluations return the default, and other methods fail with [ErrClosed]. Closing twice does nothing.
 //
 // It fails with [ErrUndelivered] if events were lost.
 func (c *Client) Close() error {

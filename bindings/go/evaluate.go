@@ -70,9 +70,9 @@ func (c *Client) Object(ctx context.Context, flag string, defaultValue any, user
 	return defaultValue
 }
 
-// Evaluate evaluates a flag and returns its value with the variant, the reason and what went wrong. An evaluation that
-// assigns a variant reports an exposure, unless an option or report_exposures turns that off. Exposures are queued, and
-// another thread sends them.
+// Evaluate evaluates a flag and returns its value, variant and reason, and what went wrong if it failed. An evaluation
+// that assigns a variant reports an exposure, unless an option or report_exposures turns that off. Exposures are
+// queued, and another thread sends them.
 //
 // A local client evaluates the definitions that it holds and never blocks. A remote client sends a request, limited by
 // ctx's deadline and request_timeout_ms. When ctx is cancelled Evaluate returns at once, and the request runs on until

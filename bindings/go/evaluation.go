@@ -13,9 +13,9 @@ import (
 type Reason string
 
 const (
-	// Static: every user gets this value, or the flag is overridden.
+	// Static: every user gets this value. Also used for overrides.
 	Static Reason = "STATIC"
-	// Default: no rollout admits the user, or a rollout without a rule does, after one with a rule.
+	// Default: no rollout admitted the user, or one without a rule did after those with rules had not.
 	Default Reason = "DEFAULT"
 	// TargetingMatch: the user is a tester or matched a rollout's rule, or Mixpanel decided.
 	TargetingMatch Reason = "TARGETING_MATCH"
@@ -96,9 +96,9 @@ func (e Evaluation) IsExperimentActive() (active, known bool) {
 // IsQATester reports whether the user has the variant as a tester.
 func (e Evaluation) IsQATester() bool { return e.outcome().tester }
 
-// Metadata holds experiment_id and is_experiment_active if the flag has them, is_qa_tester if it is true, and as
-// unsupported the parts of the definition that the library does not support. The caller owns the map; it is nil instead
-// of empty.
+// Metadata holds experiment_id and is_experiment_active if the flag has them, is_qa_tester if it is true, and
+// unsupported, which names the parts of the definition that the library does not support. The caller owns the map,
+// which is nil if there is no metadata.
 func (e Evaluation) Metadata() map[string]any {
 	of := e.outcome()
 	if !of.assigned || !of.hasExperiment && of.active == nil && !of.tester && of.unsupported == "" {

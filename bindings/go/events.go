@@ -66,8 +66,8 @@ func timed(properties map[string]any) (map[string]any, error) {
 	return properties, nil
 }
 
-// PeopleUpdate queues a change to a user's profile. The operations $set, $set_once, $add, $append, $union and $remove take
-// a map, $unset takes a slice of names, and $delete takes nil. It fails like [Client.Track].
+// PeopleUpdate queues a change to a user's profile. The operations $set, $set_once, $add, $append, $union and $remove
+// take a map, $unset takes a slice of names, and $delete takes nil. It fails like [Client.Track].
 func (c *Client) PeopleUpdate(operation, distinctID string, value any) error {
 	json, err := encoded("value", value)
 	if err != nil {
@@ -76,7 +76,7 @@ func (c *Client) PeopleUpdate(operation, distinctID string, value any) error {
 	return c.call(func(n native) error { return n.peopleUpdate(operation, distinctID, json) })
 }
 
-// SetOverride fixes the value of a flag for every user, regardless of its definition. It is meant for tests and tools.
+// SetOverride makes a flag return value for every user, regardless of its definition. It is meant for tests and tools.
 func (c *Client) SetOverride(flag string, value any) error {
 	json, err := encoded("override of `"+flag+"`", value)
 	if err != nil {

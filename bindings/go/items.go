@@ -45,7 +45,8 @@ type StateItem struct {
 // ChangeItem holds the sorted keys of the flags whose definitions have changed.
 type ChangeItem struct{ Flags []string }
 
-// EventItem is an event in Mixpanel's format, which the client does not send because of [WithEventSink].
+// EventItem is an event in Mixpanel's format. With [WithEventSink] the client delivers events as items instead of
+// sending them.
 type EventItem struct{ JSON []byte }
 
 func (LogItem) item()    {}

@@ -106,14 +106,15 @@ func WithOverrides(values map[string]any) Option { return WithOption("overrides"
 // WithProxy sets the URL of a proxy, or "" for none. (`proxy`)
 func WithProxy(url string) Option { return WithOption("proxy", url) }
 
-// WithReportExposures turns the exposures of evaluations on or off. [Client.TrackExposure] works either way.
+// WithReportExposures sets whether evaluations report exposures. [Client.TrackExposure] works either way.
 // (`report_exposures`)
 func WithReportExposures(report bool) Option { return WithOption("report_exposures", report) }
 
 // WithExposureWindow sets the time within which the same exposure is reported once. (`exposure_window_ms`)
 func WithExposureWindow(d time.Duration) Option { return duration("exposure_window_ms", d) }
 
-// WithExposureDedupeCapacity sets how many exposures are remembered for that. (`exposure_dedupe_capacity`)
+// WithExposureDedupeCapacity sets how many exposures are remembered, so that repeats are recognised.
+// (`exposure_dedupe_capacity`)
 func WithExposureDedupeCapacity(n int) Option { return WithOption("exposure_dedupe_capacity", n) }
 
 // WithEventQueueCapacity sets how many events may be queued. (`event_queue_capacity`)
@@ -122,13 +123,14 @@ func WithEventQueueCapacity(n int) Option { return WithOption("event_queue_capac
 // WithEventBatchSize sets the number of queued events that triggers a request. (`event_batch_size`)
 func WithEventBatchSize(n int) Option { return WithOption("event_batch_size", n) }
 
-// WithEventFlushInterval sets the time after which fewer events are sent too. (`event_flush_interval_ms`)
+// WithEventFlushInterval sets the time after which queued events are sent even if the batch is not full.
+// (`event_flush_interval_ms`)
 func WithEventFlushInterval(d time.Duration) Option { return duration("event_flush_interval_ms", d) }
 
 // WithEventRetryBase sets the delay after the first failed request for events. (`event_retry_base_ms`)
 func WithEventRetryBase(d time.Duration) Option { return duration("event_retry_base_ms", d) }
 
-// WithEventRetryMax sets the maximum of that delay, which doubles with every failure. (`event_retry_max_ms`)
+// WithEventRetryMax sets the maximum delay between retries, which doubles with every failure. (`event_retry_max_ms`)
 func WithEventRetryMax(d time.Duration) Option { return duration("event_retry_max_ms", d) }
 
 // WithEventSink turns events into [EventItem]s instead of sending them. Call [Client.OnItem] before [Client.Start], since
@@ -142,7 +144,8 @@ func WithCAFile(path string) Option { return WithOption("ca_file", path) }
 // (`targeting_key_as`)
 func WithTargetingKeyAs(key string) Option { return WithOption("targeting_key_as", key) }
 
-// WithAttributesAsCustomProperties lets rules see top-level attributes. (`attributes_as_custom_properties`)
+// WithAttributesAsCustomProperties lets rules see top-level attributes as well as custom_properties.
+// (`attributes_as_custom_properties`)
 func WithAttributesAsCustomProperties(show bool) Option {
 	return WithOption("attributes_as_custom_properties", show)
 }

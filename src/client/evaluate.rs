@@ -19,24 +19,24 @@ use crate::engine::variant::{FlagValue, ValueType};
 use crate::error::{Error, ErrorKind};
 
 impl Client {
-    /// The boolean value of flag `key`, or `default` in all other cases: not ready, no such flag, no match, a value of
+    /// The boolean value of flag `key`, or `default` if there is none: not ready, no such flag, no match, a value of
     /// another type. Never fails, and never waits unless the client is remote. [`Client::evaluate`] says why.
     pub fn boolean(&self, key: &str, context: &Context, default: bool) -> bool {
         self.read(key, context, ValueType::Boolean, FlagValue::boolean).unwrap_or(default)
     }
 
-    /// The integer value of flag `key`, or `default` in all other cases. A whole number such as `3.0` is an integer; a
+    /// The integer value of flag `key`, or `default` if there is none. A whole number such as `3.0` is an integer; a
     /// number outside `i64` is not.
     pub fn integer(&self, key: &str, context: &Context, default: i64) -> i64 {
         self.read(key, context, ValueType::Integer, FlagValue::integer).unwrap_or(default)
     }
 
-    /// The numeric value of flag `key`, or `default` in all other cases. An integer beyond 2^53 is rounded.
+    /// The numeric value of flag `key`, or `default` if there is none. An integer beyond 2^53 is rounded.
     pub fn double(&self, key: &str, context: &Context, default: f64) -> f64 {
         self.read(key, context, ValueType::Double, FlagValue::double).unwrap_or(default)
     }
 
-    /// The string value of flag `key`, or `default` in all other cases. Allocates the string.
+    /// The string value of flag `key`, or `default` if there is none. Allocates the string.
     pub fn string(&self, key: &str, context: &Context, default: &str) -> String {
         let read = |value: &FlagValue| value.string().map(str::to_owned);
         self.read(key, context, ValueType::String, read).unwrap_or_else(|| default.to_owned())
@@ -45,8 +45,8 @@ impl Client {
     /// Evaluates flag `key`, and returns the value with its variant, the reason, metadata, and what went wrong. Reports the
     /// exposure if a variant was assigned, unless `options` or `report_exposures` turn that off.
     ///
-    /// A local client never waits. A remote client sends a request and waits for the response as long as `options` allow.
-    /// Takes no lock except for a first exposure; makes one allocation, for the strings of the evaluation.
+    /// A local client never waits. A remote client sends a request and waits for the response for as long as `options`
+    /// allows. Takes no lock except for a first exposure; makes one allocation, for the strings of the evaluation.
     pub fn evaluate(&self, key: &str, context: &Context, options: EvaluateOptions) -> Evaluation {
         self.with_context(key, context, options, |outcome, to| {
             Evaluation::new(key, outcome, options.wanted, to)
@@ -60,11 +60,12 @@ impl Client {
         self.with_json(key, context, options, |outcome, to| Evaluation::new(key, outcome, options.wanted, to))
     }
 
-    /// Evaluates all flags: of a local client all flags in the definitions, including malformed ones; of a remote client,
-    /// with one request, those that Mixpanel assigns the user a variant of; and all overrides. Reports no exposures:
-    /// call [`Client::track_exposure`] for the variants that are shown.
+    /// Evaluates all flags. A local client evaluates every flag in its definitions, including malformed ones; a remote
+    /// client sends one request and returns the flags that Mixpanel assigns the user a variant of. Overrides are always
+    /// included. Reports no exposures: call [`Client::track_exposure`] for the variants that are shown.
     ///
-    /// If there are no definitions, or the request fails, [`Evaluations::failure`] says why, and there are only overrides.
+    /// If there are no definitions, or the request fails, only the overrides are included, and [`Evaluations::failure`]
+    /// says why.
     pub fn evaluate_all(&self, context: &Context, options: EvaluateOptions) -> Evaluations {
         self.after_fork();
         let current = self.shared.snapshot.load();

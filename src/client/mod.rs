@@ -154,10 +154,10 @@ impl Client {
     ///
     /// If the fetch fails, the current definitions stay in use. Fails with [`ErrorKind::Backend`] or
     /// [`ErrorKind::CredentialsRefused`] if the fetch fails; with [`ErrorKind::Timeout`] if `timeout` passes, while the
-    /// fetch continues; with [`ErrorKind::Closed`] if the client is shut down before or meanwhile; with
+    /// fetch continues; with [`ErrorKind::Closed`] if the client is shut down before or during the call; with
     /// [`ErrorKind::System`] if the fetching thread cannot be started or has panicked; and with
-    /// [`ErrorKind::InvalidArgument`] before the start, or in a callback, which runs on the fetching thread. The message
-    /// contains the error of the last fetch.
+    /// [`ErrorKind::InvalidArgument`] before the start, or in a callback, which runs on the fetching thread. The
+    /// message contains the error of the last fetch.
     pub fn refresh(&self, timeout: Duration) -> Result<(), Error> {
         self.after_fork();
         self.runtime.load_full().refresh(timeout, &self.shared, self.callback())
@@ -235,16 +235,16 @@ impl Client {
         if before.is_some() { Err(refused()) } else { Ok(()) }
     }
 
-    /// Delivers the queued events, and ends the threads: polling at once, sending when all events are delivered or
-    /// `timeout` is over, when requests are aborted. Returns the number of events that were not delivered. They are lost;
-    /// a warning, which is the last item, says why.
+    /// Delivers the queued events and ends the threads. Polling ends at once; sending ends when all events are
+    /// delivered or `timeout` has passed, which aborts any running request. Returns the number of events that were not
+    /// delivered. They are lost; a warning, which is the last item, says why.
     ///
     /// Items can still be pulled with [`Client::next_item`], or are passed to the callback before it is dropped. With
     /// `event_sink` they include the remaining events, so none is lost. Evaluations continue to work with the current
     /// definitions, without exposures. Shutting down again does nothing.
     ///
-    /// Fails with [`ErrorKind::Timeout`] if a thread is inside a name look-up, a connect or the callback for longer. It is
-    /// left behind, and ends when that returns.
+    /// Fails with [`ErrorKind::Timeout`] if a thread is still in a name look-up, a connect or the callback when
+    /// `timeout` has passed. That thread is left behind, and ends once the look-up, connect or callback returns.
     pub fn shutdown(&self, timeout: Duration) -> Result<u64, Error> {
         let deadline = deadline(timeout);
         // Refuse first: otherwise the child of a fork would start a new runtime just to shut it down.
@@ -265,8 +265,8 @@ impl Client {
         Ok(undelivered)
     }
 
-    /// Fixes the value of flag `key` to `json`, whatever its definition, and replaces an earlier override. For tests and
-    /// tools: copies all overrides.
+    /// Makes flag `key` evaluate to `json` whatever its definition, replacing an earlier override. Copies all
+    /// overrides, so it is meant for tests and tools.
     ///
     /// Fails with [`ErrorKind::InvalidArgument`] if `json` is not a JSON value.
     pub fn set_override(&self, key: &str, json: &str) -> Result<(), Error> {

@@ -36,8 +36,9 @@ impl Client {
         self.reporting(|events| events.update(operation, distinct_id, value))
     }
 
-    /// Reports that the variant of `evaluation` was shown, unless the same exposure was reported within
-    /// `exposure_window_ms`. For evaluations that reported no exposure themselves.
+    /// Queues an exposure for `evaluation`, unless the same one was reported within `exposure_window_ms`. For
+    /// evaluations made with [`EvaluateOptions::without_exposure`](crate::EvaluateOptions::without_exposure) and those
+    /// of [`Client::evaluate_all`].
     ///
     /// Fails with [`ErrorKind::InvalidArgument`] if the evaluation has no variant, is an override or a TYPE_MISMATCH, or if
     /// its context had no `distinct_id`; with [`ErrorKind::QueueFull`] if the event queue is full; and with
@@ -77,9 +78,9 @@ impl Client {
         if runtime.is_closed() { Err(Error::closed()) } else { report(&runtime.events) }
     }
 
-    /// Sends the queued events and waits until Mixpanel has accepted them, at most `timeout`. Returns the number of events
-    /// that were not delivered; they stay queued. Does not wait for the end of a pause between retries: it retries at once,
-    /// then every second.
+    /// Sends the queued events and waits until Mixpanel has accepted them, for at most `timeout`. Returns the number of
+    /// events that were not delivered; they stay queued. Does not wait for the end of a pause between retries: it
+    /// retries at once, then every second.
     ///
     /// Fails with [`ErrorKind::Closed`] after shutdown.
     pub fn flush(&self, timeout: Duration) -> Result<u64, Error> {
@@ -94,7 +95,7 @@ impl Client {
     /// Counters, as a JSON object:
     ///
     /// * `enqueued`, `sent`, `deduplicated`: numbers of events. `dropped`: by cause, `queue_full`, `rejected` and
-    ///   `shutdown`. `without_distinct_id`: exposures that could not be reported. `queue_length`: events that wait.
+    ///   `shutdown`. `without_distinct_id`: exposures that could not be reported. `queue_length`: events still queued.
     /// * `last_error`: the last failure to send events, with `message` and `time` (ms since 1970), or null.
     /// * `remote_in_flight`: remote evaluations in progress, even if their caller no longer waits.
     /// * `unsupported`: flags with operators or restrictions that this library does not know or cannot check: their

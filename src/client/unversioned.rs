@@ -12,7 +12,7 @@ use crate::engine::variant::ValueType;
 /// The result of [`evaluate_packed`].
 #[derive(Debug)]
 pub enum Packed {
-    /// A number for something that a binding may know already; [`recall`] returns the evaluation that it stands for.
+    /// A number that stands for an evaluation, which the binding may have cached; [`recall`] returns the evaluation.
     Answer(Answer),
     /// The evaluation, if no number stands for it.
     Evaluation(Box<Evaluation>),

@@ -8,8 +8,9 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use crate::error::Error;
 
-/// Collects options for a [`Config`](crate::Config); [`Config::builder`](crate::Config::builder) makes one. Options that are not set have the defaults of
-/// [`OPTIONS`](crate::OPTIONS). An option that is set twice has the later value.
+/// Collects options for a [`Config`](crate::Config); [`Config::builder`](crate::Config::builder) makes one. Options
+/// that are not set have the defaults of [`OPTIONS`](crate::OPTIONS). If an option is set twice, the later value
+/// counts.
 ///
 /// `definitions` and `overrides` take anything that serializes to a JSON object: `serde_json::json!({…})`, a struct, a
 /// map, or a [`RawValue`] for text that is JSON already.

@@ -31,8 +31,8 @@ impl Config {
         ConfigBuilder::new(token)
     }
 
-    /// Reads a configuration from a JSON object, for programs that have their options as JSON. null counts as absent.
-    /// Opens no file: [`Client::new`](crate::Client::new) does.
+    /// Reads a configuration from a JSON object, for programs that have their options as JSON. A null value counts as
+    /// absent. Opens no file: [`Client::new`](crate::Client::new) does.
     ///
     /// ```
     /// let config = mpflags::Config::from_json(r#"{"token": "…", "polling_interval_ms": 30000}"#)?;

@@ -121,7 +121,7 @@ options! {
     overrides "overrides" Overrides
         "fixed values for these flags, which take precedence over their definitions";
     targeting_key_as "targeting_key_as" Text("the name of a context key, usually \"distinct_id\"")
-        "this key takes the context's `targetingKey` if it is absent or null";
+        "a context in which this key is absent or null gets its value from `targetingKey`";
     attributes_as_custom_properties "attributes_as_custom_properties" Switch(false)
         "true: rules also see the context's top-level attributes, unless `custom_properties` has the same key; remote \
          requests then send them twice";
@@ -130,23 +130,24 @@ options! {
     report_exposures "report_exposures" Switch(true)
         "false: evaluations report no exposures; `track_exposure` still does";
     exposure_window "exposure_window_ms" Milliseconds(0, 604_800_000, 1_800_000)
-        "time within which the same exposure is reported once; 0 reports every evaluation";
+        "an exposure is not repeated within this time; 0 reports every evaluation";
     exposure_dedupe_capacity "exposure_dedupe_capacity" Count(0, 16_777_216, 65_536)
-        "number of exposures remembered for that; 0 reports every evaluation";
+        "number of exposures remembered so that they are not repeated; 0 reports every evaluation";
     event_queue_capacity "event_queue_capacity" Count(1, 10_000_000, 10_000)
         "number of events that may wait, including those to be retried; further ones are dropped and counted";
     event_batch_size "event_batch_size" Count(1, 2000, 500)
-        "number of waiting events that starts a request; a request holds up to 2,000 events or 1 MiB";
+        "a request is sent as soon as this many events wait; it holds up to 2,000 events or 1 MiB";
     event_flush_interval "event_flush_interval_ms" Milliseconds(10, 3_600_000, 5_000)
-        "time after which fewer waiting events are sent too";
+        "the longest time that an event waits for others before it is sent";
     event_retry_base "event_retry_base_ms" Milliseconds(10, 600_000, 2_000)
         "pause after the first failed request; it doubles with each further failure, plus jitter";
     event_retry_max "event_retry_max_ms" Milliseconds(10, 3_600_000, 60_000)
-        "upper bound of that pause, before jitter";
+        "upper bound of the pause between failed requests, before jitter";
     event_sink "event_sink" Switch(false)
-        "true: the client's items include the events, and nothing is sent to Mixpanel";
+        "true: events are handed to the program as items instead of being sent to Mixpanel";
     ca_file "ca_file" FilePath("the path of a PEM file")
-        "certificates to trust in addition to the system's and the bundled ones, as authorities and as server certificates";
+        "certificates to trust in addition to the system's and the bundled ones; each may be an authority or a server's \
+         own certificate";
     wrapper "wrapper" Wrapper
         "appended to the User-Agent; bindings set it";
 }

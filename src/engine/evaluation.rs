@@ -128,8 +128,8 @@ impl Evaluation {
         self.at(&self.key)
     }
 
-    /// Whether there is a value; otherwise use the default. Check this and not the reason: DEFAULT comes with
-    /// or without a value.
+    /// Whether there is a value; if not, use your default. Check this rather than the reason: DEFAULT occurs
+    /// both with and without a value.
     pub fn has_value(&self) -> bool {
         self.value != Value::None
     }
@@ -197,7 +197,7 @@ impl Evaluation {
         }
     }
 
-    /// The variant's key; `override` for an override. `None` without a variant, and if its value is not of
+    /// The variant's key; `override` for an override. `None` if there is no variant, or if its value is not of
     /// the requested type.
     pub fn variant(&self) -> Option<&str> {
         self.variant.as_ref().map(|span| self.at(span))
@@ -228,7 +228,7 @@ impl Evaluation {
         self.experiment.is_active
     }
 
-    /// Whether the user got the variant as a QA tester.
+    /// Whether the user received the variant as a QA tester.
     pub fn is_qa_tester(&self) -> bool {
         self.is_qa_tester == Some(true)
     }

@@ -58,7 +58,7 @@ impl Evaluations {
         &self.items
     }
 
-    /// Why there are only overrides, if evaluating the flags failed.
+    /// Why only overrides are included: the error code and message. `None` if all went well.
     pub fn failure(&self) -> Option<(ErrorCode, &str)> {
         self.failure.as_ref().map(|(code, message)| (*code, message.as_str()))
     }

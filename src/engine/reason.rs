@@ -2,21 +2,22 @@
 
 use std::fmt;
 
-/// Why an evaluation has the result that it has, in OpenFeature's terms.
+/// Why an evaluation has its result, in OpenFeature's terms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reason {
-    /// The same for every context: no rule and no percentage was involved. Also an override.
+    /// The same for every context: neither a rule nor a percentage was involved. Also used for overrides.
     Static,
-    /// No rollout matched, or one for everybody did, after others with rules.
+    /// No rollout admitted the user, or one without a rule did after those with rules had not.
     Default,
-    /// A tester, or a rollout whose rule matched. Also every remote evaluation: Mixpanel does not say why.
+    /// The user is a QA tester, or a rollout's rule matched. Also every remote evaluation: Mixpanel does not
+    /// say why.
     TargetingMatch,
     /// The bucket decided: another subject could have a different result.
     Split,
     /// The flag is disabled or archived.
     Disabled,
-    /// The default, because of an error; the error code says which.
+    /// The flag could not be evaluated; the error code says why.
     Error,
 }
 
@@ -39,9 +40,9 @@ impl fmt::Display for Reason {
 pub enum ErrorCode {
     /// No definitions have arrived yet.
     ProviderNotReady,
-    /// Mixpanel refused the credentials, and no definitions are held.
+    /// Mixpanel refused the credentials, and there are no definitions.
     ProviderFatal,
-    /// There is no definition with this key.
+    /// There is no flag with this key. For a remote client also: the user is not in the flag.
     FlagNotFound,
     /// The flag's definition is malformed.
     ParseError,
@@ -49,7 +50,7 @@ pub enum ErrorCode {
     TypeMismatch,
     /// The context has no usable value under the key that the flag is bucketed by.
     TargetingKeyMissing,
-    /// The context cannot be read.
+    /// The context cannot be read, or the flag reads an attribute that cannot be used.
     InvalidContext,
     /// Anything else.
     General,

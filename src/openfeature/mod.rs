@@ -104,24 +104,25 @@ use pool::{JobResult, Pool};
 ///
 /// # Lifecycle
 ///
-/// [`MixpanelProvider::new`] starts nothing. The SDK initializes a registered provider while it holds its lock, which every
-/// evaluation needs, so the provider starts its client and returns at once. Until the first definitions arrive, evaluations
-/// result in `ProviderNotReady`; the client keeps polling. The SDK has no events and no tracking: use
+/// [`MixpanelProvider::new`] starts nothing. The SDK initializes a provider while holding the lock that every
+/// evaluation needs, so registration only starts the client and returns at once. Until the first definitions arrive,
+/// evaluations result in `ProviderNotReady`; the client keeps polling. The SDK has no events and no tracking: use
 /// [`Client::next_item`] for log lines, state changes and changed flags, and [`Client::track`].
 ///
-/// Dropping the provider delivers its exposures and ends its threads, within a second. The last items, such as a report of
-/// lost exposures, can still be pulled with [`Client::next_item`] from a clone of the client. The SDK drops a provider when
-/// it is replaced and in `OpenFeature::shutdown`, while it holds its lock. So that evaluations do not wait for that, first
-/// call [`Client::shutdown`] on a thread that may block; then there is nothing left to do. At the end of the process the
-/// SDK, which is a static, drops nothing: call one of the two.
+/// Dropping the provider delivers its exposures and ends its threads, within a second. The last items, such as a report
+/// of lost exposures, can still be pulled with [`Client::next_item`] from a clone of the client. The SDK drops a
+/// provider when it is replaced and in `OpenFeature::shutdown`, again while holding that lock. To keep evaluations from
+/// waiting, first call [`Client::shutdown`] on a thread that may block, which leaves nothing for the drop to do. The
+/// SDK is a static and drops nothing when the process ends, so call either [`Client::shutdown`] or
+/// `OpenFeature::shutdown` before.
 ///
 /// # Remote evaluation
 ///
-/// With [`Mode::Remote`](crate::Mode::Remote), requests run on the provider's own threads, named `mpflags-ask`, and do not
-/// block the executor, whichever it is. There are at most 128. Up to 1,024 more evaluations wait for one of them; further
-/// ones fail. The wait counts towards `request_timeout_ms`. Threads without work end after 10 seconds. Dropping the future
-/// cancels an evaluation that waits for a thread; a request in progress is completed. Local providers have no such threads:
-/// their futures are ready when they are first polled, within microseconds.
+/// With [`Mode::Remote`](crate::Mode::Remote), requests run on the provider's own threads, named `mpflags-ask`, and do
+/// not block the executor, whichever it is. There are at most 128 such threads. Up to 1,024 more evaluations wait for a
+/// free one; any beyond that fail. The wait counts towards `request_timeout_ms`. Threads without work end after 10
+/// seconds. Dropping the future cancels an evaluation that waits for a thread; a request in progress is completed.
+/// Local providers have no such threads: their futures are ready when they are first polled, within microseconds.
 ///
 /// # Tests without a network
 ///
@@ -152,7 +153,7 @@ impl MixpanelProvider {
     }
 
     /// Makes a provider for an existing client. Registering the provider starts the client. Dropping the provider does not
-    /// shut the client down; the last owner of it does.
+    /// shut the client down; dropping the last `Arc` of it does.
     pub fn from_client(client: impl Into<Arc<Client>>) -> Self {
         MixpanelProvider {
             client: client.into(),
@@ -164,7 +165,7 @@ impl MixpanelProvider {
     }
 
     /// The provider's client: to wait until it is ready, to evaluate without OpenFeature, to track events. Clone it before
-    /// the provider is registered. A clone does not keep the provider from shutting the client down.
+    /// the provider is registered. Even if you hold a clone, dropping the provider shuts the client down.
     pub fn client(&self) -> &Arc<Client> {
         &self.client
     }

@@ -332,7 +332,8 @@ fn evaluate() {
     });
     assert!(failed.is_empty(), "{} fail:\n{}", failed.len(), failed.join("\n"));
     assert!(skipped < cases.len() / 10, "{skipped} of {} skipped", cases.len());
-    let reason = format!("a context of OpenFeature is an object, and no broken text; {NO_VALUE}");
+    let reason =
+        format!("an OpenFeature context is always an object and cannot hold malformed JSON; {NO_VALUE}");
     report(LAYER, "evaluate", cases.len() - skipped, skipped, &reason);
 }
 
@@ -369,5 +370,11 @@ fn rules() {
 /// Counted for the table of all layers.
 #[test]
 fn bucket() {
-    report(LAYER, "bucket", 0, vectors::<Head>("bucket").len(), "no function of a provider gives a bucket");
+    report(
+        LAYER,
+        "bucket",
+        0,
+        vectors::<Head>("bucket").len(),
+        "providers have no function that returns a bucket",
+    );
 }

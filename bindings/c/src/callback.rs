@@ -61,7 +61,8 @@ impl Drop for Host {
 /// client. The client does not poll while it runs.
 ///
 /// `drop` may be NULL. It is called once with `user_data` after the last item: when the client is shut down
-/// or freed, on that thread or on `mpflags-poll`. It need not be called in the child of a fork.
+/// or freed, on the thread that does so or on `mpflags-poll`. In the child of a fork it might never be
+/// called.
 ///
 /// Fails with `MPFLAGS_INVALID_ARGUMENT` if the client is started or already has a callback. After a failure
 /// `drop` is not called and `user_data` is still yours.

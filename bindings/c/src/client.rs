@@ -65,8 +65,9 @@ pub(crate) fn milliseconds(timeout_ms: u32) -> Duration {
     Duration::from_millis(timeout_ms.into())
 }
 
-/// As `timeout_ms`: the client's own option. That is `init_timeout_ms` for `mpflags_client_wait_ready`,
-/// `request_timeout_ms` for `mpflags_client_refresh` and `shutdown_timeout_ms` for `mpflags_client_shutdown`.
+/// For `timeout_ms`: the timeout from the client's configuration. That is `init_timeout_ms` for
+/// `mpflags_client_wait_ready`, `request_timeout_ms` for `mpflags_client_refresh` and `shutdown_timeout_ms`
+/// for `mpflags_client_shutdown`.
 pub const MPFLAGS_TIMEOUT_CONFIGURED: u32 = u32::MAX;
 
 /// For `mpflags_client_timeout`: the option `init_timeout_ms`.
@@ -117,13 +118,13 @@ pub extern "C" fn mpflags_client_start(
     mpflags_client::status(client, err, |client| Ok(client.start()?))
 }
 
-/// Waits until the client has something to evaluate. 0 only checks; `MPFLAGS_TIMEOUT_CONFIGURED` means
-/// `init_timeout_ms`. The time includes all retries.
+/// Waits until the client has definitions; overrides alone do not count, and a remote client is ready at
+/// once. 0 only checks; `MPFLAGS_TIMEOUT_CONFIGURED` means `init_timeout_ms`. The time includes all retries.
 ///
 /// Fails with `MPFLAGS_TIMEOUT`; with `MPFLAGS_CREDENTIALS_REFUSED` as soon as Mixpanel responds with 401 or
 /// 403; with `MPFLAGS_CLOSED` if the client is shut down, before or during the call; and with
-/// `MPFLAGS_INVALID_ARGUMENT` if it was never started. Polling continues after a failure, and the message
-/// includes the error of the last fetch. Blocks for at most `timeout_ms`.
+/// `MPFLAGS_INVALID_ARGUMENT` if it was never started and has no definitions. Polling continues after a
+/// failure, and the message includes the error of the last fetch. Blocks for at most `timeout_ms`.
 #[unsafe(no_mangle)]
 pub extern "C" fn mpflags_client_wait_ready(
     client: Option<&mpflags_client>,
@@ -137,14 +138,15 @@ pub extern "C" fn mpflags_client_wait_ready(
 
 /// Fetches the definitions now, even if `enable_polling` is off, and waits for the result. 0 starts the fetch
 /// and does not wait; `MPFLAGS_TIMEOUT_CONFIGURED` means `request_timeout_ms`. The fetch begins after the
-/// call, on a new connection; callers that wait at the same time share one. It ends a pause between retries,
-/// and the next poll follows one interval later. A remote client has nothing to fetch and succeeds at once.
+/// call, on a new connection; callers that wait at the same time share one. It does not wait for a pause
+/// between retries to end, and the next poll follows one interval later. A remote client has nothing to fetch
+/// and succeeds at once.
 ///
 /// Fails with `MPFLAGS_BACKEND` or `MPFLAGS_CREDENTIALS_REFUSED` if the fetch fails; with `MPFLAGS_TIMEOUT`,
 /// after which the fetch continues; with `MPFLAGS_CLOSED` if the client is shut down, before or during the
 /// call; with `MPFLAGS_SYSTEM` if a thread cannot be created; and with `MPFLAGS_INVALID_ARGUMENT` before the
-/// start, and in a callback unless the time is 0. The current definitions stay in use after a failure, and
-/// the message includes the error of the last fetch. Blocks for at most `timeout_ms`. The first call of a
+/// start, and in a callback unless `timeout_ms` is 0. The current definitions stay in use after a failure,
+/// and the message includes the error of the last fetch. Blocks for at most `timeout_ms`. The first call of a
 /// client that does not poll starts a thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn mpflags_client_refresh(
@@ -179,21 +181,21 @@ pub extern "C" fn mpflags_client_timeout(client: Option<&mpflags_client>, which:
     })
 }
 
-/// Sends the events that are queued, ends the client's threads, and ends `mpflags_client_wait_ready` and
-/// `mpflags_client_refresh` with `MPFLAGS_CLOSED`. Requests that are still running when the time is over are
-/// interrupted. `MPFLAGS_TIMEOUT_CONFIGURED` means `shutdown_timeout_ms`. If `undelivered` is not NULL, it
-/// receives the number of events that were lost. Shutting down twice is allowed. Later evaluations use the
-/// current definitions and report no exposure.
+/// Sends the queued events and ends the client's threads. Calls that are waiting in
+/// `mpflags_client_wait_ready` or `mpflags_client_refresh` fail with `MPFLAGS_CLOSED`. Requests that are
+/// still running when the timeout has passed are interrupted. `MPFLAGS_TIMEOUT_CONFIGURED` means
+/// `shutdown_timeout_ms`. If `undelivered` is not NULL, it receives the number of events that were lost.
+/// Shutting down twice is allowed. Later evaluations use the current definitions and report no exposure.
 ///
 /// Items that are queued are still delivered: `mpflags_client_next_item` returns them before it fails with
 /// `MPFLAGS_CLOSED`, and a callback receives them before its `drop` is called. If events were lost, the last
 /// item is a warning with their number and the reason. With `event_sink`, the queued events are among these
 /// items and are not lost.
 ///
-/// Fails with `MPFLAGS_TIMEOUT`, without writing `*undelivered`, if a thread stays in a name look-up, a
-/// connect or the callback for longer. That thread is left behind and ends when it returns. Must not be
-/// called from the client's own callback; may be called from `atexit` and static destructors. Blocks for at
-/// most `timeout_ms`.
+/// Fails with `MPFLAGS_TIMEOUT`, without writing `*undelivered`, if a thread is still in a name look-up, a
+/// connect or the callback when the time has passed. That thread is left behind, and ends once the look-up,
+/// connect or callback returns. Must not be called from the client's own callback; may be called from
+/// `atexit` and static destructors. Blocks for at most `timeout_ms`.
 #[unsafe(no_mangle)]
 pub extern "C" fn mpflags_client_shutdown(
     client: Option<&mpflags_client>,
@@ -214,7 +216,7 @@ pub extern "C" fn mpflags_client_shutdown(
 /// whichever is less, and a callback receives a warning if events were lost. One that is shut down is freed
 /// at once, even if a thread was left behind.
 ///
-/// Must not be called from the client's own callback or while that runs: shut down a client with a callback
+/// Must not be called from the client's own callback or while it runs: shut down a client that has a callback
 /// first. Blocks for at most a second.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mpflags_client_free(client: *mut mpflags_client) {

@@ -28,7 +28,8 @@ impl mpflags_context {
 ///
 /// A number that does not fit a double (`1e999`), a lone surrogate and nesting beyond 127 levels are
 /// unusable. Flags that read such an attribute evaluate to `MPFLAGS_ERROR_INVALID_CONTEXT`, with a message
-/// that names it; other flags ignore it. A remote client sends the whole context, so there every flag does.
+/// that names it; other flags ignore it. A remote client sends the whole context, so every flag evaluates to
+/// that error.
 ///
 /// Fails with `MPFLAGS_INVALID_CONTEXT` for anything but a JSON object, with a message that says where.
 #[unsafe(no_mangle)]

@@ -61,7 +61,7 @@ pub unsafe extern "C" fn mpflags_client_evaluate_encoded(
     })
 }
 
-/// For bindings: the packed answer for a flag of which no rollout admitted the user
+/// For bindings: the packed answer for a flag none of whose rollouts admitted the user
 /// (`MPFLAGS_REASON_DEFAULT`).
 pub const MPFLAGS_ANSWER_NO_MATCH: u64 = 1;
 /// For bindings: the packed answer for a flag that is disabled or archived (`MPFLAGS_REASON_DISABLED`).
@@ -69,8 +69,8 @@ pub const MPFLAGS_ANSWER_DISABLED: u64 = 3;
 
 const _: () = assert!(align_of::<mpflags_evaluation>() >= 2);
 
-/// Like `mpflags_client_evaluate_encoded` with a JSON context, but returns the outcome as one number. `ask`
-/// is the `value_type`, plus the options shifted by eight bits: `MPFLAGS_TYPE_BOOLEAN |
+/// Like `mpflags_client_evaluate_encoded` with a JSON context, but returns the outcome as one number.
+/// `packed_options` is the `value_type`, plus the options shifted by eight bits: `MPFLAGS_TYPE_BOOLEAN |
 /// MPFLAGS_OPTION_NO_EXPOSURE << 8`. A remote client's request is limited by `request_timeout_ms`.
 ///
 /// An odd number is a packed answer: `MPFLAGS_ANSWER_NO_MATCH`, `MPFLAGS_ANSWER_DISABLED`, or a number for
@@ -88,14 +88,14 @@ pub unsafe extern "C" fn mpflags_client_evaluate_packed(
     key_len: usize,
     context: *const c_char,
     context_len: usize,
-    ask: u32,
+    packed_options: u32,
 ) -> u64 {
     mpflags_client::value(client, 0, |client| {
         // SAFETY: as the header requires, NULL or `key_len` bytes that do not change during the call.
         let key = unsafe { strings::text("key", key, key_len) }.ok()?;
         // SAFETY: as the header requires, NULL or `context_len` bytes that do not change during the call.
         let given = unsafe { strings::text("context", context, context_len) }.ok()?;
-        packed(client, key, if context.is_null() { "{}" } else { given }, ask)
+        packed(client, key, if context.is_null() { "{}" } else { given }, packed_options)
     })
 }
 
@@ -106,7 +106,7 @@ pub unsafe extern "C" fn mpflags_client_evaluate_packed_z(
     client: Option<&mpflags_client>,
     key: *const c_char,
     context: *const c_char,
-    ask: u32,
+    packed_options: u32,
 ) -> u64 {
     mpflags_client::value(client, 0, |client| {
         // SAFETY: as the header requires, NULL or a string that ends with a NUL.
@@ -116,7 +116,7 @@ pub unsafe extern "C" fn mpflags_client_evaluate_packed_z(
         if given.is_none() && !context.is_null() {
             return None;
         }
-        packed(client, key, given.unwrap_or("{}"), ask)
+        packed(client, key, given.unwrap_or("{}"), packed_options)
     })
 }
 
@@ -146,8 +146,8 @@ fn packed(client: &Client, key: &str, context: &str, asked: u32) -> Option<u64> 
 }
 
 /// Returns what `answer`, given for the flag `key`, stands for, as an evaluation of any type, which the
-/// caller frees. It has no user, so `mpflags_client_track_exposure` refuses it. NULL means that the flag has
-/// another definition by now, or a failure: evaluate again. Allocates the evaluation.
+/// caller frees. It has no user, so `mpflags_client_track_exposure` refuses it. NULL means that the flag's
+/// definition has changed since, or a failure: evaluate again. Allocates the evaluation.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mpflags_client_answer(
     client: Option<&mpflags_client>,

@@ -21,7 +21,7 @@ pub const MPFLAGS_TYPE_ANY: u32 = 0;
 pub const MPFLAGS_TYPE_BOOLEAN: u32 = 1;
 /// A string.
 pub const MPFLAGS_TYPE_STRING: u32 = 2;
-/// A whole number that fits `int64_t`, also if it is written with a fraction, as in `2.0`.
+/// A whole number that fits `int64_t`, even if it is written with a fraction, as in `2.0`.
 pub const MPFLAGS_TYPE_INT64: u32 = 3;
 /// Any number.
 pub const MPFLAGS_TYPE_DOUBLE: u32 = 4;
@@ -190,8 +190,8 @@ pub unsafe extern "C" fn mpflags_client_explain(
 }
 
 /// Makes the flag `key` evaluate to `json`, any JSON value, until the override is cleared. Replaces an
-/// earlier override, including one from the configuration. Evaluations that are running see the old or the
-/// new overrides. Copies all of them: meant for tests and tools.
+/// earlier override, including one from the configuration. Running evaluations see either the old or the new
+/// overrides. Copies all overrides, so it is meant for tests and tools.
 ///
 /// Fails with `MPFLAGS_INVALID_ARGUMENT` if `json` is not a JSON value.
 #[unsafe(no_mangle)]

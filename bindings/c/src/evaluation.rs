@@ -6,8 +6,8 @@ use crate::guard;
 use crate::handle;
 use crate::strings::mpflags_str;
 
-/// The outcome of one flag for one context. Immutable. It owns all that its accessors return, and keeps no
-/// definitions in memory.
+/// The outcome of one flag for one context. Immutable. It owns everything that its accessors return, and does
+/// not keep the definitions in memory.
 pub struct mpflags_evaluation(Evaluation);
 
 const _: () = handle::shared::<mpflags_evaluation>();
@@ -56,11 +56,12 @@ fn kind_of(kind: ValueKind) -> Option<i32> {
 
 /// The evaluation is NULL.
 pub const MPFLAGS_REASON_UNKNOWN: i32 = 0;
-/// The same variant for everyone: neither a rule nor a bucket was involved. Or an override.
+/// Everyone gets this variant: neither a rule nor a bucket was involved. Also used for overrides.
 pub const MPFLAGS_REASON_STATIC: i32 = 1;
-/// No rollout admitted the user; or one without a rule did, where those with rules did not.
+/// No rollout admitted the user, or one without a rule did after those with rules had not.
 pub const MPFLAGS_REASON_DEFAULT: i32 = 2;
-/// The user is a QA tester, or the rule of a rollout matched.
+/// The user is a QA tester, or a rollout's rule matched. Also every remote evaluation with a variant, since
+/// Mixpanel does not say why.
 pub const MPFLAGS_REASON_TARGETING_MATCH: i32 = 3;
 /// The bucket decided.
 pub const MPFLAGS_REASON_SPLIT: i32 = 4;
@@ -86,7 +87,7 @@ fn reason_of(reason: Reason) -> i32 {
 pub const MPFLAGS_ERROR_NONE: i32 = 0;
 /// There are no definitions yet.
 pub const MPFLAGS_ERROR_PROVIDER_NOT_READY: i32 = 1;
-/// There is no flag with this key.
+/// There is no flag with this key. For a remote client also: the user is not in the flag.
 pub const MPFLAGS_ERROR_FLAG_NOT_FOUND: i32 = 2;
 /// The flag's definition is malformed.
 pub const MPFLAGS_ERROR_PARSE_ERROR: i32 = 3;
@@ -94,7 +95,7 @@ pub const MPFLAGS_ERROR_PARSE_ERROR: i32 = 3;
 pub const MPFLAGS_ERROR_TYPE_MISMATCH: i32 = 4;
 /// The context lacks the key that the flag is bucketed by.
 pub const MPFLAGS_ERROR_TARGETING_KEY_MISSING: i32 = 5;
-/// The context cannot be read.
+/// The context cannot be read, or the flag reads an attribute that cannot be used.
 pub const MPFLAGS_ERROR_INVALID_CONTEXT: i32 = 6;
 /// There are no definitions, and Mixpanel refused the credentials.
 pub const MPFLAGS_ERROR_PROVIDER_FATAL: i32 = 7;

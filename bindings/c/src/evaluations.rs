@@ -32,12 +32,13 @@ impl mpflags_evaluations {
     }
 }
 
-/// Evaluates every flag: a local client all that it has definitions of, a remote client those that include
-/// the user, with one request; both also evaluate the overrides. Reports no exposure; call
-/// `mpflags_client_track_exposure` for those shown. `options` is 0. `timeout_ms` limits a remote client's
-/// request; 0 means `request_timeout_ms`. A NULL context is empty. Allocates each evaluation.
+/// Evaluates all flags. A local client evaluates every flag in its definitions; a remote client sends one
+/// request and returns the flags that the user is in. Overrides are always included. Reports no exposures;
+/// call `mpflags_client_track_exposure` for the variants that are shown. `options` is 0. `timeout_ms` limits
+/// a remote client's request; 0 means `request_timeout_ms`. A NULL context is empty. Allocates each
+/// evaluation.
 ///
-/// Having no definitions or no response is also a success. Then only the overrides are included, and
+/// Succeeds even without definitions or a response: then only the overrides are included, and
 /// `mpflags_evaluations_failure` returns why.
 #[unsafe(no_mangle)]
 pub extern "C" fn mpflags_client_evaluate_all(
@@ -112,7 +113,7 @@ pub extern "C" fn mpflags_evaluations_message(evaluations: Option<&mpflags_evalu
     guard::value(None, mpflags_str::NONE, || Some(evaluations?.message.as_ref()?.view()))
 }
 
-/// Frees evaluations, each single one and its strings included.
+/// Frees the evaluations, including each single one and its strings.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mpflags_evaluations_free(evaluations: *mut mpflags_evaluations) {
     // SAFETY: as the header requires, NULL or a handle of this type that is not in use and not freed.

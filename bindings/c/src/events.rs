@@ -88,9 +88,9 @@ pub unsafe extern "C" fn mpflags_client_people_update(
     })
 }
 
-/// Sends the events that are queued and waits until Mixpanel has accepted them. It ends a pause between
-/// retries: it tries at once, then every second. If `undelivered` is not NULL, it receives the number of
-/// events still queued when `timeout_ms` is over, which is not a failure.
+/// Sends the events that are queued and waits until Mixpanel has accepted them. It does not wait for a pause
+/// between retries to end: it retries at once, then every second. If `undelivered` is not NULL, it receives
+/// the number of events still queued when `timeout_ms` has passed, which is not a failure.
 ///
 /// Fails with `MPFLAGS_CLOSED` after shutdown. Blocks for at most `timeout_ms`.
 #[unsafe(no_mangle)]

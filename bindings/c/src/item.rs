@@ -26,20 +26,21 @@ const _: () = handle::shared::<mpflags_item>();
 
 /// The item is NULL, or of a kind that this revision has no number for.
 pub const MPFLAGS_ITEM_NONE: i32 = 0;
-/// A log line: level and message.
+/// A log line, with level and message.
 pub const MPFLAGS_ITEM_LOG: i32 = 1;
-/// The state of the client changed: the new state, and a message if something failed.
+/// The state of the client changed; the item has the new state, and a message if something failed.
 pub const MPFLAGS_ITEM_STATE: i32 = 2;
-/// The definitions of these flags changed: their keys. Changes that have not been taken yet are merged.
+/// The definitions of some flags changed; the item has the keys of those flags. Changes that have not been
+/// taken yet are merged into one item.
 pub const MPFLAGS_ITEM_CHANGE: i32 = 3;
 /// With `event_sink`: an event for your own pipeline, which would have been sent to Mixpanel.
 pub const MPFLAGS_ITEM_EVENT: i32 = 4;
 
 /// The item is not a log line.
 pub const MPFLAGS_LEVEL_NONE: i32 = 0;
-/// Follows what the client does.
+/// Details of what the client does.
 pub const MPFLAGS_LEVEL_DEBUG: i32 = 1;
-/// Worth knowing.
+/// Normal operation.
 pub const MPFLAGS_LEVEL_INFO: i32 = 2;
 /// Something is wrong; evaluation continues.
 pub const MPFLAGS_LEVEL_WARNING: i32 = 3;
@@ -93,9 +94,8 @@ impl From<Item> for mpflags_item {
     }
 }
 
-/// Takes the next item and waits for one if there is none; 0 does not wait. Call it from one thread at a
-/// time. Items that nobody takes are bounded: the oldest log lines are dropped, and a later one says how
-/// many.
+/// Takes the next item, waiting for one if there is none; 0 does not wait. Call it from one thread at a time.
+/// Items that nobody takes use bounded memory: the oldest log lines are dropped; a later line says how many.
 ///
 /// Fails with `MPFLAGS_TIMEOUT` if no item came; with `MPFLAGS_CLOSED` if the client is shut down, before or
 /// during the call, and no item is left; and with `MPFLAGS_INVALID_ARGUMENT` if the client has a callback.

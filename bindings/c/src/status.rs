@@ -29,7 +29,7 @@ pub const MPFLAGS_CREDENTIALS_REFUSED: mpflags_status = 30;
 pub const MPFLAGS_BACKEND: mpflags_status = 31;
 /// The event queue is full. The event was dropped and counted.
 pub const MPFLAGS_QUEUE_FULL: mpflags_status = 32;
-/// The time allowed has passed.
+/// The timeout has passed.
 pub const MPFLAGS_TIMEOUT: mpflags_status = 40;
 /// The client is shut down.
 pub const MPFLAGS_CLOSED: mpflags_status = 41;

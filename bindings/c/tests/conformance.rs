@@ -312,7 +312,7 @@ fn every_suite_is_known() {
     for suite in suites {
         let reason = match suite.as_str() {
             "evaluate" | "rules" => continue,
-            "bucket" => "no C function gives a bucket",
+            "bucket" => "the C interface has no function that returns a bucket",
             "provider" => "there is no provider for C",
             other => panic!("conformance/vectors/{other} is neither run nor skipped"),
         };

@@ -25,7 +25,7 @@ def pytest_sessionfinish():
             "suite": "bucket",
             "passed": 0,
             "skipped": len(load_vectors("bucket")),
-            "reason": "no C function gives a bucket",
+            "reason": "the C interface has no function that returns a bucket",
         }
     )
     with open(os.environ["MPFLAGS_REPORT"], "a") as file:

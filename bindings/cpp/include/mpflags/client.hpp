@@ -8,11 +8,11 @@
  *
  * Ownership. Client, Context, Evaluation, Evaluations and Item own a handle of the library. They can be moved but not
  * copied. A moved-from client returns defaults, and its other functions throw `NullArgument`. A moved-from context is
- * empty; evaluations and items have no value. All of them can be assigned to, and self-move has no effect.
+ * empty; a moved-from evaluation or item has no value. All of them can be assigned to, and self-move has no effect.
  *
  * Exceptions. Functions that fail throw mpflags::Error with the library's status and message, or std::bad_alloc when
  * out of memory. Functions marked noexcept return their default instead. A flag that is missing, disabled or
- * malformed is not an error. Exceptions of a callback are caught; see `Client::on_item`.
+ * malformed is not an error. Exceptions from a callback are caught; see `Client::on_item`.
  *
  * Threads. Any number of threads may call const functions at the same time. While an object is moved, assigned or
  * destroyed, no other thread may use it.
@@ -50,8 +50,8 @@ class Context {
     /** The empty context. */
     Context() noexcept = default;
     /** NaN, infinities and strings that are not UTF-8 cannot be used: flags that read them fail with `InvalidContext`
-     * and a message that names the key, other flags are evaluated. Throws `InvalidContext` if the library cannot read
-     * the rest. */
+     * and a message that names the key, while other flags are evaluated normally. Throws `InvalidContext` if the
+     * library cannot read the rest. */
     Context(const Object& members) : Context(from_members(members.json())) {}
     Context(std::initializer_list<Member> members) : Context(Object(members)) {}
 
@@ -210,8 +210,8 @@ class Client {
         return std::string(found && found->has_value() ? found->json() : default_value);
     }
 
-    /** The value with the variant, the reason and what went wrong. Throws only for misuse, such as a key that is not
-     * UTF-8. */
+    /** Evaluates a flag: its value, variant and reason, and what went wrong. Throws only for misuse, such as a key that
+     * is not UTF-8. */
     Evaluation evaluate(std::string_view key, const Context& context, Type type = Type::Any,
                         const EvaluateOptions& options = {}) const {
         return Evaluation(detail::make<mpflags_evaluation>(mpflags_client_evaluate, owned_.get(), key.data(),
@@ -230,7 +230,7 @@ class Client {
                                                            MPFLAGS_ENCODING_JSON, static_cast<std::uint32_t>(type),
                                                            bits(options), detail::milliseconds(options.timeout)));
     }
-    /** Evaluates every flag; with a remote client, the flags that the user is in. Reports no exposures. */
+    /** Evaluates every flag; a remote client returns the flags that the user is in. Reports no exposures. */
     Evaluations evaluate_all(const Context& context, std::chrono::milliseconds timeout = {}) const {
         return Evaluations(detail::make<mpflags_evaluations>(mpflags_client_evaluate_all, owned_.get(), context.get(),
                                                              std::uint32_t{0}, detail::milliseconds(timeout)));
@@ -242,7 +242,7 @@ class Client {
             detail::make<mpflags_text>(mpflags_client_explain, owned_.get(), key.data(), key.size(), context.get()));
     }
 
-    /** Fixes the value of a flag for every user, regardless of its definition. */
+    /** Makes a flag return this value for every user, regardless of its definition. */
     void set_override(std::string_view key, const Value& value) const {
         const std::string& json = value.json();
         detail::call(mpflags_client_set_override, owned_.get(), key.data(), key.size(), json.data(), json.size());
@@ -252,8 +252,8 @@ class Client {
         detail::call(mpflags_client_clear_override, owned_.get(), key.data(), key.size());
     }
 
-    /** Queues an exposure for an evaluation that did not report one. Throws `InvalidArgument`, as for a type mismatch,
-     * where the user saw the default, `QueueFull` or `Closed`. */
+    /** Queues an exposure for an evaluation that did not report one. Throws `InvalidArgument` (also for a type
+     * mismatch, since the user saw the default), `QueueFull` or `Closed`. */
     void track_exposure(EvaluationView shown) const {
         detail::call(mpflags_client_track_exposure, owned_.get(), shown.get());
     }
@@ -267,7 +267,7 @@ class Client {
         detail::call(mpflags_client_track, owned_.get(), event.data(), event.size(), distinct_id.data(),
                      distinct_id.size(), json.data(), json.size());
     }
-    /** Queues an event that happened at another time than now. */
+    /** Queues an event that happened at `time`, not now. */
     void track(std::string_view event, UserId distinct_id, const Object& properties,
                std::chrono::system_clock::time_point time) const {
         const auto since = std::chrono::floor<std::chrono::milliseconds>(time.time_since_epoch());
@@ -304,9 +304,9 @@ class Client {
         item = Item(made);
         return Status::Ok;
     }
-    /** Calls `take` with every item instead, one at a time, on the thread mpflags-poll. Call this once, before
-     * `start`. `take` may use the client, but must neither shut it down nor destroy it. Exceptions are caught and
-     * counted by `exceptions_in_callback`. */
+    /** Calls `take` with every item, instead of `next_item`: one at a time, on the thread mpflags-poll. Call this once,
+     * before `start`. `take` may use the client, but must neither shut it down nor destroy it. Exceptions are caught
+     * and counted by `exceptions_in_callback`. */
     void on_item(std::function<void(const ItemView&)> take) {
         if (!take) throw Error(Status::NullArgument, "on_item needs a function, got an empty one");
         auto listener = std::make_unique<detail::Listener>();

@@ -16,8 +16,8 @@
 
 namespace mpflags {
 
-/** A view of an evaluation, valid as long as its owner. So are the strings it returns; a missing one has a null
- * `data()`. */
+/** A view of an evaluation. The view and the strings that it returns are valid as long as the evaluation's owner. A
+ * missing string has a null `data()`. */
 class EvaluationView {
   public:
     explicit EvaluationView(const mpflags_evaluation* evaluation) noexcept : evaluation_(evaluation) {}

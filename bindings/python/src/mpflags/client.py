@@ -48,9 +48,9 @@ _MAX_ANSWERS = 20_000
 class Client(NotCopyable):
     """Evaluates the flags of one Mixpanel project. Usable from any thread.
 
-    `Client.local` and `Client.remote` make one. It opens no connection before it is started. As a context manager it starts,
-    waits for the first definitions, and shuts down at the end. It can be neither copied nor pickled: share it between threads,
-    and make another one in another process.
+    Make one with `Client.local` or `Client.remote`. It opens no connection before it is started. As a context manager it
+    starts, waits for the first definitions, and shuts down at the end. It can be neither copied nor pickled: share it between
+    threads, and make another one in another process.
     """
 
     _instead = (
@@ -130,14 +130,14 @@ class Client(NotCopyable):
         native.wait_ready(native.timeout_ms(TIMEOUT_INIT) if timeout is None else _milliseconds(timeout))
 
     def refresh(self, timeout: float | None = None) -> None:
-        """Fetches the definitions now, whether the client polls or not, and waits until that fetch has ended.
+        """Fetches the definitions now, whether the client polls or not, and waits for the result.
 
-        For a function that is frozen between calls, and for a job that needs the latest flags once. Waits for at most `timeout`
-        seconds (default: `request_timeout_in_seconds`); 0 starts the fetch without waiting. Threads that call this at the same
-        time share one fetch. A remote client has no definitions, and this does nothing.
+        For serverless functions that are frozen between calls, and jobs that need the latest flags once. Waits for at most
+        `timeout` seconds (default: `request_timeout_in_seconds`); 0 starts the fetch without waiting. Threads that call this at
+        the same time share one fetch. A remote client has no definitions, so this does nothing.
 
-        Raises `BackendError`, `CredentialsRefused`, `Timeout`, `Closed`, or, before `start`, `InvalidArgument`. The client then
-        keeps the definitions that it has.
+        Raises `BackendError`, `CredentialsRefused`, `Timeout`, `Closed`, or, before `start`, `InvalidArgument`. After a failure
+        the client keeps the definitions that it has.
         """
         self._start_remote()
         self._native.refresh(TIMEOUT_CONFIGURED if timeout is None else _milliseconds(timeout))
@@ -179,10 +179,10 @@ class Client(NotCopyable):
             await self._runtime.in_pool(self.start_polling_for_definitions)
 
     async def astop_polling_for_definitions(self) -> None:
-        """Does nothing, as `stop_polling_for_definitions`."""
+        """Does nothing, like `stop_polling_for_definitions`."""
 
     def are_flags_ready(self) -> bool:
-        """Whether the client can evaluate: a local one has definitions; a remote one always can."""
+        """Whether the client can evaluate: a local client once it has definitions, a remote client always."""
         return not self._is_local or self._native.state() in ("READY", "STALE")
 
     @property
@@ -253,7 +253,7 @@ class Client(NotCopyable):
         *,
         reportExposure: bool | None = None,  # noqa: N803 - the spelling of Mixpanel's remote interface
     ) -> SelectedVariant:
-        """The variant of a flag. Reports an exposure. Never raises: without one it returns `fallback_value` with the reason."""
+        """The variant of a flag. Reports an exposure. Never raises: without a variant it returns the fallback and the reason."""
         report = report_exposure if reportExposure is None else reportExposure
         return self._select(flag_key, fallback_value, context, _REPORT if report else _QUIET)
 
@@ -312,7 +312,7 @@ class Client(NotCopyable):
     def get_all_variants(self, context: Attributes | Context) -> Any:
         """The variant of every flag that has one for this context, by flag key. Reports no exposures.
 
-        Empty without definitions. On failure a remote client returns None, as Mixpanel's does.
+        Empty without definitions. On failure a remote client returns None, as in Mixpanel's SDK.
         """
         nothing: dict[str, SelectedVariant] | None = {} if self._is_local else None
         try:
@@ -353,7 +353,7 @@ class Client(NotCopyable):
             log("warning", f"the exposure of flag {flag_key!r} was not reported: {error}")
 
     def explain(self, flag_key: str, context: Attributes | Context) -> dict[str, Any]:
-        """How a flag is evaluated for this context: each rollout with salt, bucket, percentage and rule, and what decided.
+        """Explains how a flag evaluates for this context: each rollout's salt, bucket, percentage and rule, and what decided.
 
         For people and tools; not fast. Reports no exposure. Raises `InvalidArgument` for a remote client, where Mixpanel decides.
         """
@@ -408,7 +408,7 @@ class Client(NotCopyable):
         self._native.set_override(encoded_key(flag_key), encode_value(value))
 
     def clear_override(self, flag_key: str) -> None:
-        """Removes an override, also one of the configuration."""
+        """Removes an override, including one from the configuration."""
         self._native.clear_override(encoded_key(flag_key))
 
     def track(self, distinct_id: str | int, event_name: str, properties: Attributes | None = None) -> None:

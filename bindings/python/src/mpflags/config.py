@@ -132,7 +132,7 @@ class FlagsConfig:
 
 @dataclass(init=False, repr=False)
 class LocalFlagsConfig(FlagsConfig):
-    """For evaluation in process, with definitions that a thread polls."""
+    """For evaluation in process, from definitions that a background thread polls."""
 
     mode = "local"
 

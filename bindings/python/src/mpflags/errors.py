@@ -38,7 +38,7 @@ class InvalidDefinitions(MpflagsError, ValueError):
 
 
 class CredentialsRefused(MpflagsError):
-    """Mixpanel answered 401 or 403."""
+    """Mixpanel responded with 401 or 403."""
 
     status = 30
 

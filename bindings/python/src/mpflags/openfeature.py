@@ -163,7 +163,7 @@ class MixpanelProvider(NotCopyable, AbstractProvider):
     def from_local_config(
         cls, token: str | LocalFlagsConfigLike | None = None, config: LocalFlagsConfigLike | None = None
     ) -> MixpanelProvider:
-        """A provider that evaluates in process. The token is an argument or part of the configuration.
+        """A provider that evaluates in process. Pass the token here or in the configuration.
 
         The configuration is one of mpflags or of Mixpanel's package. Raises `InvalidConfig`.
         """
@@ -199,7 +199,7 @@ class MixpanelProvider(NotCopyable, AbstractProvider):
     def initialize(self, evaluation_context: EvaluationContext) -> None:
         """Starts the client and waits for the first definitions, for at most `init_timeout_ms`. OpenFeature's SDK calls this.
 
-        Raises an OpenFeature error if there are none by then. Polling continues, and READY follows the first success.
+        Raises an OpenFeature error if none have arrived by then. Polling continues, and READY follows the first success.
         """
         with self._lifecycle.initializing():
             self._client.observe(self._lifecycle)

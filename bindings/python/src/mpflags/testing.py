@@ -1,4 +1,4 @@
-"""Flags for tests, with values that a test sets or with a definitions document, and the events that the program made.
+"""Flags for tests, with values that the test sets or from a definitions document, and the events that the program made.
 
 With `pytest_plugins = ["mpflags.testing"]` in `conftest.py`, pytest finds the fixture `mpflags_flags`. No request is sent.
 """
