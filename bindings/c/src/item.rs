@@ -110,7 +110,7 @@ pub extern "C" fn mpflags_client_next_item(
     mpflags_client::status(client, err, |client| {
         let out = handle::required_out("out", out)?;
         let item = client.next_item(milliseconds(timeout_ms))?;
-        let item = item.ok_or_else(|| Failure::new(MPFLAGS_TIMEOUT, "no item within the time allowed"))?;
+        let item = item.ok_or_else(|| Failure::new(MPFLAGS_TIMEOUT, "no item arrived before the timeout"))?;
         handle::give(out, item.into());
         Ok(())
     })

@@ -236,7 +236,10 @@ impl Sender {
                     progress.batches.push_front(first);
                 }
                 None => {
-                    self.log_failure(progress, "Mixpanel rejected an event as too large: it is dropped");
+                    self.log_failure(
+                        progress,
+                        "Mixpanel rejected an event as too large; the event was dropped",
+                    );
                     self.outbox.settle(1, End::Rejected);
                 }
             },
