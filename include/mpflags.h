@@ -960,6 +960,25 @@ mpflags_status mpflags_client_people_update(const mpflags_client *client,
                                             mpflags_error **err);
 
 /**
+ * Queues a change of the profile of a group: all users and events whose property `group_key`, such as
+ * `company`, is `group_id`. `operation` and `json` are those of `mpflags_client_people_update`, without
+ * `$add` and `$append`. Parses the JSON and takes one short lock.
+ *
+ * Fails as `mpflags_client_people_update` does; an empty `group_key` or `group_id` is
+ * `MPFLAGS_INVALID_ARGUMENT`.
+ */
+mpflags_status mpflags_client_group_update(const mpflags_client *client,
+                                           const char *operation,
+                                           size_t operation_len,
+                                           const char *group_key,
+                                           size_t group_key_len,
+                                           const char *group_id,
+                                           size_t group_id_len,
+                                           const char *json,
+                                           size_t json_len,
+                                           mpflags_error **err);
+
+/**
  * Sends the events that are queued and waits until Mixpanel has accepted them. It does not wait for a pause
  * between retries to end: it retries at once, then every second. If `undelivered` is not NULL, it receives
  * the number of events still queued when `timeout_ms` has passed, which is not a failure.

@@ -183,7 +183,7 @@ func TestLifecycle(t *testing.T) {
 	_, flush := c.Flush(background)
 	lost, shutdown := c.Shutdown(background)
 	for what, err := range map[string]error{"Evaluate": v.Err(), "EvaluateAll": all, "Statistics": statistics, "Flush": flush, "Start": c.Start(background), "WaitReady": c.WaitReady(background),
-		"Track": c.Track("e", "u", nil), "PeopleUpdate": c.PeopleUpdate("$set", "u", map[string]any{}), "SetOverride": c.SetOverride("f", 1), "ClearOverride": c.ClearOverride("f"),
+		"Track": c.Track("e", "u", nil), "PeopleUpdate": c.PeopleUpdate("$set", "u", map[string]any{}), "GroupUpdate": c.GroupUpdate("$set", "company", "a", map[string]any{}), "SetOverride": c.SetOverride("f", 1), "ClearOverride": c.ClearOverride("f"),
 		"TrackExposure": c.TrackExposure(Evaluation{source: &exposable{}})} {
 		if !errors.Is(err, ErrClosed) {
 			t.Errorf("%s: %v", what, err)

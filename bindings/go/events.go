@@ -76,6 +76,16 @@ func (c *Client) PeopleUpdate(operation, distinctID string, value any) error {
 	return c.call(func(n native) error { return n.peopleUpdate(operation, distinctID, json) })
 }
 
+// GroupUpdate queues a change to the profile of a group: all users and events whose property groupKey, such as company, is
+// groupID. The operations are those of [Client.PeopleUpdate] without $add and $append. It fails like [Client.Track].
+func (c *Client) GroupUpdate(operation, groupKey, groupID string, value any) error {
+	json, err := encoded("value", value)
+	if err != nil {
+		return err
+	}
+	return c.call(func(n native) error { return n.groupUpdate(operation, groupKey, groupID, json) })
+}
+
 // SetOverride makes a flag return value for every user, regardless of its definition. It is meant for tests and tools.
 func (c *Client) SetOverride(flag string, value any) error {
 	json, err := encoded("override of `"+flag+"`", value)

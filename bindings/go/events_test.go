@@ -139,7 +139,11 @@ func TestTrack(t *testing.T) {
 	if err := c.PeopleUpdate("$set", "u1", map[string]string{"plan": "pro"}); err != nil {
 		t.Error(err)
 	}
+	if err := c.GroupUpdate("$set", "company", "acme", map[string]int{"seats": 5}); err != nil {
+		t.Error(err)
+	}
 	for name, err := range map[string]error{
+		"no group": c.GroupUpdate("$set", "company", "", map[string]any{}), "group's operation": c.GroupUpdate("$add", "company", "a", map[string]int{"n": 1}),
 		"no name": c.Track("", "u1", nil), "no user": c.Track("e", "", nil), "no profile": c.PeopleUpdate("$set", "", map[string]any{}),
 		"time": c.Track("e", "u", map[string]any{"time": "yesterday"}), "insert id": c.Track("e", "u", map[string]any{"$insert_id": 7}),
 		"NaN":       c.Track("e", "u", map[string]any{"x": math.NaN()}),
@@ -154,7 +158,7 @@ func TestTrack(t *testing.T) {
 		t.Error(left, err)
 	}
 	got := map[string]map[string]any{}
-	for _, event := range server.Events(4) {
+	for _, event := range server.Events(5) {
 		got[event.JSON.Event] = event.JSON.Properties
 		if !event.Accepted {
 			t.Error("not accepted", event)
@@ -167,7 +171,7 @@ func TestTrack(t *testing.T) {
 		t.Error(p)
 	}
 	stats, err := c.Statistics()
-	if err != nil || stats.Enqueued != 4 || stats.Sent != 4 || stats.QueueLength != 0 || stats.LastError != nil || stats.Dropped != (Dropped{}) {
+	if err != nil || stats.Enqueued != 5 || stats.Sent != 5 || stats.QueueLength != 0 || stats.LastError != nil || stats.Dropped != (Dropped{}) {
 		t.Errorf("%+v %v", stats, err)
 	}
 }

@@ -252,6 +252,16 @@ func (n native) peopleUpdate(operation, distinctID, value string) error {
 	return failed(status, &failure)
 }
 
+func (n native) groupUpdate(operation, groupKey, groupID, value string) error {
+	var failure *C.mpflags_error
+	verb, verbLength := in(operation)
+	key, keyLength := in(groupKey)
+	id, idLength := in(groupID)
+	with, withLength := in(value)
+	status := C.mpflags_client_group_update(n.client, verb, verbLength, key, keyLength, id, idLength, with, withLength, &failure)
+	return failed(status, &failure)
+}
+
 func (n native) setOverride(flag, value string) error {
 	var failure *C.mpflags_error
 	key, keyLength := in(flag)

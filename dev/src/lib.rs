@@ -1,7 +1,7 @@
 //! A stand-in for Mixpanel's servers, for the tests and demos of mpflags in every language.
 //!
 //! [`Server`] serves `GET /flags/definitions` from a file or from memory, evaluates at `GET /flags`, accepts events at
-//! `/track`, `/import` and `/engage`, checks credentials, records each request, and fails on demand: see [`Fault`]. Tests
+//! `/track`, `/import`, `/engage` and `/groups`, checks credentials, records each request, and fails on demand: see [`Fault`]. Tests
 //! in other languages use the same controls over HTTP, under `/__dev/`; `dev/README.md` lists them.
 //!
 //! ```

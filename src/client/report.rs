@@ -8,6 +8,7 @@ use crate::engine::evaluation::Evaluation;
 use crate::engine::reason::ErrorCode;
 use crate::error::{Error, ErrorKind};
 use crate::events::Events;
+use crate::events::payload::Owner;
 use crate::items::Level;
 use crate::sys::clock::deadline;
 
@@ -33,7 +34,23 @@ impl Client {
     ///
     /// Fails as [`Client::track`] does; an empty `distinct_id` is always an error.
     pub fn people_update(&self, operation: &str, distinct_id: &str, value: &str) -> Result<(), Error> {
-        self.reporting(|events| events.update(operation, distinct_id, value))
+        self.reporting(|events| events.update(operation, Owner::user(distinct_id)?, value))
+    }
+
+    /// Queues an update of the profile of a group: all users and events whose property `group_key`, such as `company`, is
+    /// `group_id`. Does not wait.
+    ///
+    /// `operation` and `value` are those of [`Client::people_update`], without `$add` and `$append`.
+    ///
+    /// Fails as [`Client::track`] does; an empty `group_key` or `group_id` is an error.
+    pub fn group_update(
+        &self,
+        operation: &str,
+        group_key: &str,
+        group_id: &str,
+        value: &str,
+    ) -> Result<(), Error> {
+        self.reporting(|events| events.update(operation, Owner::group(group_key, group_id)?, value))
     }
 
     /// Queues an exposure for `evaluation`, unless the same one was reported within `exposure_window_ms`. For

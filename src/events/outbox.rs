@@ -137,7 +137,7 @@ impl Outbox {
     pub(crate) fn put(&self, event: Event) -> Offered {
         // Updates of a profile must stay in order, so they all use one shard. Other events carry their time.
         let index =
-            if event.is_profile() { 0 } else { self.counts.enqueued.load(Ordering::Relaxed) as usize };
+            if event.profile_of().is_some() { 0 } else { self.counts.enqueued.load(Ordering::Relaxed) as usize };
         let fresh = {
             let mut events = lock(&self.shard(index).events);
             if events.closed {

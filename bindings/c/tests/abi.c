@@ -66,6 +66,7 @@ mpflags_str (*p_mpflags_evaluations_message)(const mpflags_evaluations *) = mpfl
 void (*p_mpflags_evaluations_free)(mpflags_evaluations *) = mpflags_evaluations_free;
 mpflags_status (*p_mpflags_client_track_exposure)(const mpflags_client *, const mpflags_evaluation *, mpflags_error **) = mpflags_client_track_exposure;
 mpflags_status (*p_mpflags_client_track)(const mpflags_client *, const char *, size_t, const char *, size_t, const char *, size_t, mpflags_error **) = mpflags_client_track;
+mpflags_status (*p_mpflags_client_group_update)(const mpflags_client *, const char *, size_t, const char *, size_t, const char *, size_t, const char *, size_t, mpflags_error **) = mpflags_client_group_update;
 mpflags_status (*p_mpflags_client_people_update)(const mpflags_client *, const char *, size_t, const char *, size_t, const char *, size_t, mpflags_error **) = mpflags_client_people_update;
 mpflags_status (*p_mpflags_client_flush)(const mpflags_client *, uint32_t, uint64_t *, mpflags_error **) = mpflags_client_flush;
 mpflags_status (*p_mpflags_client_statistics)(const mpflags_client *, mpflags_text **, mpflags_error **) = mpflags_client_statistics;

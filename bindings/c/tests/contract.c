@@ -95,6 +95,11 @@ static mpflags_status people_update(const struct call *c)
     return mpflags_client_people_update(c->client, c->text, c->text_len, c->second, c->second_len, c->third,
                                         c->third_len, c->err);
 }
+static mpflags_status group_update(const struct call *c)
+{
+    return mpflags_client_group_update(c->client, MPFLAGS_S("$set"), c->text, c->text_len, c->second, c->second_len, c->third,
+                                       c->third_len, c->err);
+}
 static mpflags_status flush(const struct call *c) { return mpflags_client_flush(c->client, 0, NULL, c->err); }
 static mpflags_status statistics(const struct call *c)
 { return mpflags_client_statistics(c->client, (mpflags_text **)c->out, c->err); }
@@ -146,6 +151,9 @@ static const struct row {
     {.name = "client_track", .call = track, .text = "Event", .second = "u1", .third = "{\"a\": 1}", .client = true,
      .text_empty = MPFLAGS_INVALID_ARGUMENT, .second_empty = MPFLAGS_INVALID_ARGUMENT, .shut_down = MPFLAGS_CLOSED},
     {.name = "client_people_update", .call = people_update, .text = "$set", .second = "u1", .third = "{\"a\": 1}",
+     .client = true, .text_empty = MPFLAGS_INVALID_ARGUMENT, .second_empty = MPFLAGS_INVALID_ARGUMENT,
+     .third_empty = MPFLAGS_INVALID_ARGUMENT, .shut_down = MPFLAGS_CLOSED},
+    {.name = "client_group_update", .call = group_update, .text = "company", .second = "acme", .third = "{\"a\": 1}",
      .client = true, .text_empty = MPFLAGS_INVALID_ARGUMENT, .second_empty = MPFLAGS_INVALID_ARGUMENT,
      .third_empty = MPFLAGS_INVALID_ARGUMENT, .shut_down = MPFLAGS_CLOSED},
     {.name = "client_flush", .call = flush, .client = true, .shut_down = MPFLAGS_CLOSED},

@@ -303,6 +303,7 @@ TEST(Client, EventsWithoutAUser) {
     EXPECT_EQ(thrown([&] { client.track("Bought", ""); }), Status::InvalidArgument);
     EXPECT_EQ(thrown([&] { client.people_update("$set", nobody, Object{{"a", 1}}); }), Status::InvalidArgument);
     EXPECT_EQ(thrown([&] { client.people_update("$set", "", Object{{"a", 1}}); }), Status::InvalidArgument);
+    EXPECT_EQ(thrown([&] { client.group_update("$set", "company", "", Object{{"a", 1}}); }), Status::InvalidArgument);
 }
 
 TEST(Client, EventsOfAnotherTime) {
@@ -474,14 +475,18 @@ TEST(Client, ExposuresAndEventsArrive) {
     client.track_exposure(*all.find("text"));
     client.track("Bought", "u1", {{"price", 9.5}});
     client.people_update("$set", "u1", {{"plan", "premium"}});
+    client.group_update("$set", "company", "acme", {{"seats", 5}});
     EXPECT_EQ(client.flush(seconds(20)), 0U);
     std::vector<std::string> names;
-    const auto arrived = dev.events(6);
+    const auto arrived = dev.events(7);
     for (const auto& event : arrived.at("events")) {
         EXPECT_TRUE(event.at("accepted").get<bool>()) << event;
         const auto& json = event.at("json");
         if (event.at("endpoint") == "/engage") {
             names.emplace_back("profile");
+        } else if (event.at("endpoint") == "/groups") {
+            EXPECT_EQ(json.at("$set"), nlohmann::json({{"seats", 5}}));
+            names.emplace_back("group");
         } else if (json.at("event") == "Bought") {
             names.emplace_back("Bought");
         } else {
@@ -489,7 +494,7 @@ TEST(Client, ExposuresAndEventsArrive) {
         }
     }
     std::sort(names.begin(), names.end());
-    EXPECT_EQ(names, (std::vector<std::string>{"Bought", "bool", "object", "profile", "text", "text"}));
+    EXPECT_EQ(names, (std::vector<std::string>{"Bought", "bool", "group", "object", "profile", "text", "text"}));
     const auto statistics = nlohmann::json::parse(client.statistics());
     EXPECT_EQ(statistics.at("sent"), 6);
 }

@@ -1,4 +1,4 @@
-//! `/track`, `/import` and `/engage`.
+//! `/track`, `/import`, `/engage` and `/groups`.
 
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Method, StatusCode};
@@ -90,8 +90,8 @@ fn form(call: &Call, payload: &Payload, fault: Option<&Fault>, endpoint: Endpoin
     match endpoint {
         _ if strict => Form::Records { strict },
         Endpoint::Import => Form::Records { strict },
-        Endpoint::Track | Endpoint::Engage if is_on("verbose") => Form::Verbose,
-        Endpoint::Track | Endpoint::Engage => Form::Digit,
+        Endpoint::Track | Endpoint::Engage | Endpoint::Groups if is_on("verbose") => Form::Verbose,
+        Endpoint::Track | Endpoint::Engage | Endpoint::Groups => Form::Digit,
     }
 }
 
@@ -191,7 +191,7 @@ impl<'a> FailedRecord<'a> {
     }
 }
 
-/// A line for `--verbose`: event, flag, variant and user; for a profile update, its operation and the user.
+/// A line for `--verbose`: event, flag, variant and user; for a profile update, its operation and the user or group.
 fn line(record: &Value, checked: &Checked) -> String {
     let text = |value: Option<&Value>| match value {
         Some(Value::String(text)) => text.clone(),
@@ -206,7 +206,8 @@ fn line(record: &Value, checked: &Checked) -> String {
         }
         None => {
             let operation = ingestion::operation(record).unwrap_or("-");
-            format!("  {operation} - - {}", text(record.get("$distinct_id")))
+            let owner = record.get("$distinct_id").or_else(|| record.get("$group_id"));
+            format!("  {operation} - - {}", text(owner))
         }
     };
     if let Err(why) = checked {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::config::Config;
 use crate::events::events_were;
 use crate::events::outbox::{End, Outbox};
-use crate::events::payload::Event;
+use crate::events::payload::{Event, Owner};
 use crate::items::{Items, Level};
 use crate::sys::clock::{Clock, random_fraction, unix_ms};
 use crate::sys::worker::{Pause, Signal};
@@ -66,7 +66,9 @@ const LOGGED: usize = 10;
 struct Progress {
     /// Taken out of the outbox, not in a batch yet.
     events: VecDeque<Event>,
+    /// Updates of users' profiles, and of groups'.
     profiles: VecDeque<Event>,
+    groups: VecDeque<Event>,
     /// Sent unchanged until they are settled.
     batches: VecDeque<Batch>,
     /// The most events in a batch. A status of 413 halves it.
@@ -86,6 +88,7 @@ impl Sender {
         let mut progress = Progress {
             events: VecDeque::new(),
             profiles: VecDeque::new(),
+            groups: VecDeque::new(),
             batches: VecDeque::new(),
             limit: batch::MOST_EVENTS,
             plain: false,
@@ -173,17 +176,22 @@ impl Sender {
         let mut drained = VecDeque::new();
         self.outbox.drain(&mut drained);
         for event in drained {
-            let queue = if event.is_profile() { &mut progress.profiles } else { &mut progress.events };
+            let queue = match event.profile_of() {
+                None => &mut progress.events,
+                Some(Owner::User(_)) => &mut progress.profiles,
+                Some(Owner::Group { .. }) => &mut progress.groups,
+            };
             queue.push_back(event);
         }
     }
 
     fn next_batch(&self, progress: &mut Progress) -> Result<Option<Batch>, getrandom::Error> {
         let imports = self.config.service_account.is_some();
-        let (endpoint, queue) = match progress.events.is_empty() {
-            true => (Endpoint::Engage, &mut progress.profiles),
-            false if imports => (Endpoint::Import, &mut progress.events),
-            false => (Endpoint::Track, &mut progress.events),
+        let (endpoint, queue) = match (progress.events.is_empty(), progress.profiles.is_empty()) {
+            (true, true) => (Endpoint::Groups, &mut progress.groups),
+            (true, false) => (Endpoint::Engage, &mut progress.profiles),
+            (false, _) if imports => (Endpoint::Import, &mut progress.events),
+            (false, _) => (Endpoint::Track, &mut progress.events),
         };
         Batch::fill(endpoint, queue, progress.limit, &self.config.token)
     }

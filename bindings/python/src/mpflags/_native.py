@@ -103,6 +103,7 @@ FUNCTIONS: tuple[tuple[str, Any, tuple[Any, ...], bool], ...] = (
     ("client_track_exposure", c_int32, (c_void_p, c_void_p, _OUT), False),
     ("client_track", c_int32, (c_void_p, *_TEXT, *_TEXT, *_TEXT, _OUT), False),
     ("client_people_update", c_int32, (c_void_p, *_TEXT, *_TEXT, *_TEXT, _OUT), False),
+    ("client_group_update", c_int32, (c_void_p, *_TEXT, *_TEXT, *_TEXT, *_TEXT, _OUT), False),
     ("client_flush", c_int32, (c_void_p, c_uint32, POINTER(c_uint64), _OUT), True),
     ("client_statistics", c_int32, (c_void_p, _OUT, _OUT), False),
     ("text_view", Str, (c_void_p,), False),
@@ -470,6 +471,9 @@ class NativeClient(NotCopyable):
 
     def people_update(self, operation: bytes, distinct_id: bytes, value: bytes) -> None:
         self._call(LIB.client_people_update, *_sized(operation, distinct_id, value))
+
+    def group_update(self, operation: bytes, group_key: bytes, group_id: bytes, value: bytes) -> None:
+        self._call(LIB.client_group_update, *_sized(operation, group_key, group_id, value))
 
     def set_override(self, key: bytes, value: bytes) -> None:
         self._call(LIB.client_set_override, *_sized(key, value))

@@ -430,6 +430,17 @@ class Client(NotCopyable):
             encoded_name("operation", operation), identity(distinct_id), json_argument("value", value)
         )
 
+    def group_update(self, group_key: str, group_id: str | int, operation: str, value: Any) -> None:
+        """Queues an update of the profile of the group whose property `group_key`, such as `company`, is `group_id`: as
+        `people_update`, without `$add` and `$append`. Raises `InvalidArgument`, `QueueFull` or `Closed`."""
+        self._start_remote()
+        self._native.group_update(
+            encoded_name("operation", operation),
+            encoded_name("group_key", group_key),
+            identity(group_id, "group_id"),
+            json_argument("value", value),
+        )
+
     # -- for the provider and `Mixpanel`
 
     def start_once(self) -> None:
