@@ -336,6 +336,16 @@ fn table() {
             "the client is not started".to_owned(),
         ),
         (
+            "a malformed flag in the configuration",
+            {
+                let more = r#", "enable_polling": false, "definitions": {"flags": [{"key": "my-flag"}]}"#;
+                let client = Client::new(config(&url, more).unwrap()).unwrap();
+                let Some(Item::Log { message, .. }) = client.next_item(LONG).unwrap() else { panic!("no line") };
+                message
+            },
+            "flag `my-flag`: context: required; it is ignored".to_owned(),
+        ),
+        (
             "the override `yes`",
             over("yes"),
             r#"override of `new-checkout`: not JSON; a string needs quotes, as in "yes""#.to_owned(),
