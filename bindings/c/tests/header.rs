@@ -1,5 +1,7 @@
 //! The header: what cbindgen makes, valid C and C++, and the same as what the library exports.
 
+#[path = "support/api.rs"]
+mod api;
 mod support;
 
 use std::collections::BTreeSet;
@@ -8,6 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use api::{Api, Str, function};
 use support::{compiler, library, package, root, run, succeed, target};
 
 fn path() -> PathBuf {
@@ -168,6 +171,48 @@ fn the_library_has_its_name_and_stays() {
     assert!(dynamic.contains("NODELETE"), "{dynamic}");
     // With static thread-local storage, dlopen fails in programs that have used up theirs.
     assert!(!dynamic.contains("STATIC_TLS"), "{dynamic}");
+}
+
+/// The name of a number is its constant, without the prefix.
+#[test]
+fn every_number_has_its_name() {
+    let header = fs::read_to_string(path()).unwrap();
+    let numbers = |prefix: &str| -> Vec<(String, i32)> {
+        let lines = header.lines().filter_map(|line| line.strip_prefix("#define MPFLAGS_")?.strip_prefix(prefix));
+        let pairs = lines.map(|line| line.split_once(' ').unwrap());
+        pairs.map(|(name, number)| (name.to_owned(), number.parse().unwrap())).collect()
+    };
+    let groups = ["STATE_", "REASON_", "ERROR_", "LEVEL_", "KIND_", "TYPE_"];
+    // The statuses, which have no prefix of their own, follow their type.
+    let (_, statuses) = header.split_once("typedef int32_t mpflags_status;").unwrap();
+    let statuses = statuses.lines().filter_map(|line| line.strip_prefix("#define MPFLAGS_"));
+    let statuses = statuses.map(|line| line.split_once(' ').unwrap());
+    let statuses = statuses.map(|(name, number)| (name.to_owned(), number.parse().unwrap())).collect();
+    let api = Api::load(library());
+    // SAFETY (all): they take a number and return a static string.
+    let name = |group: &str, number: i32| unsafe {
+        match group {
+            "STATE_" => function!(api, b"mpflags_state_name", fn(i32) -> Str)(number),
+            "REASON_" => function!(api, b"mpflags_reason_name", fn(i32) -> Str)(number),
+            "ERROR_" => function!(api, b"mpflags_error_name", fn(i32) -> Str)(number),
+            "LEVEL_" => function!(api, b"mpflags_level_name", fn(i32) -> Str)(number),
+            "KIND_" => function!(api, b"mpflags_kind_name", fn(i32) -> Str)(number),
+            "TYPE_" => function!(api, b"mpflags_type_name", fn(u32) -> Str)(number.cast_unsigned()),
+            _ => function!(api, b"mpflags_status_name", fn(i32) -> Str)(number),
+        }
+    };
+    let all = groups.map(|group| (group, numbers(group))).into_iter().chain([("", statuses)]);
+    for (group, constants) in all {
+        assert!(constants.len() > 4, "MPFLAGS_{group}*: {constants:?}");
+        for (constant, number) in &constants {
+            assert_eq!(name(group, *number).text().as_deref(), Some(&**constant), "MPFLAGS_{group}{constant}");
+        }
+        for number in (-1..100).chain([i32::MIN, i32::MAX]) {
+            if constants.iter().all(|(_, known)| *known != number) {
+                assert_eq!(name(group, number).text().as_deref(), Some("unknown"), "{group}{number}");
+            }
+        }
+    }
 }
 
 fn constant(name: &str) -> String {
