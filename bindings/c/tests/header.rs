@@ -178,7 +178,8 @@ fn the_library_has_its_name_and_stays() {
 fn every_number_has_its_name() {
     let header = fs::read_to_string(path()).unwrap();
     let numbers = |prefix: &str| -> Vec<(String, i32)> {
-        let lines = header.lines().filter_map(|line| line.strip_prefix("#define MPFLAGS_")?.strip_prefix(prefix));
+        let lines =
+            header.lines().filter_map(|line| line.strip_prefix("#define MPFLAGS_")?.strip_prefix(prefix));
         let pairs = lines.map(|line| line.split_once(' ').unwrap());
         pairs.map(|(name, number)| (name.to_owned(), number.parse().unwrap())).collect()
     };
@@ -205,7 +206,11 @@ fn every_number_has_its_name() {
     for (group, constants) in all {
         assert!(constants.len() > 4, "MPFLAGS_{group}*: {constants:?}");
         for (constant, number) in &constants {
-            assert_eq!(name(group, *number).text().as_deref(), Some(&**constant), "MPFLAGS_{group}{constant}");
+            assert_eq!(
+                name(group, *number).text().as_deref(),
+                Some(&**constant),
+                "MPFLAGS_{group}{constant}"
+            );
         }
         for number in (-1..100).chain([i32::MIN, i32::MAX]) {
             if constants.iter().all(|(_, known)| *known != number) {
