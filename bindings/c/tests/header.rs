@@ -173,49 +173,37 @@ fn the_library_has_its_name_and_stays() {
     assert!(!dynamic.contains("STATIC_TLS"), "{dynamic}");
 }
 
+/// The constants of a part of the header that begin with `prefix`: what follows it, and the number.
+fn numbers(part: &str, prefix: &str) -> Vec<(String, i32)> {
+    let lines = part.lines().filter_map(|line| line.strip_prefix("#define ")?.strip_prefix(prefix));
+    let pairs = lines.map(|line| line.split_once(' ').unwrap());
+    pairs.map(|(name, number)| (name.to_owned(), number.parse().unwrap())).collect()
+}
+
 /// The name of a number is its constant, without the prefix.
 #[test]
 fn every_number_has_its_name() {
     let header = fs::read_to_string(path()).unwrap();
-    let numbers = |prefix: &str| -> Vec<(String, i32)> {
-        let lines =
-            header.lines().filter_map(|line| line.strip_prefix("#define MPFLAGS_")?.strip_prefix(prefix));
-        let pairs = lines.map(|line| line.split_once(' ').unwrap());
-        pairs.map(|(name, number)| (name.to_owned(), number.parse().unwrap())).collect()
-    };
-    let groups = ["STATE_", "REASON_", "ERROR_", "LEVEL_", "KIND_", "TYPE_"];
-    // The statuses, which have no prefix of their own, follow their type.
-    let (_, statuses) = header.split_once("typedef int32_t mpflags_status;").unwrap();
-    let statuses = statuses.lines().filter_map(|line| line.strip_prefix("#define MPFLAGS_"));
-    let statuses = statuses.map(|line| line.split_once(' ').unwrap());
-    let statuses = statuses.map(|(name, number)| (name.to_owned(), number.parse().unwrap())).collect();
+    // The statuses have no prefix that others lack. They follow their type.
+    let (constants, statuses) = header.split_once("typedef int32_t mpflags_status;").unwrap();
     let api = Api::load(library());
-    // SAFETY (all): they take a number and return a static string.
-    let name = |group: &str, number: i32| unsafe {
-        match group {
-            "STATE_" => function!(api, b"mpflags_state_name", fn(i32) -> Str)(number),
-            "REASON_" => function!(api, b"mpflags_reason_name", fn(i32) -> Str)(number),
-            "ERROR_" => function!(api, b"mpflags_error_name", fn(i32) -> Str)(number),
-            "LEVEL_" => function!(api, b"mpflags_level_name", fn(i32) -> Str)(number),
-            "KIND_" => function!(api, b"mpflags_kind_name", fn(i32) -> Str)(number),
-            "TYPE_" => function!(api, b"mpflags_type_name", fn(u32) -> Str)(number.cast_unsigned()),
-            _ => function!(api, b"mpflags_status_name", fn(i32) -> Str)(number),
-        }
-    };
-    let all = groups.map(|group| (group, numbers(group))).into_iter().chain([("", statuses)]);
-    for (group, constants) in all {
-        assert!(constants.len() > 4, "MPFLAGS_{group}*: {constants:?}");
-        for (constant, number) in &constants {
-            assert_eq!(
-                name(group, *number).text().as_deref(),
-                Some(&**constant),
-                "MPFLAGS_{group}{constant}"
-            );
-        }
+    let groups = [
+        (function!(api, b"mpflags_status_name", fn(i32) -> Str), numbers(statuses, "MPFLAGS_")),
+        (function!(api, b"mpflags_state_name", fn(i32) -> Str), numbers(constants, "MPFLAGS_STATE_")),
+        (function!(api, b"mpflags_type_name", fn(i32) -> Str), numbers(constants, "MPFLAGS_TYPE_")),
+        (function!(api, b"mpflags_kind_name", fn(i32) -> Str), numbers(constants, "MPFLAGS_KIND_")),
+        (function!(api, b"mpflags_reason_name", fn(i32) -> Str), numbers(constants, "MPFLAGS_REASON_")),
+        (function!(api, b"mpflags_error_name", fn(i32) -> Str), numbers(constants, "MPFLAGS_ERROR_")),
+        (function!(api, b"mpflags_level_name", fn(i32) -> Str), numbers(constants, "MPFLAGS_LEVEL_")),
+    ];
+    for (name, constants) in groups {
+        assert!(constants.len() > 4, "{constants:?}");
         for number in (-1..100).chain([i32::MIN, i32::MAX]) {
-            if constants.iter().all(|(_, known)| *known != number) {
-                assert_eq!(name(group, number).text().as_deref(), Some("unknown"), "{group}{number}");
-            }
+            let known = constants.iter().find(|(_, known)| *known == number);
+            let expected = known.map_or("unknown", |(name, _)| name);
+            // SAFETY: it takes a number of 32 bits and returns a static string.
+            let name = unsafe { name(number) }.text();
+            assert_eq!(name.as_deref(), Some(expected), "{number} of {constants:?}");
         }
     }
 }
