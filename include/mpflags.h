@@ -555,6 +555,12 @@ uint32_t mpflags_abi_revision(void);
 mpflags_str mpflags_version(void);
 
 /**
+ * Returns the name of a status, `INVALID_CONFIG` for example, or `OK`. Returns `unknown` for a number that is
+ * not an `mpflags_status`. The string is static.
+ */
+mpflags_str mpflags_status_name(mpflags_status status);
+
+/**
  * Returns the status that the failed function returned, or `MPFLAGS_OK` for NULL.
  */
 mpflags_status mpflags_error_status(const mpflags_error *error);
@@ -568,6 +574,12 @@ mpflags_str mpflags_error_message(const mpflags_error *error);
  * Frees an error and its message.
  */
 void mpflags_error_free(mpflags_error *error);
+
+/**
+ * Returns the name of a state, `READY` for example, or `NONE`. Returns `unknown` for a number that is not one
+ * of `MPFLAGS_STATE_*`. The string is static.
+ */
+mpflags_str mpflags_state_name(int32_t state);
 
 /**
  * Creates a client. `config` is a JSON object; docs/configuration.md lists its keys, of which `token` is
@@ -689,6 +701,12 @@ mpflags_status mpflags_context_new_json(const char *json,
 void mpflags_context_free(mpflags_context *context);
 
 /**
+ * Returns the name of a type, `BOOLEAN` for example. Returns `unknown` for a number that is not one of
+ * `MPFLAGS_TYPE_*`. The string is static.
+ */
+mpflags_str mpflags_type_name(uint32_t value_type);
+
+/**
  * Evaluates the flag `key` and returns its value if that is a boolean, otherwise `default_value != 0`. A
  * NULL context is empty.
  */
@@ -775,6 +793,24 @@ mpflags_status mpflags_client_clear_override(const mpflags_client *client,
                                              const char *key,
                                              size_t key_len,
                                              mpflags_error **err);
+
+/**
+ * Returns the name of the JSON type of a value, `BOOLEAN` for example, or `NONE`. Returns `unknown` for a
+ * number that is not one of `MPFLAGS_KIND_*`. The string is static.
+ */
+mpflags_str mpflags_kind_name(int32_t kind);
+
+/**
+ * Returns the name of a reason, which is OpenFeature's: `TARGETING_MATCH` for example. Returns
+ * `unknown` for a number that is not one of `MPFLAGS_REASON_*`. The string is static.
+ */
+mpflags_str mpflags_reason_name(int32_t reason);
+
+/**
+ * Returns the name of an error code, which is OpenFeature's: `FLAG_NOT_FOUND` for example, or `NONE`.
+ * Returns `unknown` for a number that is not one of `MPFLAGS_ERROR_*`. The string is static.
+ */
+mpflags_str mpflags_error_name(int32_t code);
 
 /**
  * Returns whether there is a value of the requested type. If not, use your default.
@@ -1022,6 +1058,12 @@ mpflags_str mpflags_text_view(const mpflags_text *text);
  * Frees a text and its string.
  */
 void mpflags_text_free(mpflags_text *text);
+
+/**
+ * Returns the name of a level, `WARNING` for example, or `NONE`. Returns `unknown` for a number that is not
+ * one of `MPFLAGS_LEVEL_*`. The string is static.
+ */
+mpflags_str mpflags_level_name(int32_t level);
 
 /**
  * Takes the next item, waiting for one if there is none; 0 does not wait. Call it from one thread at a time.

@@ -414,7 +414,7 @@ TEST(Client, RefreshesOnDemand) {
     mpflags::Item item;
     std::string changed;
     while (client.next_item(item, seconds(0)) == Status::Ok) {
-        if (item.kind() == mpflags::ItemKind::Change) changed = std::string(item.key(0));
+        if (item.kind() == mpflags::ItemKind::Change) changed = std::string(*item.keys().begin());
     }
     EXPECT_EQ(changed, "number");
     dev.fault({{"path", "/flags/definitions"}, {"kind", "hang"}});
@@ -533,6 +533,8 @@ TEST(Client, ItemsInALoop) {
     const Client client(polling(dev));
     mpflags::Item item;
     EXPECT_EQ(item.kind(), mpflags::ItemKind::None);
+    EXPECT_TRUE(item.keys().empty());
+    for (const std::string_view key : item.keys()) FAIL() << key;
     client.start();
     client.wait_ready(seconds(20));
     dev.put("/__dev/definitions", definitions);
@@ -541,7 +543,8 @@ TEST(Client, ItemsInALoop) {
         mpflags::Item next;
         for (Status got; (got = client.next_item(next, milliseconds(20))) != Status::Closed;) {
             if (got != Status::Ok || next.kind() != mpflags::ItemKind::Change) continue;
-            for (std::size_t i = 0; i < next.key_count(); i++) changed += std::string(next.key(i)) + " ";
+            EXPECT_EQ(next.keys().size(), 3U);
+            for (const std::string_view key : next.keys()) changed += std::string(key) + " ";
             client.shutdown(seconds(5));
         }
     });
@@ -657,12 +660,23 @@ TEST(Client, RemoteEvaluationsObeyTheirTimeout) {
     EXPECT_FALSE(none.message().empty());
 }
 
-TEST(Names, UnknownNumbers) {
-    EXPECT_EQ(to_string(static_cast<mpflags::Reason>(99)), "UNKNOWN");
-    EXPECT_EQ(to_string(static_cast<mpflags::ErrorCode>(99)), "GENERAL");
-    EXPECT_EQ(to_string(static_cast<mpflags::State>(99)), "NONE");
-    EXPECT_EQ(to_string(mpflags::Level::Warning), "WARNING");
-    EXPECT_EQ(to_string(mpflags::ErrorCode::ProviderFatal), "PROVIDER_FATAL");
+template <class Name>
+void named(Name name, std::string_view expected) {
+    std::ostringstream out;
+    out << name;
+    EXPECT_EQ(out.str(), expected);
+    EXPECT_EQ(to_string(name), expected);
+    EXPECT_EQ(to_string(static_cast<Name>(99)), "unknown");
+}
+
+TEST(Names, OfEveryEnumeration) {
+    named(Status::InvalidConfig, "INVALID_CONFIG");
+    named(mpflags::State::NotReady, "NOT_READY");
+    named(mpflags::Type::Int64, "INT64");
+    named(mpflags::Kind::Boolean, "BOOLEAN");
+    named(mpflags::Reason::TargetingMatch, "TARGETING_MATCH");
+    named(mpflags::ErrorCode::ProviderFatal, "PROVIDER_FATAL");
+    named(mpflags::Level::Warning, "WARNING");
 }
 
 }  // namespace
