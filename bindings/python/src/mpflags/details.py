@@ -45,6 +45,6 @@ def details(default: typing.Any, kind: int, outcome: Outcome) -> FlagResolutionD
         code = CODES.get(outcome.error_code, ErrorCode.GENERAL)
         return without(default, kind, reason, code, outcome.message)
     if not outcome.has_value:
-        return without(default, kind, reason)
+        return without(default, kind, reason, None, outcome.message)
     make, _ = prepared(kind, outcome)
     return make(outcome.metadata.get("contextId"))

@@ -9,14 +9,25 @@ from openfeature.exception import ErrorCode, GeneralError, ProviderNotReadyError
 from openfeature.flag_evaluation import FlagResolutionDetails, Reason
 from openfeature.provider import AbstractProvider, Metadata
 
-from . import foreign
-from .abi import BOOLEAN, DISABLED, DOUBLE, INT64, NO_MATCH, OBJECT_OR_ARRAY, STRING, NotCopyable, evaluate_options
+from .abi import (
+    BOOLEAN,
+    DISABLED,
+    DOUBLE,
+    INT64,
+    NO_MATCH,
+    NO_PROPERTIES,
+    OBJECT_OR_ARRAY,
+    STRING,
+    NotCopyable,
+    evaluate_options,
+)
 from .client import Client
 from .config import LocalFlagsConfig, RemoteFlagsConfig
 from .context import flag_key as encoded_key
 from .context import known_key
 from .details import Prepared, details, prepared, without
 from .errors import CredentialsRefused, InvalidArgument, InvalidConfig, InvalidContext, MpflagsError, Timeout
+from .foreign import FlagsProvider, check_flags_provider, resolve_foreign
 from .items import log
 from .lifecycle import Lifecycle
 from .mixpanel import Mixpanel
@@ -54,7 +65,7 @@ def _resolver(kind: int) -> typing.Any:
             else:
                 attributes = evaluation_context.attributes
             if self._foreign is not None:
-                return foreign.resolve(self._foreign, kind, flag_key, default_value, attributes)
+                return resolve_foreign(self._foreign, kind, flag_key, default_value, attributes)
             client = self._client
             key = known_key(flag_key) or encoded_key(flag_key)
             if not self._is_local:
@@ -72,10 +83,12 @@ def _resolver(kind: int) -> typing.Any:
                     return without(default_value, kind, Reason.DEFAULT)
                 if number == DISABLED:
                     return without(default_value, kind, Reason.DISABLED)
+                if number == NO_PROPERTIES:
+                    return without(default_value, kind, Reason.DEFAULT, None, client.why_no_properties(key, encoded))
                 outcome = client.resolve(key, encoded, options, number)
                 if outcome.error_code == "INVALID_CONTEXT":
                     raise client.encoder.invalid_context(attributes, outcome.message)
-                if not outcome.answer:
+                if not outcome.answer or not outcome.has_value:
                     return details(default_value, kind, outcome)
                 if len(known) >= _MAX_ANSWERS:
                     known.clear()
@@ -130,17 +143,17 @@ class MixpanelProvider(NotCopyable, AbstractProvider):
     _client: Client
     _lifecycle: Lifecycle
 
-    def __init__(self, flags_provider: foreign.FlagsProvider, mixpanel_instance: Mixpanel | None = None) -> None:
+    def __init__(self, flags_provider: FlagsProvider, mixpanel_instance: Mixpanel | None = None) -> None:
         super().__init__()
         self._mixpanel = mixpanel_instance
-        self._foreign: foreign.FlagsProvider | None = None
+        self._foreign: FlagsProvider | None = None
         self._is_local = False
         if isinstance(flags_provider, Client):
             self._client = flags_provider
             self._is_local = flags_provider.is_local
             self._lifecycle = Lifecycle(self, flags_provider)
         else:
-            foreign.check(flags_provider)
+            check_flags_provider(flags_provider)
             self._foreign = flags_provider
         # Results, by the type of the read and by the number of the answer.
         self._known: tuple[dict[int, Prepared], ...] = ({}, {}, {}, {}, {}, {}, {})
