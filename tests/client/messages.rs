@@ -336,6 +336,16 @@ fn table() {
             "the client is not started".to_owned(),
         ),
         (
+            "a malformed flag in the configuration",
+            {
+                let more = r#", "enable_polling": false, "definitions": {"flags": [{"key": "my-flag"}]}"#;
+                let client = Client::new(config(&url, more).unwrap()).unwrap();
+                let Some(Item::Log { message, .. }) = client.next_item(LONG).unwrap() else { panic!("no line") };
+                message
+            },
+            "flag `my-flag`: context: required; it is ignored".to_owned(),
+        ),
+        (
             "the override `yes`",
             over("yes"),
             r#"override of `new-checkout`: not JSON; a string needs quotes, as in "yes""#.to_owned(),
@@ -385,7 +395,14 @@ fn a_failure_comes_before_its_state() {
     ] {
         let server = server();
         server.set_faults(vec![fault]).unwrap();
-        let client = client(&server.url(), r#", "request_timeout_ms": 600000"#);
+        // No second attempt, which the initialisation time could cut short.
+        let config = format!(
+            r#"{{"token": "demo", "api_host": "{}", "init_timeout_ms": 600, "polling_interval_ms": 86400000,
+                "retry_base_ms": 60000}}"#,
+            server.url()
+        );
+        let client = Client::new(Config::from_json(&config).unwrap()).unwrap();
+        client.start().unwrap();
         let lines = lines(&client, State::Error);
         let [logged, state] = lines.as_slice() else { panic!("{lines:?}") };
         assert!(logged.starts_with("Warning: ") && logged.contains(says), "{lines:?}");
