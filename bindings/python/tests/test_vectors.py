@@ -53,7 +53,7 @@ def ask(client, key, context, kind=ANY):
         if packed not in (1, 3):
             # A number carries no error: it stands for a value of the requested type.
             resolved = client._native.resolve(key, packed)
-            if packed & 1:
+            if packed & 1 and evaluated.has_value:
                 # The same for every user.
                 assert type(evaluated.metadata.pop("contextId")) is str
             assert resolved == evaluated
