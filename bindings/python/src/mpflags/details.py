@@ -27,16 +27,22 @@ def without(
 
 def prepared(kind: int, outcome: Outcome) -> Prepared:
     """Each caller gets its own metadata and its own object."""
-    rest = (None, None, _REASONS.get(outcome.reason, Reason.UNKNOWN), outcome.variant)
+    reason, variant = _REASONS.get(outcome.reason, Reason.UNKNOWN), outcome.variant
     metadata = {name: value for name, value in outcome.metadata.items() if name != "contextId"}
-    is_object = kind == OBJECT_OR_ARRAY
-    value = None if is_object else outcome.read(kind)
+    value = outcome.read(kind)
 
     def make(context_id: str | None) -> FlagResolutionDetails[typing.Any]:
-        own = metadata.copy() if context_id is None else {**metadata, "contextId": context_id}
-        return FlagResolutionDetails(outcome.value if is_object else value, *rest, own)
+        own = metadata.copy()
+        if context_id is not None:
+            own["contextId"] = context_id
+        return FlagResolutionDetails(value, None, None, reason, variant, own)
 
-    return make, outcome.context_key
+    def make_object(context_id: str | None) -> FlagResolutionDetails[typing.Any]:
+        made = make(context_id)
+        made.value = outcome.value
+        return made
+
+    return make_object if kind == OBJECT_OR_ARRAY else make, outcome.context_key
 
 
 def details(default: typing.Any, kind: int, outcome: Outcome) -> FlagResolutionDetails[typing.Any]:
