@@ -45,7 +45,7 @@ def suite(request: pytest.FixtureRequest, server: StandIn) -> typing.Iterator[Su
 
 def test_counts(suite: Suite) -> None:
     """Defined below the scenarios, so it runs after them."""
-    check_counts(suite.contexts)
+    check_counts(suite.contexts, *SUITES)
 
 
 # Providers
