@@ -244,7 +244,7 @@ def test_without_a_context():
 
 def test_the_client_behind_it():
     made = local(flag("a"))
-    assert made.mixpanel is made.client
+    assert made.mixpanel.local_flags is made.client
     client = Client.local("token", definitions={"flags": []}, enable_polling=False)
     handed = MixpanelProvider(client)
     assert (handed.client, handed.mixpanel) == (client, None)

@@ -12,12 +12,14 @@ from openfeature.provider import AbstractProvider, Metadata
 from . import foreign
 from .abi import BOOLEAN, DISABLED, DOUBLE, INT64, NO_MATCH, OBJECT_OR_ARRAY, STRING, NotCopyable, evaluate_options
 from .client import Client
+from .config import LocalFlagsConfig, RemoteFlagsConfig
 from .context import flag_key as encoded_key
 from .context import known_key
 from .details import Prepared, details, prepared, without
 from .errors import CredentialsRefused, InvalidArgument, InvalidConfig, InvalidContext, MpflagsError, Timeout
 from .items import log
 from .lifecycle import Lifecycle
+from .mixpanel import Mixpanel
 
 if typing.TYPE_CHECKING:
     from openfeature.evaluation_context import EvaluationContext
@@ -111,7 +113,7 @@ class MixpanelProvider(NotCopyable, AbstractProvider):
     _client: Client
     _lifecycle: Lifecycle
 
-    def __init__(self, flags_provider: foreign.FlagsProvider, mixpanel_instance: typing.Any = None) -> None:
+    def __init__(self, flags_provider: foreign.FlagsProvider, mixpanel_instance: Mixpanel | None = None) -> None:
         super().__init__()
         self._mixpanel = mixpanel_instance
         self._foreign: foreign.FlagsProvider | None = None
@@ -138,7 +140,9 @@ class MixpanelProvider(NotCopyable, AbstractProvider):
         Starts polling and waits for the first definitions, for at most `init_timeout_ms`. If none arrive, this is logged, and
         polling continues. The configuration is one of mpflags or of Mixpanel's package. Raises `InvalidConfig`.
         """
-        return cls._started(Client.local(*_token_and_config(token, config)))
+        token, config = _token_and_config(token, config)
+        mixpanel = Mixpanel(token, local_flags_config=LocalFlagsConfig() if config is None else config)
+        return cls._started(mixpanel.local_flags, mixpanel)
 
     @classmethod
     def from_remote_config(
@@ -148,11 +152,13 @@ class MixpanelProvider(NotCopyable, AbstractProvider):
 
         It is ready at once. The configuration is one of mpflags or of Mixpanel's package. Raises `InvalidConfig`.
         """
-        return cls._started(Client.remote(*_token_and_config(token, config)))
+        token, config = _token_and_config(token, config)
+        mixpanel = Mixpanel(token, remote_flags_config=RemoteFlagsConfig() if config is None else config)
+        return cls._started(mixpanel.remote_flags, mixpanel)
 
     @classmethod
-    def _started(cls, client: Client) -> MixpanelProvider:
-        provider = cls(client, client)
+    def _started(cls, client: Client, mixpanel: Mixpanel) -> MixpanelProvider:
+        provider = cls(client, mixpanel)
         try:
             client.start_polling_for_definitions()
             provider._has_waited = True
@@ -172,8 +178,8 @@ class MixpanelProvider(NotCopyable, AbstractProvider):
         return self._client
 
     @property
-    def mixpanel(self) -> Client | None:
-        """The client if a factory made it; otherwise what the constructor was given, None by default."""
+    def mixpanel(self) -> Mixpanel | None:
+        """For events and profile updates, if a factory made the provider. Otherwise what the constructor was given."""
         return self._mixpanel
 
     def get_metadata(self) -> Metadata:
