@@ -60,7 +60,7 @@ def tables():
     assert list(official) == list(ours) == [*snippets.SNIPPETS, snippets.RECEIVED]
     lines = [INSTALLATION]
     for number, (section, (what, _)) in enumerate(snippets.SNIPPETS.items(), 2):
-        cells = [", ".join(f"`{result}`" for result in results[section]) for results in (official, ours)]
+        cells = [", ".join(map(code, results[section])) for results in (official, ours)]
         lines.append(
             f"| {number} | {section} | {what} | {cells[0]} | {cells[1] if cells[1] != cells[0] else 'the same'} |\n"
         )
@@ -73,8 +73,12 @@ def tables():
     )
 
 
+def code(text):
+    return f"`` {text} ``" if "`" in text else f"`{text}`"
+
+
 def shown(value):
-    return value if value in ("left out", "a number") else f"`{json.dumps(value)}`"
+    return value if value in ("left out", "a number") else code(json.dumps(value))
 
 
 def test_the_tables_of_the_page():
