@@ -167,7 +167,12 @@ class Client(NotCopyable):
             else:
                 self.wait_ready()
         except MpflagsError as error:
-            log("warning", f"{'definitions were not fetched again' if again else 'no definitions yet'}: {error}")
+            what = (
+                "definitions were not fetched again"
+                if again
+                else "flags have their defaults for now, and polling continues"
+            )
+            log("warning", f"{what}: {error}")
 
     def stop_polling_for_definitions(self) -> None:
         """Does nothing. `shutdown` ends polling and delivers exposures."""

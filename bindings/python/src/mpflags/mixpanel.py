@@ -207,9 +207,9 @@ class Mixpanel(NotCopyable):
         operations = [name for name in update if name not in _NOT_OPERATIONS]
         if not operations:
             raise InvalidArgument("message: there is no operation, such as $set")
-        client = self._running
+        user: Any = update.get("$distinct_id")
         for name in operations:
-            client.people_update(update.get("$distinct_id"), name, None if name == "$delete" else update[name])
+            self._running.people_update(user, name, None if name == "$delete" else update[name])
 
     # -- profiles of groups
 
