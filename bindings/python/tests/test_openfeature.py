@@ -145,8 +145,9 @@ def test_metadata_are_a_plain_dict_and_the_callers_own():
     provider = local(
         flag("plain"), flag("experiment", experiment_id="e", is_experiment_active=True), flag("object", {})
     )
-    experiment = {"experiment_id": "e", "is_experiment_active": True}
-    for key, wanted in (("plain", {}), ("experiment", experiment), ("nope", {}), ("object", {})):
+    of_user = {"contextId": "u1"}
+    experiment = {"experiment_id": "e", "is_experiment_active": True, **of_user}
+    for key, wanted in (("plain", of_user), ("experiment", experiment), ("nope", {}), ("object", {})):
         # The first evaluation and a remembered one.
         for _ in range(3):
             metadata = provider.resolve_boolean_details(key, False, USER).flag_metadata
@@ -240,6 +241,28 @@ def test_without_a_context():
     assert provider.resolve_boolean_details("a", False).error_code is ErrorCode.TARGETING_KEY_MISSING
     assert provider.resolve_boolean_details("a", False, EvaluationContext(None, None)).error_code is not None
     assert provider.resolve_boolean_details("a", False, EvaluationContext("u")).value is True
+
+
+def test_the_context_id_is_of_each_user():
+    """Results are remembered for all users."""
+
+    class Name(str):
+        pass
+
+    document = [flag("a"), flag("by company", context="company_id")]
+    provider, keyed = local(*document), local(*document, targeting_key_as="distinct_id")
+    for _ in range(2):
+        for user, wanted in (("u1", "u1"), ("ü", "ü"), (7, "7"), (2**60, str(2**60)), (7.0, "7"), (Name("n"), "n")):
+            for which in (provider, keyed):
+                context = EvaluationContext("target", {"distinct_id": user, "company_id": "acme"})
+                found = which.resolve_boolean_details("a", False, context)
+                assert (found.value, found.flag_metadata) == (True, {"contextId": wanted})
+                found = which.resolve_boolean_details("by company", False, context)
+                assert found.flag_metadata == {"contextId": "acme"}
+        found = keyed.resolve_boolean_details("a", False, EvaluationContext("target"))
+        assert (found.value, found.flag_metadata) == (True, {"contextId": "target"})
+    provider.client.set_override("a", True)
+    assert provider.resolve_boolean_details("a", False, USER).flag_metadata == {}
 
 
 def test_the_client_behind_it():

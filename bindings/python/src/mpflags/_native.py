@@ -127,6 +127,7 @@ FUNCTIONS: tuple[tuple[str, Any, tuple[Any, ...], bool], ...] = (
     ("client_evaluate_packed_z", c_uint64, (c_void_p, c_char_p, c_char_p, c_uint32), False),
     ("client_answer", c_void_p, (c_void_p, *_TEXT, c_uint64), False),
     ("evaluation_answer", c_uint64, (c_void_p,), False),
+    ("evaluation_context_key", Str, (c_void_p,), False),
     ("evaluations_answers", POINTER(c_uint64), (c_void_p,), False),
 )
 
@@ -274,6 +275,7 @@ def _outcome(evaluation: Any) -> Outcome:
         message=text(LIB.evaluation_message(evaluation)),
         metadata=loads(metadata) if metadata else {},
         answer=LIB.evaluation_answer(evaluation),
+        context_key=text(LIB.evaluation_context_key(evaluation)),
     )
 
 

@@ -79,7 +79,8 @@ class Outcome:
     """The result of an evaluation.
 
     `json` is the value as text, None without one: an object is parsed again for each caller. `answer` is the number under
-    which the client can look this result up again, 0 if it cannot.
+    which the client can look this result up again, 0 if it cannot. A result that was looked up is the same for all users, so its
+    metadata lack `contextId`, the value of the attribute `context_key`.
     """
 
     key: str
@@ -90,6 +91,7 @@ class Outcome:
     message: str | None
     metadata: dict[str, Any]
     answer: int
+    context_key: str | None
 
     @property
     def has_value(self) -> bool:

@@ -455,6 +455,11 @@ class Client(NotCopyable):
         # The definition was replaced since, or the arguments were invalid. An exposure that was reported is not reported again.
         return self._native.evaluate(key, context, options, 0, waits=False)[0]
 
+    def context_id(self, key: bytes, context: bytes) -> str | None:
+        """The metadata `contextId`, as the library writes it for an attribute that is not a string. Slower than an evaluation."""
+        subject: str | None = self._native.evaluate(key, context, _QUIET, 0, waits=False)[0].metadata.get("contextId")
+        return subject
+
     def evaluate_remotely(self, key: bytes, context: bytes, options: EvaluateOptions) -> Outcome:
         """Sends a request to Mixpanel. Other threads run while it waits."""
         self._start_remote()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import typing
 from collections.abc import Callable
 
@@ -14,8 +13,8 @@ from .abi import DOUBLE, OBJECT_OR_ARRAY, Outcome
 _REASONS = {reason.value: reason for reason in Reason}
 CODES = {code.value: code for code in ErrorCode}
 
-# Makes the details of a result. Called once for each evaluation.
-Prepared = Callable[[], FlagResolutionDetails[typing.Any]]
+# Makes the details of a result for the user with this `contextId`, and the attribute that holds it. None for no such metadata.
+Prepared = tuple[Callable[[str | None], FlagResolutionDetails[typing.Any]], str | None]
 
 
 def without(
@@ -27,15 +26,17 @@ def without(
 
 
 def prepared(kind: int, outcome: Outcome) -> Prepared:
-    """Each caller gets its own metadata and its own object. Without metadata, the SDK makes the empty dict."""
+    """Each caller gets its own metadata and its own object."""
     rest = (None, None, _REASONS.get(outcome.reason, Reason.UNKNOWN), outcome.variant)
-    metadata = outcome.metadata
-    if kind == OBJECT_OR_ARRAY:
-        return lambda: FlagResolutionDetails(outcome.value, *rest, metadata.copy())
-    value = outcome.read(kind)
-    if metadata:
-        return lambda: FlagResolutionDetails(value, *rest, metadata.copy())
-    return functools.partial(FlagResolutionDetails, value, *rest)
+    metadata = {name: value for name, value in outcome.metadata.items() if name != "contextId"}
+    is_object = kind == OBJECT_OR_ARRAY
+    value = None if is_object else outcome.read(kind)
+
+    def make(context_id: str | None) -> FlagResolutionDetails[typing.Any]:
+        own = metadata.copy() if context_id is None else {**metadata, "contextId": context_id}
+        return FlagResolutionDetails(outcome.value if is_object else value, *rest, own)
+
+    return make, outcome.context_key
 
 
 def details(default: typing.Any, kind: int, outcome: Outcome) -> FlagResolutionDetails[typing.Any]:
@@ -45,4 +46,5 @@ def details(default: typing.Any, kind: int, outcome: Outcome) -> FlagResolutionD
         return without(default, kind, reason, code, outcome.message)
     if not outcome.has_value:
         return without(default, kind, reason)
-    return prepared(kind, outcome)()
+    make, _ = prepared(kind, outcome)
+    return make(outcome.metadata.get("contextId"))

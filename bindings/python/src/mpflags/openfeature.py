@@ -66,21 +66,27 @@ def _resolver(kind: int) -> typing.Any:
                 encoded = client.encoder.slow(attributes)
             number = client.evaluate_packed(key, encoded, options)
             known = self._known[kind]
-            ready = known.get(number)
-            if ready is not None:
-                return ready()
-            if number == NO_MATCH:
-                return without(default_value, kind, Reason.DEFAULT)
-            if number == DISABLED:
-                return without(default_value, kind, Reason.DISABLED)
-            outcome = client.resolve(key, encoded, options, number)
-            if outcome.error_code == "INVALID_CONTEXT":
-                raise client.encoder.invalid_context(attributes, outcome.message)
-            if outcome.answer:
+            found = known.get(number)
+            if found is None:
+                if number == NO_MATCH:
+                    return without(default_value, kind, Reason.DEFAULT)
+                if number == DISABLED:
+                    return without(default_value, kind, Reason.DISABLED)
+                outcome = client.resolve(key, encoded, options, number)
+                if outcome.error_code == "INVALID_CONTEXT":
+                    raise client.encoder.invalid_context(attributes, outcome.message)
+                if not outcome.answer:
+                    return details(default_value, kind, outcome)
                 if len(known) >= _MAX_ANSWERS:
                     known.clear()
-                known[outcome.answer] = prepared(kind, outcome)
-            return details(default_value, kind, outcome)
+                found = known[outcome.answer] = prepared(kind, outcome)
+            make, context_key = found
+            if context_key is None:
+                return make(None)
+            subject = attributes.get(context_key)
+            if type(subject) is not str:
+                subject = _context_id(attributes, context_key) or client.context_id(key, encoded)
+            return make(subject)
         except InvalidContext as error:
             return without(default_value, kind, Reason.ERROR, ErrorCode.INVALID_CONTEXT, str(error))
         except InvalidArgument as error:
@@ -89,6 +95,17 @@ def _resolver(kind: int) -> typing.Any:
             return without(default_value, kind, Reason.ERROR, ErrorCode.GENERAL, str(error))
 
     return resolve
+
+
+def _context_id(attributes: Mapping[str, typing.Any], context_key: str) -> str | None:
+    """`contextId` as the library writes it, for the usual types of an attribute that is not a string."""
+    value = attributes.get(context_key)
+    if value is None:
+        # There is a variant, so this was used in its place: the option `targeting_key_as`.
+        value = attributes.get("targetingKey")
+    if type(value) is int and value.bit_length() < 64:
+        return str(value)
+    return value if type(value) is str else None
 
 
 def _token_and_config(token: str | _Config | None, config: _Config | None) -> tuple[str | None, _Config | None]:
