@@ -87,7 +87,8 @@ SNIPPETS = {
             for name in ("error_code.value", "error_message")
         ],
     ),
-    NOT_READY: ("printed, error code, reason, message, while Mixpanel is down", ERROR),
+    # The message is the SDK's own until the provider has reported the failure.
+    NOT_READY: ("printed, error code, reason, while Mixpanel is down", ERROR[:3]),
     "FLAG_NOT_FOUND": ("printed, error code, reason, message", ERROR),
     "TYPE_MISMATCH": ("printed, error code, reason, message", ERROR),
 }
