@@ -141,15 +141,17 @@ func (c *core) start(ctx context.Context) error {
 // cache. It gives up when ctx ends or init_timeout_ms has passed.
 //
 // It fails with [ErrTimeout], with [ErrCredentialsRefused] as soon as Mixpanel responds with 401 or 403, with [ErrClosed],
-// with [ErrInvalidArgument] if the client was never started, and with ctx's error. The client keeps polling either way.
+// with [ErrInvalidArgument] if the client was never started, and with ctx's error. At ctx's deadline the error is both
+// [ErrTimeout] and [context.DeadlineExceeded], and says why the last fetch failed. The client keeps polling either way.
 func (c *Client) WaitReady(ctx context.Context) error {
 	own := c.own()
 	defer runtime.KeepAlive(own)
-	if err := ctx.Err(); err != nil {
+	core := own.core
+	within, err := bound(ctx, core.initTimeout, core.initTimeout)
+	if err != nil {
 		return err
 	}
-	core := own.core
-	limit := time.Now().Add(core.initTimeout)
+	limit := time.Now().Add(within)
 	// In slices, so that an abandoned wait ends soon.
 	return waited(ctx, func(abandoned func() bool) error {
 		for {

@@ -249,6 +249,55 @@ func TestWaitReady(t *testing.T) {
 	eventually(t, "the recovery", func() bool { return refused.WaitReady(background) == nil })
 }
 
+// A deadline that passes first does not hide why there are no definitions.
+func TestDeadlineKeepsTheReason(t *testing.T) {
+	server := dev.Start(t)
+	server.Faults(`[{"path": "/flags/definitions", "kind": "status", "status": 500}]`)
+	c := against(t, server, flagOf("true"), WithRetryBase(time.Minute))
+	server.Requests(1)
+	for name, wait := range map[string]func(context.Context) error{"WaitReady": c.WaitReady, "Refresh": c.Refresh} {
+		if name == "Refresh" {
+			server.Faults(`[{"path": "/flags/definitions", "kind": "hang"}]`)
+		}
+		ctx, cancel := context.WithTimeout(background, 300*time.Millisecond)
+		defer cancel()
+		begun := time.Now()
+		err := wait(ctx)
+		var own *Error
+		if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, ErrTimeout) || !errors.As(err, &own) || time.Since(begun) > 5*time.Second {
+			t.Errorf("%s: %v after %v", name, err, time.Since(begun))
+		}
+		if name == "WaitReady" && !strings.Contains(err.Error(), "HTTP 500") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestListenerThatIsNil(t *testing.T) {
+	var log lockedBuffer
+	c := client(t, WithDefinitions(flagOf("true")), WithEventSink(true), WithEventFlushInterval(10*time.Millisecond),
+		WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+	stop := c.OnItem(nil)
+	heard := make(chan Item, 8)
+	c.OnItem(func(item Item) { heard <- item })
+	if err := c.Start(background); err != nil {
+		t.Fatal(err)
+	}
+	c.Boolean(background, "f", false, Context{"distinct_id": "u1"})
+	select {
+	case item := <-heard:
+		if text := fmt.Sprint(item); !strings.HasPrefix(text, `{"event":"$experiment_started"`) {
+			t.Error(text)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("the other listener hears nothing")
+	}
+	stop()
+	if !strings.Contains(log.String(), "level=ERROR") || !strings.Contains(log.String(), "OnItem: the function is nil") {
+		t.Error(log.String())
+	}
+}
+
 func TestItems(t *testing.T) {
 	server := dev.Start(t)
 	var log lockedBuffer

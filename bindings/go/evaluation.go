@@ -4,6 +4,7 @@ package mpflags
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"strconv"
 	"strings"
@@ -60,6 +61,20 @@ type Evaluation struct {
 	key    string
 	of     *outcome
 	source *exposable
+}
+
+// String describes the evaluation for logs: the value as JSON, the variant and the reason, or why there is none.
+func (e Evaluation) String() string {
+	of := e.outcome()
+	switch {
+	case of == noEvaluation:
+		return "no evaluation"
+	case of.err != nil:
+		return of.err.Error()
+	case !of.assigned:
+		return fmt.Sprintf("%s: no variant (%s)", e.key, of.reason)
+	}
+	return fmt.Sprintf("%s: %s (variant %s, %s)", e.key, of.json, of.variant, of.reason)
 }
 
 // Key is the key of the flag.

@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/mpflags/mpflags/bindings/go"
 	"github.com/mpflags/mpflags/bindings/go/internal/dev"
@@ -67,6 +68,51 @@ func TestNoExposureOfTheWrongType(t *testing.T) {
 	p.Shutdown()
 	if events := server.Events(1); len(events) != 1 {
 		t.Error(events)
+	}
+}
+
+// The resolution error wraps ours, with the codes for which the SDK's constructor takes an error.
+func TestResolutionErrorWrapsOurs(t *testing.T) {
+	flags := []byte(`{"flags": [{"key": "malformed", "context": "distinct_id"}]}`)
+	p := vector{Flags: flags}.provider(t)
+	remote := vector{Setup: "unanswered"}.provider(t)
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	user := of.FlattenedContext{"distinct_id": "u1"}
+	for name, test := range map[string]struct {
+		got     of.BoolResolutionDetail
+		targets []error
+	}{
+		"PARSE_ERROR": {p.BooleanEvaluation(t.Context(), "malformed", false, user), []error{mpflags.ParseError}},
+		"GENERAL":     {remote.BooleanEvaluation(ended, "f", false, user), []error{mpflags.General, context.Canceled}},
+	} {
+		var ours *mpflags.EvaluationError
+		if !errors.As(test.got.ResolutionError, &ours) || ours.Message == "" {
+			t.Errorf("%s: %+v", name, test.got)
+		}
+		for _, target := range test.targets {
+			if !errors.Is(test.got.ResolutionError, target) {
+				t.Errorf("%s is not %v: %+v", name, target, test.got)
+			}
+		}
+	}
+}
+
+// An SDK call with a deadline returns why there are no definitions, and the SDK's event has the same message.
+func TestInitDeadlineKeepsTheReason(t *testing.T) {
+	server := dev.Start(t)
+	server.Faults(`[{"path": "/flags/definitions", "kind": "status", "status": 500}]`)
+	p, err := NewLocalProvider("t", mpflags.WithAPIHost(server.URL), mpflags.WithLogger(quiet))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Client().Close() })
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	err = p.InitWithContext(ctx, of.EvaluationContext{})
+	var initial *of.ProviderInitError
+	if !errors.Is(err, context.DeadlineExceeded) || !errors.As(err, &initial) || !strings.Contains(initial.Message, "HTTP 500") || !strings.Contains(err.Error(), "HTTP 500") {
+		t.Error(err)
 	}
 }
 
