@@ -211,6 +211,12 @@ func (c *Client) State() State {
 	return own.core.native.state()
 }
 
+// Format makes fmt print the client's state with every verb, as in mpflags.Client(READY). (It cannot have a method String
+// for fmt, since that evaluates a string flag.)
+func (c *Client) Format(to fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(to, "mpflags.Client(%s)", string(c.State()))
+}
+
 // Flush sends the queued events and blocks until Mixpanel has accepted them, until ctx's deadline, or for
 // shutdown_timeout_ms if ctx has none. It returns the number of events that are still queued then; that is not an
 // error. When ctx is cancelled it returns ctx's error at once, and sending continues.

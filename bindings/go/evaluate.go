@@ -5,7 +5,6 @@ package mpflags
 import (
 	"context"
 	"errors"
-	"fmt"
 	"runtime"
 	"strings"
 	"time"
@@ -316,6 +315,3 @@ func failure(flag string, code ErrorCode, message string, cause error) *outcome 
 }
 
 func isTimeout(err error) bool { return errors.Is(err, ErrTimeout) }
-
-// GoString keeps the client's internals out of dumps.
-func (c *Client) GoString() string { return fmt.Sprintf("mpflags.Client(%s)", c.State()) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"reflect"
 	"strings"
@@ -167,6 +168,9 @@ func TestInitGivesUpBesideAnother(t *testing.T) {
 // A copy of a provider is the same provider, which can be shut down twice and initialized again.
 func TestCopiedProvider(t *testing.T) {
 	p := vector{Flags: []byte(`"provider.json"`)}.provider(t)
+	if text := fmt.Sprint(p, p.Client()); text != "mixpanel-provider(READY) mpflags.Client(READY)" {
+		t.Error(text)
+	}
 	copied := reflect.New(reflect.TypeFor[Provider]())
 	copied.Elem().Set(reflect.ValueOf(p).Elem())
 	other := copied.Interface().(*Provider)
@@ -201,6 +205,9 @@ func TestProviderThatWasNotMade(t *testing.T) {
 				t.Errorf("%+v", got)
 			}
 			p.Track(t.Context(), "e", of.NewTargetlessEvaluationContext(map[string]any{"distinct_id": "u1"}), of.NewTrackingEventDetails(1))
+			if text := fmt.Sprint(p); text != "mixpanel-provider(UNKNOWN)" {
+				t.Error(text)
+			}
 			if p.EventChannel() == nil || p.Metadata().Name != "mixpanel-provider" || p.Hooks() != nil {
 				t.Error(p.EventChannel(), p.Metadata(), p.Hooks())
 			}
