@@ -5,6 +5,7 @@ package mpflags
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -86,7 +87,7 @@ func TestEvaluation(t *testing.T) {
 	v := c.Evaluate(background, "f", Context{"distinct_id": "qa"})
 	active, known := v.IsExperimentActive()
 	got := fmt.Sprintln(v.Key(), v.HasValue(), v.Variant(), v.Reason(), v.Err(), v.ExperimentID(), active, known, v.IsQATester(), v.JSON(), v.Metadata())
-	want := `f true on TARGETING_MATCH <nil> e1 true true true {"a":{"b":[1]}} map[experiment_id:e1 is_experiment_active:true is_qa_tester:true]`
+	want := `f true on TARGETING_MATCH <nil> e1 true true true {"a":{"b":[1]}} map[contextId:qa experiment_id:e1 is_experiment_active:true is_qa_tester:true]`
 	if got != want+"\n" {
 		t.Error(got)
 	}
@@ -247,6 +248,65 @@ func TestWaitReady(t *testing.T) {
 	}
 	server.NoFaults()
 	eventually(t, "the recovery", func() bool { return refused.WaitReady(background) == nil })
+}
+
+// The metadata have the value that the flag was bucketed by, as text, whatever its type in the context.
+func TestContextID(t *testing.T) {
+	document := strings.Replace(flagOf("true"), "distinct_id", "company", 1)
+	c := client(t, WithReportExposures(false), WithTargetingKeyAs("company"), WithOverrides(map[string]any{"forced": true}), WithDefinitions(document))
+	id := "acme"
+	for name, one := range map[string]struct {
+		user Context
+		want any
+	}{
+		"string":            {Context{"company": id, "targetingKey": "other"}, id},
+		"integer":           {Context{"company": -7}, "-7"},
+		"float":             {Context{"company": 1e21}, "1e+21"},
+		"boolean":           {Context{"company": true}, "true"},
+		"pointer":           {Context{"company": &id}, id},
+		"number as written": {Context{"company": json.Number("1.50")}, "1.5"},
+		"targeting key":     {Context{"targetingKey": id}, id},
+		"null":              {Context{"company": nil, "targetingKey": id}, id},
+		"null pointer":      {Context{"company": (*string)(nil), "targetingKey": id}, id},
+		"a number there":    {Context{"targetingKey": 5}, "5"},
+	} {
+		e := c.Evaluate(background, "f", one.user)
+		again := c.Evaluate(background, "f", one.user, AsBoolean)
+		full := c.Evaluate(background, "f", one.user, WithoutExposure)
+		all, err := c.EvaluateAll(background, one.user)
+		clear(one.user)
+		for how, e := range map[string]Evaluation{"Evaluate": e, "again": again, "WithoutExposure": full, "EvaluateAll": all["f"]} {
+			if got := e.Metadata(); got["contextId"] != one.want || got["experiment_id"] != "e1" || got["is_experiment_active"] != true {
+				t.Errorf("%s, %s: want %v, got %v %v", name, how, one.want, got, err)
+			}
+		}
+	}
+	late := c.Evaluate(background, "f", Context{"company": 7})
+	for flag, e := range map[string]Evaluation{"an override": c.Evaluate(background, "forced", Context{"company": id}), "an error": c.Evaluate(background, "f", nil), "zero": {}} {
+		if got := e.Metadata(); got != nil {
+			t.Errorf("%s: %v", flag, got)
+		}
+	}
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+	if got := late.Metadata(); got["experiment_id"] != "e1" || got["contextId"] != nil {
+		t.Error(got)
+	}
+}
+
+// Reading a metadata's value makes no exposure.
+func TestContextIDIsNoExposure(t *testing.T) {
+	server := dev.Start(t)
+	c := ready(t, against(t, server, flagOf("true")))
+	for range 2 {
+		if got := c.Evaluate(background, "f", Context{"distinct_id": 7}).Metadata(); got["contextId"] != "7" {
+			t.Error(got)
+		}
+	}
+	if stats, err := c.Statistics(); err != nil || stats.Enqueued+stats.Deduplicated != 2 {
+		t.Errorf("%+v %v", stats, err)
+	}
 }
 
 // A deadline that passes first does not hide why there are no definitions.

@@ -18,20 +18,20 @@ import (
 
 var quiet = slog.New(slog.DiscardHandler)
 
-// Evaluating a boolean flag without metadata does not allocate.
+// Evaluating a boolean flag allocates the metadata that it returns and nothing else: a map, its entries and contextId.
 func TestAllocations(t *testing.T) {
 	v := vector{Flags: []byte(`"provider.json"`)}
 	p := v.provider(t)
 	user := of.FlattenedContext{"distinct_id": "u1", "custom_properties": map[string]any{"plan": "pro", "age": 31}}
 	evaluate := func() {
-		if got := p.BooleanEvaluation(context.Background(), "targeted", false, user); !got.Value {
+		if got := p.BooleanEvaluation(context.Background(), "targeted", false, user); !got.Value || got.FlagMetadata["contextId"] != "u1" {
 			t.Errorf("%+v", got)
 		}
 	}
 	evaluate()
 	allocations := testing.AllocsPerRun(1000, evaluate)
 	// With the race detector, sync.Pool drops items at random.
-	if allocations > 1 {
+	if allocations > 4 {
 		t.Errorf("%v allocations", allocations)
 	}
 	t.Logf("%v allocations", allocations)

@@ -29,7 +29,7 @@ func TestReadmeShowsTheExamples(t *testing.T) {
 		}
 		shown++
 	}
-	if shown != 5 {
+	if shown != 6 {
 		t.Errorf("%d examples are shown", shown)
 	}
 }
