@@ -121,8 +121,8 @@ func (e Evaluation) IsQATester() bool { return e.outcome().tester }
 
 // Metadata describes the flag and the evaluation. It has, where they apply: experiment_id and is_experiment_active;
 // is_qa_tester, if it is true; unsupported, which names the parts of the definition that the library does not support;
-// and what OpenFeature's hooks for OpenTelemetry report: contextId, the value that the flag was bucketed by, and flagSetId,
-// the Mixpanel project. The caller owns the map, which is nil if there is no metadata.
+// contextId, the value that the flag was bucketed by, as text; and flagSetId, the Mixpanel project. OpenFeature defines the
+// last two names for OpenTelemetry. The caller owns the map, which is nil if there is no metadata.
 func (e Evaluation) Metadata() map[string]any {
 	of := e.outcome()
 	if !of.assigned {

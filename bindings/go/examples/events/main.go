@@ -20,8 +20,8 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	// An openfeature.EventCallback is a pointer to a function. RemoveHandler takes the same pointer. The SDK calls
-	// handlers in goroutines of their own.
+	// An openfeature.EventCallback is a pointer to a function. RemoveHandler takes the same pointer. The SDK runs each
+	// handler in its own goroutine.
 	state := func(details openfeature.EventDetails) {
 		fmt.Println("state:", openfeature.NewDefaultClient().State(), details.Message)
 	}
