@@ -12,7 +12,7 @@ use crate::engine::identity::Identity;
 use crate::engine::rules::text_milliseconds;
 use crate::engine::variant::FlagValue;
 use crate::error::{Error, ErrorKind};
-use crate::json::{RawPairs, Writer, json_kind, plain};
+use crate::json::{RawPairs, Writer, json_kind, plain, syntax};
 
 /// An event or profile update for Mixpanel.
 #[derive(Debug)]
@@ -223,7 +223,7 @@ impl Track {
             // serde_json's own message would quote the value, which may be personal data.
             return Err(wrong(&format_args!("expected a JSON object, found {}", json_kind(properties))));
         }
-        let RawPairs(pairs) = serde_json::from_str(properties).map_err(|e| wrong(&plain(&e)))?;
+        let RawPairs(pairs) = serde_json::from_str(properties).map_err(|e| wrong(&syntax(properties, &e)))?;
         let mut track = Track {
             name: name.into(),
             members: String::new(),
@@ -291,7 +291,7 @@ impl Profile {
             }
             return Ok(Profile { operation, value: "\"\"".into(), user: user(distinct_id)? });
         }
-        let read = FlagValue::parse(value).map_err(|e| wrong(&plain(&e)))?;
+        let read = FlagValue::parse(value).map_err(|e| wrong(&syntax(value, &e)))?;
         // serde_json's own message would quote the values.
         let fits = match (operation, &read) {
             ("$unset", FlagValue::Array(json)) => serde_json::from_str::<Vec<String>>(json).is_ok(),

@@ -166,7 +166,11 @@ impl<In: Transport> Connector<In> for Tls {
         let mut connection = ClientConnection::new(config, name).map_err(refused)?;
         let mut socket = TransportAdapter::new(transport.boxed(), details.current_time.clone());
         socket.set_timeout(left(details));
-        if let Err(error) = connection.complete_io(&mut socket) {
+        let mut watched = Watched { socket: &mut socket, first: Vec::new() };
+        if let Err(error) = connection.complete_io(&mut watched) {
+            if watched.first.starts_with(b"HTTP/") {
+                return Err(Error::Other(Box::new(Refusal::plain_http(&peer))));
+            }
             return Err(match error.kind() {
                 io::ErrorKind::UnexpectedEof => {
                     let why = Refusal::new(&peer, "the connection ended during the handshake");
@@ -178,6 +182,31 @@ impl<In: Transport> Connector<In> for Tls {
         let config = details.config;
         let buffers = LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size());
         Ok(Some(Either::B(Stream { buffers, stream: StreamOwned::new(connection, socket), peer })))
+    }
+}
+
+/// A connection during the handshake, and the first bytes that the peer sent: a server without TLS answers in HTTP.
+struct Watched<'s> {
+    socket: &'s mut TransportAdapter,
+    first: Vec<u8>,
+}
+
+impl io::Read for Watched<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.socket.read(buffer)?;
+        let room = 8_usize.saturating_sub(self.first.len());
+        self.first.extend(buffer.iter().take(read.min(room)));
+        Ok(read)
+    }
+}
+
+impl io::Write for Watched<'_> {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        self.socket.write(buffer)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.socket.flush()
     }
 }
 

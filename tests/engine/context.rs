@@ -20,12 +20,18 @@ fn refused(json: &str, message: &str) {
 
 #[test]
 fn not_an_object() {
-    refused("", "context: expected a JSON object, found nothing");
-    refused("null", "context: expected a JSON object, found null");
-    refused("[1]", "context: expected a JSON object, found an array");
-    refused("\"user@example.com\"", "context: expected a JSON object, found a string");
-    refused("42", "context: expected a JSON object, found a number");
-    refused("nonsense", "context: expected a JSON object, found null");
+    refused("", r#"context: expected a JSON object, such as {"distinct_id": "…"}, found nothing"#);
+    refused("null", r#"context: expected a JSON object, such as {"distinct_id": "…"}, found null"#);
+    refused("[1]", r#"context: expected a JSON object, such as {"distinct_id": "…"}, found an array"#);
+    refused(
+        "\"user@example.com\"",
+        r#"context: expected a JSON object, such as {"distinct_id": "…"}, found a string"#,
+    );
+    refused("42", r#"context: expected a JSON object, such as {"distinct_id": "…"}, found a number"#);
+    refused(
+        "nonsense",
+        r#"context: expected a JSON object, such as {"distinct_id": "…"}, found text that is not JSON"#,
+    );
 }
 
 #[test]

@@ -122,7 +122,8 @@ pub extern "C" fn mpflags_client_start(
 /// once. 0 only checks; `MPFLAGS_TIMEOUT_CONFIGURED` means `init_timeout_ms`. The time includes all retries.
 ///
 /// Fails with `MPFLAGS_TIMEOUT`; with `MPFLAGS_CREDENTIALS_REFUSED` as soon as Mixpanel responds with 401 or
-/// 403; with `MPFLAGS_CLOSED` if the client is shut down, before or during the call; and with
+/// 403; with `MPFLAGS_BACKEND` as soon as a server speaks plain http although the configuration says https;
+/// with `MPFLAGS_CLOSED` if the client is shut down, before or during the call; and with
 /// `MPFLAGS_INVALID_ARGUMENT` if it was never started and has no definitions. Polling continues after a
 /// failure, and the message includes the error of the last fetch. Blocks for at most `timeout_ms`.
 #[unsafe(no_mangle)]

@@ -64,6 +64,9 @@ pub unsafe extern "C" fn mpflags_client_evaluate_encoded(
 /// For bindings: the packed answer for a flag none of whose rollouts admitted the user
 /// (`MPFLAGS_REASON_DEFAULT`).
 pub const MPFLAGS_ANSWER_NO_MATCH: u64 = 1;
+/// For bindings: the same, for a context without `custom_properties`, which rules need. The evaluation has a
+/// message.
+pub const MPFLAGS_ANSWER_NO_PROPERTIES: u64 = 5;
 /// For bindings: the packed answer for a flag that is disabled or archived (`MPFLAGS_REASON_DISABLED`).
 pub const MPFLAGS_ANSWER_DISABLED: u64 = 3;
 
@@ -73,8 +76,8 @@ const _: () = assert!(align_of::<mpflags_evaluation>() >= 2);
 /// `packed_options` is the `value_type`, plus the options shifted by eight bits: `MPFLAGS_TYPE_BOOLEAN |
 /// MPFLAGS_OPTION_NO_EXPOSURE << 8`. A remote client's request is limited by `request_timeout_ms`.
 ///
-/// An odd number is a packed answer: `MPFLAGS_ANSWER_NO_MATCH`, `MPFLAGS_ANSWER_DISABLED`, or a number for
-/// one definition of the flag, variant, reason and QA tester mark. As long as the client lives, the same
+/// An odd number is a packed answer: `MPFLAGS_ANSWER_NO_MATCH`, `MPFLAGS_ANSWER_NO_PROPERTIES`,
+/// `MPFLAGS_ANSWER_DISABLED`, or a number for one definition of the flag, variant, reason and QA tester mark. As long as the client lives, the same
 /// answer means the same value, variant, reason and metadata, which `mpflags_client_answer` returns; the type
 /// of the value is already checked. Nothing is allocated for it.
 ///
@@ -169,8 +172,8 @@ pub extern "C" fn mpflags_evaluation_answer(evaluation: Option<&mpflags_evaluati
     guard::value(None, 0, || Some(unversioned::answer(evaluation?.core())?.number()))
 }
 
-/// Returns the context key that the flag is bucketed by. `data` is NULL without a variant, and for an override
-/// or a remote evaluation. The metadata of an evaluation that `mpflags_client_answer` returned lack `contextId`:
+/// Returns the context key that the flag is bucketed by, of an evaluation with a variant or with
+/// `MPFLAGS_ERROR_TARGETING_KEY_MISSING`; nothing for any other, an override or a remote evaluation. The metadata of an evaluation that `mpflags_client_answer` returned lack `contextId`:
 /// it is the value of this key in the context, as a string.
 #[unsafe(no_mangle)]
 pub extern "C" fn mpflags_evaluation_context_key(evaluation: Option<&mpflags_evaluation>) -> mpflags_str {

@@ -200,7 +200,8 @@ pub extern "C" fn mpflags_evaluation_error_code(evaluation: Option<&mpflags_eval
     get(evaluation, MPFLAGS_ERROR_NONE, |evaluation| evaluation.error_code().map(code_of))
 }
 
-/// Returns a description of the error for people and logs.
+/// Returns a description of the error for people and logs. With `MPFLAGS_REASON_DEFAULT`, it may say why no
+/// rule could match.
 #[unsafe(no_mangle)]
 pub extern "C" fn mpflags_evaluation_message(evaluation: Option<&mpflags_evaluation>) -> mpflags_str {
     text(evaluation, Evaluation::message)

@@ -8,6 +8,7 @@ mod scalar;
 mod unusable;
 mod view;
 
+use std::fmt;
 use std::ops::Deref;
 
 use once_cell::race::OnceBox;
@@ -37,7 +38,7 @@ pub(crate) use view::View;
 /// let context = mpflags::Context::from_json(r#"{"distinct_id": "user-1", "custom_properties": {"plan": "pro"}}"#)?;
 /// # Ok::<(), mpflags::Error>(())
 /// ```
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Context {
     /// Sorted by key.
     subjects: Box<[Named]>,
@@ -111,6 +112,13 @@ impl Context {
             Some((known, context)) if known == view => Ok(Viewed::Shared(context)),
             _ => Ok(Viewed::Own(Box::new(make()?))),
         }
+    }
+}
+
+impl fmt::Debug for Context {
+    /// The context as JSON.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Context({})", self.json())
     }
 }
 

@@ -9,7 +9,7 @@ use crate::engine::identity::CUSTOM_PROPERTIES;
 use crate::engine::rules::Properties;
 use crate::engine::rules::value::{Folded, Object, fold};
 use crate::error::{Error, ErrorKind};
-use crate::json::{Checked, Text, json_kind, place, plain};
+use crate::json::{Checked, Text, not_an_object, place, syntax};
 
 use super::scalar::{Scalar, ScalarVisitor};
 use super::unusable::Unusable;
@@ -131,12 +131,12 @@ impl<'de> Visitor<'de> for CustomSeed<'_> {
 pub(super) fn invalid(json: &str, error: &serde_json::Error) -> Error {
     if !json.trim_start().starts_with('{') {
         // serde_json's message would quote the value, which may be personal.
-        let message = format!("context: expected a JSON object, found {}", json_kind(json));
+        let message = format!("context: {}", not_an_object(json, r#"{"distinct_id": "…"}"#));
         return Error::new(ErrorKind::InvalidContext, message);
     }
     let message = match place(json, error) {
-        Some(place) => format!("context: {place}: {}", plain(error)),
-        None => format!("context: {}", plain(error)),
+        Some(place) => format!("context: {place}: {}", syntax(json, error)),
+        None => format!("context: {}", syntax(json, error)),
     };
     Error::new(ErrorKind::InvalidContext, message)
 }

@@ -202,19 +202,28 @@ impl Sender {
 
     /// Sends one request. Returns the pause before the next attempt, or None to send the next batch at once.
     fn send(&self, mut batch: Batch, signal: &Signal, progress: &mut Progress) -> Option<Duration> {
+        let begun = self.clock.now();
         let mut compressed = !progress.plain && batch.is_worth_compressing();
         let mut response = self.transport.post(&batch.request(&self.config, compressed));
         if compressed && response.as_ref().is_ok_and(response::may_be_about_compression) {
             compressed = false;
             response = self.transport.post(&batch.request(&self.config, compressed));
-            progress.plain = response
-                .as_ref()
-                .is_ok_and(|r| response::read(r, batch.endpoint()) == BatchOutcome::Accepted);
+            progress.plain = response.as_ref().is_ok_and(|r| {
+                response::read(r, batch.endpoint(), &self.config.secrets()) == BatchOutcome::Accepted
+            });
         }
         let outcome = match &response {
-            Ok(response) => response::read(response, batch.endpoint()),
+            Ok(response) => response::read(response, batch.endpoint(), &self.config.secrets()),
             Err(failure) => BatchOutcome::Retry { message: failure.message.clone() },
         };
+        if let Ok(response) = &response {
+            self.items.debug(|| {
+                let (count, time) =
+                    (batch.len(), self.clock.now().saturating_duration_since(begun).as_millis());
+                let events = if count == 1 { "event" } else { "events" };
+                format!("sent {count} {events}: HTTP {} from {} in {time} ms", response.status, response.from)
+            });
+        }
         match outcome {
             BatchOutcome::Accepted => {
                 self.outbox.settle(batch.len(), End::Sent);
@@ -288,7 +297,9 @@ impl Sender {
 
     fn log_failure(&self, progress: &mut Progress, message: &str) {
         self.outbox.failed(message, unix_ms(&*self.clock));
-        if progress.logged.as_deref() != Some(message) {
+        if progress.logged.as_deref() == Some(message) {
+            self.items.debug(|| message.to_owned());
+        } else {
             self.items.log(Level::Warning, message);
             progress.logged = Some(message.to_owned());
         }
@@ -301,7 +312,10 @@ impl Sender {
         let base = self.config.event_retry_base;
         let factor = 1_u32.checked_shl(progress.retries).unwrap_or(u32::MAX);
         progress.retries = progress.retries.saturating_add(1);
-        base.saturating_mul(factor).min(self.config.event_retry_max)
-            + base.mul_f64(0.5 + 2.0 * random_fraction())
+        let pause = base.saturating_mul(factor).min(self.config.event_retry_max)
+            + base.mul_f64(0.5 + 2.0 * random_fraction());
+        self.items
+            .debug(|| format!("sending events: retry {} in {} ms", progress.retries, pause.as_millis()));
+        pause
     }
 }
