@@ -140,9 +140,10 @@ func (c *core) start(ctx context.Context) error {
 // WaitReady blocks until the client has definitions: fetched, given as an option, or, once a fetch has failed, from the
 // cache. It gives up when ctx ends or init_timeout_ms has passed.
 //
-// It fails with [ErrTimeout], with [ErrCredentialsRefused] as soon as Mixpanel responds with 401 or 403, with [ErrClosed],
-// with [ErrInvalidArgument] if the client was never started, and with ctx's error. At ctx's deadline the error is both
-// [ErrTimeout] and [context.DeadlineExceeded], and says why the last fetch failed. The client keeps polling either way.
+// It fails with [ErrTimeout], with [ErrCredentialsRefused] as soon as Mixpanel responds with 401 or 403, with [ErrBackend]
+// as soon as a server speaks plain http although the configuration says https, with [ErrClosed], with [ErrInvalidArgument]
+// if the client was never started, and with ctx's error. At ctx's deadline the error is both [ErrTimeout] and
+// [context.DeadlineExceeded], and says why the last fetch failed. The client keeps polling either way.
 func (c *Client) WaitReady(ctx context.Context) error {
 	own := c.own()
 	defer runtime.KeepAlive(own)

@@ -309,6 +309,60 @@ func TestContextIDIsNoExposure(t *testing.T) {
 	}
 }
 
+// The library makes DEBUG lines only if the logger wants them when the client is made, or if an option says so.
+func TestLogLevel(t *testing.T) {
+	server := dev.Start(t)
+	for name, one := range map[string]struct {
+		logger  slog.Level
+		options []Option
+		debug   bool
+		info    bool
+		logged  bool
+	}{
+		"a logger at DEBUG":      {slog.LevelDebug, nil, true, true, true},
+		"a logger at INFO":       {slog.LevelInfo, nil, false, true, false},
+		"a logger at WARN":       {slog.LevelWarn, nil, false, true, false},
+		"the option":             {slog.LevelInfo, []Option{WithLogLevel(slog.LevelDebug)}, true, true, false},
+		"a level below DEBUG":    {slog.LevelInfo, []Option{WithLogLevel(slog.LevelDebug - 4)}, true, true, false},
+		"the option beats DEBUG": {slog.LevelDebug, []Option{WithLogLevel(slog.LevelWarn)}, false, false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var log lockedBuffer
+			logger := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: one.logger}))
+			server.Serve(flagOf("true"))
+			c, err := New("demo", append([]Option{WithAPIHost(server.URL), WithPollingInterval(50 * time.Millisecond), WithLogger(logger)}, one.options...)...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var mu sync.Mutex
+			heard := map[slog.Level]bool{}
+			changed := false
+			c.OnItem(func(item Item) {
+				mu.Lock()
+				defer mu.Unlock()
+				switch item := item.(type) {
+				case LogItem:
+					heard[item.Level] = true
+				case ChangeItem:
+					changed = true
+				}
+			})
+			if err := c.Start(background); err != nil {
+				t.Fatal(err)
+			}
+			ready(t, c)
+			server.Serve(flagOf("false"))
+			eventually(t, "the change", func() bool { mu.Lock(); defer mu.Unlock(); return changed })
+			if err := c.Close(); err != nil {
+				t.Error(err)
+			}
+			if heard[slog.LevelDebug] != one.debug || heard[slog.LevelInfo] != one.info || strings.Contains(log.String(), "level=DEBUG") != one.logged {
+				t.Errorf("%v\n%s", heard, log.String())
+			}
+		})
+	}
+}
+
 // A deadline that passes first does not hide why there are no definitions.
 func TestDeadlineKeepsTheReason(t *testing.T) {
 	server := dev.Start(t)

@@ -52,7 +52,9 @@ type outcome struct {
 	members map[string]any
 	reason  Reason
 	err     *EvaluationError
-	object  any
+	// A message without an error.
+	note   string
+	object any
 }
 
 var (
@@ -79,6 +81,8 @@ func (e Evaluation) String() string {
 		return "no evaluation"
 	case of.err != nil:
 		return of.err.Error()
+	case of.note != "":
+		return fmt.Sprintf("%s: no variant (%s: %s)", e.key, of.reason, of.note)
 	case !of.assigned:
 		return fmt.Sprintf("%s: no variant (%s)", e.key, of.reason)
 	}
@@ -103,6 +107,16 @@ func (e Evaluation) Err() error {
 		return err
 	}
 	return nil
+}
+
+// Message describes the error. If the context has no custom_properties, it can also say that no rule could match; that is
+// not an error. It is empty for every other evaluation.
+func (e Evaluation) Message() string {
+	of := e.outcome()
+	if of.err != nil {
+		return of.err.Message
+	}
+	return of.note
 }
 
 // ExperimentID is the ID of the flag's experiment, or empty.

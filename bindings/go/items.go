@@ -22,8 +22,8 @@ const (
 	// StateStale: the client evaluates the definitions it has, but they come from the cache, Mixpanel cannot be reached, or
 	// it refuses the credentials.
 	StateStale State = "STALE"
-	// StateError: there are no definitions, and the credentials were refused or init_timeout_ms has passed. The client keeps
-	// polling and recovers by itself.
+	// StateError: there are no definitions, and the credentials were refused, the server speaks plain http instead of
+	// https, or init_timeout_ms has passed. The client keeps polling and recovers by itself.
 	StateError State = "ERROR"
 )
 
@@ -154,9 +154,4 @@ func (c *core) log(line LogItem) {
 // Logger returns the logger that the client writes to.
 func (c *Client) Logger() *slog.Logger { return c.own().core.currentLogger() }
 
-func (c *core) currentLogger() *slog.Logger {
-	if c.logger != nil {
-		return c.logger
-	}
-	return slog.Default()
-}
+func (c *core) currentLogger() *slog.Logger { return orDefault(c.logger) }

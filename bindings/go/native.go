@@ -352,6 +352,8 @@ func readEvaluation(evaluation *C.mpflags_evaluation) *outcome {
 	}
 	if fields.code != C.MPFLAGS_ERROR_NONE {
 		of.err = &EvaluationError{Code: errorCode(int32(fields.code)), Flag: text(fields.flag), Message: text(fields.message)}
+	} else {
+		of.note = text(fields.message)
 	}
 	return of
 }
