@@ -375,6 +375,12 @@
 #define MPFLAGS_ANSWER_NO_MATCH 1
 
 /**
+ * For bindings: the same, for a context without `custom_properties`, which rules need. The evaluation has a
+ * message.
+ */
+#define MPFLAGS_ANSWER_NO_PROPERTIES 5
+
+/**
  * For bindings: the packed answer for a flag that is disabled or archived (`MPFLAGS_REASON_DISABLED`).
  */
 #define MPFLAGS_ANSWER_DISABLED 3
@@ -591,7 +597,8 @@ mpflags_status mpflags_client_start(const mpflags_client *client, mpflags_error 
  * once. 0 only checks; `MPFLAGS_TIMEOUT_CONFIGURED` means `init_timeout_ms`. The time includes all retries.
  *
  * Fails with `MPFLAGS_TIMEOUT`; with `MPFLAGS_CREDENTIALS_REFUSED` as soon as Mixpanel responds with 401 or
- * 403; with `MPFLAGS_CLOSED` if the client is shut down, before or during the call; and with
+ * 403; with `MPFLAGS_BACKEND` as soon as a server speaks plain http although the configuration says https;
+ * with `MPFLAGS_CLOSED` if the client is shut down, before or during the call; and with
  * `MPFLAGS_INVALID_ARGUMENT` if it was never started and has no definitions. Polling continues after a
  * failure, and the message includes the error of the last fetch. Blocks for at most `timeout_ms`.
  */
@@ -821,7 +828,8 @@ int32_t mpflags_evaluation_reason(const mpflags_evaluation *evaluation);
 int32_t mpflags_evaluation_error_code(const mpflags_evaluation *evaluation);
 
 /**
- * Returns a description of the error for people and logs.
+ * Returns a description of the error for people and logs. With `MPFLAGS_REASON_DEFAULT`, it may say why no
+ * rule could match.
  */
 mpflags_str mpflags_evaluation_message(const mpflags_evaluation *evaluation);
 
@@ -847,10 +855,10 @@ bool mpflags_evaluation_is_qa_tester(const mpflags_evaluation *evaluation);
 
 /**
  * Returns the flag's metadata as a JSON object: `experiment_id` and `is_experiment_active` if the flag has
- * them; `is_qa_tester` if true; `unsupported` if the definition uses operators or fields that the library does
- * not know or cannot check: their names, separated by commas; and OpenFeature's `flagSetId`, the id of the
- * Mixpanel project, and `contextId`, the value that decided which variant the user gets, both as strings. A
- * remote evaluation has neither of these two.
+ * them; `is_qa_tester` if true; `unsupported` if the definition uses operators or fields that the library
+ * does not know or cannot check: their names, separated by commas; and OpenFeature's `flagSetId`, the id of
+ * the Mixpanel project, and `contextId`, the value that decided which variant the user gets, both as
+ * strings. A remote evaluation has neither of these two.
  */
 mpflags_str mpflags_evaluation_metadata_json(const mpflags_evaluation *evaluation);
 
@@ -978,7 +986,9 @@ mpflags_status mpflags_client_flush(const mpflags_client *client,
  * evaluations under way, including abandoned ones; `unsupported`, the number of flags (`count`) that use
  * operators or restrictions that the library does not know or cannot check, and their names for the first 64
  * flags (`flags`); and `unusable_attributes`, the number of evaluations whose context had an unusable
- * attribute. Takes one short lock and formats the text.
+ * attribute. `state`, and `definitions` with the `flags`, the `malformed` ones, `etag`, `last_poll`, `age_ms`
+ * and `last_poll_error`, are what a health page shows; docs/operations.md describes them. Takes short locks
+ * and formats the text.
  */
 mpflags_status mpflags_client_statistics(const mpflags_client *client,
                                          mpflags_text **out,
@@ -1094,10 +1104,11 @@ mpflags_status mpflags_client_evaluate_encoded(const mpflags_client *client,
  * `packed_options` is the `value_type`, plus the options shifted by eight bits: `MPFLAGS_TYPE_BOOLEAN |
  * MPFLAGS_OPTION_NO_EXPOSURE << 8`. A remote client's request is limited by `request_timeout_ms`.
  *
- * An odd number is a packed answer: `MPFLAGS_ANSWER_NO_MATCH`, `MPFLAGS_ANSWER_DISABLED`, or a number for
- * one definition of the flag, variant, reason and QA tester mark. As long as the client lives, the same
- * answer means the same value, variant, reason and metadata, which `mpflags_client_answer` returns; the type
- * of the value is already checked. Nothing is allocated for it.
+ * An odd number is a packed answer: `MPFLAGS_ANSWER_NO_MATCH`, `MPFLAGS_ANSWER_NO_PROPERTIES`,
+ * `MPFLAGS_ANSWER_DISABLED`, or a number for one definition of the flag, variant, reason and QA tester mark.
+ * As long as the client lives, the same answer means the same value, variant, reason, message and metadata
+ * but for `contextId`, which `mpflags_client_answer` returns; the type of the value is already checked.
+ * Nothing is allocated for it.
  *
  * Any other number but 0 is a pointer to an `mpflags_evaluation` that the caller frees: an error, an
  * override, a remote evaluation, or the first call in the child of a fork. 0 is a failure;
@@ -1135,9 +1146,10 @@ mpflags_evaluation *mpflags_client_answer(const mpflags_client *client,
 uint64_t mpflags_evaluation_answer(const mpflags_evaluation *evaluation);
 
 /**
- * Returns the context key that the flag is bucketed by. `data` is NULL without a variant, and for an override
- * or a remote evaluation. The metadata of an evaluation that `mpflags_client_answer` returned lack `contextId`:
- * it is the value of this key in the context, as a string.
+ * Returns the context key that the flag is bucketed by, of an evaluation with a variant or with
+ * `MPFLAGS_ERROR_TARGETING_KEY_MISSING`; nothing for any other, an override or a remote evaluation. The
+ * metadata of an evaluation that `mpflags_client_answer` returned lack `contextId`: it is the value of this
+ * key in the context, as a string.
  */
 mpflags_str mpflags_evaluation_context_key(const mpflags_evaluation *evaluation);
 

@@ -76,7 +76,7 @@ def _resolver(kind: int) -> typing.Any:
             outcome = client.resolve(key, encoded, options, number)
             if outcome.error_code == "INVALID_CONTEXT":
                 raise client.encoder.invalid_context(attributes, outcome.message)
-            if outcome.answer:
+            if outcome.answer and outcome.has_value:
                 if len(known) >= _MAX_ANSWERS:
                     known.clear()
                 known[outcome.answer] = prepared(kind, outcome)
