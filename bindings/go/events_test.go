@@ -298,6 +298,45 @@ func TestCancelledFlushAndShutdown(t *testing.T) {
 	eventually(t, "the end of the threads", func() bool { return threads() == 0 })
 }
 
+// What a health page needs.
+func TestStatisticsOfDefinitions(t *testing.T) {
+	server := dev.Start(t)
+	before := time.Now().Truncate(time.Millisecond)
+	document := strings.Replace(flagOf("true"), `[{"key": "f"`, `[{"key": "malformed"}, {"key": "f"`, 1)
+	c := ready(t, against(t, server, document))
+	read := func() Statistics {
+		t.Helper()
+		statistics, err := c.Statistics()
+		if err != nil || statistics.Definitions == nil {
+			t.Fatalf("%+v %v", statistics, err)
+		}
+		return statistics
+	}
+	first := read()
+	if d := first.Definitions; first.State != StateReady || d.Flags != 2 || d.Malformed.Count != 1 || len(d.Malformed.Reasons) != 1 ||
+		!strings.Contains(d.Malformed.Reasons[0], "malformed") || d.ETag == "" || d.Polled().Before(before) || d.Polled().After(time.Now()) ||
+		d.Age() < 0 || d.Age() > time.Minute || d.LastPollError != nil {
+		t.Errorf("%+v %+v", first, d)
+	}
+	server.Faults(`[{"path": "/flags/definitions", "kind": "status", "status": 500}]`)
+	eventually(t, "the failure", func() bool { return read().State == StateStale })
+	if d := read().Definitions; d.LastPollError == nil || !strings.Contains(d.LastPollError.Message, "HTTP 500") || d.LastPollError.Time().Before(d.Polled()) || d.Flags != 2 {
+		t.Errorf("%+v", d)
+	}
+	// The member names are the library's.
+	if text, err := json.Marshal(read()); err != nil || !strings.Contains(string(text), `"last_poll_error":{"message":"HTTP 500`) {
+		t.Errorf("%s %v", text, err)
+	}
+	unstarted := client(t)
+	if statistics, err := unstarted.Statistics(); err != nil || statistics.State != StateNotReady || !statistics.Definitions.Polled().IsZero() || statistics.Definitions.Flags != 0 {
+		t.Errorf("%+v %v", statistics, err)
+	}
+	remote := ready(t, against(t, server, document, WithRemote()))
+	if statistics, err := remote.Statistics(); err != nil || statistics.Definitions != nil {
+		t.Errorf("%+v %v", statistics, err)
+	}
+}
+
 func TestEventSink(t *testing.T) {
 	c := client(t, WithDefinitions(flagOf("true")), WithEventSink(true))
 	var mu sync.Mutex
