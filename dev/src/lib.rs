@@ -28,10 +28,12 @@
 )]
 
 mod call;
+mod check;
 mod connection;
 mod control;
 mod credentials;
 mod definitions;
+mod document;
 mod events;
 mod faults;
 mod handlers;
@@ -39,6 +41,7 @@ mod ingestion;
 mod listener;
 mod lock;
 mod log;
+mod names;
 mod options;
 mod ports;
 mod proxy;
@@ -51,6 +54,7 @@ mod socket;
 mod tls;
 mod world;
 
+pub use crate::check::{Finding, Severity, check};
 pub use crate::events::{Event, EventCounts, EventLog};
 pub use crate::faults::{Fault, InvalidFault, Kind, Part, RetryAfter};
 pub use crate::ingestion::{Endpoint, Rejection};

@@ -1,0 +1,122 @@
+//! Mistakes in a definitions document: what the core rejects, and what it accepts but nobody meant.
+
+mod core;
+mod flag;
+mod rule;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str;
+
+use serde::Serialize;
+
+use crate::document;
+
+/// How much a finding matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Severity {
+    /// The flag does something else than what is written, or nothing.
+    Error,
+    /// It may be meant, but is worth a look.
+    Warning,
+}
+
+/// A mistake in a definitions document.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Finding {
+    /// How much it matters.
+    pub severity: Severity,
+    /// The key of the flag; `flags[2]` if it has none, and `None` if it is about the whole document.
+    pub flag: Option<String>,
+    /// The path within the flag, such as `ruleset.rollout[0].rollout_percentage`. Empty for the flag itself.
+    pub path: String,
+    /// The line of the document that the value is on, from 1.
+    pub line: usize,
+    /// What is wrong, and what to write instead.
+    pub message: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(flag) = &self.flag {
+            write!(f, "{}: ", flag.escape_debug())?;
+        }
+        if !self.path.is_empty() {
+            write!(f, "{}: ", self.path.escape_debug())?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+/// Collects the findings of one flag.
+#[derive(Default)]
+struct Findings(Vec<(Severity, String, String)>);
+
+impl Findings {
+    fn error(&mut self, path: impl Into<String>, message: impl Into<String>) {
+        self.0.push((Severity::Error, path.into(), message.into()));
+    }
+
+    fn warning(&mut self, path: impl Into<String>, message: impl Into<String>) {
+        self.0.push((Severity::Warning, path.into(), message.into()));
+    }
+}
+
+/// The mistakes in a document, in its order. A document that cannot be read at all has exactly one.
+pub fn check(document: &[u8]) -> Vec<Finding> {
+    let whole = |line, message| {
+        vec![Finding { severity: Severity::Error, flag: None, path: String::new(), line, message }]
+    };
+    let text = match str::from_utf8(document) {
+        Ok(text) => text,
+        Err(error) => {
+            let line = document.iter().take(error.valid_up_to()).filter(|byte| **byte == b'\n').count() + 1;
+            return whole(line, "not valid UTF-8: save the file as UTF-8".to_owned());
+        }
+    };
+    let flags = match document::flags(document) {
+        Ok(flags) => flags,
+        Err(error) => {
+            return whole(
+                error.line().max(1),
+                format!("not a definitions document, which is {{\"flags\": […]}}: {error}"),
+            );
+        }
+    };
+    let mut all = Vec::new();
+    let mut positions = BTreeMap::<String, usize>::new();
+    for (position, flag) in flags.iter().enumerate() {
+        let key = document::key(flag);
+        let mut findings = Findings::default();
+        if let Some(key) = &key
+            && let Some(earlier) = positions.insert(key.clone(), position)
+        {
+            let line = flags.get(earlier).map_or(0, |flag| document::line(text, flag, ""));
+            let why = format!(
+                "the flag on line {line} has the same key, so that one is ignored: rename or remove one of them"
+            );
+            findings.error("key", why);
+        }
+        check_flag(flag, key.as_deref(), &mut findings);
+        let name = key.unwrap_or_else(|| format!("flags[{position}]"));
+        all.extend(findings.0.into_iter().map(|(severity, path, message)| Finding {
+            severity,
+            flag: Some(name.clone()),
+            line: document::line(text, flag, &path),
+            path,
+            message,
+        }));
+    }
+    all
+}
+
+fn check_flag(text: &str, key: Option<&str>, findings: &mut Findings) {
+    let usable = core::check(text, key, findings);
+    // What the core can read but serde_json cannot, because of its nesting, is left to the core.
+    if let Ok(flag) = serde_json::from_str(text) {
+        flag::check(&flag, usable, findings);
+    }
+}
