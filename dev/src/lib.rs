@@ -27,22 +27,27 @@
     )
 )]
 
+mod access;
 mod call;
+mod changes;
 mod check;
 mod connection;
 mod control;
 mod credentials;
 mod definitions;
 mod document;
+mod evaluation;
 mod events;
 mod faults;
 mod handlers;
 mod ingestion;
 mod listener;
+mod live;
 mod lock;
 mod log;
 mod names;
 mod options;
+mod page;
 mod ports;
 mod proxy;
 mod raw;
@@ -52,9 +57,12 @@ mod seen;
 mod server;
 mod socket;
 mod tls;
+mod watch;
 mod world;
 
+pub use crate::changes::{Change, changes};
 pub use crate::check::{Finding, Severity, check};
+pub use crate::evaluation::{Evaluator, Row};
 pub use crate::events::{Event, EventCounts, EventLog};
 pub use crate::faults::{Fault, InvalidFault, Kind, Part, RetryAfter};
 pub use crate::ingestion::{Endpoint, Rejection};
@@ -63,3 +71,4 @@ pub use crate::options::{Options, ServiceAccount};
 pub use crate::proxy::Proxy;
 pub use crate::server::Server;
 pub use crate::tls::Tls;
+pub use crate::watch::Note;

@@ -38,16 +38,21 @@ impl Remote {
         {
             return Ok(Arc::clone(client));
         }
-        let text = str::from_utf8(&document).map_err(|error| format!("definitions: {error}"))?;
-        // Never started, so it opens no connection, starts no thread and sends no event.
-        let config = format!(
-            r#"{{"token": "mpflags-dev", "enable_polling": false, "report_exposures": false, "definitions": {text}}}"#
-        );
-        let client = Config::from_json(&config).and_then(Client::new).map_err(|error| error.to_string())?;
+        let client = self::client(&document)?;
         let client = Arc::new(client);
         *held = Some((document, Arc::clone(&client)));
         Ok(client)
     }
+}
+
+/// A client with these definitions. Never started, so it opens no connection, starts no thread and sends no event.
+pub(crate) fn client(document: &[u8]) -> Result<Client, String> {
+    let text = str::from_utf8(document).map_err(|error| format!("definitions: {error}"))?;
+    let config = format!(
+        r#"{{"token": "mpflags-dev", "api_host": "http://127.0.0.1:1", "enable_polling": false, "report_exposures": false,
+            "definitions": {text}}}"#
+    );
+    Config::from_json(&config).and_then(Client::new).map_err(|error| error.to_string())
 }
 
 /// The flags that the user has a variant of, or `flag_key` alone. Fails if the context cannot be read.

@@ -3,10 +3,12 @@
 use std::io;
 use std::sync::{Arc, mpsc};
 
+use crate::access::Access;
 use crate::credentials::Credentials;
 use crate::definitions::Definitions;
 use crate::events::Events;
 use crate::faults::Faults;
+use crate::live::Live;
 use crate::log::Log;
 use crate::options::Options;
 use crate::remote::Remote;
@@ -18,6 +20,8 @@ pub(crate) struct World {
     pub(crate) remote: Remote,
     pub(crate) credentials: Credentials,
     pub(crate) events: Events,
+    pub(crate) access: Access,
+    pub(crate) live: Live,
     pub(crate) lines: Option<mpsc::Sender<String>>,
 }
 
@@ -30,6 +34,8 @@ impl World {
             remote: Remote::default(),
             credentials: Credentials::new(options),
             events: Events::new(options.events),
+            access: Access::new(options.host, options.token.as_deref()),
+            live: Live::new(),
             lines: options.lines.clone(),
         })
     }

@@ -2,22 +2,18 @@
 
 use std::time::Duration;
 
-use mpflags::{Client, Config, Context, EvaluateOptions, Item};
+use mpflags::{Client, Context, EvaluateOptions, Item};
 use serde_json::{Value, json};
 
 use super::Findings;
 use crate::names::meant;
+use crate::remote;
 
 /// How the core's warning begins, and the finding.
 pub(super) const UNKNOWN_OPERATOR: &str = "unknown operator `";
 
-/// A client that opens nothing and starts nothing.
-fn client(flags: &str) -> Option<Client> {
-    let config = format!(
-        r#"{{"token": "check", "api_host": "http://127.0.0.1:1", "enable_polling": false, "report_exposures": false,
-            "definitions": {{"flags": [{flags}]}}}}"#
-    );
-    Config::from_json(&config).and_then(Client::new).ok()
+fn client(flag: &str) -> Option<Client> {
+    remote::client(format!("{{\"flags\": [{flag}]}}").as_bytes()).ok()
 }
 
 /// Reports what the core rejects or cannot check. Returns whether the flag is usable.
@@ -26,15 +22,21 @@ pub(super) fn check(flag: &str, key: Option<&str>, findings: &mut Findings) -> b
         findings.error("", "cannot be read");
         return false;
     };
-    let about = key.map(|key| format!("flag `{key}`: "));
     while let Ok(Some(item)) = client.next_item(Duration::ZERO) {
         let Item::Log { message, .. } = item else { continue };
-        let own = about.as_deref().and_then(|about| message.strip_prefix(about));
+        let own = key.and_then(|key| about(&message, key));
         if let Some(text) = own.or_else(|| message.strip_prefix("flags[0]: ")) {
             report(text, findings);
         }
     }
     key.is_some_and(|key| !malformed(&client, key))
+}
+
+/// The rest of a line about the flag. The line has other characters for control characters in the key.
+fn about<'m>(line: &'m str, key: &str) -> Option<&'m str> {
+    let mut rest = line.strip_prefix("flag `")?.chars();
+    key.chars().for_each(|_| _ = rest.next());
+    rest.as_str().strip_prefix("`: ")
 }
 
 fn malformed(client: &Client, key: &str) -> bool {
