@@ -1,5 +1,6 @@
 //! The control API: what `Server` does, over HTTP, under `/__dev/`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
@@ -9,7 +10,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use crate::call::{Call, Port};
-use crate::check::check as mistakes;
+use crate::check::{Finding, check as mistakes};
 use crate::document;
 use crate::evaluation::{self, Evaluator};
 use crate::faults::{Fault, PATHS};
@@ -124,7 +125,13 @@ async fn events(connection: &Connection, call: &Call) -> Response {
 fn definitions(connection: &Connection, call: &Call) -> Response {
     let definitions = &connection.world.definitions;
     match call.method {
-        Method::GET => Response::new(StatusCode::OK, definitions.current()),
+        Method::GET => match call.query.get("flag") {
+            None => Response::new(StatusCode::OK, definitions.current()),
+            Some(key) => match flag(&definitions.current(), key) {
+                Ok(text) => Response::new(StatusCode::OK, text).with(CONTENT_TYPE, JSON),
+                Err(why) => bad(&why),
+            },
+        },
         Method::PUT => {
             definitions.set(Some(call.body.clone()));
             done()
@@ -139,6 +146,13 @@ fn definitions(connection: &Connection, call: &Call) -> Response {
         }
         _ => Response::wrong_method("GET, PUT, PATCH, DELETE"),
     }
+}
+
+/// The text of a flag, as it is in the document. If two flags have the same key, the later one counts.
+fn flag(document: &[u8], key: &str) -> Result<String, String> {
+    let flags = document::flags(document).map_err(|error| format!("not a definitions document: {error}"))?;
+    let found = flags.into_iter().rev().find(|text| document::key(text).as_deref() == Some(key));
+    found.map(str::to_owned).ok_or_else(|| format!("no flag {key:?}"))
 }
 
 /// A value of a flag to replace. Everything else in the document stays as it is, byte by byte.
@@ -203,12 +217,15 @@ async fn state(connection: &Connection, call: &Call) -> Response {
 
 /// The mistakes in the current definitions, or in the body of a POST.
 async fn check(connection: &Connection, call: &Call) -> Response {
-    let document = match call.method {
-        Method::GET => connection.world.definitions.current(),
-        Method::POST => call.body.clone(),
-        _ => return Response::wrong_method("GET, POST"),
-    };
-    apart(move || Ok(Response::json(StatusCode::OK, &json!({ "findings": mistakes(&document) })))).await
+    let world = Arc::clone(&connection.world);
+    let body = call.body.clone();
+    let findings =
+        |findings: Vec<Finding>| Ok(Response::json(StatusCode::OK, &json!({ "findings": findings })));
+    match call.method {
+        Method::GET => apart(move || findings(world.checked.findings(&world.definitions.current()))).await,
+        Method::POST => apart(move || findings(mistakes(&body))).await,
+        _ => Response::wrong_method("GET, POST"),
+    }
 }
 
 /// Runs what takes a while apart from the requests of clients.
@@ -289,16 +306,14 @@ async fn distribution(connection: &Connection, call: &Call) -> Response {
     };
     let document = connection.world.definitions.current();
     apart(move || {
-        let flags = document::flags(&document).map_err(|error| error.to_string())?;
-        let found = flags.into_iter().rev().find(|text| document::key(text).as_deref() == Some(&users.flag));
-        let flag = found.ok_or_else(|| format!("no flag {:?}", users.flag))?;
+        let flag = flag(&document, &users.flag)?;
         let mut contexts = users.contexts;
         if users.generate > 0 {
             let generated =
-                evaluation::generated(users.generate, &users.like, &evaluation::context_key(flag));
+                evaluation::generated(users.generate, &users.like, &evaluation::context_key(&flag));
             contexts.extend(generated.map_err(|error| error.to_string())?);
         }
-        Ok(Response::json(StatusCode::OK, &evaluation::distribution(flag, &contexts)?))
+        Ok(Response::json(StatusCode::OK, &evaluation::distribution(&flag, &contexts)?))
     })
     .await
 }

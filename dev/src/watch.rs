@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde_json::json;
 
 use crate::changes::{Change, changes};
-use crate::check::{Finding, check};
+use crate::check::Finding;
 use crate::world::World;
 
 const PAUSE: Duration = Duration::from_millis(200);
@@ -75,7 +75,7 @@ impl Seen {
                 {
                     news.extend(list.into_iter().map(Note::Change));
                 }
-                let findings = check(&document);
+                let findings = world.checked.findings(&document);
                 let same = |a: &Finding, b: &Finding| {
                     (&a.flag, &a.path, &a.message) == (&b.flag, &b.path, &b.message)
                 };

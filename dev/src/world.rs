@@ -4,6 +4,7 @@ use std::io;
 use std::sync::{Arc, mpsc};
 
 use crate::access::Access;
+use crate::check::Checked;
 use crate::credentials::Credentials;
 use crate::definitions::Definitions;
 use crate::events::Events;
@@ -17,6 +18,7 @@ pub(crate) struct World {
     pub(crate) log: Arc<Log>,
     pub(crate) faults: Faults,
     pub(crate) definitions: Definitions,
+    pub(crate) checked: Checked,
     pub(crate) remote: Remote,
     pub(crate) credentials: Credentials,
     pub(crate) events: Events,
@@ -31,6 +33,7 @@ impl World {
             log: Arc::new(Log::new()),
             faults: Faults::default(),
             definitions: Definitions::new(options.definitions.clone())?,
+            checked: Checked::default(),
             remote: Remote::default(),
             credentials: Credentials::new(options),
             events: Events::new(options.events),

@@ -16,6 +16,19 @@ fn client(flag: &str) -> Option<Client> {
     remote::client(format!("{{\"flags\": [{flag}]}}").as_bytes()).ok()
 }
 
+/// Whether loading these flags logs nothing about any of them.
+pub(super) fn is_silent(flags: &[&str]) -> bool {
+    let Some(client) = client(&flags.join(",")) else { return false };
+    while let Ok(Some(item)) = client.next_item(Duration::ZERO) {
+        if let Item::Log { message, .. } = item
+            && message.starts_with("flag")
+        {
+            return false;
+        }
+    }
+    true
+}
+
 /// Reports what the core rejects or cannot check. Returns whether the flag is usable.
 pub(super) fn check(flag: &str, key: Option<&str>, findings: &mut Findings) -> bool {
     let Some(client) = client(flag) else {

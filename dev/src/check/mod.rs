@@ -7,10 +7,13 @@ mod rule;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str;
+use std::sync::Mutex;
 
+use bytes::Bytes;
 use serde::Serialize;
 
 use crate::document;
+use crate::lock::lock;
 
 /// How much a finding matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -86,6 +89,7 @@ pub fn check(document: &[u8]) -> Vec<Finding> {
             );
         }
     };
+    let quiet = quiet(&flags);
     let mut all = Vec::new();
     let mut positions = BTreeMap::<String, usize>::new();
     for (position, flag) in flags.iter().enumerate() {
@@ -100,7 +104,11 @@ pub fn check(document: &[u8]) -> Vec<Finding> {
             );
             findings.error("key", why);
         }
-        check_flag(flag, key.as_deref(), &mut findings);
+        let usable = quiet.get(position) == Some(&true) || core::check(flag, key.as_deref(), &mut findings);
+        // What the core can read but serde_json cannot, because of its nesting, is left to the core.
+        if let Ok(flag) = serde_json::from_str(flag) {
+            flag::check(&flag, usable, &mut findings);
+        }
         let name = key.unwrap_or_else(|| format!("flags[{position}]"));
         all.extend(findings.0.into_iter().map(|(severity, path, message)| Finding {
             severity,
@@ -113,10 +121,41 @@ pub fn check(document: &[u8]) -> Vec<Finding> {
     all
 }
 
-fn check_flag(text: &str, key: Option<&str>, findings: &mut Findings) {
-    let usable = core::check(text, key, findings);
-    // What the core can read but serde_json cannot, because of its nesting, is left to the core.
-    if let Ok(flag) = serde_json::from_str(text) {
-        flag::check(&flag, usable, findings);
+/// For each flag, whether the core has nothing to say about it. A client for each of a thousand flags would take seconds,
+/// so they are loaded in groups. One of two flags with the same key hides the other, so they are not in a group.
+fn quiet(flags: &[&str]) -> Vec<bool> {
+    const GROUP: usize = 64;
+    let keys: Vec<Option<String>> = flags.iter().map(|flag| document::key(flag)).collect();
+    let mut counts = BTreeMap::<&str, usize>::new();
+    for key in keys.iter().flatten() {
+        *counts.entry(key).or_default() += 1;
+    }
+    let alone = |key: &Option<String>| key.as_deref().and_then(|key| counts.get(key)) == Some(&1);
+    let mut quiet = Vec::with_capacity(flags.len());
+    for (flags, keys) in flags.chunks(GROUP).zip(keys.chunks(GROUP)) {
+        let group: Vec<&str> =
+            flags.iter().zip(keys).filter(|(_, key)| alone(key)).map(|(flag, _)| *flag).collect();
+        let silent = core::is_silent(&group);
+        quiet.extend(keys.iter().map(|key| silent && alone(key)));
+    }
+    quiet
+}
+
+/// The findings of the last document that was checked.
+#[derive(Default)]
+pub(crate) struct Checked(Mutex<Option<(Bytes, Vec<Finding>)>>);
+
+impl Checked {
+    pub(crate) fn findings(&self, document: &Bytes) -> Vec<Finding> {
+        // Held meanwhile, so that nobody else checks the same document.
+        let mut held = lock(&self.0);
+        match held.as_ref() {
+            Some((of, findings)) if of == document => findings.clone(),
+            _ => {
+                let findings = check(document);
+                *held = Some((document.clone(), findings.clone()));
+                findings
+            }
+        }
     }
 }

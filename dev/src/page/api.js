@@ -21,7 +21,8 @@ export const store = {
   state: null,
   /** Documents before each edit of this page. */
   past: [],
-  connected: false,
+  /** Whether the stream is open; null before the first time. */
+  connected: null,
 }
 
 async function request(method, path, body) {
@@ -126,10 +127,12 @@ let closing
 
 function open() {
   source = new EventSource('/__dev/live')
+  const again = store.connected !== null
   source.addEventListener('open', () => {
+    // Nothing has changed since the page was loaded a moment ago.
+    if (again || store.connected === false) refresh().catch(() => {})
     store.connected = true
     emit('connected', true)
-    refresh().catch(() => {})
   })
   source.addEventListener('error', () => {
     store.connected = false
