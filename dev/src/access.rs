@@ -66,7 +66,7 @@ fn is_token(sent: &str, token: &str) -> bool {
 }
 
 /// Whether a `Host` is an address, or a name that always means this machine. A website has another name.
-fn is_local(host: &str) -> bool {
+pub(crate) fn is_local(host: &str) -> bool {
     let name = match host.strip_prefix('[') {
         Some(rest) => {
             return rest.split_once(']').is_some_and(|(address, _)| address.parse::<IpAddr>().is_ok());

@@ -113,7 +113,12 @@ impl Connection {
         };
         let keep_body = self.world.events.keeps() || !handlers::takes_events(&call.path);
         self.world.log.record(&mut call, self.id, keep_body);
-        let response = match self.world.faults.take(&call.path) {
+        let fault = self.world.faults.take(&call.path);
+        if fault.as_ref().is_some_and(|fault| fault.times.is_some()) {
+            // The page shows how many are left.
+            self.world.live.send("faults", || json!({}));
+        }
+        let response = match fault {
             Some(fault) if fault.kind != Kind::Pass => self.fail(fault, &mut call, in_flight).await?,
             _ => handlers::respond(&self.world, &call, None),
         };

@@ -12,7 +12,7 @@ use crate::faults::Faults;
 use crate::live::Live;
 use crate::log::Log;
 use crate::options::Options;
-use crate::remote::Remote;
+use crate::remote::{ContextForm, Remote};
 
 pub(crate) struct World {
     pub(crate) log: Arc<Log>,
@@ -20,6 +20,7 @@ pub(crate) struct World {
     pub(crate) definitions: Definitions,
     pub(crate) checked: Checked,
     pub(crate) remote: Remote,
+    pub(crate) ofrep: Remote,
     pub(crate) credentials: Credentials,
     pub(crate) events: Events,
     pub(crate) access: Access,
@@ -35,6 +36,7 @@ impl World {
             definitions: Definitions::new(options.definitions.clone())?,
             checked: Checked::default(),
             remote: Remote::default(),
+            ofrep: Remote::new(ContextForm::OpenFeature),
             credentials: Credentials::new(options),
             events: Events::new(options.events),
             access: Access::new(options.host, options.token.as_deref()),

@@ -3,6 +3,7 @@
 mod definitions;
 mod flags;
 mod ingestion;
+mod ofrep;
 
 use hyper::StatusCode;
 
@@ -20,6 +21,11 @@ pub(crate) fn respond(world: &World, call: &Call, fault: Option<&Fault>) -> Resp
         "/track" => ingestion::respond(world, call, fault, Endpoint::Track),
         "/import" => ingestion::respond(world, call, fault, Endpoint::Import),
         "/engage" => ingestion::respond(world, call, fault, Endpoint::Engage),
+        path if path == ofrep::PATH
+            || path.strip_prefix(ofrep::PATH).is_some_and(|rest| rest.starts_with('/')) =>
+        {
+            ofrep::respond(world, call)
+        }
         path => Response::error(StatusCode::NOT_FOUND, &format!("No such path: {path}")),
     }
 }

@@ -29,15 +29,18 @@ export function faults(section) {
     await refresh()
   })
   const set = (list) => change(() => api.send('PUT', 'faults', list))
-  // A new fault comes before the others.
-  const add = (fault) => set([{ path, ...(times ? { times: Number(times) } : {}), ...fault }, ...store.state.faults])
+  // A new fault comes before the others that are left now.
+  const add = (fault) => change(async () => {
+    const left = await api.get('faults')
+    await api.send('PUT', 'faults', [{ path, ...(times ? { times: Number(times) } : {}), ...fault }, ...left])
+  })
 
   function badFlag() {
     const flag = store.flags[0]
     if (!flag) throw new Error('there is no flag to break')
     const document = JSON.parse(store.text)
     document.flags = document.flags.map((each) => (each?.key === flag.key ? { ...each, ruleset: { ...each.ruleset, rollout: 'broken' } } : each))
-    return set([{ path: '/flags/definitions', ...(times ? { times: Number(times) } : {}), kind: 'status', status: 200, body: JSON.stringify(document) }, ...store.state.faults])
+    return add({ path: '/flags/definitions', kind: 'status', status: 200, body: JSON.stringify(document) })
   }
 
   function words(fault) {

@@ -11,8 +11,8 @@ const filters = [
   ['problems', 'With mistakes', (flag) => findingsOf(flag.key).length > 0],
 ]
 
-/** Cards that are drawn at once; the others follow, so that the first ones show early. */
-const first = 20
+/** Pixels beyond the window within which cards are filled: a thousand full ones would take seconds. */
+const near = 1200
 
 export function flags(section) {
   let wanted = ''
@@ -44,44 +44,37 @@ export function flags(section) {
     )
   }
 
-  let pending = 0
-  const drawn = new Map()
+  let drawn = new Map()
+  const filling = new IntersectionObserver((entries) => {
+    for (const { isIntersecting, target } of entries) {
+      if (!isIntersecting) continue
+      filling.unobserve(target)
+      fill(target, contents(drawn.get(target.dataset.flag).flag))
+    }
+  }, { rootMargin: `${near}px` })
+
+  /** A card that already shows this is kept. Until it comes near the window, it has its heading only. */
+  function make(flag) {
+    const look = JSON.stringify([flag, findingsOf(flag.key)])
+    const known = drawn.get(flag.key)
+    if (known?.look === look) return known
+    const card = known?.card ?? h('article', { 'data-flag': flag.key }, h('h2', {}, flag.key))
+    card.className = `card ${isOn(flag) ? 'on' : 'off'}`
+    filling.unobserve(card)
+    filling.observe(card)
+    return { look, flag, card }
+  }
 
   function draw() {
-    cancelAnimationFrame(pending)
     const general = store.findings.filter((finding) => !finding.flag || finding.flag.startsWith('flags['))
     fill(notes, store.error && h('p', { class: 'bar bad' }, `The definitions are not JSON: ${store.error}`), findings(general))
     const list = store.flags.filter((flag) => filter[2](flag) && flag.key.toLowerCase().includes(wanted))
-    if (!list.length) {
-      drawn.clear()
-      const none = store.flags.length ? 'No flag matches.' : 'There are no flags. Start with a file, such as mpflags-dev flags.json, or make one with “New flag”.'
-      fill(cards, h('p', { class: 'empty' }, none))
-      return
-    }
-    const kept = new Map()
-    const make = (flag) => {
-      const look = JSON.stringify([flag, findingsOf(flag.key)])
-      const known = drawn.get(flag.key)
-      const card = known?.look === look ? known.card : h('article', { class: ['card', isOn(flag) ? 'on' : 'off'], 'data-flag': flag.key }, contents(flag))
-      kept.set(flag.key, { look, card })
-      return card
-    }
-    const focus = document.activeElement?.dataset?.focus
-    fill(cards, list.slice(0, first).map(make))
-    if (focus) [...cards.querySelectorAll('[data-focus]')].find((element) => element.dataset.focus === focus)?.focus()
-    let next = first
-    const more = () => {
-      cards.append(...list.slice(next, next + 40).map(make))
-      next += 40
-      if (next < list.length) pending = requestAnimationFrame(more)
-      else finish()
-    }
-    const finish = () => {
-      drawn.clear()
-      for (const [key, entry] of kept) drawn.set(key, entry)
-    }
-    if (next < list.length) pending = requestAnimationFrame(more)
-    else finish()
+    drawn = new Map(list.map((flag) => [flag.key, make(flag)]))
+    const cardList = [...drawn.values()].map(({ card }) => card)
+    const none = store.flags.length ? 'No flag matches.' : 'There are no flags. Start with a file, such as mpflags-dev flags.json, or make one with “New flag”.'
+    if (!cardList.length) fill(cards, h('p', { class: 'empty' }, none))
+    // Moving a card would take the focus from it.
+    else if (cardList.length !== cards.children.length || cardList.some((card, index) => card !== cards.children[index])) fill(cards, cardList)
   }
 
   tools()
@@ -91,7 +84,7 @@ export function flags(section) {
     draw()
   }), on('findings', draw)]
   return () => {
-    cancelAnimationFrame(pending)
+    filling.disconnect()
     off.forEach((each) => each())
   }
 }
