@@ -5,7 +5,7 @@ import { api, flagOf, on, variantKeys } from '/api.js'
 import { attempt, button, chip, colour, fill, h } from '/dom.js'
 import { count, percent, shares } from '/words.js'
 
-const limits = { rows: 200, clients: 50, flags: 500 }
+const limits = { rows: 200, shown: 60, clients: 50, flags: 500 }
 
 const model = { events: [], requests: [], clients: new Map(), shown: new Map(), total: 0, rejected: 0, duplicates: 0, rate: 0, missed: 0, version: 0 }
 let known = new Set()
@@ -97,7 +97,9 @@ export function live(section) {
   let filter = ''
   let paused = false
   let drawnVersion = -1
+  let drawnAt = 0
   let frame = 0
+  const rows = new WeakMap()
   const open = new Set()
   const numbers = h('div', { class: 'numbers' })
   const shown = h('div', { class: 'box' })
@@ -109,6 +111,7 @@ export function live(section) {
   const search = h('input', { type: 'search', placeholder: 'Filter', 'aria-label': 'Filter', 'data-focus': 'filter', oninput: (event) => {
     filter = event.target.value.toLowerCase()
     drawnVersion = -1
+    drawnAt = 0
   } })
 
   function toolbar() {
@@ -116,6 +119,7 @@ export function live(section) {
       h('div', { class: 'segments', role: 'group', 'aria-label': 'What' }, ['events', 'requests'].map((name) => button(name === 'events' ? 'Events' : 'Requests', () => {
         tab = name
         drawnVersion = -1
+        drawnAt = 0
         toolbar()
       }, { 'aria-pressed': String(tab === name), 'data-focus': name }))),
       search,
@@ -174,10 +178,18 @@ export function live(section) {
     ], each, good ? '' : 'rejected')
   }
 
+  /** An entry is drawn once: it never changes. */
+  function row(each, index) {
+    if (!rows.has(each)) rows.set(each, (tab === 'events' ? event : request)(each, index))
+    return rows.get(each)
+  }
+
   function draw() {
     frame = requestAnimationFrame(draw)
-    if (drawnVersion === model.version) return
+    // Nobody reads faster, and the browser has other things to do.
+    if (drawnVersion === model.version || performance.now() - drawnAt < 250) return
     drawnVersion = model.version
+    drawnAt = performance.now()
     fill(numbers,
       [['events', count(model.total)], ['per second', count(model.rate)], ['rejected', count(model.rejected)], ['duplicates', count(model.duplicates)]].map(([label, text]) =>
         h('div', { class: 'figure' }, h('b', {}, text), h('span', {}, label))))
@@ -188,12 +200,10 @@ export function live(section) {
         h('td', {}, name), h('td', { class: 'number' }, count(client.requests)),
         h('td', {}, `${client.status ?? 'no response'} ${client.path}`))))) : h('p', { class: 'empty' }, 'No client has connected yet.'))
     if (paused) return
-    const rows = (tab === 'events' ? model.events : model.requests)
-      .filter((each) => !filter || JSON.stringify(each).toLowerCase().includes(filter)).slice(-limits.rows).reverse()
-    const focused = list.contains(document.activeElement)
     // A reader of one entry is not disturbed.
-    if (focused && open.size) return
-    fill(list, rows.slice(0, 60).map(tab === 'events' ? event : request), !rows.length && h('li', { class: 'empty' }, 'Nothing yet.'))
+    if (list.contains(document.activeElement) && open.size) return
+    const entries = (tab === 'events' ? model.events : model.requests).filter((each) => !filter || JSON.stringify(each).toLowerCase().includes(filter))
+    fill(list, entries.slice(-limits.shown).reverse().map(row), !entries.length && h('li', { class: 'empty' }, 'Nothing yet.'))
   }
 
   function exposures() {

@@ -316,9 +316,9 @@ test('a thousand flags show within 200 ms, and a thousand events a second keep f
   const template = JSON.parse(await readFile(samples, 'utf8')).flags[0]
   const flags = Array.from({ length: 1000 }, (_, index) => ({ ...template, key: `flag-${index}` }))
   const { page, server } = await open(t, '', { flags })
-  // The best of five, because other programs share the processor.
+  // The best of ten, because other programs share the processor.
   const paints = []
-  for (let turn = 0; turn < 5; turn += 1) {
+  for (let turn = 0; turn < 10; turn += 1) {
     await page.reload()
     await page.locator('.card footer').first().waitFor()
     paints.push(await page.evaluate(() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime))
@@ -330,29 +330,21 @@ test('a thousand flags show within 200 ms, and a thousand events a second keep f
   await card(page, 'flag-900').getByRole('switch').waitFor()
   await page.goto(`${server.control}/#/live`)
   await page.locator('.numbers').waitFor()
-  await page.evaluate(() => {
-    globalThis.frames = []
-    let last = performance.now()
-    const tick = (now) => {
-      globalThis.frames.push(now - last)
-      last = now
-      requestAnimationFrame(tick)
-    }
-    requestAnimationFrame(tick)
-    globalThis.busy = []
-    new PerformanceObserver((list) => globalThis.busy.push(...list.getEntries().map(({ duration }) => duration))).observe({ type: 'longtask' })
-  })
+  // The processor time of the page's main thread, because other programs share the processor.
+  const devtools = await page.context().newCDPSession(page)
+  await devtools.send('Performance.enable', { timeDomain: 'threadTicks' })
+  const busy = async () => (await devtools.send('Performance.getMetrics')).metrics.find(({ name }) => name === 'TaskDuration').value
+  const began = [await busy(), Date.now()]
   const seconds = 5
   for (let second = 0; second < seconds * 10; second += 1) {
-    const began = Date.now()
+    const start = Date.now()
     await server.track(Array.from({ length: 100 }, (_, index) => exposure(`flag-${index}`, 'On', `user-${second}-${index}`)))
-    await new Promise((resolve) => setTimeout(resolve, Math.max(0, 100 - (Date.now() - began))))
+    await new Promise((resolve) => setTimeout(resolve, Math.max(0, 100 - (Date.now() - start))))
   }
   await eventually(async () => assert.equal(await page.locator('.figure b').first().innerText(), (seconds * 1000).toLocaleString('en')))
-  const { frames, busy } = await page.evaluate(() => ({ frames: globalThis.frames.sort((a, b) => a - b), busy: globalThis.busy }))
-  const median = frames[Math.floor(frames.length / 2)]
-  const late = frames[Math.floor(frames.length * 0.95)]
-  t.diagnostic(`frames: median ${median.toFixed(1)} ms, 95 % under ${late.toFixed(1)} ms; ${busy.length} tasks over 50 ms, ${busy.map(Math.round)}`)
-  assert.ok(median < 17, `median ${median}`)
+  const used = (await busy() - began[0]) / ((Date.now() - began[1]) / 1000)
+  const perFrame = used * 1000 / 60
+  t.diagnostic(`${perFrame.toFixed(1)} ms of each 16.7 ms frame`)
+  assert.ok(perFrame < 8, `${perFrame} ms of each frame`)
   assert.ok(await page.locator('.feed li').count() <= 60)
 })
