@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use lexopt::{Arg, Parser, ValueExt as _};
 use mpflags_dev::{EventLog, Options, ServiceAccount, Tls};
 
+use crate::pull::Project;
+
 pub(crate) const HELP: &str = "\
 mpflags-dev is a stand-in for Mixpanel: it serves flags, records events, and fails on demand.
 
@@ -16,8 +18,12 @@ mpflags-dev is a stand-in for Mixpanel: it serves flags, records events, and fai
   mpflags-dev explain FILE --flag KEY --context JSON
                                            show why
   mpflags-dev diff A B                     show which flags differ, and how many users change variant
+  mpflags-dev pull FILE --token T          fetch a project's definitions from Mixpanel into FILE
 
   --json     print JSON (check, eval, explain, diff)
+  --users N  users to compare (diff); 10000 is the default
+  --service-account USER:SECRET --project-id P, --api-host URL, --ca-file FILE
+             other credentials and another server (pull)
   --version  print the version
   --help     print this; mpflags-dev serve --help lists the options of the server
 ";
@@ -42,7 +48,7 @@ mpflags-dev [serve] [FILE] [OPTION...]
   --stop-with-stdin              exit when standard input closes
 ";
 
-const COMMANDS: [&str; 5] = ["serve", "check", "eval", "explain", "diff"];
+const COMMANDS: [&str; 6] = ["serve", "check", "eval", "explain", "diff", "pull"];
 
 pub(crate) enum Command {
     Help(&'static str),
@@ -52,6 +58,7 @@ pub(crate) enum Command {
     Eval { file: PathBuf, context: String, flag: Option<String>, json: bool },
     Explain { file: PathBuf, context: String, flag: String, json: bool },
     Diff { old: PathBuf, new: PathBuf, users: usize, json: bool },
+    Pull { file: PathBuf, project: Project },
 }
 
 #[derive(Default)]
@@ -74,6 +81,7 @@ impl Command {
         let parser = Parser::from_args(arguments);
         match command.as_deref() {
             None | Some("serve") => serve(parser, command.is_some()),
+            Some("pull") => pull(parser),
             Some(command) => query(command, parser),
         }
     }
@@ -208,6 +216,32 @@ fn query(command: &str, mut parser: Parser) -> Result<Command, String> {
         Some(extra) => Err(format!("unknown argument {}", extra.display())),
         None => Ok(parsed),
     }
+}
+
+fn pull(mut parser: Parser) -> Result<Command, String> {
+    let (mut file, mut token, mut account, mut id) = (None, None, None, None);
+    let mut project = Project::default();
+    while let Some(argument) = next(&mut parser)? {
+        let name = owned(&argument);
+        let is_file = matches!(argument, Arg::Value(_));
+        match name.as_str() {
+            _ if is_file && file.is_none() => file = Some(PathBuf::from(name)),
+            "--token" => token = Some(value(&mut parser, &name)?),
+            "--service-account" => account = Some(service_account(&value(&mut parser, &name)?)?),
+            "--project-id" => id = Some(value(&mut parser, &name)?),
+            "--api-host" => project.api_host = Some(value(&mut parser, &name)?),
+            "--ca-file" => project.ca_file = Some(value(&mut parser, &name)?),
+            "--help" | "-h" => return Ok(Command::Help(HELP)),
+            _ => return Err(format!("unknown argument {name}")),
+        }
+    }
+    project.token = token.ok_or("pull needs --token")?;
+    project.service_account = match (account, id) {
+        (Some(account), Some(id)) => Some((account.username, account.secret, id)),
+        (None, None) => None,
+        _ => return Err("--service-account and --project-id must be given together".to_owned()),
+    };
+    Ok(Command::Pull { file: file.ok_or("pull needs a file to write")?, project })
 }
 
 fn host(text: &str) -> Result<IpAddr, String> {

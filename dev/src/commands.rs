@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::{env, process};
 
-use mpflags_dev::{Evaluator, Finding, Row, Severity, changes, check};
+use mpflags_dev::{Evaluator, Finding, Row, Severity, changes, check, indented};
 use serde_json::{Value, json};
 
+use crate::pull::{self, Project};
 use crate::terminal::Colours;
 
 /// What a command prints, and whether it found something: the exit status is then 1.
@@ -277,4 +280,25 @@ pub(crate) fn diff(
         text.push_str("no flag differs\n");
     }
     Ok(Output { text, found: !list.is_empty() })
+}
+
+/// Writes the definitions with one value a line, so that a repository shows what changed.
+pub(crate) fn pull(file: &Path, project: &Project) -> Result<Output, String> {
+    let before = fs::read(file).unwrap_or_default();
+    let folder = env::temp_dir().join(format!("mpflags-dev-pull-{}", process::id()));
+    let failed = |place: &Path, error: std::io::Error| format!("{}: {error}", place.display());
+    // Definitions are nobody else's business.
+    fs::DirBuilder::new().mode(0o700).create(&folder).map_err(|error| failed(&folder, error))?;
+    let document = pull::pull(project, &folder);
+    // What is left behind is a copy in a folder of this user.
+    let _ = fs::remove_dir_all(&folder);
+    let document = indented(&document?);
+    fs::write(file, &document).map_err(|error| failed(file, error))?;
+    let mut text = String::new();
+    for change in changes(&before, document.as_bytes()).unwrap_or_default() {
+        let _ = writeln!(text, "{}", plain(&change.to_string()));
+    }
+    let flags = Evaluator::new(document.as_bytes()).map_or(0, |evaluator| evaluator.keys().len());
+    let _ = writeln!(text, "{flags} flags written to {}", file.display());
+    Ok(Output { text, found: false })
 }

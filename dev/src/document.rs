@@ -144,6 +144,55 @@ pub(crate) fn edited(document: &str, flag: &str, path: &str, value: &str) -> Res
     splice(document, start..start, &format!("{}: {value}{comma}", serde_json::Value::from(name)))
 }
 
+/// The same JSON with two spaces per level, so that a change of one value is a change of one line. Every token stays as it is.
+pub fn indented(json: &str) -> String {
+    let mut out = String::with_capacity(json.len() * 2);
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    let mut characters = json.chars().peekable();
+    let newline = |out: &mut String, depth: usize| {
+        out.push('\n');
+        out.extend(std::iter::repeat_n("  ", depth));
+    };
+    while let Some(c) = characters.next() {
+        if in_string {
+            out.push(c);
+            in_string = escaped || c != '"';
+            escaped = !escaped && c == '\\';
+            continue;
+        }
+        match c {
+            '"' => {
+                in_string = true;
+                out.push(c);
+            }
+            '{' | '[' => {
+                out.push(c);
+                while characters.next_if(|next| next.is_ascii_whitespace()).is_some() {}
+                if characters.peek().is_some_and(|next| matches!(next, '}' | ']')) {
+                    out.extend(characters.next());
+                } else {
+                    depth += 1;
+                    newline(&mut out, depth);
+                }
+            }
+            '}' | ']' => {
+                depth = depth.saturating_sub(1);
+                newline(&mut out, depth);
+                out.push(c);
+            }
+            ',' => {
+                out.push(c);
+                newline(&mut out, depth);
+            }
+            ':' => out.push_str(": "),
+            c if c.is_ascii_whitespace() => {}
+            c => out.push(c),
+        }
+    }
+    out.push('\n');
+    out
+}
+
 fn splice(text: &str, range: Range<usize>, with: &str) -> Result<String, String> {
     let (before, after) = (text.get(..range.start), text.get(range.end..));
     match (before, after) {
@@ -175,6 +224,14 @@ mod tests {
         for (flag, path) in [("c", "status"), ("a", "ruleset.rollout[1]"), ("a", "nothing.here")] {
             assert!(edit(flag, path, "1").is_err(), "{flag} {path}");
         }
+    }
+
+    #[test]
+    fn an_indented_document_has_the_same_tokens() {
+        let text = r#"{"a":[1.0,{"b":"x, {\"y\": [\\"}],"c":{ },"d":[ ]}"#;
+        let want = "{\n  \"a\": [\n    1.0,\n    {\n      \"b\": \"x, {\\\"y\\\": [\\\\\"\n    }\n  ],\n  \"c\": {},\n  \"d\": []\n}\n";
+        assert_eq!(indented(text), want);
+        assert_eq!(indented(want), want);
     }
 
     #[test]

@@ -62,6 +62,7 @@ mod world;
 
 pub use crate::changes::{Change, changes};
 pub use crate::check::{Finding, Severity, check};
+pub use crate::document::indented;
 pub use crate::evaluation::{Evaluator, Row};
 pub use crate::events::{Event, EventCounts, EventLog};
 pub use crate::faults::{Fault, InvalidFault, Kind, Part, RetryAfter};

@@ -13,6 +13,7 @@
 
 mod arguments;
 mod commands;
+mod pull;
 mod terminal;
 
 use std::io::{self, Read as _, Write as _};
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
             commands::explain(file, context, flag, *json, colours)
         }
         Command::Diff { old, new, users, json } => commands::diff(old, new, *users, *json, colours),
+        Command::Pull { file, project } => commands::pull(file, project),
         Command::Serve(serve) => {
             return match run(serve, colours) {
                 Ok(()) => ExitCode::SUCCESS,

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use mpflags_dev::{Options, Server, ServiceAccount};
 use serde_json::{Value, json};
 
 const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/samples/definitions.json");
@@ -125,6 +126,42 @@ fn diff_counts_the_users_who_change() {
     assert!((60..150).contains(&number), "a tenth of the users: {number}");
     let (status, found) = as_json(&["diff", SAMPLE, &file, "--users", "1000", "--json"]);
     assert_eq!((status, &found["flags"][0]["users_changed"]), (1, &json!(number)));
+}
+
+#[test]
+fn pull_writes_the_definitions_of_a_project() {
+    let sample = fs::read_to_string(SAMPLE).unwrap();
+    let compact: Value = serde_json::from_str(&sample).unwrap();
+    let account = ServiceAccount { username: "robot".to_owned(), secret: "s3".to_owned() };
+    let server = Server::start(Options {
+        token: Some("tok".to_owned()),
+        service_account: Some(account),
+        project_id: Some("7".to_owned()),
+        ..Options::default()
+    })
+    .unwrap();
+    server.set_definitions(compact.to_string());
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("pulled-{}.json", std::process::id()));
+    let file = path.to_str().unwrap();
+    let project = ["--token", "tok", "--service-account", "robot:s3", "--project-id", "7", "--api-host"];
+    let url = server.url();
+    let pull = || run(&[&["pull", file], &project[..], &[&url]].concat());
+    assert_eq!(pull(), (0, format!("6 flags written to {file}\n"), String::new()));
+    assert_eq!(run(&["diff", SAMPLE, file]).0, 0);
+    assert_eq!(
+        fs::read_to_string(&path).unwrap().lines().count(),
+        sample.lines().count(),
+        "one value a line"
+    );
+    server.set_definitions(
+        compact.to_string().replace("\"rollout_percentage\":0.5", "\"rollout_percentage\":0.75"),
+    );
+    let want = format!("new-checkout: rollout 50 % → 75 %\n6 flags written to {file}\n");
+    assert_eq!(pull(), (0, want, String::new()));
+    let before = fs::read(&path).unwrap();
+    let (status, _, error) = run(&["pull", file, "--token", "wrong", "--api-host", &url]);
+    assert_eq!((status, fs::read(&path).unwrap() == before), (2, true));
+    assert!(error.contains("401"), "{error}");
 }
 
 #[test]

@@ -186,7 +186,7 @@ fn verbose_prints_requests_and_events() {
 fn wrong_arguments_are_named() {
     for (arguments, why) in [
         (&["--prot", "1"][..], "unknown argument --prot"),
-        (&["extra"], "unknown argument extra: the commands are serve, check, eval, explain, diff"),
+        (&["extra"], "unknown argument extra: the commands are serve, check, eval, explain, diff, pull"),
         (&["--port"], "--port needs a value"),
         (&["--port", "70000"], "--port: expected a port from 0 to 65535, got 70000"),
         (&["--ipv6=1"], "--ipv6 takes no value"),
@@ -202,6 +202,12 @@ fn wrong_arguments_are_named() {
         (&["eval", "a.json"], "eval needs --context, such as --context '{\"distinct_id\":\"user-1\"}'"),
         (&["explain", "a.json", "--context", "{}"], "explain needs --flag KEY"),
         (&["diff", "a.json"], "diff needs two files"),
+        (&["pull", "a.json"], "pull needs --token"),
+        (&["pull", "--token", "t"], "pull needs a file to write"),
+        (
+            &["pull", "a.json", "--token", "t", "--project-id", "1"],
+            "--service-account and --project-id must be given together",
+        ),
         (&["diff", "a.json", "b.json", "c.json"], "unknown argument c.json"),
         (&["diff", "a.json", "b.json", "--users", "many"], "--users: expected a number, got many"),
     ] {
