@@ -48,7 +48,9 @@ pub(crate) fn check_files(files: &[PathBuf], as_json: bool, colours: Colours) ->
             }
             if as_json {
                 let mut object = json!(finding);
-                object["file"] = json!(file.display().to_string());
+                if let Value::Object(fields) = &mut object {
+                    fields.insert("file".to_owned(), json!(file.display().to_string()));
+                }
                 all.push(object);
             } else {
                 text.push_str(&line(file, &finding, colours));
@@ -138,7 +140,7 @@ pub(crate) fn explain(
 ) -> Result<Output, String> {
     let explained = evaluator(file)?.explain(context, flag)?;
     let explained: Value = serde_json::from_str(&explained).map_err(|error| error.to_string())?;
-    let found = !explained["error_code"].is_null();
+    let found = explained.get("error_code").is_some_and(|code| !code.is_null());
     let text = if as_json { pretty(&explained) } else { story(&explained, colours) };
     Ok(Output { text, found })
 }

@@ -342,7 +342,7 @@ fn documents_that_cannot_be_read_have_one_finding_with_its_line() {
         );
     }
     let found: Vec<(usize, String)> =
-        check(same).iter().map(|finding| (finding.line, format!("{}", finding.path))).collect();
+        check(same).iter().map(|finding| (finding.line, finding.path.clone())).collect();
     let want = [(2, "context"), (3, "key"), (4, "status")].map(|(line, path)| (line, path.to_owned()));
     assert_eq!(found, want);
 }

@@ -56,7 +56,7 @@ fn malformed(client: &Client, key: &str) -> bool {
     let Ok(context) = Context::from_json("{}") else { return false };
     let step = client.explain(key, &context).ok();
     let step = step.and_then(|text| serde_json::from_str::<Value>(&text).ok());
-    step.is_none_or(|step| step["step"] == "malformed")
+    step.is_none_or(|step| step.get("step").is_some_and(|step| step == "malformed"))
 }
 
 fn report(text: &str, findings: &mut Findings) {

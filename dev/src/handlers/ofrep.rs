@@ -63,7 +63,7 @@ struct All {
 
 pub(crate) fn respond(world: &World, call: &Call) -> Response {
     let response = match call.method {
-        Method::POST => evaluate(world, call).unwrap_or_else(|refusal| refusal),
+        Method::POST => evaluate(world, call).unwrap_or_else(|refusal| *refusal),
         Method::OPTIONS => Response::new(StatusCode::NO_CONTENT, "")
             .with(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST"))
             .with(
@@ -90,18 +90,18 @@ pub(crate) fn respond(world: &World, call: &Call) -> Response {
     }
 }
 
-fn evaluate(world: &World, call: &Call) -> Result<Response, Response> {
+fn evaluate(world: &World, call: &Call) -> Result<Response, Box<Response>> {
     if let Some(token) = world.credentials.token()
         && !is_authorized(call, token)
     {
         let mut refusal =
             Response::error(StatusCode::UNAUTHORIZED, "Use the project token as Bearer token or X-API-Key");
         refusal.lines.push("  Wrong token".to_owned());
-        return Err(refusal);
+        return Err(Box::new(refusal));
     }
     let refuse = |code, details: String| {
         let failure = Failure { key: key(call), error_code: code, error_details: Some(details) };
-        Response::json(StatusCode::BAD_REQUEST, &failure)
+        Box::new(Response::json(StatusCode::BAD_REQUEST, &failure))
     };
     let request: Request<'_> = match call.body.as_ref() {
         [] => Request { context: None },
@@ -113,7 +113,7 @@ fn evaluate(world: &World, call: &Call) -> Result<Response, Response> {
     let document = world.definitions.current();
     let client = world.ofrep.client(document.clone()).map_err(|why| {
         let failure = Failure { key: key(call), error_code: "GENERAL", error_details: Some(why) };
-        Response::json(StatusCode::INTERNAL_SERVER_ERROR, &failure)
+        Box::new(Response::json(StatusCode::INTERNAL_SERVER_ERROR, &failure))
     })?;
     match key(call) {
         Some(key) => Ok(one(&outcome(&client, &key, &context))),

@@ -95,15 +95,16 @@ export function distribution(section, parameters) {
           return h('tr', {}, h('td', {}, chip(keys, variant)), h('td', { class: 'number' }, count(seen)), h('td', { class: 'number' }, `${(share * 100).toFixed(2)} %`),
             h('td', { class: 'number' }, percent(expected)), h('td', { class: 'number' }, `${share >= expected ? '+' : '−'}${(Math.abs(share - expected) * 100).toFixed(2)} %`))
         }))),
-      ratio(found.p_value),
+      ratio(found.p_value, flagOf(flag)),
       found.failed > 0 && h('p', { class: 'bad' }, `${count(found.failed)} users could not be evaluated: see “Who gets what” with one of them.`))
   }
 
-  function ratio(p) {
+  function ratio(p, flag) {
     if (p === null) return h('p', { class: 'dim' }, 'There is one possible result, so there is nothing to test.')
     const text = `Sample-ratio test: p = ${p < 0.0001 ? p.toExponential(1) : p.toFixed(4)}. `
     return p < 0.001
-      ? h('p', { class: 'bad' }, text, 'The shares differ from the expected ones by more than chance: the ids, or the testers, are not typical.')
+      ? h('p', { class: 'bad' }, text, 'The shares differ from the expected ones by more than chance. ',
+        flag?.hash_salt ? 'Are these users typical?' : 'The flag has no hash_salt: then the buckets of rollout and split depend on each other, in all of Mixpanel’s SDKs. Give it a hash_salt, which assigns users anew.')
       : h('p', { class: 'good' }, text, 'The difference is within chance.')
   }
 
