@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::sync::mpsc;
 
 use crate::events::EventLog;
+use crate::note::Note;
 use crate::tls::Tls;
-use crate::watch::Note;
 
 /// How a server starts. By default it serves no flags, on a free port, and accepts any credentials.
 #[derive(Clone)]

@@ -1,6 +1,5 @@
 //! Watches the definitions, and reports what changed and which mistakes are new: on the terminal and on the page.
 
-use std::fmt;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
@@ -9,31 +8,10 @@ use serde_json::json;
 
 use crate::changes::{Change, changes};
 use crate::check::Finding;
+use crate::note::Note;
 use crate::world::World;
 
 const PAUSE: Duration = Duration::from_millis(200);
-
-/// Something that happened to the definitions, for a person to read.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum Note {
-    /// A flag has changed.
-    Change(Change),
-    /// A mistake in the definitions that was not there before.
-    Finding(Finding),
-    /// The definitions cannot be used as they are.
-    Trouble(String),
-}
-
-impl fmt::Display for Note {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Change(change) => write!(f, "changed: {change}"),
-            Self::Finding(finding) => write!(f, "line {}: {finding}", finding.line),
-            Self::Trouble(text) => write!(f, "{text}"),
-        }
-    }
-}
 
 /// Runs until the world is gone.
 pub(crate) async fn watch(world: std::sync::Weak<World>, notes: mpsc::Sender<Note>) {

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use mpflags::{Client, Context, EvaluateOptions, Item};
+use mpflags::{Client, Context, EvaluateOptions, Item, Level};
 use serde_json::{Value, json};
 
-use super::Findings;
+use super::finding::Findings;
 use crate::names::meant;
 use crate::remote;
 
@@ -20,7 +20,7 @@ fn client(flag: &str) -> Option<Client> {
 pub(super) fn is_silent(flags: &[&str]) -> bool {
     let Some(client) = client(&flags.join(",")) else { return false };
     while let Ok(Some(item)) = client.next_item(Duration::ZERO) {
-        if let Item::Log { message, .. } = item
+        if let Item::Log { level: Level::Warning | Level::Error, message } = item
             && message.starts_with("flag")
         {
             return false;
@@ -36,7 +36,7 @@ pub(super) fn check(flag: &str, key: Option<&str>, findings: &mut Findings) -> b
         return false;
     };
     while let Ok(Some(item)) = client.next_item(Duration::ZERO) {
-        let Item::Log { message, .. } = item else { continue };
+        let Item::Log { level: Level::Warning | Level::Error, message } = item else { continue };
         let own = key.and_then(|key| about(&message, key));
         if let Some(text) = own.or_else(|| message.strip_prefix("flags[0]: ")) {
             report(text, findings);

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::{Findings, rule};
+use super::finding::Findings;
+use super::rule;
 use crate::names::meant;
 
 const FLAG: [&str; 7] =

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{Findings, core};
+use super::core;
+use super::finding::Findings;
 use crate::names::meant;
 
 const SYMBOLS: [&str; 6] = ["===", "!==", "<", "<=", ">", ">="];

@@ -196,7 +196,7 @@ function story(explained, flag) {
     : [steps[explained.step] ?? explained.step, explained.variant !== null && [' ', chip(keys, explained.variant)]]
   return [
     h('p', { class: 'outcome' }, outcome),
-    explained.message && h('p', { class: 'bad' }, explained.message),
+    explained.message && h('p', { class: explained.error_code ? 'bad' : 'warn' }, explained.message),
     explained.subject && h('p', {}, 'Bucketed by ', h('code', {}, explained.subject.key), ' = ', h('code', {}, explained.subject.text)),
     h('ol', { class: 'tried' }, explained.rollouts.map((rollout) => tried(rollout, flag))),
     explained.choice && choice(explained.choice, keys),
@@ -217,6 +217,7 @@ function tried(rollout, flag) {
     h('div', { class: 'scale', role: 'img', 'aria-label': `bucket ${rollout.bucket}, admits below ${rollout.percentage}` },
       h('div', { class: 'fill', style: { width: `${rollout.percentage * 100}%` } }), mark(rollout.bucket, `bucket ${rollout.bucket}`)),
     h('div', { class: 'line dim' }, h('span', {}, `bucket ${rollout.bucket} ${rollout.admitted ? '<' : '≥'} ${rollout.percentage}`), h('code', {}, `salt ${rollout.salt}`)),
+    rollout.why && h('p', { class: 'warn' }, rollout.why),
     rollout.rule && h('ul', { class: 'rule' }, part(rollout.rule)))
 }
 
