@@ -503,9 +503,12 @@ fn a_fault_rejects_chosen_records() {
     assert_eq!(rejected, [false, true, false, false, false, true, true]);
     assert_eq!(server.event_counts().duplicates, 0, "rejected records do not count for duplicates");
     for (json, why) in [
-        (r#"[{"path":"/a","kind":"reject_records"}]"#, "needs `indexes` or `properties`"),
-        (r#"[{"path":"/a","kind":"reject_records","indexes":[1],"status":400}]"#, "`status` has no effect"),
-        (r#"[{"path":"/a","kind":"status","status":400,"indexes":[1]}]"#, "`indexes` has no effect"),
+        (r#"[{"path":"/track","kind":"reject_records"}]"#, "needs `indexes` or `properties`"),
+        (
+            r#"[{"path":"/track","kind":"reject_records","indexes":[1],"status":400}]"#,
+            "`status` has no effect",
+        ),
+        (r#"[{"path":"/track","kind":"status","status":400,"indexes":[1]}]"#, "`indexes` has no effect"),
     ] {
         let error = server.set_faults_json(json).unwrap_err().to_string();
         assert!(error.contains(why), "{error}");

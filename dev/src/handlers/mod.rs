@@ -3,6 +3,7 @@
 mod definitions;
 mod flags;
 mod ingestion;
+mod ofrep;
 
 use hyper::StatusCode;
 
@@ -21,6 +22,11 @@ pub(crate) fn respond(world: &World, call: &Call, fault: Option<&Fault>) -> Resp
         "/import" => ingestion::respond(world, call, fault, Endpoint::Import),
         "/engage" => ingestion::respond(world, call, fault, Endpoint::Engage),
         "/groups" => ingestion::respond(world, call, fault, Endpoint::Groups),
+        path if path == ofrep::PATH
+            || path.strip_prefix(ofrep::PATH).is_some_and(|rest| rest.starts_with('/')) =>
+        {
+            ofrep::respond(world, call)
+        }
         path => Response::error(StatusCode::NOT_FOUND, &format!("No such path: {path}")),
     }
 }
