@@ -555,15 +555,15 @@ uint32_t mpflags_abi_revision(void);
 mpflags_str mpflags_version(void);
 
 /**
+ * Returns the status that the failed function returned, or `MPFLAGS_OK` for NULL.
+ */
+mpflags_status mpflags_error_status(const mpflags_error *error);
+
+/**
  * Returns the name of a status, `INVALID_CONFIG` for example, or `OK`. Returns `unknown` for a number that is
  * not an `mpflags_status`. The string is static.
  */
 mpflags_str mpflags_status_name(mpflags_status status);
-
-/**
- * Returns the status that the failed function returned, or `MPFLAGS_OK` for NULL.
- */
-mpflags_status mpflags_error_status(const mpflags_error *error);
 
 /**
  * Returns a description for people and logs. It never contains a token, a secret or the query of a URL.

@@ -15,15 +15,8 @@ use crate::lock::lock;
 use crate::names::meant;
 
 /// The paths that `handlers` serves. A fault for any other would never be met.
-pub(crate) const PATHS: [&str; 7] = [
-    "/flags/definitions",
-    "/flags",
-    "/track",
-    "/import",
-    "/engage",
-    "/groups",
-    OFREP,
-];
+pub(crate) const PATHS: [&str; 7] =
+    ["/flags/definitions", "/flags", "/track", "/import", "/engage", "/groups", OFREP];
 /// Followed by a slash and a flag's key, too.
 const OFREP: &str = "/ofrep/v1/evaluate/flags";
 

@@ -55,7 +55,10 @@ pub(crate) struct Profile {
 pub(crate) enum Owner {
     User(Identity<'static>),
     /// The group whose property `key`, such as `company`, is `id`.
-    Group { key: Box<str>, id: Box<str> },
+    Group {
+        key: Box<str>,
+        id: Box<str>,
+    },
 }
 
 /// The operations of profile updates, and the values that they take. Groups have neither of the last two.

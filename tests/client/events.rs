@@ -335,23 +335,24 @@ fn updates_of_groups() {
     let groups: Vec<&Value> =
         events.iter().filter(|event| event.endpoint == Endpoint::Groups).map(|event| &event.json).collect();
     let expected = updates.map(|(operation, value)| {
-        let value: Value = if operation == "$delete" { json!("") } else { serde_json::from_str(value).unwrap() };
+        let value: Value =
+            if operation == "$delete" { json!("") } else { serde_json::from_str(value).unwrap() };
         json!({"$token": "T0KEN", "$group_key": "company", "$group_id": "a\"cme", operation: value})
     });
     assert_eq!(groups, expected.iter().collect::<Vec<_>>());
     assert_eq!(events.len(), 8);
 
     for (result, message) in [
-        (client.group_update("$set", "", "a", "{}"), "group_key: expected a non-empty string, such as company"),
+        (
+            client.group_update("$set", "", "a", "{}"),
+            "group_key: expected a non-empty string, such as company",
+        ),
         (client.group_update("$set", "company", "", "{}"), "group_id: expected a non-empty string"),
         (
             client.group_update("$add", "company", "a", r#"{"n": 1}"#),
             "operation: expected one of $set, $set_once, $union, $remove, $unset, $delete",
         ),
-        (
-            client.group_update("$set", "company", "a", "[]"),
-            "$set: expected an object: found an array",
-        ),
+        (client.group_update("$set", "company", "a", "[]"), "$set: expected an object: found an array"),
     ] {
         let error = result.unwrap_err();
         assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::InvalidArgument, message));
@@ -375,7 +376,7 @@ fn wrong_events() {
         ),
         (
             client.people_update("$increment", "u", "{}"),
-            "operation: expected one of $set, $set_once, $add, $append, $union, $remove, $unset, $delete",
+            "operation: expected one of $set, $set_once, $union, $remove, $unset, $delete, $add, $append",
         ),
         (client.people_update("$set", "u", "5"), "$set: expected an object: found an integer"),
         (
