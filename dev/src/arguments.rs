@@ -150,7 +150,7 @@ fn serve(mut parser: Parser, named: bool) -> Result<Command, String> {
             "--verbose" => serve.verbose = true,
             "--version" | "-V" => return Ok(Command::Version),
             "--help" | "-h" => return Ok(Command::Help(if named { SERVE_HELP } else { HELP })),
-            _ => return Err(format!("unknown argument {name}")),
+            _ => return Err(format!("unknown argument {name}: mpflags-dev serve --help lists the options")),
         }
     }
     serve.options.certificate = match (serve.certificate.take(), serve.key.take()) {

@@ -104,7 +104,8 @@ fn cells(row: &Row, colours: Colours) -> [String; 4] {
     let reason = match (&row.error_code, &row.message) {
         (Some(code), Some(message)) => colours.bad(&format!("{code}: {}", plain(message))),
         (Some(code), None) => colours.bad(code),
-        _ => row.reason.clone(),
+        (None, Some(message)) => format!("{}: {}", row.reason, plain(message)),
+        (None, None) => row.reason.clone(),
     };
     [plain(&row.flag), row.variant.as_deref().map_or_else(|| "-".to_owned(), plain), value, reason]
 }

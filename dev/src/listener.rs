@@ -50,7 +50,13 @@ pub(crate) fn bind(host: IpAddr, port: u16, ipv6: bool) -> io::Result<(Vec<Socke
 }
 
 fn hold(addr: SocketAddr) -> io::Result<TcpSocket> {
-    let name = |error: io::Error| io::Error::new(error.kind(), format!("{addr}: {error}"));
+    let name = |error: io::Error| {
+        let message = match error.kind() {
+            io::ErrorKind::AddrInUse => format!("{addr} is in use: choose another port, or 0 for any"),
+            _ => format!("{addr}: {error}"),
+        };
+        io::Error::new(error.kind(), message)
+    };
     let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     // Connections of an earlier run may still be in TIME_WAIT.
     socket.set_reuseaddr(true)?;

@@ -159,6 +159,25 @@ fn each_planted_mistake_is_found_and_nothing_else() {
                 "error: ruleset.rollout[0].runtime_evaluation: nothing reads this field: did you mean `runtime_evaluation_rule`?",
             ][..],
         ),
+        // The core would say that this one needs Mixpanel's servers.
+        (
+            renamed("/ruleset/rollout/0", "runtime_evaluation_rule", "runtime_evaluaton_rule"),
+            &[
+                "error: ruleset.rollout[0].runtime_evaluaton_rule: nothing reads this field: did you mean `runtime_evaluation_rule`?",
+            ][..],
+        ),
+        (
+            renamed("/ruleset/rollout/0", "runtime_evaluation_rule", "rollout_rule"),
+            &[
+                "warning: ruleset.rollout[0].rollout_rule: nothing reads this field in local mode, so it restricts nobody: a rule goes into `runtime_evaluation_rule`",
+            ][..],
+        ),
+        (
+            renamed("/ruleset/rollout/0", "runtime_evaluation_rule", "targeting"),
+            &[
+                "warning: ruleset.rollout[0].targeting: nothing reads this field in local mode, so it restricts nobody: a rule goes into `runtime_evaluation_rule`",
+            ][..],
+        ),
         (
             field("/ruleset/rollout/0", "cohort_hash", json!("c")),
             &[
@@ -348,7 +367,7 @@ fn documents_that_cannot_be_read_have_one_finding_with_its_line() {
 }
 
 /// Vectors whose flags contain a mistake on purpose, by the beginning of their names.
-const MISTAKEN: [&str; 57] = [
+const MISTAKEN: [&str; 58] = [
     "bucketing/995-permille",
     "bucketing/index-counts-",
     "bucketing/negative-percent",
@@ -379,6 +398,7 @@ const MISTAKEN: [&str; 57] = [
     "model/every-optional-null",
     "model/huge-",
     "model/key-",
+    "model/unknown-fields-ignored",
     "model/lone-",
     "model/malformed-beside-good",
     "overrides/malformed-flag",

@@ -185,7 +185,7 @@ fn verbose_prints_requests_and_events() {
 #[test]
 fn wrong_arguments_are_named() {
     for (arguments, why) in [
-        (&["--prot", "1"][..], "unknown argument --prot"),
+        (&["--prot", "1"][..], "unknown argument --prot: mpflags-dev serve --help lists the options"),
         (&["extra"], "unknown argument extra: the commands are serve, check, eval, explain, diff, pull"),
         (&["--port"], "--port needs a value"),
         (&["--port", "70000"], "--port: expected a port from 0 to 65535, got 70000"),

@@ -19,6 +19,10 @@ const ROLLOUT: [&str; 5] = [
     "runtime_evaluation_rule",
     "runtime_evaluation_definition",
 ];
+/// Mixpanel writes these, and some resemble others.
+const WRITTEN: [&str; 4] = ["id", "name", "is_control", "is_sticky"];
+/// What only Mixpanel's servers evaluate; the core warns about these.
+const REMOTE: [&str; 3] = ["cohort_hash", "cohort_definition", "runtime_event_rule"];
 const STATUS: [&str; 3] = ["enabled", "disabled", "archived"];
 
 /// Buckets are hundredths, so shares that miss less than this change nothing.
@@ -50,7 +54,9 @@ pub(super) fn check(flag: &Value, usable: bool, findings: &mut Findings) {
     }
     for (index, rollout) in objects("rollout").iter().enumerate() {
         let Some(rollout) = rollout.as_object() else { continue };
-        misspelt(&format!("ruleset.rollout[{index}]"), rollout, &ROLLOUT, findings);
+        let path = format!("ruleset.rollout[{index}]");
+        misspelt(&path, rollout, &ROLLOUT, findings);
+        unread(&path, rollout, findings);
     }
     // The rest takes the types for granted.
     if !usable {
@@ -79,22 +85,41 @@ pub(super) fn check(flag: &Value, usable: bool, findings: &mut Findings) {
 
 /// Fields that nothing reads and that look like one that is missing.
 fn misspelt(path: &str, fields: &Map<String, Value>, known: &[&'static str], findings: &mut Findings) {
-    let absent = || known.iter().copied().filter(|name| !fields.contains_key(*name));
-    // Mixpanel writes these, and they resemble others.
-    let ours = ["id", "name", "is_control", "is_sticky"];
-    for name in fields.keys().filter(|name| !known.contains(&name.as_str()) && !ours.contains(&name.as_str()))
+    for name in
+        fields.keys().filter(|name| !known.contains(&name.as_str()) && !WRITTEN.contains(&name.as_str()))
     {
-        let near = meant(name, absent()).or_else(|| {
-            let longer = |known: &&str| {
-                name.len() > 6 && (known.starts_with(name.as_str()) || name.starts_with(known))
-            };
-            absent().find(longer)
-        });
-        if let Some(near) = near {
+        if let Some(near) = resembles(name, fields, known) {
             let place = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            // The core takes a misspelt rule for one that only Mixpanel's servers know.
+            findings.0.retain(|(_, at, _)| *at != place);
             findings.error(place, format!("nothing reads this field: did you mean `{near}`?"));
         }
     }
+}
+
+/// A rule under another name admits everybody.
+fn unread(rollout: &str, fields: &Map<String, Value>, findings: &mut Findings) {
+    let unread = |name: &&String| {
+        ![&ROLLOUT[..], &WRITTEN, &REMOTE].iter().any(|known| known.contains(&name.as_str()))
+            && resembles(name, fields, &ROLLOUT).is_none()
+    };
+    for name in fields.keys().filter(unread) {
+        let place = format!("{rollout}.{name}");
+        findings.0.retain(|(_, at, _)| *at != place);
+        findings.warning(
+            place,
+            "nothing reads this field in local mode, so it restricts nobody: a rule goes into `runtime_evaluation_rule`",
+        );
+    }
+}
+
+/// The missing field that was probably meant.
+fn resembles(name: &str, fields: &Map<String, Value>, known: &[&'static str]) -> Option<&'static str> {
+    let absent = || known.iter().copied().filter(|name| !fields.contains_key(*name));
+    meant(name, absent()).or_else(|| {
+        let longer = |known: &&str| name.len() > 6 && (known.starts_with(name) || name.starts_with(known));
+        absent().find(longer)
+    })
 }
 
 struct Variant<'a> {
