@@ -439,6 +439,9 @@ fn vectors(suite: &str) -> Vec<Value> {
 fn good_flags_have_no_findings() {
     let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/definitions.json");
     assert_eq!(findings(&fs::read(sample).unwrap()), [""; 0]);
+    let page = include_str!("../../docs/dev-server.md");
+    let block = page.split("```json\n").nth(1).unwrap().split("```").next().unwrap();
+    assert_eq!(findings(block.as_bytes()), [""; 0]);
     let (mut good, mut surprises) = (0, Vec::new());
     let mut unused: BTreeSet<&str> = MISTAKEN.into();
     for vector in vectors("evaluate") {

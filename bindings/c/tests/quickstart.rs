@@ -87,9 +87,14 @@ fn the_first_example_works() {
 fn the_readme_example_works() {
     let server = server();
     let config = format!(r#"{{"token": "demo", "api_host": "{}"}}"#, server.url());
-    let output = succeed(Command::new(compile("examples/hello.c")).arg(config));
-    assert_eq!(output, "the new checkout\n");
+    let program = compile("examples/hello.c");
+    let output = succeed(Command::new(&program).arg(&config));
+    assert_eq!(output, "new-checkout: on\n");
     assert_eq!(server.wait_events(1, Duration::from_secs(10)).len(), 1);
+    let output = Command::new(&program).arg(config.replace("demo", "wrong")).output().unwrap();
+    assert_eq!(output.stdout, b"new-checkout: off\n");
+    let words = String::from_utf8(output.stderr).unwrap();
+    assert!(words.contains("check token, service_account and api_host"), "{words}");
 }
 
 #[test]
