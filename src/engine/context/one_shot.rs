@@ -8,23 +8,26 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 use crate::engine::bucket::Subject;
 use crate::engine::identity::{CUSTOM_PROPERTIES, DISTINCT_ID, Identity, TARGETING_KEY};
 use crate::engine::rules::Properties;
-use crate::engine::rules::value::Object;
+use crate::engine::rules::value::{Gathered, Object};
 use crate::error::Error;
 use crate::json::{Checked, Text};
 
-use super::parse::{CustomSeed, invalid};
+use super::encoded::{Encoded, Read};
+use super::parse::{CustomSeed, Parsed};
 use super::read::ReadContext;
-use super::recover::recover;
 use super::scalar::{Scalar, User};
 use super::unusable::Unusable;
 
-/// A context for one evaluation of one flag. The whole text is checked, but only what the flag reads is kept.
+/// A context for one evaluation of one flag. The whole context is checked, but only what the flag reads is
+/// kept: borrowed, and without an allocation if that is little and needs no folding.
 #[derive(Default)]
 pub(crate) struct OneShotContext<'a> {
     subject: Option<Cow<'a, str>>,
     targeting_key: Option<Cow<'a, str>>,
     user: Option<User<'a>>,
-    properties: Option<Object<'a>>,
+    /// Whether `custom_properties` is an object.
+    has_properties: bool,
+    properties: Gathered<'a>,
     unusable: Vec<Unusable>,
 }
 
@@ -36,27 +39,33 @@ pub(crate) struct Needs<'f> {
 }
 
 impl<'a> OneShotContext<'a> {
-    pub(crate) fn parse(json: &'a str, needs: Option<Needs<'_>>) -> Result<Self, Error> {
-        let mut deserializer = serde_json::Deserializer::from_str(json);
-        OneShotContextSeed(needs)
-            .deserialize(&mut deserializer)
-            .and_then(|context| deserializer.end().map(|()| context))
-            .or_else(|error| OneShotContext::recovered(json, needs).ok_or_else(|| invalid(json, &error)))
+    /// Reads into an empty context, in place: it is too large to move.
+    pub(crate) fn read(&mut self, encoded: Encoded<'a>, needs: Option<Needs<'_>>) -> Result<(), Error> {
+        match encoded.read(OneShotSeed { context: self, needs })? {
+            Read::Whole(()) => {}
+            Read::Recovered(parsed) => *self = OneShotContext::recovered(parsed, needs),
+        }
+        Ok(())
     }
 
-    /// Reads a context that holds something unusable.
+    /// Takes what is needed of a context that holds something unusable.
     #[cold]
-    fn recovered(json: &'a str, needs: Option<Needs<'_>>) -> Option<Self> {
-        let parsed = recover(json)?;
+    fn recovered(parsed: Parsed<'a>, needs: Option<Needs<'_>>) -> Self {
         let scalar =
             |name: &str| parsed.subjects.iter().find(|(key, _)| key == name).map(|(_, scalar)| scalar);
-        Some(OneShotContext {
+        let mut context = OneShotContext {
             subject: needs.and_then(|needs| scalar(needs.subject)?.text()),
             targeting_key: scalar(TARGETING_KEY).and_then(Scalar::text),
             user: scalar(DISTINCT_ID).and_then(Scalar::user),
-            properties: parsed.properties,
+            has_properties: parsed.properties.is_some(),
+            properties: Gathered::default(),
             unusable: parsed.unusable,
-        })
+        };
+        for (key, value) in parsed.properties.map_or_else(Vec::new, Object::into_pairs) {
+            context.properties.push(key, value);
+        }
+        context.properties.finish();
+        context
     }
 }
 
@@ -75,8 +84,8 @@ impl ReadContext for OneShotContext<'_> {
         self.user.as_ref()?.tester()
     }
 
-    fn properties(&self) -> Option<&Object<'_>> {
-        self.properties.as_ref()
+    fn properties(&self) -> Option<Object<'_>> {
+        self.has_properties.then(|| self.properties.object())
     }
 
     fn unusable(&self) -> &[Unusable] {
@@ -84,35 +93,43 @@ impl ReadContext for OneShotContext<'_> {
     }
 }
 
-struct OneShotContextSeed<'f>(Option<Needs<'f>>);
+struct OneShotSeed<'c, 'f, 'a> {
+    context: &'c mut OneShotContext<'a>,
+    needs: Option<Needs<'f>>,
+}
 
-impl<'de> DeserializeSeed<'de> for OneShotContextSeed<'_> {
-    type Value = OneShotContext<'de>;
+impl<'de> DeserializeSeed<'de> for OneShotSeed<'_, '_, 'de> {
+    type Value = ();
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<OneShotContext<'de>, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_map(self)
     }
 }
 
-impl<'de> Visitor<'de> for OneShotContextSeed<'_> {
-    type Value = OneShotContext<'de>;
+impl<'de> Visitor<'de> for OneShotSeed<'_, '_, 'de> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<OneShotContext<'de>, A::Error> {
-        let mut context = OneShotContext::default();
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let context = self.context;
         while let Some(Text(key)) = map.next_key()? {
-            let Some(needs) = self.0 else {
+            let Some(needs) = self.needs else {
                 map.next_value::<Checked>()?;
                 continue;
             };
             if key == CUSTOM_PROPERTIES {
-                let custom = map.next_value_seed(CustomSeed(Some(needs.properties)))?;
-                context.properties = custom.properties;
+                // The later of two counts.
+                context.properties.clear();
+                let gathered = &mut context.properties;
+                let keep = |name, value| gathered.push(name, value);
+                let scalar = map.next_value_seed(CustomSeed { wanted: needs.properties, keep })?;
+                context.properties.finish();
+                context.has_properties = scalar.is_none();
                 if key == needs.subject {
-                    context.subject = custom.scalar.text();
+                    context.subject = scalar.and_then(|scalar| scalar.text());
                 }
             } else if key == needs.subject || key == DISTINCT_ID || key == TARGETING_KEY {
                 let scalar: Scalar<'de> = map.next_value()?;
@@ -129,6 +146,6 @@ impl<'de> Visitor<'de> for OneShotContextSeed<'_> {
                 map.next_value::<Checked>()?;
             }
         }
-        Ok(context)
+        Ok(())
     }
 }

@@ -136,6 +136,6 @@ impl<'de> Visitor<'de> for Seed<'_> {
         while let Some(Text(key)) = map.next_key()? {
             pairs.push((Cow::Owned(key.into_owned()), map.next_value_seed(inner)?));
         }
-        Ok(Value::Object(Object::from_pairs(pairs)))
+        Ok(Value::Object(Box::new(Object::from_pairs(pairs))))
     }
 }

@@ -14,14 +14,6 @@ pub(crate) enum Properties {
 }
 
 impl Properties {
-    /// The number of properties, 0 if it is unknown.
-    pub(crate) fn count(&self) -> usize {
-        match self {
-            Properties::All => 0,
-            Properties::Only(names) => names.len(),
-        }
-    }
-
     /// Whether the folded `name` is read.
     pub(crate) fn includes(&self, name: &str) -> bool {
         match self {

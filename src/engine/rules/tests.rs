@@ -56,7 +56,7 @@ fn folded(json: &str) -> Value<'_> {
 
 fn object(json: &str) -> Object<'_> {
     match folded(json) {
-        Value::Object(object) => object,
+        Value::Object(object) => *object,
         other => panic!("no object: {other:?}"),
     }
 }

@@ -16,54 +16,143 @@ pub(crate) enum Value<'a> {
     Number(f64),
     String(Cow<'a, str>),
     Array(Box<[Value<'a>]>),
-    Object(Object<'a>),
+    // In a box, because it would be the largest.
+    Object(Box<Object<'a>>),
 }
 
-/// An object. Keys are unique and sorted, so that a lookup is a short scan or a binary search.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// An object. Keys are unique, and sorted unless there are few.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Object<'a> {
-    entries: Box<[(Cow<'a, str>, Value<'a>)]>,
+    entries: Entries<'a>,
+}
+
+type Entry<'a> = (Cow<'a, str>, Value<'a>);
+
+#[derive(Clone, Debug)]
+enum Entries<'a> {
+    Own(Box<[Entry<'a>]>),
+    Borrowed(&'a [Entry<'a>]),
 }
 
 /// Up to this many entries a scan is faster than a binary search.
-const SCAN: usize = 8;
+const FEW: usize = 8;
+
+impl Default for Entries<'_> {
+    fn default() -> Self {
+        Entries::Borrowed(&[])
+    }
+}
+
+impl PartialEq for Object<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.entries() == other.entries()
+    }
+}
 
 impl<'a> Object<'a> {
     pub(crate) fn from_pairs(mut pairs: Vec<(Cow<'a, str>, Value<'a>)>) -> Self {
         sort_and_dedup(&mut pairs);
-        Object { entries: pairs.into_boxed_slice() }
+        Object { entries: Entries::Own(pairs.into_boxed_slice()) }
+    }
+
+    /// The same object, borrowed.
+    pub(crate) fn reborrow(&self) -> Object<'_> {
+        Object { entries: Entries::Borrowed(self.entries()) }
+    }
+
+    fn entries(&self) -> &[Entry<'a>] {
+        match &self.entries {
+            Entries::Own(entries) => entries,
+            Entries::Borrowed(entries) => entries,
+        }
     }
 
     /// The value under `key`, exactly as written.
     pub(crate) fn get(&self, key: &str) -> Option<&Value<'a>> {
-        if self.entries.len() <= SCAN {
-            return self.entries.iter().find(|(k, _)| k == key).map(|(_, v)| v);
+        let entries = self.entries();
+        if entries.len() <= FEW {
+            return entries.iter().find(|(k, _)| k == key).map(|(_, v)| v);
         }
-        let at = self.entries.binary_search_by(|(k, _)| k.as_ref().cmp(key)).ok()?;
-        self.entries.get(at).map(|(_, v)| v)
+        let at = entries.binary_search_by(|(k, _)| k.as_ref().cmp(key)).ok()?;
+        entries.get(at).map(|(_, v)| v)
     }
 
-    /// Every entry, in order of key.
+    /// Every entry.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Value<'a>)> {
-        self.entries.iter().map(|(k, v)| (k.as_ref(), v))
+        self.entries().iter().map(|(k, v)| (k.as_ref(), v))
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.entries().is_empty()
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.entries.len()
+        self.entries().len()
     }
 
     pub(crate) fn into_pairs(self) -> Vec<(Cow<'a, str>, Value<'a>)> {
-        self.entries.into_vec()
+        match self.entries {
+            Entries::Own(entries) => entries.into_vec(),
+            Entries::Borrowed(entries) => entries.to_vec(),
+        }
     }
 
     pub(crate) fn into_owned(self) -> Object<'static> {
         let owned =
             |(key, value): (Cow<'a, str>, Value<'a>)| (Cow::Owned(key.into_owned()), value.into_owned());
-        Object { entries: self.entries.into_iter().map(owned).collect() }
+        Object { entries: Entries::Own(self.into_pairs().into_iter().map(owned).collect()) }
+    }
+}
+
+/// The properties that one evaluation reads. Few of them take no allocation.
+pub(crate) struct Gathered<'a> {
+    few: [Entry<'a>; FEW],
+    count: usize,
+    /// All of them, if there are more.
+    many: Vec<Entry<'a>>,
+}
+
+impl Default for Gathered<'_> {
+    fn default() -> Self {
+        Gathered { few: [const { NOTHING }; FEW], count: 0, many: Vec::new() }
+    }
+}
+
+const NOTHING: Entry<'static> = (Cow::Borrowed(""), Value::Null);
+
+impl<'a> Gathered<'a> {
+    /// Adds a property. The later of equal keys counts.
+    pub(crate) fn push(&mut self, key: Cow<'a, str>, value: Value<'a>) {
+        if self.many.is_empty() {
+            if let Some((_, known)) = self.few.iter_mut().take(self.count).find(|(known, _)| *known == key) {
+                *known = value;
+                return;
+            }
+            if let Some(free) = self.few.get_mut(self.count) {
+                *free = (key, value);
+                self.count += 1;
+                return;
+            }
+            self.many.extend(self.few.iter_mut().map(|entry| std::mem::replace(entry, NOTHING)));
+        }
+        self.many.push((key, value));
+    }
+
+    /// After the last property.
+    pub(crate) fn finish(&mut self) {
+        if !self.many.is_empty() {
+            sort_and_dedup(&mut self.many);
+        }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.count = 0;
+        self.many.clear();
+    }
+
+    pub(crate) fn object(&self) -> Object<'_> {
+        let few = self.few.get(..self.count).unwrap_or_default();
+        Object { entries: Entries::Borrowed(if self.many.is_empty() { few } else { &self.many }) }
     }
 }
 
@@ -75,7 +164,7 @@ impl Value<'_> {
             Value::Number(n) => Value::Number(n),
             Value::String(s) => Value::String(Cow::Owned(s.into_owned())),
             Value::Array(items) => Value::Array(items.into_iter().map(Value::into_owned).collect()),
-            Value::Object(object) => Value::Object(object.into_owned()),
+            Value::Object(object) => Value::Object(Box::new(object.into_owned())),
         }
     }
 }
@@ -157,6 +246,6 @@ impl<'de> Visitor<'de> for FoldedVisitor {
         while let Some((Text(key), Folded(value))) = map.next_entry()? {
             pairs.push((fold(key), value));
         }
-        Ok(Value::Object(Object::from_pairs(pairs)))
+        Ok(Value::Object(Box::new(Object::from_pairs(pairs))))
     }
 }
