@@ -85,7 +85,7 @@
 /**
  * Grows with every addition to this header.
  */
-#define MPFLAGS_ABI_REVISION 4
+#define MPFLAGS_ABI_REVISION 5
 
 /**
  * No state: the handle is NULL, or the item is not a change of state.
@@ -847,8 +847,10 @@ bool mpflags_evaluation_is_qa_tester(const mpflags_evaluation *evaluation);
 
 /**
  * Returns the flag's metadata as a JSON object: `experiment_id` and `is_experiment_active` if the flag has
- * them, `is_qa_tester` if true, and `unsupported` if the definition uses operators or fields that the
- * library does not know or cannot check: their names, separated by commas.
+ * them; `is_qa_tester` if true; `unsupported` if the definition uses operators or fields that the library does
+ * not know or cannot check: their names, separated by commas; and OpenFeature's `flagSetId`, the id of the
+ * Mixpanel project, and `contextId`, the value that decided which variant the user gets, both as strings. A
+ * remote evaluation has neither of these two.
  */
 mpflags_str mpflags_evaluation_metadata_json(const mpflags_evaluation *evaluation);
 
@@ -1131,6 +1133,13 @@ mpflags_evaluation *mpflags_client_answer(const mpflags_client *client,
  * Returns the packed answer that stands for an evaluation, or 0 if none does.
  */
 uint64_t mpflags_evaluation_answer(const mpflags_evaluation *evaluation);
+
+/**
+ * Returns the context key that the flag is bucketed by. `data` is NULL without a variant, and for an override
+ * or a remote evaluation. The metadata of an evaluation that `mpflags_client_answer` returned lack `contextId`:
+ * it is the value of this key in the context, as a string.
+ */
+mpflags_str mpflags_evaluation_context_key(const mpflags_evaluation *evaluation);
 
 /**
  * Returns the packed answers of all evaluations in the same order, `mpflags_evaluations_count` of them, 0

@@ -69,7 +69,7 @@ pub use sys::fork::after_fork_in_child;
 /// For this repository's bindings only: may change or disappear in any release, without notice.
 pub mod unversioned {
     pub use crate::client::unversioned::{
-        Packed, answer, context, evaluate_encoded, evaluate_packed, log_panic, recall,
+        Packed, answer, context, context_key, evaluate_encoded, evaluate_packed, log_panic, recall,
     };
     pub use crate::engine::answer::Answer;
     pub use crate::engine::context::Encoded;

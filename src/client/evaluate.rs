@@ -6,6 +6,7 @@ use super::Client;
 use super::evaluate_options::EvaluateOptions;
 use super::remote::{RemoteCall, RemoteResult};
 use super::snapshot::Current;
+use crate::engine::bucket::Subject;
 use crate::engine::context::{
     Context, Encoded, KeptContext, Look, Needs, OneShotContext, ReadContext, Unusable, Viewed,
 };
@@ -137,17 +138,21 @@ impl Client {
             let why = "explain: Mixpanel decides for a remote client, and does not say why";
             return Err(Error::new(ErrorKind::InvalidArgument, why));
         }
-        let json = |steps: Explanation<'_>, outcome: &Outcome<'_>| {
-            steps.json(outcome, &Evaluation::new(key, outcome, ValueType::Any, ShownTo::default()))
+        let json = |steps: Explanation<'_>, outcome: &Outcome<'_>, to: ShownTo<'_>| {
+            steps.json(outcome, &Evaluation::new(key, outcome, ValueType::Any, to))
         };
         Ok(match &viewed {
             Ok(viewed) => {
                 let context = viewed.as_deref().unwrap_or(context).kept();
                 let mut steps = Explanation::new(context);
                 let outcome = current.outcome(key, context, &mut steps);
-                json(steps, &outcome)
+                let to = shown_to(&outcome, context);
+                json(steps, &outcome, to)
             }
-            Err(error) => json(Explanation::new(context.kept()), &current.invalid_context(key, error)),
+            Err(error) => {
+                let outcome = current.invalid_context(key, error);
+                json(Explanation::new(context.kept()), &outcome, ShownTo::default())
+            }
         })
     }
 
@@ -345,11 +350,16 @@ pub(super) fn evaluated(
 
 /// Who is shown the variant. The subject is looked up unless it is the user.
 fn shown_to<'c>(outcome: &Outcome<'_>, context: &'c impl ReadContext) -> ShownTo<'c> {
-    let subject = match outcome {
-        Outcome::Variant(Assignment { flag, .. }) if *flag.context != *DISTINCT_ID => {
-            context.subject(&flag.context).map_or(0, |subject| subject.hash().state())
+    let user = context.user();
+    let (subject, context_id) = match outcome {
+        Outcome::Variant(Assignment { flag, .. }) if *flag.context == *DISTINCT_ID => {
+            (0, user.map(|user| &*user.text))
         }
-        _ => 0,
+        Outcome::Variant(Assignment { flag, .. }) => {
+            let subject = context.subject(&flag.context);
+            (subject.map_or(0, |subject| subject.hash().state()), subject.map(Subject::text))
+        }
+        _ => (0, None),
     };
-    ShownTo { user: context.user(), subject }
+    ShownTo { user, subject, context_id }
 }

@@ -50,7 +50,7 @@ pub fn evaluate_packed(client: &Client, key: &str, context: Encoded<'_>, options
 }
 
 /// The evaluation that `answer` stands for, which was returned for flag `key`; `None` if the flag's definition has changed
-/// since. The evaluation has no user, so its exposure cannot be reported.
+/// since. The evaluation has no user, so its exposure cannot be reported, and its metadata lack `contextId`.
 pub fn recall(client: &Client, key: &str, answer: Answer) -> Option<Evaluation> {
     let made = |outcome: &Outcome<'_>| Evaluation::new(key, outcome, ValueType::Any, ShownTo::default());
     match answer {
@@ -69,6 +69,13 @@ pub fn recall(client: &Client, key: &str, answer: Answer) -> Option<Evaluation> 
 /// The evaluation as a number, if there is one for its outcome.
 pub fn answer(evaluation: &Evaluation) -> Option<Answer> {
     evaluation.answer()
+}
+
+/// The context key whose value decided which variant the evaluation has; `None` without a variant, and for an override or
+/// a remote evaluation. With it, a binding that caches what answers stand for adds `contextId` to the metadata of an
+/// evaluation that [`recall`] returned.
+pub fn context_key(evaluation: &Evaluation) -> Option<&str> {
+    evaluation.context_key()
 }
 
 /// Logs a panic that a binding caught in a call of `client`.

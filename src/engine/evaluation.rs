@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::ops::Range;
 
 use crate::engine::answer::Answer;
+use crate::engine::definitions::Flag;
 use crate::engine::exposure::{AssignmentId, Experiment, Exposure, Fetch, ShownTo};
 use crate::engine::identity::Identity;
 use crate::engine::outcome::Outcome;
@@ -25,6 +26,8 @@ pub struct Evaluation {
     message: Option<Span>,
     experiment: Experiment<Span>,
     metadata: Span,
+    /// The context key that the flag is bucketed by, with a variant.
+    context_key: Option<Span>,
     is_qa_tester: Option<bool>,
     reason: Reason,
     error: Option<ErrorCode>,
@@ -83,14 +86,13 @@ impl Evaluation {
         // With a type mismatch there is neither variant nor metadata nor exposure: the user is shown the
         // default.
         let exposure = outcome.exposure(key, to.subject).filter(|_| error.is_none());
-        let unsupported = match outcome {
-            Outcome::Variant(assignment) if error.is_none() => assignment.flag.unsupported.as_deref(),
+        let flag = match outcome {
+            Outcome::Variant(assignment) if error.is_none() => Some(&**assignment.flag),
             _ => None,
         };
-        let unsupported = unsupported.map(|unsupported| &*unsupported.text);
         let value = outcome.value(wanted);
         let message = outcome.message(key, wanted);
-        let mut text = Strings::with_room_for(key, value, message.as_deref(), exposure, unsupported, to.user);
+        let mut text = Strings::with_room_for(key, value, message.as_deref(), exposure, flag, to);
         let variant = match (exposure, outcome) {
             (Some(exposure), _) => exposure.variant.map(|key| text.push(key)),
             (None, Outcome::Override(_)) if error.is_none() => Some(text.push("override")),
@@ -113,7 +115,8 @@ impl Evaluation {
                 id: experiment.id.map(|id| text.push(id)),
                 is_active: experiment.is_active,
             },
-            metadata: text.metadata(experiment, is_qa_tester == Some(true), unsupported),
+            metadata: text.metadata(flag, experiment, is_qa_tester == Some(true), to.context_id),
+            context_key: flag.map(|flag| text.push(&flag.context)),
             is_qa_tester,
             reason,
             error,
@@ -233,11 +236,22 @@ impl Evaluation {
         self.is_qa_tester == Some(true)
     }
 
-    /// The flag's metadata as a JSON object: `experiment_id` and `is_experiment_active` if the flag has them,
-    /// `is_qa_tester` if it is true, and `unsupported` if the definition uses operators or fields that this
-    /// library does not know or cannot check: their names, separated by commas.
+    /// The flag's metadata as a JSON object. Empty without a variant, and for an override.
+    ///
+    /// * `experiment_id` (a string) and `is_experiment_active` (a boolean), if the flag has them.
+    /// * `is_qa_tester`, if it is true.
+    /// * `unsupported`, if the definition uses operators or fields that this library does not know or cannot check: their
+    ///   names, separated by commas.
+    /// * `flagSetId`, the id of the Mixpanel project, as a string, and `contextId`, the value that decided which variant the
+    ///   user gets, usually the `distinct_id`, as a string. OpenFeature defines these two names, and hooks for OpenTelemetry
+    ///   read them. A remote evaluation has neither, because Mixpanel's response does not say.
     pub fn metadata_json(&self) -> &str {
         self.at(&self.metadata)
+    }
+
+    /// The context key that the flag is bucketed by, if this library assigned a variant.
+    pub(crate) fn context_key(&self) -> Option<&str> {
+        self.context_key.as_ref().map(|span| self.at(span))
     }
 
     /// The evaluation as one number, if it has one.
@@ -278,8 +292,8 @@ impl Strings {
         value: Option<&FlagValue>,
         message: Option<&str>,
         exposure: Option<Exposure<'_>>,
-        unsupported: Option<&str>,
-        user: Option<&Identity<'_>>,
+        flag: Option<&Flag>,
+        to: ShownTo<'_>,
     ) -> Self {
         // The keys and punctuation of the metadata, the digits of an integer, and a NUL after each string.
         const REST: usize = 128;
@@ -294,10 +308,11 @@ impl Strings {
         let variant = exposure.and_then(|exposure| exposure.variant).map_or(0, str::len);
         // Once as it is, once in the metadata.
         let experiment = exposure.and_then(|exposure| exposure.experiment.id).map_or(0, |id| 2 * id.len());
-        let unsupported = unsupported.map_or(0, str::len);
-        let (message, user) = (message.map_or(0, str::len), user.map_or(0, |user| user.text.len()));
+        let flag = flag.map_or(0, |flag| flag.metadata.len() + flag.context.len());
+        let (message, user) = (message.map_or(0, str::len), to.user.map_or(0, |user| user.text.len()));
+        let context_id = to.context_id.map_or(0, str::len);
         Strings(String::with_capacity(
-            key.len() + value + message + variant + experiment + unsupported + user + REST,
+            key.len() + value + message + variant + experiment + flag + user + context_id + REST,
         ))
     }
 
@@ -315,23 +330,23 @@ impl Strings {
 
     fn metadata(
         &mut self,
+        flag: Option<&Flag>,
         experiment: Experiment<&str>,
         is_qa_tester: bool,
-        unsupported: Option<&str>,
+        context_id: Option<&str>,
     ) -> Span {
         self.write(|text| {
             Writer::new(text).object(|json| {
-                if let Some(id) = experiment.id {
-                    json.field("experiment_id").string(id);
-                }
-                if let Some(active) = experiment.is_active {
-                    json.field("is_experiment_active").raw(if active { "true" } else { "false" });
+                match flag.map(|flag| &*flag.metadata) {
+                    None => experiment.write(json),
+                    Some("") => {}
+                    Some(members) => json.raw(members),
                 }
                 if is_qa_tester {
                     json.field("is_qa_tester").raw("true");
                 }
-                if let Some(names) = unsupported {
-                    json.field("unsupported").string(names);
+                if let Some(id) = context_id.filter(|_| flag.is_some()) {
+                    json.field("contextId").string(id);
                 }
             });
         })

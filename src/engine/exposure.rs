@@ -4,6 +4,7 @@ use std::hash::BuildHasher;
 
 use crate::engine::bucket::Hash;
 use crate::engine::identity::Identity;
+use crate::json::Writer;
 
 /// The experiment that a flag belongs to, if Mixpanel names one.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -15,6 +16,16 @@ pub(crate) struct Experiment<S> {
 impl<S: AsRef<str>> Experiment<S> {
     pub(crate) fn as_deref(&self) -> Experiment<&str> {
         Experiment { id: self.id.as_ref().map(AsRef::as_ref), is_active: self.is_active }
+    }
+
+    /// Writes the members of a flag's metadata that are about it.
+    pub(crate) fn write(&self, json: &mut Writer<'_>) {
+        if let Some(id) = &self.id {
+            json.field("experiment_id").string(id.as_ref());
+        }
+        if let Some(active) = self.is_active {
+            json.field("is_experiment_active").raw(if active { "true" } else { "false" });
+        }
     }
 }
 
@@ -50,6 +61,8 @@ pub(crate) struct ShownTo<'a> {
     /// The hash of the subject, for a flag that is bucketed by another key than `distinct_id`. Otherwise 0:
     /// the user is the subject, or Mixpanel decided and the subject is unknown.
     pub(crate) subject: u64,
+    /// The text that was bucketed, if this library did it.
+    pub(crate) context_id: Option<&'a str>,
 }
 
 /// A hash of everything that an [`Exposure`] says except the tester mark. Computed when the definition is

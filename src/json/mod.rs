@@ -62,6 +62,14 @@ impl<'de: 'a, 'a> Deserialize<'de> for LossyText<'a> {
     }
 }
 
+/// The string, or the number as it is written, that `json` holds.
+pub(crate) fn text_or_number(json: &str) -> Option<Box<str>> {
+    match json_kind(json) {
+        "a number" => serde_json::from_str::<f64>(json).ok().map(|_| json.into()),
+        _ => serde_json::from_str(json).ok(),
+    }
+}
+
 /// The members of a JSON object in document order, equal keys included.
 pub(crate) struct Pairs<'a, V>(pub(crate) Vec<(Cow<'a, str>, V)>);
 

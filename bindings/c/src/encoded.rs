@@ -17,7 +17,7 @@ use crate::failure::Failure;
 use crate::guard;
 use crate::handle;
 use crate::status::{MPFLAGS_INVALID_ARGUMENT, mpflags_status};
-use crate::strings;
+use crate::strings::{self, mpflags_str};
 
 /// For bindings: the context is JSON.
 pub const MPFLAGS_ENCODING_JSON: i32 = 1;
@@ -218,6 +218,16 @@ pub unsafe extern "C" fn mpflags_client_answer(
 #[unsafe(no_mangle)]
 pub extern "C" fn mpflags_evaluation_answer(evaluation: Option<&mpflags_evaluation>) -> u64 {
     guard::value(None, 0, || Some(unversioned::answer(evaluation?.core())?.number()))
+}
+
+/// Returns the context key that the flag is bucketed by. `data` is NULL without a variant, and for an override
+/// or a remote evaluation. The metadata of an evaluation that `mpflags_client_answer` returned lack `contextId`:
+/// it is the value of this key in the context, as a string.
+#[unsafe(no_mangle)]
+pub extern "C" fn mpflags_evaluation_context_key(evaluation: Option<&mpflags_evaluation>) -> mpflags_str {
+    guard::value(None, mpflags_str::NONE, || {
+        Some(mpflags_str::of_evaluation(unversioned::context_key(evaluation?.core())))
+    })
 }
 
 /// Returns the packed answers of all evaluations in the same order, `mpflags_evaluations_count` of them, 0

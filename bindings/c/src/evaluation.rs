@@ -234,8 +234,10 @@ pub extern "C" fn mpflags_evaluation_is_qa_tester(evaluation: Option<&mpflags_ev
 }
 
 /// Returns the flag's metadata as a JSON object: `experiment_id` and `is_experiment_active` if the flag has
-/// them, `is_qa_tester` if true, and `unsupported` if the definition uses operators or fields that the
-/// library does not know or cannot check: their names, separated by commas.
+/// them; `is_qa_tester` if true; `unsupported` if the definition uses operators or fields that the library does
+/// not know or cannot check: their names, separated by commas; and OpenFeature's `flagSetId`, the id of the
+/// Mixpanel project, and `contextId`, the value that decided which variant the user gets, both as strings. A
+/// remote evaluation has neither of these two.
 #[unsafe(no_mangle)]
 pub extern "C" fn mpflags_evaluation_metadata_json(evaluation: Option<&mpflags_evaluation>) -> mpflags_str {
     text(evaluation, |evaluation| Some(evaluation.metadata_json()))

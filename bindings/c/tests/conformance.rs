@@ -34,11 +34,23 @@ struct Read {
     got: Got,
     key: Option<String>,
     metadata: Option<String>,
+    context_key: Option<String>,
     kind: i32,
     boolean: bool,
     int64: i64,
     double: f64,
     string: Option<String>,
+}
+
+impl Read {
+    /// Without what an answer, which stands for the evaluations of many users, does not have.
+    fn of_every_user(mut self) -> Self {
+        let mut metadata: serde_json::Map<String, Value> =
+            serde_json::from_str(self.metadata.as_deref().unwrap()).unwrap();
+        metadata.remove("contextId");
+        self.metadata = Some(Value::Object(metadata).to_string());
+        self
+    }
 }
 
 struct Runner {
@@ -146,7 +158,7 @@ impl Runner {
             assert_eq!(number, wanted, "{key}");
             // SAFETY: the client is alive, and the key lives during the call.
             let again = unsafe { recall(self.client, text, key.len(), number) };
-            assert_eq!(self.take(again), self.read(evaluation), "{key}");
+            assert_eq!(self.take(again).of_every_user(), self.read(evaluation).of_every_user(), "{key}");
         }
     }
 
@@ -180,6 +192,7 @@ impl Runner {
             },
             key: text(b"mpflags_evaluation_key"),
             metadata: text(b"mpflags_evaluation_metadata_json"),
+            context_key: text(b"mpflags_evaluation_context_key"),
             kind: number(b"mpflags_evaluation_kind"),
             boolean: truth(b"mpflags_evaluation_boolean"),
             int64: api.get(b"mpflags_evaluation_int64", evaluation),

@@ -462,13 +462,14 @@ static void evaluations(void)
         CHECK(mpflags_evaluation_error_code(of[i]) == MPFLAGS_ERROR_NONE);
         CHECK(IS_NONE(mpflags_evaluation_message(of[i])) && IS_NONE(mpflags_evaluation_experiment_id(of[i])));
         CHECK(mpflags_evaluation_is_experiment_active(of[i]) == MPFLAGS_EXPERIMENT_UNKNOWN);
-        CHECK(!mpflags_evaluation_is_qa_tester(of[i]) && IS(mpflags_evaluation_metadata_json(of[i]), "{}"));
+        CHECK(!mpflags_evaluation_is_qa_tester(of[i]) && IS(mpflags_evaluation_context_key(of[i]), "id"));
+        CHECK(IS(mpflags_evaluation_metadata_json(of[i]), "{\"contextId\":\"u1\"}"));
         mpflags_evaluation_free(of[i]);
     }
     CHECK(IS(mpflags_evaluation_experiment_id(experiment), "e-1"));
     CHECK(mpflags_evaluation_is_experiment_active(experiment) == MPFLAGS_EXPERIMENT_ACTIVE);
     CHECK(IS(mpflags_evaluation_metadata_json(experiment),
-             "{\"experiment_id\":\"e-1\",\"is_experiment_active\":true}"));
+             "{\"experiment_id\":\"e-1\",\"is_experiment_active\":true,\"contextId\":\"u1\"}"));
     CHECK(!mpflags_evaluation_has_value(mismatch) && mpflags_evaluation_kind(mismatch) == MPFLAGS_KIND_NONE);
     CHECK(mpflags_evaluation_error_code(mismatch) == MPFLAGS_ERROR_TYPE_MISMATCH);
     CHECK(IS(mpflags_evaluation_message(mismatch), "expected boolean, the variant holds a string"));
@@ -510,11 +511,15 @@ static void packed(void)
 
     mpflags_evaluation *recalled = mpflags_client_answer(client, MPFLAGS_S("boolean"), answer);
     CHECK(mpflags_evaluation_boolean(recalled) && mpflags_evaluation_answer(recalled) == answer);
+    /* It names the key that a binding finds the context id under. */
+    CHECK(IS(mpflags_evaluation_metadata_json(recalled), "{}"));
+    CHECK(IS(mpflags_evaluation_context_key(recalled), "id") && IS_NONE(mpflags_evaluation_context_key(NULL)));
     /* It has no user. */
     CHECK(mpflags_client_track_exposure(client, recalled, NULL) == MPFLAGS_INVALID_ARGUMENT);
     mpflags_evaluation_free(recalled);
     recalled = mpflags_client_answer(client, MPFLAGS_S("nowhere"), MPFLAGS_ANSWER_NO_MATCH);
     CHECK(mpflags_evaluation_reason(recalled) == MPFLAGS_REASON_DEFAULT && !mpflags_evaluation_has_value(recalled));
+    CHECK(IS_NONE(mpflags_evaluation_context_key(recalled)));
     mpflags_evaluation_free(recalled);
     recalled = mpflags_client_answer(client, MPFLAGS_S("nowhere"), MPFLAGS_ANSWER_DISABLED);
     CHECK(mpflags_evaluation_reason(recalled) == MPFLAGS_REASON_DISABLED && !mpflags_evaluation_has_value(recalled));

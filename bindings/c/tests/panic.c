@@ -133,6 +133,7 @@ int main(void)
     TEXT(evaluation_key, evaluation);
     TEXT(evaluation_experiment_id, evaluation);
     TEXT(evaluation_metadata_json, evaluation);
+    TEXT(evaluation_context_key, evaluation);
 
     arm();
     CHECK(mpflags_client_start(client, NULL) == MPFLAGS_PANIC);

@@ -412,3 +412,14 @@ def test_reasons_and_variants_are_made_as_mixpanels_are():
     for kind in (SelectedVariant, official.SelectedVariant):
         with pytest.raises(TypeError, match="variant_value"):
             kind.from_dict({"variant_key": "on"})
+
+
+def test_an_interval_of_0_is_the_smallest(dev):
+    document = json.loads(LocalFlagsConfig(dev.url, polling_interval_in_seconds=0).to_json("t"))
+    assert document["polling_interval_ms"] == 50
+    with pytest.raises(InvalidConfig, match=r"polling_interval_ms: .* 49"):
+        Client.local("t", polling_interval_in_seconds=0.049)
+    with pytest.raises(InvalidConfig, match="polling_interval_in_seconds"):
+        Client.local("t", polling_interval_in_seconds=False)
+    with Client.local("t", api_host=dev.url, polling_interval_in_seconds=0):
+        dev.await_fetches(2)

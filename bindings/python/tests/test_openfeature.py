@@ -61,7 +61,7 @@ def provider_of(vector, failing):
         config = LocalFlagsConfig(definitions=definitions, enable_polling=False, **options)
         provider = MixpanelProvider.from_local_config("token", config)
     else:
-        provider = MixpanelProvider.from_local_config("token", LocalFlagsConfig(failing.url, **options))
+        provider = MixpanelProvider(Client.local("token", LocalFlagsConfig(failing.url, **options)))
     if setup == "refused":
         with pytest.raises(Exception, match="Mixpanel refused the credentials: HTTP 401"):
             provider.initialize(EvaluationContext())
@@ -244,7 +244,7 @@ def test_without_a_context():
 
 def test_the_client_behind_it():
     made = local(flag("a"))
-    assert made.mixpanel is made.client
+    assert made.mixpanel.local_flags is made.client
     client = Client.local("token", definitions={"flags": []}, enable_polling=False)
     handed = MixpanelProvider(client)
     assert (handed.client, handed.mixpanel) == (client, None)
@@ -337,7 +337,7 @@ def test_track_queues_an_event(dev, caplog):
         client.track("", USER)
         client.track("strange", USER, TrackingEventDetails().add("what", object()))
     told = [record.message for record in caplog.records if record.name == "mpflags"]
-    assert sum("has no distinct_id. This is logged once" in line for line in told) == 1
+    assert sum("the context has no distinct_id. This is logged once" in line for line in told) == 1
     assert any("'strange'" in line for line in told)
     provider.shutdown()
     events = {event["json"]["event"]: event["json"]["properties"] for event in dev.events(at_least=2)["events"]}

@@ -18,7 +18,7 @@ use crate::engine::exposure::{Experiment, Fetch};
 use crate::engine::outcome::{Outcome, RemoteVariant, Unavailable};
 use crate::engine::variant::FlagValue;
 use crate::error::Error;
-use crate::json::{RawPairs, json_kind, without_position};
+use crate::json::{RawPairs, json_kind, text_or_number, without_position};
 use crate::sys::clock::Clock;
 use crate::transport::{Get, Transport};
 
@@ -210,7 +210,7 @@ impl Body {
             Err(error) => return wrong(&format!("variant_value: {}", without_position(&error))),
         };
         Some(RemoteResult::Variant(Box::new(RemoteVariant {
-            key: text(field("variant_key")),
+            key: serde_json::from_str(field("variant_key")).ok(),
             value,
             experiment: Experiment {
                 id: text_or_number(field("experiment_id")),
@@ -219,18 +219,6 @@ impl Body {
             is_qa_tester: serde_json::from_str(field("is_qa_tester")).ok(),
             fetch: self.fetch.clone(),
         })))
-    }
-}
-
-fn text(json: &str) -> Option<Box<str>> {
-    serde_json::from_str(json).ok()
-}
-
-/// Numbers as they are written.
-fn text_or_number(json: &str) -> Option<Box<str>> {
-    match json_kind(json) {
-        "a number" => serde_json::from_str::<f64>(json).ok().map(|_| json.into()),
-        _ => text(json),
     }
 }
 

@@ -5,7 +5,9 @@ use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Display;
 
-use super::flag::{Admits, Choice, Condition, Flag, Rollout, chosen};
+use serde_json::value::RawValue;
+
+use super::flag::{Admits, Choice, Condition, Flag, Rollout, Unsupported, chosen};
 use super::unsupported::{Restriction, Warning, unsupported};
 use super::wire::{self, Number, Strict};
 use crate::engine::bucket::fraction;
@@ -13,7 +15,7 @@ use crate::engine::exposure::{AssignmentId, Experiment};
 use crate::engine::reason::Reason;
 use crate::engine::rules::{Legacy, Properties, Rule};
 use crate::engine::variant::{FlagValue, Variant};
-use crate::json::{Pairs, Text, place, sort_and_dedup, without_position};
+use crate::json::{Pairs, Text, Writer, place, sort_and_dedup, text_or_number, without_position};
 
 /// Compiles the flag in `json`. The warnings are about what cannot be checked locally, the error names the
 /// field.
@@ -50,6 +52,7 @@ pub(super) fn flag(json: &str) -> Result<(Flag, Vec<Warning>), String> {
         rollouts.push(rollout);
     }
     let (unsupported, warnings) = unsupported(&wire.key.0, &rollouts, &restrictions);
+    let metadata = metadata(experiment, wire.project_id, unsupported.as_deref());
     let flag = Flag {
         key: wire.key.0.into(),
         context: wire.context.0.into(),
@@ -63,9 +66,30 @@ pub(super) fn flag(json: &str) -> Result<(Flag, Vec<Warning>), String> {
             is_active: wire.is_experiment_active,
         },
         properties: if all { Properties::All } else { Properties::Only(names.into_iter().collect()) },
+        metadata,
         unsupported,
     };
     Ok((flag, warnings))
+}
+
+/// The metadata that do not depend on the user, written once instead of by each evaluation. A project's id is a number; of
+/// another type than number or string, it is not known, since nothing depends on it.
+fn metadata(
+    experiment: Experiment<&str>,
+    project: Option<&RawValue>,
+    unsupported: Option<&Unsupported>,
+) -> Box<str> {
+    let mut members = String::new();
+    let mut json = Writer::new(&mut members);
+    experiment.write(&mut json);
+    if let Some(unsupported) = unsupported {
+        // Joined, because the values of metadata are scalars.
+        json.field("unsupported").string(&unsupported.names.join(", "));
+    }
+    if let Some(id) = project.and_then(|json| text_or_number(json.get())) {
+        json.field("flagSetId").string(&id);
+    }
+    members.into()
 }
 
 struct Variants {

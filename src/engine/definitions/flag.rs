@@ -26,6 +26,8 @@ pub(crate) struct Flag {
     pub(crate) experiment: Experiment<Box<str>>,
     /// The properties that the rules of all rollouts read.
     pub(crate) properties: Properties,
+    /// The members of its metadata that are the same for every user, as JSON without the braces.
+    pub(crate) metadata: Box<str>,
     /// What the flag uses that cannot be checked here.
     pub(crate) unsupported: Option<Box<Unsupported>>,
 }
@@ -113,6 +115,4 @@ pub(crate) fn chosen(sums: &[f64], hundredth: u8) -> usize {
 pub(crate) struct Unsupported {
     /// The names of operators and fields.
     pub(crate) names: Box<[Box<str>]>,
-    /// The names joined, for metadata, whose values are scalars.
-    pub(crate) text: Box<str>,
 }

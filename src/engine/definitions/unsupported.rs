@@ -65,8 +65,7 @@ pub(super) fn unsupported(
     if names.is_empty() {
         return (None, warnings);
     }
-    let text = names.join(", ").into();
-    (Some(Box::new(Unsupported { names: names.into_boxed_slice(), text })), warnings)
+    (Some(Box::new(Unsupported { names: names.into_boxed_slice() })), warnings)
 }
 
 fn rules(rollouts: &[Rollout]) -> impl Iterator<Item = (usize, &Rule)> {

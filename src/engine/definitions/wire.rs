@@ -27,6 +27,8 @@ pub(super) struct Flag<'a> {
     #[serde(borrow)]
     pub(super) experiment_id: Option<Text<'a>>,
     pub(super) is_experiment_active: Option<bool>,
+    #[serde(borrow)]
+    pub(super) project_id: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]

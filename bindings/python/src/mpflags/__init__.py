@@ -19,6 +19,7 @@ from .errors import (
     SystemFailure,
     Timeout,
 )
+from .mixpanel import Mixpanel, MixpanelException
 from .variants import FallbackReason, SelectedVariant, VariantSource
 
 __version__ = VERSION
@@ -38,6 +39,8 @@ __all__ = [
     "Item",
     "LibraryError",
     "LocalFlagsConfig",
+    "Mixpanel",
+    "MixpanelException",
     "MpflagsError",
     "QueueFull",
     "RemoteFlagsConfig",

@@ -430,7 +430,17 @@ class Client(NotCopyable):
             encoded_name("operation", operation), identity(distinct_id), json_argument("value", value)
         )
 
-    # -- for the provider
+    # -- for the provider and `Mixpanel`
+
+    def start_once(self) -> None:
+        """Starts the client unless it is started or was shut down."""
+        if not (self._runtime.started or self._runtime.ended):
+            self.start()
+
+    @property
+    def has_credentials(self) -> bool:
+        """Whether it authenticates with a service account."""
+        return self._config.credentials is not None
 
     def resolve(self, key: bytes, context: bytes, options: EvaluateOptions, number: int) -> Outcome:
         """The outcome behind the number of a packed evaluation."""
@@ -472,8 +482,8 @@ class Client(NotCopyable):
 
     def _start_remote(self) -> None:
         """Before every call but a local evaluation, because Mixpanel's remote interface has no call that starts it."""
-        if not (self._runtime.started or self._runtime.ended or self._is_local):
-            self.start()
+        if not self._is_local:
+            self.start_once()
 
     def _prepare(self, outcome: Outcome) -> Prepared:
         prepared = Prepared(outcome, self._source)

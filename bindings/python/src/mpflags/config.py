@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .errors import InvalidConfig
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     _Config = TypeVar("_Config", bound="FlagsConfig")
 
 VERSION = "0.1.0"
+# In place of 0, with which Mixpanel's package polls without a pause: the smallest `polling_interval_ms` of docs/configuration.md.
+_SMALLEST_INTERVAL_MS = 50
 
 
 @dataclass
@@ -169,7 +171,9 @@ class LocalFlagsConfig(FlagsConfig):
         self.polling_interval_in_seconds = polling_interval_in_seconds if poll_interval is None else poll_interval
 
     def _core(self) -> dict[str, Any]:
-        interval = _milliseconds("polling_interval_in_seconds", self.polling_interval_in_seconds)
+        interval = (
+            _milliseconds("polling_interval_in_seconds", self.polling_interval_in_seconds) or _SMALLEST_INTERVAL_MS
+        )
         return {**super()._core(), "enable_polling": self.enable_polling, "polling_interval_ms": interval}
 
 
@@ -191,8 +195,17 @@ def configured(
     """`config`, which may be one of Mixpanel's package, or a configuration made of `options`."""
     if config is None:
         return kind(credentials=credentials, **options)
-    if options or credentials is not None:
+    if options:
         raise InvalidConfig(f"pass options in the {kind.__name__} or as keyword arguments, not both")
+    found = _of_kind(kind, config)
+    if credentials is None:
+        return found
+    if found.credentials is not None:
+        raise InvalidConfig(f"credentials: pass them in the {kind.__name__} or to the call, not both")
+    return replace(found, credentials=credentials)
+
+
+def _of_kind(kind: type[_Config], config: object) -> _Config:
     if isinstance(config, kind):
         return config
     is_local = all(hasattr(config, name) for name in _LOCAL_NAMES)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import typing
 from collections.abc import Callable, Mapping, Sequence
 
@@ -10,24 +9,17 @@ from openfeature.exception import ErrorCode, GeneralError, ProviderNotReadyError
 from openfeature.flag_evaluation import FlagResolutionDetails, Reason
 from openfeature.provider import AbstractProvider, Metadata
 
-from .abi import (
-    BOOLEAN,
-    DISABLED,
-    DOUBLE,
-    INT64,
-    NO_MATCH,
-    OBJECT_OR_ARRAY,
-    STRING,
-    NotCopyable,
-    Outcome,
-    evaluate_options,
-)
+from . import foreign
+from .abi import BOOLEAN, DISABLED, DOUBLE, INT64, NO_MATCH, OBJECT_OR_ARRAY, STRING, NotCopyable, evaluate_options
 from .client import Client
+from .config import LocalFlagsConfig, RemoteFlagsConfig
 from .context import flag_key as encoded_key
 from .context import known_key
+from .details import Prepared, details, prepared, without
 from .errors import CredentialsRefused, InvalidArgument, InvalidConfig, InvalidContext, MpflagsError, Timeout
 from .items import log
 from .lifecycle import Lifecycle
+from .mixpanel import Mixpanel
 
 if typing.TYPE_CHECKING:
     from openfeature.evaluation_context import EvaluationContext
@@ -37,15 +29,11 @@ if typing.TYPE_CHECKING:
 
 
 _METADATA = Metadata(name="mixpanel-provider")
-_REASONS = {reason.value: reason for reason in Reason}
-_CODES = {code.value: code for code in ErrorCode}
 _MAX_ANSWERS = 20_000
 _T = typing.TypeVar("_T")
 _Config = typing.TypeVar("_Config")
 
 _Object = Sequence[typing.Any] | Mapping[str, typing.Any]
-# Makes the details of a result. Called once for each evaluation.
-_Prepared = Callable[[], FlagResolutionDetails[typing.Any]]
 
 
 def _resolver(kind: int) -> typing.Any:
@@ -59,76 +47,48 @@ def _resolver(kind: int) -> typing.Any:
         evaluation_context: EvaluationContext | None = None,
     ) -> FlagResolutionDetails[typing.Any]:
         try:
-            client = self._client
-            key = known_key(flag_key) or encoded_key(flag_key)
             if evaluation_context is None:
                 attributes: Mapping[str, typing.Any] = {}
             elif evaluation_context.targeting_key:
                 attributes = {**evaluation_context.attributes, "targetingKey": evaluation_context.targeting_key}
             else:
                 attributes = evaluation_context.attributes
+            if self._foreign is not None:
+                return foreign.resolve(self._foreign, kind, flag_key, default_value, attributes)
+            client = self._client
+            key = known_key(flag_key) or encoded_key(flag_key)
             if not self._is_local:
                 outcome = client.evaluate_remotely(key, client.encoder.slow(attributes), options)
-                return _details(default_value, kind, outcome)
+                return details(default_value, kind, outcome)
             try:
                 encoded = client.encode_fast(attributes)
             except InvalidContext:
                 encoded = client.encoder.slow(attributes)
             number = client.evaluate_packed(key, encoded, options)
             known = self._known[kind]
-            prepared = known.get(number)
-            if prepared is not None:
-                return prepared()
+            ready = known.get(number)
+            if ready is not None:
+                return ready()
             if number == NO_MATCH:
-                return _without(default_value, kind, Reason.DEFAULT)
+                return without(default_value, kind, Reason.DEFAULT)
             if number == DISABLED:
-                return _without(default_value, kind, Reason.DISABLED)
+                return without(default_value, kind, Reason.DISABLED)
             outcome = client.resolve(key, encoded, options, number)
             if outcome.error_code == "INVALID_CONTEXT":
                 raise client.encoder.invalid_context(attributes, outcome.message)
             if outcome.answer:
                 if len(known) >= _MAX_ANSWERS:
                     known.clear()
-                known[outcome.answer] = _prepared(kind, outcome)
-            return _details(default_value, kind, outcome)
+                known[outcome.answer] = prepared(kind, outcome)
+            return details(default_value, kind, outcome)
         except InvalidContext as error:
-            return _without(default_value, kind, Reason.ERROR, ErrorCode.INVALID_CONTEXT, str(error))
+            return without(default_value, kind, Reason.ERROR, ErrorCode.INVALID_CONTEXT, str(error))
         except InvalidArgument as error:
-            return _without(default_value, kind, Reason.ERROR, ErrorCode.FLAG_NOT_FOUND, str(error))
+            return without(default_value, kind, Reason.ERROR, ErrorCode.FLAG_NOT_FOUND, str(error))
         except Exception as error:
-            return _without(default_value, kind, Reason.ERROR, ErrorCode.GENERAL, str(error))
+            return without(default_value, kind, Reason.ERROR, ErrorCode.GENERAL, str(error))
 
     return resolve
-
-
-def _without(
-    default: typing.Any, kind: int, reason: Reason, code: ErrorCode | None = None, message: str | None = None
-) -> FlagResolutionDetails[typing.Any]:
-    """The details of a result without a value. The SDK checks the type of the default too, and an int is not a float to it."""
-    value = float(default) if kind == DOUBLE and type(default) is int else default
-    return FlagResolutionDetails(value, code, message, reason)
-
-
-def _prepared(kind: int, outcome: Outcome) -> _Prepared:
-    """Each caller gets its own metadata and its own object. Without metadata, the SDK makes the empty dict."""
-    rest = (None, None, _REASONS.get(outcome.reason, Reason.UNKNOWN), outcome.variant)
-    metadata = outcome.metadata
-    if kind == OBJECT_OR_ARRAY:
-        return lambda: FlagResolutionDetails(outcome.value, *rest, metadata.copy())
-    value = outcome.read(kind)
-    if metadata:
-        return lambda: FlagResolutionDetails(value, *rest, metadata.copy())
-    return functools.partial(FlagResolutionDetails, value, *rest)
-
-
-def _details(default: typing.Any, kind: int, outcome: Outcome) -> FlagResolutionDetails[typing.Any]:
-    reason = _REASONS.get(outcome.reason, Reason.UNKNOWN)
-    if outcome.error_code is not None:
-        code = _CODES.get(outcome.error_code, ErrorCode.GENERAL)
-        return _without(default, kind, reason, code, outcome.message)
-    if not outcome.has_value:
-        return _without(default, kind, reason)
-    return _prepared(kind, outcome)()
 
 
 def _token_and_config(token: str | _Config | None, config: _Config | None) -> tuple[str | None, _Config | None]:
@@ -143,21 +103,33 @@ def _token_and_config(token: str | _Config | None, config: _Config | None) -> tu
 class MixpanelProvider(NotCopyable, AbstractProvider):
     """An OpenFeature provider for Mixpanel's flags, local or remote.
 
-    `from_local_config` and `from_remote_config` make a new client; the constructor takes an existing one. The provider can be
-    neither copied nor pickled, because the client cannot.
+    `from_local_config` and `from_remote_config` make a new client and start it, as Mixpanel's do. The constructor takes a
+    `Client`, or any other object with Mixpanel's flags interface, and opens nothing; it raises TypeError for an object that has
+    no `get_variant`. The provider can be neither copied nor pickled, because the client cannot.
     """
 
     _instead = Client._instead
 
-    def __init__(self, client: Client, mixpanel_instance: Client | None = None) -> None:
+    _client: Client
+    _lifecycle: Lifecycle
+
+    def __init__(self, flags_provider: foreign.FlagsProvider, mixpanel_instance: Mixpanel | None = None) -> None:
         super().__init__()
-        self._client = client
         self._mixpanel = mixpanel_instance
-        self._is_local = client.is_local
-        self._lifecycle = Lifecycle(self, client)
+        self._foreign: foreign.FlagsProvider | None = None
+        self._is_local = False
+        if isinstance(flags_provider, Client):
+            self._client = flags_provider
+            self._is_local = flags_provider.is_local
+            self._lifecycle = Lifecycle(self, flags_provider)
+        else:
+            foreign.check(flags_provider)
+            self._foreign = flags_provider
         # Results, by the type of the read and by the number of the answer.
-        self._known: tuple[dict[int, _Prepared], ...] = ({}, {}, {}, {}, {}, {}, {})
+        self._known: tuple[dict[int, Prepared], ...] = ({}, {}, {}, {}, {}, {}, {})
         self._logged_untracked = False
+        # Whether the factory has already waited for the definitions, so that `initialize` must not wait as long again.
+        self._has_waited = False
 
     @classmethod
     def from_local_config(
@@ -165,32 +137,49 @@ class MixpanelProvider(NotCopyable, AbstractProvider):
     ) -> MixpanelProvider:
         """A provider that evaluates in process. Pass the token here or in the configuration.
 
-        The configuration is one of mpflags or of Mixpanel's package. Raises `InvalidConfig`.
+        Starts polling and waits for the first definitions, for at most `init_timeout_ms`. If none arrive, this is logged, and
+        polling continues. The configuration is one of mpflags or of Mixpanel's package. Raises `InvalidConfig`.
         """
         token, config = _token_and_config(token, config)
-        client = Client.local(token, config)
-        return cls(client, client)
+        mixpanel = Mixpanel(token, local_flags_config=LocalFlagsConfig() if config is None else config)
+        return cls._started(mixpanel.local_flags, mixpanel)
 
     @classmethod
     def from_remote_config(
         cls, token: str | RemoteFlagsConfigLike | None = None, config: RemoteFlagsConfigLike | None = None
     ) -> MixpanelProvider:
-        """A provider that sends a request to Mixpanel for each evaluation.
+        """A provider that sends a request to Mixpanel for each evaluation. Pass the token here or in the configuration.
 
-        The configuration is one of mpflags or of Mixpanel's package. Raises `InvalidConfig`.
+        It is ready at once. The configuration is one of mpflags or of Mixpanel's package. Raises `InvalidConfig`.
         """
         token, config = _token_and_config(token, config)
-        client = Client.remote(token, config)
-        return cls(client, client)
+        mixpanel = Mixpanel(token, remote_flags_config=RemoteFlagsConfig() if config is None else config)
+        return cls._started(mixpanel.remote_flags, mixpanel)
+
+    @classmethod
+    def _started(cls, client: Client, mixpanel: Mixpanel) -> MixpanelProvider:
+        provider = cls(client, mixpanel)
+        try:
+            client.start_polling_for_definitions()
+            provider._has_waited = True
+        except MpflagsError as error:
+            # The process cannot start a thread. `initialize` tries again.
+            log("error", f"the client was not started: {error}")
+        return provider
 
     @property
     def client(self) -> Client:
-        """The client behind the provider."""
+        """The client behind the provider. Raises AttributeError if the constructor was given another object."""
+        if self._foreign is not None:
+            held = type(self._foreign)
+            raise AttributeError(
+                f"this provider has no mpflags.Client: it was made with a {held.__module__}.{held.__qualname__}"
+            )
         return self._client
 
     @property
-    def mixpanel(self) -> Client | None:
-        """The client if the provider made it, None if the constructor was given one."""
+    def mixpanel(self) -> Mixpanel | None:
+        """For events and profile updates, if a factory made the provider. Otherwise what the constructor was given."""
         return self._mixpanel
 
     def get_metadata(self) -> Metadata:
@@ -199,22 +188,34 @@ class MixpanelProvider(NotCopyable, AbstractProvider):
     def initialize(self, evaluation_context: EvaluationContext) -> None:
         """Starts the client and waits for the first definitions, for at most `init_timeout_ms`. OpenFeature's SDK calls this.
 
-        Raises an OpenFeature error if none have arrived by then. Polling continues, and READY follows the first success.
+        Does not wait if `from_local_config` has done so already. Raises an OpenFeature error if there are no definitions then.
+        Polling continues, and READY follows the first success.
         """
+        if self._foreign is not None:
+            return
         with self._lifecycle.initializing():
             self._client.observe(self._lifecycle)
             try:
                 self._client.start()
-                if self._is_local:
-                    self._client.wait_ready()
+                if not self._client.are_flags_ready():
+                    self._client.wait_ready(0 if self._has_waited else None)
             # Not FATAL, although credentials were refused: the SDK would never call the provider again, and this may recover.
             except (Timeout, CredentialsRefused) as error:
                 raise ProviderNotReadyError(str(error)) from error
             except MpflagsError as error:
                 raise GeneralError(str(error)) from error
+            finally:
+                self._has_waited = False
 
     def shutdown(self) -> None:
-        """Delivers queued events and ends all threads, within `shutdown_timeout_ms`. The provider can be initialised again."""
+        """Delivers queued events and ends all threads, within `shutdown_timeout_ms`. The provider can be initialised again.
+
+        Calls `shutdown` of an object that is not a `Client`.
+        """
+        if self._foreign is not None:
+            getattr(self._foreign, "shutdown", lambda: None)()
+            return
+        self._has_waited = False
         self._lifecycle.end()
         self._client.stop_observing(self._lifecycle)
         self._client.shutdown()
@@ -227,11 +228,16 @@ class MixpanelProvider(NotCopyable, AbstractProvider):
     ) -> None:
         """Queues a Mixpanel event with the attributes and the value of the details. Never raises, never waits for Mixpanel."""
         try:
-            distinct_id = self._distinct_id(evaluation_context)
+            distinct_id = None if self._foreign is not None else self._distinct_id(evaluation_context)
             if distinct_id is None:
                 if not self._logged_untracked:
                     self._logged_untracked = True
-                    log("warning", "an event was not tracked: its context has no distinct_id. This is logged once")
+                    why = (
+                        "the context has no distinct_id"
+                        if self._foreign is None
+                        else "the provider has no mpflags.Client"
+                    )
+                    log("warning", f"the event {tracking_event_name!r} was not tracked: {why}. This is logged once")
                 return
             properties: dict[str, typing.Any] = {}
             if tracking_event_details is not None:
@@ -323,10 +329,10 @@ class MixpanelProvider(NotCopyable, AbstractProvider):
         default: _T,
         context: EvaluationContext | None,
     ) -> FlagResolutionDetails[_T]:
-        """Resolves at once if local. A remote evaluation waits on a thread of the client's pool."""
-        if self._is_local:
+        """A remote evaluation waits on a thread of the client's pool. Others are resolved at once, as in Mixpanel's provider."""
+        if self._is_local or self._foreign is not None:
             return resolve(flag_key, default, context)
         try:
             return await self._client.in_pool(lambda: resolve(flag_key, default, context))
         except Exception as error:
-            return _without(default, kind, Reason.ERROR, ErrorCode.GENERAL, str(error))
+            return without(default, kind, Reason.ERROR, ErrorCode.GENERAL, str(error))

@@ -59,6 +59,8 @@ class Runtime(NotCopyable):
 
     def start(self) -> None:
         native = self.native
+        if self.started and self.pump.is_running:
+            return
         spare = None
         try:
             while True:

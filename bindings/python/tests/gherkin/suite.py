@@ -15,7 +15,7 @@ from openfeature.flag_evaluation import FlagEvaluationDetails, FlagEvaluationOpt
 from openfeature.hook import Hook, HookContext
 from stand_in import StandIn
 
-from mpflags import LocalFlagsConfig
+from mpflags import Client, LocalFlagsConfig
 from mpflags.openfeature import MixpanelProvider
 
 DOMAIN = "suites"
@@ -86,9 +86,12 @@ class Suite:
     # Providers
 
     def make(self, **options: typing.Any) -> MixpanelProvider:
+        return MixpanelProvider.from_local_config("token", self.config(**options))
+
+    def config(self, **options: typing.Any) -> LocalFlagsConfig:
         if self.contexts == OPTIONS:
             options |= {"targeting_key_as": "distinct_id", "attributes_as_custom_properties": True}
-        return MixpanelProvider.from_local_config("token", LocalFlagsConfig(api_host=self.server.url, **options))
+        return LocalFlagsConfig(api_host=self.server.url, **options)
 
     def provide(self, provider: MixpanelProvider, wait: bool = True) -> None:
         self.provider = provider
@@ -105,7 +108,7 @@ class Suite:
 
     def not_ready(self) -> None:
         self.server.fail_fetches("hang")
-        self.provide(self.make(), wait=False)
+        self.provide(MixpanelProvider(Client.local("token", self.config())), wait=False)
 
     def failed(self, status: int) -> None:
         self.server.fail_fetches("status", status=status)

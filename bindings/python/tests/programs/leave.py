@@ -13,7 +13,7 @@ import threading
 from openfeature import api
 from openfeature.evaluation_context import EvaluationContext
 
-from mpflags import LocalFlagsConfig, RemoteFlagsConfig
+from mpflags import Client, LocalFlagsConfig, RemoteFlagsConfig
 from mpflags.openfeature import MixpanelProvider
 
 # A program that configures logging. Lines about a server that hangs are expected; errors of logging itself are not.
@@ -71,7 +71,7 @@ elif how == "exit code":
     sys.exit(3)
 elif how == "while it is initialised":
     # On a thread of the SDK.
-    api.set_provider(MixpanelProvider.from_local_config("token", LocalFlagsConfig(api_host=url, **options)))
+    api.set_provider(MixpanelProvider(Client.local("token", LocalFlagsConfig(api_host=url, **options))))
     wait_for_request()
 elif how == "interrupted":
     # A shell that runs tests in the background ignores SIGINT for them.
