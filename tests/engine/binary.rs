@@ -5,7 +5,45 @@ use std::fs;
 use crate::forms::Tree;
 use crate::support::{config, root};
 use mpflags::unversioned::{self, Encoded};
-use mpflags::{Client, Config, Context, ErrorKind, EvaluateOptions, Evaluation};
+use mpflags::{Client, Config, Context, ContextBuilder, Error, ErrorKind, EvaluateOptions, Evaluation};
+
+impl Tree {
+    /// A context made by a builder. `None` if it holds what a builder refuses, or has `custom_properties` twice, which
+    /// a builder merges.
+    fn built(&self) -> Option<Result<Context, Error>> {
+        let Tree::Object(members) = self else { panic!("a context is an object") };
+        let twice = members.iter().filter(|(key, _)| key == b"custom_properties").count() > 1;
+        if twice || !self.is_usable(1) {
+            return None;
+        }
+        let mut builder = Context::builder();
+        members.iter().for_each(|(key, value)| value.set(&mut builder, key));
+        Some(builder.build())
+    }
+
+    fn set(&self, builder: &mut ContextBuilder, key: &[u8]) {
+        let key = str::from_utf8(key).unwrap();
+        match self {
+            Tree::Null => builder.set(key, None::<bool>),
+            Tree::Bool(value) => builder.set(key, *value),
+            Tree::Signed(value) => builder.set(key, *value),
+            Tree::Unsigned(value) => builder.set(key, *value),
+            Tree::Double(value) => builder.set(key, *value),
+            Tree::String(text) => builder.set(key, str::from_utf8(text).unwrap()),
+            Tree::Array(elements) => {
+                builder.begin_array(key);
+                elements.iter().for_each(|element| element.set(builder, b""));
+                builder.end()
+            }
+            Tree::Object(members) => {
+                builder.begin_object(key);
+                members.iter().for_each(|(key, value)| value.set(builder, key));
+                builder.end()
+            }
+            Tree::Unusable(_) => unreachable!(),
+        };
+    }
+}
 
 /// The same evaluation through JSON, the binary form, a builder, and contexts that are kept. Returns it.
 #[track_caller]
@@ -13,14 +51,23 @@ pub(crate) fn every_way(client: &Client, key: &str, json: &str, options: Evaluat
     let once = client.evaluate_json(key, json, options);
     let Some(tree @ Tree::Object(_)) = Tree::parse(json) else { return once };
     let form = tree.form();
-    let same = |way: &str, other: Evaluation| {
+    let said = |evaluation: &Evaluation| {
         // The two forms hold text that is not text differently.
-        let plain = |evaluation: &Evaluation| {
-            let text = format!("{evaluation:?}")
-                .replace("a string that is not UTF-8", "a lone surrogate is not text");
-            text.replace("a key that is not UTF-8", "a lone surrogate is not text")
-        };
-        assert_eq!(plain(&other), plain(&once), "{way}: {key}: {json}");
+        let message = evaluation.message().map(|message| {
+            let (place, _) = message.rsplit_once(": ").unwrap_or((message, ""));
+            if message.contains(" is not text") || message.contains(" is not UTF-8") {
+                place
+            } else {
+                message
+            }
+            .to_owned()
+        });
+        let values = (evaluation.json().map(str::to_owned), evaluation.variant().map(str::to_owned));
+        (evaluation.reason(), evaluation.error_code(), values, message, evaluation.metadata_json().to_owned())
+    };
+    let same = |way: &str, other: Evaluation| {
+        assert_eq!(said(&other), said(&once), "{way}: {key}: {json}");
+        assert!(other == once || said(&once).3.is_some(), "{way}: {key}: {json}: {other:?}, {once:?}");
     };
     same("binary", unversioned::evaluate_encoded(client, key, Encoded::Binary(&form), options));
     let kept = unversioned::context(Encoded::Binary(&form)).unwrap();
@@ -56,15 +103,8 @@ fn the_example_of_the_page() {
     let (before, after) = page.split_once("```hex\n").unwrap();
     let json = before.rsplit('`').find(|text| text.starts_with("{\"")).unwrap();
     let block = after.split("```").next().unwrap();
-    // The explanations stand behind two spaces that follow a digit.
-    let bytes: Vec<&str> = block
-        .lines()
-        .flat_map(|line| {
-            line.trim_start()
-                .split("  ")
-                .take_while(|part| part.chars().all(|c| " 0123456789abcdef".contains(c)))
-        })
-        .collect();
+    // The explanations stand behind the bytes.
+    let bytes: Vec<&str> = block.lines().map(|line| line.get(..56).unwrap_or(line)).collect();
     let form = unhex(&bytes.join(""));
     assert_eq!(form, Tree::parse(json).unwrap().form());
     let context = unversioned::context(Encoded::Binary(&form)).unwrap();
@@ -73,7 +113,7 @@ fn the_example_of_the_page() {
     // Each byte counts: none can be left out.
     for end in 1..form.len() {
         let cut = unversioned::context(Encoded::Binary(&form[..end]));
-        assert_eq!(cut.is_ok(), end == 1 || end == 24, "{end}");
+        assert_eq!(cut.is_ok(), end == 1 || end == 23, "{end}");
     }
 }
 
@@ -154,7 +194,7 @@ impl Random {
 
 /// As many as take a second or two; `MPFLAGS_RANDOM=1000000` runs more.
 fn times() -> u64 {
-    std::env::var("MPFLAGS_RANDOM").map_or(3000, |times| times.parse().unwrap())
+    std::env::var("MPFLAGS_RANDOM").map_or(400, |times| times.parse().unwrap())
 }
 
 #[test]
@@ -179,7 +219,7 @@ fn random_contexts() {
     for outcome in
         ["TARGETING_MATCH", "SPLIT", "DEFAULT", "TARGETING_KEY_MISSING", "INVALID_CONTEXT", "FLAG_NOT_FOUND"]
     {
-        assert!(outcomes.get(outcome).is_some_and(|count| *count > 20), "{outcomes:?}");
+        assert!(outcomes.get(outcome).is_some_and(|count| *count > 4), "{outcomes:?}");
     }
 }
 
@@ -213,7 +253,7 @@ fn damaged_forms() {
         }
         *if kept.is_ok() { &mut sound } else { &mut malformed } += 1;
     }
-    assert!(malformed > 200 && sound > 200, "{malformed} malformed, {sound} sound");
+    assert!(malformed > 100 && sound > 100, "{malformed} malformed, {sound} sound");
 }
 
 #[track_caller]
@@ -300,7 +340,7 @@ fn unusable_values() {
 }
 
 #[track_caller]
-fn mistake(build: impl Fn(&mut mpflags::ContextBuilder), message: &str) {
+fn mistake(build: impl Fn(&mut ContextBuilder), message: &str) {
     let mut builder = Context::builder();
     build(&mut builder);
     // What follows a mistake changes nothing.
@@ -321,7 +361,7 @@ fn mistakes_in_a_builder() {
         "context: custom_properties.x: number out of range at line 1 column 6",
     );
     mistake(|b| _ = b.end(), "context: end: no object or array was begun");
-    mistake(|b| _ = b.begin_object("x").begin_array("y").end(), "context: a: a number that is not finite");
+    mistake(|b| _ = b.begin_object("x").begin_array("y").end(), "context: x.a: a number that is not finite");
     mistake(|b| _ = b.begin_array("x").set("y", 1), "context: x.y: an element of an array has no name");
     mistake(
         |b| _ = b.begin_array("x").property("y", 1),
@@ -329,10 +369,7 @@ fn mistakes_in_a_builder() {
     );
     mistake(
         |b| (0..127).for_each(|_| _ = b.begin_object("x")),
-        &format!(
-            "context: {}: nested more than 127 levels deep",
-            ["x"; 100].join(".").get(..200).unwrap_or(&["x"; 100].join("."))
-        ),
+        &format!("context: {}…: nested more than 127 levels deep", "x.".repeat(100)),
     );
     let error = Context::builder().begin_object("x").begin_array("y").build().err().unwrap();
     assert_eq!(error.to_string(), "context: x.y: begun, but not ended");

@@ -4,7 +4,6 @@
 
 use std::fmt;
 
-use mpflags::{Context, ContextBuilder, Error};
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -143,20 +142,8 @@ impl Tree {
         }
     }
 
-    /// A context made by a builder. `None` if it holds what a builder refuses, or has `custom_properties` twice, which
-    /// a builder merges.
-    pub(crate) fn built(&self) -> Option<Result<Context, Error>> {
-        let Tree::Object(members) = self else { panic!("a context is an object") };
-        let twice = members.iter().filter(|(key, _)| key == b"custom_properties").count() > 1;
-        if twice || !self.is_usable(1) {
-            return None;
-        }
-        let mut builder = Context::builder();
-        members.iter().for_each(|(key, value)| value.set(&mut builder, key));
-        Some(builder.build())
-    }
-
-    fn is_usable(&self, level: usize) -> bool {
+    /// Whether everything in it can be used, if it is at this level of nesting.
+    pub(crate) fn is_usable(&self, level: usize) -> bool {
         match self {
             Tree::Array(elements) => level <= 127 && elements.iter().all(|each| each.is_usable(level + 1)),
             Tree::Object(members) => {
@@ -169,29 +156,6 @@ impl Tree {
             Tree::Unusable(_) => false,
             _ => true,
         }
-    }
-
-    fn set(&self, builder: &mut ContextBuilder, key: &[u8]) {
-        let key = str::from_utf8(key).unwrap();
-        match self {
-            Tree::Null => builder.set(key, None::<bool>),
-            Tree::Bool(value) => builder.set(key, *value),
-            Tree::Signed(value) => builder.set(key, *value),
-            Tree::Unsigned(value) => builder.set(key, *value),
-            Tree::Double(value) => builder.set(key, *value),
-            Tree::String(text) => builder.set(key, str::from_utf8(text).unwrap()),
-            Tree::Array(elements) => {
-                builder.begin_array(key);
-                elements.iter().for_each(|element| element.set(builder, b""));
-                builder.end()
-            }
-            Tree::Object(members) => {
-                builder.begin_object(key);
-                members.iter().for_each(|(key, value)| value.set(builder, key));
-                builder.end()
-            }
-            Tree::Unusable(_) => unreachable!(),
-        };
     }
 
     /// As JSON.

@@ -137,14 +137,16 @@ impl ContextBuilder {
     /// Sets an attribute, or a member of the object that was begun last. In an array the name is empty, and the
     /// value is the next element.
     pub fn set<'v>(&mut self, name: &str, value: impl Into<ContextValue<'v>>) -> &mut Self {
-        let value = value.into();
-        self.write(Place::Here, name, |form, key, _| push(form, key, value))
+        self.value(Place::Here, name, value.into())
     }
 
     /// Sets one of the `custom_properties`, which rules see.
     pub fn property<'v>(&mut self, name: &str, value: impl Into<ContextValue<'v>>) -> &mut Self {
-        let value = value.into();
-        self.write(Place::Property, name, |form, key, _| push(form, key, value))
+        self.value(Place::Property, name, value.into())
+    }
+
+    fn value(&mut self, place: Place, name: &str, value: ContextValue<'_>) -> &mut Self {
+        self.write(place, name, |form, key, _| push(form, key, value))
     }
 
     /// [`set`](ContextBuilder::set) for a value that is JSON. The members of an object that is set as
@@ -302,7 +304,9 @@ impl ContextBuilder {
         }
         path.push(name);
         path.retain(|name| !name.is_empty());
-        let error = invalid(cut(&path.join("."), SHOWN), why);
+        let path = path.join(".");
+        let shown = cut(&path, SHOWN);
+        let error = invalid(&format!("{shown}{}", if shown.len() < path.len() { "…" } else { "" }), why);
         self.error.get_or_insert(error);
     }
 }
