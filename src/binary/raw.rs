@@ -19,17 +19,9 @@ pub(crate) type Members<'a> = Vec<(Option<&'a str>, Raw<'a>)>;
 impl<'a> Raw<'a> {
     /// The attributes of a context. Checks every length and tag, down to the deepest level that can be read.
     pub(crate) fn attributes(form: &'a [u8]) -> Result<Members<'a>, Fault> {
-        let attributes = members(Cursor::of(form)?)?;
-        attributes.iter().try_for_each(|(_, raw)| raw.check(2))?;
-        Ok(attributes)
-    }
-
-    fn check(self, level: u32) -> Result<(), Fault> {
-        if level > MAX_LEVELS {
-            return Ok(());
-        }
-        self.members()?.iter().try_for_each(|(_, raw)| raw.check(level + 1))?;
-        self.elements()?.iter().try_for_each(|raw| raw.check(level + 1))
+        let attributes = Cursor::of(form)?;
+        check(attributes, true, 1)?;
+        members(attributes)
     }
 
     pub(crate) fn is_object(self) -> bool {
@@ -92,6 +84,21 @@ impl<'a> Raw<'a> {
         }
         Ok(Raw { tag, content: cursor.up_to(after) })
     }
+}
+
+/// Checks a container at `level`, in the order in which a reader does.
+fn check(mut cursor: Cursor<'_>, is_object: bool, level: u32) -> Result<(), Fault> {
+    while !cursor.rest.is_empty() {
+        let tag = cursor.tag()?;
+        if is_object {
+            cursor.counted()?;
+        }
+        let mut value = Raw::next(tag, &mut cursor)?;
+        if (value.is_object() || value.is_array()) && level < MAX_LEVELS {
+            check(value.content.counted()?, value.is_object(), level + 1)?;
+        }
+    }
+    Ok(())
 }
 
 fn members(mut cursor: Cursor<'_>) -> Result<Members<'_>, Fault> {

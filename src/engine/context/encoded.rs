@@ -1,5 +1,7 @@
 //! The two forms of a context, JSON and binary. Both are serde formats, so the same code reads either.
 
+use std::marker::PhantomData;
+
 use serde::de::DeserializeSeed;
 
 use crate::binary::{self, Fault};
@@ -29,6 +31,19 @@ pub(super) enum Read<'a, T> {
 impl<'a> Encoded<'a> {
     /// The context without attributes.
     pub const EMPTY: Encoded<'static> = Encoded::Binary(binary::EMPTY);
+
+    /// Reads everything.
+    pub(super) fn parse(self) -> Result<Parsed<'a>, Error> {
+        match self {
+            Encoded::Json(_) => match self.read(PhantomData)? {
+                Read::Whole(parsed) | Read::Recovered(parsed) => Ok(parsed),
+            },
+            // Splitting a form costs little, so what reads attribute by attribute will do for all of them.
+            Encoded::Binary(form) => {
+                raw::binary_attributes(form).map(recover).map_err(|fault| malformed(&fault))
+            }
+        }
+    }
 
     /// Reads the context with `seed`, or attribute by attribute if it holds something unusable.
     #[inline]

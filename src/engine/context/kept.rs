@@ -6,10 +6,7 @@ use crate::engine::rules::value::Object;
 use crate::error::Error;
 use crate::json::sort_and_dedup;
 
-use std::marker::PhantomData;
-
-use super::encoded::{Encoded, Read};
-use super::parse::Parsed;
+use super::encoded::Encoded;
 use super::read::ReadContext;
 use super::scalar::User;
 use super::unusable::Unusable;
@@ -34,8 +31,7 @@ struct Named {
 
 impl KeptContext {
     pub(super) fn read(encoded: Encoded<'_>) -> Result<Self, Error> {
-        let (Read::Whole(mut parsed) | Read::Recovered(mut parsed)) =
-            encoded.read(PhantomData::<Parsed<'_>>)?;
+        let mut parsed = encoded.parse()?;
         sort_and_dedup(&mut parsed.subjects);
         let user = parsed.subjects.iter().find(|(key, _)| key == DISTINCT_ID).and_then(|(_, s)| s.user());
         let named = parsed.subjects.iter().filter_map(|(key, scalar)| {

@@ -8,28 +8,42 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 use crate::engine::bucket::Subject;
 use crate::engine::identity::{CUSTOM_PROPERTIES, DISTINCT_ID, Identity, TARGETING_KEY};
 use crate::engine::rules::Properties;
-use crate::engine::rules::value::{Gathered, Object};
+use crate::engine::rules::text::Folded;
+use crate::engine::rules::value::{Object, Value};
 use crate::error::Error;
-use crate::json::{Checked, Text};
+use crate::json::{Checked, Text, sort_and_dedup};
 
 use super::encoded::{Encoded, Read};
-use super::parse::{CustomSeed, Parsed};
+use super::parse::{CustomSeed, Keep, Parsed};
 use super::read::ReadContext;
 use super::scalar::{Scalar, User};
 use super::unusable::Unusable;
 
 /// A context for one evaluation of one flag. The whole context is checked, but only what the flag reads is
-/// kept: borrowed, and without an allocation if that is little and needs no folding.
+/// kept: borrowed, and without an allocation if that is little and in lower case.
 #[derive(Default)]
 pub(crate) struct OneShotContext<'a> {
     subject: Option<Cow<'a, str>>,
     targeting_key: Option<Cow<'a, str>>,
     user: Option<User<'a>>,
-    /// Whether `custom_properties` is an object.
-    has_properties: bool,
-    properties: Gathered<'a>,
+    properties: Selection<'a>,
     unusable: Vec<Unusable>,
 }
+
+/// What a flag reads of `custom_properties`.
+#[derive(Default)]
+struct Selection<'a> {
+    /// Whether that is an object.
+    is_object: bool,
+    /// The flag's names if there are few, with the value of each.
+    names: &'a [Box<str>],
+    few: [Option<Value<'a>>; FEW],
+    /// What a flag reads that has more names, or unknown ones.
+    many: Vec<(Cow<'a, str>, Value<'a>)>,
+}
+
+/// A flag that reads up to this many properties is evaluated without an allocation.
+const FEW: usize = 8;
 
 /// What a flag reads of a context.
 #[derive(Clone, Copy)]
@@ -40,7 +54,8 @@ pub(crate) struct Needs<'f> {
 
 impl<'a> OneShotContext<'a> {
     /// Reads into an empty context, in place: it is too large to move.
-    pub(crate) fn read(&mut self, encoded: Encoded<'a>, needs: Option<Needs<'_>>) -> Result<(), Error> {
+    #[inline(never)]
+    pub(crate) fn read(&mut self, encoded: Encoded<'a>, needs: Option<Needs<'a>>) -> Result<(), Error> {
         match encoded.read(OneShotSeed { context: self, needs })? {
             Read::Whole(()) => {}
             Read::Recovered(parsed) => *self = OneShotContext::recovered(parsed, needs),
@@ -53,19 +68,52 @@ impl<'a> OneShotContext<'a> {
     fn recovered(parsed: Parsed<'a>, needs: Option<Needs<'_>>) -> Self {
         let scalar =
             |name: &str| parsed.subjects.iter().find(|(key, _)| key == name).map(|(_, scalar)| scalar);
-        let mut context = OneShotContext {
+        OneShotContext {
             subject: needs.and_then(|needs| scalar(needs.subject)?.text()),
             targeting_key: scalar(TARGETING_KEY).and_then(Scalar::text),
             user: scalar(DISTINCT_ID).and_then(Scalar::user),
-            has_properties: parsed.properties.is_some(),
-            properties: Gathered::default(),
+            properties: Selection {
+                is_object: parsed.properties.is_some(),
+                many: parsed.properties.unwrap_or_default().into_pairs(),
+                ..Selection::default()
+            },
             unusable: parsed.unusable,
-        };
-        for (key, value) in parsed.properties.map_or_else(Vec::new, Object::into_pairs) {
-            context.properties.push(key, value);
         }
-        context.properties.finish();
-        context
+    }
+}
+
+impl Selection<'_> {
+    fn object(&self) -> Object<'_> {
+        if self.names.is_empty() {
+            Object::of_sorted(&self.many)
+        } else {
+            Object::of_names(self.names, &self.few)
+        }
+    }
+}
+
+/// The selection while it is read.
+struct Selecting<'c, 'a> {
+    properties: &'a Properties,
+    selection: &'c mut Selection<'a>,
+}
+
+impl<'a> Keep<'a> for Selecting<'_, 'a> {
+    #[inline]
+    fn place(&self, name: &str) -> Option<usize> {
+        match self.properties {
+            Properties::All => Some(0),
+            Properties::Only(names) => Properties::position(names, name),
+        }
+    }
+
+    #[inline]
+    fn keep(&mut self, place: usize, name: Folded<'a>, value: Value<'a>) {
+        if self.selection.names.is_empty() {
+            self.selection.many.push((name.into_cow(), value));
+        } else if let Some(kept) = self.selection.few.get_mut(place) {
+            *kept = Some(value);
+        }
     }
 }
 
@@ -85,7 +133,7 @@ impl ReadContext for OneShotContext<'_> {
     }
 
     fn properties(&self) -> Option<Object<'_>> {
-        self.has_properties.then(|| self.properties.object())
+        self.properties.is_object.then(|| self.properties.object())
     }
 
     fn unusable(&self) -> &[Unusable] {
@@ -93,27 +141,27 @@ impl ReadContext for OneShotContext<'_> {
     }
 }
 
-struct OneShotSeed<'c, 'f, 'a> {
+struct OneShotSeed<'c, 'a> {
     context: &'c mut OneShotContext<'a>,
-    needs: Option<Needs<'f>>,
+    needs: Option<Needs<'a>>,
 }
 
-impl<'de> DeserializeSeed<'de> for OneShotSeed<'_, '_, 'de> {
+impl<'a> DeserializeSeed<'a> for OneShotSeed<'_, 'a> {
     type Value = ();
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_map(self)
     }
 }
 
-impl<'de> Visitor<'de> for OneShotSeed<'_, '_, 'de> {
+impl<'a> Visitor<'a> for OneShotSeed<'_, 'a> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
         let context = self.context;
         while let Some(Text(key)) = map.next_key()? {
             let Some(needs) = self.needs else {
@@ -121,18 +169,12 @@ impl<'de> Visitor<'de> for OneShotSeed<'_, '_, 'de> {
                 continue;
             };
             if key == CUSTOM_PROPERTIES {
-                // The later of two counts.
-                context.properties.clear();
-                let gathered = &mut context.properties;
-                let keep = |name, value| gathered.push(name, value);
-                let scalar = map.next_value_seed(CustomSeed { wanted: needs.properties, keep })?;
-                context.properties.finish();
-                context.has_properties = scalar.is_none();
+                let scalar = context.read_properties(needs.properties, &mut map)?;
                 if key == needs.subject {
                     context.subject = scalar.and_then(|scalar| scalar.text());
                 }
             } else if key == needs.subject || key == DISTINCT_ID || key == TARGETING_KEY {
-                let scalar: Scalar<'de> = map.next_value()?;
+                let scalar: Scalar<'a> = map.next_value()?;
                 if key == DISTINCT_ID {
                     context.user = scalar.user();
                 }
@@ -147,5 +189,29 @@ impl<'de> Visitor<'de> for OneShotSeed<'_, '_, 'de> {
             }
         }
         Ok(())
+    }
+}
+
+impl<'a> OneShotContext<'a> {
+    /// Reads `custom_properties`. Returns it if it is a scalar.
+    fn read_properties<A: MapAccess<'a>>(
+        &mut self,
+        properties: &'a Properties,
+        map: &mut A,
+    ) -> Result<Option<Scalar<'a>>, A::Error> {
+        let selection = &mut self.properties;
+        if selection.is_object {
+            // The later of two counts.
+            *selection = Selection::default();
+        }
+        if let Properties::Only(names) = properties
+            && names.len() <= FEW
+        {
+            selection.names = names;
+        }
+        let scalar = map.next_value_seed(CustomSeed(&mut Selecting { properties, selection }))?;
+        sort_and_dedup(&mut selection.many);
+        selection.is_object = scalar.is_none();
+        Ok(scalar)
     }
 }

@@ -6,8 +6,8 @@ use std::fmt;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use crate::engine::identity::CUSTOM_PROPERTIES;
-use crate::engine::rules::Properties;
-use crate::engine::rules::value::{Folded, Object, Value, fold};
+use crate::engine::rules::text::Folded;
+use crate::engine::rules::value::{FoldedValue, Object, Value};
 use crate::json::{Checked, Text};
 
 use super::scalar::{Scalar, ScalarVisitor};
@@ -38,8 +38,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Parsed<'a> {
                         continue;
                     }
                     let mut pairs = Vec::new();
-                    let keep = |name, value| pairs.push((name, value));
-                    let custom = map.next_value_seed(CustomSeed { wanted: &Properties::All, keep })?;
+                    let custom = map.next_value_seed(CustomSeed(&mut pairs))?;
                     parsed.properties = custom.is_none().then(|| Object::from_pairs(pairs));
                     parsed.subjects.push((key, custom.unwrap_or(Scalar::Unusable)));
                 }
@@ -50,14 +49,30 @@ impl<'de: 'a, 'a> Deserialize<'de> for Parsed<'a> {
     }
 }
 
-/// Reads `custom_properties`. An object is for rules: its members are folded, and `keep` gets the wanted ones.
-/// Anything else is a scalar that a flag may be bucketed by, as under any other key.
-pub(super) struct CustomSeed<'f, F> {
-    pub(super) wanted: &'f Properties,
-    pub(super) keep: F,
+/// Keeps members of `custom_properties`.
+pub(super) trait Keep<'a> {
+    /// The place of the member `name`, which is folded, if it is needed.
+    fn place(&self, name: &str) -> Option<usize>;
+    /// The later of two members with the same name counts.
+    fn keep(&mut self, place: usize, name: Folded<'a>, value: Value<'a>);
 }
 
-impl<'de, F: FnMut(Cow<'de, str>, Value<'de>)> DeserializeSeed<'de> for CustomSeed<'_, F> {
+/// All of them, in order.
+impl<'a> Keep<'a> for Vec<(Cow<'a, str>, Value<'a>)> {
+    fn place(&self, _: &str) -> Option<usize> {
+        Some(0)
+    }
+
+    fn keep(&mut self, _: usize, name: Folded<'a>, value: Value<'a>) {
+        self.push((name.into_cow(), value));
+    }
+}
+
+/// Reads `custom_properties`: an object for rules, or a scalar that a flag may be bucketed by, as under any other
+/// key.
+pub(super) struct CustomSeed<'k, K>(pub(super) &'k mut K);
+
+impl<'de, K: Keep<'de>> DeserializeSeed<'de> for CustomSeed<'_, K> {
     /// `None` for an object.
     type Value = Option<Scalar<'de>>;
 
@@ -66,7 +81,7 @@ impl<'de, F: FnMut(Cow<'de, str>, Value<'de>)> DeserializeSeed<'de> for CustomSe
     }
 }
 
-impl<'de, F: FnMut(Cow<'de, str>, Value<'de>)> Visitor<'de> for CustomSeed<'_, F> {
+impl<'de, K: Keep<'de>> Visitor<'de> for CustomSeed<'_, K> {
     type Value = Option<Scalar<'de>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -105,14 +120,15 @@ impl<'de, F: FnMut(Cow<'de, str>, Value<'de>)> Visitor<'de> for CustomSeed<'_, F
         ScalarVisitor.visit_seq(seq).map(Some)
     }
 
-    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Self::Value, A::Error> {
-        while let Some(Text(key)) = map.next_key()? {
-            let key = fold(key);
-            if self.wanted.includes(&key) {
-                let Folded(value) = map.next_value()?;
-                (self.keep)(key, value);
-            } else {
-                map.next_value::<Checked>()?;
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        while let Some(Text(name)) = map.next_key()? {
+            let name = Folded::new(name);
+            match self.0.place(&name) {
+                Some(place) => {
+                    let FoldedValue(value) = map.next_value()?;
+                    self.0.keep(place, name, value);
+                }
+                None => _ = map.next_value::<Checked>()?,
             }
         }
         Ok(None)

@@ -5,7 +5,8 @@ use std::collections::HashSet;
 
 use crate::binary::MAX_LEVELS;
 use crate::engine::identity::CUSTOM_PROPERTIES;
-use crate::engine::rules::value::{Folded, Object, Value, fold};
+use crate::engine::rules::text::Folded;
+use crate::engine::rules::value::{FoldedValue, Object, Value};
 use crate::json::cut;
 
 use super::parse::Parsed;
@@ -91,7 +92,7 @@ impl Reader {
         }
         // Most attributes are fine and read at once.
         match raw.read() {
-            Ok(Folded(value)) => Some(value),
+            Ok(FoldedValue(value)) => Some(value),
             Err(_) if raw.is_object() => Some(Value::Object(Box::new(self.object(raw, level)))),
             Err(_) if raw.is_array() => Some(self.array(raw, level)),
             Err(why) => {
@@ -103,7 +104,7 @@ impl Reader {
 
     fn object<'a>(&mut self, raw: Raw<'a>, level: u32) -> Object<'a> {
         let mut kept = Vec::new();
-        for (key, raw) in last_of_each(raw.members(), fold) {
+        for (key, raw) in last_of_each(raw.members(), |key| Folded::new(key).into_cow()) {
             match key {
                 Ok(key) => {
                     self.enter(&key, key.as_ref().into());
