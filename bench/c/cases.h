@@ -44,13 +44,13 @@ static inline mpflags_context *built(mpflags_context_builder *builder) {
 
 /* The same in the binary form, as docs/binary.md specifies it. */
 static const char FORM[] = "\x01"
-    "\x06\x0b\0\0\0distinct_id\x10\0\0\0user-00012345678"
-    "\x08\x11\0\0\0custom_properties\x59\0\0\0"
-    "\x06\x04\0\0\0plan\x07\0\0\0premium"
-    "\x06\x07\0\0\0country\x02\0\0\0" "DE"
-    "\x03\x03\0\0\0" "age\x22\0\0\0\0\0\0\0"
-    "\x06\x0b\0\0\0" "app_version\x06\0\0\0" "2.11.0"
-    "\x02\x04\0\0\0" "beta";
+    "\x06\x0b" "distinct_id\x10" "user-00012345678"
+    "\x08\x11" "custom_properties\x43"
+    "\x06\x04" "plan\x07" "premium"
+    "\x06\x07" "country\x02" "DE"
+    "\x03\x03" "age\x22\0\0\0\0\0\0\0\0\0"
+    "\x06\x0b" "app_version\x06" "2.11.0"
+    "\x02\x04" "beta";
 
 static inline uint64_t take(mpflags_evaluation *evaluation) {
     uint64_t value = 1 + mpflags_evaluation_boolean(evaluation);

@@ -7,6 +7,12 @@ pub(crate) const EMPTY: &[u8] = &[VERSION];
 /// Levels of nesting that can be read, the context included.
 pub(crate) const MAX_LEVELS: u32 = 127;
 
+/// Digits of a number, of seven bits each: a form is text, and is checked to be as a whole.
+pub(super) const DIGITS: usize = 10;
+/// Stands in place of a length of one byte before a length of so many digits.
+pub(super) const LONG: u8 = 0x7f;
+pub(super) const LENGTH_DIGITS: usize = 5;
+
 /// The first byte of a value.
 pub(super) mod tag {
     pub(crate) const NULL: u8 = 0;

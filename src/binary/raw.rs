@@ -79,7 +79,7 @@ impl<'a> Raw<'a> {
         let mut after = *cursor;
         match tag {
             tag::NULL | tag::FALSE | tag::TRUE => {}
-            tag::INT64 | tag::UINT64 | tag::DOUBLE => _ = after.number::<8>()?,
+            tag::INT64 | tag::UINT64 | tag::DOUBLE => _ = after.number()?,
             _ => _ = after.counted()?,
         }
         Ok(Raw { tag, content: cursor.up_to(after) })

@@ -6,7 +6,7 @@ use serde::de::value::BorrowedStrDeserializer;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
-use super::layout::{MAX_LEVELS, VERSION, tag};
+use super::layout::{DIGITS, LENGTH_DIGITS, LONG, MAX_LEVELS, VERSION, tag};
 
 /// Why a form cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -46,18 +46,21 @@ pub(super) struct Cursor<'a> {
     pub(super) rest: &'a [u8],
     /// The offset in the form at which `rest` ends.
     end: usize,
+    /// The whole form, if it is text: then no string in it has to be checked again.
+    text: Option<&'a str>,
 }
 
 impl<'a> Cursor<'a> {
     /// The members of the context.
     pub(super) fn of(form: &'a [u8]) -> Result<Self, Fault> {
         match form.split_first() {
-            Some((&VERSION, rest)) => Ok(Cursor { rest, end: form.len() }),
+            Some((&VERSION, rest)) => Ok(Cursor { rest, end: form.len(), text: str::from_utf8(form).ok() }),
             Some(_) => Err(Fault::Malformed { at: 0, why: "an unknown version" }),
             None => Err(Fault::Malformed { at: 0, why: "it is empty" }),
         }
     }
 
+    #[cold]
     fn malformed(&self, why: &'static str) -> Fault {
         Fault::Malformed { at: self.end - self.rest.len(), why }
     }
@@ -74,23 +77,39 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// A number of 64 bits.
     #[inline]
-    pub(super) fn number<const N: usize>(&mut self) -> Result<[u8; N], Fault> {
-        let (number, rest) =
-            self.rest.split_first_chunk().ok_or_else(|| self.malformed("a number that ends early"))?;
+    pub(super) fn number(&mut self) -> Result<u64, Fault> {
+        let Some((digits, rest)) = self.rest.split_first_chunk::<DIGITS>() else {
+            return Err(self.malformed("a number that ends early"));
+        };
+        let Some(number) = number(digits) else {
+            return Err(self.malformed("a digit of a number is too large"));
+        };
         self.rest = rest;
-        Ok(*number)
+        Ok(number)
     }
 
     /// A length and so many bytes.
     #[inline]
     pub(super) fn counted(&mut self) -> Result<Cursor<'a>, Fault> {
-        let mut after = *self;
-        let length = u32::from_le_bytes(after.number()?) as usize;
-        let (bytes, rest) =
-            after.rest.split_at_checked(length).ok_or_else(|| self.malformed("a length beyond the end"))?;
+        let (length, after) = match self.rest.split_first() {
+            Some((&length, rest)) if length < LONG => (usize::from(length), rest),
+            Some((&LONG, rest)) => match rest.split_first_chunk::<LENGTH_DIGITS>() {
+                Some((digits, rest)) => match number(digits) {
+                    Some(length) => (usize::try_from(length).unwrap_or(usize::MAX), rest),
+                    None => return Err(self.malformed("a digit of a length is too large")),
+                },
+                None => return Err(self.malformed("a length that ends early")),
+            },
+            Some(_) => return Err(self.malformed("a length that is too large")),
+            None => return Err(self.malformed("it ends early")),
+        };
+        let Some((bytes, rest)) = after.split_at_checked(length) else {
+            return Err(self.malformed("a length beyond the end"));
+        };
         self.rest = rest;
-        Ok(Cursor { rest: bytes, end: self.end - rest.len() })
+        Ok(Cursor { rest: bytes, end: self.end - rest.len(), text: self.text })
     }
 
     /// From here to where `after` begins.
@@ -98,13 +117,31 @@ impl<'a> Cursor<'a> {
         let length = self.rest.len() - after.rest.len();
         let (passed, rest) = self.rest.split_at_checked(length).unwrap_or((self.rest, &[]));
         self.rest = rest;
-        Cursor { rest: passed, end: self.end - rest.len() }
+        Cursor { rest: passed, end: self.end - rest.len(), text: self.text }
     }
 
     #[inline]
     pub(super) fn text(&mut self) -> Result<&'a str, Fault> {
-        str::from_utf8(self.counted()?.rest).map_err(|_| Fault::Unusable)
+        let Cursor { rest, end, text } = self.counted()?;
+        let text = match text {
+            Some(form) => form.get(end - rest.len()..end),
+            None => str::from_utf8(rest).ok(),
+        };
+        text.ok_or(Fault::Unusable)
     }
+}
+
+/// The number of these digits, each of seven bits, the lowest first.
+#[inline]
+fn number<const N: usize>(digits: &[u8; N]) -> Option<u64> {
+    let mut number = 0;
+    let mut all = 0;
+    for (at, digit) in digits.iter().enumerate() {
+        all |= digit;
+        number |= u64::from(*digit) << (7 * at);
+    }
+    let fits = all < 0x80 && (N < DIGITS || digits.last().is_some_and(|last| *last <= 1));
+    fits.then_some(number)
 }
 
 struct Root<'a>(Cursor<'a>);
@@ -187,9 +224,9 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
             tag::NULL => visitor.visit_unit(),
             tag::FALSE => visitor.visit_bool(false),
             tag::TRUE => visitor.visit_bool(true),
-            tag::INT64 => visitor.visit_i64(i64::from_le_bytes(self.cursor.number()?)),
-            tag::UINT64 => visitor.visit_u64(u64::from_le_bytes(self.cursor.number()?)),
-            tag::DOUBLE => match f64::from_le_bytes(self.cursor.number()?) {
+            tag::INT64 => visitor.visit_i64(self.cursor.number()? as i64),
+            tag::UINT64 => visitor.visit_u64(self.cursor.number()?),
+            tag::DOUBLE => match f64::from_bits(self.cursor.number()?) {
                 number if number.is_finite() => visitor.visit_f64(number),
                 _ => Err(Fault::Unusable),
             },

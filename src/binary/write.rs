@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::layout::{VERSION, tag};
+use super::layout::{DIGITS, LENGTH_DIGITS, LONG, VERSION, tag};
 use super::raw::Raw;
 
 /// A text or container of 4 GiB, whose length a form cannot hold.
@@ -59,7 +59,7 @@ impl Writer {
     /// The members of the object that is the only value.
     pub(crate) fn members(&self) -> &[u8] {
         // Behind the tag and the length.
-        self.bytes.get(5..).unwrap_or_default()
+        self.bytes.get(2 + LENGTH_DIGITS..).unwrap_or_default()
     }
 
     /// Appends members that another writer wrote.
@@ -76,15 +76,15 @@ impl Writer {
     }
 
     pub(crate) fn signed(&mut self, key: Option<&str>, value: i64) -> Result<(), TooLong> {
-        self.number(tag::INT64, key, value.to_le_bytes())
+        self.number(tag::INT64, key, value as u64)
     }
 
     pub(crate) fn unsigned(&mut self, key: Option<&str>, value: u64) -> Result<(), TooLong> {
-        self.number(tag::UINT64, key, value.to_le_bytes())
+        self.number(tag::UINT64, key, value)
     }
 
     pub(crate) fn double(&mut self, key: Option<&str>, value: f64) -> Result<(), TooLong> {
-        self.number(tag::DOUBLE, key, value.to_le_bytes())
+        self.number(tag::DOUBLE, key, value.to_bits())
     }
 
     pub(crate) fn string(&mut self, key: Option<&str>, value: &str) -> Result<(), TooLong> {
@@ -110,14 +110,16 @@ impl Writer {
 
     fn open(&mut self, tag: u8, key: Option<&str>) -> Result<Open, TooLong> {
         self.head(tag, key)?;
-        self.bytes.extend_from_slice(&[0; 4]);
+        // Which length it will have is not known yet, so it gets the long one.
+        self.bytes.push(LONG);
+        self.bytes.extend_from_slice(&[0; LENGTH_DIGITS]);
         Ok(Open(self.bytes.len()))
     }
 
     /// Ends the container that was opened last.
     pub(crate) fn close(&mut self, open: Open) -> Result<(), TooLong> {
         let length = length(self.bytes.len() - open.0)?;
-        if let Some(place) = self.bytes.get_mut(open.0 - length.len()..open.0) {
+        if let Some(place) = self.bytes.get_mut(open.0 - LENGTH_DIGITS..open.0) {
             place.copy_from_slice(&length);
         }
         Ok(())
@@ -130,20 +132,32 @@ impl Writer {
     }
 
     #[inline]
-    fn number(&mut self, tag: u8, key: Option<&str>, value: [u8; 8]) -> Result<(), TooLong> {
+    fn number(&mut self, tag: u8, key: Option<&str>, value: u64) -> Result<(), TooLong> {
         self.head(tag, key)?;
-        self.bytes.extend_from_slice(&value);
+        self.bytes.extend_from_slice(&digits::<DIGITS>(value));
         Ok(())
     }
 
     #[inline]
     fn counted(&mut self, bytes: &[u8]) -> Result<(), TooLong> {
-        self.bytes.extend_from_slice(&length(bytes.len())?);
+        match u8::try_from(bytes.len()) {
+            Ok(length) if length < LONG => self.bytes.push(length),
+            _ => {
+                let length = length(bytes.len())?;
+                self.bytes.push(LONG);
+                self.bytes.extend_from_slice(&length);
+            }
+        }
         self.bytes.extend_from_slice(bytes);
         Ok(())
     }
 }
 
-fn length(bytes: usize) -> Result<[u8; 4], TooLong> {
-    u32::try_from(bytes).map(u32::to_le_bytes).map_err(|_| TooLong)
+fn length(bytes: usize) -> Result<[u8; LENGTH_DIGITS], TooLong> {
+    u32::try_from(bytes).map(|length| digits(length.into())).map_err(|_| TooLong)
+}
+
+#[inline]
+fn digits<const N: usize>(number: u64) -> [u8; N] {
+    std::array::from_fn(|at| (number >> (7 * at)) as u8 & 0x7f)
 }

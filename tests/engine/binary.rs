@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::forms::Tree;
+use crate::forms::{Tree, push_text};
 use crate::support::{config, root};
 use mpflags::unversioned::{self, Encoded};
 use mpflags::{Client, Config, Context, ContextBuilder, Error, ErrorKind, EvaluateOptions, Evaluation};
@@ -104,7 +104,7 @@ fn the_example_of_the_page() {
     let json = before.rsplit('`').find(|text| text.starts_with("{\"")).unwrap();
     let block = after.split("```").next().unwrap();
     // The explanations stand behind the bytes.
-    let bytes: Vec<&str> = block.lines().map(|line| line.get(..56).unwrap_or(line)).collect();
+    let bytes: Vec<&str> = block.lines().map(|line| line.get(..44).unwrap_or(line)).collect();
     let form = unhex(&bytes.join(""));
     assert_eq!(form, Tree::parse(json).unwrap().form());
     let context = unversioned::context(Encoded::Binary(&form)).unwrap();
@@ -113,7 +113,7 @@ fn the_example_of_the_page() {
     // Each byte counts: none can be left out.
     for end in 1..form.len() {
         let cut = unversioned::context(Encoded::Binary(&form[..end]));
-        assert_eq!(cut.is_ok(), end == 1 || end == 23, "{end}");
+        assert_eq!(cut.is_ok(), end == 1 || end == 17, "{end}");
     }
 }
 
@@ -275,64 +275,71 @@ fn malformed_forms() {
     refused(b"{}", "context: malformed binary form at byte 0: an unknown version");
     refused(b"\x02", "context: malformed binary form at byte 0: an unknown version");
     refused(b"\x01\x0a", "context: malformed binary form at byte 1: an unknown tag");
-    refused(b"\x01\x00", "context: malformed binary form at byte 2: a number that ends early");
-    refused(b"\x01\x00\x02\0\0\0a", "context: malformed binary form at byte 2: a length beyond the end");
+    refused(b"\x01\x00", "context: malformed binary form at byte 2: it ends early");
+    refused(b"\x01\x00\x02a", "context: malformed binary form at byte 2: a length beyond the end");
+    refused(b"\x01\x00\x80a", "context: malformed binary form at byte 2: a length that is too large");
+    refused(b"\x01\x00\x7f\x01\0\0\0", "context: malformed binary form at byte 2: a length that ends early");
     refused(
-        b"\x01\x00\xff\xff\xff\xffa",
+        b"\x01\x00\x7f\x01\0\0\0\x80a",
+        "context: malformed binary form at byte 2: a digit of a length is too large",
+    );
+    refused(
+        b"\x01\x00\x7f\x7f\x7f\x7f\x7f\x7fa",
         "context: malformed binary form at byte 2: a length beyond the end",
     );
     refused(
-        b"\x01\x03\x01\0\0\0a\0\0\0\0\0\0\0",
-        "context: malformed binary form at byte 7: a number that ends early",
+        b"\x01\x03\x01a\0\0\0\0\0\0\0\0\0",
+        "context: malformed binary form at byte 4: a number that ends early",
+    );
+    refused(
+        b"\x01\x03\x01a\0\0\0\0\0\0\0\0\0\x02",
+        "context: malformed binary form at byte 4: a digit of a number is too large",
+    );
+    refused(
+        b"\x01\x03\x01a\x80\0\0\0\0\0\0\0\0\0",
+        "context: malformed binary form at byte 4: a digit of a number is too large",
     );
     // An array ends with its last element.
+    refused(b"\x01\x07\x01a\x02\x00\x0b", "context: malformed binary form at byte 6: an unknown tag");
     refused(
-        b"\x01\x07\x01\0\0\0a\x02\0\0\0\x00\x0b",
-        "context: malformed binary form at byte 12: an unknown tag",
+        b"\x01\x07\x01a\x01\x03\0\0\0\0\0\0\0\0\0\0",
+        "context: malformed binary form at byte 6: a number that ends early",
     );
+    // Also behind a value that cannot be used: here infinity.
     refused(
-        b"\x01\x07\x01\0\0\0a\x01\0\0\0\x03\0\0\0\0\0\0\0\0",
-        "context: malformed binary form at byte 12: a number that ends early",
-    );
-    // Also behind a value that cannot be used.
-    refused(
-        b"\x01\x05\x01\0\0\0a\0\0\0\0\0\0\xf0\x7f\x0c",
-        "context: malformed binary form at byte 15: an unknown tag",
+        b"\x01\x05\x01a\0\0\0\0\0\0\0\x78\x7f\0\x0c",
+        "context: malformed binary form at byte 14: an unknown tag",
     );
 }
 
 #[test]
 fn unusable_values() {
     let client = client(DEFINITIONS, "");
-    let message = |company: &[u8]| {
-        let mut form = vec![1];
-        form.extend_from_slice(&company[..1]);
-        form.extend_from_slice(b"\x07\0\0\0company");
-        form.extend_from_slice(&company[1..]);
-        form.extend_from_slice(b"\x06\x0b\0\0\0distinct_id\x02\0\0\0u1");
-        let other =
-            unversioned::evaluate_encoded(&client, "plain", Encoded::Binary(&form), EvaluateOptions::new());
+    let message = |tag: u8, content: &[u8]| {
+        let form = [&[1, tag], &b"\x07company"[..], content, b"\x06\x0bdistinct_id\x02u1"].concat();
+        let form = Encoded::Binary(&form);
+        let other = unversioned::evaluate_encoded(&client, "plain", form, EvaluateOptions::new());
         assert!(other.has_value(), "{other:?}");
-        let reads =
-            unversioned::evaluate_encoded(&client, "nested", Encoded::Binary(&form), EvaluateOptions::new());
+        let reads = unversioned::evaluate_encoded(&client, "nested", form, EvaluateOptions::new());
         reads.message().map(str::to_owned).unwrap_or_default()
     };
-    assert_eq!(message(b"\x05\0\0\0\0\0\0\xf8\x7f"), "context: company: a number that is not finite");
-    assert_eq!(message(b"\x06\x02\0\0\0a\xff"), "context: company: a string that is not UTF-8");
-    assert_eq!(message(b"\x09\x05\0\0\0a set"), "context: company: a set");
-    assert_eq!(message(b"\x07\x0a\0\0\0\x00\x09\x04\0\0\0null"), "context: company[1]: null");
-    assert_eq!(
-        message(b"\x08\x06\0\0\0\x00\x01\0\0\0\xff"),
-        "context: company.\u{fffd}: a key that is not UTF-8"
-    );
+    let infinity = b"\0\0\0\0\0\0\0\x78\x7f\0";
+    assert_eq!(message(5, infinity), "context: company: a number that is not finite");
+    assert_eq!(message(6, b"\x02a\xff"), "context: company: a string that is not UTF-8");
+    assert_eq!(message(6, b"\x02\xc3\xa9"), "");
+    assert_eq!(message(6, b"\x01\xc3"), "context: company: a string that is not UTF-8");
+    assert_eq!(message(9, b"\x05a set"), "context: company: a set");
+    assert_eq!(message(7, b"\x07\x00\x09\x04null"), "context: company[1]: null");
+    assert_eq!(message(8, b"\x03\x00\x01\xff"), "context: company.\u{fffd}: a key that is not UTF-8");
     let nested = |levels: u32| {
-        let arrays = (0..levels).fold(Vec::new(), |inner, _| {
+        let content = (1..levels).fold(vec![0], |inner, _| {
             let mut outer = vec![7];
-            outer.extend(u32::try_from(inner.len()).unwrap().to_le_bytes());
             outer.extend(inner);
-            outer
+            let mut content = Vec::new();
+            push_text(&mut content, &outer);
+            content
         });
-        message(&arrays)
+        message(7, &content)
     };
     assert_eq!(nested(126), "the context has no usable `company`");
     assert_eq!(nested(127), "context: company: nested more than 127 levels deep");

@@ -121,9 +121,9 @@ impl Tree {
     fn push(&self, form: &mut Vec<u8>) {
         match self {
             Tree::Null | Tree::Bool(_) => {}
-            Tree::Signed(number) => form.extend(number.to_le_bytes()),
-            Tree::Unsigned(number) => form.extend(number.to_le_bytes()),
-            Tree::Double(number) => form.extend(number.to_le_bytes()),
+            Tree::Signed(number) => push_digits(form, *number as u64, 10),
+            Tree::Unsigned(number) => push_digits(form, *number, 10),
+            Tree::Double(number) => push_digits(form, number.to_bits(), 10),
             Tree::String(text) => push_text(form, text),
             Tree::Unusable(why) => push_text(form, why.as_bytes()),
             Tree::Array(elements) => {
@@ -188,7 +188,19 @@ fn push_members(form: &mut Vec<u8>, members: &[(Vec<u8>, Tree)]) {
     }
 }
 
-fn push_text(form: &mut Vec<u8>, text: &[u8]) {
-    form.extend(u32::try_from(text.len()).unwrap().to_le_bytes());
+pub(crate) fn push_text(form: &mut Vec<u8>, text: &[u8]) {
+    if text.len() < 127 {
+        form.push(text.len() as u8);
+    } else {
+        form.push(127);
+        push_digits(form, text.len() as u64, 5);
+    }
     form.extend(text);
+}
+
+fn push_digits(form: &mut Vec<u8>, mut number: u64, digits: usize) {
+    for _ in 0..digits {
+        form.push((number % 128) as u8);
+        number /= 128;
+    }
 }

@@ -758,14 +758,14 @@ static void building(void)
     mpflags_context_builder_free(user);
 
     /* The binary form, in one call. */
-    static const char form[] = "\x01\x06\x02\0\0\0id\x02\0\0\0u1";
+    static const char form[] = "\x01\x06\x02" "id\x02" "u1";
     uint32_t binary = (uint32_t)MPFLAGS_ENCODING_BINARY << 24;
     CHECK(mpflags_client_evaluate_packed(client, MPFLAGS_S("boolean"), form, sizeof form - 1, MPFLAGS_TYPE_BOOLEAN | binary) % 2 == 1);
     CHECK(mpflags_client_evaluate_packed(client, MPFLAGS_S("boolean"), form, sizeof form - 1, 3u << 24) == 0);
     uint64_t invalid = mpflags_client_evaluate_packed(client, MPFLAGS_S("boolean"), form, sizeof form - 2, binary);
     mpflags_evaluation *evaluation = (mpflags_evaluation *)(uintptr_t)invalid;
     CHECK(strcmp(mpflags_evaluation_message(evaluation).ptr,
-                 "context: malformed binary form at byte 8: a length beyond the end") == 0);
+                 "context: malformed binary form at byte 5: a length beyond the end") == 0);
     mpflags_evaluation_free(evaluation);
     CHECK(mpflags_context_new_encoded(form, sizeof form - 1, MPFLAGS_ENCODING_BINARY, &context, NULL) == MPFLAGS_OK);
     CHECK(mpflags_client_get_boolean(client, MPFLAGS_S("boolean"), context, 0));

@@ -20,22 +20,22 @@ impl<'a> Folded<'a> {
     /// Converts to lower case by Unicode's full rules, as JavaScript's `toLowerCase` does.
     #[inline]
     pub(crate) fn new(text: Cow<'a, str>) -> Self {
-        // Without a branch per byte, the compiler can vectorise this.
-        let (ascii, upper) = text
-            .bytes()
-            .fold((true, false), |(ascii, upper), b| (ascii & b.is_ascii(), upper | b.is_ascii_uppercase()));
+        let (ascii, lower) = case(text.as_bytes());
         match text {
-            Cow::Borrowed(text) if ascii && !upper => Folded::Borrowed(text),
-            Cow::Owned(text) if ascii && !upper => Folded::Own(text.into_boxed_str()),
-            text if ascii && text.len() <= SHORT => {
-                let mut short = [0; SHORT];
-                for (to, from) in short.iter_mut().zip(text.bytes()) {
-                    *to = from.to_ascii_lowercase();
-                }
-                Folded::Short(text.len() as u8, short)
-            }
+            Cow::Borrowed(text) if ascii && lower => Folded::Borrowed(text),
+            Cow::Owned(text) if ascii && lower => Folded::Own(text.into_boxed_str()),
+            text if ascii && text.len() <= SHORT => Folded::short(&text),
             text => Folded::Own(text.to_lowercase().into_boxed_str()),
         }
+    }
+
+    /// Of ASCII text.
+    fn short(text: &str) -> Self {
+        let mut short = [0; SHORT];
+        for (to, from) in short.iter_mut().zip(text.bytes()) {
+            *to = from.to_ascii_lowercase();
+        }
+        Folded::Short(text.len() as u8, short)
     }
 
     pub(crate) fn into_cow(self) -> Cow<'a, str> {
@@ -53,6 +53,31 @@ impl<'a> Folded<'a> {
             text => Folded::Own((*text).into()),
         }
     }
+}
+
+/// Whether it is all ASCII, and whether no letter of ASCII in it is in upper case.
+#[inline]
+fn case(text: &[u8]) -> (bool, bool) {
+    // Eight bytes at a time: most names and values are short, and a loop over bytes takes most of their reading.
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let (mut high, mut upper) = (0, 0);
+    let mut look = |eight: u64| {
+        high |= eight & HIGH;
+        // The high bit of each byte tells whether its low seven bits are at least "A", or beyond "Z".
+        let low = eight & !HIGH;
+        let (from, beyond) = (low + EACH * (0x80 - u64::from(b'A')), low + EACH * (0x7f - u64::from(b'Z')));
+        upper |= from & !beyond & !eight & HIGH;
+    };
+    let (chunks, rest) = text.as_chunks::<8>();
+    chunks.iter().for_each(|eight| look(u64::from_le_bytes(*eight)));
+    match (rest, text.last_chunk::<8>()) {
+        ([], _) => {}
+        (_, Some(last)) => look(u64::from_le_bytes(*last)),
+        // The text is shorter than eight bytes.
+        (rest, None) => look(rest.iter().fold(0, |eight, byte| eight << 8 | u64::from(*byte))),
+    }
+    (high == 0, upper == 0)
 }
 
 impl Deref for Folded<'_> {
@@ -79,6 +104,7 @@ impl fmt::Debug for Folded<'_> {
 }
 
 impl PartialEq for Folded<'_> {
+    #[inline]
     fn eq(&self, other: &Self) -> bool {
         **self == **other
     }
@@ -87,6 +113,21 @@ impl PartialEq for Folded<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn cases() {
+        for length in 0..20 {
+            for at in 0..length {
+                for byte in 0..=255 {
+                    let mut text = vec![b'a'; length];
+                    text[at] = byte;
+                    let (ascii, lower) = case(&text);
+                    assert_eq!((ascii, lower), (byte.is_ascii(), !byte.is_ascii_uppercase()), "{text:?}");
+                }
+            }
+        }
+        assert_eq!(case(b""), (true, true));
+    }
 
     #[test]
     fn texts() {
