@@ -380,6 +380,12 @@
 #define MPFLAGS_ANSWER_NO_MATCH 1
 
 /**
+ * For bindings: the same, for a context without `custom_properties`, which rules need. The evaluation has a
+ * message.
+ */
+#define MPFLAGS_ANSWER_NO_PROPERTIES 5
+
+/**
  * For bindings: the packed answer for a flag that is disabled or archived (`MPFLAGS_REASON_DISABLED`).
  */
 #define MPFLAGS_ANSWER_DISABLED 3
@@ -570,6 +576,12 @@ uint32_t mpflags_abi_revision(void);
 mpflags_str mpflags_version(void);
 
 /**
+ * Returns the name of a status, `INVALID_CONFIG` for example, or `OK`. Returns `unknown` for a number that is
+ * not an `mpflags_status`. The string is static.
+ */
+mpflags_str mpflags_status_name(mpflags_status status);
+
+/**
  * Returns the status that the failed function returned, or `MPFLAGS_OK` for NULL.
  */
 mpflags_status mpflags_error_status(const mpflags_error *error);
@@ -583,6 +595,12 @@ mpflags_str mpflags_error_message(const mpflags_error *error);
  * Frees an error and its message.
  */
 void mpflags_error_free(mpflags_error *error);
+
+/**
+ * Returns the name of a state, `READY` for example, or `NONE`. Returns `unknown` for a number that is not one
+ * of `MPFLAGS_STATE_*`. The string is static.
+ */
+mpflags_str mpflags_state_name(int32_t state);
 
 /**
  * Creates a client. `config` is a JSON object; docs/configuration.md lists its keys, of which `token` is
@@ -612,7 +630,8 @@ mpflags_status mpflags_client_start(const mpflags_client *client, mpflags_error 
  * once. 0 only checks; `MPFLAGS_TIMEOUT_CONFIGURED` means `init_timeout_ms`. The time includes all retries.
  *
  * Fails with `MPFLAGS_TIMEOUT`; with `MPFLAGS_CREDENTIALS_REFUSED` as soon as Mixpanel responds with 401 or
- * 403; with `MPFLAGS_CLOSED` if the client is shut down, before or during the call; and with
+ * 403; with `MPFLAGS_BACKEND` as soon as a server speaks plain http although the configuration says https;
+ * with `MPFLAGS_CLOSED` if the client is shut down, before or during the call; and with
  * `MPFLAGS_INVALID_ARGUMENT` if it was never started and has no definitions. Polling continues after a
  * failure, and the message includes the error of the last fetch. Blocks for at most `timeout_ms`.
  */
@@ -845,6 +864,12 @@ void mpflags_context_builder_reset(mpflags_context_builder *builder);
 void mpflags_context_builder_free(mpflags_context_builder *builder);
 
 /**
+ * Returns the name of a type, `BOOLEAN` for example. Returns `unknown` for a number that is not one of
+ * `MPFLAGS_TYPE_*`. The string is static.
+ */
+mpflags_str mpflags_type_name(uint32_t value_type);
+
+/**
  * Evaluates the flag `key` and returns its value if that is a boolean, otherwise `default_value != 0`. A
  * NULL context is empty.
  */
@@ -933,6 +958,24 @@ mpflags_status mpflags_client_clear_override(const mpflags_client *client,
                                              mpflags_error **err);
 
 /**
+ * Returns the name of the JSON type of a value, `BOOLEAN` for example, or `NONE`. Returns `unknown` for a
+ * number that is not one of `MPFLAGS_KIND_*`. The string is static.
+ */
+mpflags_str mpflags_kind_name(int32_t kind);
+
+/**
+ * Returns the name of a reason, which is OpenFeature's: `TARGETING_MATCH` for example. Returns
+ * `unknown` for a number that is not one of `MPFLAGS_REASON_*`. The string is static.
+ */
+mpflags_str mpflags_reason_name(int32_t reason);
+
+/**
+ * Returns the name of an error code, which is OpenFeature's: `FLAG_NOT_FOUND` for example, or `NONE`.
+ * Returns `unknown` for a number that is not one of `MPFLAGS_ERROR_*`. The string is static.
+ */
+mpflags_str mpflags_error_name(int32_t code);
+
+/**
  * Returns whether there is a value of the requested type. If not, use your default.
  */
 bool mpflags_evaluation_has_value(const mpflags_evaluation *evaluation);
@@ -984,7 +1027,8 @@ int32_t mpflags_evaluation_reason(const mpflags_evaluation *evaluation);
 int32_t mpflags_evaluation_error_code(const mpflags_evaluation *evaluation);
 
 /**
- * Returns a description of the error for people and logs.
+ * Returns a description of the error for people and logs. With `MPFLAGS_REASON_DEFAULT`, it may say why no
+ * rule could match.
  */
 mpflags_str mpflags_evaluation_message(const mpflags_evaluation *evaluation);
 
@@ -1010,10 +1054,10 @@ bool mpflags_evaluation_is_qa_tester(const mpflags_evaluation *evaluation);
 
 /**
  * Returns the flag's metadata as a JSON object: `experiment_id` and `is_experiment_active` if the flag has
- * them; `is_qa_tester` if true; `unsupported` if the definition uses operators or fields that the library does
- * not know or cannot check: their names, separated by commas; and OpenFeature's `flagSetId`, the id of the
- * Mixpanel project, and `contextId`, the value that decided which variant the user gets, both as strings. A
- * remote evaluation has neither of these two.
+ * them; `is_qa_tester` if true; `unsupported` if the definition uses operators or fields that the library
+ * does not know or cannot check: their names, separated by commas; and OpenFeature's `flagSetId`, the id of
+ * the Mixpanel project, and `contextId`, the value that decided which variant the user gets, both as
+ * strings. A remote evaluation has neither of these two.
  */
 mpflags_str mpflags_evaluation_metadata_json(const mpflags_evaluation *evaluation);
 
@@ -1123,6 +1167,25 @@ mpflags_status mpflags_client_people_update(const mpflags_client *client,
                                             mpflags_error **err);
 
 /**
+ * Queues a change of the profile of a group: all users and events whose property `group_key`, such as
+ * `company`, is `group_id`. `operation` and `json` are those of `mpflags_client_people_update`, without
+ * `$add` and `$append`. Parses the JSON and takes one short lock.
+ *
+ * Fails as `mpflags_client_people_update` does; an empty `group_key` or `group_id` is
+ * `MPFLAGS_INVALID_ARGUMENT`.
+ */
+mpflags_status mpflags_client_group_update(const mpflags_client *client,
+                                           const char *operation,
+                                           size_t operation_len,
+                                           const char *group_key,
+                                           size_t group_key_len,
+                                           const char *group_id,
+                                           size_t group_id_len,
+                                           const char *json,
+                                           size_t json_len,
+                                           mpflags_error **err);
+
+/**
  * Sends the events that are queued and waits until Mixpanel has accepted them. It does not wait for a pause
  * between retries to end: it retries at once, then every second. If `undelivered` is not NULL, it receives
  * the number of events still queued when `timeout_ms` has passed, which is not a failure.
@@ -1141,7 +1204,9 @@ mpflags_status mpflags_client_flush(const mpflags_client *client,
  * evaluations under way, including abandoned ones; `unsupported`, the number of flags (`count`) that use
  * operators or restrictions that the library does not know or cannot check, and their names for the first 64
  * flags (`flags`); and `unusable_attributes`, the number of evaluations whose context had an unusable
- * attribute. Takes one short lock and formats the text.
+ * attribute. `state`, and `definitions` with the `flags`, the `malformed` ones, `etag`, `last_poll`, `age_ms`
+ * and `last_poll_error`, are what a health page shows; docs/operations.md describes them. Takes short locks
+ * and formats the text.
  */
 mpflags_status mpflags_client_statistics(const mpflags_client *client,
                                          mpflags_text **out,
@@ -1156,6 +1221,12 @@ mpflags_str mpflags_text_view(const mpflags_text *text);
  * Frees a text and its string.
  */
 void mpflags_text_free(mpflags_text *text);
+
+/**
+ * Returns the name of a level, `WARNING` for example, or `NONE`. Returns `unknown` for a number that is not
+ * one of `MPFLAGS_LEVEL_*`. The string is static.
+ */
+mpflags_str mpflags_level_name(int32_t level);
 
 /**
  * Takes the next item, waiting for one if there is none; 0 does not wait. Call it from one thread at a time.
@@ -1268,10 +1339,11 @@ mpflags_status mpflags_client_evaluate_encoded(const mpflags_client *client,
  * `MPFLAGS_TYPE_BOOLEAN | MPFLAGS_OPTION_NO_EXPOSURE << 8 | MPFLAGS_ENCODING_BINARY << 24`. A remote client's
  * request is limited by `request_timeout_ms`.
  *
- * An odd number is a packed answer: `MPFLAGS_ANSWER_NO_MATCH`, `MPFLAGS_ANSWER_DISABLED`, or a number for
- * one definition of the flag, variant, reason and QA tester mark. As long as the client lives, the same
- * answer means the same value, variant, reason and metadata, which `mpflags_client_answer` returns; the type
- * of the value is already checked. Nothing is allocated for it.
+ * An odd number is a packed answer: `MPFLAGS_ANSWER_NO_MATCH`, `MPFLAGS_ANSWER_NO_PROPERTIES`,
+ * `MPFLAGS_ANSWER_DISABLED`, or a number for one definition of the flag, variant, reason and QA tester mark.
+ * As long as the client lives, the same answer means the same value, variant, reason, message and metadata
+ * but for `contextId`, which `mpflags_client_answer` returns; the type of the value is already checked.
+ * Nothing is allocated for it.
  *
  * Any other number but 0 is a pointer to an `mpflags_evaluation` that the caller frees: an error, an
  * override, a remote evaluation, or the first call in the child of a fork. 0 is a failure;
@@ -1309,9 +1381,10 @@ mpflags_evaluation *mpflags_client_answer(const mpflags_client *client,
 uint64_t mpflags_evaluation_answer(const mpflags_evaluation *evaluation);
 
 /**
- * Returns the context key that the flag is bucketed by. `data` is NULL without a variant, and for an override
- * or a remote evaluation. The metadata of an evaluation that `mpflags_client_answer` returned lack `contextId`:
- * it is the value of this key in the context, as a string.
+ * Returns the context key that the flag is bucketed by, of an evaluation with a variant or with
+ * `MPFLAGS_ERROR_TARGETING_KEY_MISSING`; nothing for any other, an override or a remote evaluation. The
+ * metadata of an evaluation that `mpflags_client_answer` returned lack `contextId`: it is the value of this
+ * key in the context, as a string.
  */
 mpflags_str mpflags_evaluation_context_key(const mpflags_evaluation *evaluation);
 

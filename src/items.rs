@@ -69,6 +69,19 @@ pub enum State {
     Error,
 }
 
+const LEVELS: [(&str, Level); 4] =
+    [("debug", Level::Debug), ("info", Level::Info), ("warning", Level::Warning), ("error", Level::Error)];
+
+impl Level {
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        LEVELS.into_iter().find_map(|(known, level)| (known == name).then_some(level))
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        LEVELS.into_iter().find_map(|(name, level)| (level == self).then_some(name)).unwrap_or_default()
+    }
+}
+
 impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -89,8 +102,10 @@ const STATES: usize = 64;
 pub(crate) type Callback = dyn Fn(Item) + Send + Sync;
 
 /// The queue of a client's items. One consumer takes them out.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Items {
+    /// Less serious lines are left out.
+    least: Level,
     queue: Mutex<Queue>,
     filled: Condvar,
     /// Wakes the thread that calls the callback, if there is one.
@@ -116,8 +131,22 @@ pub(crate) enum Next {
 }
 
 impl Items {
+    /// `least`: the least serious log lines that are queued.
+    pub(crate) fn new(least: Level) -> Self {
+        Items { least, queue: Mutex::default(), filled: Condvar::new(), deliverer: OnceLock::new() }
+    }
+
     pub(crate) fn log(&self, level: Level, message: impl Into<String>) {
-        self.push(Item::Log { level, message: one_line(&message.into()) });
+        if level >= self.least {
+            self.push(Item::Log { level, message: one_line(&message.into()) });
+        }
+    }
+
+    /// Logs a line that is written only if the program wants it.
+    pub(crate) fn debug(&self, message: impl FnOnce() -> String) {
+        if self.least <= Level::Debug {
+            self.log(Level::Debug, message());
+        }
     }
 
     pub(crate) fn push(&self, item: Item) {

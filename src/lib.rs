@@ -21,6 +21,14 @@
 //! # Ok::<(), mpflags::Error>(())
 //! ```
 //!
+//! mpflags is not on crates.io yet. Add it to `Cargo.toml` from a clone or from git:
+//!
+//! ```toml
+//! [dependencies]
+//! mpflags = { git = "https://github.com/mpflags/mpflags", features = ["openfeature"] }
+//! serde_json = "1"
+//! ```
+//!
 //! Start with [`Config::builder`], [`Client`] and [`Context`]. The cargo feature `openfeature` adds `MixpanelProvider`.
 #![forbid(unsafe_code)]
 #![cfg_attr(

@@ -140,16 +140,19 @@ func (c *core) start(ctx context.Context) error {
 // WaitReady blocks until the client has definitions: fetched, given as an option, or, once a fetch has failed, from the
 // cache. It gives up when ctx ends or init_timeout_ms has passed.
 //
-// It fails with [ErrTimeout], with [ErrCredentialsRefused] as soon as Mixpanel responds with 401 or 403, with [ErrClosed],
-// with [ErrInvalidArgument] if the client was never started, and with ctx's error. The client keeps polling either way.
+// It fails with [ErrTimeout], with [ErrCredentialsRefused] as soon as Mixpanel responds with 401 or 403, with [ErrBackend]
+// as soon as a server speaks plain http although the configuration says https, with [ErrClosed], with [ErrInvalidArgument]
+// if the client was never started, and with ctx's error. At ctx's deadline the error is both [ErrTimeout] and
+// [context.DeadlineExceeded], and says why the last fetch failed. The client keeps polling either way.
 func (c *Client) WaitReady(ctx context.Context) error {
 	own := c.own()
 	defer runtime.KeepAlive(own)
-	if err := ctx.Err(); err != nil {
+	core := own.core
+	within, err := bound(ctx, core.initTimeout, core.initTimeout)
+	if err != nil {
 		return err
 	}
-	core := own.core
-	limit := time.Now().Add(core.initTimeout)
+	limit := time.Now().Add(within)
 	// In slices, so that an abandoned wait ends soon.
 	return waited(ctx, func(abandoned func() bool) error {
 		for {
@@ -207,6 +210,12 @@ func (c *Client) State() State {
 	}
 	defer own.core.calls.exit(0)
 	return own.core.native.state()
+}
+
+// Format makes fmt print the client's state with every verb, as in mpflags.Client(READY). (It cannot have a method String
+// for fmt, since that evaluates a string flag.)
+func (c *Client) Format(to fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(to, "mpflags.Client(%s)", string(c.State()))
 }
 
 // Flush sends the queued events and blocks until Mixpanel has accepted them, until ctx's deadline, or for

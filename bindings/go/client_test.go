@@ -5,6 +5,7 @@ package mpflags
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -86,7 +87,7 @@ func TestEvaluation(t *testing.T) {
 	v := c.Evaluate(background, "f", Context{"distinct_id": "qa"})
 	active, known := v.IsExperimentActive()
 	got := fmt.Sprintln(v.Key(), v.HasValue(), v.Variant(), v.Reason(), v.Err(), v.ExperimentID(), active, known, v.IsQATester(), v.JSON(), v.Metadata())
-	want := `f true on TARGETING_MATCH <nil> e1 true true true {"a":{"b":[1]}} map[experiment_id:e1 is_experiment_active:true is_qa_tester:true]`
+	want := `f true on TARGETING_MATCH <nil> e1 true true true {"a":{"b":[1]}} map[contextId:qa experiment_id:e1 is_experiment_active:true is_qa_tester:true]`
 	if got != want+"\n" {
 		t.Error(got)
 	}
@@ -183,7 +184,7 @@ func TestLifecycle(t *testing.T) {
 	_, flush := c.Flush(background)
 	lost, shutdown := c.Shutdown(background)
 	for what, err := range map[string]error{"Evaluate": v.Err(), "EvaluateAll": all, "Statistics": statistics, "Flush": flush, "Start": c.Start(background), "WaitReady": c.WaitReady(background),
-		"Track": c.Track("e", "u", nil), "PeopleUpdate": c.PeopleUpdate("$set", "u", map[string]any{}), "SetOverride": c.SetOverride("f", 1), "ClearOverride": c.ClearOverride("f"),
+		"Track": c.Track("e", "u", nil), "PeopleUpdate": c.PeopleUpdate("$set", "u", map[string]any{}), "GroupUpdate": c.GroupUpdate("$set", "company", "a", map[string]any{}), "SetOverride": c.SetOverride("f", 1), "ClearOverride": c.ClearOverride("f"),
 		"TrackExposure": c.TrackExposure(Evaluation{source: &exposable{}})} {
 		if !errors.Is(err, ErrClosed) {
 			t.Errorf("%s: %v", what, err)
@@ -247,6 +248,168 @@ func TestWaitReady(t *testing.T) {
 	}
 	server.NoFaults()
 	eventually(t, "the recovery", func() bool { return refused.WaitReady(background) == nil })
+}
+
+// The metadata have the value that the flag was bucketed by, as text, whatever its type in the context.
+func TestContextID(t *testing.T) {
+	document := strings.Replace(flagOf("true"), "distinct_id", "company", 1)
+	c := client(t, WithReportExposures(false), WithTargetingKeyAs("company"), WithOverrides(map[string]any{"forced": true}), WithDefinitions(document))
+	id := "acme"
+	for name, one := range map[string]struct {
+		user Context
+		want any
+	}{
+		"string":            {Context{"company": id, "targetingKey": "other"}, id},
+		"integer":           {Context{"company": -7}, "-7"},
+		"float":             {Context{"company": 1e21}, "1e+21"},
+		"boolean":           {Context{"company": true}, "true"},
+		"pointer":           {Context{"company": &id}, id},
+		"number as written": {Context{"company": json.Number("1.50")}, "1.5"},
+		"targeting key":     {Context{"targetingKey": id}, id},
+		"null":              {Context{"company": nil, "targetingKey": id}, id},
+		"null pointer":      {Context{"company": (*string)(nil), "targetingKey": id}, id},
+		"a number there":    {Context{"targetingKey": 5}, "5"},
+	} {
+		e := c.Evaluate(background, "f", one.user)
+		again := c.Evaluate(background, "f", one.user, AsBoolean)
+		full := c.Evaluate(background, "f", one.user, WithoutExposure)
+		all, err := c.EvaluateAll(background, one.user)
+		clear(one.user)
+		for how, e := range map[string]Evaluation{"Evaluate": e, "again": again, "WithoutExposure": full, "EvaluateAll": all["f"]} {
+			if got := e.Metadata(); got["contextId"] != one.want || got["experiment_id"] != "e1" || got["is_experiment_active"] != true {
+				t.Errorf("%s, %s: want %v, got %v %v", name, how, one.want, got, err)
+			}
+		}
+	}
+	late := c.Evaluate(background, "f", Context{"company": 7})
+	for flag, e := range map[string]Evaluation{"an override": c.Evaluate(background, "forced", Context{"company": id}), "an error": c.Evaluate(background, "f", nil), "zero": {}} {
+		if got := e.Metadata(); got != nil {
+			t.Errorf("%s: %v", flag, got)
+		}
+	}
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+	if got := late.Metadata(); got["experiment_id"] != "e1" || got["contextId"] != nil {
+		t.Error(got)
+	}
+}
+
+// Reading a metadata's value makes no exposure.
+func TestContextIDIsNoExposure(t *testing.T) {
+	server := dev.Start(t)
+	c := ready(t, against(t, server, flagOf("true")))
+	for range 2 {
+		if got := c.Evaluate(background, "f", Context{"distinct_id": 7}).Metadata(); got["contextId"] != "7" {
+			t.Error(got)
+		}
+	}
+	if stats, err := c.Statistics(); err != nil || stats.Enqueued+stats.Deduplicated != 2 {
+		t.Errorf("%+v %v", stats, err)
+	}
+}
+
+// The library makes DEBUG lines only if the logger wants them when the client is made, or if an option says so.
+func TestLogLevel(t *testing.T) {
+	server := dev.Start(t)
+	for name, one := range map[string]struct {
+		logger  slog.Level
+		options []Option
+		debug   bool
+		info    bool
+		logged  bool
+	}{
+		"a logger at DEBUG":      {slog.LevelDebug, nil, true, true, true},
+		"a logger at INFO":       {slog.LevelInfo, nil, false, true, false},
+		"a logger at WARN":       {slog.LevelWarn, nil, false, true, false},
+		"the option":             {slog.LevelInfo, []Option{WithLogLevel(slog.LevelDebug)}, true, true, false},
+		"a level below DEBUG":    {slog.LevelInfo, []Option{WithLogLevel(slog.LevelDebug - 4)}, true, true, false},
+		"the option beats DEBUG": {slog.LevelDebug, []Option{WithLogLevel(slog.LevelWarn)}, false, false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var log lockedBuffer
+			logger := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: one.logger}))
+			server.Serve(flagOf("true"))
+			c, err := New("demo", append([]Option{WithAPIHost(server.URL), WithPollingInterval(50 * time.Millisecond), WithLogger(logger)}, one.options...)...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var mu sync.Mutex
+			heard := map[slog.Level]bool{}
+			changed := false
+			c.OnItem(func(item Item) {
+				mu.Lock()
+				defer mu.Unlock()
+				switch item := item.(type) {
+				case LogItem:
+					heard[item.Level] = true
+				case ChangeItem:
+					changed = true
+				}
+			})
+			if err := c.Start(background); err != nil {
+				t.Fatal(err)
+			}
+			ready(t, c)
+			server.Serve(flagOf("false"))
+			eventually(t, "the change", func() bool { mu.Lock(); defer mu.Unlock(); return changed })
+			if err := c.Close(); err != nil {
+				t.Error(err)
+			}
+			if heard[slog.LevelDebug] != one.debug || heard[slog.LevelInfo] != one.info || strings.Contains(log.String(), "level=DEBUG") != one.logged {
+				t.Errorf("%v\n%s", heard, log.String())
+			}
+		})
+	}
+}
+
+// A deadline that passes first does not hide why there are no definitions.
+func TestDeadlineKeepsTheReason(t *testing.T) {
+	server := dev.Start(t)
+	server.Faults(`[{"path": "/flags/definitions", "kind": "status", "status": 500}]`)
+	c := against(t, server, flagOf("true"), WithRetryBase(time.Minute))
+	server.Requests(1)
+	for name, wait := range map[string]func(context.Context) error{"WaitReady": c.WaitReady, "Refresh": c.Refresh} {
+		if name == "Refresh" {
+			server.Faults(`[{"path": "/flags/definitions", "kind": "hang"}]`)
+		}
+		ctx, cancel := context.WithTimeout(background, 300*time.Millisecond)
+		defer cancel()
+		begun := time.Now()
+		err := wait(ctx)
+		var own *Error
+		if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, ErrTimeout) || !errors.As(err, &own) || time.Since(begun) > 5*time.Second {
+			t.Errorf("%s: %v after %v", name, err, time.Since(begun))
+		}
+		if name == "WaitReady" && !strings.Contains(err.Error(), "HTTP 500") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestListenerThatIsNil(t *testing.T) {
+	var log lockedBuffer
+	c := client(t, WithDefinitions(flagOf("true")), WithEventSink(true), WithEventFlushInterval(10*time.Millisecond),
+		WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+	stop := c.OnItem(nil)
+	heard := make(chan Item, 8)
+	c.OnItem(func(item Item) { heard <- item })
+	if err := c.Start(background); err != nil {
+		t.Fatal(err)
+	}
+	c.Boolean(background, "f", false, Context{"distinct_id": "u1"})
+	select {
+	case item := <-heard:
+		if text := fmt.Sprint(item); !strings.HasPrefix(text, `{"event":"$experiment_started"`) {
+			t.Error(text)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("the other listener hears nothing")
+	}
+	stop()
+	if !strings.Contains(log.String(), "level=ERROR") || !strings.Contains(log.String(), "OnItem: the function is nil") {
+		t.Error(log.String())
+	}
 }
 
 func TestItems(t *testing.T) {

@@ -68,7 +68,7 @@ func client(t testing.TB, options ...Option) *Client {
 
 // raw evaluates with a context in JSON, as Evaluate does after encoding one.
 func (c *Client) raw(flag, body string, options EvaluateOption) Evaluation {
-	return c.own().core.evaluate(context.Background(), flag, scratches.Get().(*scratch), []byte(body), options)
+	return c.own().core.evaluate(context.Background(), flag, nil, scratches.Get().(*scratch), []byte(body), options)
 }
 
 func outcomeOf(t testing.TB, e Evaluation) string {

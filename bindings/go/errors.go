@@ -2,7 +2,10 @@
 
 package mpflags
 
-import "errors"
+import (
+	"context"
+	"errors"
+)
 
 // The errors of the client's methods, for errors.Is. The text of an error has the details.
 var (
@@ -44,6 +47,12 @@ func (e *Error) Error() string { return e.message }
 
 // Unwrap returns one of the Err values.
 func (e *Error) Unwrap() error { return e.kind }
+
+// expiredError is the timeout of a call whose context has passed its deadline. It is context.DeadlineExceeded too.
+type expiredError struct{ timeout error }
+
+func (e expiredError) Error() string   { return e.timeout.Error() }
+func (e expiredError) Unwrap() []error { return []error{e.timeout, context.DeadlineExceeded} }
 
 func newError(kind error, message string) error { return &Error{kind, message} }
 

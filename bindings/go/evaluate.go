@@ -5,8 +5,8 @@ package mpflags
 import (
 	"context"
 	"errors"
-	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -87,7 +87,7 @@ func (c *Client) Evaluate(ctx context.Context, flag string, user Context, option
 	s := scratches.Get().(*scratch)
 	body, found := own.core.encode(s.buffer[:0], user)
 	s.buffer = body[:0]
-	e := own.core.evaluate(ctx, flag, s, body, combined)
+	e := own.core.evaluate(ctx, flag, user, s, body, combined)
 	if err := e.of.err; found != nil && err != nil && err.Code == InvalidContext {
 		e.of = failure(flag, InvalidContext, contextMessage(found, err.Message), ErrInvalidContext)
 	}
@@ -144,7 +144,7 @@ func contextMessage(found []*unusable, message string) string {
 }
 
 // evaluate also releases the scratch that holds the context.
-func (c *core) evaluate(ctx context.Context, flag string, s *scratch, body []byte, options EvaluateOption) Evaluation {
+func (c *core) evaluate(ctx context.Context, flag string, user Context, s *scratch, body []byte, options EvaluateOption) Evaluation {
 	if c.remote != nil {
 		return c.evaluateRemote(ctx, flag, s, body, options)
 	}
@@ -153,13 +153,13 @@ func (c *core) evaluate(ctx context.Context, flag string, s *scratch, body []byt
 		s.release()
 		return Evaluation{key: flag, of: c.closedOutcome(flag)}
 	}
-	e := c.evaluateLocal(flag, body, options)
+	e := c.evaluateLocal(flag, user, body, options)
 	c.calls.exit(s.number)
 	s.release()
 	return e
 }
 
-func (c *core) evaluateLocal(flag string, body []byte, options EvaluateOption) Evaluation {
+func (c *core) evaluateLocal(flag string, user Context, body []byte, options EvaluateOption) Evaluation {
 	if options&WithoutExposure != 0 {
 		return c.evaluateFully(flag, body, options, 0)
 	}
@@ -176,15 +176,54 @@ func (c *core) evaluateLocal(flag string, body []byte, options EvaluateOption) E
 				// The definition has been replaced since.
 				return c.evaluateFully(flag, body, options, 0)
 			}
+			of.members = parsed(of.metadata)
 			c.answers.put(of)
 		}
-		return Evaluation{key: flag, of: of}
+		return c.bucketed(Evaluation{key: flag, of: of}, user, body)
 	case packed != 0:
 		return Evaluation{key: flag, of: takeOutcome(packed)}
 	case !utf8.ValidString(flag):
 		return Evaluation{key: flag, of: failure(flag, General, "the flag's key is not UTF-8", ErrInvalidArgument)}
 	}
 	return Evaluation{key: flag, of: failure(flag, General, "internal error: a bug in libmpflags; the client's log has the details", ErrGeneral)}
+}
+
+// bucketed adds the value that the flag was bucketed by. It is almost always a string. For other values the library knows
+// the text, so the context is kept in case the metadata is read.
+func (c *core) bucketed(e Evaluation, user Context, body []byte) Evaluation {
+	key := e.of.contextKey
+	if key == "" {
+		return e
+	}
+	value := user[key]
+	if value == nil && key == c.targetingKeyAs {
+		value = user["targetingKey"]
+	}
+	if id, ok := value.(string); ok {
+		e.contextID = id
+	} else {
+		e.rest = &rest{core: c, body: slices.Clone(body)}
+	}
+	return e
+}
+
+// rest is the context of an evaluation, kept for what the answer does not have.
+type rest struct {
+	core *core
+	body []byte
+}
+
+// contextID returns nil if the client has been closed, or if the flag's definition has changed so that it has another key.
+func (r *rest) contextID(flag, key string) any {
+	if !r.core.calls.enter(0) {
+		return nil
+	}
+	defer r.core.calls.exit(0)
+	of, _, err := r.core.native.evaluate(flag, r.body, WithoutExposure, 0)
+	if err != nil || of.contextKey != key {
+		return nil
+	}
+	return parsed(of.metadata)["contextId"]
 }
 
 // evaluateFully does what the packed call cannot: it takes a time limit, and keeps the evaluation for TrackExposure.
@@ -237,7 +276,11 @@ func (c *Client) EvaluateAll(ctx context.Context, user Context) (map[string]Eval
 		defer core.calls.exit(0)
 		evaluations := map[string]Evaluation{}
 		err := core.native.evaluateAll(body, core.timeLeft(ctx), core.known, func(flag string, of *outcome, source *exposable) {
-			evaluations[flag] = Evaluation{key: flag, of: of, source: source}
+			e := Evaluation{key: flag, of: of, source: source}
+			if of.members != nil {
+				e = core.bucketed(e, user, body)
+			}
+			evaluations[flag] = e
 		})
 		if errors.Is(err, ErrInvalidContext) {
 			message := err.Error()
@@ -316,6 +359,3 @@ func failure(flag string, code ErrorCode, message string, cause error) *outcome 
 }
 
 func isTimeout(err error) bool { return errors.Is(err, ErrTimeout) }
-
-// GoString keeps the client's internals out of dumps.
-func (c *Client) GoString() string { return fmt.Sprintf("mpflags.Client(%s)", c.State()) }

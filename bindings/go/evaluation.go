@@ -4,6 +4,7 @@ package mpflags
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"strconv"
 	"strings"
@@ -31,23 +32,29 @@ const (
 
 // outcome is the result of an evaluation. It is shared and immutable.
 type outcome struct {
-	answer        uint64
-	kind          kind
-	assigned      bool
-	boolean       bool
-	tester        bool
-	hasExperiment bool
-	active        *bool
-	integer       int64
-	number        float64
-	text          string
-	json          string
-	variant       string
-	experiment    string
-	unsupported   string
-	reason        Reason
-	err           *EvaluationError
-	object        any
+	answer     uint64
+	kind       kind
+	assigned   bool
+	boolean    bool
+	tester     bool
+	active     *bool
+	integer    int64
+	number     float64
+	text       string
+	json       string
+	variant    string
+	experiment string
+	// The key that the flag is bucketed by, if the library did it.
+	contextKey string
+	// The flag's metadata. An outcome that stands for an answer has no contextId: it is the same for many users.
+	metadata string
+	// The same, parsed. nil for an outcome that is used once.
+	members map[string]any
+	reason  Reason
+	err     *EvaluationError
+	// A message without an error.
+	note   string
+	object any
 }
 
 var (
@@ -60,6 +67,26 @@ type Evaluation struct {
 	key    string
 	of     *outcome
 	source *exposable
+	// The value that the flag was bucketed by, if it is a string that the outcome's metadata lacks.
+	contextID string
+	// Finds that value if it is not a string.
+	rest *rest
+}
+
+// String describes the evaluation for logs: the value as JSON, the variant and the reason, or why there is none.
+func (e Evaluation) String() string {
+	of := e.outcome()
+	switch {
+	case of == noEvaluation:
+		return "no evaluation"
+	case of.err != nil:
+		return of.err.Error()
+	case of.note != "":
+		return fmt.Sprintf("%s: no variant (%s: %s)", e.key, of.reason, of.note)
+	case !of.assigned:
+		return fmt.Sprintf("%s: no variant (%s)", e.key, of.reason)
+	}
+	return fmt.Sprintf("%s: %s (variant %s, %s)", e.key, of.json, of.variant, of.reason)
 }
 
 // Key is the key of the flag.
@@ -82,6 +109,16 @@ func (e Evaluation) Err() error {
 	return nil
 }
 
+// Message describes the error. If the context has no custom_properties, it can also say that no rule could match; that is
+// not an error. It is empty for every other evaluation.
+func (e Evaluation) Message() string {
+	of := e.outcome()
+	if of.err != nil {
+		return of.err.Message
+	}
+	return of.note
+}
+
 // ExperimentID is the ID of the flag's experiment, or empty.
 func (e Evaluation) ExperimentID() string { return e.outcome().experiment }
 
@@ -96,42 +133,40 @@ func (e Evaluation) IsExperimentActive() (active, known bool) {
 // IsQATester reports whether the user has the variant as a tester.
 func (e Evaluation) IsQATester() bool { return e.outcome().tester }
 
-// Metadata holds experiment_id and is_experiment_active if the flag has them, is_qa_tester if it is true, and
-// unsupported, which names the parts of the definition that the library does not support. The caller owns the map,
-// which is nil if there is no metadata.
+// Metadata describes the flag and the evaluation. It has, where they apply: experiment_id and is_experiment_active;
+// is_qa_tester, if it is true; unsupported, which names the parts of the definition that the library does not support;
+// contextId, the value that the flag was bucketed by, as text; and flagSetId, the Mixpanel project. OpenFeature defines the
+// last two names for OpenTelemetry. The caller owns the map, which is nil if there is no metadata.
 func (e Evaluation) Metadata() map[string]any {
 	of := e.outcome()
-	if !of.assigned || !of.hasExperiment && of.active == nil && !of.tester && of.unsupported == "" {
+	if !of.assigned {
 		return nil
 	}
-	metadata := make(map[string]any, 4)
-	if of.hasExperiment {
-		metadata["experiment_id"] = of.experiment
+	members := of.members
+	if members == nil {
+		members = parsed(of.metadata)
 	}
-	if of.active != nil {
-		metadata["is_experiment_active"] = *of.active
+	id := any(e.contextID)
+	if e.rest != nil {
+		id = e.rest.contextID(e.key, of.contextKey)
 	}
-	if of.tester {
-		metadata["is_qa_tester"] = true
+	if id == nil || id == "" {
+		if len(members) == 0 {
+			return nil
+		}
+		return maps.Clone(members)
 	}
-	if of.unsupported != "" {
-		metadata["unsupported"] = of.unsupported
-	}
+	metadata := make(map[string]any, len(members)+1)
+	maps.Copy(metadata, members)
+	metadata["contextId"] = id
 	return metadata
 }
 
-// unsupported reads that member of the metadata, which the library writes as JSON. It is rare, so other metadata is not
-// parsed.
-func unsupported(metadata string) string {
-	if !strings.Contains(metadata, `"unsupported":`) {
-		return ""
-	}
-	var read struct {
-		Unsupported string `json:"unsupported"`
-	}
-	// The library wrote it, so it is valid.
-	_ = json.Unmarshal([]byte(metadata), &read)
-	return read.Unsupported
+// parsed reads metadata, which the library writes as JSON.
+func parsed(metadata string) map[string]any {
+	members := map[string]any{}
+	_ = json.Unmarshal([]byte(metadata), &members) // the library wrote it, so it is valid
+	return members
 }
 
 // Boolean returns the value if it is a boolean.

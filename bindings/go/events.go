@@ -76,6 +76,16 @@ func (c *Client) PeopleUpdate(operation, distinctID string, value any) error {
 	return c.call(func(n native) error { return n.peopleUpdate(operation, distinctID, json) })
 }
 
+// GroupUpdate queues a change to the profile of a group: all users and events whose property groupKey, such as company, is
+// groupID. The operations are those of [Client.PeopleUpdate] without $add and $append. It fails like [Client.Track].
+func (c *Client) GroupUpdate(operation, groupKey, groupID string, value any) error {
+	json, err := encoded("value", value)
+	if err != nil {
+		return err
+	}
+	return c.call(func(n native) error { return n.groupUpdate(operation, groupKey, groupID, json) })
+}
+
 // SetOverride makes a flag return value for every user, regardless of its definition. It is meant for tests and tools.
 func (c *Client) SetOverride(flag string, value any) error {
 	json, err := encoded("override of `"+flag+"`", value)
@@ -90,13 +100,17 @@ func (c *Client) ClearOverride(flag string) error {
 	return c.call(func(n native) error { return n.clearOverride(flag) })
 }
 
-// Statistics counts events since the client was made, and more.
+// Statistics has the client's state, its definitions, and counts of events since it was made: what a health page shows.
+// docs/operations.md describes the members.
 type Statistics struct {
-	Enqueued          uint64 `json:"enqueued"`
-	Sent              uint64 `json:"sent"`
-	Deduplicated      uint64 `json:"deduplicated"`
-	WithoutDistinctID uint64 `json:"without_distinct_id"`
-	QueueLength       uint64 `json:"queue_length"`
+	State State `json:"state"`
+	// Definitions is nil for a remote client.
+	Definitions       *Definitions `json:"definitions"`
+	Enqueued          uint64       `json:"enqueued"`
+	Sent              uint64       `json:"sent"`
+	Deduplicated      uint64       `json:"deduplicated"`
+	WithoutDistinctID uint64       `json:"without_distinct_id"`
+	QueueLength       uint64       `json:"queue_length"`
 	// RemoteInFlight is the number of remote evaluations in progress, including abandoned ones.
 	RemoteInFlight uint64 `json:"remote_in_flight"`
 	// UnusableAttributes counts evaluations whose context had an unusable attribute.
@@ -105,6 +119,39 @@ type Statistics struct {
 	Unsupported        Unsupported `json:"unsupported"`
 	// LastError is nil if sending has never failed.
 	LastError *LastError `json:"last_error"`
+}
+
+// Definitions describes the definitions that a client evaluates.
+type Definitions struct {
+	// Flags is the number of flags, including malformed ones; 0 without definitions.
+	Flags     uint64    `json:"flags"`
+	Malformed Malformed `json:"malformed"`
+	// ETag is empty if the definitions have none.
+	ETag string `json:"etag"`
+	// PolledMilliseconds is the time of the last successful poll in milliseconds since 1970, and AgeMilliseconds how long
+	// ago that is. Both are 0 before the first.
+	PolledMilliseconds int64 `json:"last_poll"`
+	AgeMilliseconds    int64 `json:"age_ms"`
+	// LastPollError is nil if no poll has failed. It stays after a success: compare the times.
+	LastPollError *LastError `json:"last_poll_error"`
+}
+
+// Polled returns the time of the last successful poll; the zero time before the first.
+func (d Definitions) Polled() time.Time {
+	if d.PolledMilliseconds == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(d.PolledMilliseconds)
+}
+
+// Age returns how long ago the last poll succeeded, 0 before the first.
+func (d Definitions) Age() time.Duration { return time.Duration(d.AgeMilliseconds) * time.Millisecond }
+
+// Malformed lists the flags that were rejected.
+type Malformed struct {
+	Count uint64 `json:"count"`
+	// Reasons has a line for each of the first 64.
+	Reasons []string `json:"reasons"`
 }
 
 // Unsupported lists the operators and restrictions in flags that the library does not support.
@@ -122,7 +169,7 @@ type Dropped struct {
 	Shutdown  uint64 `json:"shutdown"`
 }
 
-// LastError is the last failure to send events.
+// LastError is the last failure to send events or to fetch definitions.
 type LastError struct {
 	Message string `json:"message"`
 	// Milliseconds since 1970.
@@ -132,7 +179,7 @@ type LastError struct {
 // Time returns the time of the failure.
 func (e LastError) Time() time.Time { return time.UnixMilli(e.Milliseconds) }
 
-// Statistics returns the client's counters.
+// Statistics returns the client's state and counters.
 func (c *Client) Statistics() (Statistics, error) {
 	var statistics Statistics
 	err := c.call(func(n native) error {

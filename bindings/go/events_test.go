@@ -139,7 +139,11 @@ func TestTrack(t *testing.T) {
 	if err := c.PeopleUpdate("$set", "u1", map[string]string{"plan": "pro"}); err != nil {
 		t.Error(err)
 	}
+	if err := c.GroupUpdate("$set", "company", "acme", map[string]int{"seats": 5}); err != nil {
+		t.Error(err)
+	}
 	for name, err := range map[string]error{
+		"no group": c.GroupUpdate("$set", "company", "", map[string]any{}), "group's operation": c.GroupUpdate("$add", "company", "a", map[string]int{"n": 1}),
 		"no name": c.Track("", "u1", nil), "no user": c.Track("e", "", nil), "no profile": c.PeopleUpdate("$set", "", map[string]any{}),
 		"time": c.Track("e", "u", map[string]any{"time": "yesterday"}), "insert id": c.Track("e", "u", map[string]any{"$insert_id": 7}),
 		"NaN":       c.Track("e", "u", map[string]any{"x": math.NaN()}),
@@ -154,7 +158,7 @@ func TestTrack(t *testing.T) {
 		t.Error(left, err)
 	}
 	got := map[string]map[string]any{}
-	for _, event := range server.Events(4) {
+	for _, event := range server.Events(5) {
 		got[event.JSON.Event] = event.JSON.Properties
 		if !event.Accepted {
 			t.Error("not accepted", event)
@@ -167,7 +171,7 @@ func TestTrack(t *testing.T) {
 		t.Error(p)
 	}
 	stats, err := c.Statistics()
-	if err != nil || stats.Enqueued != 4 || stats.Sent != 4 || stats.QueueLength != 0 || stats.LastError != nil || stats.Dropped != (Dropped{}) {
+	if err != nil || stats.Enqueued != 5 || stats.Sent != 5 || stats.QueueLength != 0 || stats.LastError != nil || stats.Dropped != (Dropped{}) {
 		t.Errorf("%+v %v", stats, err)
 	}
 }
@@ -292,6 +296,45 @@ func TestCancelledFlushAndShutdown(t *testing.T) {
 		t.Error(events)
 	}
 	eventually(t, "the end of the threads", func() bool { return threads() == 0 })
+}
+
+// What a health page needs.
+func TestStatisticsOfDefinitions(t *testing.T) {
+	server := dev.Start(t)
+	before := time.Now().Truncate(time.Millisecond)
+	document := strings.Replace(flagOf("true"), `[{"key": "f"`, `[{"key": "malformed"}, {"key": "f"`, 1)
+	c := ready(t, against(t, server, document))
+	read := func() Statistics {
+		t.Helper()
+		statistics, err := c.Statistics()
+		if err != nil || statistics.Definitions == nil {
+			t.Fatalf("%+v %v", statistics, err)
+		}
+		return statistics
+	}
+	first := read()
+	if d := first.Definitions; first.State != StateReady || d.Flags != 2 || d.Malformed.Count != 1 || len(d.Malformed.Reasons) != 1 ||
+		!strings.Contains(d.Malformed.Reasons[0], "malformed") || d.ETag == "" || d.Polled().Before(before) || d.Polled().After(time.Now()) ||
+		d.Age() < 0 || d.Age() > time.Minute || d.LastPollError != nil {
+		t.Errorf("%+v %+v", first, d)
+	}
+	server.Faults(`[{"path": "/flags/definitions", "kind": "status", "status": 500}]`)
+	eventually(t, "the failure", func() bool { return read().State == StateStale })
+	if d := read().Definitions; d.LastPollError == nil || !strings.Contains(d.LastPollError.Message, "HTTP 500") || d.LastPollError.Time().Before(d.Polled()) || d.Flags != 2 {
+		t.Errorf("%+v", d)
+	}
+	// The member names are the library's.
+	if text, err := json.Marshal(read()); err != nil || !strings.Contains(string(text), `"last_poll_error":{"message":"HTTP 500`) {
+		t.Errorf("%s %v", text, err)
+	}
+	unstarted := client(t)
+	if statistics, err := unstarted.Statistics(); err != nil || statistics.State != StateNotReady || !statistics.Definitions.Polled().IsZero() || statistics.Definitions.Flags != 0 {
+		t.Errorf("%+v %v", statistics, err)
+	}
+	remote := ready(t, against(t, server, document, WithRemote()))
+	if statistics, err := remote.Statistics(); err != nil || statistics.Definitions != nil {
+		t.Errorf("%+v %v", statistics, err)
+	}
 }
 
 func TestEventSink(t *testing.T) {

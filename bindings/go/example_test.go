@@ -69,6 +69,20 @@ func ExampleClient_EvaluateAll() {
 	// Output: 2 {"color":"blue","size":3} false <nil>
 }
 
+func ExampleEvaluation_String() {
+	client := open()
+	defer client.Close()
+	ctx := context.Background()
+	user := mpflags.Context{"distinct_id": "user-1"}
+	fmt.Println(client.Evaluate(ctx, "banner", user))
+	fmt.Println(client.Evaluate(ctx, "new-checkout", user))
+	fmt.Println(client.Evaluate(ctx, "missing", user))
+	// Output:
+	// banner: {"color":"blue","size":3} (variant blue, STATIC)
+	// new-checkout: no variant (DEFAULT: the context has no custom_properties, which is all that rules read)
+	// missing: FLAG_NOT_FOUND: flag `missing` is not among the definitions
+}
+
 func ExampleNew_error() {
 	_, err := mpflags.New("YOUR_PROJECT_TOKEN", mpflags.WithOption("polling_interval_ms", "often"))
 	fmt.Println(errors.Is(err, mpflags.ErrInvalidConfig), err)

@@ -9,8 +9,8 @@ import (
 )
 
 // Explain describes how a flag is evaluated for a user, as JSON for people and tools: the step that decided, the subject,
-// each rollout's bucket and percentage, the rule with the value of each part, the split's table, and the outcome. It
-// reports no exposure and costs many times as much as an evaluation.
+// each rollout's bucket and percentage, the rule with the value of each part, the split's table, and the outcome. Print it
+// with %s. It reports no exposure and costs many times as much as an evaluation.
 //
 // It fails with [ErrInvalidContext] if the library cannot read the context. A remote client does not evaluate flags itself,
 // so there it fails with [ErrInvalidArgument] unless the flag is overridden.

@@ -22,8 +22,8 @@ const (
 	// StateStale: the client evaluates the definitions it has, but they come from the cache, Mixpanel cannot be reached, or
 	// it refuses the credentials.
 	StateStale State = "STALE"
-	// StateError: there are no definitions, and the credentials were refused or init_timeout_ms has passed. The client keeps
-	// polling and recovers by itself.
+	// StateError: there are no definitions, and the credentials were refused, the server speaks plain http instead of
+	// https, or init_timeout_ms has passed. The client keeps polling and recovers by itself.
 	StateError State = "ERROR"
 )
 
@@ -49,6 +49,9 @@ type ChangeItem struct{ Flags []string }
 // sending them.
 type EventItem struct{ JSON []byte }
 
+// String returns the event's JSON.
+func (e EventItem) String() string { return string(e.JSON) }
+
 func (LogItem) item()    {}
 func (StateItem) item()  {}
 func (ChangeItem) item() {}
@@ -56,10 +59,14 @@ func (EventItem) item()  {}
 
 // OnItem calls listen with every item from now on, in order, from a single goroutine. While listen runs, no other item is
 // delivered and no log line is written, so it must be quick. It may use the client, but must not shut it down. stop
-// removes listen; a call in progress is not interrupted.
+// removes listen; a call in progress is not interrupted. If listen is nil, OnItem only logs that as an error.
 func (c *Client) OnItem(listen func(Item)) (stop func()) {
 	core := c.own().core
 	if core.unmade {
+		return func() {}
+	}
+	if listen == nil {
+		core.log(LogItem{slog.LevelError, "OnItem: the function is nil, so no items are passed on"})
 		return func() {}
 	}
 	l := &listener{listen}
@@ -147,9 +154,4 @@ func (c *core) log(line LogItem) {
 // Logger returns the logger that the client writes to.
 func (c *Client) Logger() *slog.Logger { return c.own().core.currentLogger() }
 
-func (c *core) currentLogger() *slog.Logger {
-	if c.logger != nil {
-		return c.logger
-	}
-	return slog.Default()
-}
+func (c *core) currentLogger() *slog.Logger { return orDefault(c.logger) }

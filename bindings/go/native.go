@@ -13,7 +13,7 @@ typedef struct {
     int64_t integer;
     double number;
     uint64_t answer;
-    mpflags_str flag, text, json, variant, message, experiment, metadata;
+    mpflags_str flag, text, json, variant, message, experiment, metadata, context_key;
 } mpflags_go_evaluation;
 
 static void mpflags_go_read_evaluation(const mpflags_evaluation *from, mpflags_go_evaluation *to)
@@ -35,6 +35,7 @@ static void mpflags_go_read_evaluation(const mpflags_evaluation *from, mpflags_g
     to->message = mpflags_evaluation_message(from);
     to->experiment = mpflags_evaluation_experiment_id(from);
     to->metadata = mpflags_evaluation_metadata_json(from);
+    to->context_key = mpflags_evaluation_context_key(from);
 }
 
 // The fields of an item, read in the same way.
@@ -252,6 +253,16 @@ func (n native) peopleUpdate(operation, distinctID, value string) error {
 	return failed(status, &failure)
 }
 
+func (n native) groupUpdate(operation, groupKey, groupID, value string) error {
+	var failure *C.mpflags_error
+	verb, verbLength := in(operation)
+	key, keyLength := in(groupKey)
+	id, idLength := in(groupID)
+	with, withLength := in(value)
+	status := C.mpflags_client_group_update(n.client, verb, verbLength, key, keyLength, id, idLength, with, withLength, &failure)
+	return failed(status, &failure)
+}
+
 func (n native) setOverride(flag, value string) error {
 	var failure *C.mpflags_error
 	key, keyLength := in(flag)
@@ -343,14 +354,16 @@ func readEvaluation(evaluation *C.mpflags_evaluation) *outcome {
 		answer: uint64(fields.answer), kind: kind(fields.kind), assigned: bool(fields.has_value), reason: reason(int32(fields.reason)),
 		boolean: bool(fields.boolean), integer: int64(fields.integer), number: float64(fields.number),
 		text: text(fields.text), json: text(fields.json), variant: text(fields.variant),
-		tester: bool(fields.tester), hasExperiment: fields.experiment.ptr != nil, experiment: text(fields.experiment),
-		active: active(int32(fields.active)), unsupported: unsupported(text(fields.metadata)),
+		tester: bool(fields.tester), experiment: text(fields.experiment), active: active(int32(fields.active)),
+		contextKey: text(fields.context_key), metadata: text(fields.metadata),
 	}
 	if of.kind == kindObject || of.kind == kindArray {
 		of.object = decoded(of.json)
 	}
 	if fields.code != C.MPFLAGS_ERROR_NONE {
 		of.err = &EvaluationError{Code: errorCode(int32(fields.code)), Flag: text(fields.flag), Message: text(fields.message)}
+	} else {
+		of.note = text(fields.message)
 	}
 	return of
 }

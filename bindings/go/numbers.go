@@ -97,6 +97,19 @@ func level(number int32) slog.Level {
 	return slog.LevelError
 }
 
+// levelName is the name of a level in the option log_level.
+func levelName(level slog.Level) string {
+	switch {
+	case level < slog.LevelInfo:
+		return "debug"
+	case level < slog.LevelWarn:
+		return "info"
+	case level < slog.LevelError:
+		return "warning"
+	}
+	return "error"
+}
+
 func active(number int32) *bool {
 	switch number {
 	case 1:

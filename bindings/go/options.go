@@ -3,6 +3,7 @@
 package mpflags
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -150,6 +151,11 @@ func WithAttributesAsCustomProperties(show bool) Option {
 	return WithOption("attributes_as_custom_properties", show)
 }
 
+// WithLogLevel sets the least serious log lines that the client writes to its logger and passes to [Client.OnItem]. The
+// default is [slog.LevelDebug] if the logger is enabled for that when [New] is called, and [slog.LevelInfo] otherwise.
+// (`log_level`)
+func WithLogLevel(level slog.Level) Option { return WithOption("log_level", levelName(level)) }
+
 // WithLogger sets the logger for the client's log lines. The default is [slog.Default].
 func WithLogger(logger *slog.Logger) Option {
 	return func(s *settings) error {
@@ -181,7 +187,18 @@ func collect(token string, options []Option) (*settings, error) {
 			return nil, err
 		}
 	}
+	if s.config["log_level"] == "" && orDefault(s.logger).Enabled(context.Background(), slog.LevelDebug) {
+		return s, WithLogLevel(slog.LevelDebug)(s)
+	}
 	return s, nil
+}
+
+// orDefault asks for slog's default anew each time, since a program may replace it.
+func orDefault(logger *slog.Logger) *slog.Logger {
+	if logger != nil {
+		return logger
+	}
+	return slog.Default()
 }
 
 // json is the library's configuration.

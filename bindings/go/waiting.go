@@ -22,7 +22,8 @@ func bound(ctx context.Context, without, limit time.Duration) (time.Duration, er
 }
 
 // waited runs a call that blocks in the library and returns its error, or ctx's error as soon as ctx ends. The call then
-// continues until its own time limit; abandoned tells it that nobody waits any more.
+// continues until its own time limit; abandoned reports that nobody waits any more. A timeout at ctx's deadline keeps the
+// call's message, which says more than ctx's.
 func waited(ctx context.Context, call func(abandoned func() bool) error) error {
 	if ctx.Done() == nil {
 		return call(func() bool { return false })
@@ -31,18 +32,26 @@ func waited(ctx context.Context, call func(abandoned func() bool) error) error {
 	go func() { result <- call(func() bool { return ctx.Err() != nil }) }()
 	select {
 	case err := <-result:
-		return err
+		return expired(ctx, err)
 	case <-ctx.Done():
 	}
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		// The call has the same deadline, and its error says more.
+		// The call has the same deadline.
 		select {
 		case err := <-result:
-			return err
+			return expired(ctx, err)
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
 	return ctx.Err()
+}
+
+func expired(ctx context.Context, err error) error {
+	// The call may notice the deadline a moment before ctx does.
+	if deadline, ok := ctx.Deadline(); ok && isTimeout(err) && !time.Now().Before(deadline) {
+		return expiredError{err}
+	}
+	return err
 }
 
 // milliseconds rounds up, so that a wait does not end early.

@@ -7,17 +7,24 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::StatusCode;
+use bytes::Bytes;
+use http_body_util::{Either, Full};
 use hyper::body::Incoming;
-use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, IF_NONE_MATCH, RETRY_AFTER};
+use hyper::header::{
+    CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, IF_NONE_MATCH, RETRY_AFTER, USER_AGENT,
+};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper::{Method, StatusCode};
+use serde_json::json;
 
 use crate::call::{Call, Port, ReadError};
 use crate::control;
 use crate::faults::{Fault, Kind, RetryAfter};
 use crate::handlers;
+use crate::live::Stream;
 use crate::log::InFlight;
+use crate::page;
 use crate::ports::Connection;
 use crate::raw::{self, Script};
 use crate::response::{JSON, Response};
@@ -43,25 +50,61 @@ pub(crate) fn serve(connection: Connection) -> Pin<Box<dyn Future<Output = ()> +
         let io = SocketIo(Arc::clone(&connection.socket));
         let service = service_fn(move |request| {
             let connection = connection.clone();
-            async move { connection.respond(request).await.map(Response::into_hyper) }
+            async move { connection.respond(request).await.map(Reply::into_hyper) }
         });
         // Without a time limit for the head, hyper needs no timer.
         let _ = http1::Builder::new().header_read_timeout(None).serve_connection(io, service).await;
     })
 }
 
+/// What hyper sends.
+enum Reply {
+    Response(Response),
+    Live(Stream),
+}
+
+impl Reply {
+    fn into_hyper(self) -> hyper::Response<Either<Full<Bytes>, Stream>> {
+        match self {
+            Self::Response(response) => response.into_hyper().map(Either::Left),
+            Self::Live(stream) => {
+                let mut response = hyper::Response::new(Either::Right(stream));
+                let headers = response.headers_mut();
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+                headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+                response
+            }
+        }
+    }
+}
+
 impl Connection {
-    async fn respond(&self, request: hyper::Request<Incoming>) -> Result<Response, Aborted> {
+    async fn respond(&self, request: hyper::Request<Incoming>) -> Result<Reply, Aborted> {
         let path = request.uri().path();
-        if path == "/__dev" || path.starts_with("/__dev/") {
-            return match Call::read(request).await {
-                Ok(call) => Ok(control::respond(self, &call).await),
-                Err(error) => unread(error),
+        let control = path == "/__dev" || path.starts_with("/__dev/");
+        if control || self.port == Port::Control {
+            if let Some(refusal) = self.world.access.refuse(request.uri(), request.headers()) {
+                return Ok(Reply::Response(refusal.with(CONNECTION, HeaderValue::from_static("close"))));
+            }
+            if !control {
+                return Ok(Reply::Response(page::respond(request.method(), path, request.headers())));
+            }
+            if path == "/__dev/live" {
+                return Ok(match *request.method() {
+                    Method::GET => Reply::Live(self.world.live.listen()),
+                    _ => Reply::Response(Response::wrong_method("GET")),
+                });
+            }
+            let response = match Call::read(request).await {
+                Ok(call) => control::respond(self, &call).await,
+                Err(error) => unread(error)?,
             };
+            return Ok(Reply::Response(response.with(CACHE_CONTROL, HeaderValue::from_static("no-store"))));
         }
-        if self.port == Port::Control {
-            return Ok(Response::error(StatusCode::NOT_FOUND, "This is the control port"));
-        }
+        self.serve(request).await.map(Reply::Response)
+    }
+
+    async fn serve(&self, request: hyper::Request<Incoming>) -> Result<Response, Aborted> {
         self.socket.seat.take();
         let in_flight = InFlight::new(&self.world.log);
         let mut call = match Call::read(request).await.and_then(Call::decoded) {
@@ -70,7 +113,12 @@ impl Connection {
         };
         let keep_body = self.world.events.keeps() || !handlers::takes_events(&call.path);
         self.world.log.record(&mut call, self.id, keep_body);
-        let response = match self.world.faults.take(&call.path) {
+        let fault = self.world.faults.take(&call.path);
+        if fault.as_ref().is_some_and(|fault| fault.times.is_some()) {
+            // The page shows how many are left.
+            self.world.live.send("faults", || json!({}));
+        }
+        let response = match fault {
             Some(fault) if fault.kind != Kind::Pass => self.fail(fault, &mut call, in_flight).await?,
             _ => handlers::respond(&self.world, &call, None),
         };
@@ -82,13 +130,33 @@ impl Connection {
     fn sending(&self, call: &Call, response: &Response) {
         self.world.log.set_status(call.number, response.status);
         self.print(call, response.status.as_str(), &response.lines);
+        self.show(call, Some(response.status));
+    }
+
+    /// Shows the request on the page.
+    fn show(&self, call: &Call, status: Option<StatusCode>) {
+        self.world.live.send("request", || {
+            let text = |name| call.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
+            let taken = self.world.log.elapsed().saturating_sub(call.at);
+            json!({
+                "number": call.number,
+                "method": call.method.as_str(),
+                "path": call.path,
+                "status": status.map(|status| status.as_u16()),
+                "user_agent": text(USER_AGENT),
+                "connection": self.id,
+                "at_ms": u64::try_from(call.at.as_millis()).unwrap_or(u64::MAX),
+                "taken_ms": (taken.as_secs_f64() * 1e4).round() / 10.0,
+            })
+        });
     }
 
     fn print(&self, call: &Call, status: &str, lines: &[String]) {
         if let Some(sender) = &self.world.lines {
             let mut text = format!("{} {} {status}\n", call.method, call.path);
             for line in lines {
-                text.push_str(line);
+                // A terminal obeys control characters.
+                text.extend(line.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }));
                 text.push('\n');
             }
             // It fails if the receiver is gone.
@@ -100,6 +168,7 @@ impl Connection {
     async fn fail(&self, fault: Fault, call: &mut Call, in_flight: InFlight) -> Result<Response, Aborted> {
         if fault.kind == Kind::Hang {
             self.print(call, "-", &[]);
+            self.show(call, None);
             // hyper drops this future when the client disconnects.
             match std::future::pending::<Infallible>().await {}
         }
@@ -123,6 +192,7 @@ impl Connection {
             self.sending(call, &response);
         } else {
             self.print(call, "-", &response.lines);
+            self.show(call, None);
         }
         if fault.kind == Kind::Refuse {
             let down = fault.down_ms.map(Duration::from_millis);

@@ -41,7 +41,9 @@ impl Credentials {
                 .then_some("Invalid token")
         };
         let why = self.wrong_basic(call).or_else(wrong_token).or_else(|| self.wrong_project(call))?;
-        Some(Response::error(StatusCode::UNAUTHORIZED, why))
+        let mut refusal = Response::error(StatusCode::UNAUTHORIZED, why);
+        refusal.lines.push(format!("  {why}"));
+        Some(refusal)
     }
 
     /// What is wrong with the credentials of an `/import`. It has no token parameter, and with an account it must name a

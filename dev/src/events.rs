@@ -117,12 +117,15 @@ impl Events {
         self.mode == EventLog::Keep
     }
 
-    pub(crate) fn record(&self, batch: &Batch<'_>) {
+    /// Returns which of the records are duplicates.
+    pub(crate) fn record(&self, batch: &Batch<'_>) -> Vec<bool> {
+        let mut duplicates = Vec::with_capacity(batch.checked.len());
         {
             let mut inner = self.inner();
             let mut verdicts = Vec::with_capacity(if self.keeps() { batch.checked.len() } else { 0 });
             for checked in batch.checked {
                 let verdict = inner.count(checked);
+                duplicates.push(matches!(verdict, Verdict::Duplicate));
                 if self.keeps() {
                     verdicts.push(verdict);
                 }
@@ -138,6 +141,7 @@ impl Events {
             }
         }
         self.arrived.notify_waiters();
+        duplicates
     }
 
     pub(crate) fn counts(&self) -> EventCounts {

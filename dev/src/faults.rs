@@ -12,6 +12,13 @@ use serde_json::Value;
 
 use crate::ingestion::Rejection;
 use crate::lock::lock;
+use crate::names::meant;
+
+/// The paths that `handlers` serves. A fault for any other would never be met.
+pub(crate) const PATHS: [&str; 7] =
+    ["/flags/definitions", "/flags", "/track", "/import", "/engage", "/groups", OFREP];
+/// Followed by a slash and a flag's key, too.
+const OFREP: &str = "/ofrep/v1/evaluate/flags";
 
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -192,6 +199,14 @@ impl Fault {
         }
         if self.path.starts_with("/__dev") {
             return Err("`path`: faults never apply to control calls".to_owned());
+        }
+        let one_flag = self.path.strip_prefix(OFREP).is_some_and(|rest| rest.starts_with('/'));
+        if !one_flag && !PATHS.iter().any(|path| self.meets(path)) {
+            let advice = match meant(&self.path, PATHS) {
+                Some(path) => format!("did you mean {path}?"),
+                None => format!("the paths are {}", PATHS.join(", ")),
+            };
+            return Err(format!("`path`: nothing is served at {:?}: {advice}", self.path));
         }
         let (own, plain): (&[&str], &[&str]) = match self.kind {
             Kind::Pass | Kind::Hang => (&[], &[]),

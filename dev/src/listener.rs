@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -24,11 +24,11 @@ pub(crate) enum Listener {
     Closed(Vec<TcpSocket>),
 }
 
-/// Binds the loopback addresses to one port. A tokio runtime must be entered.
-pub(crate) fn bind(port: u16, ipv6: bool) -> io::Result<(Vec<SocketAddr>, Listener)> {
+/// Binds one port of `host`, and with `ipv6` of `[::1]`. A tokio runtime must be entered.
+pub(crate) fn bind(host: IpAddr, port: u16, ipv6: bool) -> io::Result<(Vec<SocketAddr>, Listener)> {
     let mut tries = TRIES;
     loop {
-        let first = hold(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port))?;
+        let first = hold(SocketAddr::new(host, port))?;
         let mut addrs = vec![first.local_addr()?];
         let mut sockets = vec![first];
         if ipv6 {

@@ -94,6 +94,11 @@ impl Log {
         lock(&self.inner)
     }
 
+    /// The time since the server started.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
     /// Records the call and sets its number, which `set_status` takes.
     pub(crate) fn record(&self, call: &mut Call, connection: u64, keep_body: bool) {
         let mut headers = BTreeMap::<String, String>::new();
@@ -147,10 +152,16 @@ impl Log {
     }
 
     pub(crate) fn snapshot(&self) -> Requests {
+        self.newest(usize::MAX)
+    }
+
+    /// The newest `limit` requests, oldest first, and the counts of all.
+    pub(crate) fn newest(&self, limit: usize) -> Requests {
         let inner = self.inner();
+        let older = inner.requests.len().saturating_sub(limit);
         let whole = |(request, body): &(Request, Bytes)| Request { body: body.to_vec(), ..request.clone() };
         Requests {
-            requests: inner.requests.iter().map(whole).collect(),
+            requests: inner.requests.iter().skip(older).map(whole).collect(),
             dropped: inner.dropped,
             in_flight: inner.in_flight,
             in_flight_max: inner.in_flight_max,

@@ -1,17 +1,22 @@
 //! How a server starts.
 
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::mpsc;
 
 use crate::events::EventLog;
+use crate::note::Note;
 use crate::tls::Tls;
 
 /// How a server starts. By default it serves no flags, on a free port, and accepts any credentials.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Options {
     /// The definitions file, read again for each request. `None` serves `{"flags":[]}`.
     pub definitions: Option<PathBuf>,
+    /// The address to listen on. On any other than a loopback address there must be a `token`, which is then the user name
+    /// for the control API, too.
+    pub host: IpAddr,
     /// The port; 0 picks a free one.
     pub port: u16,
     /// Also listens on `[::1]`, on the same port.
@@ -35,6 +40,28 @@ pub struct Options {
     /// Receives a text for each request except control calls: a line with method, path and status, followed by a line
     /// with name, flag, variant and `distinct_id` for each of its events.
     pub lines: Option<mpsc::Sender<String>>,
+    /// Receives what changes in the definitions, and the mistakes in them. They are checked only if somebody listens.
+    pub notes: Option<mpsc::Sender<Note>>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            definitions: None,
+            host: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            port: 0,
+            ipv6: false,
+            control_port: None,
+            token: None,
+            service_account: None,
+            project_id: None,
+            tls: None,
+            certificate: None,
+            events: EventLog::default(),
+            lines: None,
+            notes: None,
+        }
+    }
 }
 
 /// A Mixpanel service account.

@@ -51,8 +51,9 @@ impl Ports {
             Some((chain, key)) => Some(Identity::read(chain, key)?),
             None => options.tls.map(Identity::new).transpose()?,
         };
-        let (addrs, main) = listener::bind(options.port, options.ipv6)?;
-        let control = options.control_port.map(|port| listener::bind(port, false)).transpose()?;
+        let (addrs, main) = listener::bind(options.host, options.port, options.ipv6)?;
+        let control =
+            options.control_port.map(|port| listener::bind(options.host, port, false)).transpose()?;
         let ports = Arc::new(Self {
             world,
             serve,

@@ -13,7 +13,20 @@ use crate::lock::lock;
 
 /// A client with the definitions of the last request, reused while they stay the same.
 #[derive(Default)]
-pub(crate) struct Remote(Mutex<Option<(Bytes, Arc<Client>)>>);
+pub(crate) struct Remote {
+    held: Mutex<Option<(Bytes, Arc<Client>)>>,
+    context: ContextForm,
+}
+
+/// The form of the contexts that a client gets.
+#[derive(Clone, Copy, Default)]
+pub(crate) enum ContextForm {
+    /// As Mixpanel has it.
+    #[default]
+    Mixpanel,
+    /// As OpenFeature has it: a targeting key, and attributes at the top.
+    OpenFeature,
+}
 
 /// A flag in a response.
 #[derive(Serialize)]
@@ -30,24 +43,43 @@ pub(crate) struct Assignment {
 pub(crate) type Assignments = BTreeMap<String, Assignment>;
 
 impl Remote {
+    pub(crate) fn new(context: ContextForm) -> Self {
+        Self { held: Mutex::default(), context }
+    }
+
     /// Fails if the document is not definitions. A malformed flag is merely left out.
     pub(crate) fn client(&self, document: Bytes) -> Result<Arc<Client>, String> {
-        let mut held = lock(&self.0);
+        let mut held = lock(&self.held);
         if let Some((of, client)) = held.as_ref()
             && *of == document
         {
             return Ok(Arc::clone(client));
         }
-        let text = str::from_utf8(&document).map_err(|error| format!("definitions: {error}"))?;
-        // Never started, so it opens no connection, starts no thread and sends no event.
-        let config = format!(
-            r#"{{"token": "mpflags-dev", "enable_polling": false, "report_exposures": false, "definitions": {text}}}"#
-        );
-        let client = Config::from_json(&config).and_then(Client::new).map_err(|error| error.to_string())?;
+        let client = client_for(&document, self.context)?;
         let client = Arc::new(client);
         *held = Some((document, Arc::clone(&client)));
         Ok(client)
     }
+}
+
+/// A client with these definitions. Never started, so it opens no connection, starts no thread and sends no event.
+pub(crate) fn client(document: &[u8]) -> Result<Client, String> {
+    client_for(document, ContextForm::Mixpanel)
+}
+
+fn client_for(document: &[u8], context: ContextForm) -> Result<Client, String> {
+    let form = match context {
+        ContextForm::Mixpanel => "",
+        ContextForm::OpenFeature => {
+            r#""targeting_key_as": "distinct_id", "attributes_as_custom_properties": true,"#
+        }
+    };
+    let text = str::from_utf8(document).map_err(|error| format!("definitions: {error}"))?;
+    let config = format!(
+        r#"{{"token": "mpflags-dev", "api_host": "http://127.0.0.1:1", "enable_polling": false, "report_exposures": false,
+            {form} "definitions": {text}}}"#
+    );
+    Config::from_json(&config).and_then(Client::new).map_err(|error| error.to_string())
 }
 
 /// The flags that the user has a variant of, or `flag_key` alone. Fails if the context cannot be read.

@@ -17,6 +17,7 @@ use crate::faults::{Fault, InvalidFault};
 use crate::log::Requests;
 use crate::options::Options;
 use crate::ports::Ports;
+use crate::watch::watch;
 use crate::world::World;
 
 /// A running stand-in. Dropping it closes its ports and connections and ends its threads.
@@ -72,9 +73,9 @@ impl Server {
         receive.recv().map_err(|_| io::Error::other("the server's runtime ended"))
     }
 
-    /// The address on 127.0.0.1. It stays the same across stops.
+    /// The address to connect to from this machine. It stays the same across stops.
     pub fn addr(&self) -> SocketAddr {
-        self.ports.addrs.first().copied().unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)))
+        reachable(self.ports.addrs.first().copied().unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0))))
     }
 
     /// `http://127.0.0.1:port`, with TLS `https`, without a trailing slash.
@@ -91,7 +92,7 @@ impl Server {
 
     /// The URL of the control port, if there is one; always `http`.
     pub fn control_url(&self) -> Option<String> {
-        self.ports.control_addr.map(|addr| format!("http://{addr}"))
+        self.ports.control_addr.map(|addr| format!("http://{}", reachable(addr)))
     }
 
     /// The requests so far.
@@ -187,8 +188,26 @@ impl Server {
     }
 }
 
+/// The wildcard address cannot be connected to everywhere.
+fn reachable(addr: SocketAddr) -> SocketAddr {
+    match addr {
+        SocketAddr::V4(addr) if addr.ip().is_unspecified() => SocketAddr::from(([127, 0, 0, 1], addr.port())),
+        SocketAddr::V6(addr) if addr.ip().is_unspecified() => {
+            SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], addr.port()))
+        }
+        addr => addr,
+    }
+}
+
 async fn start(options: Options) -> io::Result<(Arc<World>, Arc<Ports>)> {
+    if !options.host.is_loopback() && options.token.is_none() {
+        let why = format!("on {}, other machines reach the server, so it needs a token", options.host);
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+    }
     let world = Arc::new(World::new(&options)?);
+    if let Some(notes) = &options.notes {
+        tokio::spawn(watch(Arc::downgrade(&world), notes.clone()));
+    }
     let ports = Ports::open(&options, Arc::clone(&world), connection::serve).await?;
     Ok((world, ports))
 }

@@ -102,7 +102,7 @@ fn faults_are_set_read_and_cleared() {
     let (_, left) = control(dev, "GET faults", "");
     assert_eq!(left[0]["times"], 2);
     assert_eq!(left[0]["retry_after"], 2);
-    let (status, error) = control(dev, "PUT faults", r#"[{"path":"/x","kind":"hang","staus":1}]"#);
+    let (status, error) = control(dev, "PUT faults", r#"[{"path":"/track","kind":"hang","staus":1}]"#);
     assert_eq!(status, 400);
     assert!(error["error"].as_str().unwrap().starts_with("faults[0]: unknown field `staus`"), "{error}");
     assert_eq!(get(server.addr()).status, 503, "an invalid list leaves the old one");

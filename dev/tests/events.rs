@@ -1,4 +1,4 @@
-//! `/track`, `/import`, `/engage`: what they accept, respond and keep.
+//! `/track`, `/import`, `/engage`, `/groups`: what they accept, respond and keep.
 
 mod raw_client;
 
@@ -388,6 +388,35 @@ fn engage_requires_token_user_and_one_operation() {
 }
 
 #[test]
+fn groups_require_token_key_id_and_one_operation() {
+    let server = Server::start(Options { token: Some("tok".into()), ..Options::default() }).unwrap();
+    let update =
+        |key: Value, id: Value| json!({ "$token": "tok", "$group_key": key, "$group_id": id, "$set": {} });
+    let adding = json!({ "$token": "tok", "$group_key": "company", "$group_id": "acme", "$add": { "a": 1 } });
+    let good = [update(json!("company"), json!("acme")), update(json!("company"), json!(7))];
+    let bad = [
+        (update(json!(""), json!("acme")), "$group_key", "$group_key, missing or empty"),
+        (update(json!("company"), json!(null)), "$group_id", "$group_id, missing or empty"),
+        (
+            json!({ "$token": "tok", "$distinct_id": "u", "$set": {} }),
+            "$group_key",
+            "$group_key, missing or empty",
+        ),
+        (adding, "$add", "'$add' is invalid: a group has no such operation"),
+    ];
+    let reply = post(&server, "/groups?verbose=1", "", json!(good).to_string());
+    assert_eq!(reply.json(), json!({ "status": 1, "error": null }));
+    for (record, field, why) in &bad {
+        let reply = post(&server, "/groups?verbose=1", "", json!([record]).to_string());
+        assert_eq!((reply.status, reply.json()), (400, json!({ "status": 0, "error": why })), "{record}");
+        let event = server.events().pop().unwrap();
+        assert_eq!((event.endpoint, event.rejected.unwrap().field.as_str()), (Endpoint::Groups, *field));
+    }
+    let counts = server.event_counts();
+    assert_eq!((counts.accepted, counts.rejected, counts.duplicates), (2, 4, 0));
+}
+
+#[test]
 fn duplicates_are_equal_in_four_fields() {
     let server = server();
     let one = event("1");
@@ -474,9 +503,12 @@ fn a_fault_rejects_chosen_records() {
     assert_eq!(rejected, [false, true, false, false, false, true, true]);
     assert_eq!(server.event_counts().duplicates, 0, "rejected records do not count for duplicates");
     for (json, why) in [
-        (r#"[{"path":"/a","kind":"reject_records"}]"#, "needs `indexes` or `properties`"),
-        (r#"[{"path":"/a","kind":"reject_records","indexes":[1],"status":400}]"#, "`status` has no effect"),
-        (r#"[{"path":"/a","kind":"status","status":400,"indexes":[1]}]"#, "`indexes` has no effect"),
+        (r#"[{"path":"/track","kind":"reject_records"}]"#, "needs `indexes` or `properties`"),
+        (
+            r#"[{"path":"/track","kind":"reject_records","indexes":[1],"status":400}]"#,
+            "`status` has no effect",
+        ),
+        (r#"[{"path":"/track","kind":"status","status":400,"indexes":[1]}]"#, "`indexes` has no effect"),
     ] {
         let error = server.set_faults_json(json).unwrap_err().to_string();
         assert!(error.contains(why), "{error}");

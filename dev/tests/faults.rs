@@ -307,7 +307,7 @@ fn the_first_match_wins_and_is_used_up() {
     let server = server();
     let status =
         |path: &str, status, times| Fault { status: Some(status), times, ..Fault::new(path, Kind::Status) };
-    let list = vec![status("/other", 500, None), status(PATH, 502, Some(2)), status("/flags*", 504, Some(1))];
+    let list = vec![status("/track", 500, None), status(PATH, 502, Some(2)), status("/flags*", 504, Some(1))];
     server.set_faults(list).unwrap();
     let statuses: Vec<u16> = (0..4).map(|_| get(server.addr()).status).collect();
     assert_eq!(statuses, [502, 502, 504, 200]);
@@ -321,25 +321,37 @@ fn invalid_faults_are_named() {
     let server = server();
     for (json, why) in [
         (
-            r#"[{"path":"/a","kind":"hang"},{"path":"/a","kind":"hang","tims":1}]"#,
+            r#"[{"path":"/track","kind":"hang"},{"path":"/track","kind":"hang","tims":1}]"#,
             "faults[1]: unknown field `tims`",
         ),
-        (r#"[{"path":"/a","kind":"explode"}]"#, "faults[0]: unknown variant `explode`"),
-        (r#"[{"path":"/a"}]"#, "faults[0]: missing field `kind`"),
+        (r#"[{"path":"/track","kind":"explode"}]"#, "faults[0]: unknown variant `explode`"),
+        (r#"[{"path":"/track"}]"#, "faults[0]: missing field `kind`"),
+        (
+            r#"[{"path":"/flags/definitons","kind":"hang"}]"#,
+            "faults[0]: `path`: nothing is served at \"/flags/definitons\": did you mean /flags/definitions?",
+        ),
+        (
+            r#"[{"path":"/v2*","kind":"hang"}]"#,
+            "faults[0]: `path`: nothing is served at \"/v2*\": the paths are /flags/definitions, /flags, /track, /import, /engage, \
+             /ofrep/v1/evaluate/flags",
+        ),
         (r#"[{"path":"a","kind":"hang"}]"#, "faults[0]: `path` must begin with `/`"),
         (
             r#"[{"path":"/__dev/stop","kind":"hang"}]"#,
             "faults[0]: `path`: faults never apply to control calls",
         ),
         (
-            r#"[{"path":"/a","kind":"hang","at_byte":1}]"#,
+            r#"[{"path":"/track","kind":"hang","at_byte":1}]"#,
             "faults[0]: `at_byte` has no effect for this `kind`",
         ),
-        (r#"[{"path":"/a","kind":"status"}]"#, "faults[0]: this `kind` needs `status`"),
-        (r#"[{"path":"/a","kind":"status","status":99}]"#, "faults[0]: `status` must be 200 to 599, not 99"),
-        (r#"[{"path":"/a","kind":"cut"}]"#, "faults[0]: this `kind` needs `at_byte` or `at_body_byte`"),
-        (r#"[{"path":"/a","kind":"slow_loris","bytes_per_second":0}]"#, "needs `bytes_per_second`"),
-        (r#"{"path":"/a"}"#, "faults: expected a JSON list"),
+        (r#"[{"path":"/track","kind":"status"}]"#, "faults[0]: this `kind` needs `status`"),
+        (
+            r#"[{"path":"/track","kind":"status","status":99}]"#,
+            "faults[0]: `status` must be 200 to 599, not 99",
+        ),
+        (r#"[{"path":"/track","kind":"cut"}]"#, "faults[0]: this `kind` needs `at_byte` or `at_body_byte`"),
+        (r#"[{"path":"/track","kind":"slow_loris","bytes_per_second":0}]"#, "needs `bytes_per_second`"),
+        (r#"{"path":"/track"}"#, "faults: expected a JSON list"),
     ] {
         let error = server.set_faults_json(json).unwrap_err().to_string();
         assert!(error.contains(why), "{error}");

@@ -3,7 +3,7 @@
 mod raw_client;
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
@@ -65,10 +65,11 @@ fn the_configuration_to_paste_follows_the_addresses() {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let (url, _) = addresses(&mut lines);
+        let (url, control) = addresses(&mut lines);
         drop(child.stdin.take());
         assert!(child.wait().unwrap().success());
-        let text: Vec<String> = lines.map(|line| line.unwrap().replace(&url, "URL")).collect();
+        let text: Vec<String> =
+            lines.map(|line| line.unwrap().replace(&url, "URL").replace(&control, "CONTROL")).collect();
         text.join("\n")
     };
     let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/samples/definitions.json");
@@ -81,6 +82,7 @@ fn the_configuration_to_paste_follows_the_addresses() {
   Go      mpflags.New("tok", mpflags.WithAPIHost("URL"))
   Python  mpflags.Client.local("tok", api_host="URL")
   Rust    mpflags::Config::builder("tok").api_host("URL").build()?
+CONTROL shows the flags, who gets what, and events as they arrive
 "#
     );
     let ca_file =
@@ -96,6 +98,7 @@ fn the_configuration_to_paste_follows_the_addresses() {
   Go      mpflags.New("demo", mpflags.WithAPIHost("URL"), mpflags.WithCAFile("CA"))
   Python  mpflags.Client.local("demo", api_host="URL", ca_file="CA")
   Rust    mpflags::Config::builder("demo").api_host("URL").ca_file("CA").build()?
+CONTROL shows the flags, who gets what, and events as they arrive
 "#
     );
     let account = configuration(&["--service-account=user:secret"]);
@@ -143,11 +146,10 @@ fn verbose_prints_requests_and_events() {
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let (main, control) = addresses(&mut lines);
-    let fault = br#"[{"path":"/gone","kind":"reset"},{"path":"/import","kind":"status","status":503}]"#;
+    let fault = br#"[{"path":"/flags","kind":"reset"},{"path":"/import","kind":"status","status":503}]"#;
     assert_eq!(ask(address(&control), "PUT /__dev/faults HTTP/1.1", fault).status, 200);
     assert_eq!(get(address(&main)).status, 401);
-    let properties =
-        r#""token":"secret-token","Experiment name":"new-checkout","Variant name":"On","distinct_id":"u 1""#;
+    let properties = r#""token":"secret-token","Experiment name":"new-checkout","Variant name":"On","distinct_id":"u 1\u001b[31m""#;
     let body =
         format!(r#"[{{"event":"$experiment_started","properties":{{{properties}}}}},{{"event":"e"}}]"#);
     assert_eq!(ask(address(&main), "POST /track?verbose=1 HTTP/1.1", body.as_bytes()).status, 200);
@@ -155,7 +157,7 @@ fn verbose_prints_requests_and_events() {
     assert_eq!(ask(address(&main), "POST /engage HTTP/1.1", update).status, 200);
     assert_eq!(ask(address(&main), "POST /import HTTP/1.1", body.as_bytes()).status, 503);
     let mut stream = connect(address(&main));
-    send(&mut stream, "GET /gone HTTP/1.1", b"");
+    send(&mut stream, "GET /flags HTTP/1.1", b"");
     drain(&mut stream);
     assert_eq!(ask(address(&main), "GET /last HTTP/1.1", b"").status, 404);
     drop(child.stdin.take());
@@ -166,13 +168,15 @@ fn verbose_prints_requests_and_events() {
         [
             "",
             "GET /flags/definitions 401",
+            "  Missing credentials",
             "POST /track 200",
-            "  $experiment_started new-checkout On u 1",
+            "  $experiment_started new-checkout On u 1\u{fffd}[31m",
             "  e - - -: rejected, 'properties' is invalid: must be an object",
             "POST /engage 200",
             "  $set - - 7",
             "POST /import 503",
-            "GET /gone -",
+            "GET /flags -",
+            "  Missing credentials",
             "GET /last 404",
         ]
     );
@@ -182,7 +186,7 @@ fn verbose_prints_requests_and_events() {
 fn wrong_arguments_are_named() {
     for (arguments, why) in [
         (&["--prot", "1"][..], "unknown argument --prot"),
-        (&["extra"], "unknown argument extra"),
+        (&["extra"], "unknown argument extra: the commands are serve, check, eval, explain, diff, pull"),
         (&["--port"], "--port needs a value"),
         (&["--port", "70000"], "--port: expected a port from 0 to 65535, got 70000"),
         (&["--ipv6=1"], "--ipv6 takes no value"),
@@ -190,11 +194,27 @@ fn wrong_arguments_are_named() {
         (&["--ca-file", "/tmp/ca.pem"], "--ca-file needs --tls or --certificate"),
         (&["--events", "all"], "--events: expected keep or count, got all"),
         (&["--service-account", "secret"], "--service-account: expected USER:SECRET"),
+        (&["--host", "everywhere"], "--host: expected an address such as 0.0.0.0, got everywhere"),
+        (&["--host", "0.0.0.0"], "--host: other machines reach this address, so --token is needed as well"),
+        (&["serve", "a.json", "b.json"], "only one file can be served"),
+        (&["check"], "check needs a file"),
+        (&["check", "--flag", "f", "a"], "unknown argument --flag"),
+        (&["eval", "a.json"], "eval needs --context, such as --context '{\"distinct_id\":\"user-1\"}'"),
+        (&["explain", "a.json", "--context", "{}"], "explain needs --flag KEY"),
+        (&["diff", "a.json"], "diff needs two files"),
+        (&["pull", "a.json"], "pull needs --token"),
+        (&["pull", "--token", "t"], "pull needs a file to write"),
+        (
+            &["pull", "a.json", "--token", "t", "--project-id", "1"],
+            "--service-account and --project-id must be given together",
+        ),
+        (&["diff", "a.json", "b.json", "c.json"], "unknown argument c.json"),
+        (&["diff", "a.json", "b.json", "--users", "many"], "--users: expected a number, got many"),
     ] {
         let output = output(arguments);
         let error = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{error}");
-        assert!(error.starts_with(&format!("mpflags-dev: {why}\n")), "{error}");
+        assert_eq!(error, format!("mpflags-dev: {why}\nsee mpflags-dev --help\n"));
         assert!(output.stdout.is_empty());
     }
 }
@@ -214,10 +234,67 @@ fn missing_files_and_taken_ports_are_named() {
 }
 
 #[test]
-fn help_succeeds() {
-    let output = output(&["--help"]);
-    assert!(output.status.success());
-    let mut text = String::new();
-    output.stdout.as_slice().read_to_string(&mut text).unwrap();
-    assert!(text.contains("--stop-with-stdin"));
+fn help_and_version_are_short() {
+    for (arguments, word) in [
+        (&["--help"][..], "mpflags-dev check FILE..."),
+        (&["-h"], "--version"),
+        (&["serve", "--help"], "--stop-with-stdin"),
+        (&["check", "--help"], "mpflags-dev diff A B"),
+    ] {
+        let output = output(arguments);
+        assert!(output.status.success());
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.contains(word) && text.lines().count() <= 24, "{text}");
+    }
+    let version = output(&["--version"]);
+    assert_eq!(
+        String::from_utf8(version.stdout).unwrap(),
+        format!("mpflags-dev {}\n", env!("CARGO_PKG_VERSION"))
+    );
+}
+
+#[test]
+fn a_half_written_file_is_not_served_and_changes_are_printed() {
+    let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("edited-{}.json", std::process::id()));
+    let sample =
+        fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/samples/definitions.json")).unwrap();
+    fs::write(&file, &sample).unwrap();
+    let mut child = program()
+        .arg(&file)
+        .arg("--stop-with-stdin")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let (main, _) = addresses(&mut lines);
+    let mut lines = lines.map(Result::unwrap).skip_while(|line| !line.is_empty()).skip(1);
+    // The first look at the file is at the start.
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    let half = sample.get(..400).unwrap();
+    fs::write(&file, half).unwrap();
+    let trouble = lines.next().unwrap();
+    let start = format!("definitions: definitions file {}: EOF while parsing", file.display());
+    assert!(
+        trouble.starts_with(&start) && trouble.ends_with("; serving its last good contents"),
+        "{trouble}"
+    );
+    assert_eq!(get(address(&main)).text(), sample);
+    // jq writes 1.0 as 1, which is no change.
+    let edited = sample.replacen("\"rollout_percentage\": 0.5", "\"rollout_percentage\": 50", 1);
+    let edited = edited.replace("\"value\": 1.0,", "\"value\": 1,").replacen("enabled", "disabled", 1);
+    fs::write(&file, &edited).unwrap();
+    assert_eq!(
+        lines.next().unwrap(),
+        "definitions: changed: new-checkout: enabled → disabled, rollout 50 % → 5000 %"
+    );
+    assert_eq!(
+        lines.next().unwrap(),
+        "definitions: error: line 30: new-checkout: ruleset.rollout[0].rollout_percentage: 50 means 5000 %, so everybody \
+         is admitted: write 0.5"
+    );
+    assert_eq!(get(address(&main)).text(), edited);
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
+    assert_eq!(lines.next(), None);
 }

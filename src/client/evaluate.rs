@@ -304,7 +304,7 @@ impl Current {
     fn entry(&self, key: &str) -> Result<&Entry, Outcome<'_>> {
         match &self.flags {
             None => Err(Outcome::Unavailable(&self.unavailable)),
-            Some(set) => set.get(key).ok_or(Outcome::FlagNotFound),
+            Some(set) => set.get(key).ok_or(Outcome::FlagNotFound(set)),
         }
     }
 

@@ -32,7 +32,7 @@ use crate::error::{Error, ErrorKind};
 use crate::events::events_were;
 use crate::events::outbox::End;
 use crate::items::{Callback, Item, Level, Next, State};
-use crate::json::plain;
+use crate::json::{json_kind, syntax};
 use crate::sys::clock::{Clock, SystemClock, deadline};
 use crate::sys::fork::generation;
 use crate::sys::lock::lock;
@@ -132,7 +132,8 @@ impl Client {
     /// does not wait. Overrides alone do not make a client ready.
     ///
     /// Fails with [`ErrorKind::Timeout`] if `timeout` passes, with [`ErrorKind::CredentialsRefused`] as soon as Mixpanel
-    /// responds with 401 or 403, with [`ErrorKind::Closed`] if the client was shut down, and with
+    /// responds with 401 or 403, with [`ErrorKind::Backend`] as soon as a server speaks plain http although the
+    /// configuration says https, with [`ErrorKind::Closed`] if the client was shut down, and with
     /// [`ErrorKind::InvalidArgument`] if it was never started and has no definitions. The message contains the error of
     /// the last fetch. The client keeps polling in any case.
     pub fn wait_ready(&self, timeout: Duration) -> Result<(), Error> {
@@ -271,7 +272,12 @@ impl Client {
     /// Fails with [`ErrorKind::InvalidArgument`] if `json` is not a JSON value.
     pub fn set_override(&self, key: &str, json: &str) -> Result<(), Error> {
         let value = FlagValue::parse(json).map_err(|e| {
-            Error::new(ErrorKind::InvalidArgument, format!("override of `{key}`: {}", plain(&e)))
+            let why = match json_kind(json) {
+                "text that is not JSON" => "not JSON; a string needs quotes, as in \"yes\"".to_owned(),
+                "nothing" => "expected a JSON value, found nothing".to_owned(),
+                _ => syntax(json, &e),
+            };
+            Error::new(ErrorKind::InvalidArgument, format!("override of `{key}`: {why}"))
         })?;
         self.change_overrides(|overrides| _ = overrides.insert(key.into(), value.clone()));
         Ok(())

@@ -99,6 +99,7 @@ impl Poller {
                     self.failed(failed, cache.take(), &mut progress);
                     let pause = self.backoff(retries).max(at_least.unwrap_or_default());
                     retries = retries.saturating_add(1);
+                    self.items.debug(|| format!("retry {retries} in {} ms", pause.as_millis()));
                     pause
                 }
                 Fetched::Failed(failed) => {
@@ -194,6 +195,7 @@ impl Poller {
         } else {
             self.config.request_timeout.min(init_left)
         };
+        let begun = self.clock.now();
         let response = self.transport.get(&Get {
             path: "/flags/definitions",
             parameters: &[],
@@ -204,18 +206,27 @@ impl Poller {
         });
         let response = match response {
             Ok(response) => response,
+            Err(failure) if failure.misconfigured => {
+                return Fetched::Failed(FetchError::Misconfigured(failure.message));
+            }
             Err(failure) if failure.transient => {
                 return Fetched::Retry(FetchError::Other(failure.message), None);
             }
             Err(failure) => return Fetched::Failed(FetchError::Other(failure.message)),
         };
+        self.items.debug(|| {
+            let (status, from, size) = (response.status, &response.from, response.body.len());
+            let time = self.clock.now().saturating_duration_since(begun).as_millis();
+            format!("poll: HTTP {status} from {from}, {} in {time} ms", readable(size))
+        });
         match response.status {
             200 => self.accept(response, progress),
             304 if progress.etag.is_some() => {
-                self.status.succeeded(Source::Fetch, &self.items);
+                self.status.succeeded(Source::Fetch, progress.etag.as_deref(), &*self.clock, &self.items);
                 Fetched::Done
             }
-            401 | 403 => Fetched::Failed(FetchError::Credentials(response.status)),
+            401 | 403 => Fetched::Failed(FetchError::Credentials(response.explained(&self.config.secrets()))),
+            // Without the server's text, which may differ each time, while a failure that repeats is logged once.
             408 | 429 | 500..=599 => {
                 let after = response.retry_after(self.clock.wall());
                 Fetched::Retry(FetchError::Other(response.described()), after)
@@ -227,7 +238,7 @@ impl Poller {
     fn accept(&self, response: Response, progress: &mut Progress) -> Fetched {
         let previous = self.snapshot.flags();
         match FlagSet::parse(&response.body, previous.as_deref(), next_serial) {
-            Err(error) => Fetched::Failed(FetchError::Other(error.to_string())),
+            Err(error) => Fetched::Failed(FetchError::Other(format!("{}: {error}", response.from))),
             Ok((set, report)) => {
                 if let Some(cache) = &self.cache
                     && let Err(error) = cache.write(response.etag.as_deref(), &response.body)
@@ -236,30 +247,43 @@ impl Poller {
                     self.items.log(Level::Warning, format!("definitions_cache_dir: {path}: {error}"));
                 }
                 progress.etag = response.etag;
-                self.serve(set, report, Source::Fetch, progress);
+                let line = self.summary(&set, response.body.len(), progress.etag.as_deref());
+                self.serve(set, report, Source::Fetch, line, progress);
                 Fetched::Done
             }
         }
     }
 
-    fn serve(&self, set: FlagSet, report: Report, source: Source, progress: &mut Progress) {
+    /// `line` describes the definitions.
+    fn serve(&self, set: FlagSet, report: Report, source: Source, line: String, progress: &mut Progress) {
+        let changed = report.changed.as_ref().is_none_or(|keys| !keys.is_empty());
         self.snapshot.replace(Arc::new(set), &mut progress.retired);
-        self.status.succeeded(source, &self.items);
+        self.status.succeeded(source, progress.etag.as_deref(), &*self.clock, &self.items);
+        self.items.log(if changed { Level::Info } else { Level::Debug }, line);
         progress.logged.log(&self.items, &report);
-        if !report.changed.is_empty() {
-            self.items.push(Item::Change { keys: report.changed });
+        if let Some(keys) = report.changed.filter(|keys| !keys.is_empty()) {
+            self.items.push(Item::Change { keys });
         }
+    }
+
+    /// A log line about definitions that were fetched.
+    fn summary(&self, set: &FlagSet, size: usize, etag: Option<&str>) -> String {
+        let (count, from) = (set.iter().len(), self.config.api_host.authority());
+        let flags = if count == 1 { "flag" } else { "flags" };
+        let etag = etag.map_or_else(|| "no ETag".to_owned(), |etag| format!("ETag {etag}"));
+        format!("definitions: {count} {flags}, {}, {etag}, from {from}", readable(size))
     }
 
     /// After the first failure, tries the cache if there are no definitions.
     fn failed(&self, failed: &FetchError, cache: Option<&Cache>, progress: &mut Progress) {
+        self.status.log_failure(failed, &self.items);
         if !self.status.held() {
             if let Some(cache) = cache {
                 self.warm_start(cache, progress);
             }
             self.snapshot.set_unavailable(&failed.unavailable(), &mut progress.retired);
         }
-        self.status.failed(failed, &self.items);
+        self.status.failed(failed, &*self.clock, &self.items);
     }
 
     fn warm_start(&self, cache: &Cache, progress: &mut Progress) {
@@ -270,8 +294,8 @@ impl Poller {
                 Err(error) => self.items.log(Level::Warning, format!("definitions_cache_dir: {error}")),
                 Ok((set, report)) => {
                     progress.etag = cached.etag;
-                    self.serve(set, report, Source::Cache, progress);
-                    self.items.log(Level::Info, "using the cached definitions until Mixpanel can be reached");
+                    let line = "using the cached definitions until Mixpanel can be reached".to_owned();
+                    self.serve(set, report, Source::Cache, line, progress);
                 }
             },
         }
@@ -286,5 +310,14 @@ impl Poller {
     fn backoff(&self, retries: u32) -> Duration {
         let bound = self.config.retry_base.saturating_mul(1_u32.checked_shl(retries).unwrap_or(u32::MAX));
         bound.min(self.config.polling_interval).mul_f64(random_fraction())
+    }
+}
+
+/// A number of bytes for people: `812 B`, `3.1 kB`, `1.2 MB`.
+fn readable(bytes: usize) -> String {
+    match bytes as f64 {
+        size if size < 1e3 => format!("{bytes} B"),
+        size if size < 1e6 => format!("{:.1} kB", size / 1e3),
+        size => format!("{:.1} MB", size / 1e6),
     }
 }

@@ -4,12 +4,17 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::Client;
+use super::status::Polls;
 use crate::engine::evaluation::Evaluation;
 use crate::engine::reason::ErrorCode;
 use crate::error::{Error, ErrorKind};
 use crate::events::Events;
+use crate::events::payload::Owner;
 use crate::items::Level;
 use crate::sys::clock::deadline;
+
+/// The most entries of a list in the statistics.
+const LISTED: usize = 64;
 
 impl Client {
     /// Queues the event `name` of user `distinct_id`, to be sent to Mixpanel. `properties` is a JSON object, or empty.
@@ -33,7 +38,23 @@ impl Client {
     ///
     /// Fails as [`Client::track`] does; an empty `distinct_id` is always an error.
     pub fn people_update(&self, operation: &str, distinct_id: &str, value: &str) -> Result<(), Error> {
-        self.reporting(|events| events.update(operation, distinct_id, value))
+        self.reporting(|events| events.update(operation, Owner::user(distinct_id)?, value))
+    }
+
+    /// Queues an update of the profile of a group: all users and events whose property `group_key`, such as `company`, is
+    /// `group_id`. Does not wait.
+    ///
+    /// `operation` and `value` are those of [`Client::people_update`], without `$add` and `$append`.
+    ///
+    /// Fails as [`Client::track`] does; an empty `group_key` or `group_id` is an error.
+    pub fn group_update(
+        &self,
+        operation: &str,
+        group_key: &str,
+        group_id: &str,
+        value: &str,
+    ) -> Result<(), Error> {
+        self.reporting(|events| events.update(operation, Owner::group(group_key, group_id)?, value))
     }
 
     /// Queues an exposure for `evaluation`, unless the same one was reported within `exposure_window_ms`. For
@@ -98,6 +119,15 @@ impl Client {
     ///   `shutdown`. `without_distinct_id`: exposures that could not be reported. `queue_length`: events still queued.
     /// * `last_error`: the last failure to send events, with `message` and `time` (ms since 1970), or null.
     /// * `remote_in_flight`: remote evaluations in progress, even if their caller no longer waits.
+    /// * `state`: as [`Client::state`], `NOT_READY`, `READY`, `STALE` or `ERROR`.
+    /// * `definitions`: null for a remote client, otherwise an object:
+    ///   * `flags`: their number, including malformed ones. Null without definitions.
+    ///   * `malformed`: flags of the document that were rejected, their `count` and `reasons`, the first 64.
+    ///   * `etag`: of the definitions, a string, or null.
+    ///   * `last_poll`: the last poll that succeeded, in ms since 1970, and `age_ms`: how long ago that is. Null before the
+    ///     first, and after a fork.
+    ///   * `last_poll_error`: the last poll that failed, with `message` and `time` (ms since 1970), or null. It stays after
+    ///     a success: compare the times.
     /// * `unsupported`: flags with operators or restrictions that this library does not know or cannot check: their
     ///   `count`, and the names of those by flag (`flags`, the first 64 by key).
     /// * `unusable_attributes`: evaluations whose context had an attribute that cannot be used.
@@ -106,14 +136,37 @@ impl Client {
         let runtime = self.runtime.load();
         let mut others = serde_json::Map::new();
         let mut add = |name: &str, count: serde_json::Value| _ = others.insert(name.to_owned(), count);
+        add("state", runtime.status.state().to_string().into());
+        add("definitions", self.definitions(&runtime.status.polls()));
         add("remote_in_flight", runtime.remote_in_flight.load(Ordering::Relaxed).into());
         add("unsupported", self.unsupported());
         add("unusable_attributes", runtime.attributes.count().into());
         runtime.events.outbox.statistics(others)
     }
 
+    fn definitions(&self, polls: &Polls) -> serde_json::Value {
+        if self.shared.config.is_remote() {
+            return serde_json::Value::Null;
+        }
+        let set = self.shared.snapshot.flags();
+        let rejected = set.as_ref().map_or(&[][..], |set| set.rejected());
+        let age = |at| self.shared.clock.now().saturating_duration_since(at).as_millis() as u64;
+        serde_json::json!({
+            "flags": set.as_ref().map(|set| set.iter().len()),
+            "malformed": {
+                "count": rejected.len(),
+                "reasons": rejected.iter().take(LISTED).collect::<Vec<_>>(),
+            },
+            "etag": polls.etag,
+            "last_poll": polls.succeeded.map(|(_, time)| time),
+            "age_ms": polls.succeeded.map(|(at, _)| age(at)),
+            "last_poll_error": polls.failed.as_ref().map(|(message, time)| {
+                serde_json::json!({"message": message, "time": time})
+            }),
+        })
+    }
+
     fn unsupported(&self) -> serde_json::Value {
-        const LISTED: usize = 64;
         let flags = self.shared.snapshot.flags();
         let found = || flags.iter().flat_map(|set| set.unsupported());
         let mut listed = serde_json::Map::new();

@@ -13,6 +13,7 @@ use crate::client::snapshot::{Retired, Snapshot};
 use crate::client::status::Status;
 use crate::config::Config;
 use crate::engine::context::{Unusable, View};
+use crate::engine::outcome::Unavailable;
 use crate::error::{Error, ErrorKind};
 use crate::events::sender::{FlushWaiters, Sender};
 use crate::events::{Events, events_were};
@@ -114,7 +115,7 @@ impl Runtime {
             None if held => State::Ready,
             None => State::NotReady,
         };
-        let items = Arc::new(Items::default());
+        let items = Arc::new(Items::new(shared.config.log_level));
         Runtime {
             status: Arc::new(Status::new(state, held)),
             events: Events::new(&shared.config, &shared.clock, &items),
@@ -164,6 +165,10 @@ impl Runtime {
     /// Starts the threads that have something to do: all of them, or, if one cannot be started, none.
     pub(super) fn start(&self, shared: &Shared, callback: Option<Arc<Callback>>) -> Result<(), Error> {
         self.started.store(true, Ordering::SeqCst);
+        if shared.snapshot.load().unavailable == Unavailable::NotStarted {
+            let mut retired = lock(&self.retired);
+            shared.snapshot.set_unavailable(&Unavailable::NotReady(None), &mut retired);
+        }
         let sender = self.sender.get_or_try_init(|| {
             let sender = self.start_sender(shared)?;
             if self.polls(shared) || callback.is_some() {

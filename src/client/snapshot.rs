@@ -34,7 +34,7 @@ pub(crate) struct Snapshot(ArcSwap<Current>);
 
 impl Snapshot {
     pub(crate) fn new(flags: Option<Arc<FlagSet>>, overrides: Overrides) -> Self {
-        let unavailable = Unavailable::NotReady(None);
+        let unavailable = Unavailable::NotStarted;
         Snapshot(ArcSwap::from_pointee(Current { flags, overrides: Arc::new(overrides), unavailable }))
     }
 
@@ -146,9 +146,10 @@ mod tests {
         snapshot
             .change_overrides(|overrides| _ = overrides.insert("f".into(), FlagValue::Null), &mut retired);
         snapshot.replace(set(1), &mut Retired::default());
-        snapshot.set_unavailable(&Unavailable::CredentialsRefused(401), &mut Retired::default());
+        let refused = Unavailable::CredentialsRefused("HTTP 401".to_owned());
+        snapshot.set_unavailable(&refused, &mut Retired::default());
         let current = snapshot.load();
         assert!(current.flags.is_some() && current.overrides.contains_key("f"));
-        assert_eq!(current.unavailable, Unavailable::CredentialsRefused(401));
+        assert_eq!(current.unavailable, refused);
     }
 }

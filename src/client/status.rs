@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use crate::engine::outcome::Unavailable;
 use crate::error::{Error, ErrorKind};
-use crate::items::{Item, Items, Level, State};
+use crate::items::{Item, Items, Level, State, one_line};
+use crate::sys::clock::{Clock, unix_ms};
 use crate::sys::lock::{lock, wait_until};
 
 /// After this many failed fetches in a row, definitions count as stale.
@@ -34,21 +35,38 @@ struct Inner {
     failures: u32,
     /// The last failure, unless a fetch has succeeded since.
     last: Option<FetchError>,
+    polls: Polls,
     closed: bool,
+}
+
+/// What the fetches of definitions led to, for `statistics`.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Polls {
+    /// Of the definitions in use.
+    pub(crate) etag: Option<String>,
+    /// The last one that succeeded: when, also in ms since 1970.
+    pub(crate) succeeded: Option<(Instant, u64)>,
+    /// The last one that failed: why, and when in ms since 1970.
+    pub(crate) failed: Option<(String, u64)>,
 }
 
 /// Why a fetch failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum FetchError {
-    Credentials(u16),
+    /// A response of 401 or 403, as described.
+    Credentials(String),
+    /// Only another configuration helps.
+    Misconfigured(String),
     Other(String),
 }
 
 impl FetchError {
     pub(crate) fn message(&self) -> String {
         match self {
-            FetchError::Credentials(status) => Unavailable::CredentialsRefused(*status).to_string(),
-            FetchError::Other(message) => message.clone(),
+            FetchError::Credentials(response) => {
+                Unavailable::CredentialsRefused(response.clone()).to_string()
+            }
+            FetchError::Misconfigured(message) | FetchError::Other(message) => message.clone(),
         }
     }
 
@@ -56,16 +74,23 @@ impl FetchError {
     pub(crate) fn error(&self) -> Error {
         let kind = match self {
             FetchError::Credentials(_) => ErrorKind::CredentialsRefused,
-            FetchError::Other(_) => ErrorKind::Backend,
+            FetchError::Misconfigured(_) | FetchError::Other(_) => ErrorKind::Backend,
         };
         Error::new(kind, self.message())
+    }
+
+    /// Whether waiting does not help.
+    fn is_lasting(&self) -> bool {
+        !matches!(self, FetchError::Other(_))
     }
 
     /// The outcome of evaluations while there are no definitions.
     pub(crate) fn unavailable(&self) -> Unavailable {
         match self {
-            FetchError::Credentials(status) => Unavailable::CredentialsRefused(*status),
-            FetchError::Other(message) => Unavailable::NotReady(Some(message.clone())),
+            FetchError::Credentials(response) => Unavailable::CredentialsRefused(response.clone()),
+            FetchError::Misconfigured(message) | FetchError::Other(message) => {
+                Unavailable::NotReady(Some(message.clone()))
+            }
         }
     }
 }
@@ -79,7 +104,8 @@ impl Inner {
 impl Status {
     /// `held`: there are definitions, from the configuration or from before.
     pub(crate) fn new(state: State, held: bool) -> Self {
-        let inner = Inner { state, held, failures: 0, last: None, closed: false };
+        let polls = Polls::default();
+        let inner = Inner { state, held, failures: 0, last: None, polls, closed: false };
         Status { state: AtomicU8::new(state as u8), inner: Mutex::new(inner), changed: Condvar::new() }
     }
 
@@ -101,46 +127,58 @@ impl Status {
         lock(&self.inner).held
     }
 
-    /// Called when new definitions are in use.
-    pub(crate) fn succeeded(&self, source: Source, items: &Items) {
+    pub(crate) fn polls(&self) -> Polls {
+        lock(&self.inner).polls.clone()
+    }
+
+    /// Called when definitions with this ETag are in use, new ones or those of before.
+    pub(crate) fn succeeded(&self, source: Source, etag: Option<&str>, clock: &dyn Clock, items: &Items) {
         let state = match source {
             Source::Fetch => State::Ready,
             Source::Cache => State::Stale,
         };
         self.update(items, None, |inner| {
             inner.held = true;
+            inner.polls.etag = etag.map(str::to_owned);
             if source == Source::Fetch {
                 inner.failures = 0;
                 inner.last = None;
+                inner.polls.succeeded = Some((clock.now(), unix_ms(clock)));
             }
             state
         });
     }
 
+    /// Logs that a fetch has failed, before anything that follows from it: one line per problem, not per attempt.
+    pub(crate) fn log_failure(&self, failed: &FetchError, items: &Items) {
+        let line = || format!("fetching definitions failed: {}", failed.message());
+        let repeated = { lock(&self.inner).last.as_ref() == Some(failed) };
+        if repeated { items.debug(line) } else { items.log(Level::Warning, line()) }
+    }
+
     /// Called when a fetch has failed.
-    pub(crate) fn failed(&self, failed: &FetchError, items: &Items) {
-        let refused = matches!(failed, FetchError::Credentials(_));
-        let mut repeated = false;
+    pub(crate) fn failed(&self, failed: &FetchError, clock: &dyn Clock, items: &Items) {
+        let lasting = failed.is_lasting();
         self.update(items, Some(failed.message()), |inner| {
             inner.failures = inner.failures.saturating_add(1);
-            repeated = inner.last.as_ref() == Some(failed);
             inner.last = Some(failed.clone());
+            inner.polls.failed = Some((one_line(&failed.message()), unix_ms(clock)));
             match inner.state {
-                State::Ready if inner.held && (refused || inner.failures >= FAILURES) => State::Stale,
-                State::NotReady if refused => State::Error,
+                State::Ready if inner.held && (lasting || inner.failures >= FAILURES) => State::Stale,
+                State::NotReady if lasting => State::Error,
                 state => state,
             }
         });
-        // One line per problem, not per attempt.
-        if !repeated {
-            items.log(Level::Warning, format!("fetching definitions failed: {}", failed.message()));
-        }
     }
 
     /// Called when the initialisation time has passed without definitions.
     pub(crate) fn late(&self, items: &Items) {
         let message = lock(&self.inner).last.as_ref().map(FetchError::message);
-        let message = message.unwrap_or_else(|| "no response within the initialisation time".to_owned());
+        let message = message.unwrap_or_else(|| {
+            let message = "no response within init_timeout_ms; the client keeps trying".to_owned();
+            items.log(Level::Warning, format!("fetching definitions: {message}"));
+            message
+        });
         self.update(items, Some(message), |inner| match inner.state {
             State::NotReady => State::Error,
             state => state,
@@ -151,12 +189,14 @@ impl Status {
         let changed = {
             let mut inner = lock(&self.inner);
             let state = next(&mut inner);
-            let changed = inner.state != state;
+            let before = inner.state;
+            let changed = before != state;
             inner.state = state;
             self.state.store(state as u8, Ordering::Release);
-            changed.then_some(state)
+            changed.then_some((before, state))
         };
-        if let Some(state) = changed {
+        if let Some((before, state)) = changed {
+            items.debug(|| format!("state: {before} to {state}"));
             let message = message.filter(|_| state != State::Ready);
             items.push(Item::State { state, message });
         }
@@ -168,7 +208,7 @@ impl Status {
         lock(&self.inner).last_error()
     }
 
-    /// Waits until there are definitions. Refused credentials end the wait, because waiting does not help.
+    /// Waits until there are definitions. An error that waiting does not help against ends the wait.
     pub(crate) fn wait_ready(&self, deadline: Instant) -> Result<(), Error> {
         let mut inner = lock(&self.inner);
         loop {
@@ -178,8 +218,8 @@ impl Status {
             if inner.held {
                 return Ok(());
             }
-            if let Some(refused @ FetchError::Credentials(_)) = &inner.last {
-                return Err(refused.error());
+            if let Some(lasting) = inner.last.as_ref().filter(|failed| failed.is_lasting()) {
+                return Err(lasting.error());
             }
             let Some(changed) = wait_until(&self.changed, inner, deadline) else {
                 let message = format!("no definitions within the timeout: {}", self.last_error());

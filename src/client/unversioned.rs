@@ -54,7 +54,8 @@ pub fn evaluate_packed(client: &Client, key: &str, context: Encoded<'_>, options
 pub fn recall(client: &Client, key: &str, answer: Answer) -> Option<Evaluation> {
     let made = |outcome: &Outcome<'_>| Evaluation::new(key, outcome, ValueType::Any, ShownTo::default());
     match answer {
-        Answer::NO_MATCH => return Some(made(&Outcome::NoRolloutMatch)),
+        Answer::NO_MATCH => return Some(made(&Outcome::NoRolloutMatch { no_properties: false })),
+        Answer::NO_PROPERTIES => return Some(made(&Outcome::NoRolloutMatch { no_properties: true })),
         Answer::DISABLED => return Some(made(&Outcome::Disabled)),
         _ => {}
     }
@@ -71,8 +72,8 @@ pub fn answer(evaluation: &Evaluation) -> Option<Answer> {
     evaluation.answer()
 }
 
-/// The context key whose value decided which variant the evaluation has; `None` without a variant, and for an override or
-/// a remote evaluation. With it, a binding that caches what answers stand for adds `contextId` to the metadata of an
+/// The context key that the flag is bucketed by, of an evaluation with a variant or with TARGETING_KEY_MISSING; `None` for
+/// any other, an override and a remote evaluation. With it, a binding that caches what answers stand for adds `contextId` to the metadata of an
 /// evaluation that [`recall`] returned.
 pub fn context_key(evaluation: &Evaluation) -> Option<&str> {
     evaluation.context_key()

@@ -53,6 +53,18 @@ impl Endpoint {
         (host, port.filter(|_| given).unwrap_or(usual))
     }
 
+    /// `host:port`, also if the port is the usual one: for messages.
+    pub(crate) fn authority(&self) -> String {
+        let (host, port) = self.host_and_port();
+        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+    }
+
+    /// The path that every request's path is appended to; empty unless the option has one.
+    pub(crate) fn path(&self) -> &str {
+        let authority = self.base.split_once("://").map_or("", |(_, rest)| rest);
+        authority.find('/').and_then(|at| authority.get(at..)).unwrap_or_default()
+    }
+
     /// Whether the host is this machine. The proxy of the environment does not apply then.
     pub(crate) fn is_loopback(&self) -> bool {
         self.loopback

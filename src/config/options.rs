@@ -8,10 +8,11 @@ use serde::Serialize;
 
 use super::builder::ConfigBuilder;
 use super::read::{
-    Account, Count, FilePath, Host, Kind, Milliseconds, Mode, ModeName, Object, Overrides, ProxyUrl, Reader,
-    Switch, Text, Token, Wrapper,
+    Account, Count, FilePath, Host, Kind, LevelName, Milliseconds, Mode, ModeName, Object, Overrides,
+    ProxyUrl, Reader, Switch, Text, Token, Wrapper,
 };
 use crate::error::Error;
+use crate::items::Level;
 
 /// An option of the configuration, as docs/configuration.md describes it.
 #[derive(Clone, Copy, Debug)]
@@ -80,6 +81,7 @@ macro_rules! setter {
     (Token $($row:tt)*) => {};
     (Account $($row:tt)*) => {};
     (ModeName $($row:tt)*) => { setter! { as mode: Mode => &mode; $($row)* } };
+    (LevelName $($row:tt)*) => { setter! { as level: Level => level.name(); $($row)* } };
     (Switch $($row:tt)*) => { setter! { as on: bool => &on; $($row)* } };
     (Milliseconds $($row:tt)*) => { setter! { as time: Duration => &time.as_millis(); $($row)* } };
     (Count $($row:tt)*) => { setter! { as count: usize => &count; $($row)* } };
@@ -145,6 +147,8 @@ options! {
         "upper bound of the pause between failed requests, before jitter";
     event_sink "event_sink" Switch(false)
         "true: events are handed to the program as items instead of being sent to Mixpanel";
+    log_level "log_level" LevelName
+        "the least serious log lines that the program gets; at \"debug\" there is one for each poll, retry, state and request";
     ca_file "ca_file" FilePath("the path of a PEM file")
         "certificates to trust in addition to the system's and the bundled ones; each may be an authority or a server's \
          own certificate";

@@ -11,8 +11,9 @@ use serde_json::value::RawValue;
 
 use super::endpoint::Endpoint;
 use crate::engine::variant::FlagValue;
-use crate::error::Error;
-use crate::json::{RawPairs, json_kind, plain, without_position};
+use crate::error::{Error, nearest};
+use crate::items::Level;
+use crate::json::{RawPairs, json_kind, not_an_object, syntax, without_position};
 
 /// Where flags are evaluated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -41,16 +42,19 @@ pub(super) struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// `known`: the allowed keys; `None` allows any.
     pub(super) fn new(place: &'static str, json: &'a str, known: Option<Vec<&str>>) -> Result<Self, Error> {
-        let prefix = if place.is_empty() { String::new() } else { format!("{place}: ") };
+        let (prefix, example) = match place {
+            "" => (String::new(), r#"{"token": "…"}"#),
+            "service_account" => {
+                (format!("{place}: "), r#"{"username": "…", "secret": "…", "project_id": "…"}"#)
+            }
+            _ => (format!("{place}: "), "{}"),
+        };
         if !json.trim_start().starts_with('{') {
             // serde_json's own message would quote the value.
-            return Err(Error::config(format!(
-                "config: {prefix}expected a JSON object, found {}",
-                json_kind(json)
-            )));
+            return Err(Error::config(format!("config: {prefix}{}", not_an_object(json, example))));
         }
         let RawPairs(pairs) = serde_json::from_str(json)
-            .map_err(|e| Error::config(format!("config: {prefix}{}", plain(&e))))?;
+            .map_err(|e| Error::config(format!("config: {prefix}{}", syntax(json, &e))))?;
         let mut reader = Reader { place, pairs: Vec::with_capacity(pairs.len()) };
         for (key, value) in pairs {
             let field = reader.field(&key);
@@ -58,8 +62,12 @@ impl<'a> Reader<'a> {
                 return Err(field.error("given twice"));
             }
             if let Some(known) = known.as_ref().filter(|known| !known.contains(&&*key)) {
-                let (path, known) = (field.path(), known.join(", "));
-                return Err(Error::config(format!("config: unknown key `{path}`; known are {known}")));
+                let path = field.path();
+                let hint = match nearest(&key, known.iter().copied()) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("known are {}", known.join(", ")),
+                };
+                return Err(Error::config(format!("config: unknown key `{path}`; {hint}")));
             }
             reader.pairs.push((key.into_owned(), value));
         }
@@ -176,6 +184,25 @@ impl Kind for ModeName {
     }
     fn described(&self) -> (String, String) {
         ("\"local\" or \"remote\"".to_owned(), "\"local\"".to_owned())
+    }
+}
+
+/// The least serious log lines that the program gets.
+pub(crate) struct LevelName;
+
+impl Kind for LevelName {
+    type Value = Level;
+
+    fn read(&self, field: &Field<'_, '_>) -> Result<Level, Error> {
+        match field.string()?.as_deref() {
+            None => Ok(Level::Info),
+            Some(name) => Level::named(name).ok_or_else(|| {
+                field.error(format_args!("expected {}, found another string", self.described().0))
+            }),
+        }
+    }
+    fn described(&self) -> (String, String) {
+        (r#""debug", "info", "warning" or "error""#.to_owned(), r#""info""#.to_owned())
     }
 }
 

@@ -21,6 +21,8 @@ const SERIAL: u32 = 21;
 impl Answer {
     /// No rollout matched: the default with reason DEFAULT.
     pub const NO_MATCH: Answer = Answer::small(1);
+    /// The same, since the context has no `custom_properties` for a rule to read: the evaluation has a message.
+    pub const NO_PROPERTIES: Answer = Answer::small(5);
     /// The flag is disabled or archived: the default with reason DISABLED.
     pub const DISABLED: Answer = Answer::small(3);
 
@@ -34,7 +36,8 @@ impl Answer {
     /// `None` for errors, overrides and remote evaluations, whose fields may differ each time.
     pub(crate) fn of(outcome: &Outcome<'_>) -> Option<Answer> {
         match outcome {
-            Outcome::NoRolloutMatch => Some(Answer::NO_MATCH),
+            Outcome::NoRolloutMatch { no_properties: false } => Some(Answer::NO_MATCH),
+            Outcome::NoRolloutMatch { no_properties: true } => Some(Answer::NO_PROPERTIES),
             Outcome::Disabled => Some(Answer::DISABLED),
             Outcome::Variant(assignment) => Answer::of_assignment(assignment),
             _ => None,

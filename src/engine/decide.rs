@@ -59,7 +59,12 @@ pub(crate) fn decide<'a>(
         };
     };
     trace.subject(&flag.context, subject.text());
-    assign(flag, serial, subject, context, trace).map_or(Outcome::NoRolloutMatch, Outcome::Variant)
+    // Whether a rule was tried: if no rollout is taken, it did not match.
+    let mut tried = false;
+    match assign(flag, serial, subject, context, trace, &mut tried) {
+        Some(assignment) => Outcome::Variant(assignment),
+        None => Outcome::NoRolloutMatch { no_properties: tried && context.properties().is_none() },
+    }
 }
 
 fn assign<'a>(
@@ -68,6 +73,7 @@ fn assign<'a>(
     subject: Subject<'_>,
     context: &impl ReadContext,
     trace: &mut impl Trace,
+    tried: &mut bool,
 ) -> Option<Assignment<'a>> {
     if let Some(index) = tester(flag, context) {
         trace.tester();
@@ -82,6 +88,7 @@ fn assign<'a>(
             Admits::None => false,
             Admits::Below(percentage) => hash.get().with(&rollout.salt).bucket() < percentage,
         };
+        *tried |= admitted && rollout.condition.is_some();
         let taken = admitted && rollout.condition.as_ref().is_none_or(|condition| holds(condition, context));
         trace.rollout(*at, rollout, &mut hash, admitted, taken);
         taken

@@ -1,6 +1,6 @@
 //! An evaluation: an outcome that owns its data.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 use std::ops::Range;
 
 use crate::engine::answer::Answer;
@@ -16,7 +16,7 @@ use crate::json::{Writer, push_json_string};
 ///
 /// Owns its strings, in one allocation, so it may outlive the client and the definitions. Immutable: share it
 /// between threads freely.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Evaluation {
     /// All strings, each followed by a NUL for C.
     text: String,
@@ -26,7 +26,7 @@ pub struct Evaluation {
     message: Option<Span>,
     experiment: Experiment<Span>,
     metadata: Span,
-    /// The context key that the flag is bucketed by, with a variant.
+    /// The context key that the flag is bucketed by, with a variant or if the context lacks it.
     context_key: Option<Span>,
     is_qa_tester: Option<bool>,
     reason: Reason,
@@ -90,6 +90,10 @@ impl Evaluation {
             Outcome::Variant(assignment) if error.is_none() => Some(&**assignment.flag),
             _ => None,
         };
+        let context_key = match outcome {
+            Outcome::MissingContextKey { key, .. } => Some(*key),
+            _ => flag.map(|flag| &*flag.context),
+        };
         let value = outcome.value(wanted);
         let message = outcome.message(key, wanted);
         let mut text = Strings::with_room_for(key, value, message.as_deref(), exposure, flag, to);
@@ -116,7 +120,7 @@ impl Evaluation {
                 is_active: experiment.is_active,
             },
             metadata: text.metadata(flag, experiment, is_qa_tester == Some(true), to.context_id),
-            context_key: flag.map(|flag| text.push(&flag.context)),
+            context_key: context_key.map(|key| text.push(key)),
             is_qa_tester,
             reason,
             error,
@@ -216,7 +220,8 @@ impl Evaluation {
         self.error
     }
 
-    /// The error message. `None` unless the reason is ERROR. Contains no token or secret.
+    /// What went wrong, or why no rollout matched if the context has no `custom_properties`. `None` unless the reason is
+    /// ERROR or DEFAULT. Contains no token or secret.
     pub fn message(&self) -> Option<&str> {
         self.message.as_ref().map(|span| self.at(span))
     }
@@ -243,13 +248,13 @@ impl Evaluation {
     /// * `unsupported`, if the definition uses operators or fields that this library does not know or cannot check: their
     ///   names, separated by commas.
     /// * `flagSetId`, the id of the Mixpanel project, as a string, and `contextId`, the value that decided which variant the
-    ///   user gets, usually the `distinct_id`, as a string. OpenFeature defines these two names, and hooks for OpenTelemetry
-    ///   read them. A remote evaluation has neither, because Mixpanel's response does not say.
+    ///   user gets, usually the `distinct_id`, as a string. OpenFeature defines these two names, and its SDKs report them to
+    ///   OpenTelemetry. A remote evaluation has neither, because Mixpanel's response does not say.
     pub fn metadata_json(&self) -> &str {
         self.at(&self.metadata)
     }
 
-    /// The context key that the flag is bucketed by, if this library assigned a variant.
+    /// The context key that the flag is bucketed by, if this library assigned a variant, or if the context lacks it.
     pub(crate) fn context_key(&self) -> Option<&str> {
         self.context_key.as_ref().map(|span| self.at(span))
     }
@@ -279,6 +284,26 @@ impl Evaluation {
 
     fn at(&self, span: &Span) -> &str {
         self.text.get(span.clone()).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Evaluation {
+    /// Flag, variant, value, reason, error and metadata, without what the evaluation does not have.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut fields = f.debug_struct("Evaluation");
+        let mut text = |name: &str, text: Option<&str>| {
+            if let Some(text) = text {
+                fields.field(name, &format_args!("{text}"));
+            }
+        };
+        text("flag", Some(self.key()));
+        text("variant", self.variant());
+        text("value", self.json());
+        text("reason", Some(&self.reason.to_string()));
+        text("error", self.error.map(|code| code.to_string()).as_deref());
+        text("message", self.message());
+        text("metadata", Some(self.metadata_json()).filter(|json| *json != "{}"));
+        fields.finish()
     }
 }
 

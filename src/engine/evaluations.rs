@@ -44,7 +44,8 @@ impl Evaluations {
 
     pub(crate) fn fail(&mut self, outcome: &Outcome<'_>) {
         let (_, code) = outcome.verdict(self.wanted);
-        self.failure = code.map(|code| (code, outcome.message("", self.wanted).unwrap_or_default()));
+        self.failure =
+            code.map(|code| (code, outcome.message("", self.wanted).unwrap_or_default().into_owned()));
     }
 
     /// The evaluation of flag `key`, if there is one.

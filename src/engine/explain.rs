@@ -4,7 +4,7 @@ use crate::engine::context::ReadContext;
 use crate::engine::decide::{FlagHash, Trace};
 use crate::engine::definitions::{Admits, Choice, Condition, Flag, Rollout};
 use crate::engine::evaluation::Evaluation;
-use crate::engine::outcome::Outcome;
+use crate::engine::outcome::{NO_PROPERTIES, Outcome};
 use crate::json::Writer;
 
 /// Records one evaluation.
@@ -61,14 +61,14 @@ fn step(outcome: &Outcome<'_>, tester: bool) -> &'static str {
     match outcome {
         Outcome::Override(_) => "override",
         Outcome::Unavailable(_) => "not_ready",
-        Outcome::FlagNotFound | Outcome::NotAnswered => "flag_not_found",
+        Outcome::FlagNotFound(_) | Outcome::NotAnswered => "flag_not_found",
         Outcome::Malformed(_) => "malformed",
         Outcome::InvalidContext(_) => "invalid_context",
         Outcome::Disabled => "disabled",
         Outcome::MissingContextKey { .. } => "missing_context_key",
         Outcome::Variant(_) if tester => "tester",
         Outcome::Variant(_) => "rollout",
-        Outcome::NoRolloutMatch => "no_rollout_match",
+        Outcome::NoRolloutMatch { .. } => "no_rollout_match",
         // `explain` fails for a remote client, so these are never recorded.
         Outcome::Remote(_) | Outcome::Failed(_) => "remote",
     }
@@ -122,7 +122,14 @@ impl Trace for Explanation<'_> {
                     }
                     // If the percentage does not admit the subject, the rule is not evaluated.
                     json.field("matches");
-                    if admitted { json.display(taken) } else { json.raw("null") }
+                    if admitted {
+                        json.display(taken)
+                    } else {
+                        json.raw("null")
+                    }
+                    if admitted && properties.is_none() {
+                        json.field("why").string(NO_PROPERTIES);
+                    }
                 }
                 json.field("taken").display(taken);
             });

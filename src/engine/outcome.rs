@@ -1,9 +1,10 @@
 //! Outcomes: everything that an evaluation can result in. Providers map each of them.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::engine::definitions::Flag;
+use crate::engine::definitions::{Flag, FlagSet};
 use crate::engine::exposure::{AssignmentId, Experiment, Exposure, Fetch};
 use crate::engine::reason::{ErrorCode, Reason};
 use crate::engine::variant::{FlagValue, ValueType, Variant};
@@ -16,9 +17,13 @@ pub(crate) enum Outcome<'a> {
     /// Assigned by Mixpanel.
     Remote(&'a RemoteVariant),
     Override(&'a FlagValue),
-    NoRolloutMatch,
+    NoRolloutMatch {
+        /// Whether a rollout that admits the user has a rule, and there are no `custom_properties` for it to read.
+        no_properties: bool,
+    },
     Disabled,
-    FlagNotFound,
+    /// It is not among these.
+    FlagNotFound(&'a FlagSet),
     /// Mixpanel's response lacks the flag.
     NotAnswered,
     Malformed(&'a str),
@@ -76,19 +81,25 @@ impl RemoteVariant {
 /// Why there are no definitions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Unavailable {
+    /// Nothing fetches them, because the client was never started.
+    NotStarted,
     /// None have been fetched yet. With the error of the last fetch, if it failed.
     NotReady(Option<String>),
-    /// Mixpanel's response had this status, 401 or 403.
-    CredentialsRefused(u16),
+    /// Mixpanel's response was a 401 or 403, as described.
+    CredentialsRefused(String),
 }
 
 impl fmt::Display for Unavailable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Unavailable::NotStarted => f.write_str("no definitions: the client is not started"),
             Unavailable::NotReady(None) => f.write_str("no definitions have been fetched yet"),
             Unavailable::NotReady(Some(error)) => write!(f, "no definitions have been fetched yet: {error}"),
-            Unavailable::CredentialsRefused(status) => {
-                write!(f, "Mixpanel refused the credentials: HTTP {status}")
+            Unavailable::CredentialsRefused(response) => {
+                write!(
+                    f,
+                    "Mixpanel refused the credentials: {response}; check token, service_account and api_host"
+                )
             }
         }
     }
@@ -118,14 +129,16 @@ impl<'a> Outcome<'a> {
             Outcome::Variant(assignment) => (assignment.reason, None),
             Outcome::Remote(_) => (Reason::TargetingMatch, None),
             Outcome::Override(_) => (Reason::Static, None),
-            Outcome::NoRolloutMatch => (Reason::Default, None),
+            Outcome::NoRolloutMatch { .. } => (Reason::Default, None),
             Outcome::Disabled => (Reason::Disabled, None),
-            Outcome::FlagNotFound | Outcome::NotAnswered => error(ErrorCode::FlagNotFound),
+            Outcome::FlagNotFound(_) | Outcome::NotAnswered => error(ErrorCode::FlagNotFound),
             Outcome::Malformed(_) => error(ErrorCode::ParseError),
             Outcome::MissingContextKey { .. } => error(ErrorCode::TargetingKeyMissing),
             Outcome::InvalidContext(_) => error(ErrorCode::InvalidContext),
             Outcome::Failed(_) => error(ErrorCode::General),
-            Outcome::Unavailable(Unavailable::NotReady(_)) => error(ErrorCode::ProviderNotReady),
+            Outcome::Unavailable(Unavailable::NotStarted | Unavailable::NotReady(_)) => {
+                error(ErrorCode::ProviderNotReady)
+            }
             Outcome::Unavailable(Unavailable::CredentialsRefused(_)) => error(ErrorCode::ProviderFatal),
         }
     }
@@ -142,32 +155,42 @@ impl<'a> Outcome<'a> {
         }
     }
 
-    /// The error message for flag `key`, if the value is read as `wanted`. `None` unless the reason is ERROR.
-    pub(crate) fn message(&self, key: &str, wanted: ValueType) -> Option<String> {
+    /// The message for flag `key`, if the value is read as `wanted`: of an error, or why no rule matched, if it can be said.
+    pub(crate) fn message(&self, key: &str, wanted: ValueType) -> Option<Cow<'_, str>> {
         match self {
             Outcome::Variant(assignment) => mismatch(&assignment.variant.value, wanted),
             Outcome::Remote(variant) => mismatch(&variant.value, wanted),
             Outcome::Override(value) => mismatch(value, wanted),
-            Outcome::NoRolloutMatch | Outcome::Disabled => None,
-            Outcome::FlagNotFound => Some(format!("flag `{key}` is not among the definitions")),
+            Outcome::NoRolloutMatch { no_properties: true } => Some(NO_PROPERTIES.into()),
+            Outcome::NoRolloutMatch { no_properties: false } | Outcome::Disabled => None,
+            Outcome::FlagNotFound(flags) => Some(match flags.nearest(key) {
+                Some(near) => {
+                    format!("flag `{key}` is not among the definitions; did you mean `{near}`?").into()
+                }
+                None => format!("flag `{key}` is not among the definitions").into(),
+            }),
             // The server sends only flags that have a variant for the user, so the two causes look alike.
-            Outcome::NotAnswered => Some(format!(
-                "Mixpanel's response has no flag `{key}`: it does not exist, or the user is in none of its rollouts"
-            )),
-            Outcome::Malformed(why) => Some((*why).to_owned()),
+            Outcome::NotAnswered => {
+                let why = "it does not exist, or the user is in none of its rollouts";
+                Some(format!("Mixpanel's response has no flag `{key}`: {why}").into())
+            }
+            Outcome::Malformed(why) | Outcome::Failed(why) => Some((*why).into()),
             Outcome::MissingContextKey { key, only_targeting_key: false } => {
-                Some(format!("the context has no usable `{key}`"))
+                Some(format!("the context has no usable `{key}`").into())
             }
             Outcome::MissingContextKey { key, only_targeting_key: true } => {
-                Some(format!("the context has no usable `{key}`, and targetingKey is not used for it"))
+                Some(format!("the context has no usable `{key}`, and targetingKey is not used for it").into())
             }
-            Outcome::InvalidContext(why) => Some(why.clone()),
-            Outcome::Unavailable(why) => Some(why.to_string()),
-            Outcome::Failed(why) => Some((*why).to_owned()),
+            Outcome::InvalidContext(why) => Some(why.into()),
+            Outcome::Unavailable(why) => Some(why.to_string().into()),
         }
     }
 }
 
-fn mismatch(value: &FlagValue, wanted: ValueType) -> Option<String> {
-    (!value.reads_as(wanted)).then(|| format!("expected {wanted}, the variant holds {}", value.described()))
+/// Why no rule matches a context without `custom_properties`.
+pub(crate) const NO_PROPERTIES: &str = "the context has no custom_properties, which is all that rules read";
+
+fn mismatch(value: &FlagValue, wanted: ValueType) -> Option<Cow<'static, str>> {
+    let message = || format!("expected {wanted}, the variant holds {}", value.described());
+    (!value.reads_as(wanted)).then(|| message().into())
 }

@@ -17,7 +17,7 @@ use crate::engine::outcome::{Assignment, RemoteVariant};
 use crate::error::{Error, ErrorKind};
 use crate::events::dedupe::Seen;
 use crate::events::outbox::{Offered, Outbox};
-use crate::events::payload::{Event, Profile, Track};
+use crate::events::payload::{Event, Owner, Profile, Track};
 use crate::items::{Items, Level};
 use crate::sys::clock::{Clock, unix_ms};
 
@@ -98,8 +98,8 @@ impl Events {
         self.put(Event::Track(Track::new(name, distinct_id, properties, unix_ms(&*self.clock))?))
     }
 
-    pub(crate) fn update(&self, operation: &str, distinct_id: &str, value: &str) -> Result<(), Error> {
-        self.put(Event::Profile(Profile::new(operation, distinct_id, value)?))
+    pub(crate) fn update(&self, operation: &str, owner: Owner, value: &str) -> Result<(), Error> {
+        self.put(Event::Profile(Profile::new(operation, owner, value)?))
     }
 
     fn put(&self, event: Event) -> Result<(), Error> {

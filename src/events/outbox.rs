@@ -136,8 +136,11 @@ impl Outbox {
     /// Takes an event that is not an exposure.
     pub(crate) fn put(&self, event: Event) -> Offered {
         // Updates of a profile must stay in order, so they all use one shard. Other events carry their time.
-        let index =
-            if event.is_profile() { 0 } else { self.counts.enqueued.load(Ordering::Relaxed) as usize };
+        let index = if event.profile_of().is_some() {
+            0
+        } else {
+            self.counts.enqueued.load(Ordering::Relaxed) as usize
+        };
         let fresh = {
             let mut events = lock(&self.shard(index).events);
             if events.closed {

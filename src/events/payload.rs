@@ -12,7 +12,7 @@ use crate::engine::identity::Identity;
 use crate::engine::rules::text_milliseconds;
 use crate::engine::variant::FlagValue;
 use crate::error::{Error, ErrorKind};
-use crate::json::{RawPairs, Writer, json_kind, plain};
+use crate::json::{RawPairs, Writer, json_kind, plain, syntax};
 
 /// An event or profile update for Mixpanel.
 #[derive(Debug)]
@@ -43,25 +43,36 @@ pub(crate) struct Track {
     time_ms: u64,
 }
 
-/// A profile update.
+/// An update of the profile of a user or a group.
 #[derive(Debug)]
 pub(crate) struct Profile {
     operation: &'static str,
     value: Box<str>,
-    user: Identity<'static>,
+    owner: Owner,
 }
 
-/// The operations of profile updates, and the values that they take.
+#[derive(Debug)]
+pub(crate) enum Owner {
+    User(Identity<'static>),
+    /// The group whose property `key`, such as `company`, is `id`.
+    Group {
+        key: Box<str>,
+        id: Box<str>,
+    },
+}
+
+/// The operations of profile updates, and the values that they take. Groups have neither of the last two.
 const OPERATIONS: [(&str, &str); 8] = [
     ("$set", "an object"),
     ("$set_once", "an object"),
-    ("$add", "an object of numbers"),
-    ("$append", "an object"),
     ("$union", "an object of arrays"),
     ("$remove", "an object"),
     ("$unset", "an array of strings"),
     ("$delete", "null"),
+    ("$add", "an object of numbers"),
+    ("$append", "an object"),
 ];
+const GROUP_OPERATIONS: usize = 6;
 
 /// The largest event in bytes of JSON, which is also the largest request.
 pub(crate) const EVENT_LIMIT: usize = 1024 * 1024;
@@ -85,9 +96,12 @@ impl Event {
         Event::Exposure { exposed, user: user.clone().into_owned(), time_ms }
     }
 
-    /// Whether it is a profile update: those go to another endpoint.
-    pub(crate) fn is_profile(&self) -> bool {
-        matches!(self, Event::Profile(_))
+    /// The owner of the profile that it updates: updates go to other endpoints than events.
+    pub(crate) fn profile_of(&self) -> Option<&Owner> {
+        match self {
+            Event::Profile(profile) => Some(&profile.owner),
+            Event::Exposure { .. } | Event::Track(_) => None,
+        }
     }
 
     /// Writes the event as JSON. Mixpanel recognises a retry by its `insert_id`.
@@ -120,7 +134,13 @@ impl Event {
             }),
             Event::Profile(profile) => json.object(|json| {
                 json.field("$token").string(token);
-                profile.user.write(json.field("$distinct_id"));
+                match &profile.owner {
+                    Owner::User(user) => user.write(json.field("$distinct_id")),
+                    Owner::Group { key, id } => {
+                        json.field("$group_key").string(key);
+                        json.field("$group_id").string(id);
+                    }
+                }
                 json.field(profile.operation).raw(&profile.value);
             }),
         }
@@ -174,10 +194,28 @@ fn invalid(message: String) -> Error {
 
 const NO_USER: &str = "distinct_id: expected a non-empty string";
 
-fn user(distinct_id: &str) -> Result<Identity<'static>, Error> {
-    match distinct_id {
-        "" => Err(invalid(NO_USER.to_owned())),
-        id => Ok(Identity::named(id.to_owned())),
+impl Owner {
+    pub(crate) fn user(distinct_id: &str) -> Result<Self, Error> {
+        match distinct_id {
+            "" => Err(invalid(NO_USER.to_owned())),
+            id => Ok(Owner::User(Identity::named(id.to_owned()))),
+        }
+    }
+
+    pub(crate) fn group(key: &str, id: &str) -> Result<Self, Error> {
+        match (key, id) {
+            ("", _) => Err(invalid("group_key: expected a non-empty string, such as company".to_owned())),
+            (_, "") => Err(invalid("group_id: expected a non-empty string".to_owned())),
+            _ => Ok(Owner::Group { key: key.into(), id: id.into() }),
+        }
+    }
+
+    /// The operations on its profile, and the values that they take.
+    fn operations(&self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Owner::User(_) => &OPERATIONS,
+            Owner::Group { .. } => OPERATIONS.split_at(GROUP_OPERATIONS).0,
+        }
     }
 }
 
@@ -223,7 +261,7 @@ impl Track {
             // serde_json's own message would quote the value, which may be personal data.
             return Err(wrong(&format_args!("expected a JSON object, found {}", json_kind(properties))));
         }
-        let RawPairs(pairs) = serde_json::from_str(properties).map_err(|e| wrong(&plain(&e)))?;
+        let RawPairs(pairs) = serde_json::from_str(properties).map_err(|e| wrong(&syntax(properties, &e)))?;
         let mut track = Track {
             name: name.into(),
             members: String::new(),
@@ -274,11 +312,12 @@ impl Track {
 }
 
 impl Profile {
-    /// `operation` on the profile of `distinct_id`. `value` is the JSON that the operation takes.
-    pub(crate) fn new(operation: &str, distinct_id: &str, value: &str) -> Result<Self, Error> {
-        let Some((operation, allowed)) = OPERATIONS.iter().copied().find(|(known, _)| *known == operation)
+    /// `operation` on the profile of `owner`. `value` is the JSON that the operation takes.
+    pub(crate) fn new(operation: &str, owner: Owner, value: &str) -> Result<Self, Error> {
+        let operations = owner.operations();
+        let Some((operation, allowed)) = operations.iter().copied().find(|(known, _)| *known == operation)
         else {
-            let known: Vec<&str> = OPERATIONS.iter().map(|(known, _)| *known).collect();
+            let known: Vec<&str> = operations.iter().map(|(known, _)| *known).collect();
             return Err(invalid(format!("operation: expected one of {}", known.join(", "))));
         };
         let wrong = |e: &dyn std::fmt::Display| invalid(format!("{operation}: expected {allowed}: {e}"));
@@ -289,9 +328,9 @@ impl Profile {
             if !matches!(value.trim(), "" | "null" | "\"\"") {
                 return Err(wrong(&"it deletes the whole profile and takes no value"));
             }
-            return Ok(Profile { operation, value: "\"\"".into(), user: user(distinct_id)? });
+            return Ok(Profile { operation, value: "\"\"".into(), owner });
         }
-        let read = FlagValue::parse(value).map_err(|e| wrong(&plain(&e)))?;
+        let read = FlagValue::parse(value).map_err(|e| wrong(&syntax(value, &e)))?;
         // serde_json's own message would quote the values.
         let fits = match (operation, &read) {
             ("$unset", FlagValue::Array(json)) => serde_json::from_str::<Vec<String>>(json).is_ok(),
@@ -305,6 +344,6 @@ impl Profile {
         if !fits {
             return Err(wrong(&"a value in it has another type"));
         }
-        Ok(Profile { operation, value: value.trim().into(), user: user(distinct_id)? })
+        Ok(Profile { operation, value: value.trim().into(), owner })
     }
 }

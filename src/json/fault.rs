@@ -16,6 +16,19 @@ pub(crate) fn plain(error: &impl Display) -> String {
     format!("{}{position}", in_plain_words(problem))
 }
 
+/// [`plain`] for a text that may have been passed with the NUL at its end.
+pub(crate) fn syntax(json: &str, error: &impl Display) -> String {
+    if json.ends_with('\0') {
+        return "the text ends with a NUL: the length must not include it".to_owned();
+    }
+    plain(error)
+}
+
+/// What a text is instead of a JSON object, with an example of one.
+pub(crate) fn not_an_object(json: &str, example: &str) -> String {
+    format!("expected a JSON object, such as {example}, found {}", json_kind(json))
+}
+
 /// [`plain`] without the position, for text that the reader does not have at hand.
 pub(crate) fn without_position(error: &impl Display) -> String {
     let mut text = plain(error);
@@ -144,15 +157,18 @@ fn open_at(text: &str) -> Vec<Step<'_>> {
 
 /// The type of the value that `json` begins with, for messages that must not quote it.
 pub(crate) fn json_kind(json: &str) -> &'static str {
-    match json.trim_start().bytes().next() {
+    let json = json.trim_start();
+    match json.bytes().next() {
         None => "nothing",
         Some(b'{') => "an object",
         Some(b'[') => "an array",
         Some(b'"') => "a string",
-        Some(b't' | b'f') => "a boolean",
-        Some(b'n') => "null",
         Some(b'-' | b'0'..=b'9') => "a number",
-        Some(_) => "text that is not JSON",
+        Some(_) => match json.split(|c: char| !c.is_ascii_alphanumeric() && c != '=').next() {
+            Some("true" | "false") => "a boolean",
+            Some("null") => "null",
+            _ => "text that is not JSON",
+        },
     }
 }
 

@@ -11,7 +11,7 @@ use std::marker::PhantomData;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-pub(crate) use fault::{json_kind, place, plain, without_position};
+pub(crate) use fault::{json_kind, not_an_object, place, plain, syntax, without_position};
 pub(crate) use write::{Writer, compact, cut, push_json_string};
 
 /// A JSON string, borrowed unless it holds an escape.

@@ -34,6 +34,12 @@ const CONNECT: Duration = Duration::from_secs(3);
 /// Settings of all requests, decided when the client is made. The environment is read here and never again.
 pub(crate) struct Settings {
     base: String,
+    /// `host:port`, and the proxy if there is one: where a connection failed.
+    peer: String,
+    /// `host:port` and the path of `base`: where a response is from.
+    place: String,
+    /// The options to check if there is no connection.
+    check: &'static str,
     authorization: String,
     query: String,
     /// `&project_id=…`, with a service account.
@@ -55,9 +61,16 @@ impl Settings {
         let (proxy, warnings) = proxy(config)?;
         let secure = config.api_host.is_secure()
             || proxy.as_ref().is_some_and(|p| p.protocol() == ProxyProtocol::Https);
+        let authority = config.api_host.authority();
         let roots = secure.then(|| Roots::new(config.ca_file.as_deref())).transpose()?;
         Ok(Settings {
             base: config.api_host.base().to_owned(),
+            peer: match &proxy {
+                None => authority.clone(),
+                Some(proxy) => format!("{authority} through the proxy {}:{}", proxy.host(), proxy.port()),
+            },
+            place: format!("{authority}{}", config.api_host.path()),
+            check: if proxy.is_some() { "the option proxy, and HTTPS_PROXY" } else { "api_host" },
             authorization: authorization(config),
             query: query(config),
             project: project(config),
@@ -142,8 +155,9 @@ impl Transport for Http {
             config = config.max_idle_age(Duration::ZERO);
         }
         let response = config.build().call();
-        let response = response.map_err(|e| Failure { ended_early: ended(&e), ..failure(&e) })?;
-        read(response, request.limit)
+        let response =
+            response.map_err(|e| Failure { ended_early: ended(&e), ..self.settings.failure(&e) })?;
+        self.settings.read(response, request.path, request.limit)
     }
 
     fn post(&self, request: &Post<'_>) -> Result<Response, Failure> {
@@ -162,8 +176,8 @@ impl Transport for Http {
             Cow::Borrowed(request.body)
         };
         let call = call.config().timeout_global(Some(request.timeout)).build();
-        let response = call.send(&*body).map_err(|e| failure(&e))?;
-        read(response, RESPONSE_LIMIT)
+        let response = call.send(&*body).map_err(|e| self.settings.failure(&e))?;
+        self.settings.read(response, request.path, RESPONSE_LIMIT)
     }
 
     fn renew(&self) {
@@ -189,67 +203,87 @@ fn gzip(body: &[u8]) -> Result<Vec<u8>, Failure> {
     done.map_err(|e| Failure::lasting(format!("gzip: {e}")))
 }
 
-fn read(mut response: http::Response<Body>, limit: u64) -> Result<Response, Failure> {
-    let text = |name| {
-        let value = response.headers().get(name)?;
-        value.to_str().ok().map(str::to_owned)
-    };
-    let status = response.status().as_u16();
-    let (etag, retry_after) = (text(header::ETAG), text(header::RETRY_AFTER));
-    let gzip = text(header::CONTENT_ENCODING).is_some_and(|coding| coding.eq_ignore_ascii_case("gzip"));
-    let mut raw = io::BufReader::new(response.body_mut().as_reader());
-    let mut body = Vec::new();
-    // A response without a body, such as a 304, may still say that its body is gzip.
-    let gzip = gzip && !raw.fill_buf().map_err(|e| read_failure(e, false))?.is_empty();
-    // One byte more than the limit tells a body that fits from one that does not.
-    let read = if gzip {
-        flate2::read::MultiGzDecoder::new(raw).take(limit + 1).read_to_end(&mut body)
-    } else {
-        raw.take(limit + 1).read_to_end(&mut body)
-    };
-    match read {
-        Err(error) => Err(read_failure(error, gzip)),
-        Ok(_) if body.len() as u64 > limit => {
-            Err(Failure::lasting(format!("the response is larger than {limit} bytes")))
+impl Settings {
+    fn read(&self, mut response: http::Response<Body>, path: &str, limit: u64) -> Result<Response, Failure> {
+        let text = |name| {
+            let value = response.headers().get(name)?;
+            value.to_str().ok().map(str::to_owned)
+        };
+        let status = response.status().as_u16();
+        let (etag, retry_after) = (text(header::ETAG), text(header::RETRY_AFTER));
+        let gzip = text(header::CONTENT_ENCODING).is_some_and(|coding| coding.eq_ignore_ascii_case("gzip"));
+        let mut raw = io::BufReader::new(response.body_mut().as_reader());
+        let mut body = Vec::new();
+        // A response without a body, such as a 304, may still say that its body is gzip.
+        let gzip = gzip && !raw.fill_buf().map_err(|e| self.read_failure(e, false))?.is_empty();
+        // One byte more than the limit tells a body that fits from one that does not.
+        let read = if gzip {
+            flate2::read::MultiGzDecoder::new(raw).take(limit + 1).read_to_end(&mut body)
+        } else {
+            raw.take(limit + 1).read_to_end(&mut body)
+        };
+        match read {
+            Err(error) => Err(self.read_failure(error, gzip)),
+            Ok(_) if body.len() as u64 > limit => {
+                Err(Failure::lasting(self.at_peer(&format!("the response is larger than {limit} bytes"))))
+            }
+            Ok(_) => Ok(Response { from: format!("{}{path}", self.place), status, etag, retry_after, body }),
         }
-        Ok(_) => Ok(Response { status, etag, retry_after, body }),
     }
-}
 
-fn read_failure(error: io::Error, gzip: bool) -> Failure {
-    if gzip && matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) {
-        return Failure::lasting("the response is not gzip");
+    fn at_peer(&self, what: &str) -> String {
+        format!("{}: {what}", self.peer)
     }
-    // While a body is read, ureq wraps its own errors in io errors.
-    failure(&ureq::Error::from(error))
-}
 
-fn failure(error: &ureq::Error) -> Failure {
-    match error {
-        ureq::Error::Timeout(ureq::Timeout::Resolve) => Failure::transient("name look-up timed out"),
-        ureq::Error::Timeout(ureq::Timeout::Connect) => Failure::transient("connect timed out"),
-        ureq::Error::Timeout(_) => Failure::transient("timed out"),
-        ureq::Error::HostNotFound => Failure::transient("host not found"),
-        ureq::Error::Io(error) => Failure::transient(match error.kind() {
-            io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
-            io::ErrorKind::ConnectionReset => "connection reset".to_owned(),
-            io::ErrorKind::UnexpectedEof => match error.get_ref() {
-                Some(inner) if inner.is::<Refusal>() => inner.to_string(),
-                _ => "the connection was closed before the response was complete".to_owned(),
+    fn read_failure(&self, error: io::Error, gzip: bool) -> Failure {
+        if gzip && matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) {
+            return Failure::lasting(self.at_peer("the response is not gzip"));
+        }
+        // While a body is read, ureq wraps its own errors in io errors.
+        self.failure(&ureq::Error::from(error))
+    }
+
+    fn failure(&self, error: &ureq::Error) -> Failure {
+        let failed = |what: &str| Failure::transient(self.at_peer(what));
+        let no_connection = |what: &str| failed(&format!("{what}; check {}", self.check));
+        match error {
+            ureq::Error::Timeout(ureq::Timeout::Resolve) => failed("name look-up timed out"),
+            ureq::Error::Timeout(ureq::Timeout::Connect) => failed("connect timed out"),
+            ureq::Error::Timeout(_) => failed("timed out"),
+            ureq::Error::HostNotFound => no_connection("host not found"),
+            ureq::Error::Io(error) => match (error.kind(), error.get_ref()) {
+                (_, Some(inner)) if inner.is::<Refusal>() => Failure::transient(inner.to_string()),
+                (io::ErrorKind::ConnectionRefused, _) => no_connection("connection refused"),
+                (io::ErrorKind::ConnectionReset, _) => failed("connection reset"),
+                (io::ErrorKind::UnexpectedEof, _) => {
+                    failed("the connection was closed before the response was complete")
+                }
+                // Only a shutdown causes this.
+                (io::ErrorKind::NotConnected, _) => Failure::transient(INTERRUPTED),
+                _ => failed(&error.to_string()),
             },
-            // Only a shutdown causes this.
-            io::ErrorKind::NotConnected => INTERRUPTED.to_owned(),
-            _ => error.to_string(),
-        }),
-        ureq::Error::ConnectionFailed => Failure::transient("connection failed"),
-        ureq::Error::Rustls(error) => Failure::transient(format!("TLS: {}", words(error))),
-        ureq::Error::Other(error) if error.is::<Refusal>() => Failure::transient(error.to_string()),
-        ureq::Error::Protocol(error) => Failure::transient(format!("not HTTP: {error}")),
-        // The rest may quote a URL.
-        ureq::Error::BadUri(_) | ureq::Error::RequireHttpsOnly(_) | ureq::Error::Http(_) => {
-            Failure::lasting("the request could not be formed")
+            ureq::Error::ConnectionFailed => failed("connection failed"),
+            ureq::Error::Rustls(error) => failed(&format!("TLS: {}", words(error))),
+            ureq::Error::Other(error) => match error.downcast_ref::<Refusal>() {
+                Some(refusal) => Failure {
+                    misconfigured: refusal.is_plain_http(),
+                    ..Failure::transient(refusal.to_string())
+                },
+                None => failed(&error.to_string()),
+            },
+            ureq::Error::Protocol(error) => {
+                let hint = match self.base.split_once("://") {
+                    Some(("http", rest)) => format!("; if the port expects TLS, write https://{rest}"),
+                    _ => String::new(),
+                };
+                failed(&format!("the response is not HTTP ({error}){hint}"))
+            }
+            // The rest may quote a URL.
+            ureq::Error::BadUri(_) | ureq::Error::RequireHttpsOnly(_) | ureq::Error::Http(_) => {
+                Failure::lasting(self.at_peer("the request could not be formed"))
+            }
+            other => failed(&other.to_string()),
         }
-        other => Failure::transient(other.to_string()),
     }
 }
 

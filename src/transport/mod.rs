@@ -1,5 +1,6 @@
 //! HTTP behind a trait: requests and responses in the terms of this library.
 
+mod error_text;
 pub(crate) mod http;
 mod proxy;
 mod refusal;
@@ -50,6 +51,8 @@ pub(crate) struct Post<'a> {
 /// A response of any status.
 #[derive(Debug)]
 pub(crate) struct Response {
+    /// Which host, port and path it is from.
+    pub(crate) from: String,
     pub(crate) status: u16,
     pub(crate) etag: Option<String>,
     /// The header as the server sent it.
@@ -57,7 +60,7 @@ pub(crate) struct Response {
     pub(crate) body: Vec<u8>,
 }
 
-/// Why there is no response. The message contains no URL, token or secret.
+/// Why there is no response. The message names host and port, and contains no query, token or secret.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) message: String,
@@ -67,15 +70,23 @@ pub(crate) struct Failure {
     pub(crate) ended_early: bool,
     /// The parameters do not fit into a URL.
     pub(crate) too_long: bool,
+    /// The configuration has to change, so waiting does not help.
+    pub(crate) misconfigured: bool,
 }
 
 impl Failure {
     pub(crate) fn transient(message: impl Into<String>) -> Self {
-        Failure { message: message.into(), transient: true, ended_early: false, too_long: false }
+        Failure { transient: true, ..Failure::lasting(message) }
     }
 
     pub(crate) fn lasting(message: impl Into<String>) -> Self {
-        Failure { message: message.into(), transient: false, ended_early: false, too_long: false }
+        Failure {
+            message: message.into(),
+            transient: false,
+            ended_early: false,
+            too_long: false,
+            misconfigured: false,
+        }
     }
 }
 
@@ -86,15 +97,26 @@ impl fmt::Display for Failure {
 }
 
 impl Response {
-    /// The status, for a message; with an explanation if it is a redirect.
+    /// The status and its source, for a message, with what a redirect or a missing page is usually due to.
     pub(crate) fn described(&self) -> String {
         let why = match self.status {
             300..=399 => {
                 ": redirects are not followed, since that would send the credentials elsewhere; check api_host"
             }
+            404 => "; check api_host",
             _ => "",
         };
-        format!("HTTP {}{why}", self.status)
+        format!("HTTP {} from {}{why}", self.status, self.from)
+    }
+
+    /// [`described`](Self::described), and the server's own words. `private`: texts to leave out, such as credentials.
+    pub(crate) fn explained(&self, private: &[&str]) -> String {
+        let text = match self.status {
+            300..=399 => None,
+            _ => error_text::error_text(&self.body, private),
+        };
+        let text = text.map_or_else(String::new, |text| format!(": {text}"));
+        format!("{}{text}", self.described())
     }
 
     /// The pause that the server asks for, from `now` on; at most ten minutes.

@@ -8,17 +8,29 @@ use rustls::{AlertDescription, CertificateError, Error, ExtendedKeyPurpose, Othe
 
 /// A failure of TLS: the peer and the reason.
 #[derive(Debug)]
-pub(super) struct Refusal(String);
+pub(super) struct Refusal {
+    message: String,
+    plain_http: bool,
+}
 
 impl Refusal {
     pub(super) fn new(peer: &str, why: &str) -> Self {
-        Refusal(format!("TLS with {peer}: {why}"))
+        Refusal { message: format!("TLS with {peer}: {why}"), plain_http: false }
+    }
+
+    /// The peer answered TLS with plain HTTP.
+    pub(super) fn plain_http(peer: &str) -> Self {
+        Refusal { message: format!("{peer} speaks plain http: write http://{peer}"), plain_http: true }
+    }
+
+    pub(super) fn is_plain_http(&self) -> bool {
+        self.plain_http
     }
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.message)
     }
 }
 

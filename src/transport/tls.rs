@@ -164,9 +164,13 @@ impl<In: Transport> Connector<In> for Tls {
         let name = ServerName::try_from(bare.to_owned())
             .map_err(|_| Error::Other(Box::new(Refusal::new(&peer, "not a host name"))))?;
         let mut connection = ClientConnection::new(config, name).map_err(refused)?;
-        let mut socket = TransportAdapter::new(transport.boxed(), details.current_time.clone());
-        socket.set_timeout(left(details));
+        let socket = TransportAdapter::new(transport.boxed(), details.current_time.clone());
+        let mut socket = Watched { socket, first: Vec::new() };
+        socket.socket.set_timeout(left(details));
         if let Err(error) = connection.complete_io(&mut socket) {
+            if socket.first.starts_with(b"HTTP/") {
+                return Err(Error::Other(Box::new(Refusal::plain_http(&peer))));
+            }
             return Err(match error.kind() {
                 io::ErrorKind::UnexpectedEof => {
                     let why = Refusal::new(&peer, "the connection ended during the handshake");
@@ -178,6 +182,31 @@ impl<In: Transport> Connector<In> for Tls {
         let config = details.config;
         let buffers = LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size());
         Ok(Some(Either::B(Stream { buffers, stream: StreamOwned::new(connection, socket), peer })))
+    }
+}
+
+/// A connection, and the first bytes that the peer sent: a server without TLS answers in HTTP.
+struct Watched {
+    socket: TransportAdapter,
+    first: Vec<u8>,
+}
+
+impl io::Read for Watched {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.socket.read(buffer)?;
+        let room = 8_usize.saturating_sub(self.first.len());
+        self.first.extend(buffer.iter().take(read.min(room)));
+        Ok(read)
+    }
+}
+
+impl io::Write for Watched {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        self.socket.write(buffer)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.socket.flush()
     }
 }
 
@@ -202,7 +231,7 @@ fn broken(peer: &str, error: io::Error) -> Error {
 
 pub(super) struct Stream {
     buffers: LazyBuffers,
-    stream: StreamOwned<ClientConnection, TransportAdapter>,
+    stream: StreamOwned<ClientConnection, Watched>,
     /// `host:port`, for errors.
     peer: String,
 }
@@ -213,13 +242,13 @@ impl Transport for Stream {
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
-        self.stream.get_mut().set_timeout(timeout);
+        self.stream.get_mut().socket.set_timeout(timeout);
         let output = self.buffers.output().get(..amount).unwrap_or_default();
         self.stream.write_all(output).map_err(|e| broken(&self.peer, e))
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
-        self.stream.get_mut().set_timeout(timeout);
+        self.stream.get_mut().socket.set_timeout(timeout);
         let input = self.buffers.input_append_buf();
         let amount = self.stream.read(input).map_err(|e| broken(&self.peer, e))?;
         self.buffers.input_appended(amount);
@@ -227,7 +256,7 @@ impl Transport for Stream {
     }
 
     fn is_open(&mut self) -> bool {
-        self.stream.get_mut().get_mut().is_open()
+        self.stream.get_mut().socket.get_mut().is_open()
     }
 
     fn is_tls(&self) -> bool {

@@ -41,10 +41,16 @@ fn serve(document: &str) -> Server {
 fn client(server: &Server, more: &str) -> Client {
     let comma = if more.is_empty() { "" } else { "," };
     let config = format!(
-        r#"{{"token": "T0KEN", "api_host": "{}", "polling_interval_ms": 50, "retry_base_ms": 10 {comma} {more}}}"#,
+        r#"{{"token": "T0KEN", "api_host": "{}", "polling_interval_ms": 50, "retry_base_ms": 10, "log_level": "warning"
+            {comma} {more}}}"#,
         server.url()
     );
     Client::new(Config::from_json(&config).unwrap()).unwrap()
+}
+
+/// Where the responses of `server` are from.
+fn place(server: &Server) -> String {
+    format!("{}{PATH}", server.addr())
 }
 
 fn started(server: &Server, more: &str) -> Client {
@@ -237,11 +243,11 @@ const CASES: &[Case] = &[
     Case { name: "408", fault: || status(408), says: "HTTP 408" },
     Case { name: "404", fault: || status(404), says: "HTTP 404" },
     Case { name: "204", fault: || status(204), says: "HTTP 204" },
-    Case { name: "302", fault: || status(302), says: "HTTP 302: redirects are not followed" },
+    Case { name: "302", fault: || status(302), says: ": redirects are not followed" },
     Case {
         name: "garbage",
         fault: || Fault::new(PATH, Kind::Garbage),
-        says: "not a definitions document: expected value",
+        says: "/flags/definitions: not a definitions document: expected value",
     },
     Case {
         name: "html",
@@ -250,12 +256,12 @@ const CASES: &[Case] = &[
             body: Some("<html>Sign in</html>".into()),
             ..Fault::new(PATH, Kind::Status)
         },
-        says: "not a definitions document",
+        says: "/flags/definitions: not a definitions document",
     },
     Case {
         name: "no flags",
         fault: || Fault { status: Some(200), body: Some("{}".into()), ..Fault::new(PATH, Kind::Status) },
-        says: "not a definitions document: flags: required",
+        says: "/flags/definitions: not a definitions document: flags: required",
     },
     Case {
         name: "null flags",
@@ -264,12 +270,12 @@ const CASES: &[Case] = &[
             body: Some("{\"flags\": null}".into()),
             ..Fault::new(PATH, Kind::Status)
         },
-        says: "not a definitions document: expected an array of flags, found null",
+        says: "/flags/definitions: not a definitions document: expected an array of flags, found null",
     },
     Case {
         name: "empty body",
         fault: || Fault { status: Some(200), body: Some("".into()), ..Fault::new(PATH, Kind::Status) },
-        says: "not a definitions document: EOF",
+        says: "/flags/definitions: not a definitions document: EOF",
     },
     Case {
         name: "cut in the head",
@@ -349,7 +355,8 @@ fn stale_takes_three_failures_in_a_row() {
     server.clear_requests();
     server.wait_requests(4, LONG);
     let items: Vec<Item> = std::iter::from_fn(|| client.next_item(Duration::ZERO).unwrap()).collect();
-    assert_eq!(logs(&items), ["fetching definitions failed: HTTP 500"], "logged once");
+    let logged = format!("fetching definitions failed: HTTP 500 from {}", place(&server));
+    assert_eq!(logs(&items), [logged], "logged once");
     assert_eq!(client.state(), State::Ready);
 }
 
@@ -360,10 +367,19 @@ fn refused() {
     items_until(&client, State::Ready);
     server.stop().unwrap();
     let items = items_until(&client, State::Stale);
-    assert_eq!(message_of(&items), "connection refused");
+    assert_eq!(message_of(&items), format!("{}: connection refused; check api_host", server.addr()));
     assert_eq!(value(&client), 1);
     server.restart_after(Duration::ZERO).unwrap();
     items_until(&client, State::Ready);
+}
+
+/// The message of a response with this status.
+fn refusal(server: &Server, code: u16) -> String {
+    let from = place(server);
+    format!(
+        "Mixpanel refused the credentials: HTTP {code} from {from}: Injected fault; \
+         check token, service_account and api_host"
+    )
 }
 
 #[test]
@@ -372,7 +388,7 @@ fn credentials_refused_with_nothing_held() {
         let server = serve(&one("1"));
         server.set_faults(vec![status(code)]).unwrap();
         let client = started(&server, "");
-        let logged = format!("Mixpanel refused the credentials: HTTP {code}");
+        let logged = refusal(&server, code);
         let error = client.wait_ready(LONG).unwrap_err();
         assert_eq!((error.kind(), error.to_string()), (ErrorKind::CredentialsRefused, logged.clone()));
         let items = items_until(&client, State::Error);
@@ -396,7 +412,7 @@ fn credentials_refused_with_definitions_held() {
         items_until(&client, State::Ready);
         server.set_faults(vec![Fault { times: Some(1), ..status(code) }]).unwrap();
         let items = items_until(&client, State::Stale);
-        assert_eq!(message_of(&items), format!("Mixpanel refused the credentials: HTTP {code}"));
+        assert_eq!(message_of(&items), refusal(&server, code));
         assert_eq!(value(&client), 1);
         items_until(&client, State::Ready);
     }
@@ -464,10 +480,11 @@ fn the_initialisation_time() {
     server.set_faults(vec![status(500)]).unwrap();
     let client = started(&server, r#""init_timeout_ms": 1500"#);
     let items = items_until(&client, State::Error);
-    assert_eq!(message_of(&items), "HTTP 500");
+    assert_eq!(message_of(&items), format!("HTTP 500 from {}", place(&server)));
     let evaluation = client.evaluate("f", &user(), EvaluateOptions::new());
     assert_eq!(evaluation.error_code(), Some(ErrorCode::ProviderNotReady));
-    assert_eq!(evaluation.message(), Some("no definitions have been fetched yet: HTTP 500"));
+    let message = format!("no definitions have been fetched yet: HTTP 500 from {}", place(&server));
+    assert_eq!(evaluation.message(), Some(message.as_str()));
     server.clear_faults();
     items_until(&client, State::Ready);
     assert_eq!(value(&client), 1);
@@ -665,11 +682,12 @@ fn what_is_unknown_is_said_when_it_is_loaded() {
         let evaluation = client.evaluate(key, &user, EvaluateOptions::new());
         (evaluation.variant().map(str::to_owned), evaluation.metadata_json().to_owned())
     };
-    let named = |names: &str| (Some("a".to_owned()), format!(r#"{{"unsupported":"{names}"}}"#));
+    let named =
+        |names: &str| (Some("a".to_owned()), format!(r#"{{"unsupported":"{names}","contextId":"u"}}"#));
     assert_eq!(metadata("x"), named("geo_within"));
     assert_eq!(metadata("lazy"), named("geo_within"));
     assert_eq!(metadata("cohort"), named("cohort_definition, geo_filter"));
-    assert_eq!(metadata("none"), (Some("a".to_owned()), "{}".to_owned()));
+    assert_eq!(metadata("none"), (Some("a".to_owned()), r#"{"contextId":"u"}"#.to_owned()));
     assert_eq!(metadata("twice"), (None, "{}".to_owned()));
     let explained =
         |key: &str| serde_json::from_str::<serde_json::Value>(&client.explain(key, &user).unwrap()).unwrap();
@@ -704,7 +722,9 @@ fn what_is_unknown_is_bounded() {
     let client = Client::new(Config::from_json(&config).unwrap()).unwrap();
     let metadata = client.evaluate("f00", &user(), EvaluateOptions::new()).metadata_json().to_owned();
     assert!(
-        metadata.len() < 1500 && metadata.ends_with(", …\"}") && !metadata.contains('\u{1b}'),
+        metadata.len() < 1500
+            && metadata.ends_with(", …\",\"contextId\":\"u1\"}")
+            && !metadata.contains('\u{1b}'),
         "{metadata}"
     );
     let statistics: serde_json::Value = serde_json::from_str(&client.statistics()).unwrap();
@@ -809,7 +829,8 @@ fn warm_start() {
     let client = ready(&server, &cached);
     assert_eq!((client.state(), value(&client)), (State::Stale, 1));
     let items = items_until(&client, State::Stale);
-    assert!(logs(&items).is_empty(), "{items:?}");
+    let logged = format!("fetching definitions failed: HTTP 500 from {}", place(&server));
+    assert_eq!(logs(&items), [logged], "before what follows from it");
     server.clear_faults();
     items_until(&client, State::Ready);
     // The cached ETag is asked with: nothing changed, so nothing was sent.
@@ -987,4 +1008,40 @@ fn evaluation_goes_on_while_definitions_are_swapped() {
     }
     stop.store(1, Ordering::Relaxed);
     readers.into_iter().for_each(|reader| reader.join().unwrap());
+}
+
+/// What a health page needs.
+#[test]
+fn statistics_of_definitions() {
+    let statistics =
+        |client: &Client| -> serde_json::Value { serde_json::from_str(&client.statistics()).unwrap() };
+    let server = serve(&document(&[flag("f", "1"), r#"{"key": "bad"}"#.to_owned()]));
+    server.set_faults(vec![Fault { times: Some(1), ..status(500) }]).unwrap();
+    let client = client(&server, "");
+    let none = serde_json::json!({
+        "flags": null, "malformed": {"count": 0, "reasons": []}, "etag": null, "last_poll": null, "age_ms": null,
+        "last_poll_error": null
+    });
+    let first = statistics(&client);
+    assert_eq!((&first["state"], &first["definitions"]), (&serde_json::json!("NOT_READY"), &none));
+    client.start().unwrap();
+    client.wait_ready(LONG).unwrap();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as u64;
+    let ready = statistics(&client);
+    let definitions = &ready["definitions"];
+    assert_eq!((&ready["state"], definitions["flags"].as_u64()), (&serde_json::json!("READY"), Some(2)));
+    let malformed =
+        serde_json::json!({"count": 1, "reasons": ["flag `bad`: context: required; it is ignored"]});
+    assert_eq!(definitions["malformed"], malformed);
+    assert!(definitions["etag"].as_str().unwrap().starts_with('"'), "{definitions}");
+    let error = &definitions["last_poll_error"];
+    assert_eq!(error["message"].as_str().unwrap(), format!("HTTP 500 from {}", place(&server)));
+    let (failed, polled) = (error["time"].as_u64().unwrap(), definitions["last_poll"].as_u64().unwrap());
+    assert!(failed <= polled && polled <= now && now - polled < 60_000, "{failed} {polled} {now}");
+    assert!(definitions["age_ms"].as_u64().unwrap() < 60_000, "{definitions}");
+    // Without polls the definitions age.
+    server.stop().unwrap();
+    until("older", || statistics(&client)["definitions"]["age_ms"].as_u64().unwrap() > 300);
+    let remote = Client::new(Config::from_json(r#"{"token": "t", "mode": "remote"}"#).unwrap()).unwrap();
+    assert_eq!(statistics(&remote)["definitions"], serde_json::Value::Null);
 }

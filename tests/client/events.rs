@@ -313,6 +313,53 @@ fn profile_updates_stay_in_order() {
 }
 
 #[test]
+fn updates_of_groups() {
+    let server = server();
+    let client = started(&server, "");
+    client.track("E", "u1", "{}").unwrap();
+    client.people_update("$set", "u1", r#"{"plan": "pro"}"#).unwrap();
+    let updates = [
+        ("$set", r#"{"seats": 5}"#),
+        ("$set_once", r#"{"since": 2026}"#),
+        ("$union", r#"{"apps": ["a"]}"#),
+        ("$remove", r#"{"apps": "a"}"#),
+        ("$unset", r#"["seats"]"#),
+        ("$delete", "null"),
+    ];
+    for (operation, value) in updates {
+        client.group_update(operation, "company", "a\"cme", value).unwrap();
+    }
+    flushed(&client);
+    let events = server.events();
+    assert!(events.iter().all(|event| event.rejected.is_none()), "{events:?}");
+    let groups: Vec<&Value> =
+        events.iter().filter(|event| event.endpoint == Endpoint::Groups).map(|event| &event.json).collect();
+    let expected = updates.map(|(operation, value)| {
+        let value: Value =
+            if operation == "$delete" { json!("") } else { serde_json::from_str(value).unwrap() };
+        json!({"$token": "T0KEN", "$group_key": "company", "$group_id": "a\"cme", operation: value})
+    });
+    assert_eq!(groups, expected.iter().collect::<Vec<_>>());
+    assert_eq!(events.len(), 8);
+
+    for (result, message) in [
+        (
+            client.group_update("$set", "", "a", "{}"),
+            "group_key: expected a non-empty string, such as company",
+        ),
+        (client.group_update("$set", "company", "", "{}"), "group_id: expected a non-empty string"),
+        (
+            client.group_update("$add", "company", "a", r#"{"n": 1}"#),
+            "operation: expected one of $set, $set_once, $union, $remove, $unset, $delete",
+        ),
+        (client.group_update("$set", "company", "a", "[]"), "$set: expected an object: found an array"),
+    ] {
+        let error = result.unwrap_err();
+        assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::InvalidArgument, message));
+    }
+}
+
+#[test]
 fn wrong_events() {
     let server = server();
     let client = client(&server, "");

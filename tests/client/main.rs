@@ -4,6 +4,7 @@ mod client;
 mod ends;
 mod events;
 mod examples;
+mod messages;
 mod network;
 mod provider;
 mod refresh;

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use mpflags::{Client, Config, Context, ErrorKind, EvaluateOptions, Item};
+use mpflags::{Client, Config, Context, ErrorKind, EvaluateOptions, Item, State};
 use mpflags_dev::{Options, Proxy, Server, Tls};
 
 const LONG: Duration = Duration::from_secs(10);
@@ -31,7 +31,8 @@ fn ca_file(server: &Server) -> PathBuf {
 
 fn client(host: &str, more: &str) -> Client {
     let config = format!(
-        r#"{{"token": "T0KEN", "api_host": "{host}", "polling_interval_ms": 50, "retry_base_ms": 10 {more}}}"#
+        r#"{{"token": "T0KEN", "api_host": "{host}", "polling_interval_ms": 50, "retry_base_ms": 10,
+            "log_level": "warning" {more}}}"#
     );
     let client = Client::new(Config::from_json(&config).unwrap()).unwrap();
     client.start().unwrap();
@@ -168,10 +169,14 @@ fn what_is_wrong_with_a_certificate() {
 #[test]
 fn tls_meets_no_tls() {
     let plain = server(None);
-    let text = error(&client(&plain.url().replace("http://", "https://"), ""));
-    // The server responds in plain HTTP, or closes the connection.
-    let why = if text.contains("ended") { "the connection ended during the handshake" } else { "is not TLS" };
-    assert_plain(&text, &plain, why);
+    let client = client(&plain.url().replace("http://", "https://"), "");
+    // At once: only another configuration helps.
+    let before = std::time::Instant::now();
+    let error = client.wait_ready(LONG).unwrap_err();
+    let message = format!("{0} speaks plain http: write http://{0}", plain.addr());
+    assert_eq!((error.kind(), error.to_string()), (ErrorKind::Backend, message));
+    assert!(before.elapsed() < LONG / 2, "{:?}", before.elapsed());
+    assert_eq!(client.state(), State::Error);
 }
 
 #[test]
@@ -237,7 +242,9 @@ fn a_proxy_that_is_down() {
     proxy.stop();
     let more = format!(r#", "ca_file": "{}", "proxy": "{url}""#, ca_file(&server).display());
     let text = error(&client(&server.url(), &more));
-    assert_eq!(text, "connection refused");
+    let (server, proxy) = (server.addr(), url.trim_start_matches("http://"));
+    let check = "check the option proxy, and HTTPS_PROXY";
+    assert_eq!(text, format!("{server} through the proxy {proxy}: connection refused; {check}"));
 }
 
 /// The environment belongs to the process, so each case runs this test in a new process, with `CASE` set.
@@ -373,5 +380,6 @@ fn names_are_looked_up() {
     let named = server.url().replace("127.0.0.1", "localhost");
     client(&named, "").wait_ready(LONG).unwrap();
     let text = error(&client("https://mpflags.invalid", r#", "proxy": """#));
-    assert!(text == "host not found" || text == "name look-up timed out", "{text}");
+    let why = text.strip_prefix("mpflags.invalid:443: ");
+    assert!(matches!(why, Some("host not found; check api_host" | "name look-up timed out")), "{text}");
 }

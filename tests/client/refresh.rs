@@ -29,7 +29,7 @@ fn client(server: &Server, more: &str) -> Client {
     let comma = if more.is_empty() { "" } else { "," };
     let polling = if more.contains("enable_polling") { "" } else { r#""enable_polling": false,"# };
     let config = format!(
-        r#"{{"token": "t", {polling} "retry_base_ms": 60000, "api_host": "{}" {comma} {more}}}"#,
+        r#"{{"token": "t", {polling} "retry_base_ms": 60000, "log_level": "warning", "api_host": "{}" {comma} {more}}}"#,
         server.url()
     );
     Client::new(Config::from_json(&config).unwrap()).unwrap()
@@ -88,7 +88,10 @@ fn definitions_of_the_configuration_are_replaced() {
     assert_eq!((value(&client), requests(&server)), (2, 1));
     // What fails is not tried again by itself.
     server.set_faults(vec![status(503)]).unwrap();
-    assert_eq!(refused(client.refresh(LONG)), (ErrorKind::Backend, "HTTP 503".to_owned()));
+    assert_eq!(
+        refused(client.refresh(LONG)),
+        (ErrorKind::Backend, format!("HTTP 503 from {}{PATH}", server.addr()))
+    );
     assert_eq!((value(&client), client.state()), (2, State::Ready));
 }
 
@@ -97,7 +100,10 @@ fn a_failure_says_why_and_leaves_what_is_held() {
     let server = serve(1);
     let client = ready(&server, "");
     server.set_faults(vec![status(500)]).unwrap();
-    assert_eq!(refused(client.refresh(LONG)), (ErrorKind::Backend, "HTTP 500".to_owned()));
+    assert_eq!(
+        refused(client.refresh(LONG)),
+        (ErrorKind::Backend, format!("HTTP 500 from {}{PATH}", server.addr()))
+    );
     server.set_faults(vec![status(401)]).unwrap();
     let (kind, message) = refused(client.refresh(LONG));
     assert_eq!(kind, ErrorKind::CredentialsRefused);
@@ -122,7 +128,7 @@ fn time_that_runs_out() {
     let before = Instant::now();
     let (kind, message) = refused(client.refresh(Duration::from_millis(200)));
     assert_eq!(kind, ErrorKind::Timeout);
-    assert!(message.ends_with(": HTTP 503"), "the last fetch's error: {message}");
+    assert!(message.contains(": HTTP 503 from "), "the last fetch's error: {message}");
     assert!(before.elapsed() < Duration::from_millis(1400), "{:?}", before.elapsed());
     // The fetch continues without the caller.
     let deadline = Instant::now() + LONG;

@@ -135,7 +135,8 @@ fn all_flags() {
     assert_eq!(server.event_counts().total, 1);
     respond(&server, 500, "");
     let all = client.evaluate_all(&user("u1"), EvaluateOptions::new());
-    assert_eq!(all.failure(), Some((ErrorCode::General, "HTTP 500")));
+    let message = placed(&server, "HTTP 500");
+    assert_eq!(all.failure(), Some((ErrorCode::General, message.as_str())));
     assert_eq!(all.as_slice().len(), 2, "the overrides");
 }
 
@@ -341,6 +342,15 @@ fn an_exposure_without_a_variant_key() {
     assert_eq!((&statistics["enqueued"], &statistics["deduplicated"]), (&json!(1), &json!(1)));
 }
 
+/// The message with the place that the response is from.
+fn placed(server: &Server, message: &str) -> String {
+    let place = format!("{}/flags", server.addr());
+    match message.split_at_checked("HTTP 500".len()) {
+        Some((status, rest)) if status.starts_with("HTTP ") => format!("{status} from {place}{rest}"),
+        _ => format!("{place}: {message}"),
+    }
+}
+
 #[test]
 fn failures() {
     let server = server();
@@ -386,7 +396,7 @@ fn failures() {
         ),
         (400, &format!("{}é", "x".repeat(1023)), &format!("HTTP 400: {}", "x".repeat(1023))),
         (400, &"é".repeat(5000), &format!("HTTP 400: {}", "é".repeat(512))),
-        (404, "", "HTTP 404"),
+        (404, "", "HTTP 404; check api_host"),
         (429, "", "HTTP 429"),
         (500, r#"{"error": "two\nlines"}"#, "HTTP 500: two lines"),
         (503, "", "HTTP 503"),
@@ -402,16 +412,21 @@ fn failures() {
         (400, &format!(r#"{{"error": "{long}"}}"#), &format!("HTTP 400: {}", "x".repeat(1024))),
     ] {
         respond(&server, status, body);
-        failed(&ask(), ErrorCode::General, message);
+        failed(&ask(), ErrorCode::General, &placed(&server, message));
     }
     for status in [401, 403] {
         respond(&server, status, "");
-        failed(&ask(), ErrorCode::ProviderFatal, &format!("Mixpanel refused the credentials: HTTP {status}"));
+        let response = placed(&server, &format!("HTTP {status}"));
+        let why = format!(
+            "Mixpanel refused the credentials: {response}; check token, service_account and api_host"
+        );
+        failed(&ask(), ErrorCode::ProviderFatal, &why);
     }
     server.clear_faults();
     assert!(client.boolean("gate", &user("u1"), false), "it heals");
     server.stop().unwrap();
-    failed(&ask(), ErrorCode::General, "connection refused");
+    let refused = format!("{}: connection refused; check api_host", server.addr());
+    failed(&ask(), ErrorCode::General, &refused);
     server.restart_after(Duration::ZERO).unwrap();
     assert!(client.boolean("gate", &user("u1"), false));
     // The server itself insists on a distinct_id that is a string.
@@ -419,7 +434,7 @@ fn failures() {
     failed(
         &evaluation,
         ErrorCode::General,
-        "HTTP 400: distinct_id must be provided in evalContext as a string",
+        &placed(&server, "HTTP 400: distinct_id must be provided in evalContext as a string"),
     );
 }
 
@@ -478,13 +493,14 @@ fn one_retry_when_the_connection_ends_early() {
     server.set_faults(vec![Fault { at_body_byte: Some(3), ..Fault::new("/flags", Kind::Cut) }]).unwrap();
     server.clear_requests();
     let evaluation = client.evaluate("gate", &user("u1"), EvaluateOptions::new());
-    failed(&evaluation, ErrorCode::General, "the connection was closed before the response was complete");
+    let closed = format!("{}: the connection was closed before the response was complete", server.addr());
+    failed(&evaluation, ErrorCode::General, &closed);
     assert_eq!(requests(&server).len(), 1);
     server.set_faults(vec![Fault::new("/flags", Kind::Hang)]).unwrap();
     server.clear_requests();
     let evaluation =
         client.evaluate("gate", &user("u1"), EvaluateOptions::new().timeout(Duration::from_millis(200)));
-    failed(&evaluation, ErrorCode::General, "timed out");
+    failed(&evaluation, ErrorCode::General, &format!("{}: timed out", server.addr()));
     assert_eq!(requests(&server).len(), 1);
 }
 
@@ -503,7 +519,8 @@ fn time_limits() {
             (EvaluateOptions::new().timeout(Duration::ZERO), 400),
         ] {
             let before = Instant::now();
-            failed(&client.evaluate("gate", &user("u1"), ask), ErrorCode::General, "timed out");
+            let late = format!("{}: timed out", server.addr());
+            failed(&client.evaluate("gate", &user("u1"), ask), ErrorCode::General, &late);
             let took = before.elapsed().as_millis();
             assert!((limit..limit + 300).contains(&took), "{took} of {limit}");
         }

@@ -28,10 +28,13 @@ fn taken(field: &str) {
 
 #[test]
 fn not_an_object() {
-    refused("", "config: expected a JSON object, found nothing");
-    refused("\"T0KEN\"", "config: expected a JSON object, found a string");
-    refused("[1]", "config: expected a JSON object, found an array");
-    refused("T0KEN", "config: expected a JSON object, found text that is not JSON");
+    refused("", r#"config: expected a JSON object, such as {"token": "…"}, found nothing"#);
+    refused("\"T0KEN\"", r#"config: expected a JSON object, such as {"token": "…"}, found a string"#);
+    refused("[1]", r#"config: expected a JSON object, such as {"token": "…"}, found an array"#);
+    refused(
+        "T0KEN",
+        r#"config: expected a JSON object, such as {"token": "…"}, found text that is not JSON"#,
+    );
     refused(r#"{"token": "T0KEN""#, "config: EOF while parsing an object at line 1 column 17");
     refused(r#"{"token": "T0KEN"} x"#, "config: trailing characters at line 1 column 20");
 }
@@ -51,6 +54,11 @@ fn unknown_key() {
     with(
         "\"poll_interval\": 5",
         &format!("config: unknown key `poll_interval`; known are {}", known.join(", ")),
+    );
+    with("\"api-host\": 5", "config: unknown key `api-host`; did you mean `api_host`?");
+    with(
+        "\"polling_interval\": 5",
+        "config: unknown key `polling_interval`; did you mean `polling_interval_ms`?",
     );
 }
 
@@ -149,7 +157,10 @@ fn service_account() {
         r#""service_account": {"username": "u", "secret": "s", "project_id": "7", "x": 1}"#,
         "config: unknown key `service_account.x`; known are username, secret, project_id",
     );
-    with(r#""service_account": "u:s""#, "config: service_account: expected a JSON object, found a string");
+    with(
+        r#""service_account": "u:s""#,
+        r#"config: service_account: expected a JSON object, such as {"username": "…", "secret": "…", "project_id": "…"}, found a string"#,
+    );
 }
 
 #[test]

@@ -20,12 +20,18 @@ fn refused(json: &str, message: &str) {
 
 #[test]
 fn not_an_object() {
-    refused("", "context: expected a JSON object, found nothing");
-    refused("null", "context: expected a JSON object, found null");
-    refused("[1]", "context: expected a JSON object, found an array");
-    refused("\"user@example.com\"", "context: expected a JSON object, found a string");
-    refused("42", "context: expected a JSON object, found a number");
-    refused("nonsense", "context: expected a JSON object, found null");
+    refused("", r#"context: expected a JSON object, such as {"distinct_id": "…"}, found nothing"#);
+    refused("null", r#"context: expected a JSON object, such as {"distinct_id": "…"}, found null"#);
+    refused("[1]", r#"context: expected a JSON object, such as {"distinct_id": "…"}, found an array"#);
+    refused(
+        "\"user@example.com\"",
+        r#"context: expected a JSON object, such as {"distinct_id": "…"}, found a string"#,
+    );
+    refused("42", r#"context: expected a JSON object, such as {"distinct_id": "…"}, found a number"#);
+    refused(
+        "nonsense",
+        r#"context: expected a JSON object, such as {"distinct_id": "…"}, found text that is not JSON"#,
+    );
 }
 
 #[test]
@@ -248,4 +254,28 @@ fn pointers(value: &serde_json::Value, at: String, into: &mut Vec<String>) {
     if !at.is_empty() {
         into.push(at);
     }
+}
+
+#[test]
+fn debug_output_is_for_people() {
+    let context = Context::from_json(r#"{"distinct_id": "u1"}"#).unwrap();
+    assert_eq!(
+        format!("{context:?} {:?}", Context::default()),
+        r#"Context({"distinct_id": "u1"}) Context({})"#
+    );
+    let config = r#"{"token": "t", "enable_polling": false, "definitions": {"flags": [{"key": "f", "context": "distinct_id",
+        "ruleset": {"variants": [{"key": "on", "value": {"a": 1}}], "rollout": [{"rollout_percentage": 1}]}}]}}"#;
+    let client = Client::new(Config::from_json(config).unwrap()).unwrap();
+    let shown = |key| format!("{:?}", client.evaluate(key, &context, EvaluateOptions::new()));
+    let metadata = r#"{"contextId":"u1"}"#;
+    assert_eq!(
+        shown("f"),
+        format!(
+            r#"Evaluation {{ flag: f, variant: on, value: {{"a":1}}, reason: STATIC, metadata: {metadata} }}"#
+        )
+    );
+    assert_eq!(
+        shown("g"),
+        "Evaluation { flag: g, reason: ERROR, error: FLAG_NOT_FOUND, message: flag `g` is not among the definitions }"
+    );
 }

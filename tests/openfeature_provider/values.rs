@@ -20,7 +20,7 @@ fn read(value: &str, r#type: &str) -> Json {
 }
 
 fn good(value: &Json) -> Json {
-    json!({"value": value, "reason": "STATIC", "variant": "v", "metadata": {"experiment_id": "e"}})
+    json!({"value": value, "reason": "STATIC", "variant": "v", "metadata": {"contextId": "u", "experiment_id": "e"}})
 }
 
 #[test]

@@ -14,7 +14,7 @@ static void take(const mpflags_item *item, void *user_data)
     if (mpflags_item_kind(item) == MPFLAGS_ITEM_EVENT)
         fprintf(out, "%s\n", mpflags_item_event(item).ptr);
     else if (mpflags_item_kind(item) == MPFLAGS_ITEM_LOG)
-        fprintf(stderr, "mpflags: %s\n", mpflags_item_message(item).ptr);
+        fprintf(stderr, "%s: %s\n", mpflags_level_name(mpflags_item_level(item)).ptr, mpflags_item_message(item).ptr);
 }
 
 int main(int argc, char **argv)

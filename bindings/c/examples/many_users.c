@@ -9,6 +9,8 @@
 
 #include <mpflags.h>
 
+#include "json.h"
+
 enum { VARIANTS = 64 };
 static struct { char name[64]; unsigned long users; } counts[VARIANTS];
 
@@ -31,17 +33,6 @@ static void check(mpflags_status status, mpflags_error *const *error)
     exit(1);
 }
 
-/* Writes {"distinct_id": "..."}. The characters of a line to escape in JSON are the quote and the backslash. */
-static size_t context_of(const char *user, char *json, size_t size)
-{
-    size_t at = (size_t)snprintf(json, size, "{\"distinct_id\": \"");
-    for (; *user != '\0' && at + 4 < size; user++) {
-        if (*user == '"' || *user == '\\') json[at++] = '\\';
-        json[at++] = *user;
-    }
-    return at + (size_t)snprintf(json + at, size - at, "\"}");
-}
-
 int main(int argc, char **argv)
 {
     if (argc != 3) {
@@ -54,12 +45,19 @@ int main(int argc, char **argv)
     check(mpflags_client_start(client, &error), &error);
     check(mpflags_client_wait_ready(client, 10000, &error), &error);
 
-    char user[256], json[600];
+    static char user[1024], id[6 * sizeof user], json[sizeof id + 32];
     while (fgets(user, sizeof user, stdin)) {
-        user[strcspn(user, "\r\n")] = '\0';
+        size_t length = strcspn(user, "\r\n");
+        if (user[length] == '\0' && !feof(stdin)) {
+            fprintf(stderr, "many_users: a line is longer than %d bytes\n", (int)sizeof user - 2);
+            exit(1);
+        }
+        user[length] = '\0';
         mpflags_context *context = NULL;
         mpflags_evaluation *evaluation = NULL;
-        check(mpflags_context_new_json(json, context_of(user, json, sizeof json), &context, &error), &error);
+        /* A user ID may contain any character, so it is escaped. */
+        int size = snprintf(json, sizeof json, "{\"distinct_id\": %s}", json_string(user, id, sizeof id));
+        check(mpflags_context_new_json(json, (size_t)size, &context, &error), &error);
         check(mpflags_client_evaluate(client, argv[2], strlen(argv[2]), context, MPFLAGS_TYPE_ANY,
                                       MPFLAGS_OPTION_NO_EXPOSURE, 0, &evaluation, &error), &error);
         count(mpflags_evaluation_has_value(evaluation) ? mpflags_evaluation_variant(evaluation).ptr : "(default)");

@@ -9,7 +9,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "mpflags.h"
+#include <mpflags.h>
+
+#include "json.h"
 
 static const char *const users[] = {
     "{\"distinct_id\": \"user-1\", \"custom_properties\": {\"plan\": \"free\", \"country\": \"DE\"}}",
@@ -24,13 +26,11 @@ static const struct { const char *key; uint32_t type; } flags[] = {
     {"ranking-boost", MPFLAGS_TYPE_DOUBLE}, {"banner", MPFLAGS_TYPE_OBJECT},
 };
 
-static const char *const reasons[] = {"UNKNOWN", "STATIC", "DEFAULT", "TARGETING_MATCH", "SPLIT", "DISABLED", "ERROR"};
-
 /* Exits if a call failed. `error` is the address that the call was given. */
 static void check(mpflags_status status, mpflags_error *const *error)
 {
     if (status == MPFLAGS_OK) return;
-    fprintf(stderr, "quickstart: %s (status %d)\n", mpflags_error_message(*error).ptr, (int)status);
+    fprintf(stderr, "quickstart: %s (%s)\n", mpflags_error_message(*error).ptr, mpflags_status_name(status).ptr);
     mpflags_error_free(*error);
     exit(1);
 }
@@ -41,13 +41,13 @@ static void show(const mpflags_client *client, mpflags_context *const *contexts,
         mpflags_error *error = NULL;
         mpflags_evaluation *evaluation = NULL;
         check(mpflags_client_evaluate(client, key, strlen(key), contexts[user], type, 0, 0, &evaluation, &error), &error);
+        const char *reason = mpflags_reason_name(mpflags_evaluation_reason(evaluation)).ptr;
         if (mpflags_evaluation_has_value(evaluation)) {
             printf("%-17s user %d: %s (%s, %s)\n", key, user + 1, mpflags_evaluation_json(evaluation).ptr,
-                   mpflags_evaluation_variant(evaluation).ptr, reasons[mpflags_evaluation_reason(evaluation)]);
+                   mpflags_evaluation_variant(evaluation).ptr, reason);
         } else {
             mpflags_str why = mpflags_evaluation_message(evaluation);
-            printf("%-17s user %d: no value (%s)%s%s\n", key, user + 1, reasons[mpflags_evaluation_reason(evaluation)],
-                   why.len ? " " : "", why.len ? why.ptr : "");
+            printf("%-17s user %d: no value (%s)%s%s\n", key, user + 1, reason, why.len ? " " : "", why.len ? why.ptr : "");
         }
         mpflags_evaluation_free(evaluation);
     }
@@ -58,10 +58,10 @@ static void follow(const mpflags_client *client, mpflags_context *const *context
 {
     switch (mpflags_item_kind(item)) {
     case MPFLAGS_ITEM_LOG:
-        fprintf(stderr, "log: %s\n", mpflags_item_message(item).ptr);
+        fprintf(stderr, "%s: %s\n", mpflags_level_name(mpflags_item_level(item)).ptr, mpflags_item_message(item).ptr);
         break;
     case MPFLAGS_ITEM_STATE:
-        printf("the client is %s\n", mpflags_item_state(item) == MPFLAGS_STATE_READY ? "ready" : "not up to date");
+        printf("the client is %s\n", mpflags_state_name(mpflags_item_state(item)).ptr);
         break;
     case MPFLAGS_ITEM_CHANGE:
         for (size_t i = 0; i < mpflags_item_key_count(item); i++)
@@ -77,11 +77,14 @@ int main(int argc, char **argv)
     const char *url = argc > 1 ? argv[1] : getenv("MPFLAGS_API_HOST");
     const char *token = argc > 2 ? argv[2] : getenv("MPFLAGS_TOKEN");
     int seconds = argc > 3 ? atoi(argv[3]) : 10;
-    char config[512];
-    int length = snprintf(config, sizeof config,
-                          "{\"token\": \"%s\", \"api_host\": \"%s\", \"polling_interval_ms\": 200}",
-                          token ? token : "", url ? url : "api.mixpanel.com");
-    if (length < 0 || (size_t)length >= sizeof config) return 2;
+    char token_json[512], url_json[512], config[1200];
+    if (json_string(token ? token : "", token_json, sizeof token_json) == NULL
+        || json_string(url ? url : "api.mixpanel.com", url_json, sizeof url_json) == NULL) {
+        fprintf(stderr, "quickstart: the URL or the token is too long\n");
+        return 2;
+    }
+    int length = snprintf(config, sizeof config, "{\"token\": %s, \"api_host\": %s, \"polling_interval_ms\": 200}",
+                          token_json, url_json);
     mpflags_error *error = NULL;
     mpflags_client *client = NULL;
     check(mpflags_client_new(config, (size_t)length, &client, &error), &error);

@@ -12,7 +12,7 @@ use crate::fork;
 use crate::guard;
 use crate::handle::{self, Out};
 use crate::status::mpflags_status;
-use crate::strings;
+use crate::strings::{self, mpflags_str};
 
 /// Evaluates the flags of one Mixpanel project.
 pub struct mpflags_client(Client);
@@ -59,6 +59,20 @@ pub(crate) fn state_of(state: State) -> i32 {
         // A state of the core that this file does not know yet.
         _ => MPFLAGS_STATE_NONE,
     }
+}
+
+/// Returns the name of a state, `READY` for example, or `NONE`. Returns `unknown` for a number that is not one
+/// of `MPFLAGS_STATE_*`. The string is static.
+#[unsafe(no_mangle)]
+pub extern "C" fn mpflags_state_name(state: i32) -> mpflags_str {
+    mpflags_str::of_static(match state {
+        MPFLAGS_STATE_NONE => c"NONE",
+        MPFLAGS_STATE_NOT_READY => c"NOT_READY",
+        MPFLAGS_STATE_READY => c"READY",
+        MPFLAGS_STATE_STALE => c"STALE",
+        MPFLAGS_STATE_ERROR => c"ERROR",
+        _ => c"unknown",
+    })
 }
 
 pub(crate) fn milliseconds(timeout_ms: u32) -> Duration {
@@ -122,7 +136,8 @@ pub extern "C" fn mpflags_client_start(
 /// once. 0 only checks; `MPFLAGS_TIMEOUT_CONFIGURED` means `init_timeout_ms`. The time includes all retries.
 ///
 /// Fails with `MPFLAGS_TIMEOUT`; with `MPFLAGS_CREDENTIALS_REFUSED` as soon as Mixpanel responds with 401 or
-/// 403; with `MPFLAGS_CLOSED` if the client is shut down, before or during the call; and with
+/// 403; with `MPFLAGS_BACKEND` as soon as a server speaks plain http although the configuration says https;
+/// with `MPFLAGS_CLOSED` if the client is shut down, before or during the call; and with
 /// `MPFLAGS_INVALID_ARGUMENT` if it was never started and has no definitions. Polling continues after a
 /// failure, and the message includes the error of the last fetch. Blocks for at most `timeout_ms`.
 #[unsafe(no_mangle)]

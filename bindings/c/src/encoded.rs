@@ -110,6 +110,9 @@ pub unsafe extern "C" fn mpflags_client_evaluate_encoded(
 /// For bindings: the packed answer for a flag none of whose rollouts admitted the user
 /// (`MPFLAGS_REASON_DEFAULT`).
 pub const MPFLAGS_ANSWER_NO_MATCH: u64 = 1;
+/// For bindings: the same, for a context without `custom_properties`, which rules need. The evaluation has a
+/// message.
+pub const MPFLAGS_ANSWER_NO_PROPERTIES: u64 = 5;
 /// For bindings: the packed answer for a flag that is disabled or archived (`MPFLAGS_REASON_DISABLED`).
 pub const MPFLAGS_ANSWER_DISABLED: u64 = 3;
 
@@ -120,10 +123,11 @@ const _: () = assert!(align_of::<mpflags_evaluation>() >= 2);
 /// `MPFLAGS_TYPE_BOOLEAN | MPFLAGS_OPTION_NO_EXPOSURE << 8 | MPFLAGS_ENCODING_BINARY << 24`. A remote client's
 /// request is limited by `request_timeout_ms`.
 ///
-/// An odd number is a packed answer: `MPFLAGS_ANSWER_NO_MATCH`, `MPFLAGS_ANSWER_DISABLED`, or a number for
-/// one definition of the flag, variant, reason and QA tester mark. As long as the client lives, the same
-/// answer means the same value, variant, reason and metadata, which `mpflags_client_answer` returns; the type
-/// of the value is already checked. Nothing is allocated for it.
+/// An odd number is a packed answer: `MPFLAGS_ANSWER_NO_MATCH`, `MPFLAGS_ANSWER_NO_PROPERTIES`,
+/// `MPFLAGS_ANSWER_DISABLED`, or a number for one definition of the flag, variant, reason and QA tester mark.
+/// As long as the client lives, the same answer means the same value, variant, reason, message and metadata
+/// but for `contextId`, which `mpflags_client_answer` returns; the type of the value is already checked.
+/// Nothing is allocated for it.
 ///
 /// Any other number but 0 is a pointer to an `mpflags_evaluation` that the caller frees: an error, an
 /// override, a remote evaluation, or the first call in the child of a fork. 0 is a failure;
@@ -220,9 +224,10 @@ pub extern "C" fn mpflags_evaluation_answer(evaluation: Option<&mpflags_evaluati
     guard::value(None, 0, || Some(unversioned::answer(evaluation?.core())?.number()))
 }
 
-/// Returns the context key that the flag is bucketed by. `data` is NULL without a variant, and for an override
-/// or a remote evaluation. The metadata of an evaluation that `mpflags_client_answer` returned lack `contextId`:
-/// it is the value of this key in the context, as a string.
+/// Returns the context key that the flag is bucketed by, of an evaluation with a variant or with
+/// `MPFLAGS_ERROR_TARGETING_KEY_MISSING`; nothing for any other, an override or a remote evaluation. The
+/// metadata of an evaluation that `mpflags_client_answer` returned lack `contextId`: it is the value of this
+/// key in the context, as a string.
 #[unsafe(no_mangle)]
 pub extern "C" fn mpflags_evaluation_context_key(evaluation: Option<&mpflags_evaluation>) -> mpflags_str {
     guard::value(None, mpflags_str::NONE, || {

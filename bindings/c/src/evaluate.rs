@@ -12,7 +12,7 @@ use crate::evaluation::mpflags_evaluation;
 use crate::failure::Failure;
 use crate::handle;
 use crate::status::{MPFLAGS_INVALID_ARGUMENT, MPFLAGS_UNKNOWN_BIT, mpflags_status};
-use crate::strings;
+use crate::strings::{self, mpflags_str};
 use crate::text::mpflags_text;
 
 /// Any value; never a mismatch.
@@ -45,6 +45,22 @@ pub(crate) fn type_of(value_type: u32) -> Result<ValueType, Failure> {
                 format!("value_type {other} is not one of MPFLAGS_TYPE_*"),
             ));
         }
+    })
+}
+
+/// Returns the name of a type, `BOOLEAN` for example. Returns `unknown` for a number that is not one of
+/// `MPFLAGS_TYPE_*`. The string is static.
+#[unsafe(no_mangle)]
+pub extern "C" fn mpflags_type_name(value_type: u32) -> mpflags_str {
+    mpflags_str::of_static(match value_type {
+        MPFLAGS_TYPE_ANY => c"ANY",
+        MPFLAGS_TYPE_BOOLEAN => c"BOOLEAN",
+        MPFLAGS_TYPE_STRING => c"STRING",
+        MPFLAGS_TYPE_INT64 => c"INT64",
+        MPFLAGS_TYPE_DOUBLE => c"DOUBLE",
+        MPFLAGS_TYPE_OBJECT => c"OBJECT",
+        MPFLAGS_TYPE_OBJECT_OR_ARRAY => c"OBJECT_OR_ARRAY",
+        _ => c"unknown",
     })
 }
 

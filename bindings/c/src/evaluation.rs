@@ -54,6 +54,23 @@ fn kind_of(kind: ValueKind) -> Option<i32> {
     })
 }
 
+/// Returns the name of the JSON type of a value, `BOOLEAN` for example, or `NONE`. Returns `unknown` for a
+/// number that is not one of `MPFLAGS_KIND_*`. The string is static.
+#[unsafe(no_mangle)]
+pub extern "C" fn mpflags_kind_name(kind: i32) -> mpflags_str {
+    mpflags_str::of_static(match kind {
+        MPFLAGS_KIND_NONE => c"NONE",
+        MPFLAGS_KIND_BOOLEAN => c"BOOLEAN",
+        MPFLAGS_KIND_STRING => c"STRING",
+        MPFLAGS_KIND_INT64 => c"INT64",
+        MPFLAGS_KIND_DOUBLE => c"DOUBLE",
+        MPFLAGS_KIND_OBJECT => c"OBJECT",
+        MPFLAGS_KIND_ARRAY => c"ARRAY",
+        MPFLAGS_KIND_NULL => c"NULL",
+        _ => c"unknown",
+    })
+}
+
 /// The evaluation is NULL.
 pub const MPFLAGS_REASON_UNKNOWN: i32 = 0;
 /// Everyone gets this variant: neither a rule nor a bucket was involved. Also used for overrides.
@@ -81,6 +98,22 @@ fn reason_of(reason: Reason) -> i32 {
         // A reason that the core has and this file does not know yet.
         _ => MPFLAGS_REASON_UNKNOWN,
     }
+}
+
+/// Returns the name of a reason, which is OpenFeature's: `TARGETING_MATCH` for example. Returns
+/// `unknown` for a number that is not one of `MPFLAGS_REASON_*`. The string is static.
+#[unsafe(no_mangle)]
+pub extern "C" fn mpflags_reason_name(reason: i32) -> mpflags_str {
+    mpflags_str::of_static(match reason {
+        MPFLAGS_REASON_UNKNOWN => c"UNKNOWN",
+        MPFLAGS_REASON_STATIC => c"STATIC",
+        MPFLAGS_REASON_DEFAULT => c"DEFAULT",
+        MPFLAGS_REASON_TARGETING_MATCH => c"TARGETING_MATCH",
+        MPFLAGS_REASON_SPLIT => c"SPLIT",
+        MPFLAGS_REASON_DISABLED => c"DISABLED",
+        MPFLAGS_REASON_ERROR => c"ERROR",
+        _ => c"unknown",
+    })
 }
 
 /// No error.
@@ -114,6 +147,24 @@ pub(crate) fn code_of(code: ErrorCode) -> i32 {
         // `General`, and codes that the core has and this file does not know yet.
         _ => MPFLAGS_ERROR_GENERAL,
     }
+}
+
+/// Returns the name of an error code, which is OpenFeature's: `FLAG_NOT_FOUND` for example, or `NONE`.
+/// Returns `unknown` for a number that is not one of `MPFLAGS_ERROR_*`. The string is static.
+#[unsafe(no_mangle)]
+pub extern "C" fn mpflags_error_name(code: i32) -> mpflags_str {
+    mpflags_str::of_static(match code {
+        MPFLAGS_ERROR_NONE => c"NONE",
+        MPFLAGS_ERROR_PROVIDER_NOT_READY => c"PROVIDER_NOT_READY",
+        MPFLAGS_ERROR_FLAG_NOT_FOUND => c"FLAG_NOT_FOUND",
+        MPFLAGS_ERROR_PARSE_ERROR => c"PARSE_ERROR",
+        MPFLAGS_ERROR_TYPE_MISMATCH => c"TYPE_MISMATCH",
+        MPFLAGS_ERROR_TARGETING_KEY_MISSING => c"TARGETING_KEY_MISSING",
+        MPFLAGS_ERROR_INVALID_CONTEXT => c"INVALID_CONTEXT",
+        MPFLAGS_ERROR_PROVIDER_FATAL => c"PROVIDER_FATAL",
+        MPFLAGS_ERROR_GENERAL => c"GENERAL",
+        _ => c"unknown",
+    })
 }
 
 /// The flag has no experiment, or its definition does not say.
@@ -200,7 +251,8 @@ pub extern "C" fn mpflags_evaluation_error_code(evaluation: Option<&mpflags_eval
     get(evaluation, MPFLAGS_ERROR_NONE, |evaluation| evaluation.error_code().map(code_of))
 }
 
-/// Returns a description of the error for people and logs.
+/// Returns a description of the error for people and logs. With `MPFLAGS_REASON_DEFAULT`, it may say why no
+/// rule could match.
 #[unsafe(no_mangle)]
 pub extern "C" fn mpflags_evaluation_message(evaluation: Option<&mpflags_evaluation>) -> mpflags_str {
     text(evaluation, Evaluation::message)
@@ -234,10 +286,10 @@ pub extern "C" fn mpflags_evaluation_is_qa_tester(evaluation: Option<&mpflags_ev
 }
 
 /// Returns the flag's metadata as a JSON object: `experiment_id` and `is_experiment_active` if the flag has
-/// them; `is_qa_tester` if true; `unsupported` if the definition uses operators or fields that the library does
-/// not know or cannot check: their names, separated by commas; and OpenFeature's `flagSetId`, the id of the
-/// Mixpanel project, and `contextId`, the value that decided which variant the user gets, both as strings. A
-/// remote evaluation has neither of these two.
+/// them; `is_qa_tester` if true; `unsupported` if the definition uses operators or fields that the library
+/// does not know or cannot check: their names, separated by commas; and OpenFeature's `flagSetId`, the id of
+/// the Mixpanel project, and `contextId`, the value that decided which variant the user gets, both as
+/// strings. A remote evaluation has neither of these two.
 #[unsafe(no_mangle)]
 pub extern "C" fn mpflags_evaluation_metadata_json(evaluation: Option<&mpflags_evaluation>) -> mpflags_str {
     text(evaluation, |evaluation| Some(evaluation.metadata_json()))

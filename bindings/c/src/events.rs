@@ -88,6 +88,38 @@ pub unsafe extern "C" fn mpflags_client_people_update(
     })
 }
 
+/// Queues a change of the profile of a group: all users and events whose property `group_key`, such as
+/// `company`, is `group_id`. `operation` and `json` are those of `mpflags_client_people_update`, without
+/// `$add` and `$append`. Parses the JSON and takes one short lock.
+///
+/// Fails as `mpflags_client_people_update` does; an empty `group_key` or `group_id` is
+/// `MPFLAGS_INVALID_ARGUMENT`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mpflags_client_group_update(
+    client: Option<&mpflags_client>,
+    operation: *const c_char,
+    operation_len: usize,
+    group_key: *const c_char,
+    group_key_len: usize,
+    group_id: *const c_char,
+    group_id_len: usize,
+    json: *const c_char,
+    json_len: usize,
+    err: Option<&mut MaybeUninit<*mut mpflags_error>>,
+) -> mpflags_status {
+    mpflags_client::status(client, err, |client| {
+        // SAFETY: as the header requires, NULL or `operation_len` bytes that do not change during the call.
+        let operation = unsafe { strings::text("operation", operation, operation_len) }?;
+        // SAFETY: as the header requires, NULL or `group_key_len` bytes that do not change during the call.
+        let key = unsafe { strings::text("group_key", group_key, group_key_len) }?;
+        // SAFETY: as the header requires, NULL or `group_id_len` bytes that do not change during the call.
+        let id = unsafe { strings::text("group_id", group_id, group_id_len) }?;
+        // SAFETY: as the header requires, NULL or `json_len` bytes that do not change during the call.
+        let json = unsafe { strings::text("json", json, json_len) }?;
+        Ok(client.group_update(operation, key, id, json)?)
+    })
+}
+
 /// Sends the events that are queued and waits until Mixpanel has accepted them. It does not wait for a pause
 /// between retries to end: it retries at once, then every second. If `undelivered` is not NULL, it receives
 /// the number of events still queued when `timeout_ms` has passed, which is not a failure.
@@ -115,7 +147,9 @@ pub extern "C" fn mpflags_client_flush(
 /// evaluations under way, including abandoned ones; `unsupported`, the number of flags (`count`) that use
 /// operators or restrictions that the library does not know or cannot check, and their names for the first 64
 /// flags (`flags`); and `unusable_attributes`, the number of evaluations whose context had an unusable
-/// attribute. Takes one short lock and formats the text.
+/// attribute. `state`, and `definitions` with the `flags`, the `malformed` ones, `etag`, `last_poll`, `age_ms`
+/// and `last_poll_error`, are what a health page shows; docs/operations.md describes them. Takes short locks
+/// and formats the text.
 #[unsafe(no_mangle)]
 pub extern "C" fn mpflags_client_statistics(
     client: Option<&mpflags_client>,

@@ -58,6 +58,20 @@ fn level_of(level: Level) -> i32 {
     }
 }
 
+/// Returns the name of a level, `WARNING` for example, or `NONE`. Returns `unknown` for a number that is not
+/// one of `MPFLAGS_LEVEL_*`. The string is static.
+#[unsafe(no_mangle)]
+pub extern "C" fn mpflags_level_name(level: i32) -> mpflags_str {
+    mpflags_str::of_static(match level {
+        MPFLAGS_LEVEL_NONE => c"NONE",
+        MPFLAGS_LEVEL_DEBUG => c"DEBUG",
+        MPFLAGS_LEVEL_INFO => c"INFO",
+        MPFLAGS_LEVEL_WARNING => c"WARNING",
+        MPFLAGS_LEVEL_ERROR => c"ERROR",
+        _ => c"unknown",
+    })
+}
+
 impl From<Item> for mpflags_item {
     fn from(item: Item) -> Self {
         let none = mpflags_item {

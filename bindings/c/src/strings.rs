@@ -1,6 +1,6 @@
 //! Strings passed in and returned.
 
-use std::ffi::c_char;
+use std::ffi::{CStr, c_char};
 use std::ptr;
 use std::slice;
 use std::str;
@@ -24,6 +24,11 @@ pub struct mpflags_str {
 impl mpflags_str {
     /// No string.
     pub(crate) const NONE: Self = mpflags_str { ptr: ptr::null(), len: 0 };
+
+    /// A string that is part of the library.
+    pub(crate) const fn of_static(text: &'static CStr) -> Self {
+        mpflags_str { ptr: text.as_ptr(), len: text.count_bytes() }
+    }
 
     /// `text` ends with a NUL, which does not count.
     pub(crate) const fn of_terminated(text: &str) -> Self {

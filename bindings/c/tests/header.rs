@@ -1,5 +1,7 @@
 //! The header: what cbindgen makes, valid C and C++, and the same as what the library exports.
 
+#[path = "support/api.rs"]
+mod api;
 mod support;
 
 use std::collections::BTreeSet;
@@ -8,6 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use api::{Api, Str, function};
 use support::{compiler, library, package, root, run, succeed, target};
 
 fn path() -> PathBuf {
@@ -168,6 +171,41 @@ fn the_library_has_its_name_and_stays() {
     assert!(dynamic.contains("NODELETE"), "{dynamic}");
     // With static thread-local storage, dlopen fails in programs that have used up theirs.
     assert!(!dynamic.contains("STATIC_TLS"), "{dynamic}");
+}
+
+/// The constants of a part of the header that begin with `prefix`: what follows it, and the number.
+fn numbers(part: &str, prefix: &str) -> Vec<(String, i32)> {
+    let lines = part.lines().filter_map(|line| line.strip_prefix("#define ")?.strip_prefix(prefix));
+    let pairs = lines.map(|line| line.split_once(' ').unwrap());
+    pairs.map(|(name, number)| (name.to_owned(), number.parse().unwrap())).collect()
+}
+
+/// The name of a number is its constant, without the prefix.
+#[test]
+fn every_number_has_its_name() {
+    let header = fs::read_to_string(path()).unwrap();
+    // The statuses have no prefix that others lack. They follow their type.
+    let (constants, statuses) = header.split_once("typedef int32_t mpflags_status;").unwrap();
+    let api = Api::load(library());
+    let groups = [
+        (function!(api, b"mpflags_status_name", fn(i32) -> Str), numbers(statuses, "MPFLAGS_")),
+        (function!(api, b"mpflags_state_name", fn(i32) -> Str), numbers(constants, "MPFLAGS_STATE_")),
+        (function!(api, b"mpflags_type_name", fn(i32) -> Str), numbers(constants, "MPFLAGS_TYPE_")),
+        (function!(api, b"mpflags_kind_name", fn(i32) -> Str), numbers(constants, "MPFLAGS_KIND_")),
+        (function!(api, b"mpflags_reason_name", fn(i32) -> Str), numbers(constants, "MPFLAGS_REASON_")),
+        (function!(api, b"mpflags_error_name", fn(i32) -> Str), numbers(constants, "MPFLAGS_ERROR_")),
+        (function!(api, b"mpflags_level_name", fn(i32) -> Str), numbers(constants, "MPFLAGS_LEVEL_")),
+    ];
+    for (name, constants) in groups {
+        assert!(constants.len() > 4, "{constants:?}");
+        for number in (-1..100).chain([i32::MIN, i32::MAX]) {
+            let known = constants.iter().find(|(_, known)| *known == number);
+            let expected = known.map_or("unknown", |(name, _)| name);
+            // SAFETY: it takes a number of 32 bits and returns a static string.
+            let name = unsafe { name(number) }.text();
+            assert_eq!(name.as_deref(), Some(expected), "{number} of {constants:?}");
+        }
+    }
 }
 
 fn constant(name: &str) -> String {

@@ -120,6 +120,7 @@ int main(void)
     CLIENT_STATUS(client_track_exposure, client, evaluation);
     CLIENT_STATUS(client_track, client, MPFLAGS_S("E"), MPFLAGS_S("u"), MPFLAGS_S("{}"));
     CLIENT_STATUS(client_people_update, client, MPFLAGS_S("$set"), MPFLAGS_S("u"), MPFLAGS_S("{}"));
+    CLIENT_STATUS(client_group_update, client, MPFLAGS_S("$set"), MPFLAGS_S("company"), MPFLAGS_S("a"), MPFLAGS_S("{}"));
     CLIENT_STATUS(client_flush, client, 0, NULL);
     CLIENT_STATUS(client_statistics, client, &no_text);
     CLIENT_STATUS(client_explain, client, MPFLAGS_S("on"), context, &no_text);

@@ -13,8 +13,12 @@ use program::Program;
 use support::{compile, root, succeed};
 
 fn server() -> Server {
+    server_with("demo")
+}
+
+fn server_with(token: &str) -> Server {
     let definitions = Some(root().join("dev/samples/definitions.json"));
-    Server::start(Options { definitions, token: Some("demo".to_owned()), ..Options::default() }).unwrap()
+    Server::start(Options { definitions, token: Some(token.to_owned()), ..Options::default() }).unwrap()
 }
 
 #[test]
@@ -56,6 +60,19 @@ fn the_quickstart_says_what_is_wrong() {
     assert_eq!(refused.status.code(), Some(1));
     let words = String::from_utf8(refused.stderr).unwrap();
     assert!(words.contains("Mixpanel refused the credentials: HTTP 401"), "{words}");
+    assert!(words.contains("(CREDENTIALS_REFUSED)"), "{words}");
+}
+
+#[test]
+fn the_quickstart_escapes_what_it_puts_into_json() {
+    let token = "\", \"mode\": \"remote\\";
+    let server = server_with(token);
+    let output = succeed(Command::new(compile("examples/quickstart.c")).args([&server.url(), token, "0"]));
+    assert!(output.contains("banner"), "{output}");
+    let long = "x".repeat(600);
+    let refused =
+        Command::new(compile("examples/quickstart.c")).args([&server.url(), &long, "0"]).output().unwrap();
+    assert_eq!(refused.status.code(), Some(2));
 }
 
 #[test]

@@ -15,9 +15,9 @@ void show(const mpflags::Client& client, const mpflags::Context& user, const cha
     const auto evaluation = client.evaluate(key, user, type);
     std::cout << key << ": ";
     if (evaluation) {
-        std::cout << evaluation.json() << " (" << evaluation.variant() << ", " << to_string(evaluation.reason()) << ")";
+        std::cout << evaluation.json() << " (" << evaluation.variant() << ", " << evaluation.reason() << ")";
     } else {
-        std::cout << "the default (" << to_string(evaluation.reason()) << ") " << evaluation.message();
+        std::cout << "the default (" << evaluation.reason() << ") " << evaluation.message();
     }
     std::cout << std::endl;
 }
@@ -26,10 +26,10 @@ void show(const mpflags::Client& client, const mpflags::Context& user, const cha
 bool follow(const mpflags::ItemView& item, const mpflags::Client& client, const mpflags::Context& user) {
     bool seen = false;
     switch (item.kind()) {
-        case mpflags::ItemKind::Log: std::cerr << to_string(item.level()) << ": " << item.message() << '\n'; break;
-        case mpflags::ItemKind::State: std::cout << "the client is " << to_string(item.state()) << std::endl; break;
+        case mpflags::ItemKind::Log: std::cerr << item.level() << ": " << item.message() << '\n'; break;
+        case mpflags::ItemKind::State: std::cout << "the client is " << item.state() << std::endl; break;
         case mpflags::ItemKind::Change:
-            for (std::size_t i = 0; i < item.key_count(); i++) seen |= item.key(i) == "search-page-size";
+            for (const auto key : item.keys()) seen |= key == "search-page-size";
             if (seen) show(client, user, "search-page-size", mpflags::Type::Int64);
             break;
         default: break;

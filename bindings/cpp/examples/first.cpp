@@ -1,8 +1,12 @@
 #include <iostream>
 #include <mpflags/client.hpp>
 
-int main(int, char** argv) try {
-    const auto client = mpflags::Client::from_json(argv[1]);  // {"token": "YOUR_PROJECT_TOKEN"}
+int main(int argc, char** argv) try {
+    if (argc != 2) {
+        std::cerr << "usage: first '{\"token\": \"YOUR_PROJECT_TOKEN\"}'\n";
+        return 2;
+    }
+    const auto client = mpflags::Client::from_json(argv[1]);
     client.start();
     client.wait_ready(std::chrono::seconds(10));
 

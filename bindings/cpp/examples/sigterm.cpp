@@ -4,7 +4,11 @@
 #include <iostream>
 #include <mpflags/client.hpp>
 
-int main(int, char** argv) try {
+int main(int argc, char** argv) try {
+    if (argc != 2) {
+        std::cerr << "usage: sigterm '{\"token\": \"YOUR_PROJECT_TOKEN\"}'\n";
+        return 2;
+    }
     // Blocked before any thread starts, so that sigwait gets the signal. The library's threads block all signals.
     sigset_t signals;
     sigemptyset(&signals);

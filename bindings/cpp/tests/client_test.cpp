@@ -303,6 +303,7 @@ TEST(Client, EventsWithoutAUser) {
     EXPECT_EQ(thrown([&] { client.track("Bought", ""); }), Status::InvalidArgument);
     EXPECT_EQ(thrown([&] { client.people_update("$set", nobody, Object{{"a", 1}}); }), Status::InvalidArgument);
     EXPECT_EQ(thrown([&] { client.people_update("$set", "", Object{{"a", 1}}); }), Status::InvalidArgument);
+    EXPECT_EQ(thrown([&] { client.group_update("$set", "company", "", Object{{"a", 1}}); }), Status::InvalidArgument);
 }
 
 TEST(Client, EventsOfAnotherTime) {
@@ -413,7 +414,7 @@ TEST(Client, RefreshesOnDemand) {
     mpflags::Item item;
     std::string changed;
     while (client.next_item(item, seconds(0)) == Status::Ok) {
-        if (item.kind() == mpflags::ItemKind::Change) changed = std::string(item.key(0));
+        if (item.kind() == mpflags::ItemKind::Change) changed = std::string(*item.keys().begin());
     }
     EXPECT_EQ(changed, "number");
     dev.fault({{"path", "/flags/definitions"}, {"kind", "hang"}});
@@ -474,14 +475,18 @@ TEST(Client, ExposuresAndEventsArrive) {
     client.track_exposure(*all.find("text"));
     client.track("Bought", "u1", {{"price", 9.5}});
     client.people_update("$set", "u1", {{"plan", "premium"}});
+    client.group_update("$set", "company", "acme", {{"seats", 5}});
     EXPECT_EQ(client.flush(seconds(20)), 0U);
     std::vector<std::string> names;
-    const auto arrived = dev.events(6);
+    const auto arrived = dev.events(7);
     for (const auto& event : arrived.at("events")) {
         EXPECT_TRUE(event.at("accepted").get<bool>()) << event;
         const auto& json = event.at("json");
         if (event.at("endpoint") == "/engage") {
             names.emplace_back("profile");
+        } else if (event.at("endpoint") == "/groups") {
+            EXPECT_EQ(json.at("$set"), nlohmann::json({{"seats", 5}}));
+            names.emplace_back("group");
         } else if (json.at("event") == "Bought") {
             names.emplace_back("Bought");
         } else {
@@ -489,7 +494,7 @@ TEST(Client, ExposuresAndEventsArrive) {
         }
     }
     std::sort(names.begin(), names.end());
-    EXPECT_EQ(names, (std::vector<std::string>{"Bought", "bool", "object", "profile", "text", "text"}));
+    EXPECT_EQ(names, (std::vector<std::string>{"Bought", "bool", "group", "object", "profile", "text", "text"}));
     const auto statistics = nlohmann::json::parse(client.statistics());
     EXPECT_EQ(statistics.at("sent"), 6);
 }
@@ -528,6 +533,8 @@ TEST(Client, ItemsInALoop) {
     const Client client(polling(dev));
     mpflags::Item item;
     EXPECT_EQ(item.kind(), mpflags::ItemKind::None);
+    EXPECT_TRUE(item.keys().empty());
+    for (const std::string_view key : item.keys()) FAIL() << key;
     client.start();
     client.wait_ready(seconds(20));
     dev.put("/__dev/definitions", definitions);
@@ -536,7 +543,8 @@ TEST(Client, ItemsInALoop) {
         mpflags::Item next;
         for (Status got; (got = client.next_item(next, milliseconds(20))) != Status::Closed;) {
             if (got != Status::Ok || next.kind() != mpflags::ItemKind::Change) continue;
-            for (std::size_t i = 0; i < next.key_count(); i++) changed += std::string(next.key(i)) + " ";
+            EXPECT_EQ(next.keys().size(), 3U);
+            for (const std::string_view key : next.keys()) changed += std::string(key) + " ";
             client.shutdown(seconds(5));
         }
     });
@@ -652,12 +660,23 @@ TEST(Client, RemoteEvaluationsObeyTheirTimeout) {
     EXPECT_FALSE(none.message().empty());
 }
 
-TEST(Names, UnknownNumbers) {
-    EXPECT_EQ(to_string(static_cast<mpflags::Reason>(99)), "UNKNOWN");
-    EXPECT_EQ(to_string(static_cast<mpflags::ErrorCode>(99)), "GENERAL");
-    EXPECT_EQ(to_string(static_cast<mpflags::State>(99)), "NONE");
-    EXPECT_EQ(to_string(mpflags::Level::Warning), "WARNING");
-    EXPECT_EQ(to_string(mpflags::ErrorCode::ProviderFatal), "PROVIDER_FATAL");
+template <class Name>
+void named(Name name, std::string_view expected) {
+    std::ostringstream out;
+    out << name;
+    EXPECT_EQ(out.str(), expected);
+    EXPECT_EQ(to_string(name), expected);
+    EXPECT_EQ(to_string(static_cast<Name>(99)), "unknown");
+}
+
+TEST(Names, OfEveryEnumeration) {
+    named(Status::InvalidConfig, "INVALID_CONFIG");
+    named(mpflags::State::NotReady, "NOT_READY");
+    named(mpflags::Type::Int64, "INT64");
+    named(mpflags::Kind::Boolean, "BOOLEAN");
+    named(mpflags::Reason::TargetingMatch, "TARGETING_MATCH");
+    named(mpflags::ErrorCode::ProviderFatal, "PROVIDER_FATAL");
+    named(mpflags::Level::Warning, "WARNING");
 }
 
 }  // namespace

@@ -178,8 +178,8 @@ type initError struct{ cause error }
 func (e *initError) Error() string { return e.cause.Error() }
 
 func (e *initError) Unwrap() []error {
-	if errors.Is(e.cause, context.Canceled) || errors.Is(e.cause, context.DeadlineExceeded) {
-		// The SDK has its own messages for these.
+	if errors.Is(e.cause, context.Canceled) {
+		// The SDK has its own message for this.
 		return []error{e.cause}
 	}
 	return []error{&of.ProviderInitError{ErrorCode: of.ProviderNotReadyCode, Message: e.cause.Error()}, e.cause}

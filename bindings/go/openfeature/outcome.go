@@ -17,6 +17,7 @@ func detail(evaluation mpflags.Evaluation) of.ProviderResolutionDetail {
 	}
 }
 
+// resolutionError wraps err where the SDK's constructor takes an error. The others have the code and the message only.
 func resolutionError(err error) of.ResolutionError {
 	var evaluation *mpflags.EvaluationError
 	if !errors.As(err, &evaluation) {
@@ -31,7 +32,7 @@ func resolutionError(err error) of.ResolutionError {
 	case mpflags.FlagNotFound:
 		return of.NewFlagNotFoundResolutionError(message)
 	case mpflags.ParseError:
-		return of.NewParseErrorResolutionError(message)
+		return of.NewParseErrorResolutionError(message, err)
 	case mpflags.TypeMismatch:
 		return of.NewTypeMismatchResolutionError(message)
 	case mpflags.TargetingKeyMissing:

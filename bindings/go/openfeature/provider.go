@@ -91,6 +91,9 @@ func newProvider(client *mpflags.Client, owned bool) *Provider {
 // Client returns the provider's client.
 func (p *Provider) Client() *mpflags.Client { return p.own().client }
 
+// String returns the provider's name and the state of its client, as in mixpanel-provider(READY).
+func (p *Provider) String() string { return name + "(" + string(p.Client().State()) + ")" }
+
 // Metadata returns the provider's name, "mixpanel-provider".
 func (p *Provider) Metadata() of.Metadata { return of.Metadata{Name: name} }
 

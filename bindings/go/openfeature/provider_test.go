@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/mpflags/mpflags/bindings/go"
 	"github.com/mpflags/mpflags/bindings/go/internal/dev"
@@ -16,20 +18,20 @@ import (
 
 var quiet = slog.New(slog.DiscardHandler)
 
-// Evaluating a boolean flag without metadata does not allocate.
+// Evaluating a boolean flag allocates the metadata that it returns and nothing else: a map, its entries and contextId.
 func TestAllocations(t *testing.T) {
 	v := vector{Flags: []byte(`"provider.json"`)}
 	p := v.provider(t)
 	user := of.FlattenedContext{"distinct_id": "u1", "custom_properties": map[string]any{"plan": "pro", "age": 31}}
 	evaluate := func() {
-		if got := p.BooleanEvaluation(context.Background(), "targeted", false, user); !got.Value {
+		if got := p.BooleanEvaluation(context.Background(), "targeted", false, user); !got.Value || got.FlagMetadata["contextId"] != "u1" {
 			t.Errorf("%+v", got)
 		}
 	}
 	evaluate()
 	allocations := testing.AllocsPerRun(1000, evaluate)
 	// With the race detector, sync.Pool drops items at random.
-	if allocations > 1 {
+	if allocations > 4 {
 		t.Errorf("%v allocations", allocations)
 	}
 	t.Logf("%v allocations", allocations)
@@ -67,6 +69,51 @@ func TestNoExposureOfTheWrongType(t *testing.T) {
 	p.Shutdown()
 	if events := server.Events(1); len(events) != 1 {
 		t.Error(events)
+	}
+}
+
+// The resolution error wraps ours, with the codes for which the SDK's constructor takes an error.
+func TestResolutionErrorWrapsOurs(t *testing.T) {
+	flags := []byte(`{"flags": [{"key": "malformed", "context": "distinct_id"}]}`)
+	p := vector{Flags: flags}.provider(t)
+	remote := vector{Setup: "unanswered"}.provider(t)
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	user := of.FlattenedContext{"distinct_id": "u1"}
+	for name, test := range map[string]struct {
+		got     of.BoolResolutionDetail
+		targets []error
+	}{
+		"PARSE_ERROR": {p.BooleanEvaluation(t.Context(), "malformed", false, user), []error{mpflags.ParseError}},
+		"GENERAL":     {remote.BooleanEvaluation(ended, "f", false, user), []error{mpflags.General, context.Canceled}},
+	} {
+		var ours *mpflags.EvaluationError
+		if !errors.As(test.got.ResolutionError, &ours) || ours.Message == "" {
+			t.Errorf("%s: %+v", name, test.got)
+		}
+		for _, target := range test.targets {
+			if !errors.Is(test.got.ResolutionError, target) {
+				t.Errorf("%s is not %v: %+v", name, target, test.got)
+			}
+		}
+	}
+}
+
+// An SDK call with a deadline returns why there are no definitions, and the SDK's event has the same message.
+func TestInitDeadlineKeepsTheReason(t *testing.T) {
+	server := dev.Start(t)
+	server.Faults(`[{"path": "/flags/definitions", "kind": "status", "status": 500}]`)
+	p, err := NewLocalProvider("t", mpflags.WithAPIHost(server.URL), mpflags.WithLogger(quiet))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Client().Close() })
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	err = p.InitWithContext(ctx, of.EvaluationContext{})
+	var initial *of.ProviderInitError
+	if !errors.Is(err, context.DeadlineExceeded) || !errors.As(err, &initial) || !strings.Contains(initial.Message, "HTTP 500") || !strings.Contains(err.Error(), "HTTP 500") {
+		t.Error(err)
 	}
 }
 
@@ -121,6 +168,9 @@ func TestInitGivesUpBesideAnother(t *testing.T) {
 // A copy of a provider is the same provider, which can be shut down twice and initialized again.
 func TestCopiedProvider(t *testing.T) {
 	p := vector{Flags: []byte(`"provider.json"`)}.provider(t)
+	if text := fmt.Sprint(p, p.Client()); text != "mixpanel-provider(READY) mpflags.Client(READY)" {
+		t.Error(text)
+	}
 	copied := reflect.New(reflect.TypeFor[Provider]())
 	copied.Elem().Set(reflect.ValueOf(p).Elem())
 	other := copied.Interface().(*Provider)
@@ -155,6 +205,9 @@ func TestProviderThatWasNotMade(t *testing.T) {
 				t.Errorf("%+v", got)
 			}
 			p.Track(t.Context(), "e", of.NewTargetlessEvaluationContext(map[string]any{"distinct_id": "u1"}), of.NewTrackingEventDetails(1))
+			if text := fmt.Sprint(p); text != "mixpanel-provider(UNKNOWN)" {
+				t.Error(text)
+			}
 			if p.EventChannel() == nil || p.Metadata().Name != "mixpanel-provider" || p.Hooks() != nil {
 				t.Error(p.EventChannel(), p.Metadata(), p.Hooks())
 			}

@@ -29,7 +29,7 @@ func TestReadmeShowsTheExamples(t *testing.T) {
 		}
 		shown++
 	}
-	if shown != 4 {
+	if shown != 6 {
 		t.Errorf("%d examples are shown", shown)
 	}
 }
@@ -45,6 +45,7 @@ func TestExamples(t *testing.T) {
 		"first":         {nil, false, []string{"new-checkout: true", "button-color: #6e7781 control SPLIT"}, 2},
 		"quickstart":    {[]string{"4"}, true, []string{"new-checkout: false", "ranking-boost: 1.35", "changed: [new-checkout]", "new-checkout: true", "banner: map["}, 4},
 		"allflags":      {nil, false, []string{"button-color", "new-checkout", "STATIC"}, 1},
+		"events":        {[]string{"4"}, true, []string{"state: READY", "changed: [new-checkout]"}, 0},
 		"logandchanges": {[]string{"4"}, true, []string{"state: READY", "changed: [new-checkout]"}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -59,7 +60,7 @@ func TestExamples(t *testing.T) {
 			server.Serve(sample)
 			arguments := append([]string{server.URL, "demo"}, example.arguments...)
 			if name == "first" {
-				arguments = []string{"demo", server.URL}
+				arguments = []string{"-token", "demo", "-host", server.URL}
 			}
 			command := exec.Command(program, arguments...)
 			var output bytes.Buffer

@@ -8,6 +8,11 @@ require (
 	github.com/mixpanel/mixpanel-go/v2 v2.1.0
 	github.com/mpflags/mpflags/bindings/go v0.0.0
 	github.com/open-feature/go-sdk v1.18.0
+	github.com/open-feature/go-sdk-contrib/hooks/open-telemetry v0.3.6
+	go.opentelemetry.io/otel v1.37.0
+	go.opentelemetry.io/otel/sdk v1.37.0
+	go.opentelemetry.io/otel/sdk/metric v1.37.0
+	go.opentelemetry.io/otel/trace v1.37.0
 	go.uber.org/goleak v1.3.0
 )
 
@@ -15,12 +20,18 @@ require (
 	github.com/cucumber/gherkin/go/v26 v26.2.0 // indirect
 	github.com/cucumber/messages/go/v21 v21.0.1 // indirect
 	github.com/diegoholiveira/jsonlogic/v3 v3.9.0 // indirect
+	github.com/go-logr/logr v1.4.3 // indirect
+	github.com/go-logr/stdr v1.2.2 // indirect
 	github.com/gofrs/uuid v4.4.0+incompatible // indirect
+	github.com/google/uuid v1.6.0 // indirect
 	github.com/hashicorp/go-immutable-radix v1.3.1 // indirect
 	github.com/hashicorp/go-memdb v1.3.5 // indirect
 	github.com/hashicorp/golang-lru v1.0.2 // indirect
 	github.com/spf13/pflag v1.0.10 // indirect
+	go.opentelemetry.io/auto/sdk v1.1.0 // indirect
+	go.opentelemetry.io/otel/metric v1.37.0 // indirect
 	go.uber.org/mock v0.6.0 // indirect
+	golang.org/x/sys v0.33.0 // indirect
 )
 
 replace github.com/mpflags/mpflags/bindings/go => ../

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/cucumber/godog"
+	provider "github.com/mpflags/mpflags/bindings/go/openfeature"
 	of "github.com/open-feature/go-sdk/openfeature"
 )
 
@@ -20,10 +21,11 @@ func TestOpenFeatureSuites(t *testing.T) {
 		name := map[bool]string{false: "attributes under custom_properties", true: "attributes at the top"}[options]
 		t.Run(name, func(t *testing.T) {
 			suites := map[string]func(*world, *godog.ScenarioContext){
-				"evaluation.feature":    (*world).first,
-				"evaluation_v2.feature": (*world).second,
-				"hooks.feature":         (*world).hooked,
-				"metadata.feature":      func(*world, *godog.ScenarioContext) {},
+				"contextMerging.feature": (*world).merging,
+				"evaluation.feature":     (*world).first,
+				"evaluation_v2.feature":  (*world).second,
+				"hooks.feature":          (*world).hooked,
+				"metadata.feature":       func(*world, *godog.ScenarioContext) {},
 			}
 			for _, feature := range slices.Sorted(maps.Keys(suites)) {
 				t.Run(feature, func(t *testing.T) {
@@ -130,7 +132,7 @@ func (w *world) second(sc *godog.ScenarioContext) {
 		before := w.details
 		w.details.FlagMetadata["planted"] = true
 		w.evaluate()
-		return errors.Join(same("metadata", 0, len(w.details.FlagMetadata)), same("value", before.Value, w.details.Value))
+		return errors.Join(same("metadata", 0, len(own(w.details.FlagMetadata))), same("value", before.Value, w.details.Value))
 	})
 	sc.Step(`^the flag was evaluated with details asynchronously$`, func() error {
 		done := make(chan struct{})
@@ -233,4 +235,78 @@ func orNull(text string) any {
 		return nil
 	}
 	return text
+}
+
+// retrieving is the provider with a record of the contexts that the SDK passes to it.
+type retrieving struct {
+	*provider.Provider
+	user of.FlattenedContext
+}
+
+func (r *retrieving) BooleanEvaluation(ctx context.Context, flag string, defaultValue bool, user of.FlattenedContext) of.BoolResolutionDetail {
+	r.user = maps.Clone(user)
+	return r.Provider.BooleanEvaluation(ctx, flag, defaultValue, user)
+}
+
+// adding is a hook that adds to the context.
+type adding struct {
+	of.UnimplementedHook
+	attributes map[string]any
+}
+
+func (a adding) Before(context.Context, of.HookContext, of.HookHints) (*of.EvaluationContext, error) {
+	user := of.NewTargetlessEvaluationContext(a.attributes)
+	return &user, nil
+}
+
+// merging adds the steps of contextMerging.feature.
+func (w *world) merging(sc *godog.ScenarioContext) {
+	var retrieved *retrieving
+	var precedence []string
+	levels := map[string]map[string]any{}
+	add := func(key, value, level string) {
+		if levels[level] == nil {
+			levels[level] = map[string]any{}
+		}
+		levels[level][key] = value
+	}
+	at := func(level string) of.EvaluationContext { return of.NewTargetlessEvaluationContext(levels[level]) }
+	sc.Step(`^a stable provider with retrievable context is registered$`, func() error {
+		retrieved = &retrieving{Provider: w.provider()}
+		return w.api.SetProviderAndWait(background, retrieved)
+	})
+	sc.Step(`^A context entry with key "([^"]*)" and value "([^"]*)" is added to the "([^"]*)" level$`, add)
+	sc.Step(`^A table with levels of increasing precedence$`, func(table *godog.Table) {
+		for _, row := range table.Rows {
+			precedence = append(precedence, row.Cells[0].Value)
+		}
+	})
+	sc.Step(`^Context entries for each level from API level down to the "([^"]*)" level, with key "([^"]*)" and value "([^"]*)"$`,
+		func(lowest, key, value string) error {
+			end := slices.Index(precedence, lowest)
+			if end < 0 {
+				return fmt.Errorf("unknown level %q", lowest)
+			}
+			for _, level := range precedence[:end+1] {
+				// Each level has its own value, so that the last one must win.
+				add(key, level, level)
+			}
+			return same("the value of the lowest level", value, lowest)
+		})
+	sc.Step(`^Some flag was evaluated$`, func() error {
+		for level := range levels {
+			if !slices.Contains([]string{"API", "Transaction", "Client", "Invocation", "Before Hooks"}, level) {
+				return fmt.Errorf("unknown level %q", level)
+			}
+		}
+		add("distinct_id", "user-1", "API")
+		w.api.SetEvaluationContext(at("API"))
+		w.client.SetEvaluationContext(at("Client"))
+		transaction := of.WithTransactionContext(background, at("Transaction"))
+		details, err := w.client.BooleanValueDetails(transaction, "boolean-flag", false, at("Invocation"), of.WithHooks(adding{attributes: levels["Before Hooks"]}))
+		return errors.Join(err, same("value", true, details.Value))
+	})
+	sc.Step(`^The merged context contains an entry with key "([^"]*)" and value "([^"]*)"$`, func(key, value string) error {
+		return same("the context's "+key, value, retrieved.user[key])
+	})
 }

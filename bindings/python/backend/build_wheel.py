@@ -138,6 +138,13 @@ def _metadata() -> str:
     return "\n".join(lines) + "\n\n" + (HERE / "README.md").read_text(encoding="utf-8")
 
 
+def _entry_points() -> str:
+    lines: list[str] = []
+    for group, entries in PROJECT["entry-points"].items():
+        lines += [f"[{group}]", *(f"{name} = {target}" for name, target in entries.items())]
+    return "\n".join(lines) + "\n"
+
+
 def _license() -> bytes:
     return (RUST / "LICENSE").read_bytes()
 
@@ -146,6 +153,7 @@ def _info(tag: str) -> "dict[str, bytes]":
     return {
         "METADATA": _metadata().encode(),
         "WHEEL": f"Wheel-Version: 1.0\nGenerator: mpflags\nRoot-Is-Purelib: false\nTag: {tag}\n".encode(),
+        "entry_points.txt": _entry_points().encode(),
         "licenses/LICENSE": _license(),
     }
 

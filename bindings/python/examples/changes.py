@@ -24,7 +24,7 @@ config = LocalFlagsConfig(
     api_host=os.environ.get("MPFLAGS_API_HOST", "api.mixpanel.com"),
     polling_interval_in_seconds=float(os.environ.get("MPFLAGS_POLL_SECONDS", "60")),
 )
-api.set_provider_and_wait(MixpanelProvider.from_local_config(os.environ["MPFLAGS_TOKEN"], config))
+api.set_provider(MixpanelProvider.from_local_config(os.environ["MPFLAGS_TOKEN"], config))
 client = api.get_client()
 
 users = [

@@ -3,12 +3,10 @@
 usage: MPFLAGS_TOKEN=YOUR_PROJECT_TOKEN python quickstart.py
 """
 
-import logging
 import os
 
 from openfeature import api
 from openfeature.evaluation_context import EvaluationContext
-from openfeature.exception import OpenFeatureError
 
 from mpflags import LocalFlagsConfig
 from mpflags.openfeature import MixpanelProvider
@@ -17,11 +15,8 @@ config = LocalFlagsConfig(
     api_host=os.environ.get("MPFLAGS_API_HOST", "api.mixpanel.com"),
     polling_interval_in_seconds=float(os.environ.get("MPFLAGS_POLL_SECONDS", "60")),
 )
-try:
-    api.set_provider_and_wait(MixpanelProvider.from_local_config(os.environ["MPFLAGS_TOKEN"], config))
-except OpenFeatureError as error:
-    # Mixpanel cannot be reached, or the token is wrong. Polling goes on, and the flags follow when it succeeds.
-    logging.warning("flags have their defaults for now: %s", error)
+# Waits for the first definitions.
+api.set_provider(MixpanelProvider.from_local_config(os.environ["MPFLAGS_TOKEN"], config))
 client = api.get_client()
 
 # `distinct_id` identifies the user; rules see `custom_properties`.

@@ -38,10 +38,10 @@ def is_named(entry: dict[str, typing.Any], scenario: typing.Any) -> bool:
     )
 
 
-def check_counts(run: str) -> None:
-    """Checks the number of scenarios, and of those that pass, against expected_failures.json."""
-    found = {feature: counts for (name, feature), counts in results.items() if name == run}
-    assert found, f"no scenario has run with {run}"
+def check_counts(run: str, *features: str) -> None:
+    """Checks the number of scenarios of these features, and of those that pass, against expected_failures.json."""
+    found = {feature: counts for (name, feature), counts in results.items() if name == run and feature in features}
+    assert set(found) == set(features), f"{run}: scenarios of {sorted(found)} have run"
     for feature, counts in found.items():
         suite = EXPECTED["suites"][feature]
         assert sum(counts.values()) == suite["scenarios"], f"{feature}: {sum(counts.values())} scenarios have run"
@@ -59,7 +59,7 @@ def summary() -> typing.Iterator[str]:
 
 def pytest_configure(config: pytest.Config) -> None:
     # Tags of examples, which pytest-bdd turns into markers. They select nothing here.
-    for tag in ("booleans", "strings", "numbers", "objects"):
+    for tag in ("booleans", "strings", "numbers", "objects", "hooks", "transaction"):
         config.addinivalue_line("markers", f"{tag}: a tag of OpenFeature's suites")
 
 

@@ -300,7 +300,7 @@ def test_a_start_that_fails_is_logged_and_polling_goes_on(dev, eventually, caplo
     client = Client.local(TOKEN, api_host=dev.url, init_timeout_ms=100, **FAST)
     with caplog.at_level(logging.WARNING, "mpflags"):
         client.start_polling_for_definitions()
-    assert any("no definitions yet" in record.getMessage() for record in caplog.records)
+    assert any("flags have their defaults for now" in record.getMessage() for record in caplog.records)
     assert not client.are_flags_ready()
     with pytest.raises(Timeout, match="HTTP 503"):
         client.wait_ready(0)
@@ -444,7 +444,7 @@ def test_async_context_manager(dev, our_threads):
 
 def test_log_lines_go_to_logging_one_per_problem(dev, caplog, eventually):
     dev.fail_fetches("status", status=503)
-    with caplog.at_level(logging.DEBUG, "mpflags"):
+    with caplog.at_level(logging.INFO, "mpflags"):
         client = Client.local(TOKEN, api_host=dev.url, init_timeout_ms=50, **FAST)
         client.start()
         dev.await_fetches(5)
@@ -462,6 +462,31 @@ def test_log_lines_go_to_logging_one_per_problem(dev, caplog, eventually):
             client.get_variant("nope", SelectedVariant(None), USER)
         client.close()
     assert len(caplog.records) <= 1
+
+
+def test_debug_lines_for_a_program_that_wants_them(dev, caplog, eventually):
+    def lines():
+        return [(record.levelname, record.getMessage()) for record in caplog.records if record.name == "mpflags"]
+
+    with caplog.at_level(logging.INFO, "mpflags"), Client.local(TOKEN, api_host=dev.url, **FAST):
+        dev.await_fetches(2)
+        (line,) = eventually(lines)
+        assert (line[0], line[1][:20]) == ("INFO", "definitions: 6 flags")
+    caplog.clear()
+    # The level of the root counts too.
+    with caplog.at_level(logging.DEBUG), Client.local(TOKEN, api_host=dev.url, **FAST):
+        eventually(lambda: any(line.startswith("poll: HTTP 304 from ") for level, line in lines() if level == "DEBUG"))
+    caplog.clear()
+    with caplog.at_level(logging.DEBUG), Client.local(TOKEN, api_host=dev.url, log_level="warning", **FAST):
+        dev.await_fetches(2)
+        assert lines() == []
+
+
+def test_a_missing_key_is_named_as_in_mixpanels_package():
+    company = flag("a", context="company_id")
+    client = Client.local(TOKEN, definitions={"flags": [company]}, enable_polling=False)
+    reason = client.get_variant("a", SelectedVariant(None), USER).fallback_reason
+    assert reason == mpflags.FallbackReason.missing_context_key("company_id")
 
 
 def test_a_listener_that_fails_is_logged_and_the_next_is_called(dev, caplog, eventually):
@@ -625,7 +650,7 @@ def test_a_client_shows_mode_host_and_state(dev):
     client = Client.local("the-secret-token", LocalFlagsConfig(dev.url))
     assert repr(client) == f"<mpflags.Client local {dev.url} NOT_READY>"
     with client:
-        assert repr(client) == f"<mpflags.Client local {dev.url} READY>"
-    assert repr(client) == f"<mpflags.Client local {dev.url} {client.state}>"
+        assert repr(client) == f"<mpflags.Client local {dev.url} READY, 6 flags>"
+    assert repr(client) == f"<mpflags.Client local {dev.url} {client.state}, 6 flags>"
     remote = Client.remote("the-secret-token")
     assert repr(remote) == f"<mpflags.Client remote api.mixpanel.com {remote.state}>"

@@ -309,12 +309,26 @@ def test_configurations_are_dataclasses():
 
 def test_an_unknown_option_lists_the_names_of_python():
     with pytest.raises(InvalidConfig) as raised:
-        Client.local("t", poling=False)
-    known = re.search(r"`poling`.*known are (.*)", str(raised.value))[1].split(", ")
+        Client.local("t", zzz=False)
+    known = re.search(r"`zzz`.*known are (.*)", str(raised.value))[1].split(", ")
     assert set(known) >= {"request_timeout_in_seconds", "polling_interval_in_seconds", "credentials", "async_threads"}
     assert set(known).isdisjoint({"request_timeout_ms", "polling_interval_ms", "service_account", "mode", "wrapper"})
-    with pytest.raises(InvalidConfig, match="polling_interval_in_seconds"):
-        MixpanelProvider.from_local_config("t", LocalFlagsConfig(poling_interval_in_seconds=5))
+
+
+@pytest.mark.parametrize(
+    ("unknown", "meant"),
+    [
+        ("poling_interval_in_seconds", "polling_interval_in_seconds"),
+        ("async_thread", "async_threads"),
+        ("init_timeout", "init_timeout_ms"),
+        # Near a name that Python does not have.
+        ("request_timeout_mss", "request_timeout_in_seconds"),
+    ],
+)
+def test_an_option_that_was_misspelled(unknown, meant):
+    with pytest.raises(InvalidConfig) as raised:
+        MixpanelProvider.from_local_config("t", LocalFlagsConfig(**{unknown: 5}))
+    assert str(raised.value) == f"config: unknown key `{unknown}`; did you mean `{meant}`?"
 
 
 def test_the_typed_options_are_those_of_the_page():

@@ -181,17 +181,34 @@ LAYERS = {
     "host": {"errors"},
     "_native": {"abi", "errors", "host"},
     "options": set(),
-    "config": {"errors", "options"},
-    "context": {"abi", "errors"},
     "items": {"_native", "abi", "errors"},
+    "config": {"errors", "items", "options"},
+    "context": {"abi", "errors"},
     "encoder": {"context", "errors", "items"},
     "pool": {"abi", "errors"},
     "runtime": {"_native", "abi", "errors", "host", "items", "pool"},
     "client": {"_native", "abi", "config", "context", "encoder", "errors", "items", "options", "runtime", "variants"},
+    "mixpanel": {"abi", "client", "config", "context", "errors", "options"},
     "lifecycle": {"abi", "client"},
-    "openfeature": {"abi", "client", "context", "errors", "items", "lifecycle", "options"},
+    "details": {"abi"},
+    "foreign": {"abi", "details", "variants"},
+    "openfeature": {
+        *(
+            "abi",
+            "client",
+            "config",
+            "context",
+            "details",
+            "errors",
+            "foreign",
+            "items",
+            "lifecycle",
+            "mixpanel",
+            "options",
+        ),
+    },
     "testing": {"abi", "client", "config", "openfeature"},
-    "__init__": {"_native", "abi", "client", "config", "context", "errors", "variants"},
+    "__init__": {"_native", "abi", "client", "config", "context", "errors", "mixpanel", "variants"},
 }
 
 
@@ -212,4 +229,4 @@ def test_files_import_only_files_above_them():
         if "ctypes" in absolute:
             assert name in ("_native", "abi"), name
         if any(module.startswith("openfeature") for module in absolute):
-            assert name in ("openfeature", "lifecycle"), name
+            assert name in ("openfeature", "lifecycle", "details", "foreign"), name

@@ -82,7 +82,7 @@ def test_the_wheel_holds_the_package_and_the_library(wheel):
         assert names == sources | {
             "mpflags/py.typed",
             "mpflags/libmpflags.so",
-            *(f"{info}/{name}" for name in ("METADATA", "WHEEL", "RECORD", "licenses/LICENSE")),
+            *(f"{info}/{name}" for name in ("METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE")),
         }
         metadata = archive.read(f"{info}/METADATA").decode()
         assert 'Requires-Dist: openfeature-sdk>=0.8,<0.11; extra == "openfeature"' in metadata
@@ -96,6 +96,35 @@ def test_the_wheel_holds_the_package_and_the_library(wheel):
                 content = archive.read(name)
                 wanted = urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
                 assert (digest, size) == (f"sha256={wanted}", str(len(content)))
+
+
+def test_pytest_finds_the_fixtures_of_an_installed_package(wheel, tmp_path):
+    """Without `pytest_plugins`, and also with it, as projects have it that were written for an earlier version."""
+    site, project = tmp_path / "site", tmp_path / "project"
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(site)
+    project.mkdir()
+    (project / "test_flags.py").write_text(
+        "def test_it(mpflags_flags):\n"
+        "    assert mpflags_flags.set(a=True).client.is_enabled('a', {'distinct_id': 'u'})\n"
+    )
+    test = (
+        sys.executable,
+        "-W",
+        "error",
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--rootdir",
+        project,
+        project,
+    )
+    changes = {"PYTHONPATH": site, "PYTHONDONTWRITEBYTECODE": 1}
+    assert "1 passed" in run(*test, env=environment(**changes))
+    (project / "conftest.py").write_text('pytest_plugins = ["mpflags.testing"]\n')
+    assert "1 passed" in run(*test, env=environment(**changes))
 
 
 def test_the_library_in_the_wheel_is_stripped(wheel, tmp_path):

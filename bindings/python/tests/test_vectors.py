@@ -52,7 +52,11 @@ def ask(client, key, context, kind=ANY):
         assert (packed & 1 == 1) is (evaluated.error_code is None and evaluated.variant != "override")
         if packed not in (1, 3):
             # A number carries no error: it stands for a value of the requested type.
-            assert client._native.resolve(key, packed) == evaluated
+            resolved = client._native.resolve(key, packed)
+            if packed & 1 and evaluated.has_value:
+                # The same for every user.
+                assert type(evaluated.metadata.pop("contextId")) is str
+            assert resolved == evaluated
     return evaluated
 
 

@@ -21,10 +21,7 @@ pub(crate) fn respond(world: &World, call: &Call) -> Response {
     if let Some(refusal) = world.credentials.refuse(call) {
         return refusal;
     }
-    let document = match world.definitions.current() {
-        Ok(document) => document,
-        Err(error) => return Response::error(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
-    };
+    let document = world.definitions.current();
     let hash = etag(&document);
     let zipped = accepts_gzip(&call.headers).then(|| gzip(&document)).flatten();
     // A strong ETag identifies bytes, so each coding has its own. Either one matches, because the document is the same.

@@ -32,8 +32,7 @@ pub(crate) fn respond(world: &World, call: &Call) -> Response {
         Some(Err(why)) => return Response::error(StatusCode::BAD_REQUEST, &why),
         None => return Response::error(StatusCode::BAD_REQUEST, NO_USER),
     };
-    let document = world.definitions.current().map_err(|error| error.to_string());
-    let client = match document.and_then(|document| world.remote.client(document)) {
+    let client = match world.remote.client(world.definitions.current()) {
         Ok(client) => client,
         Err(why) => return Response::error(StatusCode::INTERNAL_SERVER_ERROR, &why),
     };

@@ -1,14 +1,15 @@
-//! `/track`, `/import` and `/engage`.
+//! `/track`, `/import`, `/engage` and `/groups`.
 
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Method, StatusCode};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::call::{Call, Coding};
 use crate::events::Batch;
 use crate::faults::{Fault, Kind};
 use crate::ingestion::{self, Checked, Endpoint, MOST_BYTES, MOST_RECORDS, Payload, Rejection};
+use crate::live::Live;
 use crate::response::Response;
 use crate::world::World;
 
@@ -73,7 +74,11 @@ pub(crate) fn respond(world: &World, call: &Call, fault: Option<&Fault>, endpoin
     let mut response = form.verdict(&checked);
     if !fault.is_some_and(Fault::comes_before_events) {
         let checked = checked.as_slice();
-        world.events.record(&Batch { endpoint, request: call.number, at: call.at, json: &json, checked });
+        let batch = Batch { endpoint, request: call.number, at: call.at, json: &json, checked };
+        let duplicates = world.events.record(&batch);
+        if world.live.listened() {
+            show(world, &batch, &duplicates);
+        }
         if world.lines.is_some() {
             let records = ingestion::values(&json);
             response.lines =
@@ -83,6 +88,24 @@ pub(crate) fn respond(world: &World, call: &Call, fault: Option<&Fault>, endpoin
     response
 }
 
+/// Shows the records on the page.
+fn show(world: &World, batch: &Batch<'_>, duplicates: &[bool]) {
+    let records = ingestion::values(batch.json).into_iter().zip(batch.checked).zip(duplicates);
+    for ((record, checked), duplicate) in records {
+        world.live.send("event", || {
+            json!({
+                "endpoint": batch.endpoint,
+                "received_at_ms": u64::try_from(batch.at.as_millis()).unwrap_or(u64::MAX),
+                "request": batch.request,
+                "accepted": checked.is_ok(),
+                "rejected": checked.as_ref().err(),
+                "duplicate": duplicate,
+                "json": Live::shortened(&record),
+            })
+        });
+    }
+}
+
 fn form(call: &Call, payload: &Payload, fault: Option<&Fault>, endpoint: Endpoint) -> Form {
     let is_on = |name| payload.parameter(call, name) == Some("1");
     let strict = fault.is_some_and(|fault| fault.kind == Kind::RejectRecords)
@@ -90,8 +113,8 @@ fn form(call: &Call, payload: &Payload, fault: Option<&Fault>, endpoint: Endpoin
     match endpoint {
         _ if strict => Form::Records { strict },
         Endpoint::Import => Form::Records { strict },
-        Endpoint::Track | Endpoint::Engage if is_on("verbose") => Form::Verbose,
-        Endpoint::Track | Endpoint::Engage => Form::Digit,
+        Endpoint::Track | Endpoint::Engage | Endpoint::Groups if is_on("verbose") => Form::Verbose,
+        Endpoint::Track | Endpoint::Engage | Endpoint::Groups => Form::Digit,
     }
 }
 
@@ -191,7 +214,7 @@ impl<'a> FailedRecord<'a> {
     }
 }
 
-/// A line for `--verbose`: event, flag, variant and user; for a profile update, its operation and the user.
+/// A line for `--verbose`: event, flag, variant and user; for a profile update, its operation and the user or group.
 fn line(record: &Value, checked: &Checked) -> String {
     let text = |value: Option<&Value>| match value {
         Some(Value::String(text)) => text.clone(),
@@ -206,7 +229,8 @@ fn line(record: &Value, checked: &Checked) -> String {
         }
         None => {
             let operation = ingestion::operation(record).unwrap_or("-");
-            format!("  {operation} - - {}", text(record.get("$distinct_id")))
+            let owner = record.get("$distinct_id").or_else(|| record.get("$group_id"));
+            format!("  {operation} - - {}", text(owner))
         }
     };
     if let Err(why) = checked {

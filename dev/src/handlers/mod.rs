@@ -3,6 +3,7 @@
 mod definitions;
 mod flags;
 mod ingestion;
+mod ofrep;
 
 use hyper::StatusCode;
 
@@ -20,11 +21,17 @@ pub(crate) fn respond(world: &World, call: &Call, fault: Option<&Fault>) -> Resp
         "/track" => ingestion::respond(world, call, fault, Endpoint::Track),
         "/import" => ingestion::respond(world, call, fault, Endpoint::Import),
         "/engage" => ingestion::respond(world, call, fault, Endpoint::Engage),
+        "/groups" => ingestion::respond(world, call, fault, Endpoint::Groups),
+        path if path == ofrep::PATH
+            || path.strip_prefix(ofrep::PATH).is_some_and(|rest| rest.starts_with('/')) =>
+        {
+            ofrep::respond(world, call)
+        }
         path => Response::error(StatusCode::NOT_FOUND, &format!("No such path: {path}")),
     }
 }
 
 /// Whether the bodies sent to this path are events.
 pub(crate) fn takes_events(path: &str) -> bool {
-    matches!(path, "/track" | "/import" | "/engage")
+    matches!(path, "/track" | "/import" | "/engage" | "/groups")
 }

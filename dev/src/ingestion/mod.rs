@@ -33,6 +33,9 @@ pub enum Endpoint {
     /// `/engage`: profile updates, authenticated by a token.
     #[serde(rename = "/engage")]
     Engage,
+    /// `/groups`: updates of groups' profiles, authenticated by a token.
+    #[serde(rename = "/groups")]
+    Groups,
 }
 
 /// Checks each record of a JSON array, or a single object. Fails if `json` is neither.
@@ -47,9 +50,9 @@ pub(crate) fn check(
             let now = record::now();
             record::each(json, |record| record.check_import(now))
         }
-        Endpoint::Engage => {
+        Endpoint::Engage | Endpoint::Groups => {
             let updates = payload::split(json)?;
-            Ok(updates.into_iter().map(|update| profile::check(update, token)).collect())
+            Ok(updates.into_iter().map(|update| profile::check(endpoint, update, token)).collect())
         }
     }?;
     if json.len() > MOST_RECORD_BYTES {

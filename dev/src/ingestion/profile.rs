@@ -3,17 +3,20 @@
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use super::Endpoint;
 use super::rejection::{Checked, Rejection};
 
 const OPERATIONS: [&str; 8] =
     ["$set", "$set_once", "$add", "$append", "$union", "$remove", "$unset", "$delete"];
+/// Those that a group's profile does not have.
+const NOT_FOR_GROUPS: [&str; 2] = ["$add", "$append"];
 
 /// The first operation of an update.
 pub(crate) fn operation(update: &Value) -> Option<&'static str> {
     OPERATIONS.into_iter().find(|name| update.get(name).is_some())
 }
 
-pub(super) fn check(update: &RawValue, token: Option<&str>) -> Checked {
+pub(super) fn check(endpoint: Endpoint, update: &RawValue, token: Option<&str>) -> Checked {
     let Ok(Value::Object(update)) = serde_json::from_str(update.get()) else {
         return Err(Rejection::new("record", "must be an object"));
     };
@@ -24,10 +27,21 @@ pub(super) fn check(update: &RawValue, token: Option<&str>) -> Checked {
         }
         Some(_) => {}
     }
-    match update.get("$distinct_id") {
-        Some(Value::String(id)) if !id.is_empty() => {}
-        Some(Value::Number(_)) => {}
-        _ => return Err(Rejection::missing("$distinct_id", "$distinct_id")),
+    let names: &[&str] = match endpoint {
+        Endpoint::Groups => &["$group_key", "$group_id"],
+        _ => &["$distinct_id"],
+    };
+    for name in names {
+        match update.get(*name) {
+            Some(Value::String(id)) if !id.is_empty() => {}
+            Some(Value::Number(_)) => {}
+            _ => return Err(Rejection::missing(name, name)),
+        }
+    }
+    let wrong =
+        NOT_FOR_GROUPS.iter().find(|name| endpoint == Endpoint::Groups && update.contains_key(**name));
+    if let Some(name) = wrong {
+        return Err(Rejection::invalid(name, "a group has no such operation"));
     }
     check_operation(&update)?;
     Ok(None)

@@ -17,7 +17,7 @@ pub(crate) fn connect(addr: SocketAddr) -> TcpStream {
 /// `head` is the whole head except `Host`, for example `GET / HTTP/1.1`.
 pub(crate) fn send(stream: &mut impl Write, head: &str, body: &[u8]) {
     let length = if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
-    let mut bytes = format!("{head}\r\nHost: test\r\n{length}\r\n").into_bytes();
+    let mut bytes = format!("{head}\r\nHost: localhost\r\n{length}\r\n").into_bytes();
     bytes.extend_from_slice(body);
     stream.write_all(&bytes).unwrap();
 }

@@ -1,7 +1,5 @@
 //! Remote evaluation: one request per evaluation.
 
-mod error_text;
-
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -126,7 +124,7 @@ impl RemoteCall {
         let response = loop {
             let left = self.timeout.saturating_sub(self.clock.now().saturating_duration_since(begun));
             if left.is_zero() {
-                return Err(RemoteResult::Failed("timed out".to_owned()));
+                return Err(RemoteResult::Failed(format!("{}: timed out", self.config.api_host.authority())));
             }
             let parameters: &[(&str, &str)] = match key {
                 Some(key) => &[("context", context), ("flag_key", key)],
@@ -153,15 +151,15 @@ impl RemoteCall {
         let latency_ms = self.clock.now().saturating_duration_since(begun).as_secs_f64() * 1000.0;
         let fetch = Fetch { latency_ms, start: rfc3339(start), complete: rfc3339(self.clock.wall()) };
         match response.status {
-            200 => Ok(Body { json: response.body, fetch }),
-            401 | 403 => Err(RemoteResult::Unavailable(Unavailable::CredentialsRefused(response.status))),
-            300..=399 => Err(RemoteResult::Failed(response.described())),
-            _ => {
+            200 => Ok(Body { from: response.from, json: response.body, fetch }),
+            status => {
                 let mut private = self.config.secrets();
                 private.push(context);
-                let text = error_text::error_text(&response.body, &private);
-                let text = text.map_or_else(String::new, |text| format!(": {text}"));
-                Err(RemoteResult::Failed(format!("{}{text}", response.described())))
+                let described = response.explained(&private);
+                Err(match status {
+                    401 | 403 => RemoteResult::Unavailable(Unavailable::CredentialsRefused(described)),
+                    _ => RemoteResult::Failed(described),
+                })
             }
         }
     }
@@ -169,6 +167,8 @@ impl RemoteCall {
 
 /// The body of a successful response, and when it was fetched.
 struct Body {
+    /// The source of the response, for messages.
+    from: String,
     json: Vec<u8>,
     fetch: Fetch,
 }
@@ -183,7 +183,7 @@ impl Body {
     /// Each flag as JSON text, so that an error in one does not affect the others.
     fn flags(&self) -> Result<Vec<(Cow<'_, str>, &RawValue)>, String> {
         let body: WireBody<'_> = serde_json::from_slice(&self.json)
-            .map_err(|e| format!("not a response from Mixpanel: {}", without_position(&e)))?;
+            .map_err(|e| format!("{}: not a response from Mixpanel: {}", self.from, without_position(&e)))?;
         Ok(body.flags.0)
     }
 

@@ -6,7 +6,7 @@ use serde::de::DeserializeSeed;
 
 use crate::binary::{self, Fault};
 use crate::error::{Error, ErrorKind};
-use crate::json::{json_kind, place, plain};
+use crate::json::{not_an_object, place, syntax};
 
 use super::parse::Parsed;
 use super::raw;
@@ -79,12 +79,12 @@ fn recovered_binary<T>(form: &[u8], fault: Fault) -> Result<Read<'_, T>, Fault> 
 fn invalid(json: &str, error: &serde_json::Error) -> Error {
     if !json.trim_start().starts_with('{') {
         // serde_json's message would quote the value, which may be personal.
-        let message = format!("context: expected a JSON object, found {}", json_kind(json));
+        let message = format!("context: {}", not_an_object(json, r#"{"distinct_id": "…"}"#));
         return Error::new(ErrorKind::InvalidContext, message);
     }
     let message = match place(json, error) {
-        Some(place) => format!("context: {place}: {}", plain(error)),
-        None => format!("context: {}", plain(error)),
+        Some(place) => format!("context: {place}: {}", syntax(json, error)),
+        None => format!("context: {}", syntax(json, error)),
     };
     Error::new(ErrorKind::InvalidContext, message)
 }

@@ -14,6 +14,7 @@ mod transcode;
 mod unusable;
 mod view;
 
+use std::fmt;
 use std::ops::Deref;
 
 use once_cell::race::{OnceBool, OnceBox};
@@ -42,7 +43,7 @@ pub(crate) use view::View;
 /// let same = Context::from_json(r#"{"distinct_id": "user-1", "custom_properties": {"plan": "pro"}}"#)?;
 /// # Ok::<(), mpflags::Error>(())
 /// ```
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Context {
     /// As given.
     text: Text,
@@ -150,7 +151,16 @@ impl Context {
             _ => Ok(Viewed::Own(Box::new(make()?))),
         }
     }
+}
 
+impl fmt::Debug for Context {
+    /// The context as JSON.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Context({})", self.compact_json())
+    }
+}
+
+impl Context {
     /// Makes a context of anything that serializes to a JSON object: a struct of the program's own, a map, or
     /// `serde_json::json!({…})`.
     ///

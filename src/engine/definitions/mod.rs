@@ -13,7 +13,7 @@ use std::sync::Arc;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, nearest};
 use crate::json::{Text, plain, sort_by_text, without_position};
 
 pub(crate) use flag::{Admits, Choice, Condition, Flag, Rollout, Unsupported, chosen};
@@ -25,6 +25,8 @@ pub(crate) struct FlagSet {
     /// In order of key.
     entries: Vec<(Arc<str>, Entry)>,
     index: HashMap<Arc<str>, usize, foldhash::fast::RandomState>,
+    /// As in [`Report`].
+    rejected: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -45,8 +47,8 @@ pub(crate) struct Report {
     pub(crate) rejected: Vec<String>,
     /// By flag: what cannot be checked locally.
     pub(crate) unchecked: Vec<(Arc<str>, Warning)>,
-    /// Keys of flags that were added, changed or removed, sorted.
-    pub(crate) changed: Vec<String>,
+    /// Keys of flags that were added, changed or removed, sorted. `None` if there were no definitions before.
+    pub(crate) changed: Option<Vec<String>>,
 }
 
 impl FlagSet {
@@ -79,12 +81,27 @@ impl FlagSet {
         self.entries.get(at).map(|(_, entry)| entry)
     }
 
+    /// The key of the flag that `key` may be a misspelling of. Compares a bounded number of keys: those that sort next to it.
+    pub(crate) fn nearest(&self, key: &str) -> Option<&str> {
+        const COMPARED: usize = 64;
+        let from = match self.entries.len() {
+            0..=COMPARED => 0,
+            _ => self.entries.partition_point(|(known, _)| **known < *key).saturating_sub(COMPARED / 2),
+        };
+        nearest(key, self.entries.iter().skip(from).take(COMPARED).map(|(known, _)| &**known))
+    }
+
     /// The flags that use something that cannot be checked here, in order of key.
     pub(crate) fn unsupported(&self) -> impl Iterator<Item = (&str, &Unsupported)> {
         self.entries.iter().filter_map(|(key, entry)| match entry {
             Entry::Flag { flag, .. } => Some((key.as_ref(), flag.unsupported.as_deref()?)),
             Entry::Malformed(_) => None,
         })
+    }
+
+    /// A line for each flag that was rejected, sorted.
+    pub(crate) fn rejected(&self) -> &[String] {
+        &self.rejected
     }
 
     /// Every flag, including malformed ones, in order of key.
@@ -160,9 +177,9 @@ impl Collected<'_> {
         }
         sort_by_text(&mut self.report.rejected, |line| line);
         let index = entries.iter().enumerate().map(|(i, (key, _))| (key.clone(), i)).collect();
-        let set = FlagSet { entries, index };
+        let set = FlagSet { entries, index, rejected: self.report.rejected.clone() };
         if let Some(previous) = self.previous {
-            self.report.changed = set.differences(previous);
+            self.report.changed = Some(set.differences(previous));
         }
         (set, self.report)
     }

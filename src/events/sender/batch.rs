@@ -20,6 +20,7 @@ pub(super) enum Endpoint {
     Track,
     Import,
     Engage,
+    Groups,
 }
 
 /// Events as JSON. Their insert ids are made here, once: a retry repeats them, and Mixpanel drops duplicates.
@@ -111,6 +112,7 @@ impl Batch {
             Endpoint::Track => ("/track", "verbose=1&ip=0"),
             Endpoint::Import => ("/import", "strict=1"),
             Endpoint::Engage => ("/engage", "verbose=1&ip=0"),
+            Endpoint::Groups => ("/groups", "verbose=1&ip=0"),
         };
         Post { path, query, body: self.body.as_bytes(), compressed, timeout: config.request_timeout }
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::config::Config;
 use crate::events::events_were;
 use crate::events::outbox::{End, Outbox};
-use crate::events::payload::Event;
+use crate::events::payload::{Event, Owner};
 use crate::items::{Items, Level};
 use crate::sys::clock::{Clock, random_fraction, unix_ms};
 use crate::sys::worker::{Pause, Signal};
@@ -66,7 +66,9 @@ const LOGGED: usize = 10;
 struct Progress {
     /// Taken out of the outbox, not in a batch yet.
     events: VecDeque<Event>,
+    /// Updates of users' profiles, and of groups'.
     profiles: VecDeque<Event>,
+    groups: VecDeque<Event>,
     /// Sent unchanged until they are settled.
     batches: VecDeque<Batch>,
     /// The most events in a batch. A status of 413 halves it.
@@ -86,6 +88,7 @@ impl Sender {
         let mut progress = Progress {
             events: VecDeque::new(),
             profiles: VecDeque::new(),
+            groups: VecDeque::new(),
             batches: VecDeque::new(),
             limit: batch::MOST_EVENTS,
             plain: false,
@@ -173,17 +176,22 @@ impl Sender {
         let mut drained = VecDeque::new();
         self.outbox.drain(&mut drained);
         for event in drained {
-            let queue = if event.is_profile() { &mut progress.profiles } else { &mut progress.events };
+            let queue = match event.profile_of() {
+                None => &mut progress.events,
+                Some(Owner::User(_)) => &mut progress.profiles,
+                Some(Owner::Group { .. }) => &mut progress.groups,
+            };
             queue.push_back(event);
         }
     }
 
     fn next_batch(&self, progress: &mut Progress) -> Result<Option<Batch>, getrandom::Error> {
         let imports = self.config.service_account.is_some();
-        let (endpoint, queue) = match progress.events.is_empty() {
-            true => (Endpoint::Engage, &mut progress.profiles),
-            false if imports => (Endpoint::Import, &mut progress.events),
-            false => (Endpoint::Track, &mut progress.events),
+        let (endpoint, queue) = match (progress.events.is_empty(), progress.profiles.is_empty()) {
+            (true, true) => (Endpoint::Groups, &mut progress.groups),
+            (true, false) => (Endpoint::Engage, &mut progress.profiles),
+            (false, _) if imports => (Endpoint::Import, &mut progress.events),
+            (false, _) => (Endpoint::Track, &mut progress.events),
         };
         Batch::fill(endpoint, queue, progress.limit, &self.config.token)
     }
@@ -202,19 +210,28 @@ impl Sender {
 
     /// Sends one request. Returns the pause before the next attempt, or None to send the next batch at once.
     fn send(&self, mut batch: Batch, signal: &Signal, progress: &mut Progress) -> Option<Duration> {
+        let begun = self.clock.now();
         let mut compressed = !progress.plain && batch.is_worth_compressing();
         let mut response = self.transport.post(&batch.request(&self.config, compressed));
         if compressed && response.as_ref().is_ok_and(response::may_be_about_compression) {
             compressed = false;
             response = self.transport.post(&batch.request(&self.config, compressed));
-            progress.plain = response
-                .as_ref()
-                .is_ok_and(|r| response::read(r, batch.endpoint()) == BatchOutcome::Accepted);
+            progress.plain = response.as_ref().is_ok_and(|r| {
+                response::read(r, batch.endpoint(), &self.config.secrets()) == BatchOutcome::Accepted
+            });
         }
         let outcome = match &response {
-            Ok(response) => response::read(response, batch.endpoint()),
+            Ok(response) => response::read(response, batch.endpoint(), &self.config.secrets()),
             Err(failure) => BatchOutcome::Retry { message: failure.message.clone() },
         };
+        if let Ok(response) = &response {
+            self.items.debug(|| {
+                let (count, time) =
+                    (batch.len(), self.clock.now().saturating_duration_since(begun).as_millis());
+                let events = if count == 1 { "event" } else { "events" };
+                format!("sent {count} {events}: HTTP {} from {} in {time} ms", response.status, response.from)
+            });
+        }
         match outcome {
             BatchOutcome::Accepted => {
                 self.outbox.settle(batch.len(), End::Sent);
@@ -288,7 +305,9 @@ impl Sender {
 
     fn log_failure(&self, progress: &mut Progress, message: &str) {
         self.outbox.failed(message, unix_ms(&*self.clock));
-        if progress.logged.as_deref() != Some(message) {
+        if progress.logged.as_deref() == Some(message) {
+            self.items.debug(|| message.to_owned());
+        } else {
             self.items.log(Level::Warning, message);
             progress.logged = Some(message.to_owned());
         }
@@ -301,7 +320,10 @@ impl Sender {
         let base = self.config.event_retry_base;
         let factor = 1_u32.checked_shl(progress.retries).unwrap_or(u32::MAX);
         progress.retries = progress.retries.saturating_add(1);
-        base.saturating_mul(factor).min(self.config.event_retry_max)
-            + base.mul_f64(0.5 + 2.0 * random_fraction())
+        let pause = base.saturating_mul(factor).min(self.config.event_retry_max)
+            + base.mul_f64(0.5 + 2.0 * random_fraction());
+        self.items
+            .debug(|| format!("sending events: retry {} in {} ms", progress.retries, pause.as_millis()));
+        pause
     }
 }

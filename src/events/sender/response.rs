@@ -50,7 +50,8 @@ struct FailedRecord {
 /// The most bytes of an error text that a log line quotes.
 const QUOTED: usize = 1024;
 
-pub(super) fn read(response: &Response, endpoint: Endpoint) -> BatchOutcome {
+/// `private`: texts that a message must not contain.
+pub(super) fn read(response: &Response, endpoint: Endpoint, private: &[&str]) -> BatchOutcome {
     let retry = |why: &str| BatchOutcome::Retry { message: format!("{}{why}", response.described()) };
     match response.status {
         200 => match body(response) {
@@ -74,7 +75,9 @@ pub(super) fn read(response: &Response, endpoint: Endpoint) -> BatchOutcome {
             Some(Body { error, .. }) => BatchOutcome::Rejected { message: quoted(error) },
         },
         413 => BatchOutcome::TooLarge,
-        401 | 403 => retry(": Mixpanel refused the credentials"),
+        401 | 403 => BatchOutcome::Retry {
+            message: format!("Mixpanel refused the credentials: {}", response.explained(private)),
+        },
         _ => retry(""),
     }
 }

@@ -1,4 +1,6 @@
 //! The shared library, loaded at run time.
+#![allow(dead_code, reason = "every test uses its part")]
+
 use std::ffi::{c_char, c_void};
 use std::path::Path;
 use std::ptr;

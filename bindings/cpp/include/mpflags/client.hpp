@@ -279,6 +279,13 @@ class Client {
         detail::call(mpflags_client_people_update, owned_.get(), operation.data(), operation.size(), distinct_id.data(),
                      distinct_id.size(), json.data(), json.size());
     }
+    /** Queues a change to the profile of a group; see mpflags_client_group_update. Throws like `track`. */
+    void group_update(std::string_view operation, std::string_view group_key, std::string_view group_id,
+                      const Value& operand) const {
+        const std::string& json = operand.json();
+        detail::call(mpflags_client_group_update, owned_.get(), operation.data(), operation.size(), group_key.data(),
+                     group_key.size(), group_id.data(), group_id.size(), json.data(), json.size());
+    }
     /** The client's counters, as JSON; see mpflags_client_statistics. */
     std::string statistics() const {
         return taken(detail::make<mpflags_text>(mpflags_client_statistics, owned_.get()));

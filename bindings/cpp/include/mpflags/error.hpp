@@ -24,8 +24,6 @@ class Error : public std::runtime_error {
 
 namespace detail {
 
-inline std::string_view view(mpflags_str text) noexcept { return {text.ptr, text.len}; }
-
 struct Free {
     void operator()(mpflags_context* handle) const noexcept { mpflags_context_free(handle); }
     void operator()(mpflags_evaluation* handle) const noexcept { mpflags_evaluation_free(handle); }

@@ -105,38 +105,54 @@ class Evaluation {
     detail::Handle<mpflags_evaluation> owned_;
 };
 
+namespace detail {
+
+/* Iterates over the elements of a handle, by their indices. */
+template <class Handle, class Element, Element (*At)(const Handle*, std::size_t)>
+class Iterator {
+  public:
+    using iterator_category = std::input_iterator_tag;
+    using value_type = Element;
+    using difference_type = std::ptrdiff_t;
+    using pointer = void;
+    using reference = Element;
+
+    Iterator(const Handle* of, std::size_t at) noexcept : of_(of), at_(at) {}
+    Element operator*() const noexcept { return At(of_, at_); }
+    Iterator& operator++() noexcept {
+        at_++;
+        return *this;
+    }
+    Iterator operator++(int) noexcept {
+        const Iterator before = *this;
+        at_++;
+        return before;
+    }
+    bool operator==(const Iterator& other) const noexcept { return at_ == other.at_; }
+    bool operator!=(const Iterator& other) const noexcept { return at_ != other.at_; }
+
+  private:
+    const Handle* of_;
+    std::size_t at_;
+};
+
+inline EvaluationView evaluation_at(const mpflags_evaluations* of, std::size_t at) noexcept {
+    return EvaluationView(mpflags_evaluations_at(of, at));
+}
+
+inline std::string_view key_at(const mpflags_item* of, std::size_t at) noexcept {
+    return view(mpflags_item_key(of, at));
+}
+
+}  // namespace detail
+
 /** Owns the evaluations of all flags for one context, sorted by key, and may outlive the client. Views are valid as
  * long as it exists; views of a temporary do not compile. */
 class Evaluations {
   public:
     explicit Evaluations(mpflags_evaluations* owned) noexcept : owned_(owned) {}
 
-    class Iterator {
-      public:
-        using iterator_category = std::input_iterator_tag;
-        using value_type = EvaluationView;
-        using difference_type = std::ptrdiff_t;
-        using pointer = void;
-        using reference = EvaluationView;
-
-        Iterator(const mpflags_evaluations* of, std::size_t at) noexcept : of_(of), at_(at) {}
-        EvaluationView operator*() const noexcept { return EvaluationView(mpflags_evaluations_at(of_, at_)); }
-        Iterator& operator++() noexcept {
-            at_++;
-            return *this;
-        }
-        Iterator operator++(int) noexcept {
-            const Iterator before = *this;
-            at_++;
-            return before;
-        }
-        bool operator==(const Iterator& other) const noexcept { return at_ == other.at_; }
-        bool operator!=(const Iterator& other) const noexcept { return at_ != other.at_; }
-
-      private:
-        const mpflags_evaluations* of_;
-        std::size_t at_;
-    };
+    using Iterator = detail::Iterator<mpflags_evaluations, EvaluationView, &detail::evaluation_at>;
 
     std::size_t size() const noexcept { return mpflags_evaluations_count(owned_.get()); }
     bool empty() const noexcept { return size() == 0; }
@@ -159,6 +175,22 @@ class Evaluations {
     detail::Handle<mpflags_evaluations> owned_;
 };
 
+/** The keys of the flags that changed, sorted, as std::string_views that are valid as long as the item. */
+class Keys {
+  public:
+    explicit Keys(const mpflags_item* item) noexcept : item_(item) {}
+
+    using Iterator = detail::Iterator<mpflags_item, std::string_view, &detail::key_at>;
+
+    std::size_t size() const noexcept { return mpflags_item_key_count(item_); }
+    bool empty() const noexcept { return size() == 0; }
+    Iterator begin() const noexcept { return {item_, 0}; }
+    Iterator end() const noexcept { return {item_, size()}; }
+
+  private:
+    const mpflags_item* item_;
+};
+
 /** A view of an item: a log line, a state, a change of definitions or an event. In a callback it is valid until the
  * callback returns. */
 class ItemView {
@@ -170,9 +202,8 @@ class ItemView {
     State state() const noexcept { return static_cast<State>(mpflags_item_state(item_)); }
     /** The log line, or the failure that led to the state. */
     std::string_view message() const noexcept { return detail::view(mpflags_item_message(item_)); }
-    /** The keys of the changed flags, sorted. */
-    std::size_t key_count() const noexcept { return mpflags_item_key_count(item_); }
-    std::string_view key(std::size_t index) const noexcept { return detail::view(mpflags_item_key(item_, index)); }
+    /** The keys of the changed flags: `for (std::string_view key : item.keys())`. */
+    Keys keys() const noexcept { return Keys(item_); }
     /** The event as JSON; only with the option event_sink. */
     std::string_view event() const noexcept { return detail::view(mpflags_item_event(item_)); }
 

@@ -1,9 +1,10 @@
-/* mpflags/names.hpp: the numbers of mpflags.h as enumerations. A newer library may return numbers that are not listed
- * here; `to_string` treats them as the general case. */
+/* mpflags/names.hpp: the numbers of mpflags.h as enumerations, and their names. A newer library may return numbers that
+ * are not listed here. */
 #ifndef MPFLAGS_NAMES_HPP
 #define MPFLAGS_NAMES_HPP
 
 #include <cstdint>
+#include <ostream>
 #include <string_view>
 
 #include "mpflags.h"
@@ -98,57 +99,44 @@ enum class Level : std::int32_t {
     Error = MPFLAGS_LEVEL_ERROR,
 };
 
-/** OpenFeature's names. */
-constexpr std::string_view to_string(Reason reason) noexcept {
-    switch (reason) {
-        case Reason::Static: return "STATIC";
-        case Reason::Default: return "DEFAULT";
-        case Reason::TargetingMatch: return "TARGETING_MATCH";
-        case Reason::Split: return "SPLIT";
-        case Reason::Disabled: return "DISABLED";
-        case Reason::Error: return "ERROR";
-        case Reason::Unknown: break;
-    }
-    return "UNKNOWN";
+namespace detail {
+
+inline std::string_view view(mpflags_str text) noexcept { return {text.ptr, text.len}; }
+
+}  // namespace detail
+
+/** The name of a constant of mpflags.h without its prefix, for example "TARGETING_MATCH", or "unknown" for a number that
+ * the library does not know. Reasons and error codes have OpenFeature's names. */
+inline std::string_view to_string(Status status) noexcept {
+    return detail::view(mpflags_status_name(static_cast<std::int32_t>(status)));
+}
+inline std::string_view to_string(State state) noexcept {
+    return detail::view(mpflags_state_name(static_cast<std::int32_t>(state)));
+}
+inline std::string_view to_string(Type type) noexcept {
+    return detail::view(mpflags_type_name(static_cast<std::uint32_t>(type)));
+}
+inline std::string_view to_string(Kind kind) noexcept {
+    return detail::view(mpflags_kind_name(static_cast<std::int32_t>(kind)));
+}
+inline std::string_view to_string(Reason reason) noexcept {
+    return detail::view(mpflags_reason_name(static_cast<std::int32_t>(reason)));
+}
+inline std::string_view to_string(ErrorCode code) noexcept {
+    return detail::view(mpflags_error_name(static_cast<std::int32_t>(code)));
+}
+inline std::string_view to_string(Level level) noexcept {
+    return detail::view(mpflags_level_name(static_cast<std::int32_t>(level)));
 }
 
-/** OpenFeature's names; empty for `None`. */
-constexpr std::string_view to_string(ErrorCode code) noexcept {
-    switch (code) {
-        case ErrorCode::None: return "";
-        case ErrorCode::ProviderNotReady: return "PROVIDER_NOT_READY";
-        case ErrorCode::FlagNotFound: return "FLAG_NOT_FOUND";
-        case ErrorCode::ParseError: return "PARSE_ERROR";
-        case ErrorCode::TypeMismatch: return "TYPE_MISMATCH";
-        case ErrorCode::TargetingKeyMissing: return "TARGETING_KEY_MISSING";
-        case ErrorCode::InvalidContext: return "INVALID_CONTEXT";
-        case ErrorCode::ProviderFatal: return "PROVIDER_FATAL";
-        case ErrorCode::General: break;
-    }
-    return "GENERAL";
-}
-
-constexpr std::string_view to_string(State state) noexcept {
-    switch (state) {
-        case State::NotReady: return "NOT_READY";
-        case State::Ready: return "READY";
-        case State::Stale: return "STALE";
-        case State::Error: return "ERROR";
-        case State::None: break;
-    }
-    return "NONE";
-}
-
-constexpr std::string_view to_string(Level level) noexcept {
-    switch (level) {
-        case Level::Debug: return "DEBUG";
-        case Level::Info: return "INFO";
-        case Level::Warning: return "WARNING";
-        case Level::Error: return "ERROR";
-        case Level::None: break;
-    }
-    return "NONE";
-}
+/** Writes the name that `to_string` returns. */
+inline std::ostream& operator<<(std::ostream& out, Status status) { return out << to_string(status); }
+inline std::ostream& operator<<(std::ostream& out, State state) { return out << to_string(state); }
+inline std::ostream& operator<<(std::ostream& out, Type type) { return out << to_string(type); }
+inline std::ostream& operator<<(std::ostream& out, Kind kind) { return out << to_string(kind); }
+inline std::ostream& operator<<(std::ostream& out, Reason reason) { return out << to_string(reason); }
+inline std::ostream& operator<<(std::ostream& out, ErrorCode code) { return out << to_string(code); }
+inline std::ostream& operator<<(std::ostream& out, Level level) { return out << to_string(level); }
 
 }  // namespace mpflags
 

@@ -1,10 +1,13 @@
+// First evaluates two flags for a user through OpenFeature.
+//
+//	first [-token TOKEN] [-host HOST]
 package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"log"
-	"os"
 
 	"github.com/mpflags/mpflags/bindings/go"
 	mixpanel "github.com/mpflags/mpflags/bindings/go/openfeature"
@@ -12,9 +15,12 @@ import (
 )
 
 func main() {
+	token := flag.String("token", "YOUR_PROJECT_TOKEN", "the project's token")
+	host := flag.String("host", "api.mixpanel.com", "the API host of the project's region, or mpflags-dev's address")
+	flag.Parse()
 	ctx := context.Background()
-	// Arguments: the project token, and optionally a host other than api.mixpanel.com.
-	provider, err := mixpanel.NewLocalProvider(os.Args[1], mpflags.WithAPIHost(append(os.Args, "api.mixpanel.com")[2]))
+
+	provider, err := mixpanel.NewLocalProvider(*token, mpflags.WithAPIHost(*host))
 	if err != nil {
 		log.Fatal(err)
 	}

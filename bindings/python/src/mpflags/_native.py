@@ -103,6 +103,7 @@ FUNCTIONS: tuple[tuple[str, Any, tuple[Any, ...], bool], ...] = (
     ("client_track_exposure", c_int32, (c_void_p, c_void_p, _OUT), False),
     ("client_track", c_int32, (c_void_p, *_TEXT, *_TEXT, *_TEXT, _OUT), False),
     ("client_people_update", c_int32, (c_void_p, *_TEXT, *_TEXT, *_TEXT, _OUT), False),
+    ("client_group_update", c_int32, (c_void_p, *_TEXT, *_TEXT, *_TEXT, *_TEXT, _OUT), False),
     ("client_flush", c_int32, (c_void_p, c_uint32, POINTER(c_uint64), _OUT), True),
     ("client_statistics", c_int32, (c_void_p, _OUT, _OUT), False),
     ("text_view", Str, (c_void_p,), False),
@@ -127,6 +128,7 @@ FUNCTIONS: tuple[tuple[str, Any, tuple[Any, ...], bool], ...] = (
     ("client_evaluate_packed_z", c_uint64, (c_void_p, c_char_p, c_char_p, c_uint32), False),
     ("client_answer", c_void_p, (c_void_p, *_TEXT, c_uint64), False),
     ("evaluation_answer", c_uint64, (c_void_p,), False),
+    ("evaluation_context_key", Str, (c_void_p,), False),
     ("evaluations_answers", POINTER(c_uint64), (c_void_p,), False),
 )
 
@@ -274,6 +276,7 @@ def _outcome(evaluation: Any) -> Outcome:
         message=text(LIB.evaluation_message(evaluation)),
         metadata=loads(metadata) if metadata else {},
         answer=LIB.evaluation_answer(evaluation),
+        context_key=text(LIB.evaluation_context_key(evaluation)),
     )
 
 
@@ -470,6 +473,9 @@ class NativeClient(NotCopyable):
 
     def people_update(self, operation: bytes, distinct_id: bytes, value: bytes) -> None:
         self._call(LIB.client_people_update, *_sized(operation, distinct_id, value))
+
+    def group_update(self, operation: bytes, group_key: bytes, group_id: bytes, value: bytes) -> None:
+        self._call(LIB.client_group_update, *_sized(operation, group_key, group_id, value))
 
     def set_override(self, key: bytes, value: bytes) -> None:
         self._call(LIB.client_set_override, *_sized(key, value))

@@ -19,7 +19,7 @@ ABI_REVISION = 6
 ANY, BOOLEAN, STRING, INT64, DOUBLE, OBJECT, OBJECT_OR_ARRAY = range(7)
 NO_EXPOSURE = 1
 #: Packed answers without a variant.
-NO_MATCH, DISABLED = 1, 3
+NO_MATCH, NO_PROPERTIES, DISABLED = 1, 5, 3
 #: The timeouts that `client_timeout` returns.
 TIMEOUT_INIT, TIMEOUT_SHUTDOWN = 1, 3
 #: In place of a timeout: the client's configured one.
@@ -79,7 +79,9 @@ class Outcome:
     """The result of an evaluation.
 
     `json` is the value as text, None without one: an object is parsed again for each caller. `answer` is the number under
-    which the client can look this result up again, 0 if it cannot.
+    which the client can look this result up again, 0 if it cannot. A result that was looked up is the same for all users, so its
+    metadata lack `contextId`, the value of the attribute `context_key`. Without a value, `context_key` is the attribute that
+    is missing.
     """
 
     key: str
@@ -90,6 +92,7 @@ class Outcome:
     message: str | None
     metadata: dict[str, Any]
     answer: int
+    context_key: str | None
 
     @property
     def has_value(self) -> bool:

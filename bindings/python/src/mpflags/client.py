@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import weakref
 
-from .abi import ANY, BOOLEAN, DISABLED, NO_MATCH, TIMEOUT_CONFIGURED, TIMEOUT_INIT, NotCopyable, evaluate_options
+from .abi import (
+    ANY,
+    BOOLEAN,
+    DISABLED,
+    NO_MATCH,
+    NO_PROPERTIES,
+    TIMEOUT_CONFIGURED,
+    TIMEOUT_INIT,
+    NotCopyable,
+    evaluate_options,
+)
 from .config import FlagsConfig, LocalFlagsConfig, RemoteFlagsConfig, configured, use_own_names
 from .context import Context, encode_value, encoded_name, event_properties, identity, json_argument, known_key
 from .context import flag_key as encoded_key
@@ -73,10 +83,14 @@ class Client(NotCopyable):
         self.evaluate_packed = self._runtime.library.evaluate_packed()
         self._answers: dict[int, Prepared] = {}
         self._polled = False
+        self._no_properties: str | None = None
 
     def __repr__(self) -> str:
         # Not by `_native`, which would start threads in the child of a fork.
-        return f"<mpflags.Client {self._config.mode} {self._config.api_host} {self._runtime.library.state()}>"
+        found = self._runtime.library.statistics()
+        definitions = found["definitions"]
+        flags = "" if definitions is None or definitions["flags"] is None else f", {definitions['flags']} flags"
+        return f"<mpflags.Client {self._config.mode} {self._config.api_host} {found['state']}{flags}>"
 
     @classmethod
     def local(
@@ -167,7 +181,12 @@ class Client(NotCopyable):
             else:
                 self.wait_ready()
         except MpflagsError as error:
-            log("warning", f"{'definitions were not fetched again' if again else 'no definitions yet'}: {error}")
+            what = (
+                "definitions were not fetched again"
+                if again
+                else "flags have their defaults for now, and polling continues"
+            )
+            log("warning", f"{what}: {error}")
 
     def stop_polling_for_definitions(self) -> None:
         """Does nothing. `shutdown` ends polling and delivers exposures."""
@@ -217,7 +236,7 @@ class Client(NotCopyable):
         return self._native.flush(_milliseconds(timeout))
 
     def statistics(self) -> dict[str, Any]:
-        """Counts of events: `enqueued`, `sent`, `dropped` by cause, and so on."""
+        """State, definitions and counts of events, for a health page: docs/operations.md describes them."""
         return self._native.statistics()
 
     def on_item(self, listener: Listener) -> None:
@@ -272,6 +291,9 @@ class Client(NotCopyable):
                     return fallback_value.as_fallback(NO_ROLLOUT_MATCH)
                 if number == DISABLED:
                     return fallback_value.as_fallback(FLAG_DISABLED)
+                if number == NO_PROPERTIES:
+                    reason = FallbackReason(NO_ROLLOUT_MATCH.kind, self.why_no_properties(key, encoded))
+                    return fallback_value.as_fallback(reason)
                 outcome = self.resolve(key, encoded, options, number)
                 if outcome.error_code == "INVALID_CONTEXT":
                     raise self.encoder.invalid_context(context, outcome.message)
@@ -327,7 +349,7 @@ class Client(NotCopyable):
         for index, number in enumerate(evaluations.answers()):
             prepared = known(number)
             if prepared is None:
-                if number in (NO_MATCH, DISABLED):
+                if number in (NO_MATCH, NO_PROPERTIES, DISABLED):
                     continue
                 outcome = evaluations.outcome(index)
                 if not outcome.has_value:
@@ -430,6 +452,17 @@ class Client(NotCopyable):
             encoded_name("operation", operation), identity(distinct_id), json_argument("value", value)
         )
 
+    def group_update(self, group_key: str, group_id: str | int, operation: str, value: Any) -> None:
+        """Queues an update of the profile of the group whose property `group_key`, such as `company`, is `group_id`: as
+        `people_update`, without `$add` and `$append`. Raises `InvalidArgument`, `QueueFull` or `Closed`."""
+        self._start_remote()
+        self._native.group_update(
+            encoded_name("operation", operation),
+            encoded_name("group_key", group_key),
+            identity(group_id, "group_id"),
+            json_argument("value", value),
+        )
+
     # -- for the provider and `Mixpanel`
 
     def start_once(self) -> None:
@@ -449,6 +482,17 @@ class Client(NotCopyable):
             return outcome
         # The definition was replaced since, or the arguments were invalid. An exposure that was reported is not reported again.
         return self._native.evaluate(key, context, options, 0, waits=False)[0]
+
+    def why_no_properties(self, key: bytes, context: bytes) -> str | None:
+        """The library's message behind the number `NO_PROPERTIES`."""
+        if self._no_properties is None:
+            self._no_properties = self._native.evaluate(key, context, _QUIET, 0, waits=False)[0].message
+        return self._no_properties
+
+    def context_id(self, key: bytes, context: bytes) -> str | None:
+        """The metadata `contextId`, as the library writes it for an attribute that is not a string. Slower than an evaluation."""
+        subject: str | None = self._native.evaluate(key, context, _QUIET, 0, waits=False)[0].metadata.get("contextId")
+        return subject
 
     def evaluate_remotely(self, key: bytes, context: bytes, options: EvaluateOptions) -> Outcome:
         """Sends a request to Mixpanel. Other threads run while it waits."""

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from .errors import InvalidConfig
+from .items import logs_debug
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -92,6 +93,8 @@ class FlagsConfig:
             "request_timeout_ms": _milliseconds("request_timeout_in_seconds", self.request_timeout_in_seconds),
             "wrapper": f"python/{VERSION}",
         }
+        if logs_debug():
+            core["log_level"] = "debug"
         if self.credentials is not None:
             # By attribute, so that Mixpanel's own class works too.
             account = self.credentials
@@ -233,15 +236,29 @@ _NAMES = {
 }
 
 
+# Arguments that are not options of the library under any name.
+_ONLY_HERE = ("async_threads", "exposure_executor", "poll_interval")
+
+
 def use_own_names(error: InvalidConfig) -> None:
-    """Puts Python's names into the list of known options in the error for an unknown one."""
-    import re  # noqa: PLC0415 - the package does not need it otherwise
+    """Puts Python's names into the hint of the error for an unknown option."""
+    import difflib  # noqa: PLC0415 - the package does not need them otherwise
+    import re  # noqa: PLC0415
 
-    def renamed(match: re.Match[str]) -> str:
-        names = [_NAMES.get(name, name) for name in match[1].split(", ")]
-        return f"known are {', '.join(name for name in names if name is not None)}, async_threads"
-
-    error.args = (re.sub(r"(?<=; )known are (\w+(?:, \w+)*)", renamed, str(error)),)
+    found = re.search(r"unknown key `([^`]*)`; (did you mean `(\w+)`\?|known are (\w+(?:, \w+)*))", str(error))
+    if found is None:
+        return
+    unknown, hint, meant, known = found.groups()
+    own = [name for name in (*_NAMES.values(), *_ONLY_HERE) if name is not None]
+    near = difflib.get_close_matches(unknown, own, 1, 0.8)
+    name = _NAMES.get(meant, meant) or (near[0] if near else None)
+    if name is not None:
+        better = f"did you mean `{name}`?"
+    else:
+        names = [_NAMES.get(each, each) for each in (known or "").split(", ")]
+        listed = ", ".join([*(each for each in names if each), *_ONLY_HERE])
+        better = f"known are {listed}" if known else "docs/configuration.md lists the options"
+    error.args = (str(error).replace(hint, better),)
 
 
 def _level_of_caller() -> int:

@@ -362,10 +362,10 @@ def _without_unusable(value: Any) -> Any:
     return value
 
 
-def identity(distinct_id: Any) -> bytes:
-    """The user of an event. Integers and UUIDs become their text, as in a context."""
-    value = distinct_id
-    if value is None:
+def identity(identifier: Any, parameter: str = "distinct_id") -> bytes:
+    """The user or group of an event. Integers and UUIDs become their text, as in a context."""
+    value = identifier
+    if value is None and parameter == "distinct_id":
         raise InvalidArgument("distinct_id: expected a string, got None; an event needs a user")
     if isinstance(value, (_loaded("enum", "Enum"), _loaded("uuid", "UUID"), _loaded("numpy", "generic"))):
         try:
@@ -375,8 +375,8 @@ def identity(distinct_id: Any) -> bytes:
     if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() <= _MAX_BITS:
         return int.__repr__(value).encode()
     if not isinstance(value, str):
-        raise InvalidArgument(f"distinct_id: expected a string or an integer, got {type(distinct_id).__name__}")
-    return encoded_name("distinct_id", value)
+        raise InvalidArgument(f"{parameter}: expected a string or an integer, got {type(identifier).__name__}")
+    return encoded_name(parameter, value)
 
 
 def encoded_name(parameter: str, value: Any) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import typing
 from collections.abc import Callable
 
@@ -14,8 +13,8 @@ from .abi import DOUBLE, OBJECT_OR_ARRAY, Outcome
 _REASONS = {reason.value: reason for reason in Reason}
 CODES = {code.value: code for code in ErrorCode}
 
-# Makes the details of a result. Called once for each evaluation.
-Prepared = Callable[[], FlagResolutionDetails[typing.Any]]
+# Makes the details of a result for the user with this `contextId`, and the attribute that holds it. None for no such metadata.
+Prepared = tuple[Callable[[str | None], FlagResolutionDetails[typing.Any]], str | None]
 
 
 def without(
@@ -27,15 +26,23 @@ def without(
 
 
 def prepared(kind: int, outcome: Outcome) -> Prepared:
-    """Each caller gets its own metadata and its own object. Without metadata, the SDK makes the empty dict."""
-    rest = (None, None, _REASONS.get(outcome.reason, Reason.UNKNOWN), outcome.variant)
-    metadata = outcome.metadata
-    if kind == OBJECT_OR_ARRAY:
-        return lambda: FlagResolutionDetails(outcome.value, *rest, metadata.copy())
+    """Each caller gets its own metadata and its own object."""
+    reason, variant = _REASONS.get(outcome.reason, Reason.UNKNOWN), outcome.variant
+    metadata = {name: value for name, value in outcome.metadata.items() if name != "contextId"}
     value = outcome.read(kind)
-    if metadata:
-        return lambda: FlagResolutionDetails(value, *rest, metadata.copy())
-    return functools.partial(FlagResolutionDetails, value, *rest)
+
+    def make(context_id: str | None) -> FlagResolutionDetails[typing.Any]:
+        own = metadata.copy()
+        if context_id is not None:
+            own["contextId"] = context_id
+        return FlagResolutionDetails(value, None, None, reason, variant, own)
+
+    def make_object(context_id: str | None) -> FlagResolutionDetails[typing.Any]:
+        made = make(context_id)
+        made.value = outcome.value
+        return made
+
+    return make_object if kind == OBJECT_OR_ARRAY else make, outcome.context_key
 
 
 def details(default: typing.Any, kind: int, outcome: Outcome) -> FlagResolutionDetails[typing.Any]:
@@ -44,5 +51,6 @@ def details(default: typing.Any, kind: int, outcome: Outcome) -> FlagResolutionD
         code = CODES.get(outcome.error_code, ErrorCode.GENERAL)
         return without(default, kind, reason, code, outcome.message)
     if not outcome.has_value:
-        return without(default, kind, reason)
-    return prepared(kind, outcome)()
+        return without(default, kind, reason, None, outcome.message)
+    make, _ = prepared(kind, outcome)
+    return make(outcome.metadata.get("contextId"))

@@ -23,7 +23,7 @@ class FlagsProvider(typing.Protocol):
     def get_variant(self, flag_key: str, fallback: typing.Any, context: typing.Any, /) -> typing.Any: ...
 
 
-def check(flags: object) -> None:
+def check_flags_provider(flags: object) -> None:
     """Raises TypeError for an object that is not a `FlagsProvider`."""
     if not isinstance(flags, type) and callable(getattr(flags, "get_variant", None)):
         return
@@ -49,7 +49,7 @@ _TYPES: dict[int, tuple[str, type]] = {
 }
 
 
-def resolve(
+def resolve_foreign(
     flags: FlagsProvider, kind: int, flag_key: str, default: typing.Any, attributes: typing.Mapping[str, typing.Any]
 ) -> FlagResolutionDetails[typing.Any]:
     """The details of a flag. Raises what `flags` raises."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import weakref
 
@@ -177,6 +178,12 @@ def _logger() -> Any:
 
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+
+
+def logs_debug() -> bool:
+    """Whether the program wants debug lines. A program that has not imported `logging` does not."""
+    logging = sys.modules.get("logging")
+    return logging is not None and bool(logging.getLogger("mpflags").isEnabledFor(_LEVELS["debug"]))
 
 
 def log(level: str, message: str) -> None:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 #: The name in Mixpanel's package, for programs that catch it.
 MixpanelException = MpflagsError
 
-# Parts of a profile update that are not operations.
-_NOT_OPERATIONS = ("$token", "$distinct_id", "$time", "$ip", "$ignore_time", "$ignore_alias")
+# Parts of a profile update that are not operations. All but the first four change how Mixpanel applies it.
+_NOT_OPERATIONS = ("$token", "$distinct_id", "$group_key", "$group_id", "$time", "$ip", "$ignore_time", "$ignore_alias")
 
 
 def _unsupported(name: str) -> Any:
@@ -30,6 +30,25 @@ def _unsupported(name: str) -> Any:
         raise NotImplementedError(f"{name}: mpflags does not send this; use {name} of mixpanel.Mixpanel")
 
     return refuse
+
+
+def _merged(method: str, message: Mapping[str, Any], meta: Mapping[str, Any] | None) -> dict[str, Any]:
+    if not isinstance(message, Mapping):
+        raise InvalidArgument(f"message: expected a mapping, got {type(message).__name__}")
+    update = {**message, **(meta or {})}
+    for name in _NOT_OPERATIONS[4:]:
+        if update.get(name) not in (None, *((0, "0") if name == "$ip" else ())):
+            raise NotImplementedError(
+                f"{method}: `{name}` cannot be sent; leave it out, or use {method} of mixpanel.Mixpanel"
+            )
+    return update
+
+
+def _operations(update: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    found = [(name, None if name == "$delete" else update[name]) for name in update if name not in _NOT_OPERATIONS]
+    if not found:
+        raise InvalidArgument("message: there is no operation, such as $set")
+    return found
 
 
 class Mixpanel(NotCopyable):
@@ -196,30 +215,54 @@ class Mixpanel(NotCopyable):
 
         Each operation becomes an update. `$ip` may only be 0, which is what every request says.
         """
-        if not isinstance(message, Mapping):
-            raise InvalidArgument(f"message: expected a mapping, got {type(message).__name__}")
-        update = {**message, **(meta or {})}
-        for name in ("$time", "$ip", "$ignore_time", "$ignore_alias"):
-            if update.get(name) not in (None, *((0, "0") if name == "$ip" else ())):
-                raise NotImplementedError(
-                    f"people_update: `{name}` cannot be sent; leave it out, or use people_update of mixpanel.Mixpanel"
-                )
-        operations = [name for name in update if name not in _NOT_OPERATIONS]
-        if not operations:
-            raise InvalidArgument("message: there is no operation, such as $set")
-        client = self._running
-        for name in operations:
-            client.people_update(update.get("$distinct_id"), name, None if name == "$delete" else update[name])
+        update = _merged("people_update", message, meta)
+        for name, value in _operations(update):
+            self._running.people_update(update.get("$distinct_id"), name, value)
 
     # -- profiles of groups
 
-    group_set = _unsupported("group_set")
-    group_set_once = _unsupported("group_set_once")
-    group_union = _unsupported("group_union")
-    group_unset = _unsupported("group_unset")
-    group_remove = _unsupported("group_remove")
-    group_delete = _unsupported("group_delete")
-    group_update = _unsupported("group_update")
+    def group_set(
+        self, group_key: str, group_id: str | int, properties: Attributes, meta: Mapping[str, Any] | None = None
+    ) -> None:
+        """Sets properties of the group whose `group_key`, such as `company`, is `group_id`."""
+        self.group_update({"$group_key": group_key, "$group_id": group_id, "$set": properties}, meta)
+
+    def group_set_once(
+        self, group_key: str, group_id: str | int, properties: Attributes, meta: Mapping[str, Any] | None = None
+    ) -> None:
+        """Sets properties that are not set yet."""
+        self.group_update({"$group_key": group_key, "$group_id": group_id, "$set_once": properties}, meta)
+
+    def group_union(
+        self, group_key: str, group_id: str | int, properties: Attributes, meta: Mapping[str, Any] | None = None
+    ) -> None:
+        """Adds the values that each list does not have yet."""
+        self.group_update({"$group_key": group_key, "$group_id": group_id, "$union": properties}, meta)
+
+    def group_unset(
+        self, group_key: str, group_id: str | int, properties: Any, meta: Mapping[str, Any] | None = None
+    ) -> None:
+        """Removes properties. `properties` is a list of names."""
+        self.group_update({"$group_key": group_key, "$group_id": group_id, "$unset": properties}, meta)
+
+    def group_remove(
+        self, group_key: str, group_id: str | int, properties: Attributes, meta: Mapping[str, Any] | None = None
+    ) -> None:
+        """Removes a value from each list."""
+        self.group_update({"$group_key": group_key, "$group_id": group_id, "$remove": properties}, meta)
+
+    def group_delete(self, group_key: str, group_id: str | int, meta: Mapping[str, Any] | None = None) -> None:
+        """Deletes the profile."""
+        self.group_update({"$group_key": group_key, "$group_id": group_id, "$delete": None}, meta)
+
+    def group_update(self, message: Mapping[str, Any], meta: Mapping[str, Any] | None = None) -> None:
+        """Queues an update as Mixpanel describes it: `{"$group_key": "company", "$group_id": "acme", "$set": {"seats": 5}}`.
+
+        Each operation becomes an update, as with `people_update`.
+        """
+        update = _merged("group_update", message, meta)
+        for name, value in _operations(update):
+            self._running.group_update(update.get("$group_key"), update.get("$group_id"), name, value)
 
     # -- lifecycle
 

@@ -9,14 +9,25 @@ from openfeature.exception import ErrorCode, GeneralError, ProviderNotReadyError
 from openfeature.flag_evaluation import FlagResolutionDetails, Reason
 from openfeature.provider import AbstractProvider, Metadata
 
-from . import foreign
-from .abi import BOOLEAN, DISABLED, DOUBLE, INT64, NO_MATCH, OBJECT_OR_ARRAY, STRING, NotCopyable, evaluate_options
+from .abi import (
+    BOOLEAN,
+    DISABLED,
+    DOUBLE,
+    INT64,
+    NO_MATCH,
+    NO_PROPERTIES,
+    OBJECT_OR_ARRAY,
+    STRING,
+    NotCopyable,
+    evaluate_options,
+)
 from .client import Client
 from .config import LocalFlagsConfig, RemoteFlagsConfig
 from .context import flag_key as encoded_key
 from .context import known_key
 from .details import Prepared, details, prepared, without
 from .errors import CredentialsRefused, InvalidArgument, InvalidConfig, InvalidContext, MpflagsError, Timeout
+from .foreign import FlagsProvider, check_flags_provider, resolve_foreign
 from .items import log
 from .lifecycle import Lifecycle
 from .mixpanel import Mixpanel
@@ -54,7 +65,7 @@ def _resolver(kind: int) -> typing.Any:
             else:
                 attributes = evaluation_context.attributes
             if self._foreign is not None:
-                return foreign.resolve(self._foreign, kind, flag_key, default_value, attributes)
+                return resolve_foreign(self._foreign, kind, flag_key, default_value, attributes)
             client = self._client
             key = known_key(flag_key) or encoded_key(flag_key)
             if not self._is_local:
@@ -66,21 +77,29 @@ def _resolver(kind: int) -> typing.Any:
                 encoded = client.encoder.slow(attributes)
             number = client.evaluate_packed(key, encoded, options)
             known = self._known[kind]
-            ready = known.get(number)
-            if ready is not None:
-                return ready()
-            if number == NO_MATCH:
-                return without(default_value, kind, Reason.DEFAULT)
-            if number == DISABLED:
-                return without(default_value, kind, Reason.DISABLED)
-            outcome = client.resolve(key, encoded, options, number)
-            if outcome.error_code == "INVALID_CONTEXT":
-                raise client.encoder.invalid_context(attributes, outcome.message)
-            if outcome.answer:
+            found = known.get(number)
+            if found is None:
+                if number == NO_MATCH:
+                    return without(default_value, kind, Reason.DEFAULT)
+                if number == DISABLED:
+                    return without(default_value, kind, Reason.DISABLED)
+                if number == NO_PROPERTIES:
+                    return without(default_value, kind, Reason.DEFAULT, None, client.why_no_properties(key, encoded))
+                outcome = client.resolve(key, encoded, options, number)
+                if outcome.error_code == "INVALID_CONTEXT":
+                    raise client.encoder.invalid_context(attributes, outcome.message)
+                if not outcome.answer or not outcome.has_value:
+                    return details(default_value, kind, outcome)
                 if len(known) >= _MAX_ANSWERS:
                     known.clear()
-                known[outcome.answer] = prepared(kind, outcome)
-            return details(default_value, kind, outcome)
+                found = known[outcome.answer] = prepared(kind, outcome)
+            make, context_key = found
+            if context_key is None:
+                return make(None)
+            subject = attributes.get(context_key)
+            if type(subject) is not str:
+                subject = _context_id(attributes, context_key) or client.context_id(key, encoded)
+            return make(subject)
         except InvalidContext as error:
             return without(default_value, kind, Reason.ERROR, ErrorCode.INVALID_CONTEXT, str(error))
         except InvalidArgument as error:
@@ -89,6 +108,17 @@ def _resolver(kind: int) -> typing.Any:
             return without(default_value, kind, Reason.ERROR, ErrorCode.GENERAL, str(error))
 
     return resolve
+
+
+def _context_id(attributes: Mapping[str, typing.Any], context_key: str) -> str | None:
+    """`contextId` as the library writes it, for the usual types of an attribute that is not a string."""
+    value = attributes.get(context_key)
+    if value is None:
+        # There is a variant, so this was used in its place: the option `targeting_key_as`.
+        value = attributes.get("targetingKey")
+    if type(value) is int and value.bit_length() < 64:
+        return str(value)
+    return value if type(value) is str else None
 
 
 def _token_and_config(token: str | _Config | None, config: _Config | None) -> tuple[str | None, _Config | None]:
@@ -113,17 +143,17 @@ class MixpanelProvider(NotCopyable, AbstractProvider):
     _client: Client
     _lifecycle: Lifecycle
 
-    def __init__(self, flags_provider: foreign.FlagsProvider, mixpanel_instance: Mixpanel | None = None) -> None:
+    def __init__(self, flags_provider: FlagsProvider, mixpanel_instance: Mixpanel | None = None) -> None:
         super().__init__()
         self._mixpanel = mixpanel_instance
-        self._foreign: foreign.FlagsProvider | None = None
+        self._foreign: FlagsProvider | None = None
         self._is_local = False
         if isinstance(flags_provider, Client):
             self._client = flags_provider
             self._is_local = flags_provider.is_local
             self._lifecycle = Lifecycle(self, flags_provider)
         else:
-            foreign.check(flags_provider)
+            check_flags_provider(flags_provider)
             self._foreign = flags_provider
         # Results, by the type of the read and by the number of the answer.
         self._known: tuple[dict[int, Prepared], ...] = ({}, {}, {}, {}, {}, {}, {})

@@ -34,6 +34,7 @@ class CoreOptions(TypedDict, total=False):
     event_retry_base_ms: int
     event_retry_max_ms: int
     event_sink: bool
+    log_level: str
     ca_file: str | os.PathLike[str]
     # A remote client does not poll, and ignores it.
     polling_interval_ms: int

@@ -1,6 +1,6 @@
 """Flags for tests, with values that the test sets or from a definitions document, and the events that the program made.
 
-With `pytest_plugins = ["mpflags.testing"]` in `conftest.py`, pytest finds the fixture `mpflags_flags`. No request is sent.
+Once mpflags is installed, pytest has the fixture `mpflags_flags`. No request is sent.
 """
 
 from __future__ import annotations

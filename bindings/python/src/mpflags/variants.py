@@ -116,8 +116,10 @@ _KINDS = {
 def fallback_reason(outcome: Outcome) -> FallbackReason:
     """Why an outcome has no value."""
     if outcome.error_code is None:
-        return FLAG_DISABLED if outcome.reason == "DISABLED" else NO_ROLLOUT_MATCH
-    return FallbackReason(_KINDS.get(outcome.error_code, outcome.error_code), outcome.message)
+        return FLAG_DISABLED if outcome.reason == "DISABLED" else FallbackReason("NO_ROLLOUT_MATCH", outcome.message)
+    # Mixpanel's kind has the name of the attribute as its message.
+    message = outcome.context_key if outcome.error_code == "TARGETING_KEY_MISSING" else None
+    return FallbackReason(_KINDS.get(outcome.error_code, outcome.error_code), message or outcome.message)
 
 
 class Prepared:
