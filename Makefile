@@ -36,13 +36,13 @@ RUST_TESTS := $(patsubst tests/%.rs,--test %,$(wildcard tests/*.rs)) $(patsubst 
 	$(patsubst dev/tests/%.rs,--test %,$(wildcard dev/tests/*.rs))
 
 .PHONY: help demo demo-c demo-python demo-go demo-cpp test test-rust test-c test-python test-go test-cpp check check-rust check-c
-.PHONY: check-python check-go check-installed release dev bench lint lint-languages mutants header install uninstall dist sanitizers
+.PHONY: check-python check-go check-page check-installed release dev bench lint lint-languages mutants header install uninstall dist sanitizers
 .PHONY: conformance differential golden fresh clean release-library lint-rust docs
 
 help:
 	@echo "make demo          run the quickstarts of C, Python, Go and C++ against mpflags-dev, a stand-in for Mixpanel"
 	@echo "make test          build and test everything; test-rust, test-c, test-cpp, test-python, test-go: one part"
-	@echo "make check         run the slow tests: installed and static variants, panics, leaks, all recorded cases, repetitions"
+	@echo "make check         run the slow tests: installed and static variants, panics, leaks, all recorded cases, a browser, repetitions"
 	@echo "make lint          run formatters, linters and rustdoc, with warnings as errors"
 	@echo "make docs          write the HTML reference of every language to build/docs, and check its links"
 	@echo "make release       build the library and mpflags-dev"
@@ -111,7 +111,7 @@ test-python test-go test-cpp: test-%: need-test release
 
 # The slow tests, and the suites of make test in other configurations.
 check: need-check
-	@for part in check-rust check-c check-installed check-python check-go conformance differential; do \
+	@for part in check-rust check-c check-installed check-python check-go check-page conformance differential; do \
 		began=$$SECONDS; $(MAKE) --no-print-directory $$part; echo "== $$part: $$((SECONDS - began)) s"; done
 	@echo "== all checked"
 
@@ -134,6 +134,10 @@ check-installed: need-check release
 check-python check-go: check-%: need-check release
 	@echo "== $*: slow tests"
 	$(IN) bindings/$* check $(call WITH,$*)
+
+check-page: need-check dev
+	@echo "== the page of mpflags-dev, in a browser"
+	$(IN) dev test-page MPFLAGS_DEV=$(DEV) BUILD=$(abspath $(BUILD))
 
 # Under sudo, or without cargo in the path, installs what is already built.
 install:

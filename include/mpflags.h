@@ -410,9 +410,10 @@ typedef struct mpflags_context mpflags_context;
  *     mpflags_context_builder_build(user, &context, &error);
  *
  * The setters return nothing. The builder keeps the first mistake, ignores everything after it, and
- * `mpflags_context_builder_build` reports it with the name of the attribute: a NULL or invalid UTF-8, a number
- * that is not finite, invalid JSON, nesting beyond 127 levels, an object or array without its end. If a name is
- * set twice, the later value counts. Unlike other handles, a builder must not be used by two threads at once.
+ * `mpflags_context_builder_build` reports it with the name of the attribute: a NULL or invalid UTF-8, a
+ * number that is not finite, invalid JSON, nesting beyond 127 levels, an object or array without its end. If
+ * a name is set twice, the later value counts. Unlike other handles, a builder must not be used by two
+ * threads at once.
  */
 typedef struct mpflags_context_builder mpflags_context_builder;
 
@@ -576,15 +577,15 @@ uint32_t mpflags_abi_revision(void);
 mpflags_str mpflags_version(void);
 
 /**
+ * Returns the status that the failed function returned, or `MPFLAGS_OK` for NULL.
+ */
+mpflags_status mpflags_error_status(const mpflags_error *error);
+
+/**
  * Returns the name of a status, `INVALID_CONFIG` for example, or `OK`. Returns `unknown` for a number that is
  * not an `mpflags_status`. The string is static.
  */
 mpflags_str mpflags_status_name(mpflags_status status);
-
-/**
- * Returns the status that the failed function returned, or `MPFLAGS_OK` for NULL.
- */
-mpflags_status mpflags_error_status(const mpflags_error *error);
 
 /**
  * Returns a description for people and logs. It never contains a token, a secret or the query of a URL.

@@ -332,7 +332,7 @@ fn invalid_faults_are_named() {
         ),
         (
             r#"[{"path":"/v2*","kind":"hang"}]"#,
-            "faults[0]: `path`: nothing is served at \"/v2*\": the paths are /flags/definitions, /flags, /track, /import, /engage, \
+            "faults[0]: `path`: nothing is served at \"/v2*\": the paths are /flags/definitions, /flags, /track, /import, /engage, /groups, \
              /ofrep/v1/evaluate/flags",
         ),
         (r#"[{"path":"a","kind":"hang"}]"#, "faults[0]: `path` must begin with `/`"),

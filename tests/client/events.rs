@@ -376,7 +376,7 @@ fn wrong_events() {
         ),
         (
             client.people_update("$increment", "u", "{}"),
-            "operation: expected one of $set, $set_once, $add, $append, $union, $remove, $unset, $delete",
+            "operation: expected one of $set, $set_once, $union, $remove, $unset, $delete, $add, $append",
         ),
         (client.people_update("$set", "u", "5"), "$set: expected an object: found an integer"),
         (

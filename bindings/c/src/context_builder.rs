@@ -23,9 +23,10 @@ use crate::strings;
 ///     mpflags_context_builder_build(user, &context, &error);
 ///
 /// The setters return nothing. The builder keeps the first mistake, ignores everything after it, and
-/// `mpflags_context_builder_build` reports it with the name of the attribute: a NULL or invalid UTF-8, a number
-/// that is not finite, invalid JSON, nesting beyond 127 levels, an object or array without its end. If a name is
-/// set twice, the later value counts. Unlike other handles, a builder must not be used by two threads at once.
+/// `mpflags_context_builder_build` reports it with the name of the attribute: a NULL or invalid UTF-8, a
+/// number that is not finite, invalid JSON, nesting beyond 127 levels, an object or array without its end. If
+/// a name is set twice, the later value counts. Unlike other handles, a builder must not be used by two
+/// threads at once.
 pub struct mpflags_context_builder {
     core: ContextBuilder,
     /// The first mistake that the core does not see.

@@ -2,8 +2,6 @@
 
 use mpflags_core::ErrorKind;
 
-use crate::strings::mpflags_str;
-
 /// The result of a function that can fail: `MPFLAGS_OK` or one of the numbers below. Treat a number that you
 /// do not know as a failure. A number that is retired is never reused.
 pub type mpflags_status = i32;
@@ -41,31 +39,6 @@ pub const MPFLAGS_SYSTEM: mpflags_status = 50;
 pub const MPFLAGS_PANIC: mpflags_status = 60;
 /// Any other failure; see the error's message.
 pub const MPFLAGS_GENERAL: mpflags_status = 90;
-
-/// Returns the name of a status, `INVALID_CONFIG` for example, or `OK`. Returns `unknown` for a number that is
-/// not an `mpflags_status`. The string is static.
-#[unsafe(no_mangle)]
-pub extern "C" fn mpflags_status_name(status: mpflags_status) -> mpflags_str {
-    mpflags_str::of_static(match status {
-        MPFLAGS_OK => c"OK",
-        MPFLAGS_NULL_ARGUMENT => c"NULL_ARGUMENT",
-        MPFLAGS_INVALID_UTF8 => c"INVALID_UTF8",
-        MPFLAGS_INVALID_ARGUMENT => c"INVALID_ARGUMENT",
-        MPFLAGS_UNKNOWN_BIT => c"UNKNOWN_BIT",
-        MPFLAGS_INVALID_CONFIG => c"INVALID_CONFIG",
-        MPFLAGS_INVALID_CONTEXT => c"INVALID_CONTEXT",
-        MPFLAGS_INVALID_DEFINITIONS => c"INVALID_DEFINITIONS",
-        MPFLAGS_CREDENTIALS_REFUSED => c"CREDENTIALS_REFUSED",
-        MPFLAGS_BACKEND => c"BACKEND",
-        MPFLAGS_QUEUE_FULL => c"QUEUE_FULL",
-        MPFLAGS_TIMEOUT => c"TIMEOUT",
-        MPFLAGS_CLOSED => c"CLOSED",
-        MPFLAGS_SYSTEM => c"SYSTEM",
-        MPFLAGS_PANIC => c"PANIC",
-        MPFLAGS_GENERAL => c"GENERAL",
-        _ => c"unknown",
-    })
-}
 
 /// Kinds that the core has and this file does not know yet are general.
 pub(crate) fn status_of(kind: ErrorKind) -> mpflags_status {

@@ -105,7 +105,14 @@ fn the_remote_example_works() {
     assert_eq!(event.json["properties"]["Flag evaluation mode"], "remote");
     let refused = Command::new(&program).arg(config("wrong")).output().unwrap();
     assert_eq!(refused.status.code(), Some(1));
-    assert_eq!(refused.stderr, b"no response: Mixpanel refused the credentials: HTTP 401\n");
+    assert_eq!(
+        String::from_utf8(refused.stderr).unwrap(),
+        format!(
+            "no response: Mixpanel refused the credentials: HTTP 401 from {}/flags: Invalid credentials; check token, \
+             service_account and api_host\n",
+            server.url().strip_prefix("http://").unwrap()
+        )
+    );
 }
 
 /// Each example in a page follows the path of its file, which the tests of its language compile and run.

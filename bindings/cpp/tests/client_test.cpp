@@ -123,7 +123,7 @@ TEST(Client, EvaluationsHaveAllDetails) {
     EXPECT_EQ(found.experiment_id(), "e-1");
     EXPECT_EQ(found.is_experiment_active(), std::optional<bool>(true));
     EXPECT_EQ(found.message().data(), nullptr);
-    EXPECT_EQ(found.metadata_json(), "{\"experiment_id\":\"e-1\",\"is_experiment_active\":true}");
+    EXPECT_EQ(found.metadata_json(), "{\"experiment_id\":\"e-1\",\"is_experiment_active\":true,\"contextId\":\"u1\"}");
     const auto missing = client.evaluate("none", user);
     EXPECT_FALSE(missing);
     EXPECT_EQ(missing.error_code(), mpflags::ErrorCode::FlagNotFound);
@@ -496,7 +496,7 @@ TEST(Client, ExposuresAndEventsArrive) {
     std::sort(names.begin(), names.end());
     EXPECT_EQ(names, (std::vector<std::string>{"Bought", "bool", "group", "object", "profile", "text", "text"}));
     const auto statistics = nlohmann::json::parse(client.statistics());
-    EXPECT_EQ(statistics.at("sent"), 6);
+    EXPECT_EQ(statistics.at("sent"), 7);
 }
 
 TEST(Client, WrongTypesAreNotExposed) {

@@ -7,7 +7,7 @@ from mpflags import LocalFlagsConfig
 from mpflags.openfeature import MixpanelProvider
 
 config = LocalFlagsConfig(api_host="api.mixpanel.com")
-api.set_provider_and_wait(MixpanelProvider.from_local_config(os.environ["MPFLAGS_TOKEN"], config))
+api.set_provider(MixpanelProvider.from_local_config(os.environ["MPFLAGS_TOKEN"], config))
 flags = api.get_client()
 user = EvaluationContext(attributes={"distinct_id": "user-1", "custom_properties": {"plan": "premium"}})
 

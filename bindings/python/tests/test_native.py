@@ -72,14 +72,18 @@ def declared() -> dict[str, tuple[object, list[object]]]:
     return found
 
 
+#: What Python has in another way: `abi.py` has the names of numbers.
+UNUSED = {f"{number}_name" for number in ("error", "kind", "level", "reason", "state", "status", "type")}
+
+
 def test_every_function_is_declared_as_the_header_has_it():
     in_header = declared()
     assert len(in_header) > 60
     ours = {name: (result, list(arguments)) for name, result, arguments, _ in _native.FUNCTIONS}
     assert len(ours) == len(_native.FUNCTIONS)
-    assert sorted(ours) == sorted(in_header)
-    for name, (result, arguments) in in_header.items():
-        assert ours[name] == (result, arguments), name
+    assert set(in_header) - set(ours) == UNUSED
+    for name, declaration in ours.items():
+        assert in_header[name] == declaration, name
 
 
 def test_functions_that_block_release_the_interpreter():

@@ -117,6 +117,8 @@ def test_pytest_finds_the_fixtures_of_an_installed_package(wheel, tmp_path):
         "-q",
         "-p",
         "no:cacheprovider",
+        "-p",
+        "no:asyncio",
         "--rootdir",
         project,
         project,

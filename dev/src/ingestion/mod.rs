@@ -7,6 +7,7 @@ mod rejection;
 mod scalar;
 
 pub(crate) use payload::{Payload, values};
+use profile::Owner;
 pub(crate) use profile::operation;
 pub(crate) use rejection::Checked;
 pub use rejection::Rejection;
@@ -50,10 +51,8 @@ pub(crate) fn check(
             let now = record::now();
             record::each(json, |record| record.check_import(now))
         }
-        Endpoint::Engage | Endpoint::Groups => {
-            let updates = payload::split(json)?;
-            Ok(updates.into_iter().map(|update| profile::check(endpoint, update, token)).collect())
-        }
+        Endpoint::Engage => updates(Owner::User, json, token),
+        Endpoint::Groups => updates(Owner::Group, json, token),
     }?;
     if json.len() > MOST_RECORD_BYTES {
         for (checked, record) in checked.iter_mut().zip(payload::split(json)?) {
@@ -63,4 +62,8 @@ pub(crate) fn check(
         }
     }
     Ok(checked)
+}
+
+fn updates(owner: Owner, json: &[u8], token: Option<&str>) -> Result<Vec<Checked>, serde_json::Error> {
+    Ok(payload::split(json)?.into_iter().map(|update| profile::check(owner, update, token)).collect())
 }

@@ -3,7 +3,6 @@
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::Endpoint;
 use super::rejection::{Checked, Rejection};
 
 const OPERATIONS: [&str; 8] =
@@ -11,12 +10,19 @@ const OPERATIONS: [&str; 8] =
 /// Those that a group's profile does not have.
 const NOT_FOR_GROUPS: [&str; 2] = ["$add", "$append"];
 
+/// Whose profile an update is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Owner {
+    User,
+    Group,
+}
+
 /// The first operation of an update.
 pub(crate) fn operation(update: &Value) -> Option<&'static str> {
     OPERATIONS.into_iter().find(|name| update.get(name).is_some())
 }
 
-pub(super) fn check(endpoint: Endpoint, update: &RawValue, token: Option<&str>) -> Checked {
+pub(super) fn check(owner: Owner, update: &RawValue, token: Option<&str>) -> Checked {
     let Ok(Value::Object(update)) = serde_json::from_str(update.get()) else {
         return Err(Rejection::new("record", "must be an object"));
     };
@@ -27,9 +33,9 @@ pub(super) fn check(endpoint: Endpoint, update: &RawValue, token: Option<&str>) 
         }
         Some(_) => {}
     }
-    let names: &[&str] = match endpoint {
-        Endpoint::Groups => &["$group_key", "$group_id"],
-        _ => &["$distinct_id"],
+    let names: &[&str] = match owner {
+        Owner::User => &["$distinct_id"],
+        Owner::Group => &["$group_key", "$group_id"],
     };
     for name in names {
         match update.get(*name) {
@@ -38,8 +44,7 @@ pub(super) fn check(endpoint: Endpoint, update: &RawValue, token: Option<&str>) 
             _ => return Err(Rejection::missing(name, name)),
         }
     }
-    let wrong =
-        NOT_FOR_GROUPS.iter().find(|name| endpoint == Endpoint::Groups && update.contains_key(**name));
+    let wrong = NOT_FOR_GROUPS.iter().find(|name| owner == Owner::Group && update.contains_key(**name));
     if let Some(name) = wrong {
         return Err(Rejection::invalid(name, "a group has no such operation"));
     }

@@ -1,6 +1,6 @@
 """The only file that sees pointers: loads `libmpflags`, declares its functions, and copies what they return.
 
-`FUNCTIONS` declares each function of `include/mpflags.h` once; a test compares the two. A function that waits is called
+`FUNCTIONS` declares each function that Python calls; a test compares it with `include/mpflags.h`. A function that waits is called
 through `CDLL`, which releases the interpreter's lock meanwhile. All others are called through `PyDLL`, which keeps it:
 releasing and taking it again would cost more than the call.
 """

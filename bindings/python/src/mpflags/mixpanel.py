@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 #: The name in Mixpanel's package, for programs that catch it.
 MixpanelException = MpflagsError
 
-# Parts of a profile update that are not operations. All but the first four change how Mixpanel applies it.
-_NOT_OPERATIONS = ("$token", "$distinct_id", "$group_key", "$group_id", "$time", "$ip", "$ignore_time", "$ignore_alias")
+# Parts of a profile update that change how Mixpanel applies it.
+_MODIFIERS = ("$time", "$ip", "$ignore_time", "$ignore_alias")
+_NOT_OPERATIONS = ("$token", "$distinct_id", "$group_key", "$group_id", *_MODIFIERS)
 
 
 def _unsupported(name: str) -> Any:
@@ -36,7 +37,7 @@ def _merged(method: str, message: Mapping[str, Any], meta: Mapping[str, Any] | N
     if not isinstance(message, Mapping):
         raise InvalidArgument(f"message: expected a mapping, got {type(message).__name__}")
     update = {**message, **(meta or {})}
-    for name in _NOT_OPERATIONS[4:]:
+    for name in _MODIFIERS:
         if update.get(name) not in (None, *((0, "0") if name == "$ip" else ())):
             raise NotImplementedError(
                 f"{method}: `{name}` cannot be sent; leave it out, or use {method} of mixpanel.Mixpanel"
@@ -216,8 +217,9 @@ class Mixpanel(NotCopyable):
         Each operation becomes an update. `$ip` may only be 0, which is what every request says.
         """
         update = _merged("people_update", message, meta)
+        user: Any = update.get("$distinct_id")
         for name, value in _operations(update):
-            self._running.people_update(update.get("$distinct_id"), name, value)
+            self._running.people_update(user, name, value)
 
     # -- profiles of groups
 
@@ -261,8 +263,10 @@ class Mixpanel(NotCopyable):
         Each operation becomes an update, as with `people_update`.
         """
         update = _merged("group_update", message, meta)
+        key: Any = update.get("$group_key")
+        group: Any = update.get("$group_id")
         for name, value in _operations(update):
-            self._running.group_update(update.get("$group_key"), update.get("$group_id"), name, value)
+            self._running.group_update(key, group, name, value)
 
     # -- lifecycle
 

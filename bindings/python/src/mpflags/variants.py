@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .abi import loads
 
@@ -28,11 +28,11 @@ class FallbackReason:
 
     `kind` is one of Mixpanel's four, `FLAG_NOT_FOUND`, `MISSING_CONTEXT_KEY`, `NO_ROLLOUT_MATCH` and `BACKEND_ERROR`, or a case
     that Mixpanel's SDK does not distinguish: `DISABLED`, `PROVIDER_NOT_READY`, `PROVIDER_FATAL`, `PARSE_ERROR`,
-    `INVALID_CONTEXT`. `message` is for people.
+    `INVALID_CONTEXT`. `message` is for people, and reasons are equal whatever it says.
     """
 
     kind: str
-    message: str | None = None
+    message: str | None = field(default=None, compare=False)
 
     @classmethod
     def flag_not_found(cls) -> FallbackReason:
