@@ -321,7 +321,7 @@ fn unusable_values() {
         let other = unversioned::evaluate_encoded(&client, "plain", form, EvaluateOptions::new());
         assert!(other.has_value(), "{other:?}");
         let reads = unversioned::evaluate_encoded(&client, "nested", form, EvaluateOptions::new());
-        reads.message().map(str::to_owned).unwrap_or_default()
+        reads.error_code().and(reads.message()).map(str::to_owned).unwrap_or_default()
     };
     let infinity = b"\0\0\0\0\0\0\0\x78\x7f\0";
     assert_eq!(message(5, infinity), "context: company: a number that is not finite");

@@ -156,7 +156,10 @@ impl Context {
 impl fmt::Debug for Context {
     /// The context as JSON.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Context({})", self.compact_json())
+        match &self.text {
+            Text::Json(json) => write!(f, "Context({json})"),
+            Text::Empty | Text::Binary(_) => write!(f, "Context({})", self.compact_json()),
+        }
     }
 }
 
