@@ -48,7 +48,10 @@ struct Read {
 impl Read {
     /// The two forms hold text that is not text differently.
     fn comparable(&self) -> String {
-        format!("{self:?}").replace("a string that is not UTF-8", "a lone surrogate is not text")
+        let text = format!("{self:?}");
+        ["a string", "a key"].iter().fold(text, |text, what| {
+            text.replace(&format!("{what} that is not UTF-8"), "a lone surrogate is not text")
+        })
     }
 
     /// Without what an answer, which stands for the evaluations of many users, does not have.
