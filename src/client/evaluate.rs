@@ -24,6 +24,7 @@ use crate::error::{Error, ErrorKind};
 impl Client {
     /// The boolean value of flag `key`, or `default` if there is none: not ready, no such flag, no match, a value of
     /// another type. Never fails, and never waits unless the client is remote. [`Client::evaluate`] says why.
+    #[inline]
     pub fn boolean(&self, key: &str, context: &Context, default: bool) -> bool {
         match self.read(key, context, ValueType::Boolean) {
             Some(ReadValue::Boolean(value)) => value,
@@ -33,6 +34,7 @@ impl Client {
 
     /// The integer value of flag `key`, or `default` if there is none. A whole number such as `3.0` is an integer; a
     /// number outside `i64` is not.
+    #[inline]
     pub fn integer(&self, key: &str, context: &Context, default: i64) -> i64 {
         match self.read(key, context, ValueType::Integer) {
             Some(ReadValue::Integer(value)) => value,
@@ -41,6 +43,7 @@ impl Client {
     }
 
     /// The numeric value of flag `key`, or `default` if there is none. An integer beyond 2^53 is rounded.
+    #[inline]
     pub fn double(&self, key: &str, context: &Context, default: f64) -> f64 {
         match self.read(key, context, ValueType::Double) {
             Some(ReadValue::Double(value)) => value,
@@ -177,6 +180,7 @@ impl Client {
     }
 
     /// The same for a context that was read before.
+    #[inline]
     fn with_kept<R>(
         &self,
         key: &str,
@@ -202,14 +206,27 @@ impl Client {
         if self.shared.config.is_remote() && current.over(key).is_none() {
             // The snapshot is not held during a request.
             drop(current);
-            let result = match kept.unusable().first() {
-                Some(unusable) => RemoteResult::InvalidContext(unusable.message()),
-                None => self.remote(options.timeout).one(key, context),
-            };
-            return self.report_and_read(key, &result.outcome(), kept, options, read);
+            return self.with_remote(key, context, options, read);
         }
         let outcome = current.outcome(key, kept, &mut ());
         self.report_and_read(key, &outcome, kept, options, read)
+    }
+
+    /// The same for a remote client and a context as its options change it.
+    #[inline(never)]
+    fn with_remote<R>(
+        &self,
+        key: &str,
+        context: &Context,
+        options: EvaluateOptions,
+        read: impl FnOnce(&Outcome<'_>, ShownTo<'_>) -> R,
+    ) -> R {
+        let kept = context.kept();
+        let result = match kept.unusable().first() {
+            Some(unusable) => RemoteResult::InvalidContext(unusable.message()),
+            None => self.remote(options.timeout).one(key, context),
+        };
+        self.report_and_read(key, &result.outcome(), kept, options, read)
     }
 
     /// The same for a context that is read for this evaluation alone.
@@ -226,10 +243,15 @@ impl Client {
             return read(&Outcome::Override(value), ShownTo::default());
         }
         let invalid = |error: Error| Outcome::InvalidContext(error.to_string());
+        let viewed = self.shared.view.as_ref().map(|view| view.of(context));
+        let context = viewed.as_ref().map_or(context, |viewed| viewed.encoded());
         if self.shared.config.is_remote() {
             drop(current);
             return match Context::from_encoded(context) {
-                Ok(context) => self.with_kept(key, &context, context.kept(), options, read),
+                Ok(context) => {
+                    self.note(context.kept().unusable());
+                    self.with_remote(key, &context, options, read)
+                }
                 Err(error) => read(&invalid(error), ShownTo::default()),
             };
         }
@@ -240,9 +262,8 @@ impl Client {
             }
             _ => None,
         };
-        let viewed = self.shared.view.as_ref().map(|view| view.of(context));
         let mut once = OneShotContext::default();
-        if let Err(error) = once.read(viewed.as_ref().map_or(context, |viewed| viewed.encoded()), needs) {
+        if let Err(error) = once.read(context, needs) {
             return read(&invalid(error), ShownTo::default());
         }
         self.note(once.unusable());
@@ -330,6 +351,7 @@ enum ReadValue {
 }
 
 impl ReadValue {
+    #[inline(always)]
     fn new(value: &FlagValue, wanted: ValueType) -> Option<Self> {
         match wanted {
             ValueType::Boolean => value.boolean().map(ReadValue::Boolean),

@@ -82,6 +82,7 @@ pub(crate) unsafe fn text<'a>(
 /// # Safety
 ///
 /// The same as for [`text`].
+#[inline]
 pub(crate) unsafe fn bytes<'a>(
     name: &'static str,
     ptr: *const c_char,
@@ -90,12 +91,18 @@ pub(crate) unsafe fn bytes<'a>(
     if len == 0 {
         return Ok(&[]);
     }
-    if ptr.is_null() {
-        return Err(Failure::new(MPFLAGS_NULL_ARGUMENT, format!("{name} is NULL but its length is {len}")));
-    }
-    if isize::try_from(len).is_err() {
-        return Err(Failure::new(MPFLAGS_INVALID_ARGUMENT, format!("{name} is too long: {len} bytes")));
+    if ptr.is_null() || isize::try_from(len).is_err() {
+        return Err(unreadable(name, ptr, len));
     }
     // SAFETY: the pointer is not NULL, a slice may have this length, and the caller vouches for the rest.
     Ok(unsafe { slice::from_raw_parts(ptr.cast(), len) })
+}
+
+#[cold]
+fn unreadable(name: &'static str, ptr: *const c_char, len: usize) -> Failure {
+    if ptr.is_null() {
+        Failure::new(MPFLAGS_NULL_ARGUMENT, format!("{name} is NULL but its length is {len}"))
+    } else {
+        Failure::new(MPFLAGS_INVALID_ARGUMENT, format!("{name} is too long: {len} bytes"))
+    }
 }

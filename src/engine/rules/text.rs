@@ -83,7 +83,7 @@ fn case(text: &[u8]) -> (bool, bool) {
 impl Deref for Folded<'_> {
     type Target = str;
 
-    #[inline]
+    #[inline(always)]
     fn deref(&self) -> &str {
         match self {
             Folded::Borrowed(text) => text,
@@ -104,7 +104,7 @@ impl fmt::Debug for Folded<'_> {
 }
 
 impl PartialEq for Folded<'_> {
-    #[inline]
+    #[inline(always)]
     fn eq(&self, other: &Self) -> bool {
         **self == **other
     }
