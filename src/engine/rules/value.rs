@@ -122,10 +122,8 @@ impl<'a> Object<'a> {
             Entries::Own(entries) => entries.into_vec(),
             Entries::Borrowed(entries) => entries.to_vec(),
             Entries::Selected(names, values) => {
-                let pair = |(name, value): (&'a Box<str>, &Option<Value<'a>>)| {
-                    Some((Cow::Borrowed(&**name), value.clone()?))
-                };
-                names.iter().zip(values).filter_map(pair).collect()
+                let names = names.iter().map(|name| Cow::Borrowed(&**name));
+                names.zip(values).filter_map(|(name, value)| Some((name, value.clone()?))).collect()
             }
         }
     }
