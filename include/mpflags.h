@@ -85,7 +85,7 @@
 /**
  * Grows with every addition to this header.
  */
-#define MPFLAGS_ABI_REVISION 5
+#define MPFLAGS_ABI_REVISION 6
 
 /**
  * No state: the handle is NULL, or the item is not a change of state.
@@ -364,9 +364,14 @@
 #define MPFLAGS_LEVEL_ERROR 4
 
 /**
- * For bindings: the context is JSON. Other numbers are reserved.
+ * For bindings: the context is JSON.
  */
 #define MPFLAGS_ENCODING_JSON 1
+
+/**
+ * For bindings: the context is in the binary form that docs/binary.md specifies. Other numbers are reserved.
+ */
+#define MPFLAGS_ENCODING_BINARY 2
 
 /**
  * For bindings: the packed answer for a flag none of whose rollouts admitted the user
@@ -394,6 +399,23 @@ typedef struct mpflags_client mpflags_client;
  * The user, or other subject, to evaluate flags for. Immutable; works with any client.
  */
 typedef struct mpflags_context mpflags_context;
+
+/**
+ * Makes contexts attribute by attribute, without JSON.
+ *
+ *     mpflags_context_builder *user = mpflags_context_builder_new();
+ *     mpflags_context_builder_set_string(user, MPFLAGS_S("distinct_id"), id, strlen(id));
+ *     mpflags_context_builder_set_property_string(user, MPFLAGS_S("plan"), MPFLAGS_S("pro"));
+ *     mpflags_context_builder_set_property_int64(user, MPFLAGS_S("seats"), 12);
+ *     mpflags_context_builder_build(user, &context, &error);
+ *
+ * The setters return nothing. The builder keeps the first mistake, ignores everything after it, and
+ * `mpflags_context_builder_build` reports it with the name of the attribute: a NULL or invalid UTF-8, a
+ * number that is not finite, invalid JSON, nesting beyond 127 levels, an object or array without its end. If
+ * a name is set twice, the later value counts. Unlike other handles, a builder must not be used by two
+ * threads at once.
+ */
+typedef struct mpflags_context_builder mpflags_context_builder;
 
 /**
  * Why a call failed. Immutable.
@@ -699,6 +721,148 @@ mpflags_status mpflags_context_new_json(const char *json,
  * Frees a context.
  */
 void mpflags_context_free(mpflags_context *context);
+
+/**
+ * Makes an empty builder. Free it with `mpflags_context_builder_free`.
+ */
+mpflags_context_builder *mpflags_context_builder_new(void);
+
+/**
+ * Sets an attribute to a string. In the object that was begun last, it sets a
+ * member instead, and in an array, where the name is empty (NULL with length 0), the next element.
+ */
+void mpflags_context_builder_set_string(mpflags_context_builder *builder,
+                                        const char *name,
+                                        size_t name_len,
+                                        const char *value,
+                                        size_t value_len);
+
+/**
+ * Sets an attribute to an integer.
+ */
+void mpflags_context_builder_set_int64(mpflags_context_builder *builder,
+                                       const char *name,
+                                       size_t name_len,
+                                       int64_t value);
+
+/**
+ * Sets an attribute to a number, which must be finite.
+ */
+void mpflags_context_builder_set_double(mpflags_context_builder *builder,
+                                        const char *name,
+                                        size_t name_len,
+                                        double value);
+
+/**
+ * Sets an attribute to `value != 0`.
+ */
+void mpflags_context_builder_set_boolean(mpflags_context_builder *builder,
+                                         const char *name,
+                                         size_t name_len,
+                                         int32_t value);
+
+/**
+ * Sets an attribute to null.
+ */
+void mpflags_context_builder_set_null(mpflags_context_builder *builder, const char *name, size_t name_len);
+
+/**
+ * Sets an attribute to a JSON value. An object that is set as `custom_properties` adds its members to
+ * the properties.
+ */
+void mpflags_context_builder_set_json(mpflags_context_builder *builder,
+                                      const char *name,
+                                      size_t name_len,
+                                      const char *json,
+                                      size_t json_len);
+
+/**
+ * Sets one of the `custom_properties`, which rules see, to a string.
+ */
+void mpflags_context_builder_set_property_string(mpflags_context_builder *builder,
+                                                 const char *name,
+                                                 size_t name_len,
+                                                 const char *value,
+                                                 size_t value_len);
+
+/**
+ * Sets one of the `custom_properties`, which rules see, to an integer.
+ */
+void mpflags_context_builder_set_property_int64(mpflags_context_builder *builder,
+                                                const char *name,
+                                                size_t name_len,
+                                                int64_t value);
+
+/**
+ * Sets one of the `custom_properties`, which rules see, to a number, which must be finite.
+ */
+void mpflags_context_builder_set_property_double(mpflags_context_builder *builder,
+                                                 const char *name,
+                                                 size_t name_len,
+                                                 double value);
+
+/**
+ * Sets one of the `custom_properties`, which rules see, to `value != 0`.
+ */
+void mpflags_context_builder_set_property_boolean(mpflags_context_builder *builder,
+                                                  const char *name,
+                                                  size_t name_len,
+                                                  int32_t value);
+
+/**
+ * Sets one of the `custom_properties`, which rules see, to null.
+ */
+void mpflags_context_builder_set_property_null(mpflags_context_builder *builder,
+                                               const char *name,
+                                               size_t name_len);
+
+/**
+ * Sets one of the `custom_properties`, which rules see, to a JSON value.
+ */
+void mpflags_context_builder_set_property_json(mpflags_context_builder *builder,
+                                               const char *name,
+                                               size_t name_len,
+                                               const char *json,
+                                               size_t json_len);
+
+/**
+ * Begins an object: what is set until `mpflags_context_builder_end` are its members. Those of
+ * `custom_properties` are added to the properties.
+ */
+void mpflags_context_builder_begin_object(mpflags_context_builder *builder,
+                                          const char *name,
+                                          size_t name_len);
+
+/**
+ * Begins an array: what is set until `mpflags_context_builder_end` are its elements, which have no name.
+ */
+void mpflags_context_builder_begin_array(mpflags_context_builder *builder, const char *name, size_t name_len);
+
+/**
+ * Ends the object or array that was begun last.
+ */
+void mpflags_context_builder_end(mpflags_context_builder *builder);
+
+/**
+ * Makes the context. The builder is empty afterwards, also after a failure, and can be used again. A context
+ * that is evaluated once is never parsed; the second evaluation prepares it for any number.
+ *
+ * Fails with `MPFLAGS_INVALID_CONTEXT`, `MPFLAGS_INVALID_UTF8` or `MPFLAGS_NULL_ARGUMENT` if a setter was
+ * called with something that cannot be set. The message names the attribute.
+ */
+mpflags_status mpflags_context_builder_build(mpflags_context_builder *builder,
+                                             mpflags_context **out,
+                                             mpflags_error **err);
+
+/**
+ * Removes everything that was set, and mistakes.
+ */
+void mpflags_context_builder_reset(mpflags_context_builder *builder);
+
+/**
+ * Frees a builder. Contexts that it made are not affected.
+ */
+void mpflags_context_builder_free(mpflags_context_builder *builder);
 
 /**
  * Returns the name of a type, `BOOLEAN` for example. Returns `unknown` for a number that is not one of
@@ -1138,13 +1302,23 @@ mpflags_status mpflags_client_on_item(const mpflags_client *client,
                                       mpflags_error **err);
 
 /**
+ * For bindings: reads a context of either form, as `mpflags_context_new_json` does. The binary form of a
+ * context that was used before costs less than the attributes.
+ */
+mpflags_status mpflags_context_new_encoded(const char *context,
+                                           size_t context_len,
+                                           int32_t encoding,
+                                           mpflags_context **out,
+                                           mpflags_error **err);
+
+/**
  * ----------------------------------------------------------------------------------------------------
  * FOR BINDINGS. The functions from here on are for this project's own bindings and may change with any
  * revision. Call them only if `mpflags_abi_revision()` equals the `MPFLAGS_ABI_REVISION` of this header.
  * ----------------------------------------------------------------------------------------------------
  *
  * Like `mpflags_client_evaluate`, for a context that is used once: it is read from its encoding and not
- * kept. `encoding` is `MPFLAGS_ENCODING_JSON`. NULL with length 0 is the empty context. A context that
+ * kept. `encoding` is one of `MPFLAGS_ENCODING_*`. NULL with length 0 is the empty context. A context that
  * cannot be read is the outcome `MPFLAGS_ERROR_INVALID_CONTEXT`, unless the flag is overridden. Reads the
  * whole context and keeps only what the flag needs.
  */
@@ -1161,9 +1335,10 @@ mpflags_status mpflags_client_evaluate_encoded(const mpflags_client *client,
                                                mpflags_error **err);
 
 /**
- * Like `mpflags_client_evaluate_encoded` with a JSON context, but returns the outcome as one number.
- * `packed_options` is the `value_type`, plus the options shifted by eight bits: `MPFLAGS_TYPE_BOOLEAN |
- * MPFLAGS_OPTION_NO_EXPOSURE << 8`. A remote client's request is limited by `request_timeout_ms`.
+ * Like `mpflags_client_evaluate_encoded`, but returns the outcome as one number. `packed_options` is the
+ * `value_type`, plus the options shifted by 8 bits, plus the encoding shifted by 24 bits, where 0 means JSON:
+ * `MPFLAGS_TYPE_BOOLEAN | MPFLAGS_OPTION_NO_EXPOSURE << 8 | MPFLAGS_ENCODING_BINARY << 24`. A remote client's
+ * request is limited by `request_timeout_ms`.
  *
  * An odd number is a packed answer: `MPFLAGS_ANSWER_NO_MATCH`, `MPFLAGS_ANSWER_NO_PROPERTIES`,
  * `MPFLAGS_ANSWER_DISABLED`, or a number for one definition of the flag, variant, reason and QA tester mark.
@@ -1184,7 +1359,7 @@ uint64_t mpflags_client_evaluate_packed(const mpflags_client *client,
 
 /**
  * Like `mpflags_client_evaluate_packed` for strings that end with a NUL, because ctypes takes 0.2 µs to pass
- * two lengths. A NULL context is empty. The key cannot contain U+0000.
+ * two lengths. The context is JSON, or NULL for the empty one. The key cannot contain U+0000.
  */
 uint64_t mpflags_client_evaluate_packed_z(const mpflags_client *client,
                                           const char *key,

@@ -54,6 +54,7 @@ mod transport;
 mod engine;
 mod items;
 
+mod binary;
 mod error;
 mod json;
 mod sys;
@@ -62,7 +63,7 @@ pub use client::Client;
 pub use client::evaluate_options::EvaluateOptions;
 pub use config::{Config, ConfigBuilder, Mode, OPTIONS, OptionSpec};
 pub use engine::bucket::bucket;
-pub use engine::context::Context;
+pub use engine::context::{Context, ContextBuilder, ContextValue};
 pub use engine::evaluation::{Evaluation, ValueKind};
 pub use engine::evaluations::Evaluations;
 pub use engine::reason::{ErrorCode, Reason};
@@ -75,7 +76,10 @@ pub use sys::fork::after_fork_in_child;
 
 /// For this repository's bindings only: may change or disappear in any release, without notice.
 pub mod unversioned {
-    pub use crate::client::unversioned::{Packed, answer, context_key, evaluate_packed, log_panic, recall};
+    pub use crate::client::unversioned::{
+        Packed, answer, context, context_key, evaluate_encoded, evaluate_packed, log_panic, recall,
+    };
     pub use crate::engine::answer::Answer;
+    pub use crate::engine::context::Encoded;
     pub use crate::sys::worker::set_spawn_guard;
 }

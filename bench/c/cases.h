@@ -12,17 +12,45 @@ typedef struct {
     mpflags_context *context;
     text json;
     text json_500;
+    /* `json` in the binary form. */
+    text form;
 } workload;
 
 /* Runs an evaluation `times` times. The sum keeps the compiler from removing any. */
 typedef uint64_t (*case_fn)(const workload *w, uint64_t times);
 
-static inline mpflags_evaluation *encoded(const workload *w, const char *key, size_t key_len, text json) {
+static inline mpflags_evaluation *encoded_as(const workload *w, int32_t encoding, const char *key, size_t key_len, text context) {
     mpflags_evaluation *evaluation = NULL;
-    mpflags_status status = mpflags_client_evaluate_encoded(w->client, key, key_len, json.ptr, json.len,
-                                                            MPFLAGS_ENCODING_JSON, MPFLAGS_TYPE_BOOLEAN, 0, 0, &evaluation, NULL);
+    mpflags_status status = mpflags_client_evaluate_encoded(w->client, key, key_len, context.ptr, context.len, encoding,
+                                                            MPFLAGS_TYPE_BOOLEAN, 0, 0, &evaluation, NULL);
     return status == MPFLAGS_OK ? evaluation : NULL;
 }
+
+static inline mpflags_evaluation *encoded(const workload *w, const char *key, size_t key_len, text json) {
+    return encoded_as(w, MPFLAGS_ENCODING_JSON, key, key_len, json);
+}
+
+/* The context of context.json. */
+static inline mpflags_context *built(mpflags_context_builder *builder) {
+    mpflags_context *context = NULL;
+    mpflags_context_builder_set_string(builder, MPFLAGS_S("distinct_id"), MPFLAGS_S("user-00012345678"));
+    mpflags_context_builder_set_property_string(builder, MPFLAGS_S("plan"), MPFLAGS_S("premium"));
+    mpflags_context_builder_set_property_string(builder, MPFLAGS_S("country"), MPFLAGS_S("DE"));
+    mpflags_context_builder_set_property_int64(builder, MPFLAGS_S("age"), 34);
+    mpflags_context_builder_set_property_string(builder, MPFLAGS_S("app_version"), MPFLAGS_S("2.11.0"));
+    mpflags_context_builder_set_property_boolean(builder, MPFLAGS_S("beta"), 1);
+    return mpflags_context_builder_build(builder, &context, NULL) == MPFLAGS_OK ? context : NULL;
+}
+
+/* The same in the binary form, as docs/binary.md specifies it. */
+static const char FORM[] = "\x01"
+    "\x06\x0b" "distinct_id\x10" "user-00012345678"
+    "\x08\x11" "custom_properties\x43"
+    "\x06\x04" "plan\x07" "premium"
+    "\x06\x07" "country\x02" "DE"
+    "\x03\x03" "age\x22\0\0\0\0\0\0\0\0\0"
+    "\x06\x0b" "app_version\x06" "2.11.0"
+    "\x02\x04" "beta";
 
 static inline uint64_t take(mpflags_evaluation *evaluation) {
     uint64_t value = 1 + mpflags_evaluation_boolean(evaluation);
@@ -81,6 +109,58 @@ static uint64_t json_and5(const workload *w, uint64_t times) {
     return sum;
 }
 
+static uint64_t binary_eq(const workload *w, uint64_t times) {
+    uint64_t sum = 0;
+    for (uint64_t i = 0; i < times; i++) {
+        sum += take(encoded_as(w, MPFLAGS_ENCODING_BINARY, MPFLAGS_S("bench-eq"), w->form));
+    }
+    return sum;
+}
+
+static uint64_t binary_and5(const workload *w, uint64_t times) {
+    uint64_t sum = 0;
+    for (uint64_t i = 0; i < times; i++) {
+        sum += take(encoded_as(w, MPFLAGS_ENCODING_BINARY, MPFLAGS_S("bench-and5"), w->form));
+    }
+    return sum;
+}
+
+/* As bindings call it: without an evaluation handle. */
+static uint64_t packed_and5(const workload *w, uint64_t times) {
+    uint64_t sum = 0;
+    for (uint64_t i = 0; i < times; i++) {
+        sum += mpflags_client_evaluate_packed(w->client, MPFLAGS_S("bench-and5"), w->form.ptr, w->form.len,
+                                              MPFLAGS_TYPE_BOOLEAN | (uint32_t)MPFLAGS_ENCODING_BINARY << 24);
+    }
+    return sum;
+}
+
+/* A context for one evaluation, from a builder that is made once. */
+static uint64_t built_and5(const workload *w, uint64_t times) {
+    uint64_t sum = 0;
+    mpflags_context_builder *builder = mpflags_context_builder_new();
+    for (uint64_t i = 0; i < times; i++) {
+        mpflags_context *context = built(builder);
+        sum += mpflags_client_get_boolean(w->client, MPFLAGS_S("bench-and5"), context, 0);
+        mpflags_context_free(context);
+    }
+    mpflags_context_builder_free(builder);
+    return sum;
+}
+
+/* The same with a new builder each time. */
+static uint64_t builder_and5(const workload *w, uint64_t times) {
+    uint64_t sum = 0;
+    for (uint64_t i = 0; i < times; i++) {
+        mpflags_context_builder *builder = mpflags_context_builder_new();
+        mpflags_context *context = built(builder);
+        sum += mpflags_client_get_boolean(w->client, MPFLAGS_S("bench-and5"), context, 0);
+        mpflags_context_free(context);
+        mpflags_context_builder_free(builder);
+    }
+    return sum;
+}
+
 static uint64_t json_500(const workload *w, uint64_t times) {
     uint64_t sum = 0;
     for (uint64_t i = 0; i < times; i++) {
@@ -130,6 +210,11 @@ static const struct {
     {"evaluate-eq", evaluate_eq},
     {"json-eq", json_eq},
     {"json-and5", json_and5},
+    {"binary-eq", binary_eq},
+    {"binary-and5", binary_and5},
+    {"packed-and5", packed_and5},
+    {"built-and5", built_and5},
+    {"builder-and5", builder_and5},
     {"json-500", json_500},
     {"context", new_context_5},
     {"all", all},
@@ -161,6 +246,7 @@ static inline workload load_workload(const char *directory) {
         .reporting = new_client(reporting.ptr, reporting.len),
         .json = read_workload(directory, "context.json"),
         .json_500 = read_workload(directory, "context-500.json"),
+        .form = {(char *)FORM, sizeof FORM - 1},
     };
     free(config.ptr);
     free(reporting.ptr);
@@ -168,6 +254,10 @@ static inline workload load_workload(const char *directory) {
     expect_match(encoded(&w, MPFLAGS_S("bench-eq"), w.json));
     expect_match(encoded(&w, MPFLAGS_S("bench-and5"), w.json));
     expect_match(encoded(&w, MPFLAGS_S("bench-eq"), w.json_500));
+    expect_match(encoded_as(&w, MPFLAGS_ENCODING_BINARY, MPFLAGS_S("bench-and5"), w.form));
+    if (built_and5(&w, 1) != 1) {
+        fail("a context from a builder does not match");
+    }
     if (all(&w, 1) != 1000) {
         fail("expected 1,000 evaluations");
     }

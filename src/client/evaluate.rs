@@ -7,7 +7,9 @@ use super::evaluate_options::EvaluateOptions;
 use super::remote::{RemoteCall, RemoteResult};
 use super::snapshot::Current;
 use crate::engine::bucket::Subject;
-use crate::engine::context::{Context, Needs, OneShotContext, ReadContext, Unusable, Viewed};
+use crate::engine::context::{
+    Context, Encoded, KeptContext, Look, Needs, OneShotContext, ReadContext, Unusable, Viewed,
+};
 use crate::engine::decide::{Trace, decide};
 use crate::engine::definitions::Entry;
 use crate::engine::evaluation::Evaluation;
@@ -22,25 +24,39 @@ use crate::error::{Error, ErrorKind};
 impl Client {
     /// The boolean value of flag `key`, or `default` if there is none: not ready, no such flag, no match, a value of
     /// another type. Never fails, and never waits unless the client is remote. [`Client::evaluate`] says why.
+    #[inline]
     pub fn boolean(&self, key: &str, context: &Context, default: bool) -> bool {
-        self.read(key, context, ValueType::Boolean, FlagValue::boolean).unwrap_or(default)
+        match self.read(key, context, ValueType::Boolean) {
+            Some(ReadValue::Boolean(value)) => value,
+            _ => default,
+        }
     }
 
     /// The integer value of flag `key`, or `default` if there is none. A whole number such as `3.0` is an integer; a
     /// number outside `i64` is not.
+    #[inline]
     pub fn integer(&self, key: &str, context: &Context, default: i64) -> i64 {
-        self.read(key, context, ValueType::Integer, FlagValue::integer).unwrap_or(default)
+        match self.read(key, context, ValueType::Integer) {
+            Some(ReadValue::Integer(value)) => value,
+            _ => default,
+        }
     }
 
     /// The numeric value of flag `key`, or `default` if there is none. An integer beyond 2^53 is rounded.
+    #[inline]
     pub fn double(&self, key: &str, context: &Context, default: f64) -> f64 {
-        self.read(key, context, ValueType::Double, FlagValue::double).unwrap_or(default)
+        match self.read(key, context, ValueType::Double) {
+            Some(ReadValue::Double(value)) => value,
+            _ => default,
+        }
     }
 
     /// The string value of flag `key`, or `default` if there is none. Allocates the string.
     pub fn string(&self, key: &str, context: &Context, default: &str) -> String {
-        let read = |value: &FlagValue| value.string().map(str::to_owned);
-        self.read(key, context, ValueType::String, read).unwrap_or_else(|| default.to_owned())
+        match self.read(key, context, ValueType::String) {
+            Some(ReadValue::String(value)) => value,
+            _ => default.to_owned(),
+        }
     }
 
     /// Evaluates flag `key`, and returns the value with its variant, the reason, metadata, and what went wrong. Reports the
@@ -49,16 +65,14 @@ impl Client {
     /// A local client never waits. A remote client sends a request and waits for the response for as long as `options`
     /// allows. Takes no lock except for a first exposure; makes one allocation, for the strings of the evaluation.
     pub fn evaluate(&self, key: &str, context: &Context, options: EvaluateOptions) -> Evaluation {
-        self.with_context(key, context, options, |outcome, to| {
-            Evaluation::new(key, outcome, options.wanted, to)
-        })
+        self.with_context(key, context, options, evaluated(key, options))
     }
 
     /// Does what [`Client::evaluate`] does for a context that is used only once, given as JSON: it is parsed once, and only
     /// the parts that the flag needs are kept. For a context that is used twice, [`Context::from_json`] is cheaper. A
     /// context that cannot be parsed results in INVALID_CONTEXT, unless the flag has an override.
     pub fn evaluate_json(&self, key: &str, context: &str, options: EvaluateOptions) -> Evaluation {
-        self.with_json(key, context, options, |outcome, to| Evaluation::new(key, outcome, options.wanted, to))
+        self.with_encoded(key, Encoded::Json(context), options, evaluated(key, options))
     }
 
     /// Evaluates all flags. A local client evaluates every flag in its definitions, including malformed ones; a remote
@@ -75,14 +89,15 @@ impl Client {
             Err(error) => all.fail(&Outcome::InvalidContext(error.to_string())),
             Ok(viewed) => {
                 let context = viewed.as_deref().unwrap_or(context);
-                self.note(context.unusable());
+                let kept = context.kept();
+                self.note(kept.unusable());
                 if self.shared.config.is_remote() {
                     self.add_remote(&mut all, context, options.timeout);
                 } else if let Some(set) = &current.flags {
                     all.reserve(set.iter().len());
                     for (key, entry) in set.iter() {
-                        let outcome = decide(entry, context, &mut ());
-                        all.add(key, &outcome, shown_to(&outcome, context));
+                        let outcome = decide(entry, kept, &mut ());
+                        all.add(key, &outcome, shown_to(&outcome, kept));
                     }
                 } else {
                     all.fail(&Outcome::Unavailable(&current.unavailable));
@@ -96,7 +111,8 @@ impl Client {
     }
 
     fn add_remote(&self, all: &mut Evaluations, context: &Context, timeout: Option<Duration>) {
-        let results = match context.unusable().first() {
+        let kept = context.kept();
+        let results = match kept.unusable().first() {
             Some(unusable) => Err(RemoteResult::InvalidContext(unusable.message())),
             None => self.remote(timeout).all(context),
         };
@@ -105,7 +121,7 @@ impl Client {
             Ok(results) => {
                 for (key, result) in &results {
                     let outcome = result.outcome();
-                    all.add(key, &outcome, shown_to(&outcome, context));
+                    all.add(key, &outcome, shown_to(&outcome, kept));
                 }
             }
         }
@@ -130,34 +146,46 @@ impl Client {
         };
         Ok(match &viewed {
             Ok(viewed) => {
-                let context = viewed.as_deref().unwrap_or(context);
+                let context = viewed.as_deref().unwrap_or(context).kept();
                 let mut steps = Explanation::new(context);
                 let outcome = current.outcome(key, context, &mut steps);
                 let to = shown_to(&outcome, context);
                 json(steps, &outcome, to)
             }
             Err(error) => {
-                json(Explanation::new(context), &current.invalid_context(key, error), ShownTo::default())
+                let outcome = current.invalid_context(key, error);
+                json(Explanation::new(context.kept()), &outcome, ShownTo::default())
             }
         })
     }
 
-    fn read<R>(
-        &self,
-        key: &str,
-        context: &Context,
-        wanted: ValueType,
-        read: impl FnOnce(&FlagValue) -> Option<R>,
-    ) -> Option<R> {
+    /// The value, if there is one of the type.
+    fn read(&self, key: &str, context: &Context, wanted: ValueType) -> Option<ReadValue> {
         let options = EvaluateOptions::new().value_type(wanted);
-        self.with_context(key, context, options, |outcome, _| read(outcome.value(wanted)?))
+        self.with_context(key, context, options, |outcome, _| ReadValue::new(outcome.value(wanted)?, wanted))
     }
 
-    /// The only way from a parsed context to an outcome.
+    /// The only way from a context to an outcome.
     fn with_context<R>(
         &self,
         key: &str,
         context: &Context,
+        options: EvaluateOptions,
+        read: impl FnOnce(&Outcome<'_>, ShownTo<'_>) -> R,
+    ) -> R {
+        match context.look() {
+            Look::Kept(kept) => self.with_kept(key, context, kept, options, read),
+            Look::Once(encoded) => self.with_encoded(key, encoded, options, read),
+        }
+    }
+
+    /// The same for a context that was read before.
+    #[inline]
+    fn with_kept<R>(
+        &self,
+        key: &str,
+        context: &Context,
+        kept: &KeptContext,
         options: EvaluateOptions,
         read: impl FnOnce(&Outcome<'_>, ShownTo<'_>) -> R,
     ) -> R {
@@ -169,27 +197,43 @@ impl Client {
                 return read(&current.invalid_context(key, &error), ShownTo::default());
             }
         };
-        let context = viewed.as_deref().unwrap_or(context);
-        self.note(context.unusable());
+        let (context, kept) = match viewed.as_deref() {
+            Some(viewed) => (viewed, viewed.kept()),
+            None => (context, kept),
+        };
+        self.note(kept.unusable());
         let current = self.shared.snapshot.load();
         if self.shared.config.is_remote() && current.over(key).is_none() {
             // The snapshot is not held during a request.
             drop(current);
-            let result = match context.unusable().first() {
-                Some(unusable) => RemoteResult::InvalidContext(unusable.message()),
-                None => self.remote(options.timeout).one(key, context),
-            };
-            return self.report_and_read(key, &result.outcome(), context, options, read);
+            return self.with_remote(key, context, options, read);
         }
-        let outcome = current.outcome(key, context, &mut ());
-        self.report_and_read(key, &outcome, context, options, read)
+        let outcome = current.outcome(key, kept, &mut ());
+        self.report_and_read(key, &outcome, kept, options, read)
     }
 
-    /// The same for a context that is used once, as text.
-    pub(super) fn with_json<R>(
+    /// The same for a remote client and a context as its options change it.
+    #[inline(never)]
+    fn with_remote<R>(
         &self,
         key: &str,
-        context: &str,
+        context: &Context,
+        options: EvaluateOptions,
+        read: impl FnOnce(&Outcome<'_>, ShownTo<'_>) -> R,
+    ) -> R {
+        let kept = context.kept();
+        let result = match kept.unusable().first() {
+            Some(unusable) => RemoteResult::InvalidContext(unusable.message()),
+            None => self.remote(options.timeout).one(key, context),
+        };
+        self.report_and_read(key, &result.outcome(), kept, options, read)
+    }
+
+    /// The same for a context that is read for this evaluation alone.
+    pub(super) fn with_encoded<R>(
+        &self,
+        key: &str,
+        context: Encoded<'_>,
         options: EvaluateOptions,
         read: impl FnOnce(&Outcome<'_>, ShownTo<'_>) -> R,
     ) -> R {
@@ -199,10 +243,15 @@ impl Client {
             return read(&Outcome::Override(value), ShownTo::default());
         }
         let invalid = |error: Error| Outcome::InvalidContext(error.to_string());
+        let viewed = self.shared.view.as_ref().map(|view| view.of(context));
+        let context = viewed.as_ref().map_or(context, |viewed| viewed.encoded());
         if self.shared.config.is_remote() {
             drop(current);
-            return match Context::from_json(context) {
-                Ok(context) => self.with_context(key, &context, options, read),
+            return match Context::from_encoded(context) {
+                Ok(context) => {
+                    self.note(context.kept().unusable());
+                    self.with_remote(key, &context, options, read)
+                }
                 Err(error) => read(&invalid(error), ShownTo::default()),
             };
         }
@@ -213,14 +262,13 @@ impl Client {
             }
             _ => None,
         };
-        let viewed = self.shared.view.as_ref().map(|view| view.of(context));
-        let context = match OneShotContext::parse(viewed.as_deref().unwrap_or(context), needs) {
-            Ok(context) => context,
-            Err(error) => return read(&invalid(error), ShownTo::default()),
-        };
-        self.note(context.unusable());
-        let outcome = entry.map_or_else(|outcome| outcome, |entry| decide(entry, &context, &mut ()));
-        self.report_and_read(key, &outcome, &context, options, read)
+        let mut once = OneShotContext::default();
+        if let Err(error) = once.read(context, needs) {
+            return read(&invalid(error), ShownTo::default());
+        }
+        self.note(once.unusable());
+        let outcome = entry.map_or_else(|outcome| outcome, |entry| decide(entry, &once, &mut ()));
+        self.report_and_read(key, &outcome, &once, options, read)
     }
 
     fn report_and_read<R>(
@@ -291,6 +339,35 @@ impl Current {
     fn invalid_context(&self, key: &str, error: &Error) -> Outcome<'_> {
         self.over(key).map_or_else(|| Outcome::InvalidContext(error.to_string()), Outcome::Override)
     }
+}
+
+/// The value of a flag, read as a type. One type for all, because the code of an evaluation exists once for each
+/// type that it results in.
+enum ReadValue {
+    Boolean(bool),
+    Integer(i64),
+    Double(f64),
+    String(String),
+}
+
+impl ReadValue {
+    #[inline(always)]
+    fn new(value: &FlagValue, wanted: ValueType) -> Option<Self> {
+        match wanted {
+            ValueType::Boolean => value.boolean().map(ReadValue::Boolean),
+            ValueType::Integer => value.integer().map(ReadValue::Integer),
+            ValueType::Double => value.double().map(ReadValue::Double),
+            _ => value.string().map(|text| ReadValue::String(text.to_owned())),
+        }
+    }
+}
+
+/// Turns an outcome into an evaluation.
+pub(super) fn evaluated(
+    key: &str,
+    options: EvaluateOptions,
+) -> impl FnOnce(&Outcome<'_>, ShownTo<'_>) -> Evaluation {
+    move |outcome, to| Evaluation::new(key, outcome, options.wanted, to)
 }
 
 /// Who is shown the variant. The subject is looked up unless it is the user.

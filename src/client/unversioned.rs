@@ -1,13 +1,16 @@
 //! Functions for bindings; see [`unversioned`](crate::unversioned).
 
 use super::Client;
+use super::evaluate::evaluated;
 use super::evaluate_options::EvaluateOptions;
 use crate::engine::answer::Answer;
+use crate::engine::context::{Context, Encoded};
 use crate::engine::definitions::Entry;
 use crate::engine::evaluation::Evaluation;
 use crate::engine::exposure::ShownTo;
 use crate::engine::outcome::{Assignment, Outcome};
 use crate::engine::variant::ValueType;
+use crate::error::Error;
 
 /// The result of [`evaluate_packed`].
 #[derive(Debug)]
@@ -18,12 +21,27 @@ pub enum Packed {
     Evaluation(Box<Evaluation>),
 }
 
-/// Does what [`Client::evaluate_json`] does, but returns an [`Answer`] if there is one for the outcome. The first call in
+/// Reads a context of either form, as [`Context::from_json`] does.
+pub fn context(encoded: Encoded<'_>) -> Result<Context, Error> {
+    Context::from_encoded(encoded)
+}
+
+/// Does what [`Client::evaluate_json`] does for a context of either form.
+pub fn evaluate_encoded(
+    client: &Client,
+    key: &str,
+    context: Encoded<'_>,
+    options: EvaluateOptions,
+) -> Evaluation {
+    client.with_encoded(key, context, options, evaluated(key, options))
+}
+
+/// Does what [`evaluate_encoded`] does, but returns an [`Answer`] if there is one for the outcome. The first call in
 /// the child of a fork always returns an evaluation: a binding that caches what answers stand for may call nothing else,
 /// so this is how it notices the fork.
-pub fn evaluate_packed(client: &Client, key: &str, context: &str, options: EvaluateOptions) -> Packed {
+pub fn evaluate_packed(client: &Client, key: &str, context: Encoded<'_>, options: EvaluateOptions) -> Packed {
     let forked = client.after_fork();
-    client.with_json(key, context, options, |outcome, to| {
+    client.with_encoded(key, context, options, |outcome, to| {
         match Answer::of(outcome).filter(|_| !forked && outcome.verdict(options.wanted).1.is_none()) {
             Some(answer) => Packed::Answer(answer),
             None => Packed::Evaluation(Box::new(Evaluation::new(key, outcome, options.wanted, to))),

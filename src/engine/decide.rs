@@ -127,8 +127,8 @@ fn tester(flag: &Flag, context: &impl ReadContext) -> Option<usize> {
 fn holds(condition: &Condition, context: &impl ReadContext) -> bool {
     let Some(properties) = context.properties() else { return false };
     match condition {
-        Condition::Rule(rule) => rule.matches(properties),
-        Condition::Legacy(legacy) => legacy.matches(properties),
+        Condition::Rule(rule) => rule.matches(&properties),
+        Condition::Legacy(legacy) => legacy.matches(&properties),
     }
 }
 

@@ -117,8 +117,8 @@ impl Trace for Explanation<'_> {
                     json.field("rule");
                     let properties = self.context.properties();
                     match condition {
-                        Condition::Rule(rule) => rule.explain(properties, json),
-                        Condition::Legacy(legacy) => legacy.explain(properties, json),
+                        Condition::Rule(rule) => rule.explain(properties.as_ref(), json),
+                        Condition::Legacy(legacy) => legacy.explain(properties.as_ref(), json),
                     }
                     // If the percentage does not admit the subject, the rule is not evaluated.
                     json.field("matches");

@@ -28,14 +28,32 @@ pub(crate) fn compact(json: &str) -> Box<str> {
 
 /// Appends `string` as a JSON string.
 pub(crate) fn push_json_string(out: &mut String, string: &str) {
-    // Without a branch per byte, the compiler can vectorise this.
-    if string.bytes().fold(false, |found, b| found | (b < b' ') | (b == b'"') | (b == b'\\')) {
+    if needs_escape(string.as_bytes()) {
         out.push_str(&serde_json::Value::from(string).to_string());
     } else {
         out.push('"');
         out.push_str(string);
         out.push('"');
     }
+}
+
+/// Whether a control character, a quote or a backslash is in a text.
+fn needs_escape(text: &[u8]) -> bool {
+    // Eight bytes at a time: a loop over bytes takes three times as long for the keys and values of a context.
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    const SPACES: u64 = EACH * b' ' as u64;
+    let below = |eight: u64, bound: u64| eight.wrapping_sub(bound) & !eight & HIGH;
+    let mut found = 0;
+    let mut look = |eight: u64| {
+        found |= below(eight, SPACES)
+            | below(eight ^ (EACH * u64::from(b'"')), EACH)
+            | below(eight ^ (EACH * u64::from(b'\\')), EACH);
+    };
+    let (chunks, rest) = text.as_chunks::<8>();
+    chunks.iter().for_each(|eight| look(u64::from_le_bytes(*eight)));
+    look(rest.iter().fold(SPACES, |eight, byte| eight << 8 | u64::from(*byte)));
+    found != 0
 }
 
 /// Appends JSON to a text, and puts the commas.
@@ -123,6 +141,21 @@ impl<'t> Writer<'t> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn escapes() {
+        for length in 0..20 {
+            for at in 0..length {
+                for byte in 0..=255_u8 {
+                    let mut text = vec![b'a'; length];
+                    text[at] = byte;
+                    let expected = byte < b' ' || byte == b'"' || byte == b'\\';
+                    assert_eq!(needs_escape(&text), expected, "{text:?}");
+                }
+            }
+        }
+        assert!(!needs_escape(b""));
+    }
 
     #[test]
     fn commas() {

@@ -1065,7 +1065,8 @@ fn a_read_of_the_wrong_type_is_no_exposure() {
                     )
                 );
             }
-            mpflags::unversioned::evaluate_packed(&client, key, &json, ask);
+            let json = mpflags::unversioned::Encoded::Json(&json);
+            mpflags::unversioned::evaluate_packed(&client, key, json, ask);
         }
     };
     wrong(ValueType::Boolean, &["boolean"]);

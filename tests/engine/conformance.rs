@@ -1,5 +1,7 @@
-//! The vectors through the Rust API: each with a context that is kept, and with one that is read for a single call.
+//! The vectors through the Rust API: each with a context that is kept, with one that is read for a single call, in the binary
+//! form, and from a builder.
 
+use crate::binary::every_way;
 use crate::support::{Case, Got, RuleCase, config, outcome, report, vectors};
 use mpflags::{Client, Config, Context, EvaluateOptions, Evaluation, ValueType};
 use serde::Deserialize;
@@ -43,7 +45,7 @@ fn evaluate() {
         let client = client(&case.document(), case.overrides());
         let text = case.context();
         let options = EvaluateOptions::new().value_type(value_type(case.read.as_deref()));
-        let once = client.evaluate_json(&case.key, &text, options);
+        let once = every_way(&client, &case.key, &text, options);
         failed.extend(case.check(&got(&once)).err());
         match Context::from_json(&text) {
             Err(error) => {
@@ -112,7 +114,7 @@ fn rules() {
     for case in &cases {
         let client = client(&case.definitions(), "{}");
         let context = case.context();
-        let once = client.evaluate_json("f", &context, EvaluateOptions::new());
+        let once = every_way(&client, "f", &context, EvaluateOptions::new());
         let kept = client.evaluate("f", &Context::from_json(&context).unwrap(), EvaluateOptions::new());
         if once != kept {
             failed.push(format!("{}: kept {kept:?}\n    once {once:?}", case.name));

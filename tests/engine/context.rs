@@ -263,6 +263,8 @@ fn debug_output_is_for_people() {
         format!("{context:?} {:?}", Context::default()),
         r#"Context({"distinct_id": "u1"}) Context({})"#
     );
+    let built = Context::builder().set("distinct_id", "u1").property("seats", 12).build().unwrap();
+    assert_eq!(format!("{built:?}"), r#"Context({"distinct_id":"u1","custom_properties":{"seats":12}})"#);
     let config = r#"{"token": "t", "enable_polling": false, "definitions": {"flags": [{"key": "f", "context": "distinct_id",
         "ruleset": {"variants": [{"key": "on", "value": {"a": 1}}], "rollout": [{"rollout_percentage": 1}]}}]}}"#;
     let client = Client::new(Config::from_json(config).unwrap()).unwrap();

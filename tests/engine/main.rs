@@ -1,9 +1,12 @@
 //! What an evaluation gives, and who may import whom. Nothing here needs a server, so nothing links mpflags-dev.
 
+mod binary;
 mod config;
 mod conformance;
 mod context;
 mod explain;
+#[path = "../support/forms.rs"]
+mod forms;
 mod layering;
 mod oracle;
 mod pages;

@@ -16,6 +16,12 @@ pub struct mpflags_context(Context);
 
 const _: () = handle::shared::<mpflags_context>();
 
+impl From<Context> for mpflags_context {
+    fn from(context: Context) -> Self {
+        mpflags_context(context)
+    }
+}
+
 impl mpflags_context {
     pub(crate) fn core(&self) -> &Context {
         &self.0

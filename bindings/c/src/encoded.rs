@@ -5,9 +5,10 @@ use std::mem::MaybeUninit;
 use std::ptr;
 
 use mpflags_core::Client;
-use mpflags_core::unversioned::{self, Answer, Packed};
+use mpflags_core::unversioned::{self, Answer, Encoded, Packed};
 
 use crate::client::mpflags_client;
+use crate::context::mpflags_context;
 use crate::error::mpflags_error;
 use crate::evaluate::ask;
 use crate::evaluation::mpflags_evaluation;
@@ -18,8 +19,58 @@ use crate::handle;
 use crate::status::{MPFLAGS_INVALID_ARGUMENT, mpflags_status};
 use crate::strings::{self, mpflags_str};
 
-/// For bindings: the context is JSON. Other numbers are reserved.
+/// For bindings: the context is JSON.
 pub const MPFLAGS_ENCODING_JSON: i32 = 1;
+/// For bindings: the context is in the binary form that docs/binary.md specifies. Other numbers are reserved.
+pub const MPFLAGS_ENCODING_BINARY: i32 = 2;
+
+/// The context that a binding passes. NULL with length 0 is the empty context.
+///
+/// # Safety
+///
+/// The same as for [`strings::bytes`].
+unsafe fn encoded<'a>(
+    context: *const c_char,
+    context_len: usize,
+    encoding: i32,
+) -> Result<Encoded<'a>, Failure> {
+    let binary = match encoding {
+        MPFLAGS_ENCODING_JSON => false,
+        MPFLAGS_ENCODING_BINARY => true,
+        other => {
+            let message = format!("encoding {other} is not one of MPFLAGS_ENCODING_*");
+            return Err(Failure::new(MPFLAGS_INVALID_ARGUMENT, message));
+        }
+    };
+    Ok(if context.is_null() && context_len == 0 {
+        Encoded::EMPTY
+    } else if binary {
+        // SAFETY: the caller vouches for it.
+        Encoded::Binary(unsafe { strings::bytes("context", context, context_len) }?)
+    } else {
+        // SAFETY: the caller vouches for it.
+        Encoded::Json(unsafe { strings::text("context", context, context_len) }?)
+    })
+}
+
+/// For bindings: reads a context of either form, as `mpflags_context_new_json` does. The binary form of a
+/// context that was used before costs less than the attributes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mpflags_context_new_encoded(
+    context: *const c_char,
+    context_len: usize,
+    encoding: i32,
+    out: Option<&mut MaybeUninit<*mut mpflags_context>>,
+    err: Option<&mut MaybeUninit<*mut mpflags_error>>,
+) -> mpflags_status {
+    guard::status(None, err, || {
+        let out = handle::required_out("out", out)?;
+        // SAFETY: as the header requires, NULL or `context_len` bytes that do not change during the call.
+        let encoded = unsafe { encoded(context, context_len, encoding) }?;
+        handle::give(out, unversioned::context(encoded)?.into());
+        Ok(())
+    })
+}
 
 /// ----------------------------------------------------------------------------------------------------
 /// FOR BINDINGS. The functions from here on are for this project's own bindings and may change with any
@@ -27,7 +78,7 @@ pub const MPFLAGS_ENCODING_JSON: i32 = 1;
 /// ----------------------------------------------------------------------------------------------------
 ///
 /// Like `mpflags_client_evaluate`, for a context that is used once: it is read from its encoding and not
-/// kept. `encoding` is `MPFLAGS_ENCODING_JSON`. NULL with length 0 is the empty context. A context that
+/// kept. `encoding` is one of `MPFLAGS_ENCODING_*`. NULL with length 0 is the empty context. A context that
 /// cannot be read is the outcome `MPFLAGS_ERROR_INVALID_CONTEXT`, unless the flag is overridden. Reads the
 /// whole context and keeps only what the flag needs.
 #[unsafe(no_mangle)]
@@ -49,14 +100,9 @@ pub unsafe extern "C" fn mpflags_client_evaluate_encoded(
         // SAFETY: as the header requires, NULL or `key_len` bytes that do not change during the call.
         let key = unsafe { strings::text("key", key, key_len) }?;
         // SAFETY: as the header requires, NULL or `context_len` bytes that do not change during the call.
-        let given = unsafe { strings::text("context", context, context_len) }?;
-        if encoding != MPFLAGS_ENCODING_JSON {
-            let message = format!("encoding {encoding} is not one of MPFLAGS_ENCODING_*");
-            return Err(Failure::new(MPFLAGS_INVALID_ARGUMENT, message));
-        }
+        let encoded = unsafe { encoded(context, context_len, encoding) }?;
         let ask = ask(value_type, options, timeout_ms)?;
-        let json = if context.is_null() { "{}" } else { given };
-        handle::give(out, client.evaluate_json(key, json, ask).into());
+        handle::give(out, unversioned::evaluate_encoded(client, key, encoded, ask).into());
         Ok(())
     })
 }
@@ -72,9 +118,10 @@ pub const MPFLAGS_ANSWER_DISABLED: u64 = 3;
 
 const _: () = assert!(align_of::<mpflags_evaluation>() >= 2);
 
-/// Like `mpflags_client_evaluate_encoded` with a JSON context, but returns the outcome as one number.
-/// `packed_options` is the `value_type`, plus the options shifted by eight bits: `MPFLAGS_TYPE_BOOLEAN |
-/// MPFLAGS_OPTION_NO_EXPOSURE << 8`. A remote client's request is limited by `request_timeout_ms`.
+/// Like `mpflags_client_evaluate_encoded`, but returns the outcome as one number. `packed_options` is the
+/// `value_type`, plus the options shifted by 8 bits, plus the encoding shifted by 24 bits, where 0 means JSON:
+/// `MPFLAGS_TYPE_BOOLEAN | MPFLAGS_OPTION_NO_EXPOSURE << 8 | MPFLAGS_ENCODING_BINARY << 24`. A remote client's
+/// request is limited by `request_timeout_ms`.
 ///
 /// An odd number is a packed answer: `MPFLAGS_ANSWER_NO_MATCH`, `MPFLAGS_ANSWER_NO_PROPERTIES`,
 /// `MPFLAGS_ANSWER_DISABLED`, or a number for one definition of the flag, variant, reason and QA tester mark.
@@ -97,14 +144,18 @@ pub unsafe extern "C" fn mpflags_client_evaluate_packed(
     mpflags_client::value(client, 0, |client| {
         // SAFETY: as the header requires, NULL or `key_len` bytes that do not change during the call.
         let key = unsafe { strings::text("key", key, key_len) }.ok()?;
+        let encoding = match packed_options >> 24 {
+            0 => MPFLAGS_ENCODING_JSON,
+            encoding => encoding as i32,
+        };
         // SAFETY: as the header requires, NULL or `context_len` bytes that do not change during the call.
-        let given = unsafe { strings::text("context", context, context_len) }.ok()?;
-        packed(client, key, if context.is_null() { "{}" } else { given }, packed_options)
+        let encoded = unsafe { encoded(context, context_len, encoding) }.ok()?;
+        packed(client, key, encoded, packed_options & 0xff_ffff)
     })
 }
 
 /// Like `mpflags_client_evaluate_packed` for strings that end with a NUL, because ctypes takes 0.2 µs to pass
-/// two lengths. A NULL context is empty. The key cannot contain U+0000.
+/// two lengths. The context is JSON, or NULL for the empty one. The key cannot contain U+0000.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mpflags_client_evaluate_packed_z(
     client: Option<&mpflags_client>,
@@ -115,12 +166,12 @@ pub unsafe extern "C" fn mpflags_client_evaluate_packed_z(
     mpflags_client::value(client, 0, |client| {
         // SAFETY: as the header requires, NULL or a string that ends with a NUL.
         let key = unsafe { terminated("key", key) }?;
-        // SAFETY: as the header requires, NULL or a string that ends with a NUL.
-        let given = unsafe { terminated("context", context) };
-        if given.is_none() && !context.is_null() {
-            return None;
+        if context.is_null() {
+            return packed(client, key, Encoded::EMPTY, packed_options);
         }
-        packed(client, key, given.unwrap_or("{}"), packed_options)
+        // SAFETY: as the header requires, NULL or a string that ends with a NUL.
+        let json = unsafe { terminated("context", context) }?;
+        packed(client, key, Encoded::Json(json), packed_options)
     })
 }
 
@@ -137,7 +188,7 @@ unsafe fn terminated<'a>(name: &'static str, ptr: *const c_char) -> Option<&'a s
     unsafe { strings::text(name, ptr, len) }.ok()
 }
 
-fn packed(client: &Client, key: &str, context: &str, asked: u32) -> Option<u64> {
+fn packed(client: &Client, key: &str, context: Encoded<'_>, asked: u32) -> Option<u64> {
     let ask = ask(asked & 0xff, asked >> 8, 0).ok()?;
     Some(match unversioned::evaluate_packed(client, key, context, ask) {
         Packed::Answer(answer) => answer.number(),

@@ -100,8 +100,10 @@ unsafe fn read<T: Copy>(
     mpflags_client::value(client, default, |client| {
         // SAFETY: the caller vouches for it.
         let key = unsafe { strings::text("key", key.0, key.1) }.ok()?;
-        let empty = Context::default();
-        Some(read(client, key, context.map_or(&empty, mpflags_context::core), default))
+        Some(match context {
+            Some(context) => read(client, key, context.core(), default),
+            None => read(client, key, &Context::default(), default),
+        })
     })
 }
 

@@ -1,7 +1,8 @@
 //! Handles: boxes that C holds as pointers.
 //!
-//! A handle is passed in as `Option<&T>`, where `None` is NULL; no `&mut T` of one ever exists. An output is
-//! `Option<&mut MaybeUninit<*mut T>>`, because a variable that C did not initialise must not be read.
+//! A handle is passed in as `Option<&T>`, where `None` is NULL. Only a context builder, which one thread uses at a
+//! time, is an `Option<&mut T>`. An output is `Option<&mut MaybeUninit<*mut T>>`, because a variable that C did not
+//! initialise must not be read.
 
 use std::mem::MaybeUninit;
 
@@ -13,6 +14,13 @@ pub(crate) type Out<'a, T> = Option<&'a mut MaybeUninit<*mut T>>;
 
 /// Checked before anything is done.
 pub(crate) fn required<'a, T: ?Sized>(name: &'static str, argument: Option<&'a T>) -> Result<&'a T, Failure> {
+    argument.ok_or_else(|| null(name))
+}
+
+pub(crate) fn required_mut<'a, T>(
+    name: &'static str,
+    argument: Option<&'a mut T>,
+) -> Result<&'a mut T, Failure> {
     argument.ok_or_else(|| null(name))
 }
 

@@ -32,6 +32,8 @@ mod client;
 
 mod context;
 
+mod context_builder;
+
 mod evaluate;
 
 mod evaluation;
@@ -62,6 +64,7 @@ pub use abi::*;
 pub use callback::*;
 pub use client::*;
 pub use context::*;
+pub use context_builder::*;
 pub use encoded::*;
 pub use error::*;
 pub use evaluate::*;

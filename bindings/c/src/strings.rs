@@ -67,20 +67,42 @@ pub(crate) unsafe fn text<'a>(
     ptr: *const c_char,
     len: usize,
 ) -> Result<&'a str, Failure> {
-    let bytes: &[u8] = if len == 0 {
-        &[]
-    } else if ptr.is_null() {
-        return Err(Failure::new(MPFLAGS_NULL_ARGUMENT, format!("{name} is NULL but its length is {len}")));
-    } else if isize::try_from(len).is_err() {
-        return Err(Failure::new(MPFLAGS_INVALID_ARGUMENT, format!("{name} is too long: {len} bytes")));
-    } else {
-        // SAFETY: the pointer is not NULL, a slice may have this length, and the caller vouches for the rest.
-        unsafe { slice::from_raw_parts(ptr.cast(), len) }
-    };
+    // SAFETY: the caller vouches for it.
+    let bytes = unsafe { bytes(name, ptr, len) }?;
     let text = str::from_utf8(bytes).map_err(|e| {
         Failure::new(MPFLAGS_INVALID_UTF8, format!("{name} is not UTF-8 at byte {}", e.valid_up_to()))
     })?;
     #[cfg(mpflags_panic)]
     crate::planted::arm_if(text);
     Ok(text)
+}
+
+/// Reads an argument that need not be text.
+///
+/// # Safety
+///
+/// The same as for [`text`].
+#[inline]
+pub(crate) unsafe fn bytes<'a>(
+    name: &'static str,
+    ptr: *const c_char,
+    len: usize,
+) -> Result<&'a [u8], Failure> {
+    if len == 0 {
+        return Ok(&[]);
+    }
+    if ptr.is_null() || isize::try_from(len).is_err() {
+        return Err(unreadable(name, ptr, len));
+    }
+    // SAFETY: the pointer is not NULL, a slice may have this length, and the caller vouches for the rest.
+    Ok(unsafe { slice::from_raw_parts(ptr.cast(), len) })
+}
+
+#[cold]
+fn unreadable(name: &'static str, ptr: *const c_char, len: usize) -> Failure {
+    if ptr.is_null() {
+        Failure::new(MPFLAGS_NULL_ARGUMENT, format!("{name} is NULL but its length is {len}"))
+    } else {
+        Failure::new(MPFLAGS_INVALID_ARGUMENT, format!("{name} is too long: {len} bytes"))
+    }
 }

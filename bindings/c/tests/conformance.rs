@@ -1,8 +1,10 @@
 //! The vectors through the C functions: each with a context handle, and with a context that is read for a
-//! single call.
+//! single call, both as JSON and in the binary form.
 
 #[path = "support/api.rs"]
 mod api;
+#[path = "../../../tests/support/forms.rs"]
+mod forms;
 mod support;
 #[path = "../../../tests/support/vectors.rs"]
 mod vectors;
@@ -11,6 +13,7 @@ use std::ffi::{CString, c_char};
 use std::ptr;
 
 use api::{Api, Handle, function};
+use forms::Tree;
 use serde_json::Value;
 use support::library;
 use vectors::{Case, Got, Head, RuleCase, config, outcome, report, root, vectors};
@@ -43,6 +46,14 @@ struct Read {
 }
 
 impl Read {
+    /// The two forms hold text that is not text differently.
+    fn comparable(&self) -> String {
+        let text = format!("{self:?}");
+        ["a string", "a key"].iter().fold(text, |text, what| {
+            text.replace(&format!("{what} that is not UTF-8"), "a lone surrogate is not text")
+        })
+    }
+
     /// Without what an answer, which stands for the evaluations of many users, does not have.
     fn of_every_user(mut self) -> Self {
         let mut metadata: serde_json::Map<String, Value> =
@@ -80,7 +91,7 @@ impl Runner {
         self.take(out)
     }
 
-    fn encoded(&self, key: &str, context: &str, value_type: u32) -> Read {
+    fn encoded(&self, key: &str, context: &[u8], encoding: i32, value_type: u32) -> Read {
         let evaluate = function!(
             self.api,
             b"mpflags_client_evaluate_encoded",
@@ -108,7 +119,7 @@ impl Runner {
                 key.len(),
                 json,
                 context.len(),
-                1,
+                encoding,
                 value_type,
                 0,
                 0,
@@ -117,13 +128,13 @@ impl Runner {
             )
         };
         assert_eq!(status, 0, "{key}");
-        self.packed_agrees(key, context, value_type, out);
+        self.packed_agrees(key, context, encoding, value_type, out);
         self.take(out)
     }
 
     /// The packed calls agree with the evaluation, and so does what `mpflags_client_answer` returns for an
     /// answer.
-    fn packed_agrees(&self, key: &str, context: &str, value_type: u32, evaluation: Handle) {
+    fn packed_agrees(&self, key: &str, context: &[u8], encoding: i32, value_type: u32, evaluation: Handle) {
         let packed = function!(
             self.api,
             b"mpflags_client_evaluate_packed",
@@ -138,10 +149,13 @@ impl Runner {
             function!(self.api, b"mpflags_client_answer", fn(Handle, *const c_char, usize, u64) -> Handle);
         let answer = function!(self.api, b"mpflags_evaluation_answer", fn(Handle) -> u64);
         let (text, json) = (key.as_ptr().cast(), context.as_ptr().cast());
+        let packed_options = value_type | 1 << 8 | (encoding as u32) << 24;
         // SAFETY: the client is alive, and both texts live during the call.
         let mut numbers =
-            vec![unsafe { packed(self.client, text, key.len(), json, context.len(), value_type | 1 << 8) }];
-        if let (Ok(key), Ok(context)) = (CString::new(key), CString::new(context)) {
+            vec![unsafe { packed(self.client, text, key.len(), json, context.len(), packed_options) }];
+        if encoding == 1
+            && let (Ok(key), Ok(context)) = (CString::new(key), CString::new(context))
+        {
             // SAFETY: the client is alive, and both texts end with a NUL and live during the call.
             numbers.push(unsafe {
                 terminated(self.client, key.as_ptr(), context.as_ptr(), value_type | 1 << 8)
@@ -268,7 +282,13 @@ fn evaluate() {
         let runner = Runner::new(&case.document(), case.overrides());
         let context = case.context();
         let value_type = value_type(case.read.as_deref());
-        let encoded = runner.encoded(&case.key, &context, value_type);
+        let encoded = runner.encoded(&case.key, context.as_bytes(), 1, value_type);
+        if let Some(tree @ Tree::Object(_)) = Tree::parse(&context) {
+            let binary = runner.encoded(&case.key, &tree.form(), 2, value_type);
+            if binary.comparable() != encoded.comparable() {
+                failed.push(format!("{}: binary {binary:?}\n    JSON {encoded:?}", case.name));
+            }
+        }
         failed.extend(check(case, &encoded).err());
         match runner.api.context(&context) {
             Err(message) => {
@@ -299,7 +319,11 @@ fn rules() {
     for case in &cases {
         let runner = Runner::new(&case.definitions(), "{}");
         let context = case.context();
-        let encoded = runner.encoded("f", &context, 0);
+        let encoded = runner.encoded("f", context.as_bytes(), 1, 0);
+        let binary = runner.encoded("f", &Tree::parse(&context).unwrap().form(), 2, 0);
+        if binary != encoded {
+            failed.push(format!("{}: binary {binary:?}\n    JSON {encoded:?}", case.name));
+        }
         let handle = runner.api.context(&context).unwrap();
         let read = runner.with_handle("f", handle, 0);
         runner.api.free(b"mpflags_context_free", handle);

@@ -1,5 +1,6 @@
 /* The contract at its edges: every argument of every function is NULL, malformed or unknown once, and only those outputs
  * are written that the header promises. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +59,10 @@ static mpflags_status client_new(const struct call *c)
 { return mpflags_client_new(c->text, c->text_len, (mpflags_client **)c->out, c->err); }
 static mpflags_status context_new(const struct call *c)
 { return mpflags_context_new_json(c->text, c->text_len, (mpflags_context **)c->out, c->err); }
+static mpflags_status context_new_encoded(const struct call *c)
+{
+    return mpflags_context_new_encoded(c->second, c->second_len, c->encoding, (mpflags_context **)c->out, c->err);
+}
 static mpflags_status start(const struct call *c) { return mpflags_client_start(c->client, c->err); }
 static mpflags_status wait_ready(const struct call *c) { return mpflags_client_wait_ready(c->client, 0, c->err); }
 static mpflags_status refresh(const struct call *c) { return mpflags_client_refresh(c->client, 0, c->err); }
@@ -119,6 +124,7 @@ static const struct row {
     mpflags_status (*call)(const struct call *);
     const char *text, *second;
     mpflags_status text_empty, second_empty;
+    mpflags_status second_blank; /* for the empty string, if NULL of length 0 succeeds */
     bool client, type, encoding, callback;
     void (*free)(void *);
     mpflags_status not_started; /* the status of a good call before the start */
@@ -131,6 +137,8 @@ static const struct row {
     {.name = "client_new", .call = client_new, .text = CONFIG, .text_empty = MPFLAGS_INVALID_CONFIG, .free = free_client},
     {.name = "context_new_json", .call = context_new, .text = "{\"id\": 1}", .text_empty = MPFLAGS_INVALID_CONTEXT,
      .free = free_context},
+    {.name = "context_new_encoded", .call = context_new_encoded, .second = "{\"id\": 1}",
+     .second_blank = MPFLAGS_INVALID_CONTEXT, .encoding = true, .free = free_context},
     {.name = "client_evaluate", .call = evaluate, .text = "boolean", .client = true, .type = true, .options = true,
      .known = MPFLAGS_OPTION_NO_EXPOSURE, .free = free_evaluation},
     {.name = "client_evaluate_encoded", .call = evaluate_encoded, .text = "boolean", .second = "{\"id\": 1}",
@@ -264,7 +272,7 @@ static void arguments(const struct row *row)
         call.second_len = 0;
         expect(row, call, row->second_empty, "NULL second of length 0");
         call.second = "x";
-        expect(row, call, row->second_empty, "second of length 0");
+        expect(row, call, row->second_blank ? row->second_blank : row->second_empty, "second of length 0");
         call.second = bad;
         call.second_len = 3;
         expect(row, call, MPFLAGS_INVALID_UTF8, "second that is not UTF-8");
@@ -313,7 +321,7 @@ static void arguments(const struct row *row)
         mpflags_evaluation_free(none_assigned);
     }
     if (row->encoding) {
-        static const int32_t unknown[] = {0, 2, -1, INT32_MIN, INT32_MAX};
+        static const int32_t unknown[] = {0, 3, -1, INT32_MIN, INT32_MAX};
         call = good;
         for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++) {
             call.encoding = unknown[i];
@@ -586,6 +594,7 @@ static void nulls(void)
     CHECK(mpflags_error_status(NULL) == MPFLAGS_OK && IS_NONE(mpflags_error_message(NULL)));
     mpflags_client_free(NULL);
     mpflags_context_free(NULL);
+    mpflags_context_builder_free(NULL);
     mpflags_evaluation_free(NULL);
     mpflags_item_free(NULL);
     mpflags_error_free(NULL);
@@ -686,6 +695,94 @@ static void all(void)
     mpflags_client_free(client);
 }
 
+/* The message of a mistake, up to its first colon after "context: ", and its status. */
+static void mistaken(mpflags_context_builder *builder, mpflags_status expected, const char *message)
+{
+    mpflags_context *context = (mpflags_context *)&sentinel;
+    mpflags_error *error = NULL;
+    /* What follows a mistake does not replace it. */
+    mpflags_context_builder_set_double(builder, MPFLAGS_S("later"), NAN);
+    mpflags_status status = mpflags_context_builder_build(builder, &context, &error);
+    mpflags_str said = mpflags_error_message(error);
+    if (status != expected || context != (mpflags_context *)&sentinel || said.ptr == NULL || strcmp(said.ptr, message) != 0) {
+        failures++;
+        fprintf(stderr, "builder: status %d instead of %d, %s instead of %s\n", (int)status, (int)expected, said.ptr, message);
+    }
+    mpflags_error_free(error);
+}
+
+static void building(void)
+{
+    mpflags_client *client = new_client();
+    mpflags_context *context = NULL;
+    mpflags_context_builder *user = mpflags_context_builder_new();
+    /* A text that would break JSON. */
+    mpflags_context_builder_set_string(user, MPFLAGS_S("id"), MPFLAGS_S("a\"b"));
+    mpflags_context_builder_set_property_string(user, MPFLAGS_S("plan"), MPFLAGS_S("pro"));
+    CHECK(mpflags_context_builder_build(user, &context, NULL) == MPFLAGS_OK);
+    for (int i = 0; i < 3; i++) {
+        CHECK(mpflags_client_get_boolean(client, MPFLAGS_S("boolean"), context, 0));
+    }
+    mpflags_text *text = NULL;
+    CHECK(mpflags_client_explain(client, MPFLAGS_S("boolean"), context, &text, NULL) == MPFLAGS_OK);
+    CHECK(strstr(mpflags_text_view(text).ptr, "\"text\":\"a\\\"b\"") != NULL);
+    mpflags_text_free(text);
+    mpflags_context_free(context);
+
+    static const char bad[] = "x\xff";
+    mpflags_context_builder_set_string(user, MPFLAGS_S("id"), bad, 2);
+    mistaken(user, MPFLAGS_INVALID_UTF8, "context: id: value is not UTF-8 at byte 1");
+    mpflags_context_builder_set_property_string(user, MPFLAGS_S("plan"), NULL, 3);
+    mistaken(user, MPFLAGS_NULL_ARGUMENT, "context: plan: value is NULL but its length is 3");
+    mpflags_context_builder_set_int64(user, bad, 2, 1);
+    mistaken(user, MPFLAGS_INVALID_UTF8, "context: an attribute: name is not UTF-8 at byte 1");
+    mpflags_context_builder_set_boolean(user, NULL, 1, 1);
+    mistaken(user, MPFLAGS_NULL_ARGUMENT, "context: an attribute: name is NULL but its length is 1");
+    mpflags_context_builder_set_property_double(user, MPFLAGS_S("age"), INFINITY);
+    mistaken(user, MPFLAGS_INVALID_CONTEXT, "context: custom_properties.age: a number that is not finite");
+    mpflags_context_builder_set_json(user, MPFLAGS_S("address"), MPFLAGS_S("{"));
+    mistaken(user, MPFLAGS_INVALID_CONTEXT, "context: address: EOF while parsing an object at line 1 column 1");
+    mpflags_context_builder_end(user);
+    mistaken(user, MPFLAGS_INVALID_CONTEXT, "context: end: no object or array was begun");
+    mpflags_context_builder_begin_array(user, MPFLAGS_S("tags"));
+    mpflags_context_builder_set_null(user, NULL, 0);
+    mpflags_context_builder_begin_object(user, NULL, 0);
+    mpflags_context_builder_set_double(user, MPFLAGS_S("a"), 1);
+    mpflags_context_builder_end(user);
+    mpflags_context_builder_end(user);
+    mpflags_context_builder_set_property_boolean(user, MPFLAGS_S("beta"), 1);
+    mpflags_context_builder_set_property_null(user, MPFLAGS_S("none"));
+    mpflags_context_builder_set_property_json(user, MPFLAGS_S("list"), MPFLAGS_S("[1]"));
+    mpflags_context_builder_set_property_int64(user, MPFLAGS_S("seats"), 12);
+    CHECK(mpflags_context_builder_build(user, &context, NULL) == MPFLAGS_OK);
+    mpflags_context_free(context);
+    mpflags_context_builder_set_double(user, MPFLAGS_S("a"), NAN);
+    mpflags_context_builder_reset(user);
+    CHECK(mpflags_context_builder_build(user, &context, NULL) == MPFLAGS_OK);
+    mpflags_context_free(context);
+    CHECK(mpflags_context_builder_build(NULL, &context, NULL) == MPFLAGS_NULL_ARGUMENT);
+    CHECK(mpflags_context_builder_build(user, NULL, NULL) == MPFLAGS_NULL_ARGUMENT);
+    mpflags_context_builder_set_string(NULL, MPFLAGS_S("a"), MPFLAGS_S("b"));
+    mpflags_context_builder_end(NULL);
+    mpflags_context_builder_reset(NULL);
+    mpflags_context_builder_free(user);
+
+    /* The binary form, in one call. */
+    static const char form[] = "\x01\x06\x02" "id\x02" "u1";
+    uint32_t binary = (uint32_t)MPFLAGS_ENCODING_BINARY << 24;
+    CHECK(mpflags_client_evaluate_packed(client, MPFLAGS_S("boolean"), form, sizeof form - 1, MPFLAGS_TYPE_BOOLEAN | binary) % 2 == 1);
+    CHECK(mpflags_client_evaluate_packed(client, MPFLAGS_S("boolean"), form, sizeof form - 1, 3u << 24) == 0);
+    uint64_t invalid = mpflags_client_evaluate_packed(client, MPFLAGS_S("boolean"), form, sizeof form - 2, binary);
+    mpflags_evaluation *evaluation = (mpflags_evaluation *)(uintptr_t)invalid;
+    CHECK(strcmp(mpflags_evaluation_message(evaluation).ptr,
+                 "context: malformed binary form at byte 5: a length beyond the end") == 0);
+    mpflags_evaluation_free(evaluation);
+    CHECK(mpflags_context_new_encoded(form, sizeof form - 1, MPFLAGS_ENCODING_BINARY, &context, NULL) == MPFLAGS_OK);
+    CHECK(mpflags_client_get_boolean(client, MPFLAGS_S("boolean"), context, 0));
+    mpflags_context_free(context);
+    mpflags_client_free(client);
+}
+
 /* A context works with every client and outlives them. */
 static void outliving(void)
 {
@@ -765,6 +862,7 @@ int main(void)
     all();
     packed();
     nulls();
+    building();
     outliving();
     configured();
     refreshed();

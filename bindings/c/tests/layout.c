@@ -45,7 +45,7 @@ static_assert(MPFLAGS_LEVEL_WARNING == 3 && MPFLAGS_LEVEL_ERROR == 4, "level");
 
 static_assert(MPFLAGS_TIMEOUT_CONFIGURED == UINT32_MAX, "waits");
 static_assert(MPFLAGS_TIMEOUT_INIT == 1 && MPFLAGS_TIMEOUT_REQUEST == 2 && MPFLAGS_TIMEOUT_SHUTDOWN == 3, "timeouts");
-static_assert(MPFLAGS_ENCODING_JSON == 1, "encoding");
+static_assert(MPFLAGS_ENCODING_JSON == 1 && MPFLAGS_ENCODING_BINARY == 2, "encoding");
 static_assert(MPFLAGS_ANSWER_NO_MATCH == 1 && MPFLAGS_ANSWER_DISABLED == 3 && MPFLAGS_ANSWER_NO_PROPERTIES == 5, "answers");
 
 static_assert(sizeof(mpflags_status) == 4, "a status is an int32_t");

@@ -62,6 +62,15 @@ static void logged(const char *name)
 #define FREE(name, handle) \
     do { arm(); mpflags_##name(handle); mpflags_##name(handle); printf("mpflags_" #name "\n"); } while (0)
 
+/* The builder keeps the panic of a setter. */
+#define SETTER(name, ...) \
+    do { \
+        arm(); \
+        mpflags_context_builder_##name(builder, MPFLAGS_S("a") __VA_ARGS__); \
+        printf("mpflags_context_builder_" #name "\n"); \
+        CHECK(mpflags_context_builder_build(builder, &no_context, NULL) == MPFLAGS_PANIC); \
+    } while (0)
+
 static void callback(const mpflags_item *item, void *user_data) { (void)item; (void)user_data; }
 static void drop(void *user_data) { (void)user_data; CHECK(!"drop is called after a failure"); }
 
@@ -80,7 +89,29 @@ int main(void)
     CHECK(mpflags_client_new(config, sizeof config - 1, &client, NULL) == MPFLAGS_OK);
     STATUS(client_new, config, sizeof config - 1, &no_client);
     STATUS(context_new_json, MPFLAGS_S("{}"), &no_context);
+    STATUS(context_new_encoded, MPFLAGS_S("{}"), 1, &no_context);
     CHECK(mpflags_context_new_json(MPFLAGS_S("{}"), &context, NULL) == MPFLAGS_OK);
+    VALUE(context_builder_new, == NULL, );
+    mpflags_context_builder *builder = mpflags_context_builder_new();
+    SETTER(set_string, , MPFLAGS_S("b"));
+    SETTER(set_int64, , 1);
+    SETTER(set_double, , 1);
+    SETTER(set_boolean, , 1);
+    SETTER(set_null, );
+    SETTER(set_json, , MPFLAGS_S("1"));
+    SETTER(set_property_string, , MPFLAGS_S("b"));
+    SETTER(set_property_int64, , 1);
+    SETTER(set_property_double, , 1);
+    SETTER(set_property_boolean, , 1);
+    SETTER(set_property_null, );
+    SETTER(set_property_json, , MPFLAGS_S("1"));
+    SETTER(begin_object, );
+    SETTER(begin_array, );
+    mpflags_context_builder_begin_array(builder, MPFLAGS_S("a"));
+    FREE(context_builder_end, builder);
+    FREE(context_builder_reset, builder);
+    STATUS(context_builder_build, builder, &no_context);
+    FREE(context_builder_free, builder);
     CHECK(mpflags_client_evaluate(client, MPFLAGS_S("text"), context, 0, 0, 0, &evaluation, NULL) == MPFLAGS_OK);
 
     CLIENT_STATUS(client_evaluate, client, MPFLAGS_S("on"), context, 0, 0, 0, &no_evaluation);

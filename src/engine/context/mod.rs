@@ -1,66 +1,82 @@
-//! The evaluation context: a JSON object, parsed and folded once, read by any number of evaluations.
+//! The evaluation context: what is known about a user, as JSON or in the binary form. It is read and folded
+//! once for any number of evaluations, or for a single one just as far as its flag needs.
 
+mod builder;
+mod encoded;
+mod kept;
 mod one_shot;
 mod parse;
+mod raw;
 mod read;
 mod recover;
 mod scalar;
+mod transcode;
 mod unusable;
 mod view;
 
 use std::fmt;
 use std::ops::Deref;
 
-use once_cell::race::OnceBox;
+use once_cell::race::{OnceBool, OnceBox};
 use serde::Serialize;
 
-use crate::engine::bucket::{Hash, Subject};
-use crate::engine::identity::{DISTINCT_ID, Identity};
-use crate::engine::rules::value::Object;
 use crate::error::{Error, ErrorKind};
-use crate::json::{compact, sort_and_dedup};
 
+pub use builder::{ContextBuilder, ContextValue};
+pub use encoded::Encoded;
+pub(crate) use kept::KeptContext;
 pub(crate) use one_shot::{Needs, OneShotContext};
-use parse::{Parsed, invalid};
 pub(crate) use read::ReadContext;
-use recover::recover;
-use scalar::User;
 pub(crate) use unusable::Unusable;
 pub(crate) use view::View;
 
 /// An evaluation context. Immutable: share it between threads freely.
 ///
-/// Made from a JSON object. `distinct_id` names the user, rules see `custom_properties`, and a flag may be
-/// bucketed by any top-level key. Rules see the keys and strings of `custom_properties` in lower case.
-/// `Context::default()` is the empty context.
+/// `distinct_id` names the user, rules see `custom_properties`, and a flag may be bucketed by any top-level key.
+/// Rules see the keys and strings of `custom_properties` in lower case. `Context::default()` is the empty
+/// context.
 ///
 /// ```
-/// let context = mpflags::Context::from_json(r#"{"distinct_id": "user-1", "custom_properties": {"plan": "pro"}}"#)?;
+/// use mpflags::Context;
+///
+/// let context = Context::builder().set("distinct_id", "user-1").property("plan", "pro").build()?;
+/// let same = Context::from_json(r#"{"distinct_id": "user-1", "custom_properties": {"plan": "pro"}}"#)?;
 /// # Ok::<(), mpflags::Error>(())
 /// ```
 #[derive(Default)]
 pub struct Context {
-    /// Sorted by key.
-    subjects: Box<[Named]>,
-    user: Option<User<'static>>,
-    properties: Option<Object<'static>>,
-    unusable: Box<[Unusable]>,
-    /// As given, for remote evaluation.
-    json: Box<str>,
+    /// As given.
+    text: Text,
+    /// Whether it was evaluated before it was read.
+    evaluated: OnceBool,
+    /// Read at once, unless it comes from a builder: then at the second evaluation, so that a context that is
+    /// used once costs no more than one that is given with the call.
+    kept: OnceBox<KeptContext>,
     /// As seen through the view of the first client that has one.
     viewed: OnceBox<(View, Context)>,
 }
 
-/// A top-level value that can be a subject.
-#[derive(Debug)]
-struct Named {
-    key: Box<str>,
-    text: Box<str>,
-    /// Of the text: the beginning of every bucket's hash.
-    hash: Hash,
+#[derive(Debug, Default)]
+enum Text {
+    #[default]
+    Empty,
+    Json(Box<str>),
+    Binary(Vec<u8>),
+}
+
+/// A context on its way into an evaluation.
+pub(crate) enum Look<'a> {
+    Kept(&'a KeptContext),
+    /// It is evaluated for the first time, and reading it for this evaluation alone is cheaper.
+    Once(Encoded<'a>),
 }
 
 impl Context {
+    /// Starts a context that is made attribute by attribute, without JSON.
+    pub fn builder() -> ContextBuilder {
+        ContextBuilder::default()
+    }
+
     /// Parses a context.
     ///
     /// Fails with [`ErrorKind::InvalidContext`] if `json` is not a JSON object; the message has the position.
@@ -73,37 +89,59 @@ impl Context {
     /// INVALID_CONTEXT, and the message names the attribute. Other flags are evaluated as if it were absent.
     /// A remote evaluation sends the whole context, so there every flag fails.
     pub fn from_json(json: &str) -> Result<Self, Error> {
-        let mut parsed: Parsed<'_> =
-            serde_json::from_str(json).or_else(|error| recover(json).ok_or_else(|| invalid(json, &error)))?;
-        sort_and_dedup(&mut parsed.subjects);
-        let user = parsed.subjects.iter().find(|(key, _)| key == DISTINCT_ID).and_then(|(_, s)| s.user());
-        let named = parsed.subjects.iter().filter_map(|(key, scalar)| {
-            let text: Box<str> = scalar.text()?.as_ref().into();
-            Some(Named { key: key.as_ref().into(), hash: Hash::new().with(&text), text })
-        });
-        Ok(Context {
-            user: user.map(User::into_owned),
-            subjects: named.collect(),
-            properties: parsed.properties.map(Object::into_owned),
-            unusable: parsed.unusable.into(),
-            json: json.into(),
-            viewed: OnceBox::new(),
-        })
+        let kept = KeptContext::read(Encoded::Json(json))?;
+        Ok(Context { kept: OnceBox::with_value(Box::new(kept)), ..Context::unread(Text::Json(json.into())) })
+    }
+
+    /// Reads a context of either form, as [`Context::from_json`] does.
+    pub(crate) fn from_encoded(encoded: Encoded<'_>) -> Result<Self, Error> {
+        match encoded {
+            Encoded::Json(json) => Context::from_json(json),
+            Encoded::Binary(form) => {
+                let kept = KeptContext::read(encoded)?;
+                let text = Text::Binary(form.to_vec());
+                Ok(Context { kept: OnceBox::with_value(Box::new(kept)), ..Context::unread(text) })
+            }
+        }
+    }
+
+    fn unread(text: Text) -> Self {
+        Context { text, ..Context::default() }
+    }
+
+    fn encoded(&self) -> Encoded<'_> {
+        match &self.text {
+            Text::Empty => Encoded::EMPTY,
+            Text::Json(json) => Encoded::Json(json),
+            Text::Binary(form) => Encoded::Binary(form),
+        }
     }
 
     /// The context as compact JSON.
     pub(crate) fn compact_json(&self) -> Box<str> {
-        compact(self.json())
+        transcode::compact_json(self.encoded())
     }
 
-    fn json(&self) -> &str {
-        if self.json.is_empty() { "{}" } else { &self.json }
+    /// The context for one evaluation.
+    #[inline]
+    pub(crate) fn look(&self) -> Look<'_> {
+        match self.kept.get() {
+            Some(kept) => Look::Kept(kept),
+            None if self.evaluated.set(true).is_ok() => Look::Once(self.encoded()),
+            None => Look::Kept(self.kept()),
+        }
+    }
+
+    /// The context for any number of evaluations.
+    pub(crate) fn kept(&self) -> &KeptContext {
+        // What a builder wrote can be read.
+        self.kept.get_or_init(|| Box::new(KeptContext::read(self.encoded()).unwrap_or_default()))
     }
 
     /// The context as a client with `view` sees it. Made once, unless clients with different views share the
     /// context. Fails if the additions nest it too deeply.
     pub(crate) fn through(&self, view: &View) -> Result<Viewed<'_>, Error> {
-        let make = || Context::from_json(&view.of(self.json()));
+        let make = || Context::from_encoded(view.of(self.encoded()).encoded());
         if self.viewed.get().is_none() {
             // Another thread may have set it meanwhile, to this view or to another.
             let _ = self.viewed.set(Box::new((view.clone(), make()?)));
@@ -118,47 +156,10 @@ impl Context {
 impl fmt::Debug for Context {
     /// The context as JSON.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Context({})", self.json())
-    }
-}
-
-/// A context seen through a view.
-pub(crate) enum Viewed<'a> {
-    Shared(&'a Context),
-    Own(Box<Context>),
-}
-
-impl Deref for Viewed<'_> {
-    type Target = Context;
-
-    fn deref(&self) -> &Context {
-        match self {
-            Viewed::Shared(context) => context,
-            Viewed::Own(context) => context,
+        match &self.text {
+            Text::Json(json) => write!(f, "Context({json})"),
+            Text::Empty | Text::Binary(_) => write!(f, "Context({})", self.compact_json()),
         }
-    }
-}
-
-impl ReadContext for Context {
-    fn subject(&self, key: &str) -> Option<Subject<'_>> {
-        let at = self.subjects.binary_search_by(|named| named.key.as_ref().cmp(key)).ok()?;
-        self.subjects.get(at).map(|named| Subject::new(&named.text, Some(named.hash)))
-    }
-
-    fn user(&self) -> Option<&Identity<'_>> {
-        self.user.as_ref().map(|user| &user.identity)
-    }
-
-    fn tester(&self) -> Option<&str> {
-        self.user.as_ref()?.tester()
-    }
-
-    fn properties(&self) -> Option<&Object<'_>> {
-        self.properties.as_ref()
-    }
-
-    fn unusable(&self) -> &[Unusable] {
-        &self.unusable
     }
 }
 
@@ -182,5 +183,31 @@ impl Context {
         let json = serde_json::to_string(attributes)
             .map_err(|e| Error::new(ErrorKind::InvalidContext, format!("context: {e}")))?;
         Context::from_json(&json)
+    }
+}
+
+/// A context seen through a view.
+pub(crate) enum Viewed<'a> {
+    Shared(&'a Context),
+    Own(Box<Context>),
+}
+
+impl Deref for Viewed<'_> {
+    type Target = Context;
+
+    fn deref(&self) -> &Context {
+        match self {
+            Viewed::Shared(context) => context,
+            Viewed::Own(context) => context,
+        }
+    }
+}
+
+impl ContextBuilder {
+    /// Makes the context. The builder is empty afterwards, and can be used again.
+    ///
+    /// Fails with [`ErrorKind::InvalidContext`] after a mistake; the message names the attribute.
+    pub fn build(&mut self) -> Result<Context, Error> {
+        Ok(Context::unread(Text::Binary(self.take()?)))
     }
 }

@@ -8,25 +8,42 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 use crate::engine::bucket::Subject;
 use crate::engine::identity::{CUSTOM_PROPERTIES, DISTINCT_ID, Identity, TARGETING_KEY};
 use crate::engine::rules::Properties;
-use crate::engine::rules::value::Object;
+use crate::engine::rules::text::Folded;
+use crate::engine::rules::value::{Object, Value};
 use crate::error::Error;
-use crate::json::{Checked, Text};
+use crate::json::{Checked, Text, sort_and_dedup};
 
-use super::parse::{CustomSeed, invalid};
+use super::encoded::{Encoded, Read};
+use super::parse::{CustomSeed, Keep, Parsed};
 use super::read::ReadContext;
-use super::recover::recover;
 use super::scalar::{Scalar, User};
 use super::unusable::Unusable;
 
-/// A context for one evaluation of one flag. The whole text is checked, but only what the flag reads is kept.
+/// A context for one evaluation of one flag. The whole context is checked, but only what the flag reads is
+/// kept: borrowed, and without an allocation if that is little and in lower case.
 #[derive(Default)]
 pub(crate) struct OneShotContext<'a> {
     subject: Option<Cow<'a, str>>,
     targeting_key: Option<Cow<'a, str>>,
     user: Option<User<'a>>,
-    properties: Option<Object<'a>>,
+    properties: Selection<'a>,
     unusable: Vec<Unusable>,
 }
+
+/// What a flag reads of `custom_properties`.
+#[derive(Default)]
+struct Selection<'a> {
+    /// Whether that is an object.
+    is_object: bool,
+    /// The flag's names if there are few, with the value of each.
+    names: &'a [Box<str>],
+    few: [Option<Value<'a>>; FEW],
+    /// What a flag reads that has more names, or unknown ones.
+    many: Vec<(Cow<'a, str>, Value<'a>)>,
+}
+
+/// A flag that reads up to this many properties is evaluated without an allocation.
+const FEW: usize = 8;
 
 /// What a flag reads of a context.
 #[derive(Clone, Copy)]
@@ -36,27 +53,67 @@ pub(crate) struct Needs<'f> {
 }
 
 impl<'a> OneShotContext<'a> {
-    pub(crate) fn parse(json: &'a str, needs: Option<Needs<'_>>) -> Result<Self, Error> {
-        let mut deserializer = serde_json::Deserializer::from_str(json);
-        OneShotContextSeed(needs)
-            .deserialize(&mut deserializer)
-            .and_then(|context| deserializer.end().map(|()| context))
-            .or_else(|error| OneShotContext::recovered(json, needs).ok_or_else(|| invalid(json, &error)))
+    /// Reads into an empty context, in place: it is too large to move.
+    #[inline(never)]
+    pub(crate) fn read(&mut self, encoded: Encoded<'a>, needs: Option<Needs<'a>>) -> Result<(), Error> {
+        match encoded.read(OneShotSeed { context: self, needs })? {
+            Read::Whole(()) => {}
+            Read::Recovered(parsed) => *self = OneShotContext::recovered(parsed, needs),
+        }
+        Ok(())
     }
 
-    /// Reads a context that holds something unusable.
+    /// Takes what is needed of a context that holds something unusable.
     #[cold]
-    fn recovered(json: &'a str, needs: Option<Needs<'_>>) -> Option<Self> {
-        let parsed = recover(json)?;
+    fn recovered(parsed: Parsed<'a>, needs: Option<Needs<'_>>) -> Self {
         let scalar =
             |name: &str| parsed.subjects.iter().find(|(key, _)| key == name).map(|(_, scalar)| scalar);
-        Some(OneShotContext {
+        OneShotContext {
             subject: needs.and_then(|needs| scalar(needs.subject)?.text()),
             targeting_key: scalar(TARGETING_KEY).and_then(Scalar::text),
             user: scalar(DISTINCT_ID).and_then(Scalar::user),
-            properties: parsed.properties,
+            properties: Selection {
+                is_object: parsed.properties.is_some(),
+                many: parsed.properties.unwrap_or_default().into_pairs(),
+                ..Selection::default()
+            },
             unusable: parsed.unusable,
-        })
+        }
+    }
+}
+
+impl Selection<'_> {
+    fn object(&self) -> Object<'_> {
+        if self.names.is_empty() {
+            Object::of_sorted(&self.many)
+        } else {
+            Object::of_names(self.names, &self.few)
+        }
+    }
+}
+
+/// The selection while it is read.
+struct Selecting<'c, 'a> {
+    properties: &'a Properties,
+    selection: &'c mut Selection<'a>,
+}
+
+impl<'a> Keep<'a> for Selecting<'_, 'a> {
+    #[inline]
+    fn place(&self, name: &str) -> Option<usize> {
+        match self.properties {
+            Properties::All => Some(0),
+            Properties::Only(names) => Properties::position(names, name),
+        }
+    }
+
+    #[inline]
+    fn keep(&mut self, place: usize, name: Folded<'a>, value: Value<'a>) {
+        if self.selection.names.is_empty() {
+            self.selection.many.push((name.into_cow(), value));
+        } else if let Some(kept) = self.selection.few.get_mut(place) {
+            *kept = Some(value);
+        }
     }
 }
 
@@ -75,8 +132,8 @@ impl ReadContext for OneShotContext<'_> {
         self.user.as_ref()?.tester()
     }
 
-    fn properties(&self) -> Option<&Object<'_>> {
-        self.properties.as_ref()
+    fn properties(&self) -> Option<Object<'_>> {
+        self.properties.is_object.then(|| self.properties.object())
     }
 
     fn unusable(&self) -> &[Unusable] {
@@ -84,38 +141,40 @@ impl ReadContext for OneShotContext<'_> {
     }
 }
 
-struct OneShotContextSeed<'f>(Option<Needs<'f>>);
+struct OneShotSeed<'c, 'a> {
+    context: &'c mut OneShotContext<'a>,
+    needs: Option<Needs<'a>>,
+}
 
-impl<'de> DeserializeSeed<'de> for OneShotContextSeed<'_> {
-    type Value = OneShotContext<'de>;
+impl<'a> DeserializeSeed<'a> for OneShotSeed<'_, 'a> {
+    type Value = ();
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<OneShotContext<'de>, D::Error> {
+    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_map(self)
     }
 }
 
-impl<'de> Visitor<'de> for OneShotContextSeed<'_> {
-    type Value = OneShotContext<'de>;
+impl<'a> Visitor<'a> for OneShotSeed<'_, 'a> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<OneShotContext<'de>, A::Error> {
-        let mut context = OneShotContext::default();
+    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
+        let context = self.context;
         while let Some(Text(key)) = map.next_key()? {
-            let Some(needs) = self.0 else {
+            let Some(needs) = self.needs else {
                 map.next_value::<Checked>()?;
                 continue;
             };
             if key == CUSTOM_PROPERTIES {
-                let custom = map.next_value_seed(CustomSeed(Some(needs.properties)))?;
-                context.properties = custom.properties;
+                let scalar = context.read_properties(needs.properties, &mut map)?;
                 if key == needs.subject {
-                    context.subject = custom.scalar.text();
+                    context.subject = scalar.and_then(|scalar| scalar.text());
                 }
             } else if key == needs.subject || key == DISTINCT_ID || key == TARGETING_KEY {
-                let scalar: Scalar<'de> = map.next_value()?;
+                let scalar: Scalar<'a> = map.next_value()?;
                 if key == DISTINCT_ID {
                     context.user = scalar.user();
                 }
@@ -129,6 +188,30 @@ impl<'de> Visitor<'de> for OneShotContextSeed<'_> {
                 map.next_value::<Checked>()?;
             }
         }
-        Ok(context)
+        Ok(())
+    }
+}
+
+impl<'a> OneShotContext<'a> {
+    /// Reads `custom_properties`. Returns it if it is a scalar.
+    fn read_properties<A: MapAccess<'a>>(
+        &mut self,
+        properties: &'a Properties,
+        map: &mut A,
+    ) -> Result<Option<Scalar<'a>>, A::Error> {
+        let selection = &mut self.properties;
+        if selection.is_object {
+            // The later of two counts.
+            *selection = Selection::default();
+        }
+        if let Properties::Only(names) = properties
+            && names.len() <= FEW
+        {
+            selection.names = names;
+        }
+        let scalar = map.next_value_seed(CustomSeed(&mut Selecting { properties, selection }))?;
+        sort_and_dedup(&mut selection.many);
+        selection.is_object = scalar.is_none();
+        Ok(scalar)
     }
 }

@@ -1,4 +1,4 @@
-//! A context's JSON, read strictly.
+//! A context of either form, read strictly.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,10 +6,9 @@ use std::fmt;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use crate::engine::identity::CUSTOM_PROPERTIES;
-use crate::engine::rules::Properties;
-use crate::engine::rules::value::{Folded, Object, fold};
-use crate::error::{Error, ErrorKind};
-use crate::json::{Checked, Text, not_an_object, place, syntax};
+use crate::engine::rules::text::Folded;
+use crate::engine::rules::value::{FoldedValue, Object, Value};
+use crate::json::{Checked, Text};
 
 use super::scalar::{Scalar, ScalarVisitor};
 use super::unusable::Unusable;
@@ -38,9 +37,10 @@ impl<'de: 'a, 'a> Deserialize<'de> for Parsed<'a> {
                         parsed.subjects.push((key, map.next_value()?));
                         continue;
                     }
-                    let custom = map.next_value_seed(CustomSeed(None))?;
-                    parsed.subjects.push((key, custom.scalar));
-                    parsed.properties = custom.properties;
+                    let mut pairs = Vec::new();
+                    let custom = map.next_value_seed(CustomSeed(&mut pairs))?;
+                    parsed.properties = custom.is_none().then(|| Object::from_pairs(pairs));
+                    parsed.subjects.push((key, custom.unwrap_or(Scalar::Unusable)));
                 }
                 Ok(parsed)
             }
@@ -49,94 +49,88 @@ impl<'de: 'a, 'a> Deserialize<'de> for Parsed<'a> {
     }
 }
 
-/// `custom_properties`: an object for rules, or a scalar that a flag may be bucketed by, as under any other
-/// key.
-pub(super) struct Custom<'a> {
-    pub(super) scalar: Scalar<'a>,
-    pub(super) properties: Option<Object<'a>>,
+/// Keeps members of `custom_properties`.
+pub(super) trait Keep<'a> {
+    /// The place of the member `name`, which is folded, if it is needed.
+    fn place(&self, name: &str) -> Option<usize>;
+    /// The later of two members with the same name counts.
+    fn keep(&mut self, place: usize, name: Folded<'a>, value: Value<'a>);
 }
 
-/// Reads `custom_properties`. Keeps the given properties, or all of them.
-pub(super) struct CustomSeed<'f>(pub(super) Option<&'f Properties>);
+/// All of them, in order.
+impl<'a> Keep<'a> for Vec<(Cow<'a, str>, Value<'a>)> {
+    fn place(&self, _: &str) -> Option<usize> {
+        Some(0)
+    }
 
-impl<'de> DeserializeSeed<'de> for CustomSeed<'_> {
-    type Value = Custom<'de>;
+    fn keep(&mut self, _: usize, name: Folded<'a>, value: Value<'a>) {
+        self.push((name.into_cow(), value));
+    }
+}
+
+/// Reads `custom_properties`: an object for rules, or a scalar that a flag may be bucketed by, as under any other
+/// key.
+pub(super) struct CustomSeed<'k, K>(pub(super) &'k mut K);
+
+impl<'de, K: Keep<'de>> DeserializeSeed<'de> for CustomSeed<'_, K> {
+    /// `None` for an object.
+    type Value = Option<Scalar<'de>>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> From<Scalar<'de>> for Custom<'de> {
-    fn from(scalar: Scalar<'de>) -> Self {
-        Custom { scalar, properties: None }
-    }
-}
-
-impl<'de> Visitor<'de> for CustomSeed<'_> {
-    type Value = Custom<'de>;
+impl<'de, K: Keep<'de>> Visitor<'de> for CustomSeed<'_, K> {
+    type Value = Option<Scalar<'de>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         ScalarVisitor.expecting(f)
     }
 
     fn visit_unit<E: serde::de::Error>(self) -> Result<Self::Value, E> {
-        ScalarVisitor.visit_unit().map(Custom::from)
+        ScalarVisitor.visit_unit().map(Some)
     }
 
     fn visit_bool<E: serde::de::Error>(self, v: bool) -> Result<Self::Value, E> {
-        ScalarVisitor.visit_bool(v).map(Custom::from)
+        ScalarVisitor.visit_bool(v).map(Some)
     }
 
     fn visit_i64<E: serde::de::Error>(self, v: i64) -> Result<Self::Value, E> {
-        ScalarVisitor.visit_i64(v).map(Custom::from)
+        ScalarVisitor.visit_i64(v).map(Some)
     }
 
     fn visit_u64<E: serde::de::Error>(self, v: u64) -> Result<Self::Value, E> {
-        ScalarVisitor.visit_u64(v).map(Custom::from)
+        ScalarVisitor.visit_u64(v).map(Some)
     }
 
     fn visit_f64<E: serde::de::Error>(self, v: f64) -> Result<Self::Value, E> {
-        ScalarVisitor.visit_f64(v).map(Custom::from)
+        ScalarVisitor.visit_f64(v).map(Some)
     }
 
     fn visit_borrowed_str<E: serde::de::Error>(self, v: &'de str) -> Result<Self::Value, E> {
-        ScalarVisitor.visit_borrowed_str(v).map(Custom::from)
+        ScalarVisitor.visit_borrowed_str(v).map(Some)
     }
 
     fn visit_str<E: serde::de::Error>(self, v: &str) -> Result<Self::Value, E> {
-        ScalarVisitor.visit_str(v).map(Custom::from)
+        ScalarVisitor.visit_str(v).map(Some)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
-        ScalarVisitor.visit_seq(seq).map(Custom::from)
+        ScalarVisitor.visit_seq(seq).map(Some)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut pairs = Vec::with_capacity(self.0.map_or(0, Properties::count));
-        while let Some(Text(key)) = map.next_key()? {
-            let key = fold(key);
-            if self.0.is_none_or(|wanted| wanted.includes(&key)) {
-                let Folded(value) = map.next_value()?;
-                pairs.push((key, value));
-            } else {
-                map.next_value::<Checked>()?;
+        while let Some(Text(name)) = map.next_key()? {
+            let name = Folded::new(name);
+            match self.0.place(&name) {
+                Some(place) => {
+                    let FoldedValue(value) = map.next_value()?;
+                    self.0.keep(place, name, value);
+                }
+                None => _ = map.next_value::<Checked>()?,
             }
         }
-        Ok(Custom { scalar: Scalar::Unusable, properties: Some(Object::from_pairs(pairs)) })
+        Ok(None)
     }
-}
-
-/// The error for a context that is not a JSON object, with the path to what is wrong.
-pub(super) fn invalid(json: &str, error: &serde_json::Error) -> Error {
-    if !json.trim_start().starts_with('{') {
-        // serde_json's message would quote the value, which may be personal.
-        let message = format!("context: {}", not_an_object(json, r#"{"distinct_id": "…"}"#));
-        return Error::new(ErrorKind::InvalidContext, message);
-    }
-    let message = match place(json, error) {
-        Some(place) => format!("context: {place}: {}", syntax(json, error)),
-        None => format!("context: {}", syntax(json, error)),
-    };
-    Error::new(ErrorKind::InvalidContext, message)
 }

@@ -14,7 +14,7 @@ pub(crate) trait ReadContext {
     /// Its text, if it can name a tester.
     fn tester(&self) -> Option<&str>;
     /// `custom_properties`, folded, if it is an object.
-    fn properties(&self) -> Option<&Object<'_>>;
+    fn properties(&self) -> Option<Object<'_>>;
     /// The attributes that cannot be used, in document order. Nearly always empty.
     fn unusable(&self) -> &[Unusable];
 }

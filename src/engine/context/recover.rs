@@ -3,60 +3,52 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use serde::de::IgnoredAny;
-use serde_json::value::RawValue;
-
+use crate::binary::MAX_LEVELS;
 use crate::engine::identity::CUSTOM_PROPERTIES;
-use crate::engine::rules::value::{Folded, Object, Value, fold};
-use crate::json::{LossyPairs, cut, without_position};
+use crate::engine::rules::text::Folded;
+use crate::engine::rules::value::{FoldedValue, Object, Value};
+use crate::json::cut;
 
 use super::parse::Parsed;
+use super::raw::{Members, Raw};
 use super::scalar::Scalar;
 use super::unusable::Unusable;
 
-/// Levels of nesting, the context included.
-const MAX_LEVELS: u32 = 127;
 /// Bytes of a path in a message.
 const SHOWN: usize = 200;
 
-/// Reads a context attribute by attribute. `None` if it is not JSON, or not an object.
-pub(super) fn recover(json: &str) -> Option<Parsed<'_>> {
-    serde_json::from_str::<IgnoredAny>(json).ok()?;
-    let LossyPairs(pairs) = serde_json::from_str(json).ok()?;
+/// Reads a context attribute by attribute.
+pub(super) fn recover(attributes: Members<'_>) -> Parsed<'_> {
     let mut reader = Reader::default();
     let mut parsed = Parsed::default();
-    for (key, raw) in last_of_each(pairs, |key| key) {
+    for (key, raw) in last_of_each(attributes, |key| key) {
         // No flag reads a key that is not text.
-        let Some(key) = key else { continue };
+        let Ok(key) = key else { continue };
         reader.enter(&key, key.as_ref().into());
-        if key == CUSTOM_PROPERTIES && raw.get().starts_with('{') {
-            let properties = reader.properties(raw);
-            parsed.properties = Some(properties);
+        if key == CUSTOM_PROPERTIES && raw.is_object() {
+            parsed.properties = Some(reader.object(raw, 2));
             parsed.subjects.push((key, Scalar::Unusable));
         } else {
             let scalar = match reader.value(raw, 2) {
                 Some(Value::Array(_) | Value::Object(_)) | None => Scalar::Unusable,
-                Some(_) => serde_json::from_str(raw.get()).unwrap_or(Scalar::Unusable),
+                Some(_) => raw.read().unwrap_or(Scalar::Unusable),
             };
             parsed.subjects.push((key, scalar));
         }
         reader.leave();
     }
     parsed.unusable = reader.found;
-    Some(parsed)
+    parsed
 }
 
 /// The later of equal keys counts; the value of an earlier one is ignored, whatever it is.
-fn last_of_each<'a>(
-    pairs: Vec<(Option<Cow<'a, str>>, &'a RawValue)>,
-    name: impl Fn(Cow<'a, str>) -> Cow<'a, str>,
-) -> Vec<(Option<Cow<'a, str>>, &'a RawValue)> {
+fn last_of_each<'a>(members: Members<'a>, name: impl Fn(Cow<'a, str>) -> Cow<'a, str>) -> Members<'a> {
     let mut known = HashSet::new();
-    let mut last: Vec<_> = pairs
+    let mut last: Vec<_> = members
         .into_iter()
         .rev()
         .map(|(key, raw)| (key.map(&name), raw))
-        .filter(|(key, _)| key.as_ref().is_none_or(|key| known.insert(key.clone())))
+        .filter(|(key, _)| key.as_ref().map_or(true, |key| known.insert(key.clone())))
         .collect();
     last.reverse();
     last
@@ -89,90 +81,56 @@ impl Reader {
     fn unusable(&mut self, why: &str) {
         let shown = cut(&self.place, SHOWN);
         let place = if shown.len() < self.place.len() { format!("{shown}…") } else { shown.to_owned() };
-        let why = match why {
-            "unexpected end of hex escape" | "lone leading surrogate in hex escape" => {
-                "a lone surrogate is not text"
-            }
-            why => why,
-        };
         self.found.push(Unusable::new(&self.path, &place, why));
     }
 
-    /// `custom_properties` without what cannot be used.
-    fn properties<'a>(&mut self, raw: &'a RawValue) -> Object<'a> {
-        match self.object(raw, 2) {
-            Some(Value::Object(object)) => object,
-            _ => Object::default(),
-        }
-    }
-
     /// The value at level `level`, folded, without what cannot be used.
-    fn value<'a>(&mut self, raw: &'a RawValue, level: u32) -> Option<Value<'a>> {
-        // Most attributes are fine and read at once.
-        if depth(raw.get()) + level > MAX_LEVELS + 1 {
+    fn value<'a>(&mut self, raw: Raw<'a>, level: u32) -> Option<Value<'a>> {
+        if raw.is_deeper_than((MAX_LEVELS + 1).saturating_sub(level)) {
             self.unusable("nested more than 127 levels deep");
             return None;
         }
-        match serde_json::from_str(raw.get()) {
-            Ok(Folded(value)) => return Some(value),
-            Err(error) if !raw.get().starts_with(['{', '[']) => {
-                self.unusable(&without_position(&error));
-                return None;
+        // Most attributes are fine and read at once.
+        match raw.read() {
+            Ok(FoldedValue(value)) => Some(value),
+            Err(_) if raw.is_object() => Some(Value::Object(Box::new(self.object(raw, level)))),
+            Err(_) if raw.is_array() => Some(self.array(raw, level)),
+            Err(why) => {
+                self.unusable(&why);
+                None
             }
-            Err(_) => {}
         }
-        if raw.get().starts_with('{') { self.object(raw, level) } else { self.array(raw, level) }
     }
 
-    fn object<'a>(&mut self, raw: &'a RawValue, level: u32) -> Option<Value<'a>> {
-        let LossyPairs(pairs) = serde_json::from_str(raw.get()).ok()?;
+    fn object<'a>(&mut self, raw: Raw<'a>, level: u32) -> Object<'a> {
         let mut kept = Vec::new();
-        for (key, raw) in last_of_each(pairs, fold) {
+        for (key, raw) in last_of_each(raw.members(), |key| Folded::new(key).into_cow()) {
             match key {
-                Some(key) => {
+                Ok(key) => {
                     self.enter(&key, key.as_ref().into());
                     kept.extend(self.value(raw, level + 1).map(|value| (key, value)));
                     self.leave();
                 }
-                None => {
+                Err(why) => {
                     self.enter("\u{fffd}", "\u{fffd}".into());
-                    self.unusable("a lone surrogate is not text");
+                    self.unusable(why);
                     self.leave();
                 }
             }
         }
-        Some(Value::Object(Object::from_pairs(kept)))
+        Object::from_pairs(kept)
     }
 
-    fn array<'a>(&mut self, raw: &'a RawValue, level: u32) -> Option<Value<'a>> {
-        let items: Vec<&'a RawValue> = serde_json::from_str(raw.get()).ok()?;
-        let mut kept = Vec::with_capacity(items.len());
-        for (index, raw) in items.into_iter().enumerate() {
+    fn array<'a>(&mut self, raw: Raw<'a>, level: u32) -> Value<'a> {
+        let elements = raw.elements();
+        let mut kept = Vec::with_capacity(elements.len());
+        for (index, raw) in elements.into_iter().enumerate() {
             self.enter(&format!("[{index}]"), index.to_string().into());
             // A rule that reads the array also reads this element and fails, so it never sees the null in its
             // place.
             kept.push(self.value(raw, level + 1).unwrap_or(Value::Null));
             self.leave();
         }
-        Some(Value::Array(kept.into_boxed_slice()))
+        Value::Array(kept.into_boxed_slice())
     }
-}
-
-/// The levels of nesting of a JSON text.
-fn depth(json: &str) -> u32 {
-    let (mut deepest, mut level, mut in_string, mut escaped) = (0_u32, 0_u32, false, false);
-    for byte in json.bytes() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            b'{' | b'[' if !in_string => {
-                level = level.saturating_add(1);
-                deepest = deepest.max(level);
-            }
-            b'}' | b']' if !in_string => level = level.saturating_sub(1),
-            _ => {}
-        }
-    }
-    deepest
 }

@@ -3,10 +3,12 @@
 
 use std::borrow::Cow;
 
-use serde_json::value::RawValue;
-
+use crate::binary;
 use crate::engine::identity::{CUSTOM_PROPERTIES, TARGETING_KEY};
-use crate::json::{LossyPairs, Writer};
+use crate::json;
+
+use super::encoded::Encoded;
+use super::raw::{Members, Raw, binary_attributes, json_attributes};
 
 /// What to add to a context before it is evaluated.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,55 +19,120 @@ pub(crate) struct View {
     pub(crate) attributes_as_custom_properties: bool,
 }
 
+/// A context with the additions of a [`View`], in the form it had.
+pub(crate) enum ViewedText<'a> {
+    Given(Encoded<'a>),
+    Json(String),
+    Binary(Vec<u8>),
+}
+
+impl ViewedText<'_> {
+    pub(crate) fn encoded(&self) -> Encoded<'_> {
+        match self {
+            ViewedText::Given(encoded) => *encoded,
+            ViewedText::Json(json) => Encoded::Json(json),
+            ViewedText::Binary(form) => Encoded::Binary(form),
+        }
+    }
+}
+
+/// Named values in order.
+type Named<'a> = Vec<(Cow<'a, str>, Raw<'a>)>;
+
 impl View {
-    /// The context with the additions. Text that is not a JSON object is returned unchanged: parsing it
-    /// reports the error.
-    pub(crate) fn of<'a>(&self, json: &'a str) -> Cow<'a, str> {
-        let Ok(LossyPairs(pairs)) = serde_json::from_str(json) else { return json.into() };
-        let mut pairs = named(pairs);
+    /// The context with the additions. One that cannot be read is returned unchanged: reading it reports the
+    /// error.
+    pub(crate) fn of<'a>(&self, encoded: Encoded<'a>) -> ViewedText<'a> {
+        let (attributes, length) = match encoded {
+            Encoded::Json(json) => (json_attributes(json), json.len()),
+            Encoded::Binary(form) => (binary_attributes(form).ok(), form.len()),
+        };
+        let Some(attributes) = attributes else { return ViewedText::Given(encoded) };
+        let (attributes, properties) = self.add(attributes);
+        match encoded {
+            Encoded::Json(_) => {
+                ViewedText::Json(as_json(&attributes, properties.as_deref(), 2 * length + 64))
+            }
+            Encoded::Binary(_) => match as_form(&attributes, properties.as_deref(), 2 * length + 64) {
+                Ok(form) => ViewedText::Binary(form),
+                Err(binary::TooLong) => ViewedText::Given(encoded),
+            },
+        }
+    }
+
+    /// The attributes, and the members of `custom_properties` unless that is still among the attributes.
+    fn add<'a>(&'a self, attributes: Members<'a>) -> (Named<'a>, Option<Named<'a>>) {
+        let mut attributes = named(attributes);
         let value = |wanted: &str| {
-            let found = pairs.iter().rev().find(|(key, _)| key == wanted).map(|(_, value)| *value);
-            found.filter(|value| value.get() != "null")
+            let found = attributes.iter().rev().find(|(key, _)| key == wanted).map(|(_, value)| *value);
+            found.filter(|value| !value.is_null())
         };
         if let Some(name) = &self.targeting_key_as
             && value(name).is_none()
             && let Some(targeting_key) = value(TARGETING_KEY)
         {
             // Any value that it has is null.
-            pairs.retain(|(key, _)| *key != **name);
-            pairs.push((Cow::Borrowed(name), targeting_key));
+            attributes.retain(|(key, _)| *key != **name);
+            attributes.push((Cow::Borrowed(name), targeting_key));
         }
-        let mut text = String::with_capacity(2 * json.len() + 64);
-        Writer::new(&mut text).object(|json| {
-            for (key, value) in &pairs {
-                if !(self.attributes_as_custom_properties && key == CUSTOM_PROPERTIES) {
-                    json.key(key).raw(value.get());
-                }
-            }
-            if self.attributes_as_custom_properties {
-                json.field(CUSTOM_PROPERTIES).object(|json| push_properties(json, &pairs));
-            }
-        });
-        text.into()
+        if !self.attributes_as_custom_properties {
+            return (attributes, None);
+        }
+        // Of two keys that are equal after folding the later one counts.
+        let (own, attributes): (Vec<_>, Vec<_>) =
+            attributes.into_iter().partition(|(key, _)| key == CUSTOM_PROPERTIES);
+        let mut properties = attributes.clone();
+        properties.extend(own.last().into_iter().flat_map(|(_, own)| named(own.members())));
+        (attributes, Some(properties))
     }
 }
 
-/// The attributes, then the members of `custom_properties`: of two keys that are equal after folding the
-/// later one counts.
-fn push_properties(json: &mut Writer<'_>, pairs: &[(Cow<'_, str>, &RawValue)]) {
-    let (own, attributes): (Vec<_>, Vec<_>) = pairs.iter().partition(|(key, _)| key == CUSTOM_PROPERTIES);
-    for (key, value) in attributes {
-        json.key(key).raw(value.get());
-    }
-    let own = own.last().and_then(|(_, json)| serde_json::from_str(json.get()).ok());
-    for (key, value) in own.map_or_else(Vec::new, |LossyPairs(own)| named(own)) {
-        json.key(&key).raw(value.get());
-    }
+/// The members whose keys are text. No flag reads others.
+fn named(members: Members<'_>) -> Named<'_> {
+    members.into_iter().filter_map(|(key, value)| Some((key.ok()?, value))).collect()
 }
 
-/// The entries whose keys are text. No flag reads others.
-fn named<'a>(pairs: Vec<(Option<Cow<'a, str>>, &'a RawValue)>) -> Vec<(Cow<'a, str>, &'a RawValue)> {
-    pairs.into_iter().filter_map(|(key, json)| Some((key?, json))).collect()
+fn as_json(
+    attributes: &[(Cow<'_, str>, Raw<'_>)],
+    properties: Option<&[(Cow<'_, str>, Raw<'_>)]>,
+    capacity: usize,
+) -> String {
+    let mut text = String::with_capacity(capacity);
+    let push = |json: &mut json::Writer<'_>, members: &[(Cow<'_, str>, Raw<'_>)]| {
+        for (key, value) in members {
+            if let Raw::Json(value) = value {
+                json.key(key).raw(value.get());
+            }
+        }
+    };
+    json::Writer::new(&mut text).object(|json| {
+        push(json, attributes);
+        if let Some(properties) = properties {
+            json.field(CUSTOM_PROPERTIES).object(|json| push(json, properties));
+        }
+    });
+    text
+}
+
+fn as_form(
+    attributes: &[(Cow<'_, str>, Raw<'_>)],
+    properties: Option<&[(Cow<'_, str>, Raw<'_>)]>,
+    capacity: usize,
+) -> Result<Vec<u8>, binary::TooLong> {
+    let mut form = binary::Writer::context(capacity);
+    let push = |form: &mut binary::Writer, members: &[(Cow<'_, str>, Raw<'_>)]| {
+        members.iter().try_for_each(|(key, value)| match value {
+            Raw::Binary(value) => form.raw(Some(key), *value),
+            Raw::Json(_) => Ok(()),
+        })
+    };
+    push(&mut form, attributes)?;
+    if let Some(properties) = properties {
+        let open = form.open_object(Some(CUSTOM_PROPERTIES))?;
+        push(&mut form, properties)?;
+        form.close(open)?;
+    }
+    Ok(form.into_bytes())
 }
 
 #[cfg(test)]
@@ -74,7 +141,11 @@ mod tests {
 
     fn seen(targeting_key_as: Option<&str>, attributes: bool, json: &str) -> String {
         let targeting_key_as = targeting_key_as.map(Box::from);
-        View { targeting_key_as, attributes_as_custom_properties: attributes }.of(json).into_owned()
+        let view = View { targeting_key_as, attributes_as_custom_properties: attributes };
+        match view.of(Encoded::Json(json)).encoded() {
+            Encoded::Json(json) => json.to_owned(),
+            Encoded::Binary(_) => panic!("another form"),
+        }
     }
 
     #[test]

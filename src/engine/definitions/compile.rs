@@ -15,7 +15,9 @@ use crate::engine::exposure::{AssignmentId, Experiment};
 use crate::engine::reason::Reason;
 use crate::engine::rules::{Legacy, Properties, Rule};
 use crate::engine::variant::{FlagValue, Variant};
-use crate::json::{Pairs, Text, Writer, place, sort_and_dedup, text_or_number, without_position};
+use crate::json::{
+    Pairs, Text, Writer, place, sort_and_dedup, sort_by_text, text_or_number, without_position,
+};
 
 /// Compiles the flag in `json`. The warnings are about what cannot be checked locally, the error names the
 /// field.
@@ -118,7 +120,7 @@ fn variants(
         pairs.push((Variant { key: variant.key.0.into(), value, id }, split));
     }
     // UTF-8 sorts by code point, and the sort is stable, like Python's.
-    pairs.sort_by(|a, b| a.0.key.cmp(&b.0.key));
+    sort_by_text(&mut pairs, |(variant, _)| &variant.key);
     let (sorted, splits): (Vec<Variant>, Vec<f64>) = pairs.into_iter().unzip();
     let names = names(&sorted);
     Ok(Variants { sorted, splits, names })

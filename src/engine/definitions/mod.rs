@@ -14,7 +14,7 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 use serde_json::value::RawValue;
 
 use crate::error::{Error, ErrorKind, nearest};
-use crate::json::{Text, plain, without_position};
+use crate::json::{Text, plain, sort_by_text, without_position};
 
 pub(crate) use flag::{Admits, Choice, Condition, Flag, Rollout, Unsupported, chosen};
 pub(crate) use unsupported::Warning;
@@ -164,7 +164,7 @@ impl Collected<'_> {
 
     fn finish(mut self) -> (FlagSet, Report) {
         let mut entries: Vec<(Arc<str>, Entry)> = self.found.drain().collect();
-        entries.sort_by(|a, b| a.0.cmp(&b.0));
+        sort_by_text(&mut entries, |(key, _)| key);
         for (key, entry) in &mut entries {
             let Entry::Malformed(why) = entry else { continue };
             match self.previous.and_then(|set| set.get(key)) {
@@ -175,7 +175,7 @@ impl Collected<'_> {
                 _ => self.report.rejected.push(format!("{why}; it is ignored")),
             }
         }
-        self.report.rejected.sort();
+        sort_by_text(&mut self.report.rejected, |line| line);
         let index = entries.iter().enumerate().map(|(i, (key, _))| (key.clone(), i)).collect();
         let set = FlagSet { entries, index, rejected: self.report.rejected.clone() };
         if let Some(previous) = self.previous {
@@ -200,7 +200,7 @@ impl FlagSet {
                     .map(|(key, _)| key.to_string()),
             )
             .collect();
-        keys.sort();
+        sort_by_text(&mut keys, |key| key);
         keys
     }
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use crate::engine::rules::value::{Object, Value, fold};
+use crate::engine::rules::value::{Object, Value};
 use crate::json::Writer;
 
 use super::budget::Budget;
@@ -12,6 +12,7 @@ use super::explain;
 use super::operand::Operand;
 use super::parse::{self, RuleError};
 use super::reads::Properties;
+use super::text::Folded;
 
 /// A compiled legacy rule.
 #[derive(Debug, PartialEq)]
@@ -40,8 +41,8 @@ impl Legacy {
         let pairs: Box<[Pair]> = object
             .iter()
             .map(|(name, expected)| Pair {
-                name: fold(Cow::Borrowed(name)).into(),
-                expected: text(expected).map(|text| fold(Cow::Owned(text)).into()),
+                name: Folded::new(Cow::Borrowed(name)).into_cow().into(),
+                expected: text(expected).map(|text| Folded::new(Cow::Owned(text)).into_cow().into()),
             })
             .collect();
         let names: BTreeSet<_> = pairs.iter().map(|pair| pair.name.clone()).collect();
@@ -77,12 +78,12 @@ impl Pair {
         };
         match actual {
             // The data is folded already.
-            Value::String(text) => text == expected,
+            Value::String(text) => **text == *expected,
             Value::Null => expected == "null",
             Value::Bool(b) => expected == if *b { "true" } else { "false" },
             Value::Number(n) => number_text(*n).as_str().eq_ignore_ascii_case(expected),
             Value::Array(_) | Value::Object(_) => {
-                text(actual).is_some_and(|text| fold(Cow::Owned(text)).as_ref() == expected)
+                text(actual).is_some_and(|text| *Folded::new(Cow::Owned(text)) == *expected)
             }
         }
     }

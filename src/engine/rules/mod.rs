@@ -22,6 +22,7 @@ mod reads;
 mod semver;
 #[cfg(test)]
 pub(crate) mod tests;
+pub(crate) mod text;
 mod tree;
 pub(crate) mod value;
 

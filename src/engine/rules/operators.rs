@@ -65,7 +65,7 @@ impl Evaluator {
             (Value::String(a), Value::String(b)) if b.len() <= FREE_BYTES => match operator {
                 Operator::Equal | Operator::StrictEqual => Some(a == b),
                 Operator::NotEqual | Operator::StrictNotEqual => Some(a != b),
-                Operator::In => Some(!b.is_empty() && b.contains(a.as_ref())),
+                Operator::In => Some(!b.is_empty() && b.contains(&**a)),
                 _ => None,
             },
             (Value::Number(a), Value::Number(b)) => match operator {
@@ -83,7 +83,8 @@ impl Evaluator {
                 _ => None,
             },
             (Value::String(a), Value::Array(items)) if items.len() <= FREE_ITEMS && a.len() <= FREE_BYTES => {
-                let equal = |item: &Value<'_>| matches!(item, Value::String(text) if text == a);
+                let a: &str = a;
+                let equal = |item: &Value<'_>| matches!(item, Value::String(text) if **text == *a);
                 (operator == Operator::In).then(|| items.iter().any(equal))
             }
             _ => None,

@@ -6,7 +6,9 @@ use std::fmt;
 
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use crate::engine::rules::value::{Object, Value, fold};
+use crate::engine::rules::value::{Object, Value};
+
+use super::text::Folded;
 use crate::json::Text;
 
 /// Levels of operators. Arrays between them do not count.
@@ -118,7 +120,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
     }
 
     fn visit_str<E>(self, v: &str) -> Result<Self::Value, E> {
-        Ok(Value::String(Cow::Owned(fold(Cow::Borrowed(v)).into_owned())))
+        Ok(Value::String(Folded::new(Cow::Borrowed(v)).into_owned()))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
@@ -136,6 +138,6 @@ impl<'de> Visitor<'de> for Seed<'_> {
         while let Some(Text(key)) = map.next_key()? {
             pairs.push((Cow::Owned(key.into_owned()), map.next_value_seed(inner)?));
         }
-        Ok(Value::Object(Object::from_pairs(pairs)))
+        Ok(Value::Object(Box::new(Object::from_pairs(pairs))))
     }
 }

@@ -14,22 +14,13 @@ pub(crate) enum Properties {
 }
 
 impl Properties {
-    /// The number of properties, 0 if it is unknown.
-    pub(crate) fn count(&self) -> usize {
-        match self {
-            Properties::All => 0,
-            Properties::Only(names) => names.len(),
+    /// Where among the names the folded `name` is.
+    pub(crate) fn position(names: &[Box<str>], name: &str) -> Option<usize> {
+        // Most rules read a handful, and comparing for equality is faster than for order.
+        if names.len() <= 16 {
+            return names.iter().position(|known| **known == *name);
         }
-    }
-
-    /// Whether the folded `name` is read.
-    pub(crate) fn includes(&self, name: &str) -> bool {
-        match self {
-            Properties::All => true,
-            // Most rules read a handful, and comparing for equality is faster than for order.
-            Properties::Only(names) if names.len() <= 16 => names.iter().any(|known| **known == *name),
-            Properties::Only(names) => names.binary_search_by(|known| known.as_ref().cmp(name)).is_ok(),
-        }
+        names.binary_search_by(|known| known.as_ref().cmp(name)).ok()
     }
 }
 

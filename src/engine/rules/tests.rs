@@ -5,7 +5,7 @@ mod suites;
 
 use super::operand::Operand;
 use super::{Legacy, Properties, Rule, RuleError, budget};
-use crate::engine::rules::value::{Folded, Object, Value};
+use crate::engine::rules::value::{FoldedValue, Object, Value};
 
 /// A result as text: JSON with sorted keys, plus `undefined`, `NaN` and `-0`.
 pub(crate) fn text(operand: &Operand<'_>) -> String {
@@ -50,13 +50,13 @@ fn quoted(units: impl Iterator<Item = u16>) -> String {
 }
 
 fn folded(json: &str) -> Value<'_> {
-    let Folded(value) = serde_json::from_str(json).unwrap();
+    let FoldedValue(value) = serde_json::from_str(json).unwrap();
     value
 }
 
 fn object(json: &str) -> Object<'_> {
     match folded(json) {
-        Value::Object(object) => object,
+        Value::Object(object) => *object,
         other => panic!("no object: {other:?}"),
     }
 }

@@ -7,6 +7,8 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use crate::json::{Text, sort_and_dedup};
 
+use super::text::Folded;
+
 /// A JSON value. JavaScript compares arrays and objects by identity, which is their address here: use
 /// `&Value`, never a copy.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,56 +16,122 @@ pub(crate) enum Value<'a> {
     Null,
     Bool(bool),
     Number(f64),
-    String(Cow<'a, str>),
+    String(Folded<'a>),
     Array(Box<[Value<'a>]>),
-    Object(Object<'a>),
+    // In a box, because it would be the largest.
+    Object(Box<Object<'a>>),
 }
 
-/// An object. Keys are unique and sorted, so that a lookup is a short scan or a binary search.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// An object. Keys are unique.
+#[derive(Clone, Debug)]
 pub(crate) struct Object<'a> {
-    entries: Box<[(Cow<'a, str>, Value<'a>)]>,
+    entries: Entries<'a>,
+}
+
+pub(crate) type Entry<'a> = (Cow<'a, str>, Value<'a>);
+
+#[derive(Clone, Debug)]
+enum Entries<'a> {
+    /// Sorted by key.
+    Own(Box<[Entry<'a>]>),
+    Borrowed(&'a [Entry<'a>]),
+    /// Names, and the value of each that there is.
+    Selected(&'a [Box<str>], &'a [Option<Value<'a>>]),
 }
 
 /// Up to this many entries a scan is faster than a binary search.
 const SCAN: usize = 8;
 
+impl Default for Object<'_> {
+    fn default() -> Self {
+        Object { entries: Entries::Borrowed(&[]) }
+    }
+}
+
+impl PartialEq for Object<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
 impl<'a> Object<'a> {
     pub(crate) fn from_pairs(mut pairs: Vec<(Cow<'a, str>, Value<'a>)>) -> Self {
         sort_and_dedup(&mut pairs);
-        Object { entries: pairs.into_boxed_slice() }
+        Object { entries: Entries::Own(pairs.into_boxed_slice()) }
+    }
+
+    /// An object of entries that are sorted by key already.
+    pub(crate) fn of_sorted(entries: &'a [Entry<'a>]) -> Self {
+        Object { entries: Entries::Borrowed(entries) }
+    }
+
+    /// An object of sorted names, and the value of each that there is.
+    pub(crate) fn of_names(names: &'a [Box<str>], values: &'a [Option<Value<'a>>]) -> Self {
+        Object { entries: Entries::Selected(names, values) }
+    }
+
+    /// The same object, borrowed.
+    pub(crate) fn reborrow(&self) -> Object<'_> {
+        let entries = match &self.entries {
+            Entries::Own(entries) => Entries::Borrowed(entries),
+            Entries::Borrowed(entries) => Entries::Borrowed(entries),
+            Entries::Selected(names, values) => Entries::Selected(names, values),
+        };
+        Object { entries }
     }
 
     /// The value under `key`, exactly as written.
+    #[inline]
     pub(crate) fn get(&self, key: &str) -> Option<&Value<'a>> {
-        if self.entries.len() <= SCAN {
-            return self.entries.iter().find(|(k, _)| k == key).map(|(_, v)| v);
+        let entries = match &self.entries {
+            Entries::Own(entries) => entries,
+            Entries::Borrowed(entries) => *entries,
+            Entries::Selected(names, values) => {
+                return values.get(names.iter().position(|name| **name == *key)?)?.as_ref();
+            }
+        };
+        if entries.len() <= SCAN {
+            return entries.iter().find(|(k, _)| k == key).map(|(_, v)| v);
         }
-        let at = self.entries.binary_search_by(|(k, _)| k.as_ref().cmp(key)).ok()?;
-        self.entries.get(at).map(|(_, v)| v)
+        let at = entries.binary_search_by(|(k, _)| k.as_ref().cmp(key)).ok()?;
+        entries.get(at).map(|(_, v)| v)
     }
 
     /// Every entry, in order of key.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Value<'a>)> {
-        self.entries.iter().map(|(k, v)| (k.as_ref(), v))
+        let (entries, names, values): (&[Entry<'a>], &[Box<str>], &[Option<Value<'a>>]) = match &self.entries
+        {
+            Entries::Own(entries) => (entries, &[], &[]),
+            Entries::Borrowed(entries) => (entries, &[], &[]),
+            Entries::Selected(names, values) => (&[], names, values),
+        };
+        let selected = names.iter().zip(values).filter_map(|(name, value)| Some((&**name, value.as_ref()?)));
+        entries.iter().map(|(key, value)| (key.as_ref(), value)).chain(selected)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.iter().next().is_none()
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.entries.len()
+        self.iter().count()
     }
 
     pub(crate) fn into_pairs(self) -> Vec<(Cow<'a, str>, Value<'a>)> {
-        self.entries.into_vec()
+        match self.entries {
+            Entries::Own(entries) => entries.into_vec(),
+            Entries::Borrowed(entries) => entries.to_vec(),
+            Entries::Selected(names, values) => {
+                let names = names.iter().map(|name| Cow::Borrowed(&**name));
+                names.zip(values).filter_map(|(name, value)| Some((name, value.clone()?))).collect()
+            }
+        }
     }
 
     pub(crate) fn into_owned(self) -> Object<'static> {
         let owned =
             |(key, value): (Cow<'a, str>, Value<'a>)| (Cow::Owned(key.into_owned()), value.into_owned());
-        Object { entries: self.entries.into_iter().map(owned).collect() }
+        Object { entries: Entries::Own(self.into_pairs().into_iter().map(owned).collect()) }
     }
 }
 
@@ -73,31 +141,20 @@ impl Value<'_> {
             Value::Null => Value::Null,
             Value::Bool(b) => Value::Bool(b),
             Value::Number(n) => Value::Number(n),
-            Value::String(s) => Value::String(Cow::Owned(s.into_owned())),
+            Value::String(s) => Value::String(s.into_owned()),
             Value::Array(items) => Value::Array(items.into_iter().map(Value::into_owned).collect()),
-            Value::Object(object) => Value::Object(object.into_owned()),
+            Value::Object(object) => Value::Object(Box::new(object.into_owned())),
         }
-    }
-}
-
-/// Converts to lower case by Unicode's full rules, as JavaScript's `toLowerCase` does. Stays borrowed if
-/// nothing changes.
-pub(crate) fn fold(text: Cow<'_, str>) -> Cow<'_, str> {
-    // Without a branch per byte, the compiler can vectorise this.
-    if text.bytes().fold(true, |lower, b| lower & b.is_ascii() & !b.is_ascii_uppercase()) {
-        text
-    } else {
-        Cow::Owned(text.to_lowercase())
     }
 }
 
 /// Deserializes to a [`Value`] with every key and every string folded.
 #[derive(Clone, Debug)]
-pub(crate) struct Folded<'a>(pub(crate) Value<'a>);
+pub(crate) struct FoldedValue<'a>(pub(crate) Value<'a>);
 
-impl<'de: 'a, 'a> Deserialize<'de> for Folded<'a> {
+impl<'de: 'a, 'a> Deserialize<'de> for FoldedValue<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(FoldedVisitor).map(Folded)
+        deserializer.deserialize_any(FoldedVisitor).map(FoldedValue)
     }
 }
 
@@ -133,7 +190,7 @@ impl<'de> Visitor<'de> for FoldedVisitor {
     }
 
     fn visit_borrowed_str<E>(self, v: &'de str) -> Result<Value<'de>, E> {
-        Ok(Value::String(fold(Cow::Borrowed(v))))
+        Ok(Value::String(Folded::new(Cow::Borrowed(v))))
     }
 
     fn visit_str<E: serde::de::Error>(self, v: &str) -> Result<Value<'de>, E> {
@@ -141,12 +198,12 @@ impl<'de> Visitor<'de> for FoldedVisitor {
     }
 
     fn visit_string<E>(self, v: String) -> Result<Value<'de>, E> {
-        Ok(Value::String(fold(Cow::Owned(v))))
+        Ok(Value::String(Folded::new(Cow::Owned(v))))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value<'de>, A::Error> {
         let mut items = Vec::new();
-        while let Some(Folded(item)) = seq.next_element()? {
+        while let Some(FoldedValue(item)) = seq.next_element()? {
             items.push(item);
         }
         Ok(Value::Array(items.into_boxed_slice()))
@@ -154,9 +211,9 @@ impl<'de> Visitor<'de> for FoldedVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value<'de>, A::Error> {
         let mut pairs = Vec::new();
-        while let Some((Text(key), Folded(value))) = map.next_entry()? {
-            pairs.push((fold(key), value));
+        while let Some((Text(key), FoldedValue(value))) = map.next_entry()? {
+            pairs.push((Folded::new(key).into_cow(), value));
         }
-        Ok(Value::Object(Object::from_pairs(pairs)))
+        Ok(Value::Object(Box::new(Object::from_pairs(pairs))))
     }
 }
