@@ -160,7 +160,10 @@ fn announcement(server: &Server, options: &Options, ca_file: Option<&Path>) -> i
     let c = quoted(&json);
     let cpp = format!(r#"{{{{"token", {token}}}, {{"api_host", {host}}}{}}}"#, ca(r#", {"ca_file", "#, "}"));
     let go = format!("mpflags.New({token}, mpflags.WithAPIHost({host}){})", ca(", mpflags.WithCAFile(", ")"));
-    let python = format!("mpflags.Client.local({token}, api_host={host}{})", ca(", ca_file=", ""));
+    let python = format!(
+        "MixpanelProvider.from_local_config({token}, LocalFlagsConfig(api_host={host}{}))",
+        ca(", ca_file=", "")
+    );
     let rust = format!("mpflags::Config::builder({token}).api_host({host}){}.build()?", ca(".ca_file(", ")"));
     let page = server.control_url().unwrap_or_default();
     Ok(format!(

@@ -80,7 +80,7 @@ fn the_configuration_to_paste_follows_the_addresses() {
   C       "{\"token\": \"tok\", \"api_host\": \"URL\"}"
   C++     mpflags::Client client({{"token", "tok"}, {"api_host", "URL"}});
   Go      mpflags.New("tok", mpflags.WithAPIHost("URL"))
-  Python  mpflags.Client.local("tok", api_host="URL")
+  Python  MixpanelProvider.from_local_config("tok", LocalFlagsConfig(api_host="URL"))
   Rust    mpflags::Config::builder("tok").api_host("URL").build()?
 CONTROL shows the flags, who gets what, and events as they arrive
 "#
@@ -96,7 +96,7 @@ CONTROL shows the flags, who gets what, and events as they arrive
   C       "{\"token\": \"demo\", \"api_host\": \"URL\", \"ca_file\": \"CA\"}"
   C++     mpflags::Client client({{"token", "demo"}, {"api_host", "URL"}, {"ca_file", "CA"}});
   Go      mpflags.New("demo", mpflags.WithAPIHost("URL"), mpflags.WithCAFile("CA"))
-  Python  mpflags.Client.local("demo", api_host="URL", ca_file="CA")
+  Python  MixpanelProvider.from_local_config("demo", LocalFlagsConfig(api_host="URL", ca_file="CA"))
   Rust    mpflags::Config::builder("demo").api_host("URL").ca_file("CA").build()?
 CONTROL shows the flags, who gets what, and events as they arrive
 "#
