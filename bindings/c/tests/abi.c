@@ -39,6 +39,8 @@ uint32_t (*p_mpflags_client_timeout)(const mpflags_client *, uint32_t) = mpflags
 mpflags_status (*p_mpflags_client_shutdown)(const mpflags_client *, uint32_t, uint64_t *, mpflags_error **) = mpflags_client_shutdown;
 void (*p_mpflags_client_free)(mpflags_client *) = mpflags_client_free;
 mpflags_status (*p_mpflags_context_new_json)(const char *, size_t, mpflags_context **, mpflags_error **) = mpflags_context_new_json;
+mpflags_status (*p_mpflags_context_new_encoded)(const char *, size_t, int32_t, mpflags_context **, mpflags_error **) =
+    mpflags_context_new_encoded;
 void (*p_mpflags_context_free)(mpflags_context *) = mpflags_context_free;
 mpflags_context_builder *(*p_mpflags_context_builder_new)(void) = mpflags_context_builder_new;
 void (*p_mpflags_context_builder_set_string)(mpflags_context_builder *, const char *, size_t, const char *, size_t) = mpflags_context_builder_set_string;
