@@ -13,7 +13,7 @@ use crate::json::{cut, plain};
 
 use super::transcode::{TOO_DEEP, ToBinary};
 
-/// Makes a [`Context`] attribute by attribute; [`Context::builder`] starts one.
+/// Makes a [`Context`](crate::Context) attribute by attribute; [`Context::builder`](crate::Context::builder) starts one.
 ///
 /// A mistake is kept and reported by [`build`](ContextBuilder::build), with the name of the attribute: a number
 /// that is not finite, JSON that cannot be read, more than 127 levels of nesting, an object or array without its
