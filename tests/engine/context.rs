@@ -131,6 +131,26 @@ fn an_attribute_that_cannot_be_used_through_options() {
     }
     let spoiled = client.evaluate_json("by-company", json, EvaluateOptions::new());
     assert_eq!(spoiled.message(), Some("context: company: number out of range"));
+    // Attributes do not take the place of properties that cannot be used as a whole.
+    let too_deep = format!("{}{}", "[".repeat(127), "]".repeat(127));
+    for (properties, why) in [
+        ("1e999", "number out of range"),
+        (r#""\ud800""#, "a lone surrogate is not text"),
+        (&too_deep, "nested more than 127 levels deep"),
+    ] {
+        let json = format!(r#"{{"distinct_id": "u1", "plan": "pro", "custom_properties": {properties}}}"#);
+        for evaluation in [
+            client.evaluate_json("ruled", &json, EvaluateOptions::new()),
+            client.evaluate("ruled", &Context::from_json(&json).unwrap(), EvaluateOptions::new()),
+        ] {
+            let message = format!("context: custom_properties: {why}");
+            assert_eq!(
+                (evaluation.error_code(), evaluation.message()),
+                (Some(ErrorCode::InvalidContext), Some(&*message))
+            );
+        }
+        assert!(client.evaluate_json("plain", &json, EvaluateOptions::new()).has_value(), "{json}");
+    }
 }
 
 #[test]

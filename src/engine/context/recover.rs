@@ -41,6 +41,11 @@ pub(super) fn recover(attributes: Members<'_>) -> Parsed<'_> {
     parsed
 }
 
+/// Whether nothing of the attribute can be used.
+pub(super) fn is_unusable(attribute: Raw<'_>) -> bool {
+    Reader::default().value(attribute, 2).is_none()
+}
+
 /// The later of equal keys counts; the value of an earlier one is ignored, whatever it is.
 fn last_of_each<'a>(members: Members<'a>, name: impl Fn(Cow<'a, str>) -> Cow<'a, str>) -> Members<'a> {
     let mut known = HashSet::new();

@@ -9,6 +9,7 @@ use crate::json;
 
 use super::encoded::Encoded;
 use super::raw::{Members, Raw, binary_attributes, json_attributes};
+use super::recover::is_unusable;
 
 /// What to add to a context before it is evaluated.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,7 +76,11 @@ impl View {
             attributes.retain(|(key, _)| *key != **name);
             attributes.push((Cow::Borrowed(name), targeting_key));
         }
-        if !self.attributes_as_custom_properties {
+        // In place of properties that cannot be used, attributes would hide that.
+        let own = attributes.iter().rfind(|(key, _)| key == CUSTOM_PROPERTIES);
+        if !self.attributes_as_custom_properties
+            || own.is_some_and(|(_, own)| !own.is_object() && is_unusable(*own))
+        {
             return (attributes, None);
         }
         // Of two keys that are equal after folding the later one counts.
