@@ -206,7 +206,7 @@ async fn start(options: Options) -> io::Result<(Arc<World>, Arc<Ports>)> {
     }
     let world = Arc::new(World::new(&options)?);
     if let Some(notes) = &options.notes {
-        tokio::spawn(watch(Arc::downgrade(&world), notes.clone()));
+        tokio::spawn(watch(&world, notes.clone()));
     }
     let ports = Ports::open(&options, Arc::clone(&world), connection::serve).await?;
     Ok((world, ports))

@@ -6,53 +6,65 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::json;
 
-use crate::changes::{Change, changes};
+use crate::changes::changes;
 use crate::check::Finding;
 use crate::note::Note;
 use crate::world::World;
 
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Runs until the world is gone.
-pub(crate) async fn watch(world: std::sync::Weak<World>, notes: mpsc::Sender<Note>) {
-    let mut seen: Option<Seen> = None;
-    loop {
-        let Some(held) = world.upgrade() else { return };
-        let before = seen.take();
-        // Reading a file and checking a thousand flags would hold up requests.
-        let looked = tokio::task::spawn_blocking(move || Seen::look(&held, before)).await;
-        let Ok((now, news)) = looked else { return };
-        seen = Some(now);
-        for note in news {
-            // It fails if the receiver is gone.
-            let _ = notes.send(note);
+/// Watches from now on, until the world is gone.
+pub(crate) fn watch(
+    world: &Arc<World>,
+    notes: mpsc::Sender<Note>,
+) -> impl Future<Output = ()> + Send + 'static {
+    let mut seen = Seen::first(world);
+    let world = Arc::downgrade(world);
+    async move {
+        while let Some(held) = world.upgrade() {
+            // Reading a file and checking a thousand flags would hold up requests.
+            let looked = tokio::task::spawn_blocking(move || seen.look(&held)).await;
+            let Ok((now, news)) = looked else { return };
+            seen = now;
+            for note in news {
+                // It fails if the receiver is gone.
+                let _ = notes.send(note);
+            }
+            tokio::time::sleep(PAUSE).await;
         }
-        tokio::time::sleep(PAUSE).await;
     }
 }
 
 struct Seen {
     document: Bytes,
-    findings: Vec<Finding>,
+    /// `None` before the document is checked.
+    findings: Option<Vec<Finding>>,
     trouble: Option<String>,
     set: bool,
 }
 
 impl Seen {
-    fn look(world: &Arc<World>, before: Option<Self>) -> (Self, Vec<Note>) {
+    fn first(world: &World) -> Self {
+        let definitions = &world.definitions;
+        Self { document: definitions.current(), findings: None, trouble: None, set: definitions.is_set() }
+    }
+
+    fn look(self, world: &World) -> (Self, Vec<Note>) {
         let document = world.definitions.current();
         let trouble = world.definitions.trouble();
         let set = world.definitions.is_set();
-        let mut news = Vec::new();
-        let findings = match &before {
-            Some(before) if before.document == document => before.findings.clone(),
-            _ => {
-                let known = before.as_ref().map(|before| before.findings.as_slice()).unwrap_or_default();
-                if let Some(before) = &before
-                    && let Ok(list) = changes(&before.document, &document)
-                {
-                    news.extend(list.into_iter().map(Note::Change));
-                }
+        let changed = match document == self.document {
+            true => Vec::new(),
+            false => changes(&self.document, &document).unwrap_or_default(),
+        };
+        if document != self.document || trouble != self.trouble || set != self.set {
+            world.live.send("definitions", || json!({ "changes": changed }));
+        }
+        let mut news: Vec<Note> = changed.into_iter().map(Note::Change).collect();
+        let findings = match self.findings {
+            Some(findings) if document == self.document => findings,
+            known => {
+                let known = known.unwrap_or_default();
                 let findings = world.checked.findings(&document);
                 let same = |a: &Finding, b: &Finding| {
                     (&a.flag, &a.path, &a.message) == (&b.flag, &b.path, &b.message)
@@ -62,25 +74,9 @@ impl Seen {
                 findings
             }
         };
-        let unchanged = before.as_ref().is_some_and(|before| {
-            before.document == document && before.trouble == trouble && before.set == set
-        });
-        match (&trouble, before.as_ref().and_then(|before| before.trouble.as_ref())) {
-            (Some(text), known) if known != Some(text) => {
-                news.push(Note::Trouble(format!("{text}; serving its last good contents")));
-            }
-            _ => {}
+        if let Some(text) = trouble.as_ref().filter(|_| trouble != self.trouble) {
+            news.push(Note::Trouble(format!("{text}; serving its last good contents")));
         }
-        if !unchanged && before.is_some() {
-            let changed: Vec<&Change> = news
-                .iter()
-                .filter_map(|note| match note {
-                    Note::Change(change) => Some(change),
-                    _ => None,
-                })
-                .collect();
-            world.live.send("definitions", || json!({ "changes": changed }));
-        }
-        (Self { document, findings, trouble, set }, news)
+        (Self { document, findings: Some(findings), trouble, set }, news)
     }
 }

@@ -269,8 +269,6 @@ fn a_half_written_file_is_not_served_and_changes_are_printed() {
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let (main, _) = addresses(&mut lines);
     let mut lines = lines.map(Result::unwrap).skip_while(|line| !line.is_empty()).skip(1);
-    // The first look at the file is at the start.
-    std::thread::sleep(std::time::Duration::from_millis(500));
     let half = sample.get(..400).unwrap();
     fs::write(&file, half).unwrap();
     let trouble = lines.next().unwrap();

@@ -316,7 +316,7 @@ test('a thousand flags show within 200 ms, and a thousand events a second keep f
   const template = JSON.parse(await readFile(samples, 'utf8')).flags[0]
   const flags = Array.from({ length: 1000 }, (_, index) => ({ ...template, key: `flag-${index}` }))
   const { page, server } = await open(t, '', { flags })
-  // The best of ten, because other programs share the processor.
+  // The median of ten, because other programs share the processor.
   const paints = []
   for (let turn = 0; turn < 10; turn += 1) {
     await page.reload()
@@ -324,7 +324,7 @@ test('a thousand flags show within 200 ms, and a thousand events a second keep f
     paints.push(await page.evaluate(() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime))
   }
   t.diagnostic(`first content after ${paints.map(Math.round).join(', ')} ms`)
-  assert.ok(Math.min(...paints) < 200, `first content after ${paints} ms`)
+  assert.ok(paints.toSorted((a, b) => a - b)[5] < 200, `first content after ${paints} ms`)
   assert.equal(await page.locator('.card').count(), 1000)
   await card(page, 'flag-900').scrollIntoViewIfNeeded()
   await card(page, 'flag-900').getByRole('switch').waitFor()
