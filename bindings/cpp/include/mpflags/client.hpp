@@ -144,8 +144,8 @@ inline std::string with_wrapper(const Object& options) {
 /**
  * Evaluates the flags of one Mixpanel project.
  *
- * The destructor shuts the client down within its shutdown_timeout_ms. To set another time limit, or to get the number
- * of lost events, call `shutdown` first.
+ * The destructor delivers queued events for at most a second, or shutdown_timeout_ms if that is less; a client with a
+ * callback always has shutdown_timeout_ms. To wait longer, and to get the number of lost events, call `shutdown` first.
  */
 class Client {
   public:
