@@ -211,7 +211,7 @@ fn push_any(
         json.raw(raw.get());
         Ok(())
     } else {
-        Err(Unfit::new("a struct of another type than StructValue, Value, serde_json::Value and their like"))
+        Err(Unfit::new("cannot read a struct of this type; use StructValue, Value or serde_json::Value"))
     }
 }
 

@@ -17,8 +17,8 @@ use crate::json::RawPairs;
 pub(super) fn failure(evaluation: &Evaluation) -> EvaluationError {
     let message = match (evaluation.message(), evaluation.reason()) {
         (Some(message), _) => message.to_owned(),
-        (None, Reason::Disabled) => format!("flag `{}` is disabled: the default applies", evaluation.key()),
-        (None, _) => format!("flag `{}` is not for this context: the default applies", evaluation.key()),
+        (None, Reason::Disabled) => format!("flag `{}` is disabled", evaluation.key()),
+        (None, _) => format!("no rollout of flag `{}` admits this user", evaluation.key()),
     };
     let code = match evaluation.error_code() {
         Some(code) => error_code(code),

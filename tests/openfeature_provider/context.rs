@@ -106,7 +106,7 @@ fn what_is_no_json_is_named() {
         deep = Value::Struct(StructValue::default().with_field("d", deep));
         deep_json = json!({"d": deep_json});
     }
-    let unknown = "a struct of another type than StructValue, Value, serde_json::Value and their like";
+    let unknown = "cannot read a struct of this type; use StructValue, Value or serde_json::Value";
     for (field, message) in [
         (Field::from(f64::NAN), "context: x: NaN, which JSON cannot hold"),
         (Field::from(f64::NEG_INFINITY), "context: x: -inf, which JSON cannot hold"),
