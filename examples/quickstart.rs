@@ -1,6 +1,6 @@
 //! Evaluates a flag of each type for a user, and prints the ones that change.
 //!
-//!     cargo run --example quickstart -- YOUR_PROJECT_TOKEN
+//!     cargo run --example quickstart -- YOUR_PROJECT_TOKEN [API_HOST]
 
 use std::error::Error;
 use std::io::{self, Write};

@@ -114,9 +114,13 @@ type Statistics struct {
 	// RemoteInFlight is the number of remote evaluations in progress, including abandoned ones.
 	RemoteInFlight uint64 `json:"remote_in_flight"`
 	// UnusableAttributes counts evaluations whose context had an unusable attribute.
-	UnusableAttributes uint64      `json:"unusable_attributes"`
-	Dropped            Dropped     `json:"dropped"`
-	Unsupported        Unsupported `json:"unsupported"`
+	UnusableAttributes uint64 `json:"unusable_attributes"`
+	// UnknownFlags counts evaluations of flags that are not among the definitions.
+	UnknownFlags uint64 `json:"unknown_flags"`
+	// TypeMismatches counts evaluations whose variant is not of the type asked for.
+	TypeMismatches uint64      `json:"type_mismatches"`
+	Dropped        Dropped     `json:"dropped"`
+	Unsupported    Unsupported `json:"unsupported"`
 	// LastError is nil if sending has never failed.
 	LastError *LastError `json:"last_error"`
 }

@@ -240,7 +240,8 @@ impl Client {
         self.after_fork();
         let current = self.shared.snapshot.load();
         if let Some(value) = current.over(key) {
-            return read(&Outcome::Override(value), ShownTo::default());
+            let outcome = Outcome::Override(value);
+            return self.report_and_read(key, &outcome, &OneShotContext::default(), options, read);
         }
         let invalid = |error: Error| Outcome::InvalidContext(error.to_string());
         let viewed = self.shared.view.as_ref().map(|view| view.of(context));
@@ -280,8 +281,10 @@ impl Client {
         read: impl FnOnce(&Outcome<'_>, ShownTo<'_>) -> R,
     ) -> R {
         let to = shown_to(outcome, context);
-        // The user does not see a value of another type.
-        if options.report && self.shared.config.report_exposures && outcome.value(options.wanted).is_some() {
+        if outcome.value(options.wanted).is_none() {
+            // The user does not see a value of another type.
+            self.note_no_value(key, outcome, options.wanted);
+        } else if options.report && self.shared.config.report_exposures {
             match outcome {
                 Outcome::Variant(assignment) => self.runtime.load().events.expose(assignment, to),
                 Outcome::Remote(variant) => self.runtime.load().events.expose_remote(key, variant, to),
@@ -303,7 +306,17 @@ impl Client {
             let runtime = self.runtime.load();
             // A binding puts such a value in place of one that JSON cannot express, and logs the original itself.
             let items = self.shared.config.wrapper.is_none().then_some(&*runtime.items);
-            runtime.attributes.note(unusable, items);
+            runtime.noted.unusable(unusable, items);
+        }
+    }
+
+    /// Counts an evaluation that has no value because of a mistake in the program, and logs the flag once.
+    fn note_no_value(&self, key: &str, outcome: &Outcome<'_>, wanted: ValueType) {
+        if let Outcome::FlagNotFound(_) | Outcome::Variant(_) | Outcome::Remote(_) | Outcome::Override(_) =
+            outcome
+        {
+            let runtime = self.runtime.load();
+            runtime.noted.no_value(key, outcome, wanted, &runtime.items);
         }
     }
 

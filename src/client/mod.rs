@@ -5,6 +5,7 @@ mod cache;
 mod evaluate;
 pub(crate) mod evaluate_options;
 mod fork;
+mod noted;
 #[cfg(test)]
 mod outage_tests;
 mod poller;

@@ -130,7 +130,9 @@ impl Client {
     ///     a success: compare the times.
     /// * `unsupported`: flags with operators or restrictions that this library does not know or cannot check: their
     ///   `count`, and the names of those by flag (`flags`, the first 64 by key).
-    /// * `unusable_attributes`: evaluations whose context had an attribute that cannot be used.
+    /// * `unusable_attributes`: evaluations whose context had an attribute that cannot be used. `unknown_flags`: evaluations
+    ///   of flags that are not among the definitions. `type_mismatches`: evaluations whose variant was of another type than
+    ///   the one asked for. Each attribute and flag is also logged once, the first 256 of them.
     pub fn statistics(&self) -> String {
         self.after_fork();
         let runtime = self.runtime.load();
@@ -140,7 +142,9 @@ impl Client {
         add("definitions", self.definitions(&runtime.status.polls()));
         add("remote_in_flight", runtime.remote_in_flight.load(Ordering::Relaxed).into());
         add("unsupported", self.unsupported());
-        add("unusable_attributes", runtime.attributes.count().into());
+        for (name, count) in runtime.noted.counts() {
+            add(name, count.into());
+        }
         runtime.events.outbox.statistics(others)
     }
 

@@ -1,18 +1,19 @@
 //! The parts of a client with locks and threads, which are replaced in the child of a fork and after a shutdown.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use once_cell::sync::OnceCell;
 
 use crate::client::cache::Cache;
+use crate::client::noted::Noted;
 use crate::client::poller::Poller;
 use crate::client::refresh::Refreshes;
 use crate::client::snapshot::{Retired, Snapshot};
 use crate::client::status::Status;
 use crate::config::Config;
-use crate::engine::context::{Unusable, View};
+use crate::engine::context::View;
 use crate::engine::outcome::Unavailable;
 use crate::error::{Error, ErrorKind};
 use crate::events::sender::{FlushWaiters, Sender};
@@ -38,50 +39,9 @@ pub(super) struct Runtime {
     remote: OnceCell<Arc<dyn Transport>>,
     /// Remote evaluations in progress, even if their caller no longer waits.
     pub(super) remote_in_flight: Arc<AtomicUsize>,
-    pub(super) attributes: Attributes,
+    pub(super) noted: Noted,
     started: AtomicBool,
     closed: AtomicBool,
-}
-
-/// Attributes of contexts that cannot be used. Each name is logged once; every evaluation counts.
-#[derive(Default)]
-pub(super) struct Attributes {
-    evaluations: AtomicU64,
-    logged: Mutex<Vec<String>>,
-}
-
-impl Attributes {
-    /// The most names that are logged. Their number is not under our control.
-    const MAX: usize = 256;
-
-    /// Called for evaluations whose context has such attributes. Logs to `items`, if given.
-    #[cold]
-    pub(super) fn note(&self, unusable: &[Unusable], items: Option<&Items>) {
-        self.evaluations.fetch_add(1, Ordering::Relaxed);
-        let Some(items) = items else { return };
-        for each in unusable {
-            let attribute = each.attribute();
-            let is_new = {
-                let mut logged = lock(&self.logged);
-                let is_new = logged.len() < Self::MAX && !logged.contains(&attribute);
-                if is_new {
-                    logged.push(attribute.clone());
-                }
-                is_new
-            };
-            if is_new {
-                let why = each.why();
-                items.log(
-                    Level::Warning,
-                    format!("context: attribute `{attribute}` cannot be used ({why}): flags that read it give INVALID_CONTEXT"),
-                );
-            }
-        }
-    }
-
-    pub(super) fn count(&self) -> u64 {
-        self.evaluations.load(Ordering::Relaxed)
-    }
 }
 
 /// The parts of a client that all its runtimes share.
@@ -127,7 +87,7 @@ impl Runtime {
             sender: OnceCell::new(),
             remote: OnceCell::new(),
             remote_in_flight: Arc::default(),
-            attributes: Attributes::default(),
+            noted: Noted::default(),
             started: AtomicBool::new(false),
             closed: AtomicBool::new(false),
         }

@@ -179,7 +179,8 @@ impl<'a> Outcome<'a> {
                 Some(format!("the context has no usable `{key}`").into())
             }
             Outcome::MissingContextKey { key, only_targeting_key: true } => {
-                Some(format!("the context has no usable `{key}`, and targetingKey is not used for it").into())
+                let instead = "set the option `targeting_key_as` to use targetingKey instead";
+                Some(format!("the context has no usable `{key}`; {instead}").into())
             }
             Outcome::InvalidContext(why) => Some(why.into()),
             Outcome::Unavailable(why) => Some(why.to_string().into()),
@@ -188,7 +189,7 @@ impl<'a> Outcome<'a> {
 }
 
 /// Why no rule matches a context without `custom_properties`.
-pub(crate) const NO_PROPERTIES: &str = "the context has no custom_properties, which is all that rules read";
+pub(crate) const NO_PROPERTIES: &str = "the context has no custom_properties, which is all that rules read; see the option attributes_as_custom_properties";
 
 fn mismatch(value: &FlagValue, wanted: ValueType) -> Option<Cow<'static, str>> {
     let message = || format!("expected {wanted}, the variant holds {}", value.described());

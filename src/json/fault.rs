@@ -52,6 +52,7 @@ fn in_plain_words(problem: &str) -> Cow<'_, str> {
     }
     match problem {
         "recursion limit exceeded" => "nested more than 127 levels deep".into(),
+        "key must be a string" => "a key must be a string in double quotes".into(),
         other => other.into(),
     }
 }

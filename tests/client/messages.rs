@@ -283,6 +283,11 @@ fn table() {
             r#"config: mode: expected "local" or "remote", found another string"#.to_owned(),
         ),
         (
+            "a configuration without its quotes",
+            refused("{token: demo}"),
+            "config: a key must be a string in double quotes at line 1 column 2".to_owned(),
+        ),
+        (
             "the log level `trace`",
             refused(r#"{"token": "t", "log_level": "trace"}"#),
             r#"config: log_level: expected "debug", "info", "warning" or "error", found another string"#.to_owned(),
@@ -300,7 +305,7 @@ fn table() {
         (
             "a rule, and a context without custom_properties",
             message(&flags, "new-checkout", r#"{"distinct_id": "u1", "plan": "pro"}"#),
-            "the context has no custom_properties, which is all that rules read".to_owned(),
+            "the context has no custom_properties, which is all that rules read; see the option attributes_as_custom_properties".to_owned(),
         ),
         (
             "a rule that does not match",
@@ -576,4 +581,54 @@ fn other_requests() {
         ]
     );
     println!("{}", seen.join("\n"));
+}
+
+#[test]
+fn mistakes_are_logged_once_and_counted() {
+    let client = local(r#", "overrides": {"forced": "x"}"#);
+    let user = Context::from_json(r#"{"distinct_id": "u1", "custom_properties": {"plan": "pro"}}"#).unwrap();
+    for _ in 0..3 {
+        assert!(!client.boolean("new-chekout", &user, false));
+        assert_eq!(client.integer("color", &user, 7), 7);
+        assert_eq!(client.string("new-checkout", &user, "none"), "none");
+        assert!(!client.boolean("forced", &user, false));
+        let once = r#"{"distinct_id": "u1"}"#;
+        client.evaluate_json("color", once, EvaluateOptions::new().value_type(ValueType::Boolean));
+        client.evaluate_json("forced", once, EvaluateOptions::new().value_type(ValueType::Boolean));
+        client.evaluate_json("pricing", once, EvaluateOptions::new());
+        // Not mistakes: the value, no match, all flags, and an explanation.
+        assert_eq!(client.string("color", &user, "none"), "red");
+        client.evaluate_json("new-checkout", once, EvaluateOptions::new());
+        client.evaluate_all(&user, EvaluateOptions::new().value_type(ValueType::Integer));
+        client.explain("new-chekout", &user).unwrap();
+    }
+    let mut said = Vec::new();
+    while let Some(item) = client.next_item(Duration::ZERO).unwrap() {
+        if let Item::Log { level, message } = item {
+            assert_eq!(level, Level::Warning, "{message}");
+            said.push(message);
+        }
+    }
+    let once = |message: &str| format!("{message} (logged once; evaluations return the default)");
+    assert_eq!(
+        said,
+        [
+            once("flag `new-chekout` is not among the definitions; did you mean `new-checkout`?"),
+            once("flag `color`: expected integer, the variant holds a string"),
+            once("flag `new-checkout`: expected string, the variant holds a boolean"),
+            once("flag `forced`: expected boolean, the variant holds a string"),
+            once("flag `pricing` is not among the definitions"),
+        ]
+    );
+    let statistics: Value = serde_json::from_str(&client.statistics()).unwrap();
+    assert_eq!((&statistics["unknown_flags"], &statistics["type_mismatches"]), (&6.into(), &15.into()));
+    // The keys may come from outside.
+    for number in 0..400 {
+        client.boolean(&format!("flag-{number}"), &user, false);
+    }
+    let mut lines = 0;
+    while client.next_item(Duration::ZERO).unwrap().is_some() {
+        lines += 1;
+    }
+    assert_eq!(lines, 256 - 5);
 }

@@ -274,7 +274,7 @@ const CONFIGURATION: &str = "\
 The configuration is one JSON object. It is checked strictly: an unknown key, a wrong type or a value out of range is an
 error that names the key and what is allowed. Durations are integers in milliseconds. null means the default.
 
-Every binding takes the same keys. Python also accepts the names of Mixpanel's own package; Go has a function for each
+Every binding takes the same keys. Python also accepts the names of Mixpanel's own package; Go and Rust have a function for each
 option.
 
 | key | allowed | default | effect |

@@ -23,7 +23,8 @@ import warnings
 
 from openfeature import api
 from openfeature.evaluation_context import EvaluationContext
-from openfeature.exception import ErrorCode
+from openfeature.exception import ErrorCode, OpenFeatureError
+from openfeature.provider import FeatureProvider
 from stand_in import StandIn, flag
 
 Names = dict[str, typing.Any]
@@ -228,8 +229,19 @@ class Runner:
         return results | {RECEIVED: self.received()}
 
 
+def set_provider(provider: FeatureProvider) -> None:
+    """`api.set_provider`, but returns once the provider is initialised.
+
+    The SDK initialises providers of both packages on a thread of its own, so on a busy machine the next line of a snippet may
+    come too early for either.
+    """
+    with contextlib.suppress(OpenFeatureError):
+        api.set_provider_and_wait(provider)
+
+
 def main(readme: str, package: str, *rest: str) -> None:
     logging.disable()
+    api.set_provider = set_provider
     snippets = {
         section: code for section, language, code in blocks(pathlib.Path(readme).read_text()) if language == "python"
     }
