@@ -122,6 +122,20 @@ impl<'a> Cursor<'a> {
 
     #[inline]
     pub(super) fn text(&mut self) -> Result<&'a str, Fault> {
+        // Nearly always: a short text in a form that is text.
+        if let (Some(form), Some((&length, after))) = (self.text, self.rest.split_first())
+            && length < LONG
+            && let Some(rest) = after.get(usize::from(length)..)
+        {
+            let from = self.end - after.len();
+            self.rest = rest;
+            return form.get(from..from + usize::from(length)).ok_or(Fault::Unusable);
+        }
+        self.any_text()
+    }
+
+    #[inline(never)]
+    fn any_text(&mut self) -> Result<&'a str, Fault> {
         let Cursor { rest, end, text } = self.counted()?;
         let text = match text {
             Some(form) => form.get(end - rest.len()..end),

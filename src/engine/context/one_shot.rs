@@ -11,7 +11,7 @@ use crate::engine::rules::Properties;
 use crate::engine::rules::text::Folded;
 use crate::engine::rules::value::{Object, Value};
 use crate::error::Error;
-use crate::json::{Checked, Text, sort_and_dedup};
+use crate::json::{Checked, TextSeed, sort_and_dedup};
 
 use super::encoded::{Encoded, Read};
 use super::parse::{CustomSeed, Keep, Parsed};
@@ -98,21 +98,38 @@ struct Selecting<'c, 'a> {
     selection: &'c mut Selection<'a>,
 }
 
+/// Where a member of the selection is kept.
+enum Place<'a> {
+    /// Among the few.
+    At(usize),
+    /// Among the many, under this name.
+    Named(Cow<'a, str>),
+}
+
 impl<'a> Keep<'a> for Selecting<'_, 'a> {
+    type Place = Place<'a>;
+
     #[inline]
-    fn place(&self, name: &str) -> Option<usize> {
-        match self.properties {
-            Properties::All => Some(0),
-            Properties::Only(names) => Properties::position(names, name),
+    fn place(&self, name: Cow<'a, str>) -> Option<Place<'a>> {
+        let Properties::Only(names) = self.properties else {
+            return Some(Place::Named(Folded::new(name).into_cow()));
+        };
+        let at = Properties::find(names, &name)?;
+        if self.selection.names.is_empty() {
+            return names.get(at).map(|name| Place::Named(Cow::Borrowed(name)));
         }
+        Some(Place::At(at))
     }
 
     #[inline]
-    fn keep(&mut self, place: usize, name: Folded<'a>, value: Value<'a>) {
-        if self.selection.names.is_empty() {
-            self.selection.many.push((name.into_cow(), value));
-        } else if let Some(kept) = self.selection.few.get_mut(place) {
-            *kept = Some(value);
+    fn keep(&mut self, place: Place<'a>, value: Value<'a>) {
+        match place {
+            Place::Named(name) => self.selection.many.push((name, value)),
+            Place::At(at) => {
+                if let Some(kept) = self.selection.few.get_mut(at) {
+                    *kept = Some(value);
+                }
+            }
         }
     }
 }
@@ -163,32 +180,55 @@ impl<'a> Visitor<'a> for OneShotSeed<'_, 'a> {
 
     fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
         let context = self.context;
-        while let Some(Text(key)) = map.next_key()? {
-            let Some(needs) = self.needs else {
+        let uses = |key: Cow<'a, str>| Uses::of(&key, self.needs?.subject);
+        while let Some(uses) = map.next_key_seed(TextSeed(uses))? {
+            let (Some(uses), Some(needs)) = (uses, self.needs) else {
                 map.next_value::<Checked>()?;
                 continue;
             };
-            if key == CUSTOM_PROPERTIES {
-                let scalar = context.read_properties(needs.properties, &mut map)?;
-                if key == needs.subject {
-                    context.subject = scalar.and_then(|scalar| scalar.text());
-                }
-            } else if key == needs.subject || key == DISTINCT_ID || key == TARGETING_KEY {
-                let scalar: Scalar<'a> = map.next_value()?;
-                if key == DISTINCT_ID {
-                    context.user = scalar.user();
-                }
-                if key == TARGETING_KEY {
-                    context.targeting_key = scalar.text();
-                }
-                if key == needs.subject {
-                    context.subject = scalar.text();
-                }
-            } else {
-                map.next_value::<Checked>()?;
+            let scalar = match uses.key {
+                Key::CustomProperties => context.read_properties(needs.properties, &mut map)?,
+                _ => Some(map.next_value()?),
+            };
+            if uses.as_subject {
+                context.subject = scalar.as_ref().and_then(Scalar::text);
+            }
+            match uses.key {
+                Key::DistinctId => context.user = scalar.and_then(|scalar| scalar.user()),
+                Key::TargetingKey => context.targeting_key = scalar.and_then(|scalar| scalar.text()),
+                Key::CustomProperties | Key::Other => {}
             }
         }
         Ok(())
+    }
+}
+
+/// What an attribute is needed for.
+struct Uses {
+    key: Key,
+    as_subject: bool,
+}
+
+enum Key {
+    CustomProperties,
+    DistinctId,
+    TargetingKey,
+    Other,
+}
+
+impl Uses {
+    /// `None` if it is not needed.
+    #[inline]
+    fn of(key: &str, subject: &str) -> Option<Uses> {
+        let as_subject = key == subject;
+        let key = match key {
+            CUSTOM_PROPERTIES => Key::CustomProperties,
+            DISTINCT_ID => Key::DistinctId,
+            TARGETING_KEY => Key::TargetingKey,
+            _ if as_subject => Key::Other,
+            _ => return None,
+        };
+        Some(Uses { key, as_subject })
     }
 }
 

@@ -1,8 +1,11 @@
 //! What a rule depends on: the data that it reads, and operators that the engine does not know.
 
+use std::borrow::Cow;
+
 use crate::engine::rules::value::Value;
 
 use super::path::Path;
+use super::text::{Folded, is_folded};
 use super::tree::{Node, Operator};
 
 /// The top-level properties that a rule reads.
@@ -21,6 +24,17 @@ impl Properties {
             return names.iter().position(|known| **known == *name);
         }
         names.binary_search_by(|known| known.as_ref().cmp(name)).ok()
+    }
+
+    /// Where among the names that of a member is, which is not folded yet.
+    #[inline]
+    pub(crate) fn find(names: &[Box<str>], name: &str) -> Option<usize> {
+        // Most are in lower case. Folding the names does not change them, so one that is equal needs no check.
+        let found = Properties::position(names, name);
+        if found.is_none() && !is_folded(name) {
+            return Properties::position(names, &Folded::new(Cow::Borrowed(name)));
+        }
+        found
     }
 }
 
