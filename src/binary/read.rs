@@ -1,9 +1,10 @@
 //! The form as a serde format, so that whatever reads a context from JSON reads it from here too.
 
 use std::fmt;
+use std::marker::PhantomData;
 
 use serde::de::value::BorrowedStrDeserializer;
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
 use super::layout::{DIGITS, LENGTH_DIGITS, LONG, MAX_LEVELS, VERSION, tag};
@@ -164,7 +165,7 @@ impl<'de> Deserializer<'de> for Root<'de> {
     type Error = Fault;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        visitor.visit_map(Container { cursor: self.0, tag: tag::NULL, level: 1 })
+        visitor.visit_map(Container::outermost(self.0))
     }
 
     forward_to_deserialize_any! {
@@ -173,12 +174,83 @@ impl<'de> Deserializer<'de> for Root<'de> {
     }
 }
 
-/// An object or an array.
-struct Container<'a> {
+/// An object or an array: its keys and values are read in turns.
+pub(crate) struct Container<'a> {
     cursor: Cursor<'a>,
     /// Of the member whose key was read last.
     tag: u8,
     level: u32,
+}
+
+/// A value that contains no other.
+pub(crate) enum Plain<'a> {
+    Null,
+    Boolean(bool),
+    Signed(i64),
+    Unsigned(u64),
+    Double(f64),
+    String(&'a str),
+}
+
+impl<'a> Container<'a> {
+    /// The attributes of a context.
+    pub(crate) fn attributes(form: &'a [u8]) -> Result<Self, Fault> {
+        Cursor::of(form).map(Container::outermost)
+    }
+
+    fn outermost(cursor: Cursor<'a>) -> Self {
+        Container { cursor, tag: tag::NULL, level: 1 }
+    }
+
+    /// The key of the next member of an object; `None` after the last.
+    #[inline]
+    pub(crate) fn key(&mut self) -> Result<Option<&'a str>, Fault> {
+        if self.cursor.rest.is_empty() {
+            return Ok(None);
+        }
+        self.tag = self.cursor.tag()?;
+        self.cursor.text().map(Some)
+    }
+
+    /// The value of that member.
+    #[inline]
+    pub(crate) fn value<T: Deserialize<'a>>(&mut self) -> Result<T, Fault> {
+        self.next_value_seed(PhantomData)
+    }
+
+    /// The value of that member, unless it is an array or an object, which is then still to be read.
+    #[inline]
+    pub(crate) fn plain(&mut self) -> Result<Option<Plain<'a>>, Fault> {
+        plain(self.tag, &mut self.cursor)
+    }
+
+    /// The value of that member, if it is an object. Otherwise it is still to be read.
+    #[inline]
+    pub(crate) fn object(&mut self) -> Result<Option<Container<'a>>, Fault> {
+        if self.tag != tag::OBJECT {
+            return Ok(None);
+        }
+        Value { tag: self.tag, cursor: &mut self.cursor, level: self.level + 1 }.container().map(Some)
+    }
+}
+
+/// `None` for an array or an object, of which nothing is read.
+#[inline]
+fn plain<'a>(tag: u8, cursor: &mut Cursor<'a>) -> Result<Option<Plain<'a>>, Fault> {
+    Ok(Some(match tag {
+        tag::NULL => Plain::Null,
+        tag::FALSE => Plain::Boolean(false),
+        tag::TRUE => Plain::Boolean(true),
+        tag::INT64 => Plain::Signed(cursor.number()? as i64),
+        tag::UINT64 => Plain::Unsigned(cursor.number()?),
+        tag::DOUBLE => match f64::from_bits(cursor.number()?) {
+            number if number.is_finite() => Plain::Double(number),
+            _ => return Err(Fault::Unusable),
+        },
+        tag::STRING => Plain::String(cursor.text()?),
+        tag::ARRAY | tag::OBJECT => return Ok(None),
+        _ => return Err(Fault::Unusable),
+    }))
 }
 
 impl<'de> MapAccess<'de> for Container<'de> {
@@ -186,11 +258,8 @@ impl<'de> MapAccess<'de> for Container<'de> {
 
     #[inline]
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Fault> {
-        if self.cursor.rest.is_empty() {
-            return Ok(None);
-        }
-        self.tag = self.cursor.tag()?;
-        seed.deserialize(BorrowedStrDeserializer::new(self.cursor.text()?)).map(Some)
+        let key = self.key()?.map(BorrowedStrDeserializer::new);
+        key.map(|key| seed.deserialize(key)).transpose()
     }
 
     #[inline]
@@ -234,20 +303,15 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
 
     #[inline]
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        match self.tag {
-            tag::NULL => visitor.visit_unit(),
-            tag::FALSE => visitor.visit_bool(false),
-            tag::TRUE => visitor.visit_bool(true),
-            tag::INT64 => visitor.visit_i64(self.cursor.number()? as i64),
-            tag::UINT64 => visitor.visit_u64(self.cursor.number()?),
-            tag::DOUBLE => match f64::from_bits(self.cursor.number()?) {
-                number if number.is_finite() => visitor.visit_f64(number),
-                _ => Err(Fault::Unusable),
-            },
-            tag::STRING => visitor.visit_borrowed_str(self.cursor.text()?),
-            tag::ARRAY => visitor.visit_seq(self.container()?),
-            tag::OBJECT => visitor.visit_map(self.container()?),
-            _ => Err(Fault::Unusable),
+        match plain(self.tag, self.cursor)? {
+            Some(Plain::Null) => visitor.visit_unit(),
+            Some(Plain::Boolean(value)) => visitor.visit_bool(value),
+            Some(Plain::Signed(value)) => visitor.visit_i64(value),
+            Some(Plain::Unsigned(value)) => visitor.visit_u64(value),
+            Some(Plain::Double(value)) => visitor.visit_f64(value),
+            Some(Plain::String(value)) => visitor.visit_borrowed_str(value),
+            None if self.tag == tag::ARRAY => visitor.visit_seq(self.container()?),
+            None => visitor.visit_map(self.container()?),
         }
     }
 

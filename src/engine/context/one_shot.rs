@@ -1,20 +1,15 @@
 //! A context that is read for one evaluation, without building a [`Context`](super::Context).
 
 use std::borrow::Cow;
-use std::fmt;
-
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 
 use crate::engine::bucket::Subject;
 use crate::engine::identity::{CUSTOM_PROPERTIES, DISTINCT_ID, Identity, TARGETING_KEY};
 use crate::engine::rules::Properties;
 use crate::engine::rules::text::Folded;
 use crate::engine::rules::value::{Object, Value};
-use crate::error::Error;
-use crate::json::{Checked, TextSeed, sort_and_dedup};
+use crate::json::sort_and_dedup;
 
-use super::encoded::{Encoded, Read};
-use super::parse::{CustomSeed, Keep, Parsed};
+use super::parse::{Keep, Parsed};
 use super::read::ReadContext;
 use super::scalar::{Scalar, User};
 use super::unusable::Unusable;
@@ -26,15 +21,15 @@ pub(crate) struct OneShotContext<'a> {
     subject: Option<Cow<'a, str>>,
     targeting_key: Option<Cow<'a, str>>,
     user: Option<User<'a>>,
-    properties: Selection<'a>,
+    pub(super) properties: Selection<'a>,
     unusable: Vec<Unusable>,
 }
 
 /// What a flag reads of `custom_properties`.
 #[derive(Default)]
-struct Selection<'a> {
+pub(super) struct Selection<'a> {
     /// Whether that is an object.
-    is_object: bool,
+    pub(super) is_object: bool,
     /// The flag's names if there are few, with the value of each.
     names: &'a [Box<str>],
     few: [Option<Value<'a>>; FEW],
@@ -53,19 +48,9 @@ pub(crate) struct Needs<'f> {
 }
 
 impl<'a> OneShotContext<'a> {
-    /// Reads into an empty context, in place: it is too large to move.
-    #[inline(never)]
-    pub(crate) fn read(&mut self, encoded: Encoded<'a>, needs: Option<Needs<'a>>) -> Result<(), Error> {
-        match encoded.read(OneShotSeed { context: self, needs })? {
-            Read::Whole(()) => {}
-            Read::Recovered(parsed) => *self = OneShotContext::recovered(parsed, needs),
-        }
-        Ok(())
-    }
-
     /// Takes what is needed of a context that holds something unusable.
     #[cold]
-    fn recovered(parsed: Parsed<'a>, needs: Option<Needs<'_>>) -> Self {
+    pub(super) fn recovered(parsed: Parsed<'a>, needs: Option<Needs<'_>>) -> Self {
         let scalar =
             |name: &str| parsed.subjects.iter().find(|(key, _)| key == name).map(|(_, scalar)| scalar);
         OneShotContext {
@@ -82,7 +67,25 @@ impl<'a> OneShotContext<'a> {
     }
 }
 
-impl Selection<'_> {
+impl<'a> Selection<'a> {
+    /// Begins to read the `custom_properties` of which the flag reads these. Of two the later counts.
+    pub(super) fn begin(&mut self, properties: &'a Properties) {
+        if self.is_object {
+            *self = Selection::default();
+        }
+        if let Properties::Only(names) = properties
+            && names.len() <= FEW
+        {
+            self.names = names;
+        }
+    }
+
+    /// Ends it. `is_object`: whether they are an object.
+    pub(super) fn end(&mut self, is_object: bool) {
+        sort_and_dedup(&mut self.many);
+        self.is_object = is_object;
+    }
+
     fn object(&self) -> Object<'_> {
         if self.names.is_empty() {
             Object::of_sorted(&self.many)
@@ -93,13 +96,13 @@ impl Selection<'_> {
 }
 
 /// The selection while it is read.
-struct Selecting<'c, 'a> {
-    properties: &'a Properties,
-    selection: &'c mut Selection<'a>,
+pub(super) struct Selecting<'c, 'a> {
+    pub(super) properties: &'a Properties,
+    pub(super) selection: &'c mut Selection<'a>,
 }
 
 /// Where a member of the selection is kept.
-enum Place<'a> {
+pub(super) enum Place<'a> {
     /// Among the few.
     At(usize),
     /// Among the many, under this name.
@@ -109,7 +112,7 @@ enum Place<'a> {
 impl<'a> Keep<'a> for Selecting<'_, 'a> {
     type Place = Place<'a>;
 
-    #[inline]
+    #[inline(always)]
     fn place(&self, name: Cow<'a, str>) -> Option<Place<'a>> {
         let Properties::Only(names) = self.properties else {
             return Some(Place::Named(Folded::new(name).into_cow()));
@@ -158,58 +161,13 @@ impl ReadContext for OneShotContext<'_> {
     }
 }
 
-struct OneShotSeed<'c, 'a> {
-    context: &'c mut OneShotContext<'a>,
-    needs: Option<Needs<'a>>,
-}
-
-impl<'a> DeserializeSeed<'a> for OneShotSeed<'_, 'a> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'a> Visitor<'a> for OneShotSeed<'_, 'a> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
-        let context = self.context;
-        let uses = |key: Cow<'a, str>| Uses::of(&key, self.needs?.subject);
-        while let Some(uses) = map.next_key_seed(TextSeed(uses))? {
-            let (Some(uses), Some(needs)) = (uses, self.needs) else {
-                map.next_value::<Checked>()?;
-                continue;
-            };
-            let scalar = match uses.key {
-                Key::CustomProperties => context.read_properties(needs.properties, &mut map)?,
-                _ => Some(map.next_value()?),
-            };
-            if uses.as_subject {
-                context.subject = scalar.as_ref().and_then(Scalar::text);
-            }
-            match uses.key {
-                Key::DistinctId => context.user = scalar.and_then(|scalar| scalar.user()),
-                Key::TargetingKey => context.targeting_key = scalar.and_then(|scalar| scalar.text()),
-                Key::CustomProperties | Key::Other => {}
-            }
-        }
-        Ok(())
-    }
-}
-
 /// What an attribute is needed for.
-struct Uses {
-    key: Key,
+pub(super) struct Uses {
+    pub(super) key: Key,
     as_subject: bool,
 }
 
-enum Key {
+pub(super) enum Key {
     CustomProperties,
     DistinctId,
     TargetingKey,
@@ -219,7 +177,7 @@ enum Key {
 impl Uses {
     /// `None` if it is not needed.
     #[inline]
-    fn of(key: &str, subject: &str) -> Option<Uses> {
+    pub(super) fn of(key: &str, subject: &str) -> Option<Uses> {
         let as_subject = key == subject;
         let key = match key {
             CUSTOM_PROPERTIES => Key::CustomProperties,
@@ -233,25 +191,15 @@ impl Uses {
 }
 
 impl<'a> OneShotContext<'a> {
-    /// Reads `custom_properties`. Returns it if it is a scalar.
-    fn read_properties<A: MapAccess<'a>>(
-        &mut self,
-        properties: &'a Properties,
-        map: &mut A,
-    ) -> Result<Option<Scalar<'a>>, A::Error> {
-        let selection = &mut self.properties;
-        if selection.is_object {
-            // The later of two counts.
-            *selection = Selection::default();
+    /// Keeps the value of an attribute.
+    pub(super) fn keep(&mut self, uses: &Uses, scalar: Option<Scalar<'a>>) {
+        if uses.as_subject {
+            self.subject = scalar.as_ref().and_then(Scalar::text);
         }
-        if let Properties::Only(names) = properties
-            && names.len() <= FEW
-        {
-            selection.names = names;
+        match uses.key {
+            Key::DistinctId => self.user = scalar.and_then(|scalar| scalar.user()),
+            Key::TargetingKey => self.targeting_key = scalar.and_then(|scalar| scalar.text()),
+            Key::CustomProperties | Key::Other => {}
         }
-        let scalar = map.next_value_seed(CustomSeed(&mut Selecting { properties, selection }))?;
-        sort_and_dedup(&mut selection.many);
-        selection.is_object = scalar.is_none();
-        Ok(scalar)
     }
 }

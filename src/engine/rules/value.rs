@@ -153,6 +153,7 @@ impl Value<'_> {
 pub(crate) struct FoldedValue<'a>(pub(crate) Value<'a>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for FoldedValue<'a> {
+    #[inline]
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(FoldedVisitor).map(FoldedValue)
     }
