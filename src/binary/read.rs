@@ -91,6 +91,12 @@ impl<'a> Cursor<'a> {
         Ok(number)
     }
 
+    #[inline]
+    fn double(&mut self) -> Result<f64, Fault> {
+        let number = f64::from_bits(self.number()?);
+        if number.is_finite() { Ok(number) } else { Err(Fault::Unusable) }
+    }
+
     /// A length and so many bytes.
     #[inline]
     pub(super) fn counted(&mut self) -> Result<Cursor<'a>, Fault> {
@@ -182,13 +188,10 @@ pub(crate) struct Container<'a> {
     level: u32,
 }
 
-/// A value that contains no other.
-pub(crate) enum Plain<'a> {
-    Null,
+/// A value of a kind that most are of.
+pub(crate) enum Simple<'a> {
     Boolean(bool),
-    Signed(i64),
-    Unsigned(u64),
-    Double(f64),
+    Number(f64),
     String(&'a str),
 }
 
@@ -218,10 +221,17 @@ impl<'a> Container<'a> {
         self.next_value_seed(PhantomData)
     }
 
-    /// The value of that member, unless it is an array or an object, which is then still to be read.
-    #[inline]
-    pub(crate) fn plain(&mut self) -> Result<Option<Plain<'a>>, Fault> {
-        plain(self.tag, &mut self.cursor)
+    /// The value of that member, if it is a simple one. Otherwise it is still to be read.
+    #[inline(always)]
+    pub(crate) fn simple(&mut self) -> Result<Option<Simple<'a>>, Fault> {
+        Ok(Some(match self.tag {
+            tag::STRING => Simple::String(self.cursor.text()?),
+            tag::INT64 => Simple::Number(self.cursor.number()? as i64 as f64),
+            tag::FALSE => Simple::Boolean(false),
+            tag::TRUE => Simple::Boolean(true),
+            tag::DOUBLE => Simple::Number(self.cursor.double()?),
+            _ => return Ok(None),
+        }))
     }
 
     /// The value of that member, if it is an object. Otherwise it is still to be read.
@@ -232,25 +242,6 @@ impl<'a> Container<'a> {
         }
         Value { tag: self.tag, cursor: &mut self.cursor, level: self.level + 1 }.container().map(Some)
     }
-}
-
-/// `None` for an array or an object, of which nothing is read.
-#[inline]
-fn plain<'a>(tag: u8, cursor: &mut Cursor<'a>) -> Result<Option<Plain<'a>>, Fault> {
-    Ok(Some(match tag {
-        tag::NULL => Plain::Null,
-        tag::FALSE => Plain::Boolean(false),
-        tag::TRUE => Plain::Boolean(true),
-        tag::INT64 => Plain::Signed(cursor.number()? as i64),
-        tag::UINT64 => Plain::Unsigned(cursor.number()?),
-        tag::DOUBLE => match f64::from_bits(cursor.number()?) {
-            number if number.is_finite() => Plain::Double(number),
-            _ => return Err(Fault::Unusable),
-        },
-        tag::STRING => Plain::String(cursor.text()?),
-        tag::ARRAY | tag::OBJECT => return Ok(None),
-        _ => return Err(Fault::Unusable),
-    }))
 }
 
 impl<'de> MapAccess<'de> for Container<'de> {
@@ -303,15 +294,17 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
 
     #[inline]
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        match plain(self.tag, self.cursor)? {
-            Some(Plain::Null) => visitor.visit_unit(),
-            Some(Plain::Boolean(value)) => visitor.visit_bool(value),
-            Some(Plain::Signed(value)) => visitor.visit_i64(value),
-            Some(Plain::Unsigned(value)) => visitor.visit_u64(value),
-            Some(Plain::Double(value)) => visitor.visit_f64(value),
-            Some(Plain::String(value)) => visitor.visit_borrowed_str(value),
-            None if self.tag == tag::ARRAY => visitor.visit_seq(self.container()?),
-            None => visitor.visit_map(self.container()?),
+        match self.tag {
+            tag::NULL => visitor.visit_unit(),
+            tag::FALSE => visitor.visit_bool(false),
+            tag::TRUE => visitor.visit_bool(true),
+            tag::INT64 => visitor.visit_i64(self.cursor.number()? as i64),
+            tag::UINT64 => visitor.visit_u64(self.cursor.number()?),
+            tag::DOUBLE => visitor.visit_f64(self.cursor.double()?),
+            tag::STRING => visitor.visit_borrowed_str(self.cursor.text()?),
+            tag::ARRAY => visitor.visit_seq(self.container()?),
+            tag::OBJECT => visitor.visit_map(self.container()?),
+            _ => Err(Fault::Unusable),
         }
     }
 

@@ -5,9 +5,10 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 
-use crate::binary::{Container, Fault};
+use crate::binary::{Container, Fault, Simple};
 use crate::engine::rules::Properties;
-use crate::engine::rules::value::FoldedValue;
+use crate::engine::rules::text::Folded;
+use crate::engine::rules::value::{FoldedValue, Value};
 use crate::error::Error;
 use crate::json::{Checked, TextSeed};
 
@@ -68,7 +69,15 @@ fn select<'a>(mut members: Container<'a>, mut selecting: Selecting<'_, 'a>) -> R
     while let Some(name) = members.key()? {
         match selecting.place(Cow::Borrowed(name)) {
             Some(place) => {
-                let FoldedValue(value) = members.value()?;
+                let value = match members.simple()? {
+                    Some(Simple::String(text)) => Value::String(Folded::new(Cow::Borrowed(text))),
+                    Some(Simple::Number(number)) => Value::Number(number),
+                    Some(Simple::Boolean(value)) => Value::Bool(value),
+                    None => {
+                        let FoldedValue(value) = members.value()?;
+                        value
+                    }
+                };
                 selecting.keep(place, value);
             }
             None => skip(&mut members)?,
@@ -80,7 +89,7 @@ fn select<'a>(mut members: Container<'a>, mut selecting: Selecting<'_, 'a>) -> R
 /// Checks a value that is not needed.
 #[inline]
 fn skip(members: &mut Container<'_>) -> Result<(), Fault> {
-    match members.plain()? {
+    match members.simple()? {
         Some(_) => Ok(()),
         None => members.value().map(|Checked| ()),
     }

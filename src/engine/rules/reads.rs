@@ -18,7 +18,8 @@ pub(crate) enum Properties {
 
 impl Properties {
     /// Where among the names the folded `name` is.
-    pub(crate) fn position(names: &[Box<str>], name: &str) -> Option<usize> {
+    #[inline]
+    fn position(names: &[Box<str>], name: &str) -> Option<usize> {
         // Most rules read a handful, and comparing for equality is faster than for order.
         if names.len() <= 16 {
             return names.iter().position(|known| **known == *name);
@@ -27,14 +28,16 @@ impl Properties {
     }
 
     /// Where among the names that of a member is, which is not folded yet.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn find(names: &[Box<str>], name: &str) -> Option<usize> {
         // Most are in lower case. Folding the names does not change them, so one that is equal needs no check.
         let found = Properties::position(names, name);
-        if found.is_none() && !is_folded(name) {
-            return Properties::position(names, &Folded::new(Cow::Borrowed(name)));
-        }
-        found
+        if found.is_none() { Properties::find_folded(names, name) } else { found }
+    }
+
+    #[inline(never)]
+    fn find_folded(names: &[Box<str>], name: &str) -> Option<usize> {
+        if is_folded(name) { None } else { Properties::position(names, &Folded::new(Cow::Borrowed(name))) }
     }
 }
 
