@@ -53,7 +53,7 @@ help:
 	@echo "make differential  compare random flags with Mixpanel's SDKs for Python and Node; LONG=1: many more"
 	@echo "make sanitizers    run the C and C++ tests under AddressSanitizer, UndefinedBehaviorSanitizer and valgrind"
 	@echo "make mutants       run mutation tests of the code that decides a variant"
-	@echo "make bench         measure and compare with the goals; a slow result is not a failure"
+	@echo "make bench         measure and compare with the goals; a slow result is not a failure; OLD=path of another libmpflags.so: beside it"
 	@echo "make fresh         run make demo and make test in a minimal Debian with Rust, Go, Python and gcc; FRESH=demo: the demo only"
 	@echo "make clean         remove everything built"
 
@@ -193,7 +193,8 @@ header: need-header
 	MPFLAGS_UPDATE=1 $(CARGO) test -j$(JOBS) -p mpflags-c --test header
 
 bench: need-bench
-	$(PYTHON) bench/run.py
+	$(PYTHON) bench/run.py $(if $(OLD),--old $(OLD))
+	$(PYTHON) bench/growth.py --no-build $(if $(OLD),--old $(OLD))
 
 mutants: need-mutants golden
 	@command -v cargo-mutants >/dev/null || $(CARGO) install -j$(JOBS) --locked cargo-mutants

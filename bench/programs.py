@@ -36,6 +36,15 @@ def library(*packages):
     return built
 
 
+def old(library):
+    """Copies another build of the library into a folder of its own, and returns the folder: with that in LD_LIBRARY_PATH, the
+    programs run with it."""
+    folder = OUT / "old"
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(library, folder / "libmpflags.so.0")
+    return folder
+
+
 def program(name):
     """Compiles bench/c/NAME.c against the copy of the library."""
     (OUT / "bin").mkdir(parents=True, exist_ok=True)

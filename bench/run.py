@@ -1,16 +1,18 @@
 #!/usr/bin/env python3
 """Measures the figures that the project has goals for, and prints them as one table: `make bench`.
 
-    bench/run.py [--quick] [--no-build] [--no-peers]
+    bench/run.py [--quick] [--no-build] [--no-peers] [--old LIBRARY]
 
 --quick takes few samples, to check that everything runs; --no-build reuses the last build; --no-peers skips the official SDKs
-and the other languages. A full run takes about ten minutes. The table is also written to build/bench/results.md.
+and the other languages. --old measures another build of the library in the same rounds, for each row about evaluating, loading
+and exposures: `make bench OLD=path/to/libmpflags.so`. A full run takes about ten minutes. The table is also written to build/bench/results.md.
 
 A slow result is not a failure. Only what can be counted is a gate: bench/instructions, and the tests.
 
 | file | content |
 | --- | --- |
 | bench/run.py | this program |
+| bench/growth.py | how cost grows with flags, properties, operators and threads |
 | bench/instructions | counts instructions under callgrind and compares them with bench/instructions.json; fails on a change |
 | bench/workload.py | writes the definitions and contexts that everything here evaluates |
 | bench/programs.py | builds the programs |
@@ -61,9 +63,10 @@ DISTURBED = 1.05
 class Worker:
     """A process that takes samples: reads `CASE MILLISECONDS THREADS`, prints operations, wall time and processor time."""
 
-    def __init__(self, name, command):
+    def __init__(self, name, command, environment=None):
         self.name = name
-        self.process = subprocess.Popen([str(word) for word in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        command = [str(word) for word in command]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
 
     def request(self, case, milliseconds, threads=1):
         self.process.stdin.write(f"{case} {milliseconds} {threads}\n")
@@ -214,11 +217,13 @@ def peer():
 
 
 def evaluations(workers, samples, quick):
-    cases = [("c", case) for case in ("reference", "handle-eq", "handle-eq-repeat", "handle-and5", "evaluate-eq", "json-eq", "json-and5", "json-500")]
+    names = ("handle-eq", "handle-eq-repeat", "handle-and5", "evaluate-eq", "json-eq", "json-and5", "binary-and5", "builder-and5", "json-500")
+    libraries = [name for name in ("c", "old") if name in workers]
+    cases = [("c", "reference"), *((library, case) for library in libraries for case in names)]
     if "mixpanel" in workers:
         cases += [("mixpanel", case) for case in ("eq", "and5", "eq-500")]
     samples.run(workers, cases, 3 if quick else 31, 15)
-    slow = [("c", "load"), ("c", "all")]
+    slow = [(library, case) for library in libraries for case in ("load", "all")]
     if "mixpanel" in workers:
         slow += [("mixpanel", "load"), ("mixpanel", "all")]
     samples.run(workers, slow, 2 if quick else 11, 60)
@@ -332,20 +337,25 @@ def unchanged_polls(server, quick):
     return (at_last[0] - at_first[0]) / polls, (at_last[1] - at_first[1]) / polls, at_last[2]
 
 
-def printed(name, *arguments):
+def printed(name, *arguments, environment=None):
     """A program's output, as rows of words."""
     command = [str(word) for word in (OUT / "bin" / name, *arguments)]
-    return [line.split() for line in subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE).stdout.splitlines()]
+    run = subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE, env=environment)
+    return [line.split() for line in run.stdout.splitlines()]
 
 
-def exposure_costs(quick):
-    """`idle` and `sending` → blocks of bench/c/exposures.c."""
+def exposure_costs(quick, old=None):
+    """`idle` and `sending` → blocks of bench/c/exposures.c. With the environment of another library also `old idle` and
+    `old sending`."""
     server = Server("definitions-0.json", "--events", "count")
     users = 20_000 if quick else 100_000
-    blocks = {"idle": [], "sending": []}
+    runs = [("idle", [], None), ("sending", [server.url], None)]
+    if old:
+        runs += [(f"old {kind}", url, old) for kind, url, _ in runs]
+    blocks = {kind: [] for kind, _, _ in runs}
     for _ in range(1 if quick else 5):
-        for kind, url in (("idle", []), ("sending", [server.url])):
-            *rows, statistic = printed("exposures", OUT, users, *url)
+        for kind, url, environment in random.sample(runs, len(runs)):
+            *rows, statistic = printed("exposures", OUT, users, *url, environment=environment)
             statistic = json.loads(" ".join(statistic))
             if statistic["enqueued"] != users or sum(statistic["dropped"].values()) > 0:
                 sys.exit(f"bench: not every exposure was queued: {statistic}")
@@ -492,11 +502,18 @@ def against(samples, ours, theirs):
     return f"{theirs[0]} {their}: {ratio_text(median)} ({ratio_text(low)} – {ratio_text(high)})"
 
 
+def compared(samples, case, peer=None):
+    """The case beside the old library and the official SDK's case `peer`, as far as they were measured."""
+    parts = [against(samples, ("c", case), ("old", case)), against(samples, ("c", case), ("mixpanel", peer))]
+    return "; ".join(part for part in parts if part)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--no-build", action="store_true")
     parser.add_argument("--no-peers", action="store_true")
+    parser.add_argument("--old", type=Path)
     options = parser.parse_args()
     notes = []
 
@@ -511,6 +528,10 @@ def main():
     say = lambda text: print(text, file=sys.stderr, flush=True)  # noqa: E731
     workers = {"c": Worker("c", [OUT / "bin" / "worker", OUT])}
     second = Worker("c, a second process", [OUT / "bin" / "worker", OUT])
+    old = None
+    if options.old:
+        old = {**os.environ, "LD_LIBRARY_PATH": str(programs.old(options.old))}
+        workers["old"] = Worker("old", [OUT / "bin" / "worker", OUT], old)
     if not options.no_peers:
         python, why = peer()
         if python is None:
@@ -535,7 +556,7 @@ def main():
     for server in servers.values():
         server.end()
     say("exposures")
-    blocks = exposure_costs(options.quick)
+    blocks = exposure_costs(options.quick, old)
     say("delivery")
     delivered = deliveries(options.quick)
     say("evaluating while events cannot be delivered")
@@ -547,14 +568,19 @@ def main():
     table = Table(max(1.0, reference[0] / REFERENCE_NS))
     size = (OUT / "definitions.json").stat().st_size / 1e6
     c = lambda case: samples["c", case]  # noqa: E731
-    table.time("C, context handle, eq, 1,000 flags loaded", c("handle-eq"), 120, against(samples, ("c", "handle-eq"), ("mixpanel", "eq")))
-    table.time("the same, exposures on, repeated within the window", c("handle-eq-repeat"))
-    table.time("the same, and5, without exposures", c("handle-and5"))
-    table.time("the same, eq, with an evaluation handle, including freeing", c("evaluate-eq"))
-    table.time("C, context as JSON, and5, with an evaluation handle", c("json-and5"), 600, against(samples, ("c", "json-and5"), ("mixpanel", "and5")))
-    table.time("the same, eq", c("json-eq"))
-    table.time("C, 500 properties as JSON, eq", c("json-500"), 25_000, against(samples, ("c", "json-500"), ("mixpanel", "eq-500")))
-    table.time("all variants of 1,000 flags, including freeing", c("all"), 150_000, against(samples, ("c", "all"), ("mixpanel", "all")))
+    for words, case, goal, theirs in (
+        ("C, context handle, eq, 1,000 flags loaded", "handle-eq", 120, "eq"),
+        ("the same, exposures on, repeated within the window", "handle-eq-repeat", None, None),
+        ("the same, and5, without exposures", "handle-and5", None, None),
+        ("the same, eq, with an evaluation handle, including freeing", "evaluate-eq", None, None),
+        ("C, context as JSON, and5, with an evaluation handle", "json-and5", 550, "and5"),
+        ("the same, eq", "json-eq", None, None),
+        ("C, context in the binary form, and5, with an evaluation handle", "binary-and5", 260, None),
+        ("C, context built, evaluated with and5, and freed", "builder-and5", 350, None),
+        ("C, 500 properties as JSON, eq", "json-500", 25_000, "eq-500"),
+        ("all variants of 1,000 flags, including freeing", "all", 110_000, "all"),
+    ):
+        table.time(words, c(case), goal, compared(samples, case, theirs))
     for case, (rounds, undisturbed) in scaling.items():
         pairs = [rates["threads"] / rates["processes"] for rates in rounds]
         alone = statistics.median(rates["threads"] / rates["one"] for rates in rounds)
@@ -567,7 +593,7 @@ def main():
     table.add("p99.9 while 1,000 definitions are swapped, 100 ms between polls", tails, ratio_text, 3, against=text)
     text = "malloc {}, free {}".format(*allocator_calls)
     table.add("allocator calls on the evaluating thread meanwhile", [sum(allocator_calls)], str, 0, against=text)
-    table.time(f"load 1,000 flags ({size:.2f} MB), warm, configuration included", c("load"), 12e6, against(samples, ("c", "load"), ("mixpanel", "load")))
+    table.time(f"load 1,000 flags ({size:.2f} MB), warm, configuration included", c("load"), 12e6, compared(samples, "load", "load"))
     empty = time_text(statistics.median(row[0] for row in memory["inline-0"]))
     table.time("the same, as the first thing in a process", [row[0] for row in memory["inline"]], 12e6, f"no flags: {empty}")
     table.time("the same, from a file", [row[0] for row in memory["path"]])
@@ -592,11 +618,15 @@ def main():
         plain, first, repeat = ([row[i] for row in blocks[kind]] for i in range(3))
         text = f"mean {time_text(statistics.mean(first) - statistics.mean(plain))}; evaluations {time_text(statistics.median(first))} and {time_text(statistics.median(plain))}"
         costs = [with_it - without for with_it, without in zip(first, plain)]
-        table.time(f"exposure of a new user, cost to the evaluating thread: {words}", costs, 250, text)
+        if f"old {kind}" in blocks:
+            before = statistics.median(with_it - without for without, with_it, _ in blocks[f"old {kind}"])
+            text = f"old {time_text(before)}: {ratio_text(before / statistics.median(costs))}; {text}"
+        goal = 200 if kind == "idle" else 280
+        table.time(f"exposure of a new user, cost to the evaluating thread: {words}", costs, goal, text)
         if kind == "idle":
             table.time("the same, repeated within the window", [again - without for again, without in zip(repeat, plain)])
     for name, words, goal in (
-        ("50", "TLS on loopback, batches of 50", 200e3),
+        ("50", "TLS on loopback, batches of 50", 250e3),
         ("2000", "TLS on loopback, batches of 2,000", 500e3),
         ("away", "server 20 ms away, batches of 2,000", 60e3),
     ):

@@ -8,5 +8,5 @@ mod write;
 
 pub(crate) use layout::{EMPTY, MAX_LEVELS};
 pub(crate) use raw::{Members, Raw};
-pub(crate) use read::{Fault, read};
+pub(crate) use read::{Container, Fault, Simple, read};
 pub(crate) use write::{Open, TooLong, Writer};

@@ -1,9 +1,10 @@
 //! The form as a serde format, so that whatever reads a context from JSON reads it from here too.
 
 use std::fmt;
+use std::marker::PhantomData;
 
 use serde::de::value::BorrowedStrDeserializer;
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
 use super::layout::{DIGITS, LENGTH_DIGITS, LONG, MAX_LEVELS, VERSION, tag};
@@ -90,6 +91,12 @@ impl<'a> Cursor<'a> {
         Ok(number)
     }
 
+    #[inline]
+    fn double(&mut self) -> Result<f64, Fault> {
+        let number = f64::from_bits(self.number()?);
+        if number.is_finite() { Ok(number) } else { Err(Fault::Unusable) }
+    }
+
     /// A length and so many bytes.
     #[inline]
     pub(super) fn counted(&mut self) -> Result<Cursor<'a>, Fault> {
@@ -122,6 +129,20 @@ impl<'a> Cursor<'a> {
 
     #[inline]
     pub(super) fn text(&mut self) -> Result<&'a str, Fault> {
+        // Nearly always: a short text in a form that is text.
+        if let (Some(form), Some((&length, after))) = (self.text, self.rest.split_first())
+            && length < LONG
+            && let Some(rest) = after.get(usize::from(length)..)
+        {
+            let from = self.end - after.len();
+            self.rest = rest;
+            return form.get(from..from + usize::from(length)).ok_or(Fault::Unusable);
+        }
+        self.any_text()
+    }
+
+    #[inline(never)]
+    fn any_text(&mut self) -> Result<&'a str, Fault> {
         let Cursor { rest, end, text } = self.counted()?;
         let text = match text {
             Some(form) => form.get(end - rest.len()..end),
@@ -150,7 +171,7 @@ impl<'de> Deserializer<'de> for Root<'de> {
     type Error = Fault;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        visitor.visit_map(Container { cursor: self.0, tag: tag::NULL, level: 1 })
+        visitor.visit_map(Container::outermost(self.0))
     }
 
     forward_to_deserialize_any! {
@@ -159,12 +180,68 @@ impl<'de> Deserializer<'de> for Root<'de> {
     }
 }
 
-/// An object or an array.
-struct Container<'a> {
+/// An object or an array: its keys and values are read in turns.
+pub(crate) struct Container<'a> {
     cursor: Cursor<'a>,
     /// Of the member whose key was read last.
     tag: u8,
     level: u32,
+}
+
+/// A value of a kind that most are of.
+pub(crate) enum Simple<'a> {
+    Boolean(bool),
+    Number(f64),
+    String(&'a str),
+}
+
+impl<'a> Container<'a> {
+    /// The attributes of a context.
+    pub(crate) fn attributes(form: &'a [u8]) -> Result<Self, Fault> {
+        Cursor::of(form).map(Container::outermost)
+    }
+
+    fn outermost(cursor: Cursor<'a>) -> Self {
+        Container { cursor, tag: tag::NULL, level: 1 }
+    }
+
+    /// The key of the next member of an object; `None` after the last.
+    #[inline]
+    pub(crate) fn key(&mut self) -> Result<Option<&'a str>, Fault> {
+        if self.cursor.rest.is_empty() {
+            return Ok(None);
+        }
+        self.tag = self.cursor.tag()?;
+        self.cursor.text().map(Some)
+    }
+
+    /// The value of that member.
+    #[inline]
+    pub(crate) fn value<T: Deserialize<'a>>(&mut self) -> Result<T, Fault> {
+        self.next_value_seed(PhantomData)
+    }
+
+    /// The value of that member, if it is a simple one. Otherwise it is still to be read.
+    #[inline(always)]
+    pub(crate) fn simple(&mut self) -> Result<Option<Simple<'a>>, Fault> {
+        Ok(Some(match self.tag {
+            tag::STRING => Simple::String(self.cursor.text()?),
+            tag::INT64 => Simple::Number(self.cursor.number()? as i64 as f64),
+            tag::FALSE => Simple::Boolean(false),
+            tag::TRUE => Simple::Boolean(true),
+            tag::DOUBLE => Simple::Number(self.cursor.double()?),
+            _ => return Ok(None),
+        }))
+    }
+
+    /// The value of that member, if it is an object. Otherwise it is still to be read.
+    #[inline]
+    pub(crate) fn object(&mut self) -> Result<Option<Container<'a>>, Fault> {
+        if self.tag != tag::OBJECT {
+            return Ok(None);
+        }
+        Value { tag: self.tag, cursor: &mut self.cursor, level: self.level + 1 }.container().map(Some)
+    }
 }
 
 impl<'de> MapAccess<'de> for Container<'de> {
@@ -172,11 +249,8 @@ impl<'de> MapAccess<'de> for Container<'de> {
 
     #[inline]
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Fault> {
-        if self.cursor.rest.is_empty() {
-            return Ok(None);
-        }
-        self.tag = self.cursor.tag()?;
-        seed.deserialize(BorrowedStrDeserializer::new(self.cursor.text()?)).map(Some)
+        let key = self.key()?.map(BorrowedStrDeserializer::new);
+        key.map(|key| seed.deserialize(key)).transpose()
     }
 
     #[inline]
@@ -226,10 +300,7 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
             tag::TRUE => visitor.visit_bool(true),
             tag::INT64 => visitor.visit_i64(self.cursor.number()? as i64),
             tag::UINT64 => visitor.visit_u64(self.cursor.number()?),
-            tag::DOUBLE => match f64::from_bits(self.cursor.number()?) {
-                number if number.is_finite() => visitor.visit_f64(number),
-                _ => Err(Fault::Unusable),
-            },
+            tag::DOUBLE => visitor.visit_f64(self.cursor.double()?),
             tag::STRING => visitor.visit_borrowed_str(self.cursor.text()?),
             tag::ARRAY => visitor.visit_seq(self.container()?),
             tag::OBJECT => visitor.visit_map(self.container()?),

@@ -32,12 +32,20 @@ pub(crate) struct Writer {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Open(usize);
 
+/// The most bytes of a tag and two lengths.
+const MOST_HEAD: usize = 1 + 2 * (1 + LENGTH_DIGITS);
+
 impl Writer {
     /// Writes a context.
     pub(crate) fn context(capacity: usize) -> Self {
         let mut bytes = Vec::with_capacity(capacity);
         bytes.push(VERSION);
         Writer { bytes }
+    }
+
+    /// Makes room for so many bytes.
+    pub(crate) fn reserve(&mut self, bytes: usize) {
+        self.bytes.reserve(bytes);
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -88,6 +96,8 @@ impl Writer {
     }
 
     pub(crate) fn string(&mut self, key: Option<&str>, value: &str) -> Result<(), TooLong> {
+        // At most once for the whole member.
+        self.bytes.reserve(key.map_or(0, str::len) + value.len() + MOST_HEAD);
         self.head(tag::STRING, key)?;
         self.counted(value.as_bytes())
     }
@@ -127,8 +137,21 @@ impl Writer {
 
     #[inline]
     fn head(&mut self, tag: u8, key: Option<&str>) -> Result<(), TooLong> {
-        self.bytes.push(tag);
-        key.map_or(Ok(()), |key| self.counted(key.as_bytes()))
+        let Some(key) = key else {
+            self.bytes.push(tag);
+            return Ok(());
+        };
+        match u8::try_from(key.len()) {
+            Ok(length) if length < LONG => {
+                self.bytes.extend_from_slice(&[tag, length]);
+                self.bytes.extend_from_slice(key.as_bytes());
+                Ok(())
+            }
+            _ => {
+                self.bytes.push(tag);
+                self.counted(key.as_bytes())
+            }
+        }
     }
 
     #[inline]
@@ -157,7 +180,7 @@ fn length(bytes: usize) -> Result<[u8; LENGTH_DIGITS], TooLong> {
     u32::try_from(bytes).map(|length| digits(length.into())).map_err(|_| TooLong)
 }
 
-#[inline]
+#[inline(always)]
 fn digits<const N: usize>(number: u64) -> [u8; N] {
     std::array::from_fn(|at| (number >> (7 * at)) as u8 & 0x7f)
 }

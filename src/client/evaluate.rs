@@ -94,11 +94,11 @@ impl Client {
                 if self.shared.config.is_remote() {
                     self.add_remote(&mut all, context, options.timeout);
                 } else if let Some(set) = &current.flags {
-                    all.reserve(set.iter().len());
-                    for (key, entry) in set.iter() {
+                    all.set(set.iter().map(|(key, entry)| {
                         let outcome = decide(entry, kept, &mut ());
-                        all.add(key, &outcome, shown_to(&outcome, kept));
-                    }
+                        let to = shown_to(&outcome, kept);
+                        (key, outcome, to)
+                    }));
                 } else {
                     all.fail(&Outcome::Unavailable(&current.unavailable));
                 }
@@ -118,12 +118,11 @@ impl Client {
         };
         match results {
             Err(result) => all.fail(&result.outcome()),
-            Ok(results) => {
-                for (key, result) in &results {
-                    let outcome = result.outcome();
-                    all.add(key, &outcome, shown_to(&outcome, kept));
-                }
-            }
+            Ok(results) => all.set(results.iter().map(|(key, result)| {
+                let outcome = result.outcome();
+                let to = shown_to(&outcome, kept);
+                (key.as_ref(), outcome, to)
+            })),
         }
     }
 

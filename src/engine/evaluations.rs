@@ -19,14 +19,12 @@ impl Evaluations {
         Evaluations { items: Vec::new(), wanted, failure: None }
     }
 
-    /// Reserves room for `count` more.
-    pub(crate) fn reserve(&mut self, count: usize) {
-        self.items.reserve_exact(count);
-    }
-
-    /// Adds the next one in order of key.
-    pub(crate) fn add(&mut self, key: &str, outcome: &Outcome<'_>, to: ShownTo<'_>) {
-        self.items.push(Evaluation::new(key, outcome, self.wanted, to));
+    /// Sets the evaluations of all flags, in order of key.
+    pub(crate) fn set<'o>(
+        &mut self,
+        outcomes: impl ExactSizeIterator<Item = (&'o str, Outcome<'o>, ShownTo<'o>)>,
+    ) {
+        self.items = Evaluation::all(outcomes, self.wanted);
     }
 
     /// Replaces or adds the flag's evaluation by an override.

@@ -63,6 +63,13 @@ pub(crate) enum FlagValue {
     Array(Box<str>),
 }
 
+/// The number as an integer, if it is one within `i64`.
+pub(crate) fn whole(number: f64) -> Option<i64> {
+    // 2^63 is the first double above every i64; -2^63 is an i64.
+    const LIMIT: f64 = 9_223_372_036_854_775_808.0;
+    (number.fract() == 0.0 && (-LIMIT..LIMIT).contains(&number)).then_some(number as i64)
+}
+
 impl FlagValue {
     /// Decodes `json`, one complete value. Lone surrogates, numbers beyond a double and nesting beyond
     /// serde_json's 127 levels are errors here, so that reading the value cannot fail later.
@@ -94,15 +101,9 @@ impl FlagValue {
     }
 
     pub(crate) fn integer(&self) -> Option<i64> {
-        // 2^63 is the first double above every i64; -2^63 is an i64.
-        const LIMIT: f64 = 9_223_372_036_854_775_808.0;
         match self {
             FlagValue::Integer(i) => Some(*i),
-            FlagValue::Double { number, .. }
-                if number.fract() == 0.0 && *number >= -LIMIT && *number < LIMIT =>
-            {
-                Some(*number as i64)
-            }
+            FlagValue::Double { number, .. } => whole(*number),
             _ => None,
         }
     }

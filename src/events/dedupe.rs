@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 #[derive(Debug)]
 pub(crate) struct Seen {
     /// Allocated on first use, so that a program without exposures does not pay for them.
-    sets: Box<[OnceLock<Box<[Entry]>>]>,
+    sets: Box<[OnceLock<Box<Set>>]>,
     ways: usize,
     window_ms: u64,
 }
@@ -19,12 +19,27 @@ pub(crate) struct Seen {
 /// Tags in a set.
 const WAYS: usize = 16;
 
+/// The fields of an entry, each beside those of the other entries: most look-ups read the tags and nothing else.
 #[derive(Debug, Default)]
-struct Entry {
-    tag: AtomicU64,
+#[repr(align(64))]
+struct Set {
+    tags: [AtomicU64; WAYS],
     /// When the tag was added, plus one; 0 for never. Written before and after the tag, see [`Seen::add`].
-    since: AtomicU64,
-    used: AtomicU64,
+    since: [AtomicU64; WAYS],
+    used: [AtomicU64; WAYS],
+}
+
+struct Entry<'s> {
+    tag: &'s AtomicU64,
+    since: &'s AtomicU64,
+    used: &'s AtomicU64,
+}
+
+impl Set {
+    fn entries(&self, ways: usize) -> impl Iterator<Item = Entry<'_>> {
+        let fields = self.tags.iter().zip(&self.since).zip(&self.used).take(ways);
+        fields.map(|((tag, since), used)| Entry { tag, since, used })
+    }
 }
 
 impl Seen {
@@ -37,16 +52,16 @@ impl Seen {
 
     /// Whether `tag` was added within the window. If so, it counts as used.
     pub(crate) fn contains(&self, tag: u64, now_ms: u64) -> bool {
-        let Some(entries) = self.set(tag).and_then(OnceLock::get) else { return false };
-        entries.iter().any(|entry| entry.holds(tag, now_ms, self.window_ms))
+        let Some(set) = self.set(tag).and_then(OnceLock::get) else { return false };
+        set.entries(self.ways).any(|entry| entry.holds(tag, now_ms, self.window_ms))
     }
 
     /// Adds `tag`. The caller holds the lock of the tag's shard, so that there is one writer per set.
     pub(crate) fn add(&self, tag: u64, now_ms: u64) {
         let Some(set) = self.set(tag) else { return };
-        let entries = set.get_or_init(|| (0..self.ways).map(|_| Entry::default()).collect());
-        let same = entries.iter().find(|entry| entry.tag.load(Ordering::Relaxed) == tag);
-        let oldest = || entries.iter().min_by_key(|entry| entry.used.load(Ordering::Relaxed));
+        let set = set.get_or_init(Box::default);
+        let same = set.entries(self.ways).find(|entry| entry.tag.load(Ordering::Relaxed) == tag);
+        let oldest = || set.entries(self.ways).min_by_key(|entry| entry.used.load(Ordering::Relaxed));
         if let Some(entry) = same.or_else(oldest) {
             // A reader that sees the new tag must not see the old time, so the time is cleared first.
             entry.since.store(0, Ordering::Release);
@@ -61,12 +76,12 @@ impl Seen {
         (tag % (self.sets.len() as u64).max(1)) as usize
     }
 
-    fn set(&self, tag: u64) -> Option<&OnceLock<Box<[Entry]>>> {
+    fn set(&self, tag: u64) -> Option<&OnceLock<Box<Set>>> {
         self.sets.get(self.index(tag))
     }
 }
 
-impl Entry {
+impl Entry<'_> {
     fn holds(&self, tag: u64, now_ms: u64, window_ms: u64) -> bool {
         if self.tag.load(Ordering::Acquire) != tag {
             return false;

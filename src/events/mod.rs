@@ -4,10 +4,11 @@ pub(crate) mod dedupe;
 pub(crate) mod outbox;
 pub(crate) mod payload;
 pub(crate) mod sender;
+mod shard;
 
 use std::hash::BuildHasher;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use crate::config::Config;
@@ -26,12 +27,21 @@ pub(crate) struct Events {
     clock: Arc<dyn Clock>,
     /// Times in the cache of exposures count from here.
     epoch: Instant,
+    wall: WallTime,
     hasher: foldhash::quality::RandomState,
     closed: AtomicBool,
     /// Whether a full queue was logged.
     full: AtomicBool,
     pub(crate) outbox: Arc<Outbox>,
     items: Arc<Items>,
+}
+
+/// When the wall clock was read last.
+#[derive(Debug, Default)]
+struct WallTime {
+    read_ms: AtomicU64,
+    /// The epoch in milliseconds since 1970, by that reading; 0 before the first.
+    epoch_ms: AtomicU64,
 }
 
 impl Events {
@@ -41,6 +51,7 @@ impl Events {
         Events {
             clock: clock.clone(),
             epoch: clock.now(),
+            wall: WallTime::default(),
             hasher: foldhash::quality::RandomState::default(),
             closed: AtomicBool::new(false),
             full: AtomicBool::new(false),
@@ -57,8 +68,9 @@ impl Events {
             return self.outbox.came_too_late();
         }
         let tag = exposure_tag(&self.hasher, variant.id, Some(*is_qa_tester), to.subject, user);
-        let offered = self.outbox.offer(tag, self.now_ms(), || {
-            Event::local(flag, *index, *is_qa_tester, user, unix_ms(&*self.clock))
+        let now_ms = self.now_ms();
+        let offered = self.outbox.offer(tag, now_ms, |pending| {
+            pending.expose(flag, *index, *is_qa_tester, user, self.unix_ms(now_ms));
         });
         if offered == Offered::Full {
             self.is_full();
@@ -86,8 +98,10 @@ impl Events {
     pub(crate) fn expose_kept(&self, exposure: &Exposure<'_>, user: &Identity<'_>) -> Result<(), Error> {
         let Exposure { id, is_qa_tester, subject, .. } = *exposure;
         let tag = exposure_tag(&self.hasher, id, is_qa_tester, subject, user);
-        let event = || Event::exposure(exposure, user, unix_ms(&*self.clock));
-        match self.outbox.offer(tag, self.now_ms(), event) {
+        let time_ms = unix_ms(&*self.clock);
+        match self.outbox.offer(tag, self.now_ms(), |pending| {
+            pending.push(Event::exposure(exposure, user, time_ms));
+        }) {
             Offered::Taken | Offered::Repeat => Ok(()),
             Offered::Full => Err(queue_full()),
             Offered::Closed => Err(Error::closed()),
@@ -134,6 +148,20 @@ impl Events {
                 format!("flag `{flag}`: exposures without a distinct_id in the context cannot be reported"),
             );
         }
+    }
+
+    /// Milliseconds since 1970 at `now_ms`. Reads the clock ten times a second at most, because reading it takes as long
+    /// as all else that an exposure needs of it.
+    fn unix_ms(&self, now_ms: u64) -> u64 {
+        const FRESH_MS: u64 = 100;
+        let WallTime { read_ms, epoch_ms } = &self.wall;
+        let mut epoch = epoch_ms.load(Ordering::Relaxed);
+        if epoch == 0 || now_ms.wrapping_sub(read_ms.load(Ordering::Relaxed)) >= FRESH_MS {
+            epoch = unix_ms(&*self.clock).saturating_sub(now_ms);
+            epoch_ms.store(epoch, Ordering::Relaxed);
+            read_ms.store(now_ms, Ordering::Relaxed);
+        }
+        epoch + now_ms
     }
 
     fn now_ms(&self) -> u64 {

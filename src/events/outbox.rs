@@ -1,12 +1,13 @@
 //! The outbox: a bounded queue of events. Any thread adds to it under a short lock; the sender empties it.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock};
 use std::time::Instant;
 
 use crate::events::dedupe::Seen;
 use crate::events::payload::Event;
+use crate::events::shard::Pending;
 use crate::items::one_line;
 use crate::sys::lock::{lock, wait_until};
 use crate::sys::worker::Signal;
@@ -23,10 +24,8 @@ pub(crate) struct Outbox {
     lacking_distinct_id: Seen,
     capacity: usize,
     batch: usize,
-    /// Events in the shards or with the sender: neither delivered nor lost.
-    waiting: AtomicUsize,
-    /// Events in the shards.
-    fresh: AtomicUsize,
+    accepted: Accepted,
+    gone: Gone,
     counts: Counts,
     status: Mutex<DeliveryStatus>,
     changed: Condvar,
@@ -37,20 +36,28 @@ pub(crate) struct Outbox {
 #[derive(Debug, Default)]
 #[repr(align(64))]
 struct Shard {
-    events: Mutex<Pending>,
+    pending: Mutex<Pending>,
     deduplicated: AtomicU64,
 }
 
+/// How many events were accepted. In a cache line of its own: every thread that adds one writes it, and nothing else
+/// that all of them share.
 #[derive(Debug, Default)]
-struct Pending {
-    events: Vec<Event>,
-    /// After shutdown, since nothing would count a later event.
-    closed: bool,
+#[repr(align(64))]
+struct Accepted(AtomicU64);
+
+/// What the sender counts.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Gone {
+    /// Events that left the shards.
+    drained: AtomicU64,
+    /// Events that were delivered or lost.
+    ended: AtomicU64,
 }
 
 #[derive(Debug, Default)]
 struct Counts {
-    enqueued: AtomicU64,
     sent: AtomicU64,
     queue_full: AtomicU64,
     rejected: AtomicU64,
@@ -94,8 +101,8 @@ impl Outbox {
             lacking_distinct_id: Seen::new(4096, u64::MAX / 2),
             capacity,
             batch,
-            waiting: AtomicUsize::new(0),
-            fresh: AtomicUsize::new(0),
+            accepted: Accepted::default(),
+            gone: Gone::default(),
             counts: Counts::default(),
             status: Mutex::default(),
             changed: Condvar::new(),
@@ -105,61 +112,67 @@ impl Outbox {
 
     /// Takes the exposure with this tag, unless it was taken within the window. A repeat costs a look-up, a first one the
     /// lock of its shard.
-    pub(crate) fn offer(&self, tag: u64, now_ms: u64, event: impl FnOnce() -> Event) -> Offered {
+    pub(crate) fn offer(&self, tag: u64, now_ms: u64, push: impl FnOnce(&mut Pending)) -> Offered {
         // All writers of a set of `exposures` use the same shard's lock.
         let shard = self.shard(self.exposures.index(tag));
         if self.exposures.contains(tag, now_ms) {
             shard.deduplicated.fetch_add(1, Ordering::Relaxed);
             return Offered::Repeat;
         }
-        let fresh = {
-            let mut events = lock(&shard.events);
+        let accepted = {
+            let mut pending = lock(&shard.pending);
             // Another thread may have taken it in between.
             if self.exposures.contains(tag, now_ms) {
                 shard.deduplicated.fetch_add(1, Ordering::Relaxed);
                 return Offered::Repeat;
             }
-            if events.closed {
-                self.came_too_late();
-                return Offered::Closed;
+            match self.accept(&pending) {
+                Ok(accepted) => {
+                    self.exposures.add(tag, now_ms);
+                    push(&mut pending);
+                    accepted
+                }
+                Err(refused) => return refused,
             }
-            if !self.reserve() {
-                return Offered::Full;
-            }
-            self.exposures.add(tag, now_ms);
-            self.push(&mut events, event())
         };
-        self.added(fresh);
+        self.added(accepted);
         Offered::Taken
     }
 
     /// Takes an event that is not an exposure.
     pub(crate) fn put(&self, event: Event) -> Offered {
         // Updates of a profile must stay in order, so they all use one shard. Other events carry their time.
-        let index = if event.profile_of().is_some() {
-            0
-        } else {
-            self.counts.enqueued.load(Ordering::Relaxed) as usize
-        };
-        let fresh = {
-            let mut events = lock(&self.shard(index).events);
-            if events.closed {
-                self.came_too_late();
-                return Offered::Closed;
+        let index =
+            if event.profile_of().is_some() { 0 } else { self.accepted.0.load(Ordering::Relaxed) as usize };
+        let accepted = {
+            let mut pending = lock(&self.shard(index).pending);
+            match self.accept(&pending) {
+                Ok(accepted) => {
+                    pending.push(event);
+                    accepted
+                }
+                Err(refused) => return refused,
             }
-            if !self.reserve() {
-                return Offered::Full;
-            }
-            self.push(&mut events, event)
         };
-        self.added(fresh);
+        self.added(accepted);
         Offered::Taken
     }
 
-    /// Counts under the shard's lock, so that the sender never takes out an event that is not counted yet.
-    fn push(&self, pending: &mut Pending, event: Event) -> usize {
-        pending.events.push(event);
-        self.fresh.fetch_add(1, Ordering::AcqRel) + 1
+    /// Counts an event that is added next, and returns how many there have been. The lock of its shard is held until
+    /// it is added, so that the sender never takes out an event that is not counted yet.
+    fn accept(&self, pending: &Pending) -> Result<u64, Offered> {
+        if pending.closed {
+            self.came_too_late();
+            return Err(Offered::Closed);
+        }
+        let accepted = self.accepted.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, |accepted| {
+            let waiting = accepted.saturating_sub(self.gone.ended.load(Ordering::Acquire));
+            (waiting < self.capacity as u64).then_some(accepted + 1)
+        });
+        accepted.map(|before| before + 1).map_err(|_| {
+            self.counts.queue_full.fetch_add(1, Ordering::Relaxed);
+            Offered::Full
+        })
     }
 
     /// Counts an exposure without a distinct_id. True for the first one of the flag with this tag.
@@ -168,7 +181,7 @@ impl Outbox {
         if self.lacking_distinct_id.contains(tag, 0) {
             return false;
         }
-        let _one_writer = lock(&self.shard(self.lacking_distinct_id.index(tag)).events);
+        let _one_writer = lock(&self.shard(self.lacking_distinct_id.index(tag)).pending);
         let first = !self.lacking_distinct_id.contains(tag, 0);
         self.lacking_distinct_id.add(tag, 0);
         first
@@ -180,20 +193,9 @@ impl Outbox {
         self.shards.get(index % SHARDS).unwrap_or(first)
     }
 
-    fn reserve(&self) -> bool {
-        let reserved = self.waiting.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |waiting| {
-            (waiting < self.capacity).then_some(waiting + 1)
-        });
-        if reserved.is_err() {
-            self.counts.queue_full.fetch_add(1, Ordering::Relaxed);
-        }
-        reserved.is_ok()
-    }
-
-    fn added(&self, fresh: usize) {
-        self.counts.enqueued.fetch_add(1, Ordering::Relaxed);
+    fn added(&self, accepted: u64) {
         // One wake-up per batch: after the flush interval, the sender looks by itself.
-        if fresh == self.batch {
+        if accepted.saturating_sub(self.gone.drained.load(Ordering::Acquire)) == self.batch as u64 {
             self.wake();
         }
     }
@@ -211,18 +213,20 @@ impl Outbox {
 
     /// Whether the shards hold a whole batch.
     pub(crate) fn has_batch(&self) -> bool {
-        self.fresh.load(Ordering::Acquire) >= self.batch
+        let drained = self.gone.drained.load(Ordering::Acquire);
+        self.accepted.0.load(Ordering::Acquire).saturating_sub(drained) >= self.batch as u64
     }
 
     /// Moves all events out of the shards. They count as waiting until they are settled.
     pub(crate) fn drain(&self, into: &mut VecDeque<Event>) {
         for shard in &self.shards {
-            let events = {
-                let mut pending = lock(&shard.events);
-                self.fresh.fetch_sub(pending.events.len(), Ordering::AcqRel);
-                std::mem::take(&mut pending.events)
+            let taken = {
+                let mut pending = lock(&shard.pending);
+                let taken = pending.take();
+                self.gone.drained.fetch_add(taken.len() as u64, Ordering::AcqRel);
+                taken
             };
-            into.extend(events);
+            into.extend(taken.into_events());
         }
     }
 
@@ -236,9 +240,9 @@ impl Outbox {
         {
             let mut status = lock(&self.status);
             status.recovered |= end == End::Sent;
-            let waited = self.waiting.load(Ordering::Acquire).min(count);
-            self.waiting.fetch_sub(waited, Ordering::AcqRel);
-            counter.fetch_add(waited as u64, Ordering::Relaxed);
+            let waited = self.waiting().min(count) as u64;
+            self.gone.ended.fetch_add(waited, Ordering::AcqRel);
+            counter.fetch_add(waited, Ordering::Relaxed);
         }
         self.changed.notify_all();
     }
@@ -261,8 +265,12 @@ impl Outbox {
         self.counts.queue_full.load(Ordering::Relaxed)
     }
 
+    /// Events in the shards or with the sender: neither delivered nor lost.
     pub(crate) fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Acquire)
+        // In this order, so that no event is missed that was accepted before one that has ended.
+        let ended = self.gone.ended.load(Ordering::Acquire);
+        let accepted = self.accepted.0.load(Ordering::Acquire);
+        usize::try_from(accepted.saturating_sub(ended)).unwrap_or(usize::MAX)
     }
 
     /// Waits until the outbox is empty or `done` returns true; [`Outbox::notify`] makes it look again. Returns the number of
@@ -295,7 +303,7 @@ impl Outbox {
     /// left the outbox are items, which the program can still pull.
     pub(crate) fn abandon(&self, sink: bool) -> u64 {
         for shard in &self.shards {
-            lock(&shard.events).closed = true;
+            lock(&shard.pending).closed = true;
         }
         let mut inside = VecDeque::new();
         self.drain(&mut inside);
@@ -317,7 +325,7 @@ impl Outbox {
         let last_error =
             last_error.map(|(message, time)| serde_json::json!({"message": message, "time": time}));
         let mut counts = serde_json::json!({
-            "enqueued": of(&self.counts.enqueued),
+            "enqueued": of(&self.accepted.0),
             "sent": of(&self.counts.sent),
             "deduplicated": deduplicated,
             "dropped": {

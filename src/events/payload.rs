@@ -25,7 +25,7 @@ pub(crate) enum Event {
 /// The variant that a user was shown.
 #[derive(Debug)]
 pub(crate) enum Exposed {
-    /// Assigned just now. Holds the flag instead of copying its strings, so that an evaluation stays cheap.
+    /// Assigned here.
     Local { flag: Arc<Flag>, variant: usize, is_qa_tester: bool },
     /// Written when it was reported, as the members of `properties`.
     Written(Box<str>),
@@ -79,14 +79,13 @@ pub(crate) const EVENT_LIMIT: usize = 1024 * 1024;
 
 impl Event {
     pub(crate) fn local(
-        flag: &Arc<Flag>,
+        flag: Arc<Flag>,
         variant: usize,
-        tester: bool,
-        user: &Identity<'_>,
+        is_qa_tester: bool,
+        user: Identity<'static>,
         time_ms: u64,
     ) -> Self {
-        let exposed = Exposed::Local { flag: flag.clone(), variant, is_qa_tester: tester };
-        Event::Exposure { exposed, user: user.clone().into_owned(), time_ms }
+        Event::Exposure { exposed: Exposed::Local { flag, variant, is_qa_tester }, user, time_ms }
     }
 
     pub(crate) fn exposure(exposure: &Exposure<'_>, user: &Identity<'_>, time_ms: u64) -> Self {

@@ -280,14 +280,18 @@ impl ContextBuilder {
             Err("an element of an array has no name".into())
         } else {
             let form = if in_properties {
-                self.has_properties = true;
+                if !self.has_properties {
+                    self.has_properties = true;
+                    // A builder that is used again has the room already.
+                    self.properties.reserve(CAPACITY);
+                }
                 &mut self.properties
             } else {
+                if self.attributes.is_empty() {
+                    self.attributes = binary::Writer::context(CAPACITY);
+                }
                 &mut self.attributes
             };
-            if !in_properties && form.is_empty() {
-                *form = binary::Writer::context(CAPACITY);
-            }
             write(form, (!in_array).then_some(name), levels)
         };
         if let Err(why) = written {

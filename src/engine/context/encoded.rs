@@ -55,11 +55,15 @@ impl<'a> Encoded<'a> {
                     .and_then(|value| deserializer.end().map(|()| Read::Whole(value)))
                     .or_else(|error| recovered_json(json).ok_or_else(|| invalid(json, &error)))
             }
-            Encoded::Binary(form) => binary::read(form, seed)
-                .map(Read::Whole)
-                .or_else(|fault| recovered_binary(form, fault).map_err(|fault| malformed(&fault))),
+            Encoded::Binary(form) => read_or_recovered(form, binary::read(form, seed)),
         }
     }
+}
+
+/// What reading `form` resulted in, or its attributes one by one if it holds something unusable.
+#[inline]
+pub(super) fn read_or_recovered<T>(form: &[u8], read: Result<T, Fault>) -> Result<Read<'_, T>, Error> {
+    read.map(Read::Whole).or_else(|fault| recovered_binary(form, fault).map_err(|fault| malformed(&fault)))
 }
 
 #[cold]

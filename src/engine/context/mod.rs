@@ -5,6 +5,7 @@ mod builder;
 mod encoded;
 mod kept;
 mod one_shot;
+mod one_shot_read;
 mod parse;
 mod raw;
 mod read;

@@ -1,20 +1,15 @@
 //! A context that is read for one evaluation, without building a [`Context`](super::Context).
 
 use std::borrow::Cow;
-use std::fmt;
-
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 
 use crate::engine::bucket::Subject;
 use crate::engine::identity::{CUSTOM_PROPERTIES, DISTINCT_ID, Identity, TARGETING_KEY};
 use crate::engine::rules::Properties;
 use crate::engine::rules::text::Folded;
 use crate::engine::rules::value::{Object, Value};
-use crate::error::Error;
-use crate::json::{Checked, Text, sort_and_dedup};
+use crate::json::sort_and_dedup;
 
-use super::encoded::{Encoded, Read};
-use super::parse::{CustomSeed, Keep, Parsed};
+use super::parse::{Keep, Parsed};
 use super::read::ReadContext;
 use super::scalar::{Scalar, User};
 use super::unusable::Unusable;
@@ -26,15 +21,15 @@ pub(crate) struct OneShotContext<'a> {
     subject: Option<Cow<'a, str>>,
     targeting_key: Option<Cow<'a, str>>,
     user: Option<User<'a>>,
-    properties: Selection<'a>,
+    pub(super) properties: Selection<'a>,
     unusable: Vec<Unusable>,
 }
 
 /// What a flag reads of `custom_properties`.
 #[derive(Default)]
-struct Selection<'a> {
+pub(super) struct Selection<'a> {
     /// Whether that is an object.
-    is_object: bool,
+    pub(super) is_object: bool,
     /// The flag's names if there are few, with the value of each.
     names: &'a [Box<str>],
     few: [Option<Value<'a>>; FEW],
@@ -53,19 +48,9 @@ pub(crate) struct Needs<'f> {
 }
 
 impl<'a> OneShotContext<'a> {
-    /// Reads into an empty context, in place: it is too large to move.
-    #[inline(never)]
-    pub(crate) fn read(&mut self, encoded: Encoded<'a>, needs: Option<Needs<'a>>) -> Result<(), Error> {
-        match encoded.read(OneShotSeed { context: self, needs })? {
-            Read::Whole(()) => {}
-            Read::Recovered(parsed) => *self = OneShotContext::recovered(parsed, needs),
-        }
-        Ok(())
-    }
-
     /// Takes what is needed of a context that holds something unusable.
     #[cold]
-    fn recovered(parsed: Parsed<'a>, needs: Option<Needs<'_>>) -> Self {
+    pub(super) fn recovered(parsed: Parsed<'a>, needs: Option<Needs<'_>>) -> Self {
         let scalar =
             |name: &str| parsed.subjects.iter().find(|(key, _)| key == name).map(|(_, scalar)| scalar);
         OneShotContext {
@@ -82,7 +67,25 @@ impl<'a> OneShotContext<'a> {
     }
 }
 
-impl Selection<'_> {
+impl<'a> Selection<'a> {
+    /// Begins to read the `custom_properties` of which the flag reads these. Of two the later counts.
+    pub(super) fn begin(&mut self, properties: &'a Properties) {
+        if self.is_object {
+            *self = Selection::default();
+        }
+        if let Properties::Only(names) = properties
+            && names.len() <= FEW
+        {
+            self.names = names;
+        }
+    }
+
+    /// Ends it. `is_object`: whether they are an object.
+    pub(super) fn end(&mut self, is_object: bool) {
+        sort_and_dedup(&mut self.many);
+        self.is_object = is_object;
+    }
+
     fn object(&self) -> Object<'_> {
         if self.names.is_empty() {
             Object::of_sorted(&self.many)
@@ -93,26 +96,43 @@ impl Selection<'_> {
 }
 
 /// The selection while it is read.
-struct Selecting<'c, 'a> {
-    properties: &'a Properties,
-    selection: &'c mut Selection<'a>,
+pub(super) struct Selecting<'c, 'a> {
+    pub(super) properties: &'a Properties,
+    pub(super) selection: &'c mut Selection<'a>,
+}
+
+/// Where a member of the selection is kept.
+pub(super) enum Place<'a> {
+    /// Among the few.
+    At(usize),
+    /// Among the many, under this name.
+    Named(Cow<'a, str>),
 }
 
 impl<'a> Keep<'a> for Selecting<'_, 'a> {
-    #[inline]
-    fn place(&self, name: &str) -> Option<usize> {
-        match self.properties {
-            Properties::All => Some(0),
-            Properties::Only(names) => Properties::position(names, name),
+    type Place = Place<'a>;
+
+    #[inline(always)]
+    fn place(&self, name: Cow<'a, str>) -> Option<Place<'a>> {
+        let Properties::Only(names) = self.properties else {
+            return Some(Place::Named(Folded::new(name).into_cow()));
+        };
+        let at = Properties::find(names, &name)?;
+        if self.selection.names.is_empty() {
+            return names.get(at).map(|name| Place::Named(Cow::Borrowed(name)));
         }
+        Some(Place::At(at))
     }
 
     #[inline]
-    fn keep(&mut self, place: usize, name: Folded<'a>, value: Value<'a>) {
-        if self.selection.names.is_empty() {
-            self.selection.many.push((name.into_cow(), value));
-        } else if let Some(kept) = self.selection.few.get_mut(place) {
-            *kept = Some(value);
+    fn keep(&mut self, place: Place<'a>, value: Value<'a>) {
+        match place {
+            Place::Named(name) => self.selection.many.push((name, value)),
+            Place::At(at) => {
+                if let Some(kept) = self.selection.few.get_mut(at) {
+                    *kept = Some(value);
+                }
+            }
         }
     }
 }
@@ -141,77 +161,45 @@ impl ReadContext for OneShotContext<'_> {
     }
 }
 
-struct OneShotSeed<'c, 'a> {
-    context: &'c mut OneShotContext<'a>,
-    needs: Option<Needs<'a>>,
+/// What an attribute is needed for.
+pub(super) struct Uses {
+    pub(super) key: Key,
+    as_subject: bool,
 }
 
-impl<'a> DeserializeSeed<'a> for OneShotSeed<'_, 'a> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_map(self)
-    }
+pub(super) enum Key {
+    CustomProperties,
+    DistinctId,
+    TargetingKey,
+    Other,
 }
 
-impl<'a> Visitor<'a> for OneShotSeed<'_, 'a> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
-        let context = self.context;
-        while let Some(Text(key)) = map.next_key()? {
-            let Some(needs) = self.needs else {
-                map.next_value::<Checked>()?;
-                continue;
-            };
-            if key == CUSTOM_PROPERTIES {
-                let scalar = context.read_properties(needs.properties, &mut map)?;
-                if key == needs.subject {
-                    context.subject = scalar.and_then(|scalar| scalar.text());
-                }
-            } else if key == needs.subject || key == DISTINCT_ID || key == TARGETING_KEY {
-                let scalar: Scalar<'a> = map.next_value()?;
-                if key == DISTINCT_ID {
-                    context.user = scalar.user();
-                }
-                if key == TARGETING_KEY {
-                    context.targeting_key = scalar.text();
-                }
-                if key == needs.subject {
-                    context.subject = scalar.text();
-                }
-            } else {
-                map.next_value::<Checked>()?;
-            }
-        }
-        Ok(())
+impl Uses {
+    /// `None` if it is not needed.
+    #[inline]
+    pub(super) fn of(key: &str, subject: &str) -> Option<Uses> {
+        let as_subject = key == subject;
+        let key = match key {
+            CUSTOM_PROPERTIES => Key::CustomProperties,
+            DISTINCT_ID => Key::DistinctId,
+            TARGETING_KEY => Key::TargetingKey,
+            _ if as_subject => Key::Other,
+            _ => return None,
+        };
+        Some(Uses { key, as_subject })
     }
 }
 
 impl<'a> OneShotContext<'a> {
-    /// Reads `custom_properties`. Returns it if it is a scalar.
-    fn read_properties<A: MapAccess<'a>>(
-        &mut self,
-        properties: &'a Properties,
-        map: &mut A,
-    ) -> Result<Option<Scalar<'a>>, A::Error> {
-        let selection = &mut self.properties;
-        if selection.is_object {
-            // The later of two counts.
-            *selection = Selection::default();
+    /// Keeps the value of an attribute.
+    pub(super) fn keep(&mut self, uses: &Uses, scalar: Option<Scalar<'a>>) {
+        if uses.as_subject {
+            self.subject = scalar.as_ref().and_then(Scalar::text);
         }
-        if let Properties::Only(names) = properties
-            && names.len() <= FEW
-        {
-            selection.names = names;
+        match uses.key {
+            Key::DistinctId => self.user = scalar.and_then(|scalar| scalar.user()),
+            Key::TargetingKey => self.targeting_key = scalar.and_then(|scalar| scalar.text()),
+            Key::CustomProperties | Key::Other => {}
         }
-        let scalar = map.next_value_seed(CustomSeed(&mut Selecting { properties, selection }))?;
-        sort_and_dedup(&mut selection.many);
-        selection.is_object = scalar.is_none();
-        Ok(scalar)
     }
 }

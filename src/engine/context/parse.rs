@@ -8,7 +8,7 @@ use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess
 use crate::engine::identity::CUSTOM_PROPERTIES;
 use crate::engine::rules::text::Folded;
 use crate::engine::rules::value::{FoldedValue, Object, Value};
-use crate::json::{Checked, Text};
+use crate::json::{Checked, Text, TextSeed};
 
 use super::scalar::{Scalar, ScalarVisitor};
 use super::unusable::Unusable;
@@ -51,20 +51,24 @@ impl<'de: 'a, 'a> Deserialize<'de> for Parsed<'a> {
 
 /// Keeps members of `custom_properties`.
 pub(super) trait Keep<'a> {
-    /// The place of the member `name`, which is folded, if it is needed.
-    fn place(&self, name: &str) -> Option<usize>;
+    /// Where a member is kept.
+    type Place;
+    /// The place of the member called `name`, which is not folded yet, if it is needed.
+    fn place(&self, name: Cow<'a, str>) -> Option<Self::Place>;
     /// The later of two members with the same name counts.
-    fn keep(&mut self, place: usize, name: Folded<'a>, value: Value<'a>);
+    fn keep(&mut self, place: Self::Place, value: Value<'a>);
 }
 
 /// All of them, in order.
 impl<'a> Keep<'a> for Vec<(Cow<'a, str>, Value<'a>)> {
-    fn place(&self, _: &str) -> Option<usize> {
-        Some(0)
+    type Place = Cow<'a, str>;
+
+    fn place(&self, name: Cow<'a, str>) -> Option<Cow<'a, str>> {
+        Some(Folded::new(name).into_cow())
     }
 
-    fn keep(&mut self, _: usize, name: Folded<'a>, value: Value<'a>) {
-        self.push((name.into_cow(), value));
+    fn keep(&mut self, name: Cow<'a, str>, value: Value<'a>) {
+        self.push((name, value));
     }
 }
 
@@ -121,12 +125,11 @@ impl<'de, K: Keep<'de>> Visitor<'de> for CustomSeed<'_, K> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        while let Some(Text(name)) = map.next_key()? {
-            let name = Folded::new(name);
-            match self.0.place(&name) {
+        while let Some(place) = map.next_key_seed(TextSeed(|name| self.0.place(name)))? {
+            match place {
                 Some(place) => {
                     let FoldedValue(value) = map.next_value()?;
-                    self.0.keep(place, name, value);
+                    self.0.keep(place, value);
                 }
                 None => _ = map.next_value::<Checked>()?,
             }

@@ -14,7 +14,7 @@ pub(crate) enum Failure {
 
 /// A rule of a few lines can double its accumulator with every element of the data. So steps and allocated
 /// bytes are counted, and when either runs out the evaluation fails. Real rules use a thousandth of it.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct Budget {
     steps: Cell<u32>,
     bytes: Cell<usize>,

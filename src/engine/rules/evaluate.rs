@@ -38,6 +38,31 @@ impl Evaluator {
         }
     }
 
+    /// Whether the result is truthy. Spends what [`eval`](Self::eval) spends, but most operators need no operand
+    /// to say so.
+    pub(super) fn holds<'v>(&self, node: &'v Node, data: &Operand<'v>) -> Result<bool, Failure> {
+        match node {
+            Node::Apply(operator @ (Operator::And | Operator::Or), operands) => {
+                self.budget.spend(1)?;
+                let until = *operator == Operator::Or;
+                for node in operands {
+                    if self.holds(node, data)? == until {
+                        return Ok(until);
+                    }
+                }
+                Ok(!until && !operands.is_empty())
+            }
+            Node::Apply(operator, operands) => {
+                self.budget.spend(1)?;
+                match self.quick(*operator, operands, data) {
+                    Some(holds) => Ok(holds),
+                    None => Ok(self.apply(*operator, operands, data)?.truthy()),
+                }
+            }
+            node => Ok(self.eval(node, data)?.truthy()),
+        }
+    }
+
     /// Evaluates an operand that does not outlive its operator. A constant array is then borrowed instead of
     /// copied: only an operator that keeps it could notice, by comparing it with a later copy.
     #[inline]
@@ -57,7 +82,7 @@ impl Evaluator {
     pub(super) fn borrow<'v>(&self, node: &'v Node, data: &Operand<'v>) -> Option<&'v Value<'v>> {
         match node {
             Node::Literal(value) | Node::Literals(value) => Some(value),
-            Node::Var(var) => match var.path.borrow(data) {
+            Node::Var(var) => match var.path.borrow(data, var.at) {
                 Borrowed::Found(value) => Some(value),
                 Borrowed::Nothing => Some(&var.default),
                 Borrowed::Unknown => None,

@@ -67,14 +67,18 @@ impl Rule {
             return Ok(None);
         }
         let mut compiler = Compiler::default();
-        let root = compiler.rule(json)?;
-        Ok(Some(Rule { root, properties: compiler.properties() }))
+        let mut root = compiler.rule(json)?;
+        let properties = compiler.properties();
+        if let Properties::Only(names) = &properties {
+            root.place(names);
+        }
+        Ok(Some(Rule { root, properties }))
     }
 
     /// Whether the result is truthy in JSON Logic. A rule that fails or exhausts its budget does not match.
     pub(crate) fn matches(&self, data: &Object<'_>) -> bool {
         let evaluator = Evaluator::default();
-        evaluator.eval(&self.root, &Operand::Object(data)).is_ok_and(|result| result.truthy())
+        evaluator.holds(&self.root, &Operand::Object(data)) == Ok(true)
     }
 
     /// Writes the rule with the value of each of its parts for `data`.
@@ -104,6 +108,11 @@ impl Rule {
 
     #[cfg(test)]
     pub(crate) fn evaluate<'v>(&'v self, data: &'v Value<'v>) -> Result<Operand<'v>, budget::Failure> {
-        Evaluator::default().eval(&self.root, &Operand::from(data))
+        let (whole, truth, data) = (Evaluator::default(), Evaluator::default(), Operand::from(data));
+        let result = whole.eval(&self.root, &data);
+        let holds = truth.holds(&self.root, &data);
+        assert_eq!(holds, result.as_ref().map(Operand::truthy).map_err(|failure| *failure));
+        assert_eq!(truth.budget, whole.budget);
+        result
     }
 }

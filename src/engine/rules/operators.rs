@@ -58,7 +58,12 @@ impl Evaluator {
     /// Compares two existing values of one type, which is what most rules do. `None` if [`Self::test`] has to
     /// convert, compute or count.
     #[inline]
-    fn quick<'v>(&self, operator: Operator, operands: &'v [Node], data: &Operand<'v>) -> Option<bool> {
+    pub(super) fn quick<'v>(
+        &self,
+        operator: Operator,
+        operands: &'v [Node],
+        data: &Operand<'v>,
+    ) -> Option<bool> {
         let [a, b] = operands else { return None };
         let (a, b) = (self.borrow(a, data)?, self.borrow(b, data)?);
         match (a, b) {

@@ -1,8 +1,11 @@
 //! What a rule depends on: the data that it reads, and operators that the engine does not know.
 
+use std::borrow::Cow;
+
 use crate::engine::rules::value::Value;
 
 use super::path::Path;
+use super::text::{Folded, is_folded};
 use super::tree::{Node, Operator};
 
 /// The top-level properties that a rule reads.
@@ -15,12 +18,26 @@ pub(crate) enum Properties {
 
 impl Properties {
     /// Where among the names the folded `name` is.
-    pub(crate) fn position(names: &[Box<str>], name: &str) -> Option<usize> {
+    #[inline]
+    fn position(names: &[Box<str>], name: &str) -> Option<usize> {
         // Most rules read a handful, and comparing for equality is faster than for order.
         if names.len() <= 16 {
             return names.iter().position(|known| **known == *name);
         }
         names.binary_search_by(|known| known.as_ref().cmp(name)).ok()
+    }
+
+    /// Where among the names that of a member is, which is not folded yet.
+    #[inline(always)]
+    pub(crate) fn find(names: &[Box<str>], name: &str) -> Option<usize> {
+        // Most are in lower case. Folding the names does not change them, so one that is equal needs no check.
+        let found = Properties::position(names, name);
+        if found.is_none() { Properties::find_folded(names, name) } else { found }
+    }
+
+    #[inline(never)]
+    fn find_folded(names: &[Box<str>], name: &str) -> Option<usize> {
+        if is_folded(name) { None } else { Properties::position(names, &Folded::new(Cow::Borrowed(name))) }
     }
 }
 

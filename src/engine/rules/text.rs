@@ -55,6 +55,12 @@ impl<'a> Folded<'a> {
     }
 }
 
+/// Whether it is in lower case for certain. Text beyond ASCII may be, too.
+#[inline]
+pub(super) fn is_folded(text: &str) -> bool {
+    case(text.as_bytes()) == (true, true)
+}
+
 /// Whether it is all ASCII, and whether no letter of ASCII in it is in upper case.
 #[inline]
 fn case(text: &[u8]) -> (bool, bool) {

@@ -1,7 +1,8 @@
 //! An evaluation: an outcome that owns its data.
 
+mod strings;
+
 use std::fmt::{self, Write};
-use std::ops::Range;
 
 use crate::engine::answer::Answer;
 use crate::engine::definitions::Flag;
@@ -9,23 +10,25 @@ use crate::engine::exposure::{AssignmentId, Experiment, Exposure, Fetch, ShownTo
 use crate::engine::identity::Identity;
 use crate::engine::outcome::Outcome;
 use crate::engine::reason::{ErrorCode, Reason};
-use crate::engine::variant::{FlagValue, ValueType};
+use crate::engine::variant::{FlagValue, ValueType, whole};
 use crate::json::{Writer, push_json_string};
+use strings::{Span, Strings, Text, terminated};
 
 /// The result of evaluating one flag for one context: value, variant, reason and error.
 ///
-/// Owns its strings, in one allocation, so it may outlive the client and the definitions. Immutable: share it
-/// between threads freely.
+/// Owns its strings, in one allocation, so it may outlive the client and the definitions. Those of an evaluation of all
+/// flags are in one allocation together, which is freed with the last of them. Immutable: share it between threads
+/// freely.
 #[derive(Clone, PartialEq)]
 pub struct Evaluation {
-    /// All strings, each followed by a NUL for C.
-    text: String,
+    text: Text,
     key: Span,
     value: Value,
     variant: Option<Span>,
     message: Option<Span>,
     experiment: Experiment<Span>,
-    metadata: Span,
+    /// `None` if there are none.
+    metadata: Option<Span>,
     /// The context key that the flag is bucketed by, with a variant or if the context lacks it.
     context_key: Option<Span>,
     is_qa_tester: Option<bool>,
@@ -35,8 +38,6 @@ pub struct Evaluation {
     answer: Option<Answer>,
 }
 
-type Span = Range<usize>;
-
 /// What an exposure says beyond what the evaluation says.
 #[derive(Clone, Debug, PartialEq)]
 struct Shown {
@@ -44,18 +45,18 @@ struct Shown {
     /// Text, and whether it was a string.
     user: Option<(Span, bool)>,
     subject: u64,
-    fetch: Option<Fetch>,
+    fetch: Option<Box<Fetch>>,
 }
 
-/// The value by type, each with its JSON.
+/// The value by type, with its JSON if that is not always the same.
 #[derive(Clone, Debug, PartialEq)]
 enum Value {
     None,
-    Null(Span),
-    Bool(bool, Span),
+    Null,
+    Bool(bool),
     String(Span, Span),
     Integer(i64, Span),
-    Double { number: f64, integer: Option<i64>, json: Span },
+    Double(f64, Span),
     Object(Span),
     Array(Span),
 }
@@ -82,6 +83,41 @@ pub enum ValueKind {
 
 impl Evaluation {
     pub(crate) fn new(key: &str, outcome: &Outcome<'_>, wanted: ValueType, to: ShownTo<'_>) -> Self {
+        let mut text = String::new();
+        let mut evaluation = Evaluation::write(&mut text, true, key, outcome, wanted, to);
+        evaluation.text = Text::own(text);
+        evaluation
+    }
+
+    /// Makes evaluations whose strings are in one text.
+    pub(crate) fn all<'o>(
+        outcomes: impl ExactSizeIterator<Item = (&'o str, Outcome<'o>, ShownTo<'o>)>,
+        wanted: ValueType,
+    ) -> Vec<Evaluation> {
+        /// Bytes of text that most evaluations fit in.
+        const ROOM: usize = 128;
+        let mut whole = String::with_capacity(outcomes.len() * ROOM);
+        let mut evaluations = Vec::with_capacity(outcomes.len());
+        let mut ends = Vec::with_capacity(outcomes.len());
+        for (key, outcome, to) in outcomes {
+            evaluations.push(Evaluation::write(&mut whole, false, key, &outcome, wanted, to));
+            ends.push(whole.len());
+        }
+        for (evaluation, text) in evaluations.iter_mut().zip(Text::shared(whole, ends)) {
+            evaluation.text = text;
+        }
+        evaluations
+    }
+
+    /// Appends the strings of an evaluation to `text`, and returns it without them. `reserve`: with one allocation.
+    fn write(
+        text: &mut String,
+        reserve: bool,
+        key: &str,
+        outcome: &Outcome<'_>,
+        wanted: ValueType,
+        to: ShownTo<'_>,
+    ) -> Self {
         let (reason, error) = outcome.verdict(wanted);
         // With a type mismatch there is neither variant nor metadata nor exposure: the user is shown the
         // default.
@@ -96,37 +132,42 @@ impl Evaluation {
         };
         let value = outcome.value(wanted);
         let message = outcome.message(key, wanted);
-        let mut text = Strings::with_room_for(key, value, message.as_deref(), exposure, flag, to);
+        if reserve {
+            text.reserve_exact(room(key, value, message.as_deref(), exposure, flag, to));
+        }
+        let mut strings = Strings::at_the_end_of(text);
         let variant = match (exposure, outcome) {
-            (Some(exposure), _) => exposure.variant.map(|key| text.push(key)),
-            (None, Outcome::Override(_)) if error.is_none() => Some(text.push("override")),
+            (Some(exposure), _) => exposure.variant.map(|key| strings.push(key)),
+            (None, Outcome::Override(_)) if error.is_none() => Some(strings.push("override")),
             _ => None,
         };
         let shown = exposure.map(|exposure| Shown {
             id: exposure.id,
-            user: to.user.map(|user| (text.push(&user.text), user.quoted)),
+            user: to.user.map(|user| (strings.push(&user.text), user.quoted)),
             subject: to.subject,
-            fetch: exposure.fetch.cloned(),
+            fetch: exposure.fetch.cloned().map(Box::new),
         });
         let experiment = exposure.map(|exposure| exposure.experiment).unwrap_or_default();
         let is_qa_tester = exposure.and_then(|exposure| exposure.is_qa_tester);
         Evaluation {
-            key: text.push(key),
-            value: value.map_or(Value::None, |value| text.value(value)),
+            text: Text::default(),
+            key: strings.push(key),
+            value: value.map_or(Value::None, |value| strings.value(value)),
             variant,
-            message: message.map(|message| text.push(&message)),
+            message: message.map(|message| strings.push(&message)),
             experiment: Experiment {
-                id: experiment.id.map(|id| text.push(id)),
+                id: experiment.id.map(|id| strings.push(id)),
                 is_active: experiment.is_active,
             },
-            metadata: text.metadata(flag, experiment, is_qa_tester == Some(true), to.context_id),
-            context_key: context_key.map(|key| text.push(key)),
+            metadata: exposure
+                .is_some()
+                .then(|| strings.metadata(flag, experiment, is_qa_tester == Some(true), to.context_id)),
+            context_key: context_key.map(|key| strings.push(key)),
             is_qa_tester,
             reason,
             error,
             shown,
             answer: Answer::of(outcome).filter(|_| error.is_none()),
-            text: text.0,
         }
     }
 
@@ -145,11 +186,11 @@ impl Evaluation {
     pub fn kind(&self) -> Option<ValueKind> {
         match self.value {
             Value::None => None,
-            Value::Null(_) => Some(ValueKind::Null),
-            Value::Bool(..) => Some(ValueKind::Boolean),
+            Value::Null => Some(ValueKind::Null),
+            Value::Bool(_) => Some(ValueKind::Boolean),
             Value::String(..) => Some(ValueKind::String),
             Value::Integer(..) => Some(ValueKind::Integer),
-            Value::Double { .. } => Some(ValueKind::Double),
+            Value::Double(..) => Some(ValueKind::Double),
             Value::Object(_) => Some(ValueKind::Object),
             Value::Array(_) => Some(ValueKind::Array),
         }
@@ -158,7 +199,7 @@ impl Evaluation {
     /// The value, if it is true or false.
     pub fn boolean(&self) -> Option<bool> {
         match self.value {
-            Value::Bool(b, _) => Some(b),
+            Value::Bool(b) => Some(b),
             _ => None,
         }
     }
@@ -176,7 +217,7 @@ impl Evaluation {
     pub fn integer(&self) -> Option<i64> {
         match self.value {
             Value::Integer(i, _) => Some(i),
-            Value::Double { integer, .. } => integer,
+            Value::Double(number, _) => whole(number),
             _ => None,
         }
     }
@@ -185,7 +226,7 @@ impl Evaluation {
     pub fn double(&self) -> Option<f64> {
         match self.value {
             Value::Integer(i, _) => Some(i as f64),
-            Value::Double { number, .. } => Some(number),
+            Value::Double(number, _) => Some(number),
             _ => None,
         }
     }
@@ -194,11 +235,12 @@ impl Evaluation {
     pub fn json(&self) -> Option<&str> {
         match &self.value {
             Value::None => None,
-            Value::Null(json)
-            | Value::Bool(_, json)
-            | Value::String(_, json)
+            Value::Null => Some(terminated("null\0")),
+            Value::Bool(true) => Some(terminated("true\0")),
+            Value::Bool(false) => Some(terminated("false\0")),
+            Value::String(_, json)
             | Value::Integer(_, json)
-            | Value::Double { json, .. }
+            | Value::Double(_, json)
             | Value::Object(json)
             | Value::Array(json) => Some(self.at(json)),
         }
@@ -251,7 +293,7 @@ impl Evaluation {
     ///   user gets, usually the `distinct_id`, as a string. OpenFeature defines these two names, and its SDKs report them to
     ///   OpenTelemetry. A remote evaluation has neither, because Mixpanel's response does not say.
     pub fn metadata_json(&self) -> &str {
-        self.at(&self.metadata)
+        self.metadata.as_ref().map_or(terminated("{}\0"), |span| self.at(span))
     }
 
     /// The context key that the flag is bucketed by, if this library assigned a variant, or if the context lacks it.
@@ -275,7 +317,7 @@ impl Evaluation {
             variant: self.variant(),
             experiment: Experiment { id: self.experiment_id(), is_active: self.experiment.is_active },
             is_qa_tester: self.is_qa_tester,
-            fetch: shown.fetch.as_ref(),
+            fetch: shown.fetch.as_deref(),
         };
         let user = shown.user.as_ref();
         let user = user.map(|(span, quoted)| Identity { text: self.at(span).into(), quoted: *quoted });
@@ -283,7 +325,7 @@ impl Evaluation {
     }
 
     fn at(&self, span: &Span) -> &str {
-        self.text.get(span.clone()).unwrap_or_default()
+        self.text.at(*span)
     }
 }
 
@@ -307,52 +349,33 @@ impl fmt::Debug for Evaluation {
     }
 }
 
-/// The strings of one evaluation, end to end.
-struct Strings(String);
+/// Room for all strings of an evaluation.
+fn room(
+    key: &str,
+    value: Option<&FlagValue>,
+    message: Option<&str>,
+    exposure: Option<Exposure<'_>>,
+    flag: Option<&Flag>,
+    to: ShownTo<'_>,
+) -> usize {
+    // The keys and punctuation of the metadata, the digits of an integer, and a NUL after each string.
+    const REST: usize = 128;
+    let value = match value {
+        // Once as it is, once as JSON.
+        Some(FlagValue::String(s)) => 2 * s.len(),
+        Some(FlagValue::Double { text, .. } | FlagValue::Object(text) | FlagValue::Array(text)) => text.len(),
+        _ => 0,
+    };
+    let variant = exposure.and_then(|exposure| exposure.variant).map_or(0, str::len);
+    // Once as it is, once in the metadata.
+    let experiment = exposure.and_then(|exposure| exposure.experiment.id).map_or(0, |id| 2 * id.len());
+    let flag = flag.map_or(0, |flag| flag.metadata.len() + flag.context.len());
+    let (message, user) = (message.map_or(0, str::len), to.user.map_or(0, |user| user.text.len()));
+    let context_id = to.context_id.map_or(0, str::len);
+    key.len() + value + message + variant + experiment + flag + user + context_id + REST
+}
 
-impl Strings {
-    /// Reserves room for everything, so that there is one allocation.
-    fn with_room_for(
-        key: &str,
-        value: Option<&FlagValue>,
-        message: Option<&str>,
-        exposure: Option<Exposure<'_>>,
-        flag: Option<&Flag>,
-        to: ShownTo<'_>,
-    ) -> Self {
-        // The keys and punctuation of the metadata, the digits of an integer, and a NUL after each string.
-        const REST: usize = 128;
-        let value = match value {
-            // Once as it is, once as JSON.
-            Some(FlagValue::String(s)) => 2 * s.len(),
-            Some(FlagValue::Double { text, .. } | FlagValue::Object(text) | FlagValue::Array(text)) => {
-                text.len()
-            }
-            _ => 0,
-        };
-        let variant = exposure.and_then(|exposure| exposure.variant).map_or(0, str::len);
-        // Once as it is, once in the metadata.
-        let experiment = exposure.and_then(|exposure| exposure.experiment.id).map_or(0, |id| 2 * id.len());
-        let flag = flag.map_or(0, |flag| flag.metadata.len() + flag.context.len());
-        let (message, user) = (message.map_or(0, str::len), to.user.map_or(0, |user| user.text.len()));
-        let context_id = to.context_id.map_or(0, str::len);
-        Strings(String::with_capacity(
-            key.len() + value + message + variant + experiment + flag + user + context_id + REST,
-        ))
-    }
-
-    fn push(&mut self, part: &str) -> Span {
-        self.write(|text| text.push_str(part))
-    }
-
-    fn write(&mut self, write: impl FnOnce(&mut String)) -> Span {
-        let start = self.0.len();
-        write(&mut self.0);
-        let span = start..self.0.len();
-        self.0.push('\0');
-        span
-    }
-
+impl Strings<'_> {
     fn metadata(
         &mut self,
         flag: Option<&Flag>,
@@ -379,16 +402,14 @@ impl Strings {
 
     fn value(&mut self, value: &FlagValue) -> Value {
         match value {
-            FlagValue::Null => Value::Null(self.push("null")),
-            FlagValue::Bool(b) => Value::Bool(*b, self.push(if *b { "true" } else { "false" })),
+            FlagValue::Null => Value::Null,
+            FlagValue::Bool(b) => Value::Bool(*b),
             FlagValue::String(s) => Value::String(self.push(s), self.write(|text| push_json_string(text, s))),
             FlagValue::Integer(i) => {
                 // Writing to a String cannot fail.
                 Value::Integer(*i, self.write(|text| _ = write!(text, "{i}")))
             }
-            FlagValue::Double { number, text } => {
-                Value::Double { number: *number, integer: value.integer(), json: self.push(text) }
-            }
+            FlagValue::Double { number, text } => Value::Double(*number, self.push(text)),
             FlagValue::Object(json) => Value::Object(self.push(json)),
             FlagValue::Array(json) => Value::Array(self.push(json)),
         }

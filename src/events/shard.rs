@@ -1,0 +1,81 @@
+//! A part of the outbox: events that wait for the sender. Adding an exposure takes no allocation of its own, because
+//! the evaluating thread would pay for it, and the sender's thread for freeing another thread's memory.
+
+use std::sync::Arc;
+
+use crate::engine::definitions::Flag;
+use crate::engine::identity::Identity;
+use crate::events::payload::Event;
+
+#[derive(Debug, Default)]
+pub(crate) struct Pending {
+    exposures: Vec<Exposed>,
+    /// Their users, end to end.
+    users: String,
+    others: Vec<Event>,
+    /// After shutdown, since nothing would count a later event.
+    pub(super) closed: bool,
+}
+
+/// An exposure of a variant that was assigned just now.
+#[derive(Debug)]
+struct Exposed {
+    /// Holds the flag instead of copying its strings, so that an evaluation stays cheap.
+    flag: Arc<Flag>,
+    variant: usize,
+    time_ms: u64,
+    user_len: usize,
+    quoted: bool,
+    is_qa_tester: bool,
+}
+
+impl Pending {
+    pub(crate) fn push(&mut self, event: Event) {
+        self.others.push(event);
+    }
+
+    pub(crate) fn expose(
+        &mut self,
+        flag: &Arc<Flag>,
+        variant: usize,
+        is_qa_tester: bool,
+        user: &Identity<'_>,
+        time_ms: u64,
+    ) {
+        self.users.push_str(&user.text);
+        let (user_len, quoted) = (user.text.len(), user.quoted);
+        self.exposures.push(Exposed { flag: flag.clone(), variant, time_ms, user_len, quoted, is_qa_tester });
+    }
+
+    /// Takes everything out.
+    pub(super) fn take(&mut self) -> Taken {
+        let exposures = std::mem::take(&mut self.exposures);
+        let users = std::mem::take(&mut self.users);
+        Taken { exposures, users, others: std::mem::take(&mut self.others) }
+    }
+}
+
+/// What was taken out.
+pub(super) struct Taken {
+    exposures: Vec<Exposed>,
+    users: String,
+    others: Vec<Event>,
+}
+
+impl Taken {
+    pub(super) fn len(&self) -> usize {
+        self.exposures.len() + self.others.len()
+    }
+
+    pub(super) fn into_events(self) -> impl Iterator<Item = Event> {
+        let (users, mut start) = (self.users, 0);
+        let exposures = self.exposures.into_iter().map(move |exposed| {
+            let Exposed { flag, variant, time_ms, user_len, quoted, is_qa_tester } = exposed;
+            let text = users.get(start..start + user_len).unwrap_or_default();
+            start += user_len;
+            let user = Identity { text: text.to_owned().into(), quoted };
+            Event::local(flag, variant, is_qa_tester, user, time_ms)
+        });
+        exposures.chain(self.others)
+    }
+}
