@@ -5,7 +5,7 @@ use std::fs;
 use crate::forms::{Tree, push_text};
 use crate::support::{config, root};
 use mpflags::unversioned::{self, Encoded};
-use mpflags::{Client, Config, Context, ContextBuilder, Error, ErrorKind, EvaluateOptions, Evaluation};
+use mpflags::{Client, Config, Context, ContextBuilder, ContextValue, Error, ErrorKind, EvaluateOptions, Evaluation};
 
 impl Tree {
     /// A context made by a builder. `None` if it holds what a builder refuses, or has `custom_properties` twice, which
@@ -13,7 +13,7 @@ impl Tree {
     fn built(&self) -> Option<Result<Context, Error>> {
         let Tree::Object(members) = self else { panic!("a context is an object") };
         let twice = members.iter().filter(|(key, _)| key == b"custom_properties").count() > 1;
-        if twice || !self.is_usable(1) {
+        if twice || !self.fits_a_builder(1) {
             return None;
         }
         let mut builder = Context::builder();
@@ -40,7 +40,7 @@ impl Tree {
                 members.iter().for_each(|(key, value)| value.set(builder, key));
                 builder.end()
             }
-            Tree::Unusable(_) => unreachable!(),
+            Tree::Unusable(why) => builder.set(key, ContextValue::Unusable(why)),
         };
     }
 }

@@ -142,18 +142,17 @@ impl Tree {
         }
     }
 
-    /// Whether everything in it can be used, if it is at this level of nesting.
-    pub(crate) fn is_usable(&self, level: usize) -> bool {
+    /// Whether a builder accepts it at this level of nesting.
+    pub(crate) fn fits_a_builder(&self, level: usize) -> bool {
         match self {
-            Tree::Array(elements) => level <= 127 && elements.iter().all(|each| each.is_usable(level + 1)),
+            Tree::Array(elements) => level <= 127 && elements.iter().all(|each| each.fits_a_builder(level + 1)),
             Tree::Object(members) => {
                 level <= 127
                     && members
                         .iter()
-                        .all(|(key, value)| str::from_utf8(key).is_ok() && value.is_usable(level + 1))
+                        .all(|(key, value)| str::from_utf8(key).is_ok() && value.fits_a_builder(level + 1))
             }
             Tree::String(text) => str::from_utf8(text).is_ok(),
-            Tree::Unusable(_) => false,
             _ => true,
         }
     }

@@ -729,6 +729,17 @@ static void building(void)
     mpflags_text_free(text);
     mpflags_context_free(context);
 
+    mpflags_context_builder_set_unusable(user, MPFLAGS_S("id"), MPFLAGS_S("a row that is locked"));
+    CHECK(mpflags_context_builder_build(user, &context, NULL) == MPFLAGS_OK);
+    mpflags_evaluation *evaluation = NULL;
+    for (int i = 0; i < 3; i++) {
+        CHECK(mpflags_client_evaluate(client, MPFLAGS_S("boolean"), context, MPFLAGS_TYPE_ANY, 0, 0, &evaluation, NULL) == MPFLAGS_OK);
+        CHECK(mpflags_evaluation_error_code(evaluation) == MPFLAGS_ERROR_INVALID_CONTEXT);
+        CHECK(strcmp(mpflags_evaluation_message(evaluation).ptr, "context: id: a row that is locked") == 0);
+        mpflags_evaluation_free(evaluation);
+    }
+    mpflags_context_free(context);
+
     static const char bad[] = "x\xff";
     mpflags_context_builder_set_string(user, MPFLAGS_S("id"), bad, 2);
     mistaken(user, MPFLAGS_INVALID_UTF8, "context: id: value is not UTF-8 at byte 1");
@@ -742,6 +753,8 @@ static void building(void)
     mistaken(user, MPFLAGS_INVALID_CONTEXT, "context: custom_properties.age: a number that is not finite");
     mpflags_context_builder_set_json(user, MPFLAGS_S("address"), MPFLAGS_S("{"));
     mistaken(user, MPFLAGS_INVALID_CONTEXT, "context: address: EOF while parsing an object at line 1 column 1");
+    mpflags_context_builder_set_unusable(user, MPFLAGS_S("id"), NULL, 3);
+    mistaken(user, MPFLAGS_NULL_ARGUMENT, "context: id: why is NULL but its length is 3");
     mpflags_context_builder_end(user);
     mistaken(user, MPFLAGS_INVALID_CONTEXT, "context: end: no object or array was begun");
     mpflags_context_builder_begin_array(user, MPFLAGS_S("tags"));
