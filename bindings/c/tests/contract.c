@@ -786,7 +786,7 @@ static void building(void)
     CHECK(mpflags_client_evaluate_packed(client, MPFLAGS_S("boolean"), form, sizeof form - 1, MPFLAGS_TYPE_BOOLEAN | binary) % 2 == 1);
     CHECK(mpflags_client_evaluate_packed(client, MPFLAGS_S("boolean"), form, sizeof form - 1, 3u << 24) == 0);
     uint64_t invalid = mpflags_client_evaluate_packed(client, MPFLAGS_S("boolean"), form, sizeof form - 2, binary);
-    mpflags_evaluation *evaluation = (mpflags_evaluation *)(uintptr_t)invalid;
+    evaluation = (mpflags_evaluation *)(uintptr_t)invalid;
     CHECK(strcmp(mpflags_evaluation_message(evaluation).ptr,
                  "context: malformed binary form at byte 5: a length beyond the end") == 0);
     mpflags_evaluation_free(evaluation);
