@@ -33,21 +33,26 @@ namespace detail {
  * A braced list copies its elements, and copying a tree would allocate memory for every value. */
 enum class Held : char { Null, False, True, Int64, Uint64, Double, String, Array, Object, Json };
 
+/* Makes room for `size` bytes at the end. Appending piece by piece would check the room for each. */
+inline char* room(std::string& out, std::size_t size) {
+    out.resize(out.size() + size);
+    return out.data() + out.size() - size;
+}
+
 template <class Number>
-void put(std::string& out, Number number) {
-    char bytes[sizeof number];
-    std::memcpy(bytes, &number, sizeof number);
-    out.append(bytes, sizeof number);
+char* put(char* at, Number number) noexcept {
+    static_assert(std::is_arithmetic_v<Number> || std::is_enum_v<Number>);
+    std::memcpy(at, &number, sizeof number);
+    return at + sizeof number;
 }
 
-inline void put_size(std::string& out, std::size_t size) {
+inline char* put_bytes(char* at, std::string_view bytes) noexcept { return at + bytes.copy(at, bytes.size()); }
+
+constexpr std::size_t size_of_size = sizeof(std::uint32_t);
+
+inline char* put_size(char* at, std::size_t size) {
     if (size > std::numeric_limits<std::uint32_t>::max()) throw std::length_error("mpflags: a value of 4 GiB");
-    put(out, static_cast<std::uint32_t>(size));
-}
-
-inline void put_text(std::string& out, std::string_view text) {
-    put_size(out, text.size());
-    out += text;
+    return put(at, static_cast<std::uint32_t>(size));
 }
 
 template <class Number>
@@ -184,8 +189,10 @@ class Value {
         }
     }
     Value(std::string_view text) { hold(detail::Held::String, text); }
-    Value(const std::string& text) { hold(detail::Held::String, text); }
-    Value(std::chrono::system_clock::time_point time) { hold(detail::Held::String, detail::rfc3339(time)); }
+    Value(const std::string& text) { hold(detail::Held::String, std::string_view(text)); }
+    Value(std::chrono::system_clock::time_point time) {
+        hold(detail::Held::String, std::string_view(detail::rfc3339(time)));
+    }
     Value(std::initializer_list<Member> members);
     /** Any other number, and bool. Not char, which could be meant as a letter or as a number. */
     template <class T, std::enable_if_t<std::is_arithmetic_v<T> && !std::is_same_v<T, char>, int> = 0>
@@ -197,28 +204,27 @@ class Value {
         } else {
             hold(std::is_same_v<Wide, double>         ? detail::Held::Double
                  : std::is_same_v<Wide, std::int64_t> ? detail::Held::Int64
-                                                      : detail::Held::Uint64);
-            detail::put(held_, number);
+                                                      : detail::Held::Uint64,
+                 number);
         }
     }
     template <class T>
     Value(const std::vector<T>& elements) {
         std::string content;
         for (const auto& element : elements) content += Value(T(element)).held_;
-        hold(detail::Held::Array, content);
+        hold(detail::Held::Array, std::string_view(content));
     }
     template <class T>
     Value(const std::map<std::string, T>& members) {
         std::string content;
         for (const auto& [key, value] : members) append(content, key, Value(value));
-        hold(detail::Held::Object, content);
+        hold(detail::Held::Object, std::string_view(content));
     }
 
     static Value array(std::initializer_list<Value> elements) { return std::vector<Value>(elements); }
     /** Uses the JSON text as it is. */
     static Value from_json(std::string_view text) {
         Value made;
-        made.held_.clear();
         made.hold(detail::Held::Json, text);
         return made;
     }
@@ -234,20 +240,27 @@ class Value {
     friend class Object;
     friend class Context;
 
-    void hold(detail::Held kind) { held_ += static_cast<char>(kind); }
-    void hold(detail::Held kind, std::string_view content) {
-        hold(kind, content.size());
-        held_ += content;
+    void hold(detail::Held kind) { held_.assign(1, static_cast<char>(kind)); }
+    template <class Number>
+    void hold(detail::Held kind, Number number) {
+        held_.clear();
+        detail::put(detail::put(detail::room(held_, 1 + sizeof number), kind), number);
     }
-    /* The content follows. */
-    void hold(detail::Held kind, std::size_t size) {
-        held_.reserve(1 + sizeof(std::uint32_t) + size);
-        hold(kind);
-        detail::put_size(held_, size);
+    void hold(detail::Held kind, std::string_view content) { detail::put_bytes(begin(kind, content.size()), content); }
+    /* Makes room for the content, and returns where it begins. */
+    char* begin(detail::Held kind, std::size_t size) {
+        held_.clear();
+        return detail::put_size(detail::put(detail::room(held_, 1 + detail::size_of_size + size), kind), size);
+    }
+
+    std::size_t size_as_member(std::string_view key) const noexcept {
+        return detail::size_of_size + key.size() + held_.size();
+    }
+    char* put_as_member(char* at, std::string_view key) const {
+        return detail::put_bytes(detail::put_bytes(detail::put_size(at, key.size()), key), held_);
     }
     static void append(std::string& members, std::string_view key, const Value& value) {
-        detail::put_text(members, key);
-        members += value.held_;
+        value.put_as_member(detail::room(members, value.size_as_member(key)), key);
     }
 
     std::string held_;
@@ -261,9 +274,9 @@ struct Member {
 
 inline Value::Value(std::initializer_list<Member> members) {
     std::size_t size = 0;
-    for (const Member& member : members) size += sizeof(std::uint32_t) + member.key.size() + member.value.held_.size();
-    hold(detail::Held::Object, size);
-    for (const Member& member : members) append(held_, member.key, member.value);
+    for (const Member& member : members) size += member.value.size_as_member(member.key);
+    char* at = begin(detail::Held::Object, size);
+    for (const Member& member : members) at = member.value.put_as_member(at, member.key);
 }
 
 /** An object: a context, a configuration, the properties of an event. */
@@ -321,8 +334,7 @@ class Object {
 
     operator Value() const {
         Value made;
-        made.held_.clear();
-        made.hold(is_json_ ? detail::Held::Json : detail::Held::Object, held_);
+        made.hold(is_json_ ? detail::Held::Json : detail::Held::Object, std::string_view(held_));
         return made;
     }
 
