@@ -8,12 +8,10 @@ use mpflags::unversioned::{self, Encoded};
 use mpflags::{Client, Config, Context, ContextBuilder, ContextValue, Error, ErrorKind, EvaluateOptions, Evaluation};
 
 impl Tree {
-    /// A context made by a builder. `None` if it holds what a builder refuses, or has `custom_properties` twice, which
-    /// a builder merges.
+    /// The context made by a builder, if one can make it.
     fn built(&self) -> Option<Result<Context, Error>> {
         let Tree::Object(members) = self else { panic!("a context is an object") };
-        let twice = members.iter().filter(|(key, _)| key == b"custom_properties").count() > 1;
-        if twice || !self.fits_a_builder(1) {
+        if !self.fits_a_builder() {
             return None;
         }
         let mut builder = Context::builder();

@@ -142,15 +142,22 @@ impl Tree {
         }
     }
 
-    /// Whether a builder accepts it at this level of nesting.
-    pub(crate) fn fits_a_builder(&self, level: usize) -> bool {
+    /// Whether a builder makes the same context: it accepts only text and 127 levels of nesting, and merges
+    /// `custom_properties` that are set twice.
+    pub(crate) fn fits_a_builder(&self) -> bool {
+        let Tree::Object(members) = self else { return false };
+        let twice = members.iter().filter(|(key, _)| key == b"custom_properties").count() > 1;
+        !twice && self.fits_at(1)
+    }
+
+    fn fits_at(&self, level: usize) -> bool {
         match self {
-            Tree::Array(elements) => level <= 127 && elements.iter().all(|each| each.fits_a_builder(level + 1)),
+            Tree::Array(elements) => level <= 127 && elements.iter().all(|each| each.fits_at(level + 1)),
             Tree::Object(members) => {
                 level <= 127
                     && members
                         .iter()
-                        .all(|(key, value)| str::from_utf8(key).is_ok() && value.fits_a_builder(level + 1))
+                        .all(|(key, value)| str::from_utf8(key).is_ok() && value.fits_at(level + 1))
             }
             Tree::String(text) => str::from_utf8(text).is_ok(),
             _ => true,
