@@ -155,7 +155,8 @@ TEST(ProviderVectors, All) {
     const auto cases = vectors::suite("provider", {"name", "config", "flags", "setup", "key", "type", "default",
                                                    "targeting_key", "attributes", "nan_attribute", "want", "why"});
     const Dev healthy;
-    const Dev refusing({"--token", "another"});
+    const Dev refusing;
+    refusing.fault({{"path", "/flags/definitions"}, {"kind", "status"}, {"status", 401}});
     const Dev failing;
     failing.fault({{"path", "/flags"}, {"kind", "status"}, {"status", 500}});
     for (const Json& vector : cases) {
