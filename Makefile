@@ -37,7 +37,7 @@ RUST_TESTS := $(patsubst tests/%.rs,--test %,$(wildcard tests/*.rs)) $(patsubst 
 
 .PHONY: help demo demo-c demo-python demo-go demo-cpp test test-rust test-c test-python test-go test-cpp check check-rust check-c
 .PHONY: check-python check-go check-page check-installed release dev bench lint lint-languages mutants header install uninstall dist sanitizers
-.PHONY: conformance differential golden fresh clean release-library lint-rust docs
+.PHONY: conformance differential fuzz golden fresh clean release-library lint-rust docs
 
 help:
 	@echo "make demo          run the quickstarts of C, Python, Go and C++ against mpflags-dev, a stand-in for Mixpanel"
@@ -51,6 +51,7 @@ help:
 	@echo "make header        regenerate include/mpflags.h"
 	@echo "make conformance   run the vectors in every language, and print the results as a table"
 	@echo "make differential  compare random flags with Mixpanel's SDKs for Python and Node; LONG=1: many more"
+	@echo "make fuzz          run each fuzz target for 30 seconds; PLANTED=1: show that they and the tests find planted bugs"
 	@echo "make sanitizers    run the C and C++ tests under AddressSanitizer, UndefinedBehaviorSanitizer and valgrind"
 	@echo "make mutants       run mutation tests of the code that decides a variant"
 	@echo "make bench         measure and compare with the goals; a slow result is not a failure; OLD=path of another libmpflags.so: beside it"
@@ -163,6 +164,11 @@ conformance: need-conformance release
 # LONG=1 evaluates more than a million times.
 differential: need-differential release-library
 	$(IN) conformance/differential $(if $(LONG),long,test) $(call WITH,differential)
+
+# SECONDS_EACH: how long each target runs.
+fuzz: need-fuzz
+	@echo "== fuzz targets (building them takes minutes the first time)"
+	@env -u CARGO_TARGET_DIR JOBS=$(JOBS) $(if $(PLANTED),$(PYTHON) fuzz/planted.py,fuzz/run)
 
 # Mixpanel's Python package contains the golden vectors of semver_compare and datetime_compare. A virtual environment, because
 # Debian's Python has no pip outside of one.

@@ -777,6 +777,17 @@ void mpflags_context_builder_set_json(mpflags_context_builder *builder,
                                       size_t json_len);
 
 /**
+ * Sets an attribute that has no value which can be used, and says why. Flags that read it evaluate to
+ * `MPFLAGS_ERROR_INVALID_CONTEXT` with this reason, and other flags ignore it. For values that the program
+ * does not control: a number that is not finite, text that is not UTF-8.
+ */
+void mpflags_context_builder_set_unusable(mpflags_context_builder *builder,
+                                          const char *name,
+                                          size_t name_len,
+                                          const char *why,
+                                          size_t why_len);
+
+/**
  * Sets one of the `custom_properties`, which rules see, to a string.
  */
 void mpflags_context_builder_set_property_string(mpflags_context_builder *builder,

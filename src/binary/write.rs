@@ -102,6 +102,11 @@ impl Writer {
         self.counted(value.as_bytes())
     }
 
+    pub(crate) fn unusable(&mut self, key: Option<&str>, why: &str) -> Result<(), TooLong> {
+        self.head(tag::UNUSABLE, key)?;
+        self.counted(why.as_bytes())
+    }
+
     /// A value of another form.
     pub(crate) fn raw(&mut self, key: Option<&str>, value: Raw<'_>) -> Result<(), TooLong> {
         let (tag, content) = value.bytes();

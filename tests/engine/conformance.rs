@@ -1,7 +1,7 @@
 //! The vectors through the Rust API: each with a context that is kept, with one that is read for a single call, in the binary
 //! form, and from a builder.
 
-use crate::binary::every_way;
+use crate::every_way::every_way;
 use crate::support::{Case, Got, RuleCase, config, outcome, report, vectors};
 use mpflags::{Client, Config, Context, EvaluateOptions, Evaluation, ValueType};
 use serde::Deserialize;

@@ -4,6 +4,8 @@ mod binary;
 mod config;
 mod conformance;
 mod context;
+#[path = "../support/every_way.rs"]
+mod every_way;
 mod explain;
 #[path = "../support/forms.rs"]
 mod forms;

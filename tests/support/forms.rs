@@ -95,6 +95,12 @@ impl Tree {
         })
     }
 
+    /// Reads a context in the binary form. `None` if it is malformed.
+    pub(crate) fn read(form: &[u8]) -> Option<Tree> {
+        let mut rest = form.strip_prefix(&[1])?;
+        Some(Tree::Object(read_members(&mut rest, 1)?))
+    }
+
     /// A context in the binary form.
     pub(crate) fn form(&self) -> Vec<u8> {
         let Tree::Object(members) = self else { panic!("a context is an object") };
@@ -142,17 +148,37 @@ impl Tree {
         }
     }
 
-    /// Whether everything in it can be used, if it is at this level of nesting.
-    pub(crate) fn is_usable(&self, level: usize) -> bool {
+    /// Whether a builder makes the same context: it accepts only text and 127 levels of nesting, and merges
+    /// `custom_properties` that are set twice.
+    pub(crate) fn fits_a_builder(&self) -> bool {
+        let Tree::Object(members) = self else { return false };
+        let twice = members.iter().filter(|(key, _)| key == b"custom_properties").count() > 1;
+        !twice && self.fits_at(1)
+    }
+
+    fn fits_at(&self, level: usize) -> bool {
         match self {
-            Tree::Array(elements) => level <= 127 && elements.iter().all(|each| each.is_usable(level + 1)),
+            Tree::Array(elements) => level <= 127 && elements.iter().all(|each| each.fits_at(level + 1)),
             Tree::Object(members) => {
                 level <= 127
                     && members
                         .iter()
-                        .all(|(key, value)| str::from_utf8(key).is_ok() && value.is_usable(level + 1))
+                        .all(|(key, value)| str::from_utf8(key).is_ok() && value.fits_at(level + 1))
             }
             Tree::String(text) => str::from_utf8(text).is_ok(),
+            _ => true,
+        }
+    }
+
+    /// Whether JSON can express it.
+    pub(crate) fn fits_json(&self) -> bool {
+        match self {
+            Tree::Array(elements) => elements.iter().all(Tree::fits_json),
+            Tree::Object(members) => {
+                members.iter().all(|(key, value)| str::from_utf8(key).is_ok() && value.fits_json())
+            }
+            Tree::String(text) => str::from_utf8(text).is_ok(),
+            Tree::Double(number) => number.is_finite(),
             Tree::Unusable(_) => false,
             _ => true,
         }
@@ -203,4 +229,69 @@ fn push_digits(form: &mut Vec<u8>, mut number: u64, digits: usize) {
         form.push((number % 128) as u8);
         number /= 128;
     }
+}
+
+fn read_members(rest: &mut &[u8], level: usize) -> Option<Vec<(Vec<u8>, Tree)>> {
+    let mut members = Vec::new();
+    while !rest.is_empty() {
+        let tag = take(rest, 1)?[0];
+        let key = take_text(rest)?.to_owned();
+        members.push((key, read_value(tag, rest, level + 1)?));
+    }
+    Some(members)
+}
+
+fn read_value(tag: u8, rest: &mut &[u8], level: usize) -> Option<Tree> {
+    Some(match tag {
+        0 => Tree::Null,
+        1 => Tree::Bool(false),
+        2 => Tree::Bool(true),
+        3 => Tree::Signed(take_digits(rest, 10)? as i64),
+        4 => Tree::Unsigned(take_digits(rest, 10)?),
+        5 => Tree::Double(f64::from_bits(take_digits(rest, 10)?)),
+        6 => Tree::String(take_text(rest)?.to_owned()),
+        7 | 8 => {
+            let mut content = take_text(rest)?;
+            if level > 127 {
+                Tree::Unusable("nested more than 127 levels deep")
+            } else if tag == 8 {
+                Tree::Object(read_members(&mut content, level)?)
+            } else {
+                let mut elements = Vec::new();
+                while !content.is_empty() {
+                    let tag = take(&mut content, 1)?[0];
+                    elements.push(read_value(tag, &mut content, level + 1)?);
+                }
+                Tree::Array(elements)
+            }
+        }
+        9 => {
+            take_text(rest)?;
+            Tree::Unusable("a reason")
+        }
+        _ => return None,
+    })
+}
+
+fn take<'a>(rest: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
+    let (taken, after) = rest.split_at_checked(count)?;
+    *rest = after;
+    Some(taken)
+}
+
+fn take_text<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let length = match take(rest, 1)?[0] {
+        127 => take_digits(rest, 5)?,
+        length @ 0..127 => length.into(),
+        128.. => return None,
+    };
+    take(rest, usize::try_from(length).ok()?)
+}
+
+/// The lowest digit comes first. The tenth has one bit.
+fn take_digits(rest: &mut &[u8], count: usize) -> Option<u64> {
+    let number = take(rest, count)?.iter().rev().try_fold(0_u128, |number, digit| {
+        (*digit < 128).then_some(number << 7 | u128::from(*digit))
+    })?;
+    u64::try_from(number).ok()
 }

@@ -43,11 +43,13 @@ int main(int argc, char **argv)
         fprintf(stderr, "config_file: %s\n", argc == 2 ? "the file cannot be read" : "usage: config_file FILE");
         return 2;
     }
+    mpflags_context_builder *builder = mpflags_context_builder_new();
+    mpflags_context_builder_set_string(builder, MPFLAGS_S("distinct_id"), MPFLAGS_S("qa-1"));
     /* An unknown option, a wrong type or a value out of range is an error that names the option. */
     if (mpflags_client_new(config, length, &client, &error) == MPFLAGS_OK
         && mpflags_client_start(client, &error) == MPFLAGS_OK
         && mpflags_client_wait_ready(client, 10000, &error) == MPFLAGS_OK
-        && mpflags_context_new_json(MPFLAGS_S("{\"distinct_id\": \"qa-1\"}"), &user, &error) == MPFLAGS_OK) {
+        && mpflags_context_builder_build(builder, &user, &error) == MPFLAGS_OK) {
         bool on = mpflags_client_get_boolean(client, MPFLAGS_S("new-checkout"), user, false);
         printf("new-checkout: %s\n", on ? "on" : "off");
     } else {
@@ -56,6 +58,7 @@ int main(int argc, char **argv)
     int status = error != NULL;
     free(config);
     mpflags_error_free(error);
+    mpflags_context_builder_free(builder);
     mpflags_context_free(user);
     mpflags_client_free(client);
     return status;

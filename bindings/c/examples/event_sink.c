@@ -19,9 +19,10 @@ static void take(const mpflags_item *item, void *user_data)
 
 int main(int argc, char **argv)
 {
-    static const char *const users[] = {"{\"distinct_id\": \"user-1\"}", "{\"distinct_id\": \"user-2\"}"};
+    static const char *const users[] = {"user-1", "user-2"};
     const char *config = argc == 2 ? argv[1] : "{}";
     mpflags_client *client = NULL;
+    mpflags_context_builder *builder = mpflags_context_builder_new();
     mpflags_error *error = NULL;
     uint64_t undelivered = 0;
     int status = 1;
@@ -32,15 +33,17 @@ int main(int argc, char **argv)
         && mpflags_client_wait_ready(client, 10000, &error) == MPFLAGS_OK) {
         for (int i = 0; i < 2; i++) {
             mpflags_context *user = NULL;
-            if (mpflags_context_new_json(users[i], strlen(users[i]), &user, &error) != MPFLAGS_OK) break;
+            mpflags_context_builder_set_string(builder, MPFLAGS_S("distinct_id"), users[i], strlen(users[i]));
+            if (mpflags_context_builder_build(builder, &user, &error) != MPFLAGS_OK) break;
             int64_t size = mpflags_client_get_int64(client, MPFLAGS_S("search-page-size"), user, 10);
-            fprintf(stderr, "page size of user %d: %d\n", i + 1, (int)size);
+            fprintf(stderr, "page size of %s: %d\n", users[i], (int)size);
             mpflags_context_free(user);
         }
         if (error == NULL && mpflags_client_shutdown(client, 5000, &undelivered, &error) == MPFLAGS_OK) status = undelivered != 0;
     }
     if (error != NULL) fprintf(stderr, "event_sink: %s\n", mpflags_error_message(error).ptr);
     mpflags_error_free(error);
+    mpflags_context_builder_free(builder);
     mpflags_client_free(client);
     return status;
 }

@@ -12,10 +12,15 @@ int main(int argc, char **argv)
     mpflags_evaluation *color = NULL;
     mpflags_error *error = NULL;
 
+    /* Who the flags are evaluated for. No value needs escaping. */
+    mpflags_context_builder *builder = mpflags_context_builder_new();
+    mpflags_context_builder_set_string(builder, MPFLAGS_S("distinct_id"), MPFLAGS_S("user-1"));
+    mpflags_context_builder_set_property_string(builder, MPFLAGS_S("plan"), MPFLAGS_S("premium"));
+
     if (mpflags_client_new(config, strlen(config), &client, &error) != MPFLAGS_OK
         || mpflags_client_start(client, &error) != MPFLAGS_OK
         || mpflags_client_wait_ready(client, 10000, &error) != MPFLAGS_OK
-        || mpflags_context_new_json(MPFLAGS_S("{\"distinct_id\": \"user-1\"}"), &user, &error) != MPFLAGS_OK
+        || mpflags_context_builder_build(builder, &user, &error) != MPFLAGS_OK
         || mpflags_client_evaluate(client, MPFLAGS_S("button-color"), user,
                                    MPFLAGS_TYPE_STRING, 0, 0, &color, &error) != MPFLAGS_OK) {
         fprintf(stderr, "%s\n", mpflags_error_message(error).ptr);
@@ -37,6 +42,7 @@ int main(int argc, char **argv)
     int status = error ? 1 : 0;
     mpflags_error_free(error);
     mpflags_evaluation_free(color);
+    mpflags_context_builder_free(builder);
     mpflags_context_free(user);
     mpflags_client_free(client);
     return status;

@@ -9,8 +9,6 @@
 
 #include <mpflags.h>
 
-#include "json.h"
-
 enum { VARIANTS = 64 };
 static struct { char name[64]; unsigned long users; } counts[VARIANTS];
 
@@ -45,19 +43,19 @@ int main(int argc, char **argv)
     check(mpflags_client_start(client, &error), &error);
     check(mpflags_client_wait_ready(client, 10000, &error), &error);
 
-    static char user[1024], id[6 * sizeof user], json[sizeof id + 32];
+    /* Building a context leaves the builder empty, ready for the next user. */
+    mpflags_context_builder *builder = mpflags_context_builder_new();
+    static char user[1024];
     while (fgets(user, sizeof user, stdin)) {
         size_t length = strcspn(user, "\r\n");
         if (user[length] == '\0' && !feof(stdin)) {
             fprintf(stderr, "many_users: a line is longer than %d bytes\n", (int)sizeof user - 2);
             exit(1);
         }
-        user[length] = '\0';
         mpflags_context *context = NULL;
         mpflags_evaluation *evaluation = NULL;
-        /* A user ID may contain any character, so it is escaped. */
-        int size = snprintf(json, sizeof json, "{\"distinct_id\": %s}", json_string(user, id, sizeof id));
-        check(mpflags_context_new_json(json, (size_t)size, &context, &error), &error);
+        mpflags_context_builder_set_string(builder, MPFLAGS_S("distinct_id"), user, length);
+        check(mpflags_context_builder_build(builder, &context, &error), &error);
         check(mpflags_client_evaluate(client, argv[2], strlen(argv[2]), context, MPFLAGS_TYPE_ANY,
                                       MPFLAGS_OPTION_NO_EXPOSURE, 0, &evaluation, &error), &error);
         count(mpflags_evaluation_has_value(evaluation) ? mpflags_evaluation_variant(evaluation).ptr : "(default)");
@@ -65,6 +63,7 @@ int main(int argc, char **argv)
         mpflags_context_free(context);
     }
     for (int i = 0; i < VARIANTS && counts[i].users > 0; i++) printf("%s %lu\n", counts[i].name, counts[i].users);
+    mpflags_context_builder_free(builder);
     mpflags_client_free(client);
     return 0;
 }

@@ -13,10 +13,8 @@
 
 #include "json.h"
 
-static const char *const users[] = {
-    "{\"distinct_id\": \"user-1\", \"custom_properties\": {\"plan\": \"free\", \"country\": \"DE\"}}",
-    "{\"distinct_id\": \"user-2\", \"custom_properties\": {\"plan\": \"premium\", \"country\": \"FR\"}}",
-    "{\"distinct_id\": \"qa-1\"}",
+static const struct { const char *id, *plan, *country; } users[] = {
+    {"user-1", "free", "DE"}, {"user-2", "premium", "FR"}, {"qa-1", NULL, NULL},
 };
 enum { USERS = sizeof users / sizeof *users };
 
@@ -33,6 +31,21 @@ static void check(mpflags_status status, mpflags_error *const *error)
     fprintf(stderr, "quickstart: %s (%s)\n", mpflags_error_message(*error).ptr, mpflags_status_name(status).ptr);
     mpflags_error_free(*error);
     exit(1);
+}
+
+/* The context of a user. The caller frees it. */
+static mpflags_context *context_of(int user)
+{
+    mpflags_error *error = NULL;
+    mpflags_context *context = NULL;
+    const char *id = users[user].id, *plan = users[user].plan, *country = users[user].country;
+    mpflags_context_builder *builder = mpflags_context_builder_new();
+    mpflags_context_builder_set_string(builder, MPFLAGS_S("distinct_id"), id, strlen(id));
+    if (plan) mpflags_context_builder_set_property_string(builder, MPFLAGS_S("plan"), plan, strlen(plan));
+    if (country) mpflags_context_builder_set_property_string(builder, MPFLAGS_S("country"), country, strlen(country));
+    check(mpflags_context_builder_build(builder, &context, &error), &error);
+    mpflags_context_builder_free(builder);
+    return context;
 }
 
 static void show(const mpflags_client *client, mpflags_context *const *contexts, const char *key, uint32_t type)
@@ -91,8 +104,7 @@ int main(int argc, char **argv)
     check(mpflags_client_start(client, &error), &error);
     check(mpflags_client_wait_ready(client, 10000, &error), &error);
     mpflags_context *contexts[USERS];
-    for (int i = 0; i < USERS; i++)
-        check(mpflags_context_new_json(users[i], strlen(users[i]), &contexts[i], &error), &error);
+    for (int i = 0; i < USERS; i++) contexts[i] = context_of(i);
 
     for (size_t f = 0; f < sizeof flags / sizeof *flags; f++) show(client, contexts, flags[f].key, flags[f].type);
     for (time_t end = time(NULL) + seconds; time(NULL) < end; fflush(stdout)) {

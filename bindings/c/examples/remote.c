@@ -13,9 +13,12 @@ int main(int argc, char **argv) {
     mpflags_error *error = NULL;
     int status = 1;
 
+    mpflags_context_builder *builder = mpflags_context_builder_new();
+    mpflags_context_builder_set_string(builder, MPFLAGS_S("distinct_id"), MPFLAGS_S("user-1"));
+
     if (mpflags_client_new(config, strlen(config), &client, &error) != MPFLAGS_OK
         || mpflags_client_start(client, &error) != MPFLAGS_OK
-        || mpflags_context_new_json(MPFLAGS_S("{\"distinct_id\": \"user-1\"}"), &user, &error) != MPFLAGS_OK
+        || mpflags_context_builder_build(builder, &user, &error) != MPFLAGS_OK
         || mpflags_client_evaluate_all(client, user, 0, 2000, &all, &error) != MPFLAGS_OK) {
         fprintf(stderr, "%s\n", mpflags_error_message(error).ptr);
     } else if (mpflags_evaluations_failure(all) != MPFLAGS_ERROR_NONE) {
@@ -31,6 +34,7 @@ int main(int argc, char **argv) {
         status = 0;
     }
     mpflags_evaluations_free(all);
+    mpflags_context_builder_free(builder);
     mpflags_context_free(user);
     mpflags_error_free(error);
     /* Sends the exposure. */

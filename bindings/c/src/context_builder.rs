@@ -170,6 +170,23 @@ pub unsafe extern "C" fn mpflags_context_builder_set_json(
     unsafe { step(builder, name, name_len, json.map(Step::SetJson)) }
 }
 
+/// Sets an attribute that has no value which can be used, and says why. Flags that read it evaluate to
+/// `MPFLAGS_ERROR_INVALID_CONTEXT` with this reason, and other flags ignore it. For values that the program
+/// does not control: a number that is not finite, text that is not UTF-8.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mpflags_context_builder_set_unusable(
+    builder: Option<&mut mpflags_context_builder>,
+    name: *const c_char,
+    name_len: usize,
+    why: *const c_char,
+    why_len: usize,
+) {
+    // SAFETY: as the header requires, NULL or `why_len` bytes that do not change during the call.
+    let why = unsafe { strings::text("why", why, why_len) };
+    // SAFETY: as the header requires, NULL or `name_len` bytes that do not change during the call.
+    unsafe { step(builder, name, name_len, why.map(ContextValue::Unusable).map(Step::Set)) }
+}
+
 /// Sets one of the `custom_properties`, which rules see, to a string.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mpflags_context_builder_set_property_string(

@@ -49,6 +49,7 @@ void (*p_mpflags_context_builder_set_double)(mpflags_context_builder *, const ch
 void (*p_mpflags_context_builder_set_boolean)(mpflags_context_builder *, const char *, size_t, int32_t) = mpflags_context_builder_set_boolean;
 void (*p_mpflags_context_builder_set_null)(mpflags_context_builder *, const char *, size_t) = mpflags_context_builder_set_null;
 void (*p_mpflags_context_builder_set_json)(mpflags_context_builder *, const char *, size_t, const char *, size_t) = mpflags_context_builder_set_json;
+void (*p_mpflags_context_builder_set_unusable)(mpflags_context_builder *, const char *, size_t, const char *, size_t) = mpflags_context_builder_set_unusable;
 void (*p_mpflags_context_builder_set_property_string)(mpflags_context_builder *, const char *, size_t, const char *, size_t) = mpflags_context_builder_set_property_string;
 void (*p_mpflags_context_builder_set_property_int64)(mpflags_context_builder *, const char *, size_t, int64_t) = mpflags_context_builder_set_property_int64;
 void (*p_mpflags_context_builder_set_property_double)(mpflags_context_builder *, const char *, size_t, double) = mpflags_context_builder_set_property_double;

@@ -1,8 +1,10 @@
-//! The vectors through the C functions: each with a context handle, and with a context that is read for a
-//! single call, both as JSON and in the binary form.
+//! The vectors through the C functions, each with its context in every form: as JSON and in the binary form,
+//! read for a single call; made by a builder; parsed into a handle.
 
 #[path = "support/api.rs"]
 mod api;
+#[path = "support/builder.rs"]
+mod builder;
 #[path = "../../../tests/support/forms.rs"]
 mod forms;
 mod support;
@@ -13,6 +15,7 @@ use std::ffi::{CString, c_char};
 use std::ptr;
 
 use api::{Api, Handle, function};
+use builder::Builder;
 use forms::Tree;
 use serde_json::Value;
 use support::library;
@@ -245,6 +248,50 @@ impl Runner {
     }
 }
 
+/// How often a context could be passed in a form.
+#[derive(Default)]
+struct Forms {
+    cases: usize,
+    binary: usize,
+    builder: usize,
+}
+
+impl Forms {
+    /// Evaluates in the forms that the context has besides JSON, and compares with `json`. Returns what differs.
+    fn compare(&mut self, runner: &Runner, key: &str, context: &str, value_type: u32, json: &Read) -> Vec<String> {
+        self.cases += 1;
+        let mut different = Vec::new();
+        let mut compare = |form: &str, read: Read| {
+            if read.comparable() != json.comparable() {
+                different.push(format!("{form} {read:?}\n    JSON {json:?}"));
+            }
+        };
+        let Some(tree @ Tree::Object(_)) = Tree::parse(context) else { return different };
+        self.binary += 1;
+        compare("binary", runner.encoded(key, &tree.form(), 2, value_type));
+        if tree.fits_a_builder() {
+            self.builder += 1;
+            let handle = Builder::new(&runner.api).build(&tree).unwrap();
+            // The first evaluation reads the form, the second one what was kept.
+            compare("builder", runner.with_handle(key, handle, value_type));
+            compare("builder, again", runner.with_handle(key, handle, value_type));
+            runner.api.free(b"mpflags_context_free", handle);
+        }
+        different
+    }
+
+    fn report(&self, suite: &str) {
+        let all = self.cases;
+        report("C, JSON", suite, all, 0, "");
+        let reason = "a context that is not a JSON object has no binary form";
+        report("C, binary", suite, self.binary, all - self.binary, reason);
+        let reason = "a builder refuses what is not a JSON object, lone surrogates and too deep nesting, and merges \
+                      `custom_properties` that are set twice";
+        report("C, builder", suite, self.builder, all - self.builder, reason);
+        report("C, handle", suite, all, 0, "");
+    }
+}
+
 impl Drop for Runner {
     fn drop(&mut self) {
         self.api.free(b"mpflags_client_free", self.client);
@@ -278,17 +325,14 @@ fn check(case: &Case, read: &Read) -> Result<(), String> {
 fn evaluate() {
     let cases = vectors::<Case>("evaluate");
     let mut failed = Vec::new();
+    let mut forms = Forms::default();
     for case in &cases {
         let runner = Runner::new(&case.document(), case.overrides());
         let context = case.context();
         let value_type = value_type(case.read.as_deref());
         let encoded = runner.encoded(&case.key, context.as_bytes(), 1, value_type);
-        if let Some(tree @ Tree::Object(_)) = Tree::parse(&context) {
-            let binary = runner.encoded(&case.key, &tree.form(), 2, value_type);
-            if binary.comparable() != encoded.comparable() {
-                failed.push(format!("{}: binary {binary:?}\n    JSON {encoded:?}", case.name));
-            }
-        }
+        let different = forms.compare(&runner, &case.key, &context, value_type, &encoded);
+        failed.extend(different.into_iter().map(|different| format!("{}: {different}", case.name)));
         failed.extend(check(case, &encoded).err());
         match runner.api.context(&context) {
             Err(message) => {
@@ -309,21 +353,20 @@ fn evaluate() {
         }
     }
     assert!(failed.is_empty(), "{} of {} vectors fail:\n{}", failed.len(), cases.len(), failed.join("\n"));
-    report("C", "evaluate", cases.len(), 0, "");
+    forms.report("evaluate");
 }
 
 #[test]
 fn rules() {
     let cases = vectors::<RuleCase>("rules");
     let mut failed = Vec::new();
+    let mut forms = Forms::default();
     for case in &cases {
         let runner = Runner::new(&case.definitions(), "{}");
         let context = case.context();
         let encoded = runner.encoded("f", context.as_bytes(), 1, 0);
-        let binary = runner.encoded("f", &Tree::parse(&context).unwrap().form(), 2, 0);
-        if binary != encoded {
-            failed.push(format!("{}: binary {binary:?}\n    JSON {encoded:?}", case.name));
-        }
+        let different = forms.compare(&runner, "f", &context, 0, &encoded);
+        failed.extend(different.into_iter().map(|different| format!("{}: {different}", case.name)));
         let handle = runner.api.context(&context).unwrap();
         let read = runner.with_handle("f", handle, 0);
         runner.api.free(b"mpflags_context_free", handle);
@@ -333,7 +376,7 @@ fn rules() {
         failed.extend(case.check(read.got.outcome).err());
     }
     assert!(failed.is_empty(), "{} of {} vectors fail:\n{}", failed.len(), cases.len(), failed.join("\n"));
-    report("C", "rules", cases.len(), 0, "");
+    forms.report("rules");
 }
 
 /// Every suite is run here, or skipped with a reason.
@@ -353,6 +396,8 @@ fn every_suite_is_known() {
             "provider" => "there is no provider for C",
             other => panic!("conformance/vectors/{other} is neither run nor skipped"),
         };
-        report("C", &suite, 0, vectors::<Head>(&suite).len(), reason);
+        for form in ["JSON", "binary", "builder", "handle"] {
+            report(&format!("C, {form}"), &suite, 0, vectors::<Head>(&suite).len(), reason);
+        }
     }
 }

@@ -729,6 +729,17 @@ static void building(void)
     mpflags_text_free(text);
     mpflags_context_free(context);
 
+    mpflags_context_builder_set_unusable(user, MPFLAGS_S("id"), MPFLAGS_S("a row that is locked"));
+    CHECK(mpflags_context_builder_build(user, &context, NULL) == MPFLAGS_OK);
+    mpflags_evaluation *evaluation = NULL;
+    for (int i = 0; i < 3; i++) {
+        CHECK(mpflags_client_evaluate(client, MPFLAGS_S("boolean"), context, MPFLAGS_TYPE_ANY, 0, 0, &evaluation, NULL) == MPFLAGS_OK);
+        CHECK(mpflags_evaluation_error_code(evaluation) == MPFLAGS_ERROR_INVALID_CONTEXT);
+        CHECK(strcmp(mpflags_evaluation_message(evaluation).ptr, "context: id: a row that is locked") == 0);
+        mpflags_evaluation_free(evaluation);
+    }
+    mpflags_context_free(context);
+
     static const char bad[] = "x\xff";
     mpflags_context_builder_set_string(user, MPFLAGS_S("id"), bad, 2);
     mistaken(user, MPFLAGS_INVALID_UTF8, "context: id: value is not UTF-8 at byte 1");
@@ -742,6 +753,8 @@ static void building(void)
     mistaken(user, MPFLAGS_INVALID_CONTEXT, "context: custom_properties.age: a number that is not finite");
     mpflags_context_builder_set_json(user, MPFLAGS_S("address"), MPFLAGS_S("{"));
     mistaken(user, MPFLAGS_INVALID_CONTEXT, "context: address: EOF while parsing an object at line 1 column 1");
+    mpflags_context_builder_set_unusable(user, MPFLAGS_S("id"), NULL, 3);
+    mistaken(user, MPFLAGS_NULL_ARGUMENT, "context: id: why is NULL but its length is 3");
     mpflags_context_builder_end(user);
     mistaken(user, MPFLAGS_INVALID_CONTEXT, "context: end: no object or array was begun");
     mpflags_context_builder_begin_array(user, MPFLAGS_S("tags"));
@@ -773,7 +786,7 @@ static void building(void)
     CHECK(mpflags_client_evaluate_packed(client, MPFLAGS_S("boolean"), form, sizeof form - 1, MPFLAGS_TYPE_BOOLEAN | binary) % 2 == 1);
     CHECK(mpflags_client_evaluate_packed(client, MPFLAGS_S("boolean"), form, sizeof form - 1, 3u << 24) == 0);
     uint64_t invalid = mpflags_client_evaluate_packed(client, MPFLAGS_S("boolean"), form, sizeof form - 2, binary);
-    mpflags_evaluation *evaluation = (mpflags_evaluation *)(uintptr_t)invalid;
+    evaluation = (mpflags_evaluation *)(uintptr_t)invalid;
     CHECK(strcmp(mpflags_evaluation_message(evaluation).ptr,
                  "context: malformed binary form at byte 5: a length beyond the end") == 0);
     mpflags_evaluation_free(evaluation);

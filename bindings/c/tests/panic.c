@@ -99,6 +99,7 @@ int main(void)
     SETTER(set_boolean, , 1);
     SETTER(set_null, );
     SETTER(set_json, , MPFLAGS_S("1"));
+    SETTER(set_unusable, , MPFLAGS_S("b"));
     SETTER(set_property_string, , MPFLAGS_S("b"));
     SETTER(set_property_int64, , 1);
     SETTER(set_property_double, , 1);

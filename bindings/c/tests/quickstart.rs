@@ -144,3 +144,15 @@ fn the_pages_show_the_examples_as_they_are() {
         assert!(shown.contains(&path), "no page shows {path}: {shown:?}");
     }
 }
+
+/// Users copy them, and a context put together as JSON text is one forgotten escape away from a broken one.
+#[test]
+fn the_examples_make_contexts_with_the_builder() {
+    for example in fs::read_dir(root().join("bindings/c/examples")).unwrap() {
+        let path = example.unwrap().path();
+        let source = fs::read_to_string(&path).unwrap();
+        assert!(!source.contains("mpflags_context_new_json"), "{}", path.display());
+        let has_builder = source.contains("mpflags_context_builder_build(");
+        assert!(has_builder || path.ends_with("json.h"), "{}", path.display());
+    }
+}

@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "from_json.hpp"
-#include "to_json.hpp"
+#include "to_context.hpp"
 
 namespace mpflags::openfeature {
 
@@ -93,14 +93,6 @@ FlagMetadata metadata_of(const Evaluation& evaluation) {
     return metadata;
 }
 
-template <class T>
-absl::StatusOr<std::unique_ptr<::openfeature::ResolutionDetails<T>>> failed(T default_value, ErrorCode code,
-                                                                            std::string message) {
-    return std::make_unique<::openfeature::ResolutionDetails<T>>(std::move(default_value),
-                                                                 ::openfeature::Reason::kError, std::nullopt,
-                                                                 FlagMetadata(), code_of(code), std::move(message));
-}
-
 template <class T, class Read>
 absl::StatusOr<std::unique_ptr<::openfeature::ResolutionDetails<T>>> resolve(const Client& client,
                                                                              std::string_view flag, Type type,
@@ -108,48 +100,20 @@ absl::StatusOr<std::unique_ptr<::openfeature::ResolutionDetails<T>>> resolve(con
                                                                              const EvaluationContext& context,
                                                                              const Read& read) {
     using Details = ::openfeature::ResolutionDetails<T>;
-    const detail::Encoder encoder = detail::encoded(context);
-    std::string broken;
-    // The library's message names the attribute, but cannot say what its value was.
-    const auto problem = [&](std::string_view message) {
-        const auto names = [&](const std::string& key) {
-            return !key.empty() && message.find(key) != std::string_view::npos;
-        };
-        if (!encoder.unknown_type.empty() && names(encoder.unknown_key)) {
-            return "context: " + encoder.unknown_key + ": a C++ value of type " + encoder.unknown_type +
-                   " cannot be represented in JSON";
-        }
-        if (names(broken)) return "context: " + broken + ": not UTF-8";
-        return std::string(message);
-    };
-    const auto evaluated =
-        [&](std::string_view json) -> absl::StatusOr<std::unique_ptr<::openfeature::ResolutionDetails<T>>> {
-        const Evaluation evaluation = client.evaluate_json(flag, json, type);
+    try {
+        const Evaluation evaluation = client.evaluate(flag, detail::context_of(context), type);
         if (evaluation.has_value()) {
             return std::make_unique<Details>(read(evaluation), reason_of(evaluation.reason()),
                                              std::string(evaluation.variant()), metadata_of(evaluation));
         }
-        const ErrorCode code = evaluation.error_code();
-        if (code == ErrorCode::InvalidContext) return failed(default_value, code, problem(evaluation.message()));
         std::optional<std::string> message;
         if (evaluation.message().data() != nullptr) message = std::string(evaluation.message());
-        return std::make_unique<Details>(default_value, reason_of(evaluation.reason()), std::nullopt, FlagMetadata(),
-                                         code_of(code), std::move(message));
-    };
-    try {
-        try {
-            return evaluated(encoder.out);
-        } catch (const Error& error) {
-            if (error.status() != Status::InvalidUtf8) throw;
-            broken = detail::not_utf8(context);
-            if (broken.empty()) throw;
-            return evaluated(json::marked(encoder.out));
-        }
+        return std::make_unique<Details>(std::move(default_value), reason_of(evaluation.reason()), std::nullopt,
+                                         FlagMetadata(), code_of(evaluation.error_code()), std::move(message));
     } catch (const Error& error) {
-        if (error.status() == Status::InvalidContext) {
-            return failed(default_value, ErrorCode::InvalidContext, problem(error.what()));
-        }
-        return failed(default_value, ErrorCode::General, error.what());
+        const auto code = error.status() == Status::InvalidContext ? ErrorCode::InvalidContext : ErrorCode::General;
+        return std::make_unique<Details>(std::move(default_value), ::openfeature::Reason::kError, std::nullopt,
+                                         FlagMetadata(), code_of(code), std::string(error.what()));
     }
 }
 

@@ -155,7 +155,8 @@ TEST(ProviderVectors, All) {
     const auto cases = vectors::suite("provider", {"name", "config", "flags", "setup", "key", "type", "default",
                                                    "targeting_key", "attributes", "nan_attribute", "want", "why"});
     const Dev healthy;
-    const Dev refusing({"--token", "another"});
+    const Dev refusing;
+    refusing.fault({{"path", "/flags/definitions"}, {"kind", "status"}, {"status", 401}});
     const Dev failing;
     failing.fault({{"path", "/flags"}, {"kind", "status"}, {"status", 500}});
     for (const Json& vector : cases) {
@@ -320,12 +321,12 @@ TEST(ProviderContext, UnusableAttributesAreNamed) {
             .build();
     };
     expect_unusable("thing", with("thing", Custom{}), "context: thing: a C++ value of type");
-    expect_unusable("thing", with("thing", std::vector<std::any>{Custom{}}), "context: thing: a C++ value of type");
+    expect_unusable("thing", with("thing", std::vector<std::any>{Custom{}}), "context: thing[0]: a C++ value of type");
     expect_unusable("score", with("score", std::numeric_limits<double>::infinity()), "score");
-    expect_unusable("name", with("name", std::string("\xff")), "context: name: not UTF-8");
+    expect_unusable("name", with("name", std::string("\xff")), "context: name: a string that is not UTF-8");
     expect_unusable("targetingKey",
                     EvaluationContext::Builder().WithTargetingKey("\xff").WithAttribute("distinct_id", "u1").build(),
-                    "context: targetingKey: not UTF-8");
+                    "context: targetingKey: a string that is not UTF-8");
     std::any deep = 1;
     for (int i = 0; i < 1000; i++) deep = std::vector<std::any>{deep};
     expect_unusable("deep", with("deep", deep), "deep");

@@ -33,10 +33,6 @@ TEST(Value, ANullPointerIsNull) {
     EXPECT_EQ(text(missing), "null");
     EXPECT_EQ(text({{"plan", missing}}), "{\"plan\":null}");
     EXPECT_EQ(text(std::vector<const char*>{"a", nullptr}), "[\"a\",null]");
-    std::string out;
-    mpflags::json::append(out, missing);
-    mpflags::json::append(out, "a");
-    EXPECT_EQ(out, "null\"a\"");
 }
 
 TEST(Value, DoublesReadAsTheSameNumber) {
@@ -126,19 +122,17 @@ TEST(Value, MovedFromIsEmpty) {
     Object& same = object;
     object = std::move(same);
     EXPECT_EQ(object.json(), R"({"b":2})");
-    EXPECT_EQ(std::move(object).json(), R"({"b":2})");
-    EXPECT_EQ(object.json(), "{}");
 }
 // NOLINTEND(bugprone-use-after-move, clang-analyzer-cplusplus.Move)
 
 TEST(Value, Utf8) {
     for (const char* text : {"", "a", "\xc3\xa9", "\xe0\xa0\x80", "\xed\x9f\xbf", "\xef\xbf\xbf", "\xf0\x90\x80\x80",
                              "\xf4\x8f\xbf\xbf"}) {
-        EXPECT_TRUE(mpflags::json::is_utf8(text)) << text;
+        EXPECT_TRUE(mpflags::detail::is_utf8(text)) << text;
     }
     for (const char* text : {"\x80", "\xc0\x80", "\xc1\xbf", "\xc3", "a\xc3z", "\xe0\x9f\xbf", "\xed\xa0\x80",
                              "\xef\xbf", "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff"}) {
-        EXPECT_FALSE(mpflags::json::is_utf8(text)) << text;
+        EXPECT_FALSE(mpflags::detail::is_utf8(text)) << text;
     }
 }
 
@@ -153,16 +147,6 @@ TEST(Value, KeysOfTheTopLevel) {
           R"({"keys": 1})", R"({"a\"key": 1})", R"({"a": "\"key\": "})", "\"", "{\"key"}) {
         EXPECT_FALSE(has_key(text, "key")) << text;
     }
-}
-
-TEST(Value, MarksUnusableValues) {
-    using mpflags::json::marked;
-    const Object usable{{"a", "NaN \" Infinity"}, {"b", {{"c", 1.5}}}, {"NaN", nullptr}};
-    EXPECT_EQ(marked(usable.json()), usable.json());
-    EXPECT_EQ(marked(R"({"a":NaN,"b":[Infinity,-Infinity,1]})"), R"({"a":1e999,"b":[1e999,1e999,1]})");
-    EXPECT_EQ(marked("{\"a\":\"\xff\\\"NaN\",\"b\":\"NaN\"}"), "{\"a\":1e999,\"b\":\"NaN\"}");
-    EXPECT_EQ(marked("{\"k\xff\" : 1}"), "{\"k\\ufffd\" : 1}");
-    for (const char* broken : {"\"", "\"\\", "{\"a\xff", "N", "\"\xff\\"}) EXPECT_NO_THROW(marked(broken));
 }
 
 }  // namespace

@@ -77,6 +77,9 @@ pub enum ContextValue<'a> {
     Double(f64),
     /// A string.
     String(&'a str),
+    /// A value that cannot be used, and why. An evaluation that reads it fails with INVALID_CONTEXT and this reason;
+    /// others are as if it were absent.
+    Unusable(&'a str),
 }
 
 impl From<bool> for ContextValue<'_> {
@@ -335,6 +338,7 @@ fn push(
         ContextValue::Double(value) if value.is_finite() => form.double(key, value)?,
         ContextValue::Double(_) => return Err("a number that is not finite".into()),
         ContextValue::String(value) => form.string(key, value)?,
+        ContextValue::Unusable(why) => form.unusable(key, why)?,
     }
     Ok(())
 }

@@ -34,7 +34,7 @@ impl Str {
 pub(crate) struct Api(Library);
 
 macro_rules! function {
-    ($api:expr, $name:literal, fn($($argument:ty),* $(,)?) $(-> $result:ty)?) => {{
+    ($api:expr, $name:expr, fn($($argument:ty),* $(,)?) $(-> $result:ty)?) => {{
         // SAFETY: tests/header.rs compares the names with the header, and the types are the header's.
         let function = unsafe { $api.library().get::<unsafe extern "C" fn($($argument),*) $(-> $result)?>($name) };
         *function.unwrap_or_else(|error| panic!("{error}"))

@@ -34,6 +34,7 @@
 #include <utility>
 
 #include "mpflags.h"
+#include "mpflags/context.hpp"
 #include "mpflags/error.hpp"
 #include "mpflags/evaluation.hpp"
 #include "mpflags/names.hpp"
@@ -43,38 +44,6 @@ namespace mpflags {
 
 /** The release of the library, as in "0.1.0". */
 inline std::string_view version() noexcept { return detail::view(mpflags_version()); }
-
-/** Whom or what a flag is evaluated for. Any number of threads and clients may use it at the same time. */
-class Context {
-  public:
-    /** The empty context. */
-    Context() noexcept = default;
-    /** NaN, infinities and strings that are not UTF-8 cannot be used: flags that read them fail with `InvalidContext`
-     * and a message that names the key, while other flags are evaluated normally. Throws `InvalidContext` if the
-     * library cannot read the rest. */
-    Context(const Object& members) : Context(from_members(members.json())) {}
-    Context(std::initializer_list<Member> members) : Context(Object(members)) {}
-
-    /** Throws for anything that is not valid JSON, such as NaN or a string that is not UTF-8. */
-    static Context from_json(std::string_view json) {
-        detail::require_library();
-        return Context(detail::make<mpflags_context>(mpflags_context_new_json, json.data(), json.size()));
-    }
-
-    const mpflags_context* get() const noexcept { return owned_.get(); }
-
-  private:
-    explicit Context(mpflags_context* owned) noexcept : owned_(owned) {}
-
-    static Context from_members(const std::string& json) {
-        detail::require_library();
-        mpflags_context* made = nullptr;
-        if (mpflags_context_new_json(json.data(), json.size(), &made, nullptr) == MPFLAGS_OK) return Context(made);
-        return from_json(json::marked(json));
-    }
-
-    detail::Handle<mpflags_context> owned_;
-};
 
 struct EvaluateOptions {
     /** If false, no exposure is reported. Call `Client::track_exposure` once the user sees the variant. */
@@ -244,7 +213,7 @@ class Client {
 
     /** Makes a flag return this value for every user, regardless of its definition. */
     void set_override(std::string_view key, const Value& value) const {
-        const std::string& json = value.json();
+        const std::string json = value.json();
         detail::call(mpflags_client_set_override, owned_.get(), key.data(), key.size(), json.data(), json.size());
     }
     /** Removes an override, including one from the options. */
@@ -263,7 +232,7 @@ class Client {
      * (seconds or milliseconds since 1970, or RFC 3339) and `$insert_id` replace values that the library would set; see
      * mpflags_client_track. Throws `InvalidArgument`, `QueueFull` or `Closed`. */
     void track(std::string_view event, UserId distinct_id, const Object& properties = {}) const {
-        const std::string& json = properties.json();
+        const std::string json = properties.json();
         detail::call(mpflags_client_track, owned_.get(), event.data(), event.size(), distinct_id.data(),
                      distinct_id.size(), json.data(), json.size());
     }
@@ -275,14 +244,14 @@ class Client {
     }
     /** Queues a change to a user's profile; see mpflags_client_people_update. Throws like `track`. */
     void people_update(std::string_view operation, UserId distinct_id, const Value& operand) const {
-        const std::string& json = operand.json();
+        const std::string json = operand.json();
         detail::call(mpflags_client_people_update, owned_.get(), operation.data(), operation.size(), distinct_id.data(),
                      distinct_id.size(), json.data(), json.size());
     }
     /** Queues a change to the profile of a group; see mpflags_client_group_update. Throws like `track`. */
     void group_update(std::string_view operation, std::string_view group_key, std::string_view group_id,
                       const Value& operand) const {
-        const std::string& json = operand.json();
+        const std::string json = operand.json();
         detail::call(mpflags_client_group_update, owned_.get(), operation.data(), operation.size(), group_key.data(),
                      group_key.size(), group_id.data(), group_id.size(), json.data(), json.size());
     }

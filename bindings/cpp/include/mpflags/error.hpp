@@ -26,6 +26,7 @@ namespace detail {
 
 struct Free {
     void operator()(mpflags_context* handle) const noexcept { mpflags_context_free(handle); }
+    void operator()(mpflags_context_builder* handle) const noexcept { mpflags_context_builder_free(handle); }
     void operator()(mpflags_evaluation* handle) const noexcept { mpflags_evaluation_free(handle); }
     void operator()(mpflags_evaluations* handle) const noexcept { mpflags_evaluations_free(handle); }
     void operator()(mpflags_item* handle) const noexcept { mpflags_item_free(handle); }

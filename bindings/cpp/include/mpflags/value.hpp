@@ -1,86 +1,137 @@
-/* mpflags/value.hpp: builds JSON for contexts, options and event properties.
+/* mpflags/value.hpp: the values of contexts, options and event properties.
  *
  *   mpflags::Object user{{"distinct_id", "user-1"}, {"custom_properties", {{"plan", "premium"}, {"seats", 5}}}};
  *
- * Nothing is checked here: the library parses the text, and its error says what is wrong. That includes NaN, infinities
- * and strings that are not UTF-8. A moved-from Value is null, a moved-from Object is empty.
+ * Nothing is checked here: the library's error says what is wrong. A moved-from Value is null, a moved-from Object is
+ * empty.
  */
 #ifndef MPFLAGS_VALUE_HPP
 #define MPFLAGS_VALUE_HPP
 
 #include <chrono>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <cstring>
 #include <initializer_list>
+#include <limits>
 #include <map>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
+#include "mpflags/json.hpp"
+
 namespace mpflags {
 
-/** Functions that append JSON to a string, or read it. */
-namespace json {
+namespace detail {
 
-inline void append(std::string& out, std::nullptr_t) { out += "null"; }
+/* A Value is one flat string: its kind in a byte, then a number, or the size of its text, elements or members and these.
+ * A braced list copies its elements, and copying a tree would allocate memory for every value. */
+enum class Held : char { Null, False, True, Int64, Uint64, Double, String, Array, Object, Json };
 
-inline void append(std::string& out, bool value) { out += value ? "true" : "false"; }
+/* Makes room for `size` bytes at the end. Appending piece by piece would check the room for each. */
+inline char* room(std::string& out, std::size_t size) {
+    out.resize(out.size() + size);
+    return out.data() + out.size() - size;
+}
 
-inline void append(std::string& out, std::int64_t value) { out += std::to_string(value); }
+template <class Number>
+char* put(char* at, Number number) noexcept {
+    static_assert(std::is_arithmetic_v<Number> || std::is_enum_v<Number>);
+    std::memcpy(at, &number, sizeof number);
+    return at + sizeof number;
+}
 
-inline void append(std::string& out, std::uint64_t value) { out += std::to_string(value); }
+inline char* put_bytes(char* at, std::string_view bytes) noexcept { return at + bytes.copy(at, bytes.size()); }
 
-/* The shortest text that parses to the same number. NaN and infinities become `NaN` and `Infinity`, which is not
- * JSON. */
-inline void append(std::string& out, double value) {
-    if (!std::isfinite(value)) {
-        out += std::isnan(value) ? "NaN" : value < 0 ? "-Infinity" : "Infinity";
-        return;
-    }
-    char text[32];
-    for (int digits = 15; digits <= 17; digits++) {
-        std::snprintf(text, sizeof text, "%.*g", digits, value);
-        double read = 0;
-        /* Both functions use the program's locale. */
-        if (std::sscanf(text, "%lf", &read) == 1 && read == value) break;
-    }
-    for (const char* c = text; *c != '\0'; c++) {
-        const bool part = (*c >= '0' && *c <= '9') || *c == '-' || *c == '+' || *c == 'e';
-        /* Anything else is the decimal point of that locale. */
-        out += part ? *c : '.';
+constexpr std::size_t size_of_size = sizeof(std::uint32_t);
+
+inline char* put_size(char* at, std::size_t size) {
+    if (size > std::numeric_limits<std::uint32_t>::max()) throw std::length_error("mpflags: a value of 4 GiB");
+    return put(at, static_cast<std::uint32_t>(size));
+}
+
+template <class Number>
+Number take(std::string_view& rest) {
+    Number number;
+    std::memcpy(&number, rest.data(), sizeof number);
+    rest.remove_prefix(sizeof number);
+    return number;
+}
+
+inline std::string_view take_text(std::string_view& rest) {
+    const std::size_t size = take<std::uint32_t>(rest);
+    const std::string_view text = rest.substr(0, size);
+    rest.remove_prefix(size);
+    return text;
+}
+
+/* Passes the value that `rest` begins with to a function of the visitor, and removes it. */
+template <class Visitor>
+void visit(std::string_view& rest, Visitor&& visitor) {
+    switch (static_cast<Held>(take<char>(rest))) {
+        case Held::Null: return visitor.scalar(nullptr);
+        case Held::False: return visitor.scalar(false);
+        case Held::True: return visitor.scalar(true);
+        case Held::Int64: return visitor.scalar(take<std::int64_t>(rest));
+        case Held::Uint64: return visitor.scalar(take<std::uint64_t>(rest));
+        case Held::Double: return visitor.scalar(take<double>(rest));
+        case Held::String: return visitor.scalar(take_text(rest));
+        case Held::Array: return visitor.array(take_text(rest));
+        case Held::Object: return visitor.object(take_text(rest));
+        case Held::Json: return visitor.json(take_text(rest));
     }
 }
 
-inline void append(std::string& out, std::string_view text) {
-    out += '"';
-    for (const char c : text) {
-        const auto byte = static_cast<unsigned char>(c);
-        if (byte == '"' || byte == '\\') {
-            out += '\\';
-            out += c;
-        } else if (byte < 0x20) {
-            char escape[8];
-            std::snprintf(escape, sizeof escape, "\\u%04x", static_cast<unsigned>(byte));
-            out += escape;
-        } else {
-            out += c;
+/* Writes a value as JSON. */
+struct ToJson {
+    std::string& out;
+
+    template <class Scalar>
+    void scalar(Scalar value) const {
+        json::append(out, value);
+    }
+    void json(std::string_view text) const { out += text; }
+    void array(std::string_view elements) const {
+        out += '[';
+        for (const std::size_t begin = out.size(); !elements.empty();) {
+            if (out.size() > begin) out += ',';
+            visit(elements, *this);
         }
+        out += ']';
     }
-    out += '"';
-}
+    void object(std::string_view members) const {
+        out += '{';
+        for (const std::size_t begin = out.size(); !members.empty();) {
+            if (out.size() > begin) out += ',';
+            json::append(out, take_text(members));
+            out += ':';
+            visit(members, *this);
+        }
+        out += '}';
+    }
+};
 
-/* A null pointer, as from getenv, is null. Without this overload, a pointer would convert to bool. */
-inline void append(std::string& out, const char* text) {
-    if (text == nullptr) return append(out, nullptr);
-    append(out, std::string_view(text));
+/* The number as the type of a Value that holds every number of its own type. */
+template <class Number>
+auto widened(Number number) noexcept {
+    if constexpr (std::is_same_v<Number, bool>) {
+        return number;
+    } else if constexpr (std::is_floating_point_v<Number>) {
+        return static_cast<double>(number);
+    } else if constexpr (std::is_signed_v<Number>) {
+        return static_cast<std::int64_t>(number);
+    } else {
+        return static_cast<std::uint64_t>(number);
+    }
 }
 
 /* RFC 3339 in UTC, with three, six or nine decimals if needed. */
-inline void append(std::string& out, std::chrono::system_clock::time_point time) {
+inline std::string rfc3339(std::chrono::system_clock::time_point time) {
     using std::chrono::nanoseconds;
     using std::chrono::seconds;
     const auto since = time.time_since_epoch();
@@ -101,185 +152,118 @@ inline void append(std::string& out, std::chrono::system_clock::time_point time)
     const auto month = static_cast<int>(month_from_march < 10 ? month_from_march + 3 : month_from_march - 9);
     const std::int64_t year = year_of_era + era * 400 + (month <= 2 ? 1 : 0);
     char text[64];
-    std::snprintf(text, sizeof text, "\"%04lld-%02d-%02dT%02d:%02d:%02d", static_cast<long long>(year), month, day,
+    std::snprintf(text, sizeof text, "%04lld-%02d-%02dT%02d:%02d:%02d", static_cast<long long>(year), month, day,
                   second / 3600, second / 60 % 60, second % 60);
-    out += text;
+    std::string out = text;
     if (fraction != 0) {
         const int digits = fraction % 1000000 == 0 ? 3 : fraction % 1000 == 0 ? 6 : 9;
         const long scale = digits == 3 ? 1000000 : digits == 6 ? 1000 : 1;
         std::snprintf(text, sizeof text, ".%0*ld", digits, fraction / scale);
         out += text;
     }
-    out += "Z\"";
+    return out += 'Z';
 }
 
-inline bool is_utf8(std::string_view text) noexcept {
-    const auto byte = [&](std::size_t at) { return at < text.size() ? static_cast<unsigned char>(text[at]) : 0U; };
-    for (std::size_t at = 0; at < text.size();) {
-        const unsigned first = byte(at);
-        const std::size_t more = first < 0x80 ? 0 : first < 0xC2 ? 9 : first < 0xE0 ? 1 : first < 0xF0 ? 2 : 3;
-        if (more > 3 || first > 0xF4) return false;
-        /* The second byte excludes overlong forms, surrogates, and code points beyond U+10FFFF. */
-        const unsigned least = first == 0xE0 ? 0xA0U : first == 0xF0 ? 0x90U : 0x80U;
-        const unsigned most = first == 0xED ? 0x9FU : first == 0xF4 ? 0x8FU : 0xBFU;
-        for (std::size_t i = 1; i <= more; i++) {
-            const unsigned next = byte(at + i);
-            if (next < (i == 1 ? least : 0x80U) || next > (i == 1 ? most : 0xBFU)) return false;
-        }
-        at += more + 1;
-    }
-    return true;
-}
-
-/* The string literal that a JSON text begins with, quotes included. */
-inline std::string_view literal(std::string_view text) noexcept {
-    std::size_t end = 1;
-    while (end < text.size() && text[end] != '"') end += text[end] == '\\' ? 2 : 1;
-    return text.substr(0, end + 1);
-}
-
-/* Whether the rest of a JSON text begins with a colon, so that the literal before it was a key. */
-inline bool is_after_key(std::string_view rest) noexcept {
-    const std::size_t next = rest.find_first_not_of(" \t\r\n");
-    return next != std::string_view::npos && rest[next] == ':';
-}
-
-/* Whether a JSON object has this key, at its top level and without escapes. */
-inline bool has_key(std::string_view object, std::string_view key) noexcept {
-    int depth = 0;
-    while (!object.empty()) {
-        const char first = object.front();
-        const std::string_view token = first == '"' ? literal(object) : object.substr(0, 1);
-        object.remove_prefix(token.size());
-        if (first == '{' || first == '[') depth++;
-        if (first == '}' || first == ']') depth--;
-        if (first == '"' && depth == 1 && token.substr(1, token.size() - 2) == key && is_after_key(object)) return true;
-    }
-    return false;
-}
-
-/* A number beyond a double, which the library treats as an unusable value: only flags that read it fail. */
-constexpr std::string_view unusable = "1e999";
-
-/* A context with `unusable` in place of NaN, infinities and strings that are not UTF-8. In a key, which no flag can
- * read anyway, wrong bytes become U+FFFD. */
-inline std::string marked(std::string_view text) {
-    std::string out;
-    out.reserve(text.size() + 16);
-    while (!text.empty()) {
-        std::string_view token = text.substr(0, 1);
-        bool usable = true;
-        if (text.front() == '"') {
-            token = literal(text);
-            usable = is_utf8(token);
-        }
-        for (const std::string_view number : {"-Infinity", "Infinity", "NaN"}) {
-            if (text.substr(0, number.size()) != number) continue;
-            token = number;
-            usable = false;
-        }
-        text.remove_prefix(token.size());
-        if (usable) {
-            out += token;
-        } else if (!is_after_key(text)) {
-            out += unusable;
-        } else {
-            for (const char c : token) {
-                if (static_cast<unsigned char>(c) < 0x80) {
-                    out += c;
-                } else {
-                    out += "\\ufffd";
-                }
-            }
-        }
-    }
-    return out;
-}
-
-}  // namespace json
+}  // namespace detail
 
 struct Member;
 
-/** A JSON value. Numbers, booleans, strings and times convert implicitly; a braced list of pairs is an object. */
+/** A value. Numbers, booleans, strings and times convert implicitly; a braced list of pairs is an object. */
 class Value {
   public:
-    Value() : text_("null") {}
+    Value() noexcept { hold(detail::Held::Null); }
     Value(const Value&) = default;
-    Value& operator=(const Value&) = default;
-    Value(Value&& other) noexcept : text_(std::move(other.text_)) { other.text_ = "null"; }
-    Value& operator=(Value&& other) noexcept {
-        if (this != &other) {
-            text_ = std::move(other.text_);
-            other.text_ = "null";
-        }
+    Value(Value&& other) noexcept : Value() { held_.swap(other.held_); }
+    Value& operator=(Value other) noexcept {
+        held_.swap(other.held_);
         return *this;
     }
     ~Value() = default;
-    Value(std::nullptr_t) : text_("null") {}
-    Value(const char* text) { json::append(text_, text); }
-    Value(std::string_view text) { json::append(text_, text); }
-    Value(const std::string& text) { json::append(text_, std::string_view(text)); }
-    Value(std::chrono::system_clock::time_point time) { json::append(text_, time); }
+    Value(std::nullptr_t) noexcept : Value() {}
+    /** A null pointer, as from getenv, is null. */
+    Value(const char* text) {
+        if (text == nullptr) {
+            hold(detail::Held::Null);
+        } else {
+            hold(detail::Held::String, std::string_view(text));
+        }
+    }
+    Value(std::string_view text) { hold(detail::Held::String, text); }
+    Value(const std::string& text) { hold(detail::Held::String, std::string_view(text)); }
+    Value(std::chrono::system_clock::time_point time) {
+        hold(detail::Held::String, std::string_view(detail::rfc3339(time)));
+    }
     Value(std::initializer_list<Member> members);
     /** Any other number, and bool. Not char, which could be meant as a letter or as a number. */
     template <class T, std::enable_if_t<std::is_arithmetic_v<T> && !std::is_same_v<T, char>, int> = 0>
     Value(T value) {
-        if constexpr (std::is_same_v<T, bool>) {
-            json::append(text_, value);
-        } else if constexpr (std::is_floating_point_v<T>) {
-            json::append(text_, static_cast<double>(value));
-        } else if constexpr (std::is_signed_v<T>) {
-            json::append(text_, static_cast<std::int64_t>(value));
+        const auto number = detail::widened(value);
+        using Wide = std::remove_const_t<decltype(number)>;
+        if constexpr (std::is_same_v<Wide, bool>) {
+            hold(number ? detail::Held::True : detail::Held::False);
         } else {
-            json::append(text_, static_cast<std::uint64_t>(value));
+            hold(std::is_same_v<Wide, double>         ? detail::Held::Double
+                 : std::is_same_v<Wide, std::int64_t> ? detail::Held::Int64
+                                                      : detail::Held::Uint64,
+                 number);
         }
     }
     template <class T>
     Value(const std::vector<T>& elements) {
-        begin('[');
-        for (const auto& element : elements) next(Value(T(element)).text_);
-        text_ += ']';
+        std::string content;
+        for (const auto& element : elements) content += Value(T(element)).held_;
+        hold(detail::Held::Array, std::string_view(content));
     }
     template <class T>
-    Value(const std::map<std::string, T>& members);
-
-    static Value array(std::initializer_list<Value> elements) {
-        Value made;
-        made.begin('[');
-        for (const Value& element : elements) made.next(element.text_);
-        made.text_ += ']';
-        return made;
+    Value(const std::map<std::string, T>& members) {
+        std::string content;
+        for (const auto& [key, value] : members) append(content, key, Value(value));
+        hold(detail::Held::Object, std::string_view(content));
     }
+
+    static Value array(std::initializer_list<Value> elements) { return std::vector<Value>(elements); }
     /** Uses the JSON text as it is. */
-    static Value from_json(std::string text) {
+    static Value from_json(std::string_view text) {
         Value made;
-        made.text_ = std::move(text);
+        made.hold(detail::Held::Json, text);
         return made;
     }
 
-    const std::string& json() const& noexcept { return text_; }
-    std::string json() && {
-        std::string text = std::move(text_);
-        text_ = "null";
-        return text;
+    std::string json() const {
+        std::string out;
+        std::string_view rest = held_;
+        detail::visit(rest, detail::ToJson{out});
+        return out;
     }
 
   private:
     friend class Object;
+    friend class Context;
 
-    void begin(char bracket) { text_ = bracket; }
-    void next(std::string_view element) {
-        if (text_.size() > 1) text_ += ',';
-        text_ += element;
+    void hold(detail::Held kind) { held_.assign(1, static_cast<char>(kind)); }
+    template <class Number>
+    void hold(detail::Held kind, Number number) {
+        held_.clear();
+        detail::put(detail::put(detail::room(held_, 1 + sizeof number), kind), number);
     }
-    void next(std::string_view key, std::string_view element) {
-        if (text_.size() > 1) text_ += ',';
-        json::append(text_, key);
-        text_ += ':';
-        text_ += element;
+    void hold(detail::Held kind, std::string_view content) { detail::put_bytes(begin(kind, content.size()), content); }
+    /* Makes room for the content, and returns where it begins. */
+    char* begin(detail::Held kind, std::size_t size) {
+        held_.clear();
+        return detail::put_size(detail::put(detail::room(held_, 1 + detail::size_of_size + size), kind), size);
     }
 
-    std::string text_;
+    std::size_t size_as_member(std::string_view key) const noexcept {
+        return detail::size_of_size + key.size() + held_.size();
+    }
+    char* put_as_member(char* at, std::string_view key) const {
+        return detail::put_bytes(detail::put_bytes(detail::put_size(at, key.size()), key), held_);
+    }
+    static void append(std::string& members, std::string_view key, const Value& value) {
+        value.put_as_member(detail::room(members, value.size_as_member(key)), key);
+    }
+
+    std::string held_;
 };
 
 /** A key and its value, as in {"plan", "premium"}. */
@@ -289,71 +273,82 @@ struct Member {
 };
 
 inline Value::Value(std::initializer_list<Member> members) {
-    begin('{');
-    for (const Member& member : members) next(member.key, member.value.text_);
-    text_ += '}';
+    std::size_t size = 0;
+    for (const Member& member : members) size += member.value.size_as_member(member.key);
+    char* at = begin(detail::Held::Object, size);
+    for (const Member& member : members) at = member.value.put_as_member(at, member.key);
 }
 
-template <class T>
-Value::Value(const std::map<std::string, T>& members) {
-    begin('{');
-    for (const auto& [key, value] : members) next(key, Value(value).text_);
-    text_ += '}';
-}
-
-/** A JSON object: a context, a configuration, the properties of an event. */
+/** An object: a context, a configuration, the properties of an event. */
 class Object {
   public:
-    Object() : Object(std::initializer_list<Member>{}) {}
-    Object(std::initializer_list<Member> members) : value_(members) {}
+    Object() = default;
+    Object(std::initializer_list<Member> members) {
+        for (const Member& member : members) add(member.key, member.value);
+    }
     Object(const Object&) = default;
-    Object& operator=(const Object&) = default;
-    Object(Object&& other) noexcept : value_(std::move(other.value_)) { other.value_.text_ = "{}"; }
-    Object& operator=(Object&& other) noexcept {
-        if (this != &other) {
-            value_ = std::move(other.value_);
-            other.value_.text_ = "{}";
-        }
+    Object(Object&& other) noexcept { swap(other); }
+    Object& operator=(Object other) noexcept {
+        swap(other);
         return *this;
     }
     ~Object() = default;
     template <class T>
-    Object(const std::map<std::string, T>& members) : value_(members) {}
+    Object(const std::map<std::string, T>& members) {
+        for (const auto& [key, value] : members) add(key, value);
+    }
 
     /** Uses the JSON text as it is. If it is not an object, the library's error says so. */
     static Object from_json(std::string text) {
         Object made;
-        made.value_ = Value::from_json(std::move(text));
+        made.is_json_ = true;
+        made.held_ = std::move(text);
         return made;
     }
 
     /** Adds a member, without looking for an existing one with the same key: the library handles repeated keys. */
     Object& add(std::string_view key, const Value& value) {
-        std::string& text = value_.text_;
-        const std::size_t brace = text.find_last_of('}');
+        if (!is_json_) {
+            Value::append(held_, key, value);
+            return *this;
+        }
+        const std::size_t brace = held_.find_last_of('}');
         if (brace != std::string::npos) {
-            text.erase(brace);
-            const std::size_t last = text.find_last_not_of(" \t\r\n");
-            if (last != std::string::npos && text[last] != '{') text += ',';
-            json::append(text, key);
-            text += ':';
-            text += value.text_;
-            text += '}';
+            held_.erase(brace);
+            const std::size_t last = held_.find_last_not_of(" \t\r\n");
+            if (last != std::string::npos && held_[last] != '{') held_ += ',';
+            json::append(held_, key);
+            held_ += ':';
+            held_ += value.json();
+            held_ += '}';
         }
         return *this;
     }
 
-    const std::string& json() const& noexcept { return value_.json(); }
-    std::string json() && {
-        std::string text = std::move(value_).json();
-        value_.text_ = "{}";
-        return text;
+    std::string json() const {
+        if (is_json_) return held_;
+        std::string out;
+        detail::ToJson{out}.object(held_);
+        return out;
     }
 
-    operator Value() const { return value_; }
+    operator Value() const {
+        Value made;
+        made.hold(is_json_ ? detail::Held::Json : detail::Held::Object, std::string_view(held_));
+        return made;
+    }
 
   private:
-    Value value_;
+    friend class Context;
+
+    void swap(Object& other) noexcept {
+        std::swap(is_json_, other.is_json_);
+        held_.swap(other.held_);
+    }
+
+    bool is_json_ = false;
+    /* The members, or the JSON text. */
+    std::string held_;
 };
 
 }  // namespace mpflags
