@@ -7,7 +7,6 @@ import (
 	"errors"
 	"runtime"
 	"slices"
-	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -92,55 +91,6 @@ func (c *Client) Evaluate(ctx context.Context, flag string, user Context, option
 		e.of = failure(flag, InvalidContext, contextMessage(found, err.Message), ErrInvalidContext)
 	}
 	return e
-}
-
-// encode appends the JSON of a context. Values that JSON cannot represent are marked, logged and returned.
-func (c *core) encode(to []byte, user Context) ([]byte, []*unusable) {
-	body, err := appendContext(to, user)
-	if err == nil {
-		return body, nil
-	}
-	body, found := appendMarked(to, user)
-	for _, one := range found {
-		c.logUnusable(one)
-	}
-	return body, found
-}
-
-// maxLogged bounds the names of unusable attributes that are remembered because they were logged.
-const maxLogged = 100
-
-// logUnusable logs an attribute once. The value may be a secret, so it is left out.
-func (c *core) logUnusable(one *unusable) {
-	name := one.name()
-	if _, logged := c.logged.Load(name); logged || c.loggedCount.Load() > maxLogged {
-		return
-	}
-	if _, logged := c.logged.LoadOrStore(name, true); logged {
-		return
-	}
-	switch n := c.loggedCount.Add(1); {
-	case n <= maxLogged:
-		c.currentLogger().Warn("a context attribute cannot be used; flags that read it return their default",
-			"attribute", name, "type", one.kind, "library", "mpflags")
-	case n == maxLogged+1:
-		c.currentLogger().Warn("too many context attributes cannot be used; further ones are not logged", "library", "mpflags")
-	}
-}
-
-// contextMessage describes the value that made an evaluation fail: the one that the library's message names, if any.
-func contextMessage(found []*unusable, message string) string {
-	for _, one := range found {
-		if strings.Contains(message, one.name()) {
-			return "the context: " + one.Error()
-		}
-	}
-	for _, one := range found {
-		if strings.Contains(message, one.path[len(one.path)-1]) {
-			return "the context: " + one.Error()
-		}
-	}
-	return "the context: " + found[0].Error()
 }
 
 // evaluate also releases the scratch that holds the context.
