@@ -8,6 +8,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -149,9 +150,11 @@ func appendContent(to []byte, at int, value any, depth int) ([]byte, *unencodabl
 	case float32:
 		return appendFloat(to, at, float64(v), 32)
 	case []any:
-		return appendArray(to, at, v, depth)
+		return appendArray(to, at, v, depth, appendContent)
 	case []string:
-		return appendArray(to, at, v, depth)
+		return appendArray(to, at, v, depth, func(to []byte, at int, text string, _ int) ([]byte, *unencodable) {
+			return appendString(to, at, text)
+		})
 	case time.Time:
 		return appendTime(to, at, v)
 	case json.Number:
@@ -173,7 +176,8 @@ func appendObject(to []byte, at int, object map[string]any, depth int) ([]byte, 
 	return closed(to, begin)
 }
 
-func appendArray[T any](to []byte, at int, array []T, depth int) ([]byte, *unencodable) {
+func appendArray[T any](to []byte, at int, array []T, depth int,
+	each func(to []byte, at int, value T, depth int) ([]byte, *unencodable)) ([]byte, *unencodable) {
 	switch {
 	case array == nil:
 		return to, nil
@@ -185,16 +189,11 @@ func appendArray[T any](to []byte, at int, array []T, depth int) ([]byte, *unenc
 	to = append(to, 0)
 	for i, value := range array {
 		var err *unencodable
-		if to, err = appendElement(to, value, depth); err != nil {
+		if to, err = each(append(to, tagNull), len(to), value, depth+1); err != nil {
 			return to, err.under("[" + strconv.Itoa(i) + "]")
 		}
 	}
 	return closed(to, begin)
-}
-
-// appendElement appends an element of an array at a depth.
-func appendElement(to []byte, value any, depth int) ([]byte, *unencodable) {
-	return appendContent(append(to, tagNull), len(to), value, depth+1)
 }
 
 // closed ends the container whose length belongs at an index, where one byte is reserved for it.
@@ -258,18 +257,23 @@ func appendUint(to []byte, at int, number uint64) []byte {
 
 // appendFloat appends a whole number as the integer that encoding/json would write.
 func appendFloat(to []byte, at int, number float64, bits int) ([]byte, *unencodable) {
-	const exact = 1 << 24 // in a float32 too
-	if whole := int64(number); -exact < number && number < exact && float64(whole) == number && (whole != 0 || !math.Signbit(number)) {
+	// Below this limit, the shortest digits of an integer are its own.
+	exact := float64(1 << 53)
+	if bits == 32 {
+		exact = 1 << 24
+	}
+	size := math.Abs(number)
+	if whole := int64(number); size < exact && float64(whole) == number && (whole != 0 || !math.Signbit(number)) {
 		return appendInt(to, at, whole), nil
 	}
 	if math.IsNaN(number) || math.IsInf(number, 0) {
 		return to, unencodablef("%v is not a JSON number", number)
 	}
-	if size := math.Abs(number); bits == 64 && (size < 1<<53 || size >= 1e21) {
+	if bits == 64 && (size < exact || size >= 1e21) {
 		to[at] = tagDouble
 		return appendDigits(to, math.Float64bits(number)), nil
 	}
-	// The shortest digits that stand for it are those of another integer, or of another double for a float32.
+	// The shortest digits are those of another integer, or of another double for a float32.
 	var text [64]byte
 	return appendDecimal(to, at, string(strconv.AppendFloat(text[:0], number, 'f', -1, bits)))
 }
@@ -287,11 +291,13 @@ func appendNumber(to []byte, at int, number json.Number) ([]byte, *unencodable) 
 
 // appendDecimal appends a JSON number as the library reads it: what is not an integer of 64 bits is a double.
 func appendDecimal(to []byte, at int, text string) ([]byte, *unencodable) {
-	if number, err := strconv.ParseInt(text, 10, 64); err == nil && text != "-0" {
-		return appendInt(to, at, number), nil
-	}
-	if number, err := strconv.ParseUint(text, 10, 64); err == nil {
-		return appendUint(to, at, number), nil
+	if whole := !strings.ContainsAny(text, ".eE") && text != "-0"; whole {
+		if number, err := strconv.ParseInt(text, 10, 64); err == nil {
+			return appendInt(to, at, number), nil
+		}
+		if number, err := strconv.ParseUint(text, 10, 64); err == nil {
+			return appendUint(to, at, number), nil
+		}
 	}
 	number, err := strconv.ParseFloat(text, 64)
 	if err != nil {

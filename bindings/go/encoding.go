@@ -70,7 +70,7 @@ func appendElements(to []byte, at int, v reflect.Value, depth int) ([]byte, *une
 	for i := range array {
 		array[i] = v.Index(i).Interface()
 	}
-	return appendArray(to, at, array, depth)
+	return appendArray(to, at, array, depth, appendContent)
 }
 
 // anyMap converts maps of other types. Keys are converted as by encoding/json.
