@@ -127,6 +127,9 @@ func (c *core) evaluateLocal(flag string, user Context, body []byte, options Eva
 				return c.evaluateFully(flag, body, options, 0)
 			}
 			of.members = parsed(of.metadata)
+			if of.contextKey != "" {
+				of.members[contextID] = nil // every evaluation sets it in its copy
+			}
 			c.answers.put(of)
 		}
 		return c.bucketed(Evaluation{key: flag, of: of}, user, body)
@@ -149,8 +152,8 @@ func (c *core) bucketed(e Evaluation, user Context, body []byte) Evaluation {
 	if value == nil && key == c.targetingKeyAs {
 		value = user["targetingKey"]
 	}
-	if id, ok := value.(string); ok {
-		e.contextID = id
+	if _, ok := value.(string); ok {
+		e.contextID = value
 	} else {
 		e.rest = &rest{core: c, body: slices.Clone(body)}
 	}
@@ -173,7 +176,7 @@ func (r *rest) contextID(flag, key string) any {
 	if err != nil || of.contextKey != key {
 		return nil
 	}
-	return parsed(of.metadata)["contextId"]
+	return parsed(of.metadata)[contextID]
 }
 
 // evaluateFully does what the packed call cannot: it takes a time limit, and keeps the evaluation for TrackExposure.
