@@ -66,9 +66,18 @@ func client(t testing.TB, options ...Option) *Client {
 	return c
 }
 
-// raw evaluates with a context in JSON, as Evaluate does after encoding one.
-func (c *Client) raw(flag, body string, options EvaluateOption) Evaluation {
-	return c.own().core.evaluate(context.Background(), flag, nil, scratches.Get().(*scratch), []byte(body), options)
+// The numbers of mpflags.h, which TestNumbers compares.
+const (
+	encodingJSON   = 1
+	encodingBinary = 2
+)
+
+// raw evaluates with an encoded context, as Evaluate does after encoding one. No other goroutine may use the client.
+func (c *Client) raw(flag string, encoding int32, context []byte, options EvaluateOption) Evaluation {
+	core := c.own().core
+	defer func(before native) { core.native = before }(core.native)
+	core.native.encoding = encoding
+	return core.evaluate(background, flag, nil, scratches.Get().(*scratch), context, options)
 }
 
 func outcomeOf(t testing.TB, e Evaluation) string {
@@ -184,19 +193,20 @@ func TestVectors(t *testing.T) {
 				body = string(vector.Context)
 			}
 			// Packed twice, since the second finds a cached answer, and by the call that keeps the evaluation.
-			vector.compare(t, c.raw(vector.Key, body, as))
-			vector.compare(t, c.raw(vector.Key, body, as))
-			vector.compare(t, c.raw(vector.Key, body, as|WithoutExposure))
+			vector.compare(t, c.raw(vector.Key, encodingJSON, []byte(body), as))
+			vector.compare(t, c.raw(vector.Key, encodingJSON, []byte(body), as))
+			vector.compare(t, c.raw(vector.Key, encodingJSON, []byte(body), as|WithoutExposure))
 			if isText {
 				return
 			}
-			// With a Go map, which this package encodes.
+			// With a Go map, which this package passes in the binary form.
 			maps++
 			user, isObject := dev.Parse(t, body).(map[string]any)
 			if !isObject {
 				t.Fatalf("a context that is not an object must be a string: %s", body)
 			}
 			vector.compare(t, c.Evaluate(context.Background(), vector.Key, user, as))
+			vector.compare(t, c.Evaluate(context.Background(), vector.Key, user, as, WithoutExposure))
 			if as != 0 {
 				return
 			}
@@ -248,7 +258,7 @@ func TestRuleVectors(t *testing.T) {
 					t.Errorf("want %v, got %v", vector.Want, got)
 				}
 			}
-			check(c.raw("f", body, 0))
+			check(c.raw("f", encodingJSON, []byte(body), 0))
 			if vector.DataText == nil {
 				check(c.Evaluate(context.Background(), "f", dev.Parse(t, body).(map[string]any)))
 			}

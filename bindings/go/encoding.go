@@ -6,88 +6,74 @@ import (
 	"bytes"
 	"encoding"
 	"encoding/json"
-	"fmt"
-	"maps"
 	"reflect"
-	"slices"
 	"strconv"
-	"strings"
+	"unicode"
+	"unicode/utf16"
 )
 
-// appendOther is the slow path of appendValue, for types that need reflection.
-func appendOther(to []byte, value any, depth int) ([]byte, *unencodable) {
-	v := reflect.ValueOf(value)
+// appendOther is the slow path of appendContent, for types that need reflection.
+func appendOther(to []byte, at int, value any, depth int) ([]byte, *unencodable) {
 	switch value.(type) {
 	case json.Marshaler, encoding.TextMarshaler:
-		return appendMarshaled(to, value)
+		return appendMarshaled(to, at, value, depth)
 	}
+	v := reflect.ValueOf(value)
 	switch v.Kind() {
 	case reflect.Bool:
-		return strconv.AppendBool(to, v.Bool()), nil
+		return appendBool(to, at, v.Bool()), nil
 	case reflect.String:
-		return appendString(to, v.String())
+		return appendString(to, at, v.String())
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-		return strconv.AppendInt(to, v.Int(), 10), nil
+		return appendInt(to, at, v.Int()), nil
 	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr:
-		return strconv.AppendUint(to, v.Uint(), 10), nil
+		return appendUint(to, at, v.Uint()), nil
 	case reflect.Float32, reflect.Float64:
-		return appendFloat(to, v.Float(), v.Type().Bits())
+		return appendFloat(to, at, v.Float(), v.Type().Bits())
 	case reflect.Pointer:
-		if v.IsNil() {
-			return append(to, "null"...), nil
+		switch {
+		case v.IsNil():
+			return to, nil
+		case depth > maxDepth:
+			return to, tooDeep()
+		case v.Elem().Kind() == reflect.Struct:
+			return appendMarshaled(to, at, value, depth)
 		}
-		if depth > maxDepth {
-			return to, unencodablef("nested more than %d levels deep, or contains itself", maxDepth)
-		}
-		if v.Elem().Kind() == reflect.Struct {
-			return appendMarshaled(to, value)
-		}
-		return appendValue(to, v.Elem().Interface(), depth+1)
+		return appendContent(to, at, v.Elem().Interface(), depth+1)
 	case reflect.Map:
-		return appendMap(to, v, depth)
+		if v.IsNil() {
+			return to, nil
+		}
+		object, err := anyMap(v)
+		if err != nil {
+			return to, err
+		}
+		return appendObject(to, at, object, depth)
 	case reflect.Slice:
 		if v.IsNil() {
-			return append(to, "null"...), nil
+			return to, nil
 		}
 		if v.Type().Elem().Kind() == reflect.Uint8 { // base64
-			return appendMarshaled(to, value)
+			return appendMarshaled(to, at, value, depth)
 		}
-		return appendElements(to, v, depth)
+		return appendElements(to, at, v, depth)
 	case reflect.Array:
-		return appendElements(to, v, depth)
+		return appendElements(to, at, v, depth)
 	case reflect.Struct:
-		return appendMarshaled(to, value)
+		return appendMarshaled(to, at, value, depth)
 	}
 	return to, unencodablef("a %s is not representable in JSON", v.Type())
 }
 
-func appendElements(to []byte, v reflect.Value, depth int) ([]byte, *unencodable) {
-	if depth > maxDepth {
-		return to, unencodablef("nested more than %d levels deep, or contains itself", maxDepth)
+func appendElements(to []byte, at int, v reflect.Value, depth int) ([]byte, *unencodable) {
+	array := make([]any, v.Len())
+	for i := range array {
+		array[i] = v.Index(i).Interface()
 	}
-	to = append(to, '[')
-	for i := range v.Len() {
-		var err *unencodable
-		if to, err = appendValue(to, v.Index(i).Interface(), depth+1); err != nil {
-			return to, err.under("[" + strconv.Itoa(i) + "]")
-		}
-		to = append(to, ',')
-	}
-	return closed(to, ']'), nil
+	return appendArray(to, at, array, depth, appendContent)
 }
 
-// appendMap appends maps of types other than map[string]any. Keys are converted as by encoding/json.
-func appendMap(to []byte, v reflect.Value, depth int) ([]byte, *unencodable) {
-	if v.IsNil() {
-		return append(to, "null"...), nil
-	}
-	object, err := anyMap(v)
-	if err != nil {
-		return to, err
-	}
-	return appendObject(to, object, depth)
-}
-
+// anyMap converts maps of other types. Keys are converted as by encoding/json.
 func anyMap(v reflect.Value) (map[string]any, *unencodable) {
 	object := make(map[string]any, v.Len())
 	for entries := v.MapRange(); entries.Next(); {
@@ -121,108 +107,84 @@ func mapKey(key reflect.Value) (string, *unencodable) {
 }
 
 // appendMarshaled leaves structs and marshalers to encoding/json.
-func appendMarshaled(to []byte, value any) (result []byte, err *unencodable) {
+func appendMarshaled(to []byte, at int, value any, depth int) ([]byte, *unencodable) {
+	text, err := marshaled(value)
+	if err != nil {
+		return to, err
+	}
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber()
+	var plain any
+	if err := decoder.Decode(&plain); err != nil {
+		return to, unencodablef("%v", err)
+	}
+	return appendContent(to, at, plain, depth)
+}
+
+// encoded returns the JSON of properties, an override, an option, or a people operation's value.
+func encoded(value any) (string, *unencodable) {
+	text, err := marshaled(value)
+	if err != nil {
+		// encoding/json does not name the part that it cannot encode, and the binary form is made of the same values.
+		if _, named := appendContent([]byte{tagNull}, 0, value, 0); named != nil {
+			err = named
+		}
+	}
+	return string(text), err
+}
+
+// marshaled is json.Marshal, without its escapes for HTML and without its silent changes of strings.
+func marshaled(value any) (text []byte, err *unencodable) {
 	// A panic in one of the program's marshalers makes only that value unusable.
 	defer func() {
 		if recover() != nil {
-			result, err = to, unencodablef("%T panicked while being encoded", value)
+			text, err = nil, unencodablef("%T panicked while being encoded", value)
 		}
 	}()
-	marshaled, failure := json.Marshal(value)
-	if failure != nil {
-		return to, unencodablef("%v", failure)
+	var buffer bytes.Buffer
+	encoder := json.NewEncoder(&buffer)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(value); err != nil {
+		return nil, unencodablef("%v", err)
 	}
-	if replaced(marshaled) {
-		return to, unencodablef("a string in this %s is not UTF-8", reflect.TypeOf(value))
+	text = bytes.TrimSuffix(buffer.Bytes(), []byte{'\n'})
+	if notText(text) {
+		return nil, unencodablef("a string in this %s is not UTF-8", reflect.TypeOf(value))
 	}
-	return append(to, marshaled...), nil
+	return text, nil
 }
 
-// replaced reports whether encoding/json replaced bytes that are not UTF-8 with U+FFFD. It writes such a replacement as an
-// escape, and a U+FFFD of the string itself unescaped.
-func replaced(marshaled []byte) bool {
-	escape := []byte(`\ufffd`)
-	for from := 0; ; {
-		at := bytes.Index(marshaled[from:], escape)
+// notText reports whether a string in JSON from encoding/json was not UTF-8, or has a lone surrogate, which a marshaler can
+// write. encoding/json replaces bytes that are not UTF-8 with the escape of U+FFFD, and leaves a U+FFFD of the string itself
+// unescaped.
+func notText(text []byte) bool {
+	for {
+		at := bytes.IndexByte(text, '\\')
 		if at < 0 {
 			return false
 		}
-		at += from
-		backslashes := 0
-		for at-backslashes-1 >= 0 && marshaled[at-backslashes-1] == '\\' {
-			backslashes++
-		}
-		if backslashes%2 == 0 {
+		text = text[at:]
+		unit := escapedUnit(text)
+		switch {
+		case unit < 0:
+			text = text[2:]
+		case bytes.HasPrefix(text, []byte(`\ufffd`)):
 			return true
-		}
-		from = at + len(escape)
-	}
-}
-
-// unusableValue is a number beyond float64, which the library treats as an unusable value: only flags that read it fail.
-const unusableValue = "1e999"
-
-// markDepth is how deep values are marked one by one: attributes, members of custom_properties, and their members. Below
-// that, the whole member is marked.
-const markDepth = 3
-
-// appendMarked appends the JSON of a context that appendContext cannot encode, with unusableValue in place of each value
-// that has no JSON. It returns those values, at least one.
-func appendMarked(to []byte, user Context) ([]byte, []*unusable) {
-	var found []*unusable
-	to = markedObject(to, user, nil, &found)
-	return to, found
-}
-
-// unusable is a value that has no JSON, or a key that is not UTF-8.
-type unusable struct {
-	*unencodable
-	kind string // its Go type
-}
-
-func markedObject(to []byte, object map[string]any, path []string, found *[]*unusable) []byte {
-	to = append(to, '{')
-	for _, key := range slices.Sorted(maps.Keys(object)) {
-		written, err := appendString(to, key)
-		if err != nil {
-			// No flag can read such a key.
-			*found = append(*found, &unusable{err.under(strconv.Quote(key)).within(path), "string"})
-			written, _ = appendString(to, strings.ToValidUTF8(key, "\uFFFD"))
-		}
-		to = written
-		to = append(to, ':')
-		to = append(markedValue(to, object[key], append(path, key), found), ',')
-	}
-	return closed(to, '}')
-}
-
-func markedValue(to []byte, value any, path []string, found *[]*unusable) []byte {
-	written, err := appendValue(to, value, len(path))
-	if err == nil {
-		return written
-	}
-	if v := reflect.ValueOf(value); len(path) < markDepth && v.Kind() == reflect.Map {
-		if object, err := anyMap(v); err == nil {
-			return markedObject(to, object, path, found)
+		case !utf16.IsSurrogate(unit):
+			text = text[6:]
+		case utf16.DecodeRune(unit, escapedUnit(text[6:])) == unicode.ReplacementChar:
+			return true
+		default:
+			text = text[12:]
 		}
 	}
-	*found = append(*found, &unusable{err.within(path), fmt.Sprintf("%T", value)})
-	return append(to, unusableValue...)
 }
 
-// within prepends the path of the object that holds the value.
-func (u *unencodable) within(path []string) *unencodable {
-	for _, step := range slices.Backward(path) {
-		u.path = append(u.path, step)
+// escapedUnit returns the UTF-16 code unit that valid JSON begins with the escape of, or -1.
+func escapedUnit(text []byte) rune {
+	if !bytes.HasPrefix(text, []byte(`\u`)) {
+		return -1
 	}
-	return u
-}
-
-// encoded returns the JSON of properties, an override or a people operation's value; what names it in the error.
-func encoded(what string, value any) (string, error) {
-	to, err := appendValue(nil, value, 0)
-	if err != nil {
-		return "", newError(ErrInvalidArgument, fmt.Sprintf("%s: %v", what, err))
-	}
-	return string(to), nil
+	unit, _ := strconv.ParseUint(string(text[2:6]), 16, 16)
+	return rune(unit)
 }

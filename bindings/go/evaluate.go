@@ -7,7 +7,6 @@ import (
 	"errors"
 	"runtime"
 	"slices"
-	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -94,55 +93,6 @@ func (c *Client) Evaluate(ctx context.Context, flag string, user Context, option
 	return e
 }
 
-// encode appends the JSON of a context. Values that JSON cannot represent are marked, logged and returned.
-func (c *core) encode(to []byte, user Context) ([]byte, []*unusable) {
-	body, err := appendContext(to, user)
-	if err == nil {
-		return body, nil
-	}
-	body, found := appendMarked(to, user)
-	for _, one := range found {
-		c.logUnusable(one)
-	}
-	return body, found
-}
-
-// maxLogged bounds the names of unusable attributes that are remembered because they were logged.
-const maxLogged = 100
-
-// logUnusable logs an attribute once. The value may be a secret, so it is left out.
-func (c *core) logUnusable(one *unusable) {
-	name := one.name()
-	if _, logged := c.logged.Load(name); logged || c.loggedCount.Load() > maxLogged {
-		return
-	}
-	if _, logged := c.logged.LoadOrStore(name, true); logged {
-		return
-	}
-	switch n := c.loggedCount.Add(1); {
-	case n <= maxLogged:
-		c.currentLogger().Warn("a context attribute cannot be used; flags that read it return their default",
-			"attribute", name, "type", one.kind, "library", "mpflags")
-	case n == maxLogged+1:
-		c.currentLogger().Warn("too many context attributes cannot be used; further ones are not logged", "library", "mpflags")
-	}
-}
-
-// contextMessage describes the value that made an evaluation fail: the one that the library's message names, if any.
-func contextMessage(found []*unusable, message string) string {
-	for _, one := range found {
-		if strings.Contains(message, one.name()) {
-			return "the context: " + one.Error()
-		}
-	}
-	for _, one := range found {
-		if strings.Contains(message, one.path[len(one.path)-1]) {
-			return "the context: " + one.Error()
-		}
-	}
-	return "the context: " + found[0].Error()
-}
-
 // evaluate also releases the scratch that holds the context.
 func (c *core) evaluate(ctx context.Context, flag string, user Context, s *scratch, body []byte, options EvaluateOption) Evaluation {
 	if c.remote != nil {
@@ -177,6 +127,9 @@ func (c *core) evaluateLocal(flag string, user Context, body []byte, options Eva
 				return c.evaluateFully(flag, body, options, 0)
 			}
 			of.members = parsed(of.metadata)
+			if of.contextKey != "" {
+				of.members[contextID] = nil // every evaluation sets it in its copy
+			}
 			c.answers.put(of)
 		}
 		return c.bucketed(Evaluation{key: flag, of: of}, user, body)
@@ -199,8 +152,8 @@ func (c *core) bucketed(e Evaluation, user Context, body []byte) Evaluation {
 	if value == nil && key == c.targetingKeyAs {
 		value = user["targetingKey"]
 	}
-	if id, ok := value.(string); ok {
-		e.contextID = id
+	if _, ok := value.(string); ok {
+		e.contextID = value
 	} else {
 		e.rest = &rest{core: c, body: slices.Clone(body)}
 	}
@@ -223,7 +176,7 @@ func (r *rest) contextID(flag, key string) any {
 	if err != nil || of.contextKey != key {
 		return nil
 	}
-	return parsed(of.metadata)["contextId"]
+	return parsed(of.metadata)[contextID]
 }
 
 // evaluateFully does what the packed call cannot: it takes a time limit, and keeps the evaluation for TrackExposure.

@@ -34,7 +34,7 @@ func (c *Client) Track(event, distinctID string, properties map[string]any) erro
 	if err != nil {
 		return err
 	}
-	json, err := encoded("properties", properties)
+	json, err := argument("properties", properties)
 	if err != nil {
 		return err
 	}
@@ -69,7 +69,7 @@ func timed(properties map[string]any) (map[string]any, error) {
 // PeopleUpdate queues a change to a user's profile. The operations $set, $set_once, $add, $append, $union and $remove
 // take a map, $unset takes a slice of names, and $delete takes nil. It fails like [Client.Track].
 func (c *Client) PeopleUpdate(operation, distinctID string, value any) error {
-	json, err := encoded("value", value)
+	json, err := argument("value", value)
 	if err != nil {
 		return err
 	}
@@ -79,7 +79,7 @@ func (c *Client) PeopleUpdate(operation, distinctID string, value any) error {
 // GroupUpdate queues a change to the profile of a group: all users and events whose property groupKey, such as company, is
 // groupID. The operations are those of [Client.PeopleUpdate] without $add and $append. It fails like [Client.Track].
 func (c *Client) GroupUpdate(operation, groupKey, groupID string, value any) error {
-	json, err := encoded("value", value)
+	json, err := argument("value", value)
 	if err != nil {
 		return err
 	}
@@ -88,7 +88,7 @@ func (c *Client) GroupUpdate(operation, groupKey, groupID string, value any) err
 
 // SetOverride makes a flag return value for every user, regardless of its definition. It is meant for tests and tools.
 func (c *Client) SetOverride(flag string, value any) error {
-	json, err := encoded("override of `"+flag+"`", value)
+	json, err := argument("override of `"+flag+"`", value)
 	if err != nil {
 		return err
 	}
@@ -194,6 +194,15 @@ func (c *Client) Statistics() (Statistics, error) {
 		return json.Unmarshal([]byte(text), &statistics)
 	})
 	return statistics, err
+}
+
+// argument returns the JSON of an argument; what names it in the error.
+func argument(what string, value any) (string, error) {
+	json, err := encoded(value)
+	if err != nil {
+		return "", newError(ErrInvalidArgument, fmt.Sprintf("%s: %v", what, err))
+	}
+	return json, nil
 }
 
 // call enters the client for a call that is short and not on the hot path.

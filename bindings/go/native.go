@@ -70,6 +70,8 @@ import (
 // free.
 type native struct {
 	client *C.mpflags_client
+	// The form in which contexts are passed: binary, or JSON in tests.
+	encoding int32
 }
 
 // checked compares the linked library with the header that this package was compiled with.
@@ -96,7 +98,7 @@ func newNative(config string) (native, error) {
 	var failure *C.mpflags_error
 	pointer, length := in(config)
 	status := C.mpflags_client_new(pointer, length, &client, &failure)
-	return native{client}, failed(status, &failure)
+	return native{client, C.MPFLAGS_ENCODING_BINARY}, failed(status, &failure)
 }
 
 // timeouts returns the time limits as configured, or the library's defaults.
@@ -144,7 +146,8 @@ func (n native) free() { C.mpflags_client_free(n.client) }
 func (n native) packed(flag string, context []byte, options EvaluateOption) uint64 {
 	key, length := in(flag)
 	return uint64(C.mpflags_client_evaluate_packed(n.client, key, length,
-		(*C.char)(unsafe.Pointer(unsafe.SliceData(context))), C.size_t(len(context)), C.uint32_t(options)))
+		(*C.char)(unsafe.Pointer(unsafe.SliceData(context))), C.size_t(len(context)),
+		C.uint32_t(options)|C.uint32_t(n.encoding)<<24))
 }
 
 // evaluate is like packed with a time limit. Without an exposure it keeps the evaluation, for trackExposure.
@@ -153,7 +156,7 @@ func (n native) evaluate(flag string, context []byte, options EvaluateOption, ms
 	var failure *C.mpflags_error
 	key, length := in(flag)
 	status := C.mpflags_client_evaluate_encoded(n.client, key, length,
-		(*C.char)(unsafe.Pointer(unsafe.SliceData(context))), C.size_t(len(context)), C.MPFLAGS_ENCODING_JSON,
+		(*C.char)(unsafe.Pointer(unsafe.SliceData(context))), C.size_t(len(context)), C.int32_t(n.encoding),
 		C.uint32_t(options&0xFF), C.uint32_t(options>>8), C.uint32_t(ms), &evaluation, &failure)
 	if err := failed(status, &failure); err != nil {
 		return nil, nil, err
@@ -195,7 +198,7 @@ type evaluations struct {
 // evaluateAll calls each with the outcome of every flag. It reads an outcome only if known does not have the answer.
 func (n native) evaluateAll(context []byte, ms uint32, known func(uint64) *outcome,
 	each func(flag string, of *outcome, source *exposable)) error {
-	user, err := newContext(context)
+	user, err := n.context(context)
 	if err != nil {
 		return err
 	}
@@ -287,7 +290,7 @@ func (n native) statistics() (string, error) {
 }
 
 func (n native) explain(flag string, context []byte) (string, error) {
-	user, err := newContext(context)
+	user, err := n.context(context)
 	if err != nil {
 		return "", err
 	}
@@ -334,10 +337,11 @@ func (n native) next(ms uint32) (Item, error) {
 	return nil, nil
 }
 
-func newContext(json []byte) (*C.mpflags_context, error) {
+func (n native) context(encoded []byte) (*C.mpflags_context, error) {
 	var failure *C.mpflags_error
 	var context *C.mpflags_context
-	status := C.mpflags_context_new_json((*C.char)(unsafe.Pointer(unsafe.SliceData(json))), C.size_t(len(json)), &context, &failure)
+	status := C.mpflags_context_new_encoded((*C.char)(unsafe.Pointer(unsafe.SliceData(encoded))), C.size_t(len(encoded)),
+		C.int32_t(n.encoding), &context, &failure)
 	return context, failed(status, &failure)
 }
 

@@ -31,11 +31,11 @@ func WithOption(key string, value any) Option {
 		if !utf8.ValidString(key) {
 			return newError(ErrInvalidConfig, fmt.Sprintf("config: the key %q is not UTF-8", key))
 		}
-		to, err := appendValue(nil, value, 0)
+		json, err := encoded(value)
 		if err != nil {
 			return newError(ErrInvalidConfig, fmt.Sprintf("config: %s: %v", key, err))
 		}
-		s.config[key] = string(to)
+		s.config[key] = json
 		return nil
 	}
 }
@@ -205,8 +205,8 @@ func orDefault(logger *slog.Logger) *slog.Logger {
 func (s *settings) json() string {
 	members := make([]string, 0, len(s.config))
 	for _, key := range slices.Sorted(maps.Keys(s.config)) {
-		name, _ := appendString(nil, key) // WithOption has checked that it is UTF-8
-		members = append(members, string(name)+":"+s.config[key])
+		name, _ := encoded(key) // WithOption has checked that it is UTF-8
+		members = append(members, name+":"+s.config[key])
 	}
 	return "{" + strings.Join(members, ",") + "}"
 }

@@ -158,7 +158,8 @@ func TestNumbers(t *testing.T) {
 			t.Errorf("TYPE_%s is not %d", name, option)
 		}
 	}
-	for name, want := range map[string]uint64{"ANSWER_NO_MATCH": noMatch.answer, "ANSWER_DISABLED": disabled.answer, "OPTION_NO_EXPOSURE": uint64(WithoutExposure >> 8)} {
+	for name, want := range map[string]uint64{"ANSWER_NO_MATCH": noMatch.answer, "ANSWER_DISABLED": disabled.answer, "OPTION_NO_EXPOSURE": uint64(WithoutExposure >> 8),
+		"ENCODING_JSON": encodingJSON, "ENCODING_BINARY": encodingBinary} {
 		if uint64(number(name)) != want {
 			t.Errorf("%s is not %d", name, want)
 		}
