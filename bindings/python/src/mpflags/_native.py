@@ -308,9 +308,12 @@ class Evaluations(NotCopyable):
         return _outcome(LIB.evaluations_at(self._handle.pointer, index))
 
 
+# The first byte of the binary form. JSON does not begin with it.
+_BINARY_VERSION = 1
+
+
 def _encoding(context: bytes) -> int:
-    # The first byte of the binary form is its version. No JSON has that byte.
-    return ENCODING_BINARY if context.startswith(b"\1") else ENCODING_JSON
+    return ENCODING_BINARY if context[0] == _BINARY_VERSION else ENCODING_JSON
 
 
 def _context(encoded: bytes) -> ContextHandle:
@@ -436,7 +439,7 @@ class NativeClient(NotCopyable):
         handle = self.handle
 
         def evaluate_packed(key: bytes, context: bytes, options: int) -> int:
-            if _encoding(context) == ENCODING_JSON:
+            if context[0] != _BINARY_VERSION:
                 # An encoder writes no NUL, and a key has none.
                 number: int = LIB.client_evaluate_packed_z(handle.pointer, key, context, _OPTIONS[options])
             else:

@@ -14,9 +14,10 @@ from .abi import (
     TIMEOUT_INIT,
     NotCopyable,
     evaluate_options,
+    loads,
 )
 from .config import FlagsConfig, LocalFlagsConfig, RemoteFlagsConfig, configured, use_own_names
-from .context import Context, encode_value, encoded_name, event_properties, identity, json_argument, known_key
+from .context import Context, encode, encode_value, encoded_name, event_properties, identity, json_argument, known_key
 from .context import flag_key as encoded_key
 from .encoder import ContextEncoder
 from .errors import InvalidArgument, InvalidConfig, InvalidContext, MpflagsError, SystemFailure
@@ -274,20 +275,20 @@ class Client(NotCopyable):
         """The variant of a flag. Reports an exposure. Never raises: without a variant it returns the fallback and the reason."""
         report = report_exposure if reportExposure is None else reportExposure
         found = self._find(flag_key, context, _REPORT if report else _QUIET)
-        return found.selected() if isinstance(found, Prepared) else fallback_value.as_fallback(found)
+        return found.selected() if type(found) is Prepared else fallback_value.as_fallback(found)
 
     def get_variant_value(self, flag_key: str, fallback_value: _T, context: Attributes | Context) -> _T:
         """The value of the variant, or `fallback_value`. Reports an exposure."""
         found = self._find(flag_key, context, _REPORT)
-        if not isinstance(found, Prepared):
+        if type(found) is not Prepared:
             return fallback_value
-        value: _T = found.value()
+        value: _T = found.value if found.text is None else loads(found.text)
         return value
 
     def is_enabled(self, flag_key: str, context: Attributes | Context) -> bool:
         """Whether the variant's value is true. Reports an exposure, unless the value is not a boolean."""
         found = self._find(flag_key, context, _BOOLEAN)
-        return isinstance(found, Prepared) and found.value() is True
+        return type(found) is Prepared and found.value is True
 
     def _find(self, flag_key: str, context: Attributes | Context, options: int) -> Prepared | FallbackReason:
         """The variant of a flag, or why there is none."""
@@ -580,13 +581,17 @@ class Client(NotCopyable):
 
 def _evaluator(library: NativeClient, encoder: ContextEncoder) -> Evaluate:
     """A function for local evaluations: in Python, by way of the accelerator if there is one."""
-    evaluate_packed, encode = library.evaluate_packed(), encoder.encode
+    evaluate_packed = library.evaluate_packed()
 
     def evaluate(flag_key: str, context: Attributes, targeting_key: str | None, options: int) -> int:
         key = known_key(flag_key) or encoded_key(flag_key)
         if targeting_key:
             context = {**context, "targetingKey": targeting_key}
-        return evaluate_packed(key, encode(context), options)
+        try:
+            encoded = encode(context)
+        except InvalidContext:
+            encoded = encoder.encode(context)
+        return evaluate_packed(key, encoded, options)
 
     return library.accelerated(evaluate)
 

@@ -9,6 +9,7 @@ refuses to `_Converter`, which visits every value, converts the types that it kn
 
 from __future__ import annotations
 
+import functools
 import math
 import sys
 from collections.abc import Mapping, Sequence
@@ -90,7 +91,8 @@ def _number(decimal: Any) -> int | float:
     return int(decimal) if decimal == decimal.to_integral_value() else float(decimal)
 
 
-def _stdlib() -> Callable[[Any], bytes]:
+@functools.cache
+def _prepared() -> Callable[[Any], bytes]:
     """The standard library's encoder, made once: `json.dumps` with options makes one for each call."""
     import json  # noqa: PLC0415 - as late as possible, see `abi.loads`
 
@@ -116,14 +118,9 @@ def _stdlib() -> Callable[[Any], bytes]:
     return slower  # pragma: no cover - another implementation
 
 
-_prepared: list[Callable[[Any], bytes]] = []
-
-
-def stdlib_dumps(value: Any) -> bytes:
-    """A value as JSON by the standard library. NaN and the infinities are errors."""
-    if not _prepared:
-        _prepared.append(_stdlib())
-    return _prepared[0](value)
+def dumps(value: Any) -> bytes:
+    """A value as JSON. NaN and the infinities are errors."""
+    return _prepared()(value)
 
 
 # The digits of an integer that the library may refuse.
@@ -139,7 +136,7 @@ def encode_as_json(attributes: Attributes) -> bytes:
                 # rules, where 1.0 equals 1.
                 attributes = {key: _as_integer(value) for key, value in attributes.items()}
                 break
-        encoded = stdlib_dumps(attributes)
+        encoded = _prepared()(attributes)
         if len(encoded) < _MANY_DIGITS or len(encoded) - len(encoded.translate(None, b"0123456789")) < _MANY_DIGITS:
             return encoded
     # A context may hold the program's own classes, which can raise anything.
@@ -200,7 +197,7 @@ def _mapping(attributes: Attributes) -> Attributes:
 
 def _encoded(attributes: Attributes, converter: _Converter) -> bytes:
     try:
-        return stdlib_dumps(converter.plain(attributes, "", 1))
+        return dumps(converter.plain(attributes, "", 1))
     except InvalidContext:
         raise
     except Exception as error:
@@ -210,7 +207,7 @@ def _encoded(attributes: Attributes, converter: _Converter) -> bytes:
 
 def encode_value(value: Any, name: str = "value") -> bytes:
     """Any value as JSON: an override, a profile's properties. Errors call it `name`."""
-    return stdlib_dumps(_Converter().plain(value, name, 1))
+    return dumps(_Converter().plain(value, name, 1))
 
 
 class _TooDeepError(InvalidContext):
@@ -307,7 +304,7 @@ class _Converter:
             return text
         if key is None or isinstance(key, (bool, int, float)):
             try:
-                return str(next(iter(loads(stdlib_dumps({key: 0}).decode()))))
+                return str(next(iter(loads(dumps({key: 0}).decode()))))
             except ValueError:
                 pass
         self._refuse(path, f"a key of type {type(key).__name__}: expected a string")

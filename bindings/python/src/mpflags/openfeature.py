@@ -77,9 +77,12 @@ def _resolver(kind: int) -> typing.Any:
                     metadata["contextId"] = subject
                 else:
                     self._add_context_id(metadata, flag_key, _context(attributes, targeting_key), context_key)
-            return FlagResolutionDetails(
-                loads(value) if is_object else value, None, None, reason, variant, metadata
-            )
+            # The same as by its constructor, whose call is a sixth of the cost.
+            made = _new(FlagResolutionDetails)
+            made.value = loads(value) if is_object else value
+            made.error_code = made.error_message = None
+            made.reason, made.variant, made.flag_metadata = reason, variant, metadata
+            return made
         except InvalidContext as error:
             return without(default_value, kind, Reason.ERROR, ErrorCode.INVALID_CONTEXT, str(error))
         except InvalidArgument as error:
@@ -90,6 +93,7 @@ def _resolver(kind: int) -> typing.Any:
     return resolve
 
 
+_new: typing.Any = object.__new__
 _NO_ATTRIBUTES: Mapping[str, typing.Any] = {}
 
 
@@ -290,9 +294,9 @@ class MixpanelProvider(NotCopyable, AbstractProvider):
             known = self._known[kind]
             if len(known) >= _MAX_ANSWERS:
                 known.clear()
-            found = known[outcome.answer] = prepared(kind, outcome)
-            if found.context_key is not None:
-                self._add_context_id(outcome.metadata, flag_key, context, found.context_key)
+            known[outcome.answer] = prepared(kind, outcome)
+            if outcome.context_key is not None:
+                self._add_context_id(outcome.metadata, flag_key, context, outcome.context_key)
         return details(default, kind, outcome)
 
     def _add_context_id(

@@ -125,15 +125,16 @@ def fallback_reason(outcome: Outcome) -> FallbackReason:
 class Prepared:
     """An outcome with a value, ready to become a `SelectedVariant` for each caller."""
 
-    __slots__ = ("_arguments", "_evaluation", "_text", "encoded_key", "key")
+    __slots__ = ("_arguments", "_evaluation", "encoded_key", "key", "text", "value")
 
     def __init__(self, outcome: Outcome, source: str, evaluation: Any = None) -> None:
         value, metadata = outcome.value, outcome.metadata.get
         self.key = outcome.key
         self.encoded_key = outcome.key.encode()
+        self.value = value
+        #: Set for an array or an object, of which each caller gets a copy.
+        self.text = outcome.json if isinstance(value, (dict, list)) else None
         self._evaluation = evaluation
-        # Set for an array or an object, of which each caller gets a copy.
-        self._text = outcome.json if isinstance(value, (dict, list)) else None
         self._arguments = (
             value,
             outcome.variant,
@@ -143,13 +144,10 @@ class Prepared:
             source,
         )
 
-    def value(self) -> Any:
-        return self._arguments[0] if self._text is None else loads(self._text)
-
     def selected(self) -> SelectedVariant:
         variant = SelectedVariant(*self._arguments)
-        if self._text is not None:
-            variant.variant_value = loads(self._text)
+        if self.text is not None:
+            variant.variant_value = loads(self.text)
         if self._evaluation is not None:
             variant._evaluation = self._evaluation
         return variant
