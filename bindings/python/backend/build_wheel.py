@@ -1,8 +1,9 @@
-"""The build backend: runs cargo and puts the library into the wheel. Uses only the standard library.
+"""The build backend: runs cargo and puts the library and the accelerator into the wheel. Uses only the standard library.
 
 | environment | effect |
 | --- | --- |
 | `MPFLAGS_PREBUILT_LIBRARY` | the path of a `libmpflags.so` to put into the wheel, instead of building one |
+| `MPFLAGS_SPEEDUPS` | `1`: the accelerator has to be built; `0`: it is left out; by default it is left out if it cannot be built |
 | `MPFLAGS_ZIG_TARGET` | a target for `cargo zigbuild --target`, such as `x86_64-unknown-linux-gnu.2.17` |
 | `MPFLAGS_PLATFORM_TAG` | the wheel's platform tag, such as `manylinux2014_x86_64`; by default the interpreter's |
 | `CARGO`, `CARGO_TARGET_DIR` | as for cargo |
@@ -21,6 +22,8 @@ import tarfile
 import tempfile
 import zipfile
 from pathlib import Path
+
+import speedups
 
 try:
     import tomllib
@@ -51,7 +54,7 @@ SOURCES = (
     "dev/Cargo.toml",
     "dev/src/**/*.rs",
 )
-PACKAGE = ("pyproject.toml", "README.md", "backend/*.py", "src/mpflags/*.py", "src/mpflags/py.typed", "examples/*")
+PACKAGE = ("pyproject.toml", "README.md", "backend/*.py", "src/mpflags/*.py", "src/mpflags/_speedups.*[ci]", "src/mpflags/py.typed", "examples/*")
 
 
 class BuildError(SystemExit):
@@ -93,6 +96,21 @@ def _build_library(into: Path) -> Path:
     return library
 
 
+def _build_speedups(into: Path) -> "Path | None":
+    wanted = os.environ.get("MPFLAGS_SPEEDUPS")
+    if wanted == "0":
+        return None
+    try:
+        module = speedups.build(into, os.environ.get("MPFLAGS_ZIG_TARGET"))
+    except speedups.CannotBuildError as error:
+        if wanted == "1":
+            raise BuildError(f"the accelerator cannot be built: {error}") from None
+        print(f"mpflags is built without its accelerator, and evaluates slower: {error}", file=sys.stderr)
+        return None
+    _strip(module)
+    return module
+
+
 def _strip(library: Path) -> None:
     strip = shutil.which("strip") or shutil.which("llvm-strip")
     if strip is None:
@@ -111,6 +129,7 @@ def _run(command, **options) -> None:
 
 
 def _tag() -> str:
+    # Not `cp310-abi3`, although the accelerator is: other interpreters do not find a module of this name, and work without it.
     platform = os.environ.get("MPFLAGS_PLATFORM_TAG") or sysconfig.get_platform()
     return f"py3-none-{platform.replace('-', '_').replace('.', '_')}"
 
@@ -182,11 +201,12 @@ def _entry(path: str, executable: bool = False) -> zipfile.ZipInfo:
 
 
 def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
-    """The wheel, with the library inside."""
+    """The wheel, with the library and the accelerator inside."""
     package = HERE / "src" / "mpflags"
     files = {f"mpflags/{file.name}": file.read_bytes() for file in [*package.glob("*.py"), package / "py.typed"]}
     with tempfile.TemporaryDirectory() as folder:
-        files[f"mpflags/{LIBRARY}"] = _build_library(Path(folder)).read_bytes()
+        built = [_build_library(Path(folder)), _build_speedups(Path(folder))]
+        files.update({f"mpflags/{file.name}": file.read_bytes() for file in built if file is not None})
     return _write_wheel(wheel_directory, _tag(), files)
 
 
@@ -203,7 +223,7 @@ prepare_metadata_for_build_editable = prepare_metadata_for_build_wheel
 
 
 def build_editable(wheel_directory, config_settings=None, metadata_directory=None):
-    """A wheel that points to the sources. MPFLAGS_LIBRARY is the path of the library."""
+    """A wheel that points to the sources. MPFLAGS_LIBRARY is the path of the library; `make speedups` builds the accelerator."""
     return _write_wheel(wheel_directory, "py3-none-any", {"mpflags.pth": f"{HERE / 'src'}\n".encode()})
 
 

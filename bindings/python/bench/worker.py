@@ -1,17 +1,18 @@
 """A process that is measured; run.py starts it: `python worker.py NAME DIRECTORY [URL]`.
 
-NAME is `orjson`, `stdlib` or `official`. For each line `CASE CALLS` on standard input it prints a line of JSON: nanoseconds of
+NAME is `ours`, `pure` or `official`. For each line `CASE CALLS` on standard input it prints a line of JSON: nanoseconds of
 processor time per call or, for the case `exposures`, the wall-clock nanoseconds of each call.
 """
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
 
 NAME, DIRECTORY, *URL = sys.argv[1:]
-if NAME == "stdlib":
-    sys.modules["orjson"] = None
+if NAME == "pure":
+    os.environ["MPFLAGS_PURE"] = "1"
 
 from openfeature import api  # noqa: E402
 from openfeature.evaluation_context import EvaluationContext  # noqa: E402
@@ -26,10 +27,10 @@ def fresh(distinct_id=CONTEXT["distinct_id"]):
 
 
 def ours():
-    from mpflags import Client, Context, LocalFlagsConfig, context
+    from mpflags import Client, Context, LocalFlagsConfig, speedups
     from mpflags.openfeature import MixpanelProvider
 
-    assert ("stdlib" in context.fastest().__qualname__) is (NAME == "stdlib")
+    assert (speedups.MODULE is None) is (NAME == "pure")
     options = {"definitions_path": str(DEFINITIONS), "enable_polling": False}
     provider = MixpanelProvider.from_local_config("bench", LocalFlagsConfig(report_exposures=False, **options))
     kept = Context(fresh())

@@ -21,6 +21,7 @@ from stand_in import flag
 import mpflags
 from mpflags import Client, Context, SelectedVariant, _native
 from mpflags.openfeature import MixpanelProvider
+from mpflags.speedups import MODULE
 from mpflags.pool import Pool
 
 USER = {"distinct_id": "u"}
@@ -119,11 +120,20 @@ def test_what_holds_an_owner_is_not_copied_deeply(client: Client) -> None:
 
 
 def test_what_crosses_to_the_library_is_not_copied_either(client: Client) -> None:
-    with pytest.raises((TypeError, ValueError)):
-        copy.deepcopy(client.evaluate_packed)
-    with pytest.raises((TypeError, ValueError)):
-        pickle.dumps(client.evaluate_packed)
-    assert copy.copy(client.evaluate_packed)(b"f", b"{}", mpflags.abi.evaluate_options(0))
+    options = mpflags.abi.evaluate_options(0)
+    for crossing, arguments in (
+        (client.evaluate, ("f", USER, None)),
+        (client._evaluate_packed, (b"f", b"{}")),
+    ):
+        with pytest.raises((TypeError, AttributeError, pickle.PicklingError)):
+            pickle.dumps(crossing)
+        # These share the client.
+        assert copy.copy(crossing)(*arguments, options)
+        assert copy.deepcopy(crossing)(*arguments, options)
+    if MODULE is not None:
+        for way in (copy.copy, copy.deepcopy, pickle.dumps):
+            with pytest.raises(TypeError, match="cannot pickle"):
+                way(client.evaluate.__self__)
     assert client.is_enabled("f", USER)
 
 

@@ -9,7 +9,7 @@ import json
 import pytest
 from conftest import flags_text, load_vectors
 
-from mpflags import Client, errors
+from mpflags import Client, Context, errors
 from mpflags.abi import ANY, BOOLEAN, DOUBLE, INT64, OBJECT, STRING, evaluate_options
 
 READS = {"boolean": BOOLEAN, "string": STRING, "integer": INT64, "double": DOUBLE, "object": OBJECT}
@@ -43,21 +43,47 @@ def client(flags, **options):
     return Client.local("token", definitions=flags_text(flags), **options)
 
 
-def ask(client, key, context, kind=ANY):
-    """Checks that every way gives the same outcome: evaluated, packed, resolved from the number, cached."""
-    key, text, number = key.encode(), context.encode(), evaluate_options(kind)
-    evaluated = client._native.evaluate(key, text, number, 0, waits=False)[0]
-    if b"\0" not in text:
-        packed = client.evaluate_packed(key, text, number)
-        assert (packed & 1 == 1) is (evaluated.error_code is None and evaluated.variant != "override")
-        if packed not in (1, 3):
-            # A number carries no error: it stands for a value of the requested type.
-            resolved = client._native.resolve(key, packed)
-            if packed & 1 and evaluated.has_value:
-                # The same for every user.
-                assert type(evaluated.metadata.pop("contextId")) is str
-            assert resolved == evaluated
+def ask(client, key, text, kind=ANY):
+    """Checks that every way gives the same outcome: evaluated, packed, resolved from the number; from JSON, from attributes, and
+    from a context that is kept. The last two are accelerated, unless MPFLAGS_PURE is set."""
+    options = evaluate_options(kind)
+    encoded_key, encoded = key.encode(), text.encode()
+    evaluated, _ = client._native.evaluate(encoded_key, encoded, options, 0, waits=False)
+    if evaluated.error_code != "INVALID_CONTEXT" and as_python(text) is not None:
+        attributes = as_python(text)
+        packed(client, key, client.evaluate(key, attributes, None, options), evaluated)
+        kept = Context(attributes)
+        # It has 0 for -0.0, by which a rule can divide.
+        if "-0.0" not in text:
+            encoded = kept.form or kept.encoded
+            assert client._native.evaluate(encoded_key, encoded, options, 0, waits=False)[0] == evaluated
+    if b"\0" not in encoded:
+        packed(client, key, client._evaluate_packed(encoded_key, encoded, options), evaluated)
     return evaluated
+
+
+def as_python(text):
+    """The attributes of a JSON context, None if it is not the JSON of any: it has a key twice, for example."""
+    try:
+        attributes = json.loads(text)
+    except ValueError:
+        return None
+    same_again = isinstance(attributes, dict) and json.loads(json.dumps(attributes)) == attributes
+    return attributes if same_again and len(json.dumps(attributes)) >= len(text) else None
+
+
+def packed(client, key, number, evaluated):
+    """Checks that a number stands for what was evaluated."""
+    assert (number & 1 == 1) is (evaluated.error_code is None and evaluated.variant != "override")
+    if number not in (1, 3):
+        # A number carries no error: it stands for a value of the requested type.
+        resolved = client._native.resolve(key.encode(), number)
+        assert resolved is not None
+        if number & 1 and evaluated.has_value:
+            # The same for every user.
+            assert type(evaluated.metadata["contextId"]) is str
+            resolved.metadata["contextId"] = evaluated.metadata["contextId"]
+        assert resolved == evaluated
 
 
 def same(left, right):

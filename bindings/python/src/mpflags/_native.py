@@ -8,7 +8,6 @@ releasing and taking it again would cost more than the call.
 from __future__ import annotations
 
 import ctypes
-import functools
 import os
 import sys
 from ctypes import POINTER, byref, c_bool, c_char_p, c_double, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
@@ -16,25 +15,34 @@ from ctypes import POINTER, byref, c_bool, c_char_p, c_double, c_int32, c_int64,
 from .abi import (
     ABI_REVISION,
     ABI_VERSION,
+    ENCODING_BINARY,
     ENCODING_JSON,
     ERROR_CODES,
     KINDS,
     LEVELS,
+    OBJECT_OR_ARRAY,
     REASONS,
     STATES,
     Item,
     NotCopyable,
     Outcome,
+    evaluate_options,
     loads,
     name_of,
 )
 from .errors import Closed, LibraryError, MpflagsError, Timeout, of_status
 from .host import wait
+from .speedups import MODULE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, TypeAlias
+
+    #: A local evaluation: takes a flag's key, a context, the targeting key and options, and returns a number for `resolve`.
+    Evaluate: TypeAlias = Callable[[str, Any, str | None, int], int]
+    #: The same of a key and a context that are encoded.
+    EvaluatePacked: TypeAlias = Callable[[bytes, bytes, int], int]
 
 
 class Str(ctypes.Structure):
@@ -67,7 +75,7 @@ FUNCTIONS: tuple[tuple[str, Any, tuple[Any, ...], bool], ...] = (
     ("client_timeout", c_uint32, (c_void_p, c_uint32), False),
     ("client_shutdown", c_int32, (c_void_p, c_uint32, POINTER(c_uint64), _OUT), True),
     ("client_free", None, (c_void_p,), True),
-    ("context_new_json", c_int32, (*_TEXT, _OUT, _OUT), False),
+    ("context_new_encoded", c_int32, (*_TEXT, c_int32, _OUT, _OUT), False),
     ("context_free", None, (c_void_p,), False),
     ("client_get_boolean", c_bool, (c_void_p, *_TEXT, c_void_p, c_int32), False),
     ("client_get_int64", c_int64, (c_void_p, *_TEXT, c_void_p, c_int64), False),
@@ -300,9 +308,17 @@ class Evaluations(NotCopyable):
         return _outcome(LIB.evaluations_at(self._handle.pointer, index))
 
 
+# The first byte of the binary form. JSON does not begin with it.
+_BINARY_VERSION = 1
+
+
+def _encoding(context: bytes) -> int:
+    return ENCODING_BINARY if context[0] == _BINARY_VERSION else ENCODING_JSON
+
+
 def _context(encoded: bytes) -> ContextHandle:
     context = ContextHandle()
-    _call(LIB.context_new_json, encoded, len(encoded), byref(context.pointer))
+    _call(LIB.context_new_encoded, *_sized(encoded), _encoding(encoded), byref(context.pointer))
     return context
 
 
@@ -320,6 +336,14 @@ def _read_text(function: Any, *arguments: Any) -> dict[str, Any]:
 def _sized(*texts: bytes) -> tuple[bytes | int, ...]:
     """Each text and its length, as the library takes them."""
     return tuple(argument for text in texts for argument in (text, len(text)))
+
+
+#: What `evaluate_packed` passes: ctypes needs 0.1 µs to convert an int into an argument.
+_OPTIONS = {
+    options: c_uint32(options)
+    for value_type in range(OBJECT_OR_ARRAY + 1)
+    for options in (evaluate_options(value_type), evaluate_options(value_type, report_exposure=False))
+}
 
 
 class NativeClient(NotCopyable):
@@ -406,12 +430,34 @@ class NativeClient(NotCopyable):
             timeout_ms -= _SLICE_MS
         return self._flush(min(timeout_ms, _SLICE_MS))
 
-    def evaluate_packed(self) -> Callable[[bytes, bytes, c_uint32], int]:
-        """The one call of a local evaluation. It takes key, context and options, and returns a number for `resolve`."""
-        function = functools.partial(LIB.client_evaluate_packed_z, self.handle.pointer)
-        # A call in progress references the function, and the function references the client.
-        function.owner = self.handle  # type: ignore[attr-defined]
-        return function
+    def evaluate_packed(self) -> EvaluatePacked:
+        """The call of a local evaluation: takes key, context and options, and returns a number for `resolve`."""
+        if MODULE is not None:
+            crossing: EvaluatePacked = self._accelerator(None).evaluate_packed
+            return crossing
+        # A call in progress references the handle.
+        handle = self.handle
+
+        def evaluate_packed(key: bytes, context: bytes, options: int) -> int:
+            if context[0] != _BINARY_VERSION:
+                # An encoder writes no NUL, and a key has none.
+                number: int = LIB.client_evaluate_packed_z(handle.pointer, key, context, _OPTIONS[options])
+            else:
+                binary = options | ENCODING_BINARY << 24
+                number = LIB.client_evaluate_packed(handle.pointer, *_sized(key, context), binary)
+            return number
+
+        return evaluate_packed
+
+    def accelerated(self, evaluate: Evaluate) -> Evaluate:
+        """`evaluate` itself, or the accelerator, which calls it for what only Python can do."""
+        return evaluate if MODULE is None else self._accelerator(evaluate).evaluate
+
+    def _accelerator(self, in_python: Evaluate | None) -> Any:
+        assert MODULE is not None
+        function = ctypes.cast(LIB.client_evaluate_packed, c_void_p).value
+        # Not the pointer but its place: it is NULL once the client is freed.
+        return MODULE.Evaluator(function, ctypes.addressof(self.handle.pointer), self.handle, in_python)
 
     def resolve(self, key: bytes, number: int) -> Outcome | None:
         """The outcome behind a number; None if the flag's definition was replaced since.
@@ -424,15 +470,15 @@ class NativeClient(NotCopyable):
         return _outcome(evaluation.pointer) if evaluation.pointer else None
 
     def evaluate(
-        self, key: bytes, context: bytes, options: c_uint32, timeout_ms: int, waits: bool
+        self, key: bytes, context: bytes, options: int, timeout_ms: int, waits: bool
     ) -> tuple[Outcome, EvaluationHandle]:
         evaluation = EvaluationHandle()
         function = LIB.client_evaluate_encoded if waits else LIB.evaluate_local
 
         def call() -> None:
             # Keeps the handle alive until the library is done with it, even if the wait is interrupted.
-            value_type, bits = options.value & 0xFF, options.value >> 8
-            arguments = (*_sized(key, context), ENCODING_JSON, value_type, bits, timeout_ms)
+            value_type, bits = options & 0xFF, options >> 8
+            arguments = (*_sized(key, context), _encoding(context), value_type, bits, timeout_ms)
             self._call(function, *arguments, byref(evaluation.pointer))
 
         if waits:

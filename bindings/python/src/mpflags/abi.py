@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from ctypes import c_uint32
 from dataclasses import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, TypeAlias
-
-    #: A value type and option bits in one number, as a local evaluation takes them.
-    EvaluateOptions: TypeAlias = c_uint32
+    from typing import Any
 
 #: `MPFLAGS_ABI_VERSION` and `MPFLAGS_ABI_REVISION` of the header that this package was written for.
 ABI_VERSION = 0
@@ -39,7 +35,7 @@ ERROR_CODES = (
 STATES = ("NONE", "NOT_READY", "READY", "STALE", "ERROR")
 KINDS = ("none", "log", "state", "change", "event")
 LEVELS = ("none", "debug", "info", "warning", "error")
-ENCODING_JSON = 1
+ENCODING_JSON, ENCODING_BINARY = 1, 2
 
 
 def loads(text: str) -> Any:
@@ -54,9 +50,9 @@ def name_of(names: tuple[str, ...], number: int) -> str:
     return names[number] if 0 <= number < len(names) else names[0]
 
 
-def evaluate_options(value_type: int, report_exposure: bool = True) -> EvaluateOptions:
-    """Options of an evaluation. Make them once: ctypes needs 0.1 µs to convert an int into an argument."""
-    return c_uint32(value_type | (0 if report_exposure else NO_EXPOSURE << 8))
+def evaluate_options(value_type: int, report_exposure: bool = True) -> int:
+    """A value type and option bits in one number, as an evaluation takes them."""
+    return value_type | (0 if report_exposure else NO_EXPOSURE << 8)
 
 
 class NotCopyable:

@@ -14,9 +14,10 @@ from .abi import (
     TIMEOUT_INIT,
     NotCopyable,
     evaluate_options,
+    loads,
 )
 from .config import FlagsConfig, LocalFlagsConfig, RemoteFlagsConfig, configured, use_own_names
-from .context import Context, encode_value, encoded_name, event_properties, identity, json_argument, known_key
+from .context import Context, encode, encode_value, encoded_name, event_properties, identity, json_argument, known_key
 from .context import flag_key as encoded_key
 from .encoder import ContextEncoder
 from .errors import InvalidArgument, InvalidConfig, InvalidContext, MpflagsError, SystemFailure
@@ -39,8 +40,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
-    from ._native import NativeClient
-    from .abi import EvaluateOptions, Outcome
+    from ._native import Evaluate, NativeClient
+    from .abi import Outcome
     from .config import ServiceAccountCredentials
     from .context import Attributes
     from .items import Listener, Observer
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
 
 _REPORT, _QUIET = evaluate_options(ANY), evaluate_options(ANY, report_exposure=False)
 _BOOLEAN = evaluate_options(BOOLEAN)
-_FALSE = SelectedVariant(False)
 # A definition that changes gets new numbers, and the old ones are never looked up again.
 _MAX_ANSWERS = 20_000
 
@@ -77,10 +77,10 @@ class Client(NotCopyable):
         except InvalidConfig as error:
             use_own_names(error)
             raise
-        #: These three are for the provider. A local evaluation is `encode_fast` and one call of `evaluate_packed`.
+        #: These two are for the provider.
         self.encoder = encoder
-        self.encode_fast = encoder.fast
-        self.evaluate_packed = self._runtime.library.evaluate_packed()
+        self.evaluate = _evaluator(self._runtime.library, encoder)
+        self._evaluate_packed = self._runtime.library.evaluate_packed()
         self._answers: dict[int, Prepared] = {}
         self._polled = False
         self._no_properties: str | None = None
@@ -274,62 +274,64 @@ class Client(NotCopyable):
     ) -> SelectedVariant:
         """The variant of a flag. Reports an exposure. Never raises: without a variant it returns the fallback and the reason."""
         report = report_exposure if reportExposure is None else reportExposure
-        return self._select(flag_key, fallback_value, context, _REPORT if report else _QUIET)
-
-    def _select(
-        self, flag_key: str, fallback_value: SelectedVariant, context: Attributes | Context, options: EvaluateOptions
-    ) -> SelectedVariant:
-        try:
-            key = known_key(flag_key) or encoded_key(flag_key)
-            encoded = self.encoder.encode(context)
-            if not self._is_local:
-                return self._select_remote(key, encoded, options, fallback_value)
-            number = self.evaluate_packed(key, encoded, options)
-            prepared = self._answers.get(number)
-            if prepared is None:
-                if number == NO_MATCH:
-                    return fallback_value.as_fallback(NO_ROLLOUT_MATCH)
-                if number == DISABLED:
-                    return fallback_value.as_fallback(FLAG_DISABLED)
-                if number == NO_PROPERTIES:
-                    reason = FallbackReason(NO_ROLLOUT_MATCH.kind, self.why_no_properties(key, encoded))
-                    return fallback_value.as_fallback(reason)
-                outcome = self.resolve(key, encoded, options, number)
-                if outcome.error_code == "INVALID_CONTEXT":
-                    raise self.encoder.invalid_context(context, outcome.message)
-                if not outcome.has_value:
-                    return fallback_value.as_fallback(fallback_reason(outcome))
-                prepared = self._prepare(outcome)
-            return prepared.selected()
-        except InvalidContext as error:
-            return fallback_value.as_fallback(FallbackReason("INVALID_CONTEXT", str(error)))
-        # No flag can have such a key. A TypeError means that it is not even hashable.
-        except (InvalidArgument, TypeError) as error:
-            return fallback_value.as_fallback(FallbackReason("FLAG_NOT_FOUND", str(error)))
-        # For example a RuntimeError, if no thread can be started.
-        except Exception as error:
-            return fallback_value.as_fallback(FallbackReason("BACKEND_ERROR", str(error)))
-
-    def _select_remote(
-        self, key: bytes, encoded: bytes, options: EvaluateOptions, fallback_value: SelectedVariant
-    ) -> SelectedVariant:
-        self._start_remote()
-        outcome, evaluation = self._native.evaluate(key, encoded, options, 0, waits=True)
-        if not outcome.has_value:
-            return fallback_value.as_fallback(fallback_reason(outcome))
-        variant = Prepared(outcome, self._source).selected()
-        # Kept even if the exposure was reported: the evaluation tells the library so, and it does not report it again.
-        variant._evaluation = (evaluation, key, encoded)
-        return variant
+        found = self._find(flag_key, context, _REPORT if report else _QUIET)
+        return found.selected() if type(found) is Prepared else fallback_value.as_fallback(found)
 
     def get_variant_value(self, flag_key: str, fallback_value: _T, context: Attributes | Context) -> _T:
         """The value of the variant, or `fallback_value`. Reports an exposure."""
-        value: _T = self.get_variant(flag_key, SelectedVariant(fallback_value), context).variant_value
+        found = self._find(flag_key, context, _REPORT)
+        if type(found) is not Prepared:
+            return fallback_value
+        value: _T = found.value if found.text is None else loads(found.text)
         return value
 
     def is_enabled(self, flag_key: str, context: Attributes | Context) -> bool:
         """Whether the variant's value is true. Reports an exposure, unless the value is not a boolean."""
-        return self._select(flag_key, _FALSE, context, _BOOLEAN).variant_value is True
+        found = self._find(flag_key, context, _BOOLEAN)
+        return type(found) is Prepared and found.value is True
+
+    def _find(self, flag_key: str, context: Attributes | Context, options: int) -> Prepared | FallbackReason:
+        """The variant of a flag, or why there is none."""
+        try:
+            if not self._is_local:
+                return self._find_remotely(encoded_key(flag_key), self.encoder.encode(context), options)
+            if context.__class__ is Context:
+                key = known_key(flag_key) or encoded_key(flag_key)
+                number = self._evaluate_packed(key, self.encoder.encode(context), options)
+            else:
+                number = self.evaluate(flag_key, context, None, options)
+            return self._answers.get(number) or self._read(flag_key, context, options, number)
+        except InvalidContext as error:
+            return FallbackReason("INVALID_CONTEXT", str(error))
+        # No flag can have such a key. A TypeError means that it is not even hashable.
+        except (InvalidArgument, TypeError) as error:
+            return FallbackReason("FLAG_NOT_FOUND", str(error))
+        # For example a RuntimeError, if no thread can be started.
+        except Exception as error:
+            return FallbackReason("BACKEND_ERROR", str(error))
+
+    def _read(
+        self, flag_key: str, context: Attributes | Context, options: int, number: int
+    ) -> Prepared | FallbackReason:
+        """What a number stands for that is not among the known answers."""
+        if number == NO_MATCH:
+            return NO_ROLLOUT_MATCH
+        if number == DISABLED:
+            return FLAG_DISABLED
+        if number == NO_PROPERTIES:
+            return FallbackReason(NO_ROLLOUT_MATCH.kind, self.why_no_properties(flag_key, context))
+        outcome = self.resolve(flag_key, context, options, number)
+        if outcome.error_code == "INVALID_CONTEXT":
+            raise self.encoder.invalid_context(context, outcome.message)
+        return self._prepare(outcome) if outcome.has_value else fallback_reason(outcome)
+
+    def _find_remotely(self, key: bytes, encoded: bytes, options: int) -> Prepared | FallbackReason:
+        self._start_remote()
+        outcome, evaluation = self._native.evaluate(key, encoded, options, 0, waits=True)
+        if not outcome.has_value:
+            return fallback_reason(outcome)
+        # Kept even if the exposure was reported: the evaluation tells the library so, and it does not report it again.
+        return Prepared(outcome, self._source, (evaluation, key, encoded))
 
     def get_all_variants(self, context: Attributes | Context) -> Any:
         """The variant of every flag that has one for this context, by flag key. Reports no exposures.
@@ -357,7 +359,7 @@ class Client(NotCopyable):
                 prepared = self._prepare(outcome)
             variant = prepared.selected()
             # Kept for `track_exposure_event`.
-            variant._evaluation = (evaluations, prepared.key.encode(), encoded)
+            variant._evaluation = (evaluations, prepared.encoded_key, encoded)
             variants[prepared.key] = variant
         if evaluations.failure is not None:
             log("warning", f"all variants: {evaluations.message}")
@@ -475,29 +477,33 @@ class Client(NotCopyable):
         """Whether it authenticates with a service account."""
         return self._config.credentials is not None
 
-    def resolve(self, key: bytes, context: bytes, options: EvaluateOptions, number: int) -> Outcome:
-        """The outcome behind the number of a packed evaluation."""
+    def resolve(self, flag_key: str, context: Attributes | Context, options: int, number: int) -> Outcome:
+        """The outcome behind the number of an evaluation."""
+        key = encoded_key(flag_key)
+        # First of all, because the number may be a pointer that is to be freed.
         outcome = self._native.resolve(key, number) if number else None
-        if outcome is not None:
-            return outcome
-        # The definition was replaced since, or the arguments were invalid. An exposure that was reported is not reported again.
-        return self._native.evaluate(key, context, options, 0, waits=False)[0]
+        # Otherwise the definition was replaced since, or the client is gone. An exposure is not reported again.
+        return outcome or self._evaluated(key, self.encoder.encode(context), options)
 
-    def why_no_properties(self, key: bytes, context: bytes) -> str | None:
+    def why_no_properties(self, flag_key: str, context: Attributes | Context) -> str | None:
         """The library's message behind the number `NO_PROPERTIES`."""
         if self._no_properties is None:
-            self._no_properties = self._native.evaluate(key, context, _QUIET, 0, waits=False)[0].message
+            self._no_properties = self._evaluated(
+                encoded_key(flag_key), self.encoder.encode(context), _QUIET
+            ).message
         return self._no_properties
 
-    def context_id(self, key: bytes, context: bytes) -> str | None:
+    def context_id(self, flag_key: str, context: Attributes) -> str | None:
         """The metadata `contextId`, as the library writes it for an attribute that is not a string. Slower than an evaluation."""
-        subject: str | None = self._native.evaluate(key, context, _QUIET, 0, waits=False)[0].metadata.get("contextId")
+        outcome = self._evaluated(encoded_key(flag_key), self.encoder.encode(context), _QUIET)
+        subject: str | None = outcome.metadata.get("contextId")
         return subject
 
-    def evaluate_remotely(self, key: bytes, context: bytes, options: EvaluateOptions) -> Outcome:
+    def evaluate_remotely(self, flag_key: str, context: Attributes, options: int) -> Outcome:
         """Sends a request to Mixpanel. Other threads run while it waits."""
+        key, encoded = encoded_key(flag_key), self.encoder.encode(context)
         self._start_remote()
-        return self._native.evaluate(key, context, options, 0, waits=True)[0]
+        return self._native.evaluate(key, encoded, options, 0, waits=True)[0]
 
     def observe(self, observer: Observer) -> None:
         """Passes items to `observer`, in place of the one before, as long as something else references it."""
@@ -519,6 +525,9 @@ class Client(NotCopyable):
         return work() if self._runtime.ended or self._is_local else await self._runtime.in_pool(work)
 
     # -- private
+
+    def _evaluated(self, key: bytes, encoded: bytes, options: int) -> Outcome:
+        return self._native.evaluate(key, encoded, options, 0, waits=False)[0]
 
     @property
     def _native(self) -> NativeClient:
@@ -568,6 +577,23 @@ class Client(NotCopyable):
         }
         present = {name: value for name, value in properties.items() if value is not None}
         self._native.track(b"$experiment_started", identity(distinct_id), encode_value(present))
+
+
+def _evaluator(library: NativeClient, encoder: ContextEncoder) -> Evaluate:
+    """A function for local evaluations: in Python, by way of the accelerator if there is one."""
+    evaluate_packed = library.evaluate_packed()
+
+    def evaluate(flag_key: str, context: Attributes, targeting_key: str | None, options: int) -> int:
+        key = known_key(flag_key) or encoded_key(flag_key)
+        if targeting_key:
+            context = {**context, "targetingKey": targeting_key}
+        try:
+            encoded = encode(context)
+        except InvalidContext:
+            encoded = encoder.encode(context)
+        return evaluate_packed(key, encoded, options)
+
+    return library.accelerated(evaluate)
 
 
 def _milliseconds(seconds: float) -> int:

@@ -1,19 +1,22 @@
-"""Contexts and values as JSON: with orjson if it is installed, otherwise with the standard library. The results are the same.
+"""Contexts and values as the library reads them: in the binary form if the accelerator can write it, otherwise as JSON. The
+results are the same.
 
-Encoding dominates the cost of an evaluation in Python, so there are two ways. The fast one passes the attributes to a
-prepared encoder. Attributes that it refuses go to `_Converter`, which visits every value, converts the types that it knows
-and names the values that it cannot convert. `encode_usable` puts `UNUSABLE` in their place, and the library then refuses only
-flags that read them.
+Encoding dominates the cost of an evaluation in Python, so there are three ways. The accelerator writes plain values in the
+binary form, whose first byte distinguishes it from JSON. Other values go to a prepared JSON encoder, and attributes that it
+refuses to `_Converter`, which visits every value, converts the types that it knows and names the values that it cannot convert.
+`encode_usable` puts `UNUSABLE` in their place, and the library then refuses only flags that read them.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 import sys
 from collections.abc import Mapping, Sequence
 
 from .abi import loads
 from .errors import InvalidArgument, InvalidContext
+from .speedups import MODULE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -88,7 +91,8 @@ def _number(decimal: Any) -> int | float:
     return int(decimal) if decimal == decimal.to_integral_value() else float(decimal)
 
 
-def _stdlib() -> Callable[[Any], bytes]:
+@functools.cache
+def _prepared() -> Callable[[Any], bytes]:
     """The standard library's encoder, made once: `json.dumps` with options makes one for each call."""
     import json  # noqa: PLC0415 - as late as possible, see `abi.loads`
 
@@ -114,72 +118,43 @@ def _stdlib() -> Callable[[Any], bytes]:
     return slower  # pragma: no cover - another implementation
 
 
-_prepared: list[Callable[[Any], bytes]] = []
+def dumps(value: Any) -> bytes:
+    """A value as JSON. NaN and the infinities are errors."""
+    return _prepared()(value)
 
 
-def stdlib_dumps(value: Any) -> bytes:
-    """A value as JSON by the standard library. NaN and the infinities are errors."""
-    if not _prepared:
-        _prepared.append(_stdlib())
-    return _prepared[0](value)
+# The digits of an integer that the library may refuse.
+_MANY_DIGITS = 308
 
 
-# A flag can be bucketed by an attribute, and a whole float has to have an integer's text then, so contexts with one go to
-# `encode_exactly`. Deeper ones are only compared by rules, where 1.0 equals 1.
-#
-# `except Exception`: a context may hold the program's own classes, which can raise anything.
-
-
-def encode_with_stdlib() -> Callable[[Attributes], bytes]:
-    """A function that encodes attributes for a local evaluation. It raises `InvalidContext`, which names an attribute that
-    cannot be sent."""
-
-    prepared = _stdlib()
-
-    def encode(attributes: Attributes, _dumps: Any = prepared) -> bytes:
-        try:
-            for value in attributes.values():
-                if value.__class__ is float and value.is_integer():
-                    return encode_exactly(attributes)
-            encoded: bytes = _dumps(attributes)
+def encode_as_json(attributes: Attributes) -> bytes:
+    """Attributes for a local evaluation, as JSON. Raises `InvalidContext`, which names an attribute that cannot be sent."""
+    try:
+        for value in attributes.values():
+            if value.__class__ is float and value.is_integer():
+                # A flag can be bucketed by it, and it has to have an integer's text then. Deeper ones are only compared by
+                # rules, where 1.0 equals 1.
+                attributes = {key: _as_integer(value) for key, value in attributes.items()}
+                break
+        encoded = _prepared()(attributes)
+        if len(encoded) < _MANY_DIGITS or len(encoded) - len(encoded.translate(None, b"0123456789")) < _MANY_DIGITS:
             return encoded
-        except Exception:
-            return encode_exactly(attributes)
-
-    return encode
-
-
-def encode_with_orjson() -> Callable[[Attributes], bytes]:
-    """The same with orjson, which halves the cost of an evaluation. Raises ImportError if it is not installed."""
-    import orjson  # noqa: PLC0415 - costs as much as this package
-
-    passed = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
-
-    def encode(attributes: Attributes, _dumps: Any = orjson.dumps, _pass: int = passed) -> bytes:
-        try:
-            for value in attributes.values():
-                if value.__class__ is float and value.is_integer():
-                    return encode_exactly(attributes)
-            encoded: bytes = _dumps(attributes, _convert, _pass)
-            # orjson silently writes NaN and the infinities as null, so the other encoder checks texts with a null.
-            return encoded if encoded.find(b"null") < 0 else stdlib_dumps(attributes)
-        except Exception:
-            return encode_exactly(attributes)
-
-    return encode
+    # A context may hold the program's own classes, which can raise anything.
+    except Exception:
+        pass
+    return encode_exactly(attributes)
 
 
-_fastest: list[Callable[[Attributes], bytes]] = []
+def _as_integer(value: Any) -> Any:
+    return int(value) if value.__class__ is float and value.is_integer() else value
 
 
-def fastest() -> Callable[[Attributes], bytes]:
-    """The faster encoder that is installed, chosen when the first client is made."""
-    if not _fastest:
-        try:
-            _fastest.append(encode_with_orjson())
-        except ImportError:
-            _fastest.append(encode_with_stdlib())
-    return _fastest[0]
+def _encode_as_form(attributes: Attributes, _write: Any = MODULE and MODULE.encode) -> bytes:
+    return _write(attributes) or encode_as_json(attributes)
+
+
+#: The fastest encoding of attributes for a local evaluation: in the binary form or as JSON.
+encode = encode_as_json if MODULE is None else _encode_as_form
 
 
 #: Stands for a value that has no JSON. It is a number beyond a double, which the library parses but does not use.
@@ -222,7 +197,7 @@ def _mapping(attributes: Attributes) -> Attributes:
 
 def _encoded(attributes: Attributes, converter: _Converter) -> bytes:
     try:
-        return stdlib_dumps(converter.plain(attributes, "", 1))
+        return dumps(converter.plain(attributes, "", 1))
     except InvalidContext:
         raise
     except Exception as error:
@@ -232,7 +207,7 @@ def _encoded(attributes: Attributes, converter: _Converter) -> bytes:
 
 def encode_value(value: Any, name: str = "value") -> bytes:
     """Any value as JSON: an override, a profile's properties. Errors call it `name`."""
-    return stdlib_dumps(_Converter().plain(value, name, 1))
+    return dumps(_Converter().plain(value, name, 1))
 
 
 class _TooDeepError(InvalidContext):
@@ -329,7 +304,7 @@ class _Converter:
             return text
         if key is None or isinstance(key, (bool, int, float)):
             try:
-                return str(next(iter(loads(stdlib_dumps({key: 0}).decode()))))
+                return str(next(iter(loads(dumps({key: 0}).decode()))))
             except ValueError:
                 pass
         self._refuse(path, f"a key of type {type(key).__name__}: expected a string")
@@ -343,12 +318,14 @@ class Context:
     and what is wrong with it. Raises `InvalidContext` for anything but a mapping. Can be copied and pickled.
     """
 
-    __slots__ = ("attributes", "encoded", "unusable")
+    __slots__ = ("attributes", "encoded", "form", "unusable")
 
     def __init__(self, attributes: Attributes) -> None:
         self.encoded, self.unusable = encode_usable(attributes)
         #: As JSON holds them, without unusable values.
         self.attributes: dict[str, Any] = _without_unusable(loads(self.encoded.decode()))
+        #: The binary form, None if the accelerator did not write it.
+        self.form: bytes | None = None if MODULE is None or self.unusable else MODULE.encode(self.attributes)
 
     def __repr__(self) -> str:
         return f"Context({self.attributes!r})"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Callable
 
 from openfeature.exception import ErrorCode
 from openfeature.flag_evaluation import FlagResolutionDetails, Reason
@@ -13,8 +12,10 @@ from .abi import DOUBLE, OBJECT_OR_ARRAY, Outcome
 _REASONS = {reason.value: reason for reason in Reason}
 CODES = {code.value: code for code in ErrorCode}
 
-# Makes the details of a result for the user with this `contextId`, and the attribute that holds it. None for no such metadata.
-Prepared = tuple[Callable[[str | None], FlagResolutionDetails[typing.Any]], str | None]
+# What the details of an answer have in common for all users: the value, for an object its JSON, which is parsed again for each
+# caller; the reason; the variant; the metadata without `contextId`, and the attribute that holds it, None for no such metadata.
+# A plain tuple, because it is unpacked in each evaluation, and Python is slower with any other.
+Prepared = tuple[typing.Any, Reason, typing.Optional[str], dict[str, typing.Any], typing.Optional[str]]
 
 
 def without(
@@ -26,23 +27,9 @@ def without(
 
 
 def prepared(kind: int, outcome: Outcome) -> Prepared:
-    """Each caller gets its own metadata and its own object."""
-    reason, variant = _REASONS.get(outcome.reason, Reason.UNKNOWN), outcome.variant
     metadata = {name: value for name, value in outcome.metadata.items() if name != "contextId"}
-    value = outcome.read(kind)
-
-    def make(context_id: str | None) -> FlagResolutionDetails[typing.Any]:
-        own = metadata.copy()
-        if context_id is not None:
-            own["contextId"] = context_id
-        return FlagResolutionDetails(value, None, None, reason, variant, own)
-
-    def make_object(context_id: str | None) -> FlagResolutionDetails[typing.Any]:
-        made = make(context_id)
-        made.value = outcome.value
-        return made
-
-    return make_object if kind == OBJECT_OR_ARRAY else make, outcome.context_key
+    value = outcome.json if kind == OBJECT_OR_ARRAY else outcome.read(kind)
+    return value, _REASONS.get(outcome.reason, Reason.UNKNOWN), outcome.variant, metadata, outcome.context_key
 
 
 def details(default: typing.Any, kind: int, outcome: Outcome) -> FlagResolutionDetails[typing.Any]:
@@ -52,5 +39,4 @@ def details(default: typing.Any, kind: int, outcome: Outcome) -> FlagResolutionD
         return without(default, kind, reason, code, outcome.message)
     if not outcome.has_value:
         return without(default, kind, reason, None, outcome.message)
-    make, _ = prepared(kind, outcome)
-    return make(outcome.metadata.get("contextId"))
+    return FlagResolutionDetails(outcome.read(kind), None, None, reason, outcome.variant, outcome.metadata)

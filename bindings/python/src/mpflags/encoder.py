@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .context import Context, encode_exactly, encode_usable, fastest
+from .context import Context, encode, encode_exactly, encode_usable
 from .errors import InvalidContext
 from .items import log
 
@@ -22,8 +22,6 @@ class ContextEncoder:
         self._is_local = is_local
         # Lower-case attributes, and messages, that have been logged.
         self._logged: dict[str, object] = {}
-        #: The encoding of a local evaluation. Raises `InvalidContext` where `slow` has to look.
-        self.fast = fastest()
 
     def encode(self, context: Attributes | Context) -> bytes:
         if isinstance(context, Context):
@@ -31,16 +29,16 @@ class ContextEncoder:
                 self._log_unusable(context.unusable)
                 if not self._is_local:
                     raise InvalidContext(str(context.unusable[0]))
-            return context.encoded
+            return self._is_local and context.form or context.encoded
         if self._is_local:
             try:
-                return self.fast(context)
+                return encode(context)
             except InvalidContext:
                 pass
-        return self.slow(context)
+        return self._encode_with_care(context)
 
-    def slow(self, context: Attributes) -> bytes:
-        """Encodes a context for a remote client, or one that `fast` has refused."""
+    def _encode_with_care(self, context: Attributes) -> bytes:
+        """Encodes a context for a remote client, or one that `encode` has refused."""
         try:
             if not self._is_local:
                 return encode_exactly(context)

@@ -20,11 +20,10 @@ from .abi import (
     STRING,
     NotCopyable,
     evaluate_options,
+    loads,
 )
 from .client import Client
 from .config import LocalFlagsConfig, RemoteFlagsConfig
-from .context import flag_key as encoded_key
-from .context import known_key
 from .details import Prepared, details, prepared, without
 from .errors import CredentialsRefused, InvalidArgument, InvalidConfig, InvalidContext, MpflagsError, Timeout
 from .foreign import FlagsProvider, check_flags_provider, resolve_foreign
@@ -48,8 +47,9 @@ _Object = Sequence[typing.Any] | Mapping[str, typing.Any]
 
 
 def _resolver(kind: int) -> typing.Any:
-    """The method that resolves one type of value. A local evaluation costs one call into the library, one look-up, one object."""
+    """The method that resolves one type of value. A local evaluation costs one call of the client, one look-up, one object."""
     options = evaluate_options(kind)
+    is_object = kind == OBJECT_OR_ARRAY
 
     def resolve(
         self: MixpanelProvider,
@@ -59,47 +59,30 @@ def _resolver(kind: int) -> typing.Any:
     ) -> FlagResolutionDetails[typing.Any]:
         try:
             if evaluation_context is None:
-                attributes: Mapping[str, typing.Any] = {}
-            elif evaluation_context.targeting_key:
-                attributes = {**evaluation_context.attributes, "targetingKey": evaluation_context.targeting_key}
+                attributes, targeting_key = _NO_ATTRIBUTES, None
             else:
-                attributes = evaluation_context.attributes
-            if self._foreign is not None:
-                return resolve_foreign(self._foreign, kind, flag_key, default_value, attributes)
-            client = self._client
-            key = known_key(flag_key) or encoded_key(flag_key)
-            if not self._is_local:
-                outcome = client.evaluate_remotely(key, client.encoder.slow(attributes), options)
-                return details(default_value, kind, outcome)
-            try:
-                encoded = client.encode_fast(attributes)
-            except InvalidContext:
-                encoded = client.encoder.slow(attributes)
-            number = client.evaluate_packed(key, encoded, options)
-            known = self._known[kind]
-            found = known.get(number)
+                attributes, targeting_key = evaluation_context.attributes, evaluation_context.targeting_key
+            evaluate = self._evaluate
+            if evaluate is None:
+                return self._resolve_elsewhere(kind, flag_key, default_value, _context(attributes, targeting_key))
+            number = evaluate(flag_key, attributes, targeting_key, options)
+            found = self._known[kind].get(number)
             if found is None:
-                if number == NO_MATCH:
-                    return without(default_value, kind, Reason.DEFAULT)
-                if number == DISABLED:
-                    return without(default_value, kind, Reason.DISABLED)
-                if number == NO_PROPERTIES:
-                    return without(default_value, kind, Reason.DEFAULT, None, client.why_no_properties(key, encoded))
-                outcome = client.resolve(key, encoded, options, number)
-                if outcome.error_code == "INVALID_CONTEXT":
-                    raise client.encoder.invalid_context(attributes, outcome.message)
-                if not outcome.answer or not outcome.has_value:
-                    return details(default_value, kind, outcome)
-                if len(known) >= _MAX_ANSWERS:
-                    known.clear()
-                found = known[outcome.answer] = prepared(kind, outcome)
-            make, context_key = found
-            if context_key is None:
-                return make(None)
-            subject = attributes.get(context_key)
-            if type(subject) is not str:
-                subject = _context_id(attributes, context_key) or client.context_id(key, encoded)
-            return make(subject)
+                return self._read(kind, flag_key, default_value, _context(attributes, targeting_key), number)
+            value, reason, variant, metadata, context_key = found
+            metadata = metadata.copy()
+            if context_key is not None:
+                subject = attributes.get(context_key)
+                if subject.__class__ is str and context_key != "targetingKey":
+                    metadata["contextId"] = subject
+                else:
+                    self._add_context_id(metadata, flag_key, _context(attributes, targeting_key), context_key)
+            # The same as by its constructor, whose call is a sixth of the cost.
+            made = _new(FlagResolutionDetails)
+            made.value = loads(value) if is_object else value
+            made.error_code = made.error_message = None
+            made.reason, made.variant, made.flag_metadata = reason, variant, metadata
+            return made
         except InvalidContext as error:
             return without(default_value, kind, Reason.ERROR, ErrorCode.INVALID_CONTEXT, str(error))
         except InvalidArgument as error:
@@ -110,15 +93,12 @@ def _resolver(kind: int) -> typing.Any:
     return resolve
 
 
-def _context_id(attributes: Mapping[str, typing.Any], context_key: str) -> str | None:
-    """`contextId` as the library writes it, for the usual types of an attribute that is not a string."""
-    value = attributes.get(context_key)
-    if value is None:
-        # There is a variant, so this was used in its place: the option `targeting_key_as`.
-        value = attributes.get("targetingKey")
-    if type(value) is int and value.bit_length() < 64:
-        return str(value)
-    return value if type(value) is str else None
+_new: typing.Any = object.__new__
+_NO_ATTRIBUTES: Mapping[str, typing.Any] = {}
+
+
+def _context(attributes: Mapping[str, typing.Any], targeting_key: str | None) -> Mapping[str, typing.Any]:
+    return {**attributes, "targetingKey": targeting_key} if targeting_key else attributes
 
 
 def _token_and_config(token: str | _Config | None, config: _Config | None) -> tuple[str | None, _Config | None]:
@@ -157,6 +137,8 @@ class MixpanelProvider(NotCopyable, AbstractProvider):
             self._foreign = flags_provider
         # Results, by the type of the read and by the number of the answer.
         self._known: tuple[dict[int, Prepared], ...] = ({}, {}, {}, {}, {}, {}, {})
+        # The evaluation of a local client.
+        self._evaluate = self._client.evaluate if self._is_local else None
         self._logged_untracked = False
         # Whether the factory has already waited for the definitions, so that `initialize` must not wait as long again.
         self._has_waited = False
@@ -285,6 +267,56 @@ class MixpanelProvider(NotCopyable, AbstractProvider):
         if distinct_id is None and self._client.option("targeting_key_as") == "distinct_id":
             distinct_id = context.targeting_key
         return distinct_id
+
+    def _resolve_elsewhere(
+        self, kind: int, flag_key: str, default: typing.Any, context: Mapping[str, typing.Any]
+    ) -> FlagResolutionDetails[typing.Any]:
+        """By Mixpanel, or by an object that is not a client."""
+        if self._foreign is not None:
+            return resolve_foreign(self._foreign, kind, flag_key, default, context)
+        return details(default, kind, self._client.evaluate_remotely(flag_key, context, evaluate_options(kind)))
+
+    def _read(
+        self, kind: int, flag_key: str, default: typing.Any, context: Mapping[str, typing.Any], number: int
+    ) -> FlagResolutionDetails[typing.Any]:
+        """What a number stands for that is not among the known answers."""
+        client = self._client
+        if number == NO_MATCH:
+            return without(default, kind, Reason.DEFAULT)
+        if number == DISABLED:
+            return without(default, kind, Reason.DISABLED)
+        if number == NO_PROPERTIES:
+            return without(default, kind, Reason.DEFAULT, None, client.why_no_properties(flag_key, context))
+        outcome = client.resolve(flag_key, context, evaluate_options(kind), number)
+        if outcome.error_code == "INVALID_CONTEXT":
+            raise client.encoder.invalid_context(context, outcome.message)
+        if outcome.answer and outcome.has_value:
+            known = self._known[kind]
+            if len(known) >= _MAX_ANSWERS:
+                known.clear()
+            known[outcome.answer] = prepared(kind, outcome)
+            if outcome.context_key is not None:
+                self._add_context_id(outcome.metadata, flag_key, context, outcome.context_key)
+        return details(default, kind, outcome)
+
+    def _add_context_id(
+        self,
+        metadata: dict[str, typing.Any],
+        flag_key: str,
+        context: Mapping[str, typing.Any],
+        context_key: str,
+    ) -> None:
+        """Adds `contextId` as the library writes it. Most types of an attribute need no call into the library."""
+        value = context.get(context_key)
+        if value is None:
+            # There is a variant, so this was used in its place: the option `targeting_key_as`.
+            value = context.get("targetingKey")
+        if type(value) is int and value.bit_length() < 64:
+            value = str(value)
+        elif type(value) is not str:
+            value = self._client.context_id(flag_key, context)
+        if value is not None:
+            metadata["contextId"] = value
 
     if typing.TYPE_CHECKING:
 

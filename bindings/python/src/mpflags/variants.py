@@ -125,14 +125,17 @@ def fallback_reason(outcome: Outcome) -> FallbackReason:
 class Prepared:
     """An outcome with a value, ready to become a `SelectedVariant` for each caller."""
 
-    __slots__ = ("arguments", "key", "text")
+    __slots__ = ("_arguments", "_evaluation", "encoded_key", "key", "text", "value")
 
-    def __init__(self, outcome: Outcome, source: str) -> None:
+    def __init__(self, outcome: Outcome, source: str, evaluation: Any = None) -> None:
         value, metadata = outcome.value, outcome.metadata.get
         self.key = outcome.key
+        self.encoded_key = outcome.key.encode()
+        self.value = value
         #: Set for an array or an object, of which each caller gets a copy.
         self.text = outcome.json if isinstance(value, (dict, list)) else None
-        self.arguments = (
+        self._evaluation = evaluation
+        self._arguments = (
             value,
             outcome.variant,
             metadata("experiment_id"),
@@ -142,7 +145,9 @@ class Prepared:
         )
 
     def selected(self) -> SelectedVariant:
-        variant = SelectedVariant(*self.arguments)
+        variant = SelectedVariant(*self._arguments)
         if self.text is not None:
             variant.variant_value = loads(self.text)
+        if self._evaluation is not None:
+            variant._evaluation = self._evaluation
         return variant
