@@ -4,7 +4,7 @@
 use std::env;
 use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
@@ -121,6 +121,13 @@ pub(crate) fn compile_with(source: impl AsRef<Path>, folder: &Path, flags: &[&st
             .arg(format!("-Wl,--disable-new-dtags,-rpath,{}", folder.display()))
             .args(["-lmpflags", "-pthread"]),
     );
+    // A library for another processor: the tests start a script that starts the program in an emulator.
+    if let Some(runner) = env::var("RUNNER").ok().filter(|runner| !runner.is_empty()) {
+        let foreign = programs.join(format!("{name}.foreign"));
+        fs::rename(&aside, &foreign).unwrap();
+        fs::write(&aside, format!("#!/bin/sh\nexec {runner} {} \"$@\"\n", foreign.display())).unwrap();
+        fs::set_permissions(&aside, fs::Permissions::from_mode(0o755)).unwrap();
+    }
     fs::rename(&aside, &program).unwrap();
     program
 }
