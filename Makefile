@@ -11,13 +11,13 @@ PYTHON ?= python3
 GO ?= go
 JOBS ?= 2
 BUILD := build
-TARGET := $(or $(CARGO_TARGET_DIR),target)
+CARGO_OUT := $(or $(CARGO_TARGET_DIR),target)
 # CC and CXX are not exported, because crates' build scripts run again when CC changes: a cargo called by hand or by pip would
 # rebuild everything. Setting them for make or in the environment still sets them everywhere.
 
 # The release library and mpflags-dev, which every binding's Makefile takes, and the folder it builds in.
-LIBRARY := $(abspath $(TARGET))/release/libmpflags.so
-DEV := $(abspath $(TARGET))/debug/mpflags-dev
+LIBRARY := $(abspath $(CARGO_OUT))/release/libmpflags.so
+DEV := $(abspath $(CARGO_OUT))/debug/mpflags-dev
 WITH = MPFLAGS_LIBRARY=$(LIBRARY) MPFLAGS_DEV=$(DEV) BUILD=$(abspath $(BUILD))/$(1)
 TOOLS = CC="$(CC)" CXX="$(CXX)" CARGO="$(CARGO)" PYTHON="$(PYTHON)" GO="$(GO)"
 IN = @$(MAKE) --no-print-directory -C
@@ -47,7 +47,8 @@ help:
 	@echo "make docs          write the HTML reference of every language to build/docs, and check its links"
 	@echo "make release       build the library and mpflags-dev"
 	@echo "make install       install them and the C and C++ files in PREFIX (/usr/local) below DESTDIR; make uninstall removes them"
-	@echo "make dist          build the release tarball, for glibc 2.17 or newer"
+	@echo "make native        build the library for Linux on x86-64 and arm64, with glibc and musl, and run it; TARGET=aarch64-linux-musl: one"
+	@echo "make dist          build the release tarball for TARGET (x86_64-linux-gnu)"
 	@echo "make header        regenerate include/mpflags.h"
 	@echo "make conformance   run the vectors in every language, and print the results as a table"
 	@echo "make differential  compare random flags with Mixpanel's SDKs for Python and Node; LONG=1: many more"
@@ -66,7 +67,7 @@ need-%:
 release-library: need-demo
 	@echo "== building the library (takes minutes the first time)"
 	$(CARGO) build -j$(JOBS) --release -p mpflags-c
-	@ln -sf libmpflags.so $(TARGET)/release/libmpflags.so.0
+	@ln -sf libmpflags.so $(CARGO_OUT)/release/libmpflags.so.0
 
 # With a test, because only then does cargo select the features of the tests.
 dev: need-demo
@@ -81,7 +82,7 @@ demo-c: release
 	@mkdir -p $(BUILD)
 	@echo "== compiling bindings/c/examples/quickstart.c"
 	$(CC) -std=c11 -Wall -Wextra -Iinclude -o $(BUILD)/quickstart bindings/c/examples/quickstart.c \
-		-L$(TARGET)/release -lmpflags -Wl,-rpath,$(dir $(LIBRARY))
+		-L$(CARGO_OUT)/release -lmpflags -Wl,-rpath,$(dir $(LIBRARY))
 	@MPFLAGS_DEV=$(DEV) dev/demo $(BUILD)/quickstart {url} demo-token 8
 
 # The demo skips languages whose tools are missing.
@@ -151,6 +152,10 @@ install:
 
 uninstall:
 	$(IN) packaging uninstall $(call WITH,packaging)
+
+# Programs for arm64 run in qemu.
+native: need-native dev
+	$(IN) packaging native $(call WITH,packaging)
 
 dist: need-dist
 	$(IN) packaging dist $(call WITH,packaging)

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
+#[cfg(unix)]
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process;
@@ -50,11 +51,13 @@ impl Cache {
         };
         let meta = file.metadata().map_err(|e| ignored(&e))?;
         // Another user who can write the file could decide which variants this program serves.
-        let own = fs::metadata("/proc/self")
-            .map_err(|e| ignored(&format_args!("the user of this process cannot be determined: {e}")))?
-            .uid();
-        if meta.uid() != own {
-            return Err(ignored(&"it belongs to another user"));
+        #[cfg(unix)]
+        {
+            let own = own_user(Path::new("/proc/self"), &self.path)
+                .map_err(|e| ignored(&format_args!("the user of this process cannot be determined: {e}")))?;
+            if meta.uid() != own {
+                return Err(ignored(&"it belongs to another user"));
+            }
         }
         if !meta.is_file() || meta.len() > limit + 4096 {
             return Err(ignored(&"it is not a definitions file"));
@@ -66,9 +69,7 @@ impl Cache {
 
     /// Replaces the file atomically: writes a temporary file beside it, then renames that.
     pub(crate) fn write(&self, etag: Option<&str>, body: &[u8]) -> io::Result<()> {
-        // A random name: two clients of one token may write at once, even with the same process id, in containers.
-        let random = getrandom::u64().unwrap_or_else(|_| u64::from(process::id()));
-        let temporary = self.path.with_extension(format!("{random:016x}.tmp"));
+        let temporary = temporary(&self.path);
         let written = write_new(&temporary, etag, body).and_then(|()| fs::rename(&temporary, &self.path));
         if written.is_err() {
             // The first error is the one to report.
@@ -82,13 +83,43 @@ impl Cache {
     }
 }
 
+/// A file beside `path`, with a random name: two clients of one token may write at once, even with the same process id, in
+/// containers.
+fn temporary(path: &Path) -> PathBuf {
+    let random = getrandom::u64().unwrap_or_else(|_| u64::from(process::id()));
+    path.with_extension(format!("{random:016x}.tmp"))
+}
+
+/// The user of this process: the owner of `process`, which is `/proc/self`. macOS has none; there it is the owner of a file that
+/// is created beside `path` and removed.
+#[cfg(unix)]
+fn own_user(process: &Path, path: &Path) -> io::Result<u32> {
+    if let Ok(process) = fs::metadata(process) {
+        return Ok(process.uid());
+    }
+    let temporary = temporary(path);
+    let owner = create_new(&temporary).and_then(|file| file.metadata()).map(|meta| meta.uid());
+    let _ = fs::remove_file(&temporary);
+    owner
+}
+
+/// Creates a file that only this user can read.
+fn create_new(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    // Elsewhere the folder's access rights apply.
+    #[cfg(unix)]
+    options.mode(0o600);
+    options.open(path)
+}
+
 fn write_new(path: &Path, etag: Option<&str>, body: &[u8]) -> io::Result<()> {
     if let Some(directory) = path.parent() {
         fs::create_dir_all(directory)?;
     }
     // If a crash left a temporary file of this name behind, create_new would fail.
     let _ = fs::remove_file(path);
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let mut file = create_new(path)?;
     let etag = etag.unwrap_or("").replace(['\n', '\r'], "");
     let checksum = checksum(&etag, body);
     writeln!(file, "{FORMAT}\n{} {checksum:016x} {etag}", body.len())?;
@@ -111,4 +142,24 @@ fn decode(bytes: &[u8]) -> Option<Cached> {
 
 fn checksum(etag: &str, body: &[u8]) -> u64 {
     Hash::new().with(etag).with_bytes(body).state()
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_tells_the_user_where_proc_does_not() {
+        let directory = std::env::temp_dir().join(format!("mpflags-own-user-{}", process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        let (path, none) = (directory.join("mpflags-0.definitions"), directory.join("none"));
+
+        let own = fs::metadata(&directory).unwrap().uid();
+        assert_eq!(own_user(&none, &path).unwrap(), own);
+        assert_eq!(own_user(&directory, &path).unwrap(), own);
+        assert_eq!(fs::read_dir(&directory).unwrap().count(), 0, "the file that told it was left behind");
+
+        fs::remove_dir(&directory).unwrap();
+        assert!(own_user(&none, &path).is_err(), "no file can be created, so the user is unknown");
+    }
 }

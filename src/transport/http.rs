@@ -14,7 +14,7 @@ use once_cell::race::OnceBox;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject};
-use rustls_native_certs::load_certs_from_paths;
+use rustls_native_certs::{load_certs_from_paths, load_native_certs};
 use ureq::http::{self, header};
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector as _, TcpConnector};
 use ureq::{Agent, Body, Proxy, ProxyProtocol};
@@ -343,11 +343,14 @@ fn traceparent() -> Result<String, Failure> {
     Ok(text)
 }
 
+/// Whether the system has a store of certificates besides files, which a company's own authority is added to.
+const HAS_STORE: bool = cfg!(any(target_os = "macos", windows));
+
 /// The certificates to trust: the bundled ones, for images that have none; the system's, for a company's proxy that signs
 /// with its own authority; and those of `ca_file`.
 struct Roots {
     own: Vec<CertificateDer<'static>>,
-    /// Where the system keeps its certificates.
+    /// Where the system keeps its certificates. No path means its own store: macOS's keychain, Windows's certificate store.
     system: (Option<PathBuf>, Vec<PathBuf>),
     /// Read before the first connection: 140 files and 4 ms that a client which never connects does not pay for.
     made: OnceBox<Arc<Trusted>>,
@@ -382,6 +385,8 @@ impl Roots {
         });
         let system = if file.is_some() || !folders.is_empty() {
             (file, folders)
+        } else if HAS_STORE {
+            (None, Vec::new())
         } else {
             let found = openssl_probe::probe();
             (found.cert_file, found.cert_dir)
@@ -399,7 +404,11 @@ impl Roots {
         let (file, folders) = &self.system;
         let mut folders = folders.iter();
         // If the system's store cannot be read, the bundled ones remain.
-        let mut found = load_certs_from_paths(file.as_deref(), folders.next().map(PathBuf::as_path)).certs;
+        let mut found = if HAS_STORE && file.is_none() && folders.len() == 0 {
+            load_native_certs().certs
+        } else {
+            load_certs_from_paths(file.as_deref(), folders.next().map(PathBuf::as_path)).certs
+        };
         folders.for_each(|folder| found.extend(load_certs_from_paths(None, Some(folder)).certs));
         anchors.add_parsable_certificates(found.into_iter().chain(self.own.iter().cloned()));
         Trusted { anchors, own: self.own.clone() }

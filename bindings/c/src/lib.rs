@@ -55,8 +55,11 @@ mod failure;
 mod fork;
 mod guard;
 mod handle;
+#[cfg(target_os = "macos")]
+mod pin;
 #[cfg(mpflags_panic)]
 mod planted;
+#[cfg(unix)]
 mod signals;
 
 // What is `pub` in these modules is what the header declares.

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use support::{build, compile_with, package, run, target};
+use support::{build, compile_with, package, root, run, succeed, target};
 
 /// They return constants and have no guard: these, and `mpflags_<group>_name`.
 const UNGUARDED: [&str; 3] = ["mpflags_abi_version", "mpflags_abi_revision", "mpflags_version"];
@@ -17,8 +17,18 @@ const UNGUARDED: [&str; 3] = ["mpflags_abi_version", "mpflags_abi_revision", "mp
 #[ignore = "builds the library a second time, which takes minutes: `make check` runs it"]
 fn no_function_lets_a_panic_through() {
     let library = build(&target().with_file_name("panic"), Path::new("release"), &["--cfg", "mpflags_panic"]);
-    let program = compile_with("tests/panic.c", library.parent().unwrap(), &[]);
-    let output = run(&mut Command::new(&program));
+    let built = library.parent().unwrap();
+    only_panics(&compile_with("tests/panic.c", built, &[]));
+
+    // The static library that packages ship has other unwind tables.
+    let shipped = built.join("shipped");
+    succeed(Command::new(root().join("packaging/strip")).arg(built).arg(&shipped));
+    fs::remove_file(shipped.join("libmpflags.so")).unwrap();
+    only_panics(&compile_with("tests/panic.c", &shipped, &["-Wl,--no-as-needed", "-lm"]));
+}
+
+fn only_panics(program: &Path) {
+    let output = run(&mut Command::new(program));
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && errors.is_empty(), "{}: standard error has: {errors}", output.status);
     let panicked: BTreeSet<String> =

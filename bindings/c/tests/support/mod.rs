@@ -4,7 +4,7 @@
 use std::env;
 use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
@@ -52,15 +52,19 @@ pub(crate) fn build(folder: &Path, profile: &Path, rustc: &[&str]) -> PathBuf {
             .args(rustc)
             .current_dir(root()),
     );
-    named(folder.join(profile).join("libmpflags.so"))
+    named(folder.join(profile).join(LINKED))
 }
+
+/// The names that the linker and the loader look for.
+const LINKED: &str = if cfg!(target_os = "macos") { "libmpflags.dylib" } else { "libmpflags.so" };
+const LOADED: &str = if cfg!(target_os = "macos") { "libmpflags.0.dylib" } else { "libmpflags.so.0" };
 
 /// Makes the name that programs load.
 fn named(library: PathBuf) -> PathBuf {
     // As `make install` does. Renamed into place, because programs of other tests may be loading it.
-    let aside = library.with_file_name(format!("libmpflags.so.0.{}", std::process::id()));
-    symlink("libmpflags.so", &aside).unwrap();
-    fs::rename(&aside, library.with_file_name("libmpflags.so.0")).unwrap();
+    let aside = library.with_file_name(format!("{LOADED}.{}", std::process::id()));
+    symlink(LINKED, &aside).unwrap();
+    fs::rename(&aside, library.with_file_name(LOADED)).unwrap();
     library
 }
 
@@ -118,9 +122,17 @@ pub(crate) fn compile_with(source: impl AsRef<Path>, folder: &Path, flags: &[&st
             .arg("-L")
             .arg(folder)
             // An RPATH: cargo sets LD_LIBRARY_PATH for tests, and a RUNPATH comes after that.
-            .arg(format!("-Wl,--disable-new-dtags,-rpath,{}", folder.display()))
+            .args(cfg!(target_os = "linux").then_some("-Wl,--disable-new-dtags"))
+            .arg(format!("-Wl,-rpath,{}", folder.display()))
             .args(["-lmpflags", "-pthread"]),
     );
+    // A library for another processor: the tests start a script that starts the program in an emulator.
+    if let Some(runner) = env::var("RUNNER").ok().filter(|runner| !runner.is_empty()) {
+        let foreign = programs.join(format!("{name}.foreign"));
+        fs::rename(&aside, &foreign).unwrap();
+        fs::write(&aside, format!("#!/bin/sh\nexec {runner} {} \"$@\"\n", foreign.display())).unwrap();
+        fs::set_permissions(&aside, fs::Permissions::from_mode(0o755)).unwrap();
+    }
     fs::rename(&aside, &program).unwrap();
     program
 }
