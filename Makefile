@@ -36,7 +36,7 @@ RUST_TESTS := $(patsubst tests/%.rs,--test %,$(wildcard tests/*.rs)) $(patsubst 
 	$(patsubst dev/tests/%.rs,--test %,$(wildcard dev/tests/*.rs))
 
 .PHONY: help demo demo-c demo-python demo-go demo-cpp test test-rust test-c test-python test-go test-cpp check check-rust check-c
-.PHONY: check-python check-go check-page check-installed release dev bench lint lint-languages mutants header install uninstall dist sanitizers
+.PHONY: check-python check-go check-page check-installed release dev bench lint lint-languages mutants header install uninstall dist native sanitizers
 .PHONY: conformance differential fuzz golden fresh clean release-library lint-rust docs
 
 help:
