@@ -109,7 +109,8 @@ impl Evaluation {
         evaluations
     }
 
-    /// Appends the strings of an evaluation to `text`, and returns it without them.`reserve`: with one allocation, in an empty text.
+    /// Appends the strings of an evaluation to `text`, and returns it without them. `reserve`: with one allocation,
+    /// if it is empty.
     fn write(
         text: &mut String,
         reserve: bool,
