@@ -117,7 +117,8 @@ def main():
         for column, text in enumerate(COLUMNS.values()):
             medians = [statistics.median(row[column] for row in found[kind, size, library]) for library in libraries]
             cells.append(" / ".join(text(median) for median in medians))
-        lines.append(f"| {size:,} {kind if size != 1 else kind[:-1]} | " + " | ".join(cells) + " |")
+        one = "property" if kind == "properties" else kind[:-1]
+        lines.append(f"| {size:,} {one if size == 1 else kind} | " + " | ".join(cells) + " |")
     text = "\n".join(lines) + "\n"
     print(text)
     (OUT / "growth.md").write_text(text)

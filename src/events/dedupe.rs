@@ -24,7 +24,7 @@ const WAYS: usize = 16;
 #[repr(align(64))]
 struct Set {
     tags: [AtomicU64; WAYS],
-    /// When the tag was added, plus one; 0 for never. Written before and after the tag, see [`Seen::add`].
+    /// When the tag was added, plus one; 0 for never. Written before and after the tag, see [`Place::add`].
     since: [AtomicU64; WAYS],
     used: [AtomicU64; WAYS],
 }
@@ -56,19 +56,25 @@ impl Seen {
         set.entries(self.ways).any(|entry| entry.holds(tag, now_ms, self.window_ms))
     }
 
-    /// Adds `tag`. The caller holds the lock of the tag's shard, so that there is one writer per set.
-    pub(crate) fn add(&self, tag: u64, now_ms: u64) {
-        let Some(set) = self.set(tag) else { return };
-        let set = set.get_or_init(Box::default);
-        let same = set.entries(self.ways).find(|entry| entry.tag.load(Ordering::Relaxed) == tag);
-        let oldest = || set.entries(self.ways).min_by_key(|entry| entry.used.load(Ordering::Relaxed));
-        if let Some(entry) = same.or_else(oldest) {
-            // A reader that sees the new tag must not see the old time, so the time is cleared first.
-            entry.since.store(0, Ordering::Release);
-            entry.tag.store(tag, Ordering::Release);
-            entry.used.store(now_ms + 1, Ordering::Relaxed);
-            entry.since.store(now_ms + 1, Ordering::Release);
+    /// Where to add `tag`; `None` if it was added within the window. The caller holds the lock of the tag's shard, so that
+    /// there is one writer per set.
+    pub(crate) fn place(&self, tag: u64, now_ms: u64) -> Option<Place<'_>> {
+        let Some(set) = self.set(tag) else { return Some(Place(None)) };
+        let mut oldest: Option<(u64, Entry<'_>)> = None;
+        for entry in set.get_or_init(Box::default).entries(self.ways) {
+            if entry.tag.load(Ordering::Relaxed) == tag {
+                return (!entry.holds(tag, now_ms, self.window_ms)).then_some(Place(Some(entry)));
+            }
+            let used = entry.used.load(Ordering::Relaxed);
+            if oldest.as_ref().is_none_or(|(least, _)| used < *least) {
+                oldest = Some((used, entry));
+            }
+            // Entries are used in order, so the ones after an unused entry are unused, too.
+            if used == 0 {
+                break;
+            }
         }
+        Some(Place(oldest.map(|(_, entry)| entry)))
     }
 
     /// The index of the set of `tag`.
@@ -78,6 +84,20 @@ impl Seen {
 
     fn set(&self, tag: u64) -> Option<&OnceLock<Box<Set>>> {
         self.sets.get(self.index(tag))
+    }
+}
+
+/// The entry that a new tag replaces; none if no tag is kept.
+pub(crate) struct Place<'s>(Option<Entry<'s>>);
+
+impl Place<'_> {
+    pub(crate) fn add(self, tag: u64, now_ms: u64) {
+        let Some(entry) = self.0 else { return };
+        // A reader that sees the new tag must not see the old time, so the time is cleared first.
+        entry.since.store(0, Ordering::Release);
+        entry.tag.store(tag, Ordering::Release);
+        entry.used.store(now_ms + 1, Ordering::Relaxed);
+        entry.since.store(now_ms + 1, Ordering::Release);
     }
 }
 
@@ -108,28 +128,28 @@ mod tests {
     fn for_the_window_and_not_longer() {
         let seen = Seen::new(100, 1000);
         assert!(!seen.contains(7, 0));
-        seen.add(7, 0);
+        seen.place(7, 0).unwrap().add(7, 0);
         assert!(seen.contains(7, 0) && seen.contains(7, 999));
         assert!(!seen.contains(7, 1000) && !seen.contains(8, 0));
-        seen.add(7, 1000);
+        seen.place(7, 1000).unwrap().add(7, 1000);
         assert!(seen.contains(7, 1999) && !seen.contains(7, 2000));
     }
 
     #[test]
     fn the_least_recently_used_makes_room() {
         let seen = Seen::new(2, 1_000_000);
-        seen.add(1, 0);
-        seen.add(2, 10);
+        seen.place(1, 0).unwrap().add(1, 0);
+        seen.place(2, 10).unwrap().add(2, 10);
         // Used again, after more than the resolution of a second.
         assert!(seen.contains(1, 5000));
-        seen.add(3, 6000);
+        seen.place(3, 6000).unwrap().add(3, 6000);
         assert!(seen.contains(1, 6000) && seen.contains(3, 6000) && !seen.contains(2, 6000));
     }
 
     #[test]
     fn zero_is_off() {
         for seen in [Seen::new(0, 1000), Seen::new(100, 0)] {
-            seen.add(7, 0);
+            seen.place(7, 0).unwrap().add(7, 0);
             assert!(!seen.contains(7, 0));
         }
     }

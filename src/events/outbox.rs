@@ -122,13 +122,13 @@ impl Outbox {
         let accepted = {
             let mut pending = lock(&shard.pending);
             // Another thread may have taken it in between.
-            if self.exposures.contains(tag, now_ms) {
+            let Some(place) = self.exposures.place(tag, now_ms) else {
                 shard.deduplicated.fetch_add(1, Ordering::Relaxed);
                 return Offered::Repeat;
-            }
+            };
             match self.accept(&pending) {
                 Ok(accepted) => {
-                    self.exposures.add(tag, now_ms);
+                    place.add(tag, now_ms);
                     push(&mut pending);
                     accepted
                 }
@@ -182,8 +182,11 @@ impl Outbox {
             return false;
         }
         let _one_writer = lock(&self.shard(self.lacking_distinct_id.index(tag)).pending);
-        let first = !self.lacking_distinct_id.contains(tag, 0);
-        self.lacking_distinct_id.add(tag, 0);
+        let place = self.lacking_distinct_id.place(tag, 0);
+        let first = place.is_some();
+        if let Some(place) = place {
+            place.add(tag, 0);
+        }
         first
     }
 

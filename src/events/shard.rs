@@ -79,3 +79,34 @@ impl Taken {
         exposures.chain(self.others)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::definitions::{Entry, FlagSet};
+    use crate::json::Writer;
+
+    #[test]
+    fn every_exposure_keeps_its_user() {
+        let body = br#"{"flags": [{"key": "f", "context": "id", "ruleset": {"variants": [{"key": "v", "value": 1}], "rollout": []}}]}"#;
+        let (set, _) = FlagSet::parse(body, None, || 1).unwrap();
+        let Some(Entry::Flag { flag, .. }) = set.get("f") else { panic!("no flag") };
+        let mut pending = Pending::default();
+        for (text, quoted) in [("u1", true), ("7", false), ("", true), ("\u{e9}\"", true)] {
+            pending.expose(flag, 0, false, &Identity { text: text.into(), quoted }, 5);
+        }
+        let taken = pending.take();
+        assert_eq!(taken.len(), 4);
+        let users: Vec<String> = taken
+            .into_events()
+            .map(|event| {
+                let mut json = String::new();
+                event.write(&mut Writer::new(&mut json), "t", "i");
+                let event: serde_json::Value = serde_json::from_str(&json).unwrap();
+                event["properties"]["distinct_id"].to_string()
+            })
+            .collect();
+        assert_eq!(users, [r#""u1""#, "7", r#""""#, "\"\u{e9}\\\"\""]);
+        assert_eq!(pending.take().len(), 0);
+    }
+}

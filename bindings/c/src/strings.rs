@@ -128,3 +128,20 @@ fn unreadable(name: &'static str, ptr: *const c_char, len: usize) -> Failure {
         Failure::new(MPFLAGS_INVALID_ARGUMENT, format!("{name} is too long: {len} bytes"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ascii() {
+        for length in 0..=64 {
+            assert!(is_ascii(&vec![b'a'; length]));
+            for at in 0..length {
+                let mut text = vec![b'a'; length];
+                text[at] = 0x80;
+                assert!(!is_ascii(&text), "{text:?}");
+            }
+        }
+    }
+}

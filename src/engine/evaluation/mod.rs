@@ -109,7 +109,8 @@ impl Evaluation {
         evaluations
     }
 
-    /// Appends the strings of an evaluation to `text`, and returns it without them. `reserve`: with one allocation.
+    /// Appends the strings of an evaluation to `text`, and returns it without them. `reserve`: with one allocation,
+    /// if it is empty.
     fn write(
         text: &mut String,
         reserve: bool,
@@ -133,7 +134,7 @@ impl Evaluation {
         let value = outcome.value(wanted);
         let message = outcome.message(key, wanted);
         if reserve {
-            text.reserve_exact(room(key, value, message.as_deref(), exposure, flag, to));
+            *text = String::with_capacity(room(key, value, message.as_deref(), exposure, flag, to));
         }
         let mut strings = Strings::at_the_end_of(text);
         let variant = match (exposure, outcome) {

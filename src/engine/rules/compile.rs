@@ -148,7 +148,7 @@ fn var(mut operands: Vec<Node>) -> Node {
                 (2, Some(Node::Literal(default))) => default,
                 _ => Value::Null,
             };
-            Node::Var(Box::new(Var { path, default, at: usize::MAX }))
+            Node::Var(Box::new(Var { path, default }))
         }
         None => Node::Apply(Operator::Var, operands.into_boxed_slice()),
     }

@@ -82,7 +82,7 @@ impl Evaluator {
     pub(super) fn borrow<'v>(&self, node: &'v Node, data: &Operand<'v>) -> Option<&'v Value<'v>> {
         match node {
             Node::Literal(value) | Node::Literals(value) => Some(value),
-            Node::Var(var) => match var.path.borrow(data, var.at) {
+            Node::Var(var) => match var.path.borrow(data) {
                 Borrowed::Found(value) => Some(value),
                 Borrowed::Nothing => Some(&var.default),
                 Borrowed::Unknown => None,

@@ -67,12 +67,8 @@ impl Rule {
             return Ok(None);
         }
         let mut compiler = Compiler::default();
-        let mut root = compiler.rule(json)?;
-        let properties = compiler.properties();
-        if let Properties::Only(names) = &properties {
-            root.place(names);
-        }
-        Ok(Some(Rule { root, properties }))
+        let root = compiler.rule(json)?;
+        Ok(Some(Rule { root, properties: compiler.properties() }))
     }
 
     /// Whether the result is truthy in JSON Logic. A rule that fails or exhausts its budget does not match.

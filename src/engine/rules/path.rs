@@ -60,14 +60,13 @@ impl Path {
         self.segments.iter().zip(other).all(|(segment, name)| segment.name == *name)
     }
 
-    /// The value, if no part of the path has to be made: the common case, and a pointer is enough. `at` is where
-    /// the first property may be.
+    /// The value, if no part of the path has to be made: the common case, and a pointer is enough.
     #[inline]
-    pub(super) fn borrow<'v>(&self, data: &Operand<'v>, at: usize) -> Borrowed<'v> {
+    pub(super) fn borrow<'v>(&self, data: &Operand<'v>) -> Borrowed<'v> {
         let (Operand::Object(object), Some((first, rest))) = (data, self.segments.split_first()) else {
             return Borrowed::Unknown;
         };
-        let Some(mut found) = object.get_at(at, &first.name) else { return Borrowed::Nothing };
+        let Some(mut found) = object.get(&first.name) else { return Borrowed::Nothing };
         for segment in rest {
             let Value::Object(object) = found else { return Borrowed::Unknown };
             let Some(inner) = object.get(&segment.name) else { return Borrowed::Nothing };

@@ -29,8 +29,6 @@ pub(super) enum Node {
 pub(super) struct Var {
     pub(super) path: Path,
     pub(super) default: Value<'static>,
-    /// Where the property is among the names that the rule reads, which is where a flag with one rule keeps its value.
-    pub(super) at: usize,
 }
 
 /// `semver_compare` with a literal; `target` is `None` if that is not a version.
@@ -51,23 +49,6 @@ pub(super) struct Datetime {
 }
 
 impl Node {
-    /// Notes for each `var` where its property is among these names, which are sorted.
-    pub(super) fn place(&mut self, names: &[Box<str>]) {
-        match self {
-            Node::Var(var) => {
-                let at = var
-                    .path
-                    .property()
-                    .and_then(|name| names.binary_search_by(|known| (**known).cmp(name)).ok());
-                var.at = at.unwrap_or(usize::MAX);
-            }
-            Node::List(nodes) | Node::Apply(_, nodes) => nodes.iter_mut().for_each(|node| node.place(names)),
-            Node::Semver(compare) => compare.actual.place(names),
-            Node::Datetime(compare) => compare.actual.place(names),
-            Node::Literal(_) | Node::Literals(_) | Node::Unknown(_) => {}
-        }
-    }
-
     /// The operands or elements.
     pub(super) fn parts(&self) -> &[Node] {
         match self {

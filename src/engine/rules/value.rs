@@ -80,17 +80,6 @@ impl<'a> Object<'a> {
         Object { entries }
     }
 
-    /// The value under `key`, which may be at this place among selected names.
-    #[inline]
-    pub(crate) fn get_at(&self, at: usize, key: &str) -> Option<&Value<'a>> {
-        match &self.entries {
-            Entries::Selected(names, values) if names.get(at).is_some_and(|name| **name == *key) => {
-                values.get(at)?.as_ref()
-            }
-            _ => self.get(key),
-        }
-    }
-
     /// The value under `key`, exactly as written.
     #[inline]
     pub(crate) fn get(&self, key: &str) -> Option<&Value<'a>> {
