@@ -68,7 +68,7 @@ TEST(Context, OfAnObjectAndOfText) {
 }
 
 /* What the attribute `bad` makes of a flag bucketed by it; a flag that does not read it has a value. */
-std::string message(const Context& context) {
+std::string message_of(const Context& context) {
     static const Client client({{"token", "t"},
                                 {"enable_polling", false},
                                 {"report_exposures", false},
@@ -81,7 +81,7 @@ std::string message(const Context& context) {
     return std::string(client.evaluate("reads", context).message());
 }
 
-std::string message(const Value& bad) { return message(Context({{"distinct_id", "u1"}, {"bad", bad}})); }
+std::string message(const Value& bad) { return message_of(Context({{"distinct_id", "u1"}, {"bad", bad}})); }
 
 TEST(Context, UnusableAttributesAreNamed) {
     EXPECT_EQ(message("fine"), "");
@@ -91,7 +91,7 @@ TEST(Context, UnusableAttributesAreNamed) {
     EXPECT_EQ(message({{"k", {{"l", "\xed\xa0\x80"}}}}), "context: bad.k.l: a string that is not UTF-8");
     EXPECT_EQ(message({{"\xc3", 1}}), "context: bad.\xef\xbf\xbd: a key that is not UTF-8");
     EXPECT_EQ(message({{"\xc3", Value::array({1})}}), "context: bad.\xef\xbf\xbd: a key that is not UTF-8");
-    EXPECT_EQ(message(Context({{"\xc3", 1}, {"distinct_id", "u1"}, {"bad", "fine"}})), "");
+    EXPECT_EQ(message_of(Context({{"\xc3", 1}, {"distinct_id", "u1"}, {"bad", "fine"}})), "");
     Value deep = 1;
     for (int level = 2; level <= 127; level++) deep = Value::array({deep});
     EXPECT_EQ(message(deep), "the context has no usable `bad`") << "an array cannot be";
