@@ -15,6 +15,9 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build/fuzz/planted"
 TREE = BUILD / "tree"
+# The folder of fuzz/run, which has the dependencies.
+FUZZ = ROOT / "build/fuzz/target"
+TESTS = BUILD / "tests"
 SECONDS = 60
 
 READ = "src/binary/read.rs"
@@ -42,18 +45,18 @@ def copied():
 
 
 def cargo(arguments, folder, target):
-    environment = {**os.environ, "CARGO_TARGET_DIR": str(BUILD / target), "CARGO_TERM_COLOR": "never"}
+    environment = {**os.environ, "CARGO_TARGET_DIR": str(target), "CARGO_TERM_COLOR": "never"}
     command = ["cargo", *arguments, "--quiet", "--locked", "-j", os.environ.get("JOBS", "2")]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
 
 
 def fuzzed(target):
     """The seconds until the target found something, and its message. None if it did not, or if the copy does not build."""
-    made = cargo(["build", "--release", "--bin", target], TREE / "fuzz", "fuzz")
+    made = cargo(["build", "--release", "--bin", target], TREE / "fuzz", FUZZ)
     if made.returncode:
         sys.exit(f"the copy in {TREE} does not build:\n{made.stderr}")
     host = subprocess.run(["rustc", "--print", "host-tuple"], check=True, capture_output=True, text=True).stdout.strip()
-    program = BUILD / "fuzz" / host / "release" / target
+    program = FUZZ / host / "release" / target
     options = ["-seed=1", f"-max_total_time={SECONDS}", "-max_len=1024", f"-artifact_prefix={BUILD}/", "-verbosity=0"]
     dictionary = TREE / "fuzz/dictionaries" / target
     if dictionary.exists():
@@ -66,7 +69,7 @@ def fuzzed(target):
 
 def tested(arguments):
     """Whether a test fails."""
-    ended = cargo(["test", *arguments], TREE, "tests")
+    ended = cargo(["test", "--workspace", "--features", "mpflags/openfeature", *arguments], TREE, TESTS)
     if ended.returncode and "test result: FAILED" not in ended.stdout:
         sys.exit(f"the tests of the copy in {TREE} do not run:\n{ended.stdout}{ended.stderr}")
     return ended.returncode != 0

@@ -1,10 +1,12 @@
-"""mpflags as a worker, with the command "evaluate" of python_worker.py, through libmpflags.so. Each context is evaluated twice, as text
-and as a handle, and both results must be the same. The result of a variant includes its reason."""
+"""mpflags as a worker, with the command "evaluate" of python_worker.py, through libmpflags.so. Each context is evaluated in three forms:
+as text, in the binary form and as a handle. All results must be the same. The result of a variant includes its reason."""
 import json
 import sys
 from ctypes import CDLL, POINTER, Structure, byref, c_bool, c_char_p, c_int32, c_size_t, c_uint32, c_void_p, string_at
 
-JSON = 1
+from binary import form
+
+JSON, BINARY = 1, 2
 ANY = 0
 NO_EXPOSURE = 1
 ERRORS = {2: "not_found", 3: "malformed", 5: "missing", 6: "invalid_context"}
@@ -89,10 +91,10 @@ class Mpflags:
         finally:
             lib.mpflags_evaluation_free(evaluation)
 
-    def from_text(self, client, key, context):
+    def encoded(self, client, key, context, encoding):
         out, error = c_void_p(), c_void_p()
         status = self.lib.mpflags_client_evaluate_encoded(
-            client, key, len(key), context, len(context), JSON, ANY, NO_EXPOSURE, 0, byref(out), byref(error)
+            client, key, len(key), context, len(context), encoding, ANY, NO_EXPOSURE, 0, byref(out), byref(error)
         )
         return ("failed", status, self.message(error)) if status else self.result(out)
 
@@ -112,11 +114,11 @@ class Mpflags:
         key = item["key"].encode()
         seen, distinct, picks = {}, [], []
         for context in item["contexts"]:
-            context = context.encode()
-            got = self.from_text(client, key, context)
-            other = self.from_handle(client, key, context)
-            if other != got:
-                got = ("different results", got, other)
+            binary, context = form(context), context.encode()
+            got = self.encoded(client, key, context, JSON)
+            others = (self.encoded(client, key, binary, BINARY), self.from_handle(client, key, context))
+            if any(other != got for other in others):
+                got = ("different results", got, *others)
             if got not in seen:
                 seen[got] = len(distinct)
                 distinct.append(got)

@@ -290,8 +290,9 @@ fn take_text<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
 
 /// The lowest digit comes first. The tenth has one bit.
 fn take_digits(rest: &mut &[u8], count: usize) -> Option<u64> {
-    let number = take(rest, count)?.iter().rev().try_fold(0_u128, |number, digit| {
-        (*digit < 128).then_some(number << 7 | u128::from(*digit))
-    })?;
+    let number = take(rest, count)?
+        .iter()
+        .rev()
+        .try_fold(0_u128, |number, digit| (*digit < 128).then_some(number << 7 | u128::from(*digit)))?;
     u64::try_from(number).ok()
 }

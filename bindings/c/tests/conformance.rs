@@ -258,7 +258,14 @@ struct Forms {
 
 impl Forms {
     /// Evaluates in the forms that the context has besides JSON, and compares with `json`. Returns what differs.
-    fn compare(&mut self, runner: &Runner, key: &str, context: &str, value_type: u32, json: &Read) -> Vec<String> {
+    fn compare(
+        &mut self,
+        runner: &Runner,
+        key: &str,
+        context: &str,
+        value_type: u32,
+        json: &Read,
+    ) -> Vec<String> {
         self.cases += 1;
         let mut different = Vec::new();
         let mut compare = |form: &str, read: Read| {

@@ -37,8 +37,11 @@ impl<'a> Builder<'a> {
                 _ => self.set("set_", key, value),
             }
         }
-        let build =
-            function!(self.api, b"mpflags_context_builder_build", fn(Handle, *mut Handle, *mut Handle) -> i32);
+        let build = function!(
+            self.api,
+            b"mpflags_context_builder_build",
+            fn(Handle, *mut Handle, *mut Handle) -> i32
+        );
         let (mut out, mut err) = (ptr::null_mut(), ptr::null_mut());
         // SAFETY: the builder is alive, and both outputs are variables.
         let status = unsafe { build(self.handle, &mut out, &mut err) };
