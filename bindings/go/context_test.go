@@ -128,7 +128,7 @@ func TestContextErrors(t *testing.T) {
 	}
 }
 
-// A flag that reads a value without JSON fails with INVALID_CONTEXT and names the key, unless it is overridden.
+// A flag that reads a value that cannot be used fails with INVALID_CONTEXT and names the key, unless it is overridden.
 func TestInvalidContext(t *testing.T) {
 	c := client(t, WithDefinitions(`{"flags": []}`), WithOverrides(map[string]any{"forced": true}))
 	ctx := context.Background()
@@ -148,7 +148,7 @@ func TestInvalidContext(t *testing.T) {
 	if v := d.Evaluate(ctx, "new-checkout", bad); v.Err() != nil {
 		t.Error("a flag that does not read it:", v.Err())
 	}
-	// For JSON that the library refuses, the message is the library's.
+	// For what only the library refuses, the message is the library's.
 	deep := map[string]any{}
 	for range 200 {
 		deep = map[string]any{"in": deep}
