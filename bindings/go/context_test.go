@@ -38,17 +38,18 @@ func TestContextEncoding(t *testing.T) {
 		want  string
 	}{
 		"nil": {nil, `null`}, "true": {true, `true`}, "false": {false, `false`},
-		"string": {"a", `"a"`}, "empty string": {"", `""`}, "escapes": {"\x00\t\n\"\\/<\u2028é", `"\u0000\t\n\"\\/<\u2028é"`},
+		"string": {"a", `"a"`}, "empty string": {"", `""`}, "escapes": {"\x00\t\n\"\\/<\u2028é", "\"\\u0000\\u0009\\u000a\\\"\\\\/<\u2028é\""},
 		"replacement character": {"\ufffd", "\"\ufffd\""},
 		"int":                   {-1, `-1`}, "int8": {int8(-128), `-128`}, "int16": {int16(300), `300`}, "int32": {int32(7), `7`},
 		"int64": {int64(math.MaxInt64), `9223372036854775807`}, "int64 min": {int64(math.MinInt64), `-9223372036854775808`},
 		"uint": {uint(1), `1`}, "uint8": {uint8(255), `255`}, "uint16": {uint16(1), `1`}, "uint32": {uint32(1), `1`},
 		"uint64": {uint64(math.MaxUint64), `18446744073709551615`}, "uintptr": {uintptr(9), `9`},
 		"float64": {1.5, `1.5`}, "whole": {1.0, `1`}, "large whole": {1e20, `100000000000000000000`}, "1e21": {1e21, `1e+21`},
-		"small": {1e-7, `1e-7`}, "0.1": {0.1, `0.1`}, "float32": {float32(0.1), `0.1`}, "float32 large": {float32(3e38), `3e+38`},
-		"json.Number": {json.Number("12.50"), `12.5`}, "json.Number exact": {json.Number("9007199254740993"), `9007199254740993`},
+		"small": {1e-7, `1e-07`}, "0.1": {0.1, `0.1`}, "float32": {float32(0.1), `0.1`}, "float32 large": {float32(3e38), `3e+38`},
+		"json.Number": {json.Number("12.50"), `12.50`}, "json.Number exact": {json.Number("9007199254740993"), `9007199254740993`},
 		"json.Number empty": {json.Number(""), `0`}, "json.RawMessage": {json.RawMessage(`{"a": 1}`), `{"a":1}`},
-		"time": {at, `"2026-03-04T05:06:07.00000089+01:30"`}, "time pointer": {&at, `"2026-03-04T05:06:07.00000089+01:30"`},
+		"backslashes and surrogates": {json.RawMessage(`["\\\\ud83d", "\\\\ufffd"]`), `["\\\\ud83d","\\\\ufffd"]`},
+		"time":                       {at, `"2026-03-04T05:06:07.00000089+01:30"`}, "time pointer": {&at, `"2026-03-04T05:06:07.00000089+01:30"`},
 		"duration": {time.Second, `1000000000`}, "bytes": {[]byte("ab"), `"YWI="`}, "byte array": {[2]byte{1, 2}, `[1,2]`},
 		"named string": {plan("pro"), `"pro"`}, "named int": {age(3), `3`}, "named float": {score(2), `2`},
 		"[]any": {[]any{1, "a", nil, []any{}}, `[1,"a",null,[]]`}, "[]string": {[]string{"a", "b"}, `["a","b"]`}, "[]int": {[]int{1, 2}, `[1,2]`},
@@ -62,15 +63,43 @@ func TestContextEncoding(t *testing.T) {
 		"slice of structs": {[]address{{City: "Bonn"}}, `[{"city":"Bonn"}]`}, "pointer": {pointer(5), `5`}, "pointer to pointer": {pointer(pointer("a")), `"a"`},
 		"nil pointer": {(*int)(nil), `null`}, "nil struct pointer": {(*address)(nil), `null`}, "pointer to map": {&map[string]any{"a": 1}, `{"a":1}`},
 		"big.Int": {big.NewInt(5), `5`}, "text marshaler": {netip.MustParseAddr("10.0.0.1"), `"10.0.0.1"`},
-		"folding keys in order of code points": {map[string]any{"plan": 1, "PLAN": 2, "Plan": 3, "é": 4}, `{"PLAN":2,"Plan":3,"plan":1,"é":4}`},
-		"the same of a typed map":              {map[plan]string{"b": "1", "B": "2"}, `{"B":"2","b":"1"}`},
-		"a key to be escaped":                  {map[string]any{"a\"\n": 1}, `{"a\"\n":1}`},
+		"a key to be escaped": {map[string]any{"a\"\n": 1}, `{"a\"\u000a":1}`},
 	} {
-		got, err := appendContext(nil, Context{"k": c.value})
+		want := `{"k":` + c.want + `}`
+		if got, err := encoded(Context{"k": c.value}); err != nil || got != want {
+			t.Errorf("%s in JSON: want %s, got %s %v", name, want, got, err)
+		}
+		form, err := appendContext(nil, Context{"k": c.value})
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
-		} else if want := `{"k":` + c.want + `}`; formText(t, got) != want {
-			t.Errorf("%s: want %s, got %s", name, want, formText(t, got))
+		} else if got := formText(t, form); !dev.Same(dev.Parse(t, want), dev.Parse(t, got)) {
+			t.Errorf("%s: want %s, got %s", name, want, got)
+		}
+	}
+}
+
+// Of keys that differ only in case the last one counts, so they are in order of code points.
+func TestFoldingKeys(t *testing.T) {
+	for name, c := range map[string]struct {
+		value any
+		want  string
+	}{
+		"map":       {map[string]any{"plan": 1, "PLAN": 2, "Plan": 3, "é": 4}, `{"PLAN":2,"Plan":3,"plan":1,"é":4}`},
+		"typed map": {map[plan]string{"b": "1", "B": "2"}, `{"B":"2","b":"1"}`},
+		"struct": {struct {
+			A int `json:"plan"`
+			B int `json:"Plan"`
+		}{A: 1, B: 2}, `{"Plan":2,"plan":1}`},
+	} {
+		for range 20 { // a Go map has a random order
+			form, err := appendContext(nil, Context{"k": c.value})
+			if want := `{"k":` + c.want + `}`; err != nil || formText(t, form) != want {
+				t.Fatalf("%s: want %s, got %s %v", name, want, formText(t, form), err)
+			}
+			text, err := encoded(c.value)
+			if err != nil || name != "struct" && text != c.want {
+				t.Fatalf("%s in JSON: want %s, got %s %v", name, c.want, text, err)
+			}
 		}
 	}
 }
@@ -107,20 +136,23 @@ func TestContextErrors(t *testing.T) {
 		"time":                {time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC), "`k`: a time that RFC 3339 cannot represent"},
 		"not UTF-8":           {"a\xffb", "`k`: a string that is not UTF-8"},
 		"not UTF-8 in a list": {[]string{"\xc3\x28"}, "`k[0]`: a string that is not UTF-8"},
+		"a lone surrogate":    {json.RawMessage(`"\ud83d\ude00 \ud83d"`), "`k`: a string in this json.RawMessage is not UTF-8"},
 		"not UTF-8 in struct": {address{City: "\xff"}, "`k`: a string in this mpflags.address is not UTF-8"},
 		"a key not UTF-8":     {map[string]any{"\xff": 1}, "`k.\"\\xff\"`: a string that is not UTF-8"},
 		"a map in itself":     {loop, "nested more than 512 levels deep, or contains itself"},
 		"a list in itself":    {list, "nested more than 512 levels deep, or contains itself"},
 		"a pointer to itself": {tied, "nested more than 512 levels deep, or contains itself"},
 	} {
-		got, err := appendContext(nil, Context{"k": c.value})
-		if err == nil || !strings.HasSuffix(err.Error(), c.want) {
-			t.Errorf("%s: want %s, got %v and %s", name, c.want, err, got)
+		if form, err := appendContext(nil, Context{"k": c.value}); err == nil || !strings.HasSuffix(err.Error(), c.want) {
+			t.Errorf("%s: want %s, got %v and %x", name, c.want, err, form)
+		}
+		if text, err := encoded(Context{"k": c.value}); err == nil || !strings.HasSuffix(err.Error(), c.want) {
+			t.Errorf("%s in JSON: want %s, got %v and %s", name, c.want, err, text)
 		}
 	}
 }
 
-// A flag that reads a value without JSON fails with INVALID_CONTEXT and names the key, unless it is overridden.
+// A flag that reads a value that cannot be used fails with INVALID_CONTEXT and names the key, unless it is overridden.
 func TestInvalidContext(t *testing.T) {
 	c := client(t, WithDefinitions(`{"flags": []}`), WithOverrides(map[string]any{"forced": true}))
 	ctx := context.Background()
@@ -140,7 +172,7 @@ func TestInvalidContext(t *testing.T) {
 	if v := d.Evaluate(ctx, "new-checkout", bad); v.Err() != nil {
 		t.Error("a flag that does not read it:", v.Err())
 	}
-	// For JSON that the library refuses, the message is the library's.
+	// For what only the library refuses, the message is the library's.
 	deep := map[string]any{}
 	for range 200 {
 		deep = map[string]any{"in": deep}
@@ -153,27 +185,33 @@ func TestInvalidContext(t *testing.T) {
 	}
 }
 
-// This package encodes every value as encoding/json does, or returns an error.
+// This package encodes every value as encoding/json does, in either form, or returns an error.
 func FuzzContext(f *testing.F) {
 	f.Add("key", "value", 1.5, int64(7), true)
 	f.Add("K\u00c9y", "\ufffd\u2028\x7f", 1e21, int64(-1), false)
 	f.Add("\xff", "\xc3", math.Copysign(0, -1), int64(math.MinInt64), false)
-	f.Fuzz(func(t *testing.T, key, text string, number float64, integer int64, truth bool) {
-		user := Context{key: text, "n": number, "i": integer, "b": truth, "l": []any{text, number, map[string]any{key: text}},
-			"f": float32(number), "s": struct{ Key string }{text}, "m": map[string]string{key: text}}
-		got, failure := appendContext(nil, user)
+	f.Fuzz(func(t *testing.T, key, value string, number float64, integer int64, truth bool) {
+		user := Context{key: value, "n": number, "i": integer, "b": truth, "l": []any{value, number, map[string]any{key: value}},
+			"f": float32(number), "s": struct{ Key string }{value}, "m": map[string]string{key: value}}
+		form, failure := appendContext(nil, user)
+		text, alsoFailure := encoded(user)
 		want, err := json.Marshal(user)
-		if !utf8.ValidString(key) || !utf8.ValidString(text) {
-			if failure == nil {
-				t.Fatalf("%q %q was taken: %s", key, text, formText(t, got))
+		if !utf8.ValidString(key) || !utf8.ValidString(value) {
+			if failure == nil || alsoFailure == nil {
+				t.Fatalf("%q %q was taken: %x, %s", key, value, form, text)
 			}
 			return
 		}
-		if (failure != nil) != (err != nil) {
-			t.Fatalf("encoding/json: %v, here: %v", err, failure)
+		if (failure != nil) != (err != nil) || (alsoFailure != nil) != (err != nil) {
+			t.Fatalf("encoding/json: %v, here: %v, in JSON: %v", err, failure, alsoFailure)
 		}
-		if err == nil && !dev.Same(dev.Parse(t, string(want)), dev.Parse(t, formText(t, got))) {
-			t.Fatalf("want %s, got %s", want, formText(t, got))
+		if err != nil {
+			return
+		}
+		for _, got := range []string{formText(t, form), text} {
+			if !dev.Same(dev.Parse(t, string(want)), dev.Parse(t, got)) {
+				t.Fatalf("want %s, got %s", want, got)
+			}
 		}
 	})
 }

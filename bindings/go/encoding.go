@@ -3,188 +3,219 @@
 package mpflags
 
 import (
-	"bytes"
-	"encoding"
+	"cmp"
 	"encoding/json"
-	"reflect"
+	"slices"
 	"strconv"
-	"unicode"
-	"unicode/utf16"
+	"time"
+	"unicode/utf8"
 )
 
-// appendOther is the slow path of appendContent, for types that need reflection.
-func appendOther(to []byte, at int, value any, depth int) ([]byte, *unencodable) {
-	switch value.(type) {
-	case json.Marshaler, encoding.TextMarshaler:
-		return appendMarshaled(to, at, value, depth)
+// Values are written in one of two forms: contexts in the binary form, which docs/binary.md specifies, and everything else as
+// JSON, such as the properties of events. This file has objects and arrays, scalars.go what is in them, and reflection.go the
+// types that need reflection.
+//
+// In the binary form a value is its tag, the key if it is a member of an object, and its content. So the tag is reserved
+// first, at an index that is passed on as at, and set by the function that appends the content. JSON has no tags: at is inJSON.
+const inJSON = -1
+
+// maxDepth ends the encoding of a cyclic value. The library's own limit is lower.
+const maxDepth = 512
+
+// appendContext appends the binary form of a context.
+func appendContext(to []byte, user Context) ([]byte, *unencodable) {
+	return appendMembers(append(to, formVersion), 0, user, 0)
+}
+
+// encoded returns the JSON of a value.
+func encoded(value any) (string, *unencodable) {
+	json, err := appendContent(nil, inJSON, value, 0)
+	return string(json), err
+}
+
+func appendMembers(to []byte, at int, object map[string]any, depth int) ([]byte, *unencodable) {
+	if depth > maxDepth {
+		return to, tooDeep()
 	}
-	v := reflect.ValueOf(value)
-	switch v.Kind() {
-	case reflect.Bool:
-		return appendBool(to, at, v.Bool()), nil
-	case reflect.String:
-		return appendString(to, at, v.String())
-	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-		return appendInt(to, at, v.Int()), nil
-	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr:
-		return appendUint(to, at, v.Uint()), nil
-	case reflect.Float32, reflect.Float64:
-		return appendFloat(to, at, v.Float(), v.Type().Bits())
-	case reflect.Pointer:
-		switch {
-		case v.IsNil():
-			return to, nil
-		case depth > maxDepth:
-			return to, tooDeep()
-		case v.Elem().Kind() == reflect.Struct:
-			return appendMarshaled(to, at, value, depth)
+	begin := len(to)
+	for key, value := range object {
+		if folds(key) {
+			// Rules ignore case, and of two keys that differ only in case the last one wins, so their order matters.
+			return appendSorted(to[:begin], at, object, depth)
 		}
-		return appendContent(to, at, v.Elem().Interface(), depth+1)
-	case reflect.Map:
-		if v.IsNil() {
-			return to, nil
-		}
-		object, err := anyMap(v)
-		if err != nil {
+		var err *unencodable
+		if to, err = appendMember(to, at, key, value, depth); err != nil {
 			return to, err
 		}
-		return appendObject(to, at, object, depth)
-	case reflect.Slice:
-		if v.IsNil() {
-			return to, nil
-		}
-		if v.Type().Elem().Kind() == reflect.Uint8 { // base64
-			return appendMarshaled(to, at, value, depth)
-		}
-		return appendElements(to, at, v, depth)
-	case reflect.Array:
-		return appendElements(to, at, v, depth)
-	case reflect.Struct:
-		return appendMarshaled(to, at, value, depth)
 	}
-	return to, unencodablef("a %s is not representable in JSON", v.Type())
+	return to, nil
 }
 
-func appendElements(to []byte, at int, v reflect.Value, depth int) ([]byte, *unencodable) {
-	array := make([]any, v.Len())
-	for i := range array {
-		array[i] = v.Index(i).Interface()
-	}
-	return appendArray(to, at, array, depth, appendContent)
-}
-
-// anyMap converts maps of other types. Keys are converted as by encoding/json.
-func anyMap(v reflect.Value) (map[string]any, *unencodable) {
-	object := make(map[string]any, v.Len())
-	for entries := v.MapRange(); entries.Next(); {
-		key, err := mapKey(entries.Key())
-		if err != nil {
-			return nil, err
+// folds reports whether lower-casing might change a key. It reports true for every key that is not ASCII.
+func folds(key string) bool {
+	for i := range len(key) {
+		if c := key[i]; c >= utf8.RuneSelf || 'A' <= c && c <= 'Z' {
+			return true
 		}
-		object[key] = entries.Value().Interface()
 	}
-	return object, nil
+	return false
 }
 
-func mapKey(key reflect.Value) (string, *unencodable) {
-	if key.Kind() == reflect.String {
-		return key.String(), nil
-	}
-	if marshaler, ok := key.Interface().(encoding.TextMarshaler); ok {
-		text, err := marshaler.MarshalText()
-		if err != nil {
-			return "", unencodablef("a key: %v", err)
+type member struct {
+	key   string
+	value any
+}
+
+// appendSorted appends the members in order of code points, since a Go map has no order.
+func appendSorted(to []byte, at int, object map[string]any, depth int) ([]byte, *unencodable) {
+	var few [16]member // most objects need no allocation
+	for _, m := range sorted(few[:0], object) {
+		if !utf8.ValidString(m.key) {
+			return to, notUTF8().under(strconv.Quote(m.key))
 		}
-		return string(text), nil
+		var err *unencodable
+		if to, err = appendMember(to, at, m.key, m.value, depth); err != nil {
+			return to, err
+		}
 	}
-	switch key.Kind() {
-	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-		return strconv.FormatInt(key.Int(), 10), nil
-	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr:
-		return strconv.FormatUint(key.Uint(), 10), nil
-	}
-	return "", unencodablef("a map with keys of type %s is not representable in JSON", key.Type())
+	return to, nil
 }
 
-// appendMarshaled leaves structs and marshalers to encoding/json.
-func appendMarshaled(to []byte, at int, value any, depth int) ([]byte, *unencodable) {
-	text, err := marshaled(value)
+func sorted(members []member, object map[string]any) []member {
+	for key, value := range object {
+		members = append(members, member{key, value})
+	}
+	slices.SortFunc(members, func(a, b member) int { return cmp.Compare(a.key, b.key) })
+	return members
+}
+
+// appendMember appends a member of an object at a depth. The key is UTF-8.
+func appendMember(to []byte, at int, key string, value any, depth int) ([]byte, *unencodable) {
+	var err *unencodable
+	if at == inJSON {
+		to = append(appendQuoted(to, key), ':')
+		to, err = appendContent(to, inJSON, value, depth+1)
+		to = append(to, ',')
+	} else if text, ok := value.(string); ok && len(key) < longLength && len(text) < longLength && utf8.ValidString(text) {
+		// Most members are short strings. Writing one takes half as long without the calls below.
+		to = append(append(to, tagString, byte(len(key))), key...)
+		to = append(append(to, byte(len(text))), text...)
+	} else {
+		at = len(to)
+		if to, err = appendText(append(to, tagNull), key); err == nil {
+			to, err = appendContent(to, at, value, depth+1)
+		}
+	}
+	if err != nil {
+		return to, err.under(key)
+	}
+	return to, nil
+}
+
+func appendContent(to []byte, at int, value any, depth int) ([]byte, *unencodable) {
+	switch v := value.(type) {
+	case nil:
+		return appendNull(to, at), nil
+	case string:
+		return appendString(to, at, v)
+	case bool:
+		return appendBool(to, at, v), nil
+	case int:
+		return appendInt(to, at, int64(v)), nil
+	case int64:
+		return appendInt(to, at, v), nil
+	case int32:
+		return appendInt(to, at, int64(v)), nil
+	case int16:
+		return appendInt(to, at, int64(v)), nil
+	case int8:
+		return appendInt(to, at, int64(v)), nil
+	case uint:
+		return appendUint(to, at, uint64(v)), nil
+	case uint64:
+		return appendUint(to, at, v), nil
+	case uint32:
+		return appendUint(to, at, uint64(v)), nil
+	case uint16:
+		return appendUint(to, at, uint64(v)), nil
+	case uint8:
+		return appendUint(to, at, uint64(v)), nil
+	case float64:
+		return appendFloat(to, at, v, 64)
+	case float32:
+		return appendFloat(to, at, float64(v), 32)
+	case map[string]any:
+		return appendObject(to, at, v, depth)
+	case []any:
+		return appendArray(to, at, v, depth, appendContent)
+	case []string:
+		return appendArray(to, at, v, depth, func(to []byte, at int, text string, _ int) ([]byte, *unencodable) {
+			return appendString(to, at, text)
+		})
+	case time.Time:
+		return appendTime(to, at, v)
+	case json.Number:
+		return appendNumber(to, at, v)
+	}
+	return appendOther(to, at, value, depth)
+}
+
+func appendObject(to []byte, at int, object map[string]any, depth int) ([]byte, *unencodable) {
+	if object == nil {
+		return appendNull(to, at), nil
+	}
+	begin := len(to)
+	to, err := appendMembers(opened(to, at, tagObject, '{'), at, object, depth)
 	if err != nil {
 		return to, err
 	}
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.UseNumber()
-	var plain any
-	if err := decoder.Decode(&plain); err != nil {
-		return to, unencodablef("%v", err)
-	}
-	return appendContent(to, at, plain, depth)
+	return closed(to, at, begin)
 }
 
-// encoded returns the JSON of properties, an override, an option, or a people operation's value.
-func encoded(value any) (string, *unencodable) {
-	text, err := marshaled(value)
-	if err != nil {
-		// encoding/json does not name the part that it cannot encode, and the binary form is made of the same values.
-		if _, named := appendContent([]byte{tagNull}, 0, value, 0); named != nil {
-			err = named
+func appendArray[T any](to []byte, at int, array []T, depth int,
+	each func(to []byte, at int, value T, depth int) ([]byte, *unencodable)) ([]byte, *unencodable) {
+	switch {
+	case array == nil:
+		return appendNull(to, at), nil
+	case depth > maxDepth:
+		return to, tooDeep()
+	}
+	begin := len(to)
+	to = opened(to, at, tagArray, '[')
+	for i, value := range array {
+		var err *unencodable
+		if at == inJSON {
+			to, err = each(to, inJSON, value, depth+1)
+			to = append(to, ',')
+		} else {
+			to, err = each(append(to, tagNull), len(to), value, depth+1)
+		}
+		if err != nil {
+			return to, err.under("[" + strconv.Itoa(i) + "]")
 		}
 	}
-	return string(text), err
+	return closed(to, at, begin)
 }
 
-// marshaled is json.Marshal, without its escapes for HTML and without its silent changes of strings.
-func marshaled(value any) (text []byte, err *unencodable) {
-	// A panic in one of the program's marshalers makes only that value unusable.
-	defer func() {
-		if recover() != nil {
-			text, err = nil, unencodablef("%T panicked while being encoded", value)
-		}
-	}()
-	var buffer bytes.Buffer
-	encoder := json.NewEncoder(&buffer)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(value); err != nil {
-		return nil, unencodablef("%v", err)
+// opened begins an object or array, and closed ends the one that begins at an index.
+func opened(to []byte, at int, tag, bracket byte) []byte {
+	if at == inJSON {
+		return append(to, bracket)
 	}
-	text = bytes.TrimSuffix(buffer.Bytes(), []byte{'\n'})
-	if notText(text) {
-		return nil, unencodablef("a string in this %s is not UTF-8", reflect.TypeOf(value))
-	}
-	return text, nil
+	to[at] = tag
+	return append(to, 0) // for its length
 }
 
-// notText reports whether a string in JSON from encoding/json was not UTF-8, or has a lone surrogate, which a marshaler can
-// write. encoding/json replaces bytes that are not UTF-8 with the escape of U+FFFD, and leaves a U+FFFD of the string itself
-// unescaped.
-func notText(text []byte) bool {
-	for {
-		at := bytes.IndexByte(text, '\\')
-		if at < 0 {
-			return false
-		}
-		text = text[at:]
-		unit := escapedUnit(text)
-		switch {
-		case unit < 0:
-			text = text[2:]
-		case bytes.HasPrefix(text, []byte(`\ufffd`)):
-			return true
-		case !utf16.IsSurrogate(unit):
-			text = text[6:]
-		case utf16.DecodeRune(unit, escapedUnit(text[6:])) == unicode.ReplacementChar:
-			return true
-		default:
-			text = text[12:]
-		}
+func closed(to []byte, at, begin int) ([]byte, *unencodable) {
+	if at != inJSON {
+		return measured(to, begin)
 	}
-}
-
-// escapedUnit returns the UTF-16 code unit that valid JSON begins with the escape of, or -1.
-func escapedUnit(text []byte) rune {
-	if !bytes.HasPrefix(text, []byte(`\u`)) {
-		return -1
+	end := byte('}')
+	if to[begin] == '[' {
+		end = ']'
 	}
-	unit, _ := strconv.ParseUint(string(text[2:6]), 16, 16)
-	return rune(unit)
+	if to[len(to)-1] == ',' {
+		to = to[:len(to)-1]
+	}
+	return append(to, end), nil
 }

@@ -205,8 +205,8 @@ func orDefault(logger *slog.Logger) *slog.Logger {
 func (s *settings) json() string {
 	members := make([]string, 0, len(s.config))
 	for _, key := range slices.Sorted(maps.Keys(s.config)) {
-		name, _ := encoded(key) // WithOption has checked that it is UTF-8
-		members = append(members, name+":"+s.config[key])
+		// WithOption has checked that the key is UTF-8.
+		members = append(members, string(appendQuoted(nil, key))+":"+s.config[key])
 	}
 	return "{" + strings.Join(members, ",") + "}"
 }

@@ -103,7 +103,7 @@ func markedContent(to []byte, at int, value any, path []string, found *[]*unusab
 		if object, err := anyMap(v); err == nil {
 			to[at] = tagObject
 			begin := len(to)
-			to, _ = closed(markedMembers(append(to, 0), object, path, found), begin)
+			to, _ = measured(markedMembers(append(to, 0), object, path, found), begin)
 			return to
 		}
 	}
