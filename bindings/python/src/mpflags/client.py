@@ -275,7 +275,7 @@ class Client(NotCopyable):
         """The variant of a flag. Reports an exposure. Never raises: without a variant it returns the fallback and the reason."""
         report = report_exposure if reportExposure is None else reportExposure
         found = self._find(flag_key, context, _REPORT if report else _QUIET)
-        return found.selected() if type(found) is Prepared else fallback_value.as_fallback(found)
+        return found.selected() if isinstance(found, Prepared) else fallback_value.as_fallback(found)
 
     def get_variant_value(self, flag_key: str, fallback_value: _T, context: Attributes | Context) -> _T:
         """The value of the variant, or `fallback_value`. Reports an exposure."""
@@ -488,9 +488,7 @@ class Client(NotCopyable):
     def why_no_properties(self, flag_key: str, context: Attributes | Context) -> str | None:
         """The library's message behind the number `NO_PROPERTIES`."""
         if self._no_properties is None:
-            self._no_properties = self._evaluated(
-                encoded_key(flag_key), self.encoder.encode(context), _QUIET
-            ).message
+            self._no_properties = self._evaluated(encoded_key(flag_key), self.encoder.encode(context), _QUIET).message
         return self._no_properties
 
     def context_id(self, flag_key: str, context: Attributes) -> str | None:

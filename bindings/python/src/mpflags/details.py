@@ -15,7 +15,7 @@ CODES = {code.value: code for code in ErrorCode}
 # What the details of an answer have in common for all users: the value, for an object its JSON, which is parsed again for each
 # caller; the reason; the variant; the metadata without `contextId`, and the attribute that holds it, None for no such metadata.
 # A plain tuple, because it is unpacked in each evaluation, and Python is slower with any other.
-Prepared = tuple[typing.Any, Reason, typing.Optional[str], dict[str, typing.Any], typing.Optional[str]]
+Prepared = tuple[typing.Any, Reason, str | None, dict[str, typing.Any], str | None]
 
 
 def without(
