@@ -14,7 +14,6 @@ from .abi import (
     TIMEOUT_INIT,
     NotCopyable,
     evaluate_options,
-    loads,
 )
 from .config import FlagsConfig, LocalFlagsConfig, RemoteFlagsConfig, configured, use_own_names
 from .context import Context, encode, encode_value, encoded_name, event_properties, identity, json_argument, known_key
@@ -282,7 +281,7 @@ class Client(NotCopyable):
         found = self._find(flag_key, context, _REPORT)
         if type(found) is not Prepared:
             return fallback_value
-        value: _T = found.value if found.text is None else loads(found.text)
+        value: _T = found.value if found.copy is None else found.copy()
         return value
 
     def is_enabled(self, flag_key: str, context: Attributes | Context) -> bool:
