@@ -3,7 +3,7 @@
 | environment | effect |
 | --- | --- |
 | `MPFLAGS_PREBUILT_LIBRARY` | the path of a `libmpflags.so` to put into the wheel, instead of building one |
-| `MPFLAGS_SPEEDUPS` | `1`: the accelerator has to be built; `0`: it is left out; by default it is left out if it cannot be built |
+| `MPFLAGS_SPEEDUPS` | `1`: fail without the accelerator; `0`: leave it out; by default it is left out if it cannot be built |
 | `MPFLAGS_ZIG_TARGET` | a target for `cargo zigbuild --target`, such as `x86_64-unknown-linux-gnu.2.17` |
 | `MPFLAGS_PLATFORM_TAG` | the wheel's platform tag, such as `manylinux2014_x86_64`; by default the interpreter's |
 | `CARGO`, `CARGO_TARGET_DIR` | as for cargo |
@@ -54,7 +54,15 @@ SOURCES = (
     "dev/Cargo.toml",
     "dev/src/**/*.rs",
 )
-PACKAGE = ("pyproject.toml", "README.md", "backend/*.py", "src/mpflags/*.py", "src/mpflags/_speedups.*[ci]", "src/mpflags/py.typed", "examples/*")
+PACKAGE = (
+    "pyproject.toml",
+    "README.md",
+    "backend/*.py",
+    "src/mpflags/*.py",
+    "src/mpflags/_speedups.*[ci]",
+    "src/mpflags/py.typed",
+    "examples/*",
+)
 
 
 class BuildError(SystemExit):

@@ -21,8 +21,8 @@ from stand_in import flag
 import mpflags
 from mpflags import Client, Context, SelectedVariant, _native
 from mpflags.openfeature import MixpanelProvider
-from mpflags.speedups import MODULE
 from mpflags.pool import Pool
+from mpflags.speedups import MODULE
 
 USER = {"distinct_id": "u"}
 WAYS: dict[str, typing.Callable[[typing.Any], object]] = {

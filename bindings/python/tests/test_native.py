@@ -199,7 +199,7 @@ LAYERS = {
     "client": {"_native", "abi", "config", "context", "encoder", "errors", "items", "options", "runtime", "variants"},
     "mixpanel": {"abi", "client", "config", "context", "errors", "options"},
     "lifecycle": {"abi", "client"},
-    "details": {"abi"},
+    "details": {"abi", "variants"},
     "foreign": {"abi", "details", "variants"},
     "openfeature": {
         *(

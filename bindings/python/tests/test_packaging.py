@@ -21,6 +21,7 @@ document = {"flags": [{"key": "f", "context": "distinct_id", "ruleset": {
     "variants": [{"key": "on", "value": True, "split": 1}], "rollout": [{"rollout_percentage": 1}]}}]}
 client = mpflags.Client.local("token", definitions=document, enable_polling=False)
 print(client.is_enabled("f", {"distinct_id": "u"}), mpflags.version(), mpflags.__file__)
+print(mpflags.speedups.MODULE and mpflags.speedups.MODULE.__file__)
 """
 
 
@@ -82,11 +83,11 @@ def test_the_wheel_holds_the_package_and_the_library(wheel):
         assert names == sources | {
             "mpflags/py.typed",
             "mpflags/libmpflags.so",
+            "mpflags/_speedups.abi3.so",
             *(f"{info}/{name}" for name in ("METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE")),
         }
         metadata = archive.read(f"{info}/METADATA").decode()
         assert 'Requires-Dist: openfeature-sdk>=0.8,<0.11; extra == "openfeature"' in metadata
-        assert '\nRequires-Dist: orjson>=3.9; extra == "fast"\n' in metadata
         assert not [
             line for line in metadata.splitlines() if line.startswith("Requires-Dist") and "extra ==" not in line
         ]
@@ -142,6 +143,7 @@ def test_the_wheel_runs_without_the_repository(wheel, elsewhere, library):
     run(elsewhere, "-m", "pip", "install", "--no-index", wheel, env=environment(), cwd="/")
     said = run(elsewhere, "-I", "-c", EVALUATE, env=environment(), cwd="/")
     assert said.startswith(f"True 0.1.0 {elsewhere.parent.parent}")
+    assert "_speedups.abi3.so\n" in said
     # The SDK is only needed for the provider.
     no_sdk = run(elsewhere, "-I", "-c", "import mpflags.openfeature", wanted=1, env=environment(), cwd="/")
     assert "No module named 'openfeature'" in no_sdk
@@ -155,6 +157,23 @@ def test_the_wheel_runs_without_the_repository(wheel, elsewhere, library):
 def test_the_same_sources_give_the_same_wheel(wheel, tmp_path, library):
     build(tmp_path, MPFLAGS_PREBUILT_LIBRARY=library)
     assert (tmp_path / wheel.name).read_bytes() == wheel.read_bytes()
+
+
+def test_a_wheel_without_the_accelerator(tmp_path, library):
+    """Where the compiler or Python's headers are missing. `MPFLAGS_SPEEDUPS=1` makes that an error."""
+    nothing = tmp_path / "no-such-compiler"
+    without = {"MPFLAGS_PREBUILT_LIBRARY": library, "CC": nothing}
+    assert "no-such-compiler does not run" in build(tmp_path, wanted=1, MPFLAGS_SPEEDUPS=1, **without)
+    build(tmp_path, MPFLAGS_SPEEDUPS="", **without)
+    (built,) = tmp_path.glob("*.whl")
+    site = tmp_path / "site"
+    with zipfile.ZipFile(built) as archive:
+        assert "mpflags/_speedups.abi3.so" not in archive.namelist()
+        archive.extractall(site)
+    assert "\nNone\n" in run(sys.executable, "-c", EVALUATE, env=environment(PYTHONPATH=site), cwd="/")
+    # A module that cannot be loaded, by another interpreter for example, does no harm.
+    (site / "mpflags" / "_speedups.abi3.so").write_bytes(b"of another platform")
+    assert "\nNone\n" in run(sys.executable, "-c", EVALUATE, env=environment(PYTHONPATH=site), cwd="/")
 
 
 def test_without_cargo_the_error_says_so(tmp_path):
@@ -176,7 +195,7 @@ def test_the_source_distribution_carries_the_rust_sources(sdist, tmp_path, libra
     build(tmp_path, source=sdist, MPFLAGS_PREBUILT_LIBRARY=library)
     (built,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(built) as archive:
-        assert "mpflags/libmpflags.so" in archive.namelist()
+        assert {"mpflags/libmpflags.so", "mpflags/_speedups.abi3.so"} <= set(archive.namelist())
 
 
 def test_the_floor_of_glibc_is_looked_at(wheel):

@@ -169,8 +169,39 @@ FLAGS = {
     ]
 }
 KEYS = [*(each["key"] for each in FLAGS["flags"]), "overridden", "no such flag", "nul\0", "\ud800", 3]
-NUMBERS = (0, 1, -1, 2**31, 2**53, 2**53 + 1, 2**63 - 1, 2**63, 2**64 - 1, 2**64, -(2**63), -(2**63) - 1, 10**30, 10**400)
-FLOATS = (0.0, -0.0, 1.0, 1.5, 0.1 + 0.2, 1e-7, 5e-324, 1e16, 2.0**53, 2.0**63, 2.0**64, 1e21, 1.7e308, math.nan, -math.inf)
+NUMBERS = (
+    0,
+    1,
+    -1,
+    2**31,
+    2**53,
+    2**53 + 1,
+    2**63 - 1,
+    2**63,
+    2**64 - 1,
+    2**64,
+    -(2**63),
+    -(2**63) - 1,
+    10**30,
+    10**400,
+)
+FLOATS = (
+    0.0,
+    -0.0,
+    1.0,
+    1.5,
+    0.1 + 0.2,
+    1e-7,
+    5e-324,
+    1e16,
+    2.0**53,
+    2.0**63,
+    2.0**64,
+    1e21,
+    1.7e308,
+    math.nan,
+    -math.inf,
+)
 TEXTS = ("", "a", "1", "täg", "😀", "a\0b", '"\\\n', "x" * 130, "\ud800")
 
 
@@ -191,7 +222,10 @@ def some_value(chance: random.Random, depth: int) -> object:
     if depth > 4:
         return chance.random() * 1000
     if kind < 10:
-        return {chance.choice(("value", "b", "täg", "k" * 128)): some_value(chance, depth + 1) for _ in range(chance.randrange(4))}
+        return {
+            chance.choice(("value", "b", "täg", "k" * 128)): some_value(chance, depth + 1)
+            for _ in range(chance.randrange(4))
+        }
     made = [some_value(chance, depth + 1) for _ in range(chance.randrange(5))]
     return tuple(made) if kind == 11 else made
 
@@ -199,7 +233,9 @@ def some_value(chance: random.Random, depth: int) -> object:
 def some_attributes(chance: random.Random) -> dict[str, object]:
     value = some_value(chance, 0)
     made = {
-        "distinct_id": chance.choice(("u", "user-2", 7, 7.0, "", None)) if chance.random() < 0.3 else f"u{chance.random()}",
+        "distinct_id": chance.choice(("u", "user-2", 7, 7.0, "", None))
+        if chance.random() < 0.3
+        else f"u{chance.random()}",
         "value": value,
         "targetingKey": chance.choice(("t", 5, None)),
         "custom_properties": {"value": value, "deep": {"value": some_value(chance, 2)}},
@@ -220,7 +256,9 @@ class Ways:
         self.monkeypatch = monkeypatch
         self.providers = [MixpanelProvider(self.fast), MixpanelProvider(self.pure)]
 
-    def outcomes(self, client: Client, provider: MixpanelProvider, attributes: typing.Any, targeting_key: str | None) -> object:
+    def outcomes(
+        self, client: Client, provider: MixpanelProvider, attributes: typing.Any, targeting_key: str | None
+    ) -> object:
         given = EvaluationContext(targeting_key, attributes)
         resolve = (provider.resolve_integer_details, provider.resolve_string_details, provider.resolve_object_details)
         kept = Context(attributes)
@@ -270,7 +308,9 @@ def test_whole_floats_at_every_depth(monkeypatch: pytest.MonkeyPatch) -> None:
     ways = Ways(monkeypatch)
     for value in FLOATS:
         for made in (value, [value], {"value": value}, [[value], {"value": (value,)}]):
-            ways.compare({"distinct_id": "u", "value": made, "custom_properties": {"value": made, "deep": {"value": made}}}, None)
+            ways.compare(
+                {"distinct_id": "u", "value": made, "custom_properties": {"value": made, "deep": {"value": made}}}, None
+            )
 
 
 # -- no crash
@@ -286,7 +326,9 @@ def test_a_context_of_a_hundred_thousand_keys(client: Client) -> None:
     properties["value"] = 1
     for attributes in ({"distinct_id": "u", "custom_properties": properties}, {**properties, "distinct_id": "u"}):
         assert client.get_variant("by user", SelectedVariant(None), attributes).variant_key is not None
-    assert client.get_variant("one", SelectedVariant(None), {"distinct_id": "u", "custom_properties": properties}).variant_key
+    assert client.get_variant(
+        "one", SelectedVariant(None), {"distinct_id": "u", "custom_properties": properties}
+    ).variant_key
 
 
 @pytest.mark.parametrize("levels", [60, 64, 65, 66, 120, 124, 125, 126, 127, 128, 200, 5000])
@@ -387,7 +429,14 @@ def test_threads_that_change_a_context(client: Client) -> None:
 def test_wrong_arguments_are_errors(client: Client) -> None:
     assert speedups.MODULE is not None
     evaluator = client.evaluate.__self__  # type: ignore[attr-defined]
-    for arguments in ((), ("f", {}, None), ("f", {}, None, "0"), ("f", {}, None, -1), ("f", {}, None, 2**70), ("f",) * 5):
+    for arguments in (
+        (),
+        ("f", {}, None),
+        ("f", {}, None, "0"),
+        ("f", {}, None, -1),
+        ("f", {}, None, 2**70),
+        ("f",) * 5,
+    ):
         with pytest.raises((TypeError, OverflowError)):
             evaluator.evaluate(*arguments)
     for arguments in ((), ("f", b"{}", 0), (b"f", {}, 0), (b"f", b"{}", None), (b"f", b"{}", 0, 0)):

@@ -14,7 +14,6 @@ from .abi import (
     TIMEOUT_INIT,
     NotCopyable,
     evaluate_options,
-    loads,
 )
 from .config import FlagsConfig, LocalFlagsConfig, RemoteFlagsConfig, configured, use_own_names
 from .context import Context, encode, encode_value, encoded_name, event_properties, identity, json_argument, known_key
@@ -275,14 +274,14 @@ class Client(NotCopyable):
         """The variant of a flag. Reports an exposure. Never raises: without a variant it returns the fallback and the reason."""
         report = report_exposure if reportExposure is None else reportExposure
         found = self._find(flag_key, context, _REPORT if report else _QUIET)
-        return found.selected() if type(found) is Prepared else fallback_value.as_fallback(found)
+        return found.selected() if isinstance(found, Prepared) else fallback_value.as_fallback(found)
 
     def get_variant_value(self, flag_key: str, fallback_value: _T, context: Attributes | Context) -> _T:
         """The value of the variant, or `fallback_value`. Reports an exposure."""
         found = self._find(flag_key, context, _REPORT)
         if type(found) is not Prepared:
             return fallback_value
-        value: _T = found.value if found.text is None else loads(found.text)
+        value: _T = found.value if found.copy is None else found.copy()
         return value
 
     def is_enabled(self, flag_key: str, context: Attributes | Context) -> bool:
@@ -488,9 +487,7 @@ class Client(NotCopyable):
     def why_no_properties(self, flag_key: str, context: Attributes | Context) -> str | None:
         """The library's message behind the number `NO_PROPERTIES`."""
         if self._no_properties is None:
-            self._no_properties = self._evaluated(
-                encoded_key(flag_key), self.encoder.encode(context), _QUIET
-            ).message
+            self._no_properties = self._evaluated(encoded_key(flag_key), self.encoder.encode(context), _QUIET).message
         return self._no_properties
 
     def context_id(self, flag_key: str, context: Attributes) -> str | None:

@@ -8,14 +8,15 @@ from openfeature.exception import ErrorCode
 from openfeature.flag_evaluation import FlagResolutionDetails, Reason
 
 from .abi import DOUBLE, OBJECT_OR_ARRAY, Outcome
+from .variants import copier
 
 _REASONS = {reason.value: reason for reason in Reason}
 CODES = {code.value: code for code in ErrorCode}
 
-# What the details of an answer have in common for all users: the value, for an object its JSON, which is parsed again for each
-# caller; the reason; the variant; the metadata without `contextId`, and the attribute that holds it, None for no such metadata.
+# What the details of an answer have in common for all users: the value, for an object a function that copies it for each caller;
+# the reason; the variant; the metadata without `contextId`, and the attribute that holds it, None for no such metadata.
 # A plain tuple, because it is unpacked in each evaluation, and Python is slower with any other.
-Prepared = tuple[typing.Any, Reason, typing.Optional[str], dict[str, typing.Any], typing.Optional[str]]
+Prepared = tuple[typing.Any, Reason, str | None, dict[str, typing.Any], str | None]
 
 
 def without(
@@ -28,7 +29,7 @@ def without(
 
 def prepared(kind: int, outcome: Outcome) -> Prepared:
     metadata = {name: value for name, value in outcome.metadata.items() if name != "contextId"}
-    value = outcome.json if kind == OBJECT_OR_ARRAY else outcome.read(kind)
+    value = copier(outcome) if kind == OBJECT_OR_ARRAY else outcome.read(kind)
     return value, _REASONS.get(outcome.reason, Reason.UNKNOWN), outcome.variant, metadata, outcome.context_key
 
 

@@ -29,7 +29,7 @@ class ContextEncoder:
                 self._log_unusable(context.unusable)
                 if not self._is_local:
                     raise InvalidContext(str(context.unusable[0]))
-            return self._is_local and context.form or context.encoded
+            return (self._is_local and context.form) or context.encoded
         if self._is_local:
             try:
                 return encode(context)

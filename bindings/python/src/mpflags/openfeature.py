@@ -20,7 +20,6 @@ from .abi import (
     STRING,
     NotCopyable,
     evaluate_options,
-    loads,
 )
 from .client import Client
 from .config import LocalFlagsConfig, RemoteFlagsConfig
@@ -78,8 +77,8 @@ def _resolver(kind: int) -> typing.Any:
                 else:
                     self._add_context_id(metadata, flag_key, _context(attributes, targeting_key), context_key)
             # The same as by its constructor, whose call is a sixth of the cost.
-            made = _new(FlagResolutionDetails)
-            made.value = loads(value) if is_object else value
+            made: FlagResolutionDetails[typing.Any] = _new(FlagResolutionDetails)
+            made.value = value() if is_object else value
             made.error_code = made.error_message = None
             made.reason, made.variant, made.flag_metadata = reason, variant, metadata
             return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -9,6 +10,7 @@ from .abi import loads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from .abi import Outcome
@@ -122,18 +124,31 @@ def fallback_reason(outcome: Outcome) -> FallbackReason:
     return FallbackReason(_KINDS.get(outcome.error_code, outcome.error_code), message or outcome.message)
 
 
+def copier(outcome: Outcome) -> Callable[[], Any] | None:
+    """A function that copies the value if it is an array or an object, None for any other value."""
+    value = outcome.value
+    if not isinstance(value, (dict, list)):
+        return None
+    for item in value.values() if isinstance(value, dict) else value:
+        if isinstance(item, (dict, list)):
+            # Cheaper than a deep copy in Python.
+            return functools.partial(loads, outcome.json or "null")
+    copy: Callable[[], Any] = value.copy
+    return copy
+
+
 class Prepared:
     """An outcome with a value, ready to become a `SelectedVariant` for each caller."""
 
-    __slots__ = ("_arguments", "_evaluation", "encoded_key", "key", "text", "value")
+    __slots__ = ("_arguments", "_evaluation", "copy", "encoded_key", "key", "value")
 
     def __init__(self, outcome: Outcome, source: str, evaluation: Any = None) -> None:
         value, metadata = outcome.value, outcome.metadata.get
         self.key = outcome.key
         self.encoded_key = outcome.key.encode()
         self.value = value
-        #: Set for an array or an object, of which each caller gets a copy.
-        self.text = outcome.json if isinstance(value, (dict, list)) else None
+        #: Copies an array or an object, because each caller gets a new one. None for other values.
+        self.copy = copier(outcome)
         self._evaluation = evaluation
         self._arguments = (
             value,
@@ -146,8 +161,8 @@ class Prepared:
 
     def selected(self) -> SelectedVariant:
         variant = SelectedVariant(*self._arguments)
-        if self.text is not None:
-            variant.variant_value = loads(self.text)
+        if self.copy is not None:
+            variant.variant_value = self.copy()
         if self._evaluation is not None:
             variant._evaluation = self._evaluation
         return variant

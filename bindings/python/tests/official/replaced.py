@@ -36,6 +36,12 @@ class Provider(mpflags.Client):
         finally:
             self.flush()
 
+    def get_variant_value(self, *arguments):
+        try:
+            return super().get_variant_value(*arguments)
+        finally:
+            self.flush()
+
     def track_exposure_event(self, *arguments):
         super().track_exposure_event(*arguments)
         self.flush()
