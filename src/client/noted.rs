@@ -94,10 +94,11 @@ impl Logged {
             return false;
         }
         let _one_writer = lock(&self.adding);
-        if self.seen.contains(tag, 0) || self.count.fetch_add(1, Ordering::Relaxed) >= Self::MAX {
-            return false;
+        let Some(place) = self.seen.place(tag, 0) else { return false };
+        let has_room = self.count.fetch_add(1, Ordering::Relaxed) < Self::MAX;
+        if has_room {
+            place.add(tag, 0);
         }
-        self.seen.add(tag, 0);
-        true
+        has_room
     }
 }
