@@ -1,4 +1,4 @@
-"""The only file that sees pointers: loads `libmpflags`, declares its functions, and copies what they return.
+"""The only Python file that sees pointers: loads `libmpflags`, declares its functions, and copies what they return.
 
 `FUNCTIONS` declares each function that Python calls; a test compares it with `include/mpflags.h`. A function that waits is called
 through `CDLL`, which releases the interpreter's lock meanwhile. All others are called through `PyDLL`, which keeps it:

@@ -4,7 +4,7 @@
  * time, for a local client. It writes dicts of plain values. Anything else is left to the Python code, so that conversions and
  * errors are written once. ctypes passes the address of the library's function, so this file links against nothing.
  *
- * In C because that is one small file, and its module has 20 kB and needs only the C compiler that cargo links with. In Rust it
+ * In C because that is one small file, and its module has about 25 kB and needs only the C compiler that cargo links with. In Rust it
  * would be another crate with a dependency for Python's interface, and Rust's standard library a second time.
  *
  * It uses Python's limited API, so one module serves CPython 3.10 and newer. Interpreters without a GIL do not load it, because
@@ -154,8 +154,8 @@ static bool write_double(Form *form, PyObject *key, double number) {
     return write_head(form, DOUBLE, key) && write_number(form, bits);
 }
 
-/* A flag can be bucketed by an attribute of the context, so a whole float has an integer's text there, as in the JSON that Python
- * writes. Larger integers than these are doubles in JSON too. */
+/* A flag can be bucketed by an attribute of the context, so a whole float has an integer's text there, as in the JSON that
+ * Python writes. Larger integers than these are doubles in JSON too. */
 static bool write_attribute_double(Form *form, PyObject *key, double number) {
     const double end = 9223372036854775808.0;
     if (number >= -end && number < end && (double)(int64_t)number == number) {
