@@ -50,6 +50,7 @@ COMMANDS = {
 # The rows of a layer whose tests run the vectors in several ways, and report each.
 ROWS = {
     "C": ["C, JSON", "C, binary", "C, builder", "C, handle"],
+    "Python": ["Python", "Python, pure"],
 }
 
 

@@ -28,5 +28,6 @@ def pytest_sessionfinish():
             "reason": "the C interface has no function that returns a bucket",
         }
     )
+    layer = "Python, pure" if os.environ.get("MPFLAGS_PURE") else "Python"
     with open(os.environ["MPFLAGS_REPORT"], "a") as file:
-        file.writelines(json.dumps({"layer": "Python", **row}) + "\n" for row in rows)
+        file.writelines(json.dumps({"layer": layer, **row}) + "\n" for row in rows)
