@@ -45,9 +45,10 @@ static inline text read_workload(const char *directory, const char *name) {
     return read_file(path);
 }
 
-static inline void check(mpflags_status status, mpflags_error *error) {
+/* The error by address: C may read the arguments in any order, and the call before this one sets it. */
+static inline void check(mpflags_status status, mpflags_error **error) {
     if (status != MPFLAGS_OK) {
-        mpflags_str message = mpflags_error_message(error);
+        mpflags_str message = mpflags_error_message(*error);
         fprintf(stderr, "bench: status %d: %.*s\n", (int)status, (int)message.len, message.ptr);
         exit(1);
     }
@@ -56,14 +57,14 @@ static inline void check(mpflags_status status, mpflags_error *error) {
 static inline mpflags_client *new_client(const char *config, size_t len) {
     mpflags_client *client = NULL;
     mpflags_error *error = NULL;
-    check(mpflags_client_new(config, len, &client, &error), error);
+    check(mpflags_client_new(config, len, &client, &error), &error);
     return client;
 }
 
 static inline mpflags_context *new_context(text json) {
     mpflags_context *context = NULL;
     mpflags_error *error = NULL;
-    check(mpflags_context_new_json(json.ptr, json.len, &context, &error), error);
+    check(mpflags_context_new_json(json.ptr, json.len, &context, &error), &error);
     return context;
 }
 

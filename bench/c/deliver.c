@@ -29,7 +29,7 @@ int main(int argc, char **argv) {
     mpflags_client *client = new_client(config, (size_t)len);
     mpflags_context **users = new_users(argv[1], USERS);
     mpflags_error *error = NULL;
-    check(mpflags_client_start(client, &error), error);
+    check(mpflags_client_start(client, &error), &error);
     while (fgets(line, sizeof line, stdin) != NULL) {
         unsigned count;
         if (sscanf(line, "put %u", &count) == 1) {
@@ -42,7 +42,7 @@ int main(int argc, char **argv) {
             for (unsigned i = 0; i < count && undelivered == 0; i++) {
                 shows(client, users[i % USERS]);
                 if ((i + 1) % batch == 0) {
-                    check(mpflags_client_flush(client, 10000, &undelivered, &error), error);
+                    check(mpflags_client_flush(client, 10000, &undelivered, &error), &error);
                 }
             }
             wall = wall_ns() - wall;
@@ -50,7 +50,7 @@ int main(int argc, char **argv) {
             printf("%llu %llu %llu\n", (unsigned long long)wall, (unsigned long long)cpu, (unsigned long long)undelivered);
         } else if (sscanf(line, "flush %u", &count) == 1) {
             uint64_t undelivered = 0, wall = wall_ns(), cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
-            check(mpflags_client_flush(client, count, &undelivered, &error), error);
+            check(mpflags_client_flush(client, count, &undelivered, &error), &error);
             wall = wall_ns() - wall;
             cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;
             printf("%llu %llu %llu\n", (unsigned long long)wall, (unsigned long long)cpu, (unsigned long long)undelivered);

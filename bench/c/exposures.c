@@ -40,7 +40,7 @@ int main(int argc, char **argv) {
     mpflags_context **users = new_users(argv[1], count);
     mpflags_error *error = NULL;
     if (argc == 4) {
-        check(mpflags_client_start(with, &error), error);
+        check(mpflags_client_start(with, &error), &error);
     }
     for (size_t i = 0; i + BLOCK <= count; i += BLOCK) {
         double plain = 0, first = 0;
@@ -57,13 +57,13 @@ int main(int argc, char **argv) {
     fflush(stdout);
     if (argc == 4) {
         uint64_t undelivered = 0;
-        check(mpflags_client_flush(with, 30000, &undelivered, &error), error);
+        check(mpflags_client_flush(with, 30000, &undelivered, &error), &error);
         if (undelivered != 0) {
             fail("events were not delivered");
         }
     }
     mpflags_text *statistics = NULL;
-    check(mpflags_client_statistics(with, &statistics, &error), error);
+    check(mpflags_client_statistics(with, &statistics, &error), &error);
     mpflags_str told = mpflags_text_view(statistics);
     printf("%.*s\n", (int)told.len, told.ptr);
     mpflags_text_free(statistics);

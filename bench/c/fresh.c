@@ -46,8 +46,8 @@ int main(int argc, char **argv) {
     mpflags_client *client = new_client(config.ptr, config.len);
     if (fetches) {
         mpflags_error *error = NULL;
-        check(mpflags_client_start(client, &error), error);
-        check(mpflags_client_wait_ready(client, 10000, &error), error);
+        check(mpflags_client_start(client, &error), &error);
+        check(mpflags_client_wait_ready(client, 10000, &error), &error);
     }
     wall = wall_ns() - wall;
     cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;

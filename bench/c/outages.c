@@ -59,7 +59,7 @@ int main(int argc, char **argv) {
                            "\"event_queue_capacity\":%d,\"exposure_dedupe_capacity\":1000000,\"shutdown_timeout_ms\":100}",
                            argv[1], argv[i < 3 ? 4 + i : 6], i < 3 ? 1000000 : 1000);
         clients[i] = new_client(config, (size_t)len);
-        check(mpflags_client_start(clients[i], &error), error);
+        check(mpflags_client_start(clients[i], &error), &error);
     }
     mpflags_context **users = new_users(argv[1], KNOWN + rounds * (count / NEW + 1));
     size_t next[KINDS];
@@ -76,7 +76,7 @@ int main(int argc, char **argv) {
             segment(NAMES[i], clients[i], users, &next[i], count, ns);
             if (i < 2) {
                 uint64_t undelivered = 0;
-                check(mpflags_client_flush(clients[i], 10000, &undelivered, &error), error);
+                check(mpflags_client_flush(clients[i], 10000, &undelivered, &error), &error);
                 if (undelivered != 0) {
                     fail("events were not delivered");
                 }

@@ -18,8 +18,8 @@ int main(int argc, char **argv) {
                        argv[1], argv[2]);
     mpflags_client *client = new_client(config, (size_t)len);
     mpflags_error *error = NULL;
-    check(mpflags_client_start(client, &error), error);
-    check(mpflags_client_wait_ready(client, 10000, &error), error);
+    check(mpflags_client_start(client, &error), &error);
+    check(mpflags_client_wait_ready(client, 10000, &error), &error);
     while (fgets(line, sizeof line, stdin) != NULL) {
         printf("%llu %llu %llu\n", (unsigned long long)allocated_calls, (unsigned long long)allocated_bytes,
                (unsigned long long)atomic_exchange(&allocated_largest, 0));

@@ -18,7 +18,7 @@ static void *run(void *user) {
     for (unsigned i = 0; i < evaluations; i++) {
         mpflags_evaluation *evaluation = NULL;
         mpflags_error *error = NULL;
-        check(mpflags_client_evaluate(client, MPFLAGS_S("bench-eq"), user, MPFLAGS_TYPE_BOOLEAN, 0, 0, &evaluation, &error), error);
+        check(mpflags_client_evaluate(client, MPFLAGS_S("bench-eq"), user, MPFLAGS_TYPE_BOOLEAN, 0, 0, &evaluation, &error), &error);
         if (!mpflags_evaluation_has_value(evaluation)) {
             fail("an evaluation returned an unexpected result");
         }
@@ -38,7 +38,7 @@ int main(int argc, char **argv) {
     int len = snprintf(config, sizeof config, "{\"token\":\"bench\",\"mode\":\"remote\",\"report_exposures\":false,\"api_host\":\"%s\"}", argv[2]);
     client = new_client(config, (size_t)len);
     mpflags_error *error = NULL;
-    check(mpflags_client_start(client, &error), error);
+    check(mpflags_client_start(client, &error), &error);
     users = new_users(argv[1], threads);
     for (unsigned turn = 0; turn < runs; turn++) {
         pthread_t ids[256];

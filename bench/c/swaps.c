@@ -84,8 +84,8 @@ int main(int argc, char **argv) {
         segment("quiet", still, context, ms / 2, ns);
     }
     mpflags_error *error = NULL;
-    check(mpflags_client_start(polling, &error), error);
-    check(mpflags_client_wait_ready(polling, 10000, &error), error);
+    check(mpflags_client_start(polling, &error), &error);
+    check(mpflags_client_wait_ready(polling, 10000, &error), &error);
     for (uint64_t i = 0; i < segments; i++) {
         segment("swapped", polling, context, ms, ns);
         segment("parsed", still, context, ms, ns);
