@@ -4,8 +4,8 @@
  * time, for a local client. It writes dicts of plain values. Anything else is left to the Python code, so that conversions and
  * errors are written once. ctypes passes the address of the library's function, so this file links against nothing.
  *
- * In C because that is one small file, and its module has about 25 kB and needs only the C compiler that cargo links with. In Rust it
- * would be another crate with a dependency for Python's interface, and Rust's standard library a second time.
+ * In C because that is one small file, and its module has about 25 kB and needs only the C compiler that cargo links with. In
+ * Rust it would be another crate with a dependency for Python's interface, and Rust's standard library a second time.
  *
  * It uses Python's limited API, so one module serves CPython 3.10 and newer. Interpreters without a GIL do not load it, because
  * the walk below relies on the GIL: nothing in it runs Python code or releases the GIL, so no container can change meanwhile.
