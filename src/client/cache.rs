@@ -144,10 +144,11 @@ fn checksum(etag: &str, body: &[u8]) -> u64 {
     Hash::new().with(etag).with_bytes(body).state()
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
+    #[cfg(unix)]
     #[test]
     fn a_file_tells_the_user_where_proc_does_not() {
         let directory = std::env::temp_dir().join(format!("mpflags-own-user-{}", process::id()));

@@ -1,7 +1,6 @@
 //! HTTP behind a trait: requests and responses in the terms of this library.
 
 mod error_text;
-mod gzip;
 pub(crate) mod http;
 mod proxy;
 mod refusal;
