@@ -146,11 +146,11 @@ pub extern "C" fn mpflags_client_flush(
 /// and `time` (ms since 1970) of the last failure to send, or null; `remote_in_flight`, the remote
 /// evaluations under way, including abandoned ones; `unsupported`, the number of flags (`count`) that use
 /// operators or restrictions that the library does not know or cannot check, and their names for the first 64
-/// flags (`flags`); and numbers of evaluations, `unusable_attributes` of contexts with an attribute that cannot
-/// be used, `unknown_flags` of flags that are not among the definitions, and `type_mismatches` of variants that
-/// are not of the type asked for. `state`, and `definitions` with the `flags`, the `malformed` ones, `etag`,
-/// `last_poll`, `age_ms` and `last_poll_error`, are what a health page shows; docs/operations.md describes
-/// them. Takes short locks and formats the text.
+/// flags (`flags`); and numbers of evaluations: `unusable_attributes` of contexts with an attribute that
+/// cannot be used, `unknown_flags` of flags that are not among the definitions, and `type_mismatches` of
+/// variants that are not of the type asked for. `state`, and `definitions` with the `flags`, the `malformed`
+/// ones, `etag`, `last_poll`, `age_ms` and `last_poll_error`, are what a health page shows;
+/// docs/operations.md describes them. Takes short locks and formats the text.
 #[unsafe(no_mangle)]
 pub extern "C" fn mpflags_client_statistics(
     client: Option<&mpflags_client>,
