@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Puts bugs into a copy of the core, one at a time. The fuzz target has to find each within a minute, starting with nothing, and
-so has a test.
+"""Plants bugs in a copy of the core, one at a time. The fuzz target must find each within a minute from an empty corpus, and a test
+must fail.
 
     fuzz/planted.py [--only TARGET]
 """
@@ -28,7 +28,8 @@ BUGS = [
     (*BINARY, "a long length is off by one", READ, "(usize::try_from(length).unwrap_or(usize::MAX), rest)", "(usize::try_from(length).unwrap_or(usize::MAX).saturating_add(1), rest)"),
     (*BINARY, "a tag is not checked", READ, "Some((&tag, rest)) if tag <= tag::UNUSABLE => {", "Some((&tag, rest)) if tag <= u8::MAX => {"),
     (*BINARY, "the digits of a number are not checked", READ, "let fits = all < 0x80 && (", "let fits = all <= u8::MAX && ("),
-    (*BINARY, "a string is cut at its last byte", READ, "Some(form) => form.get(end - rest.len()..end)", "Some(form) => form.get(end - rest.len()..end - usize::from(rest.len() > 4))"),
+    (*BINARY, "a short string is cut at its last byte", READ, "form.get(from..from + usize::from(length))", "form.get(from..from + usize::from(length.max(5) - 1))"),
+    (*BINARY, "a long string is cut at its last byte", READ, "Some(form) => form.get(end - rest.len()..end)", "Some(form) => form.get(end - rest.len()..end - usize::from(rest.len() > 4))"),
 ]
 
 

@@ -412,8 +412,8 @@ typedef struct mpflags_context mpflags_context;
  * The setters return nothing. The builder keeps the first mistake, ignores everything after it, and
  * `mpflags_context_builder_build` reports it with the name of the attribute: a NULL or invalid UTF-8, a
  * number that is not finite, invalid JSON, nesting beyond 127 levels, an object or array without its end. If
- * a name is set twice, the later value counts. Unlike other handles, a builder must not be used by two
- * threads at once.
+ * a name is set twice, the later value counts, except that members of `custom_properties` are merged. Unlike
+ * other handles, a builder must not be used by two threads at once.
  */
 typedef struct mpflags_context_builder mpflags_context_builder;
 
@@ -777,9 +777,9 @@ void mpflags_context_builder_set_json(mpflags_context_builder *builder,
                                       size_t json_len);
 
 /**
- * Sets an attribute that has no value which can be used, and says why. Flags that read it evaluate to
- * `MPFLAGS_ERROR_INVALID_CONTEXT` with this reason, and other flags ignore it. For values that the program
- * does not control: a number that is not finite, text that is not UTF-8.
+ * Marks an attribute as unusable, with the reason. A flag that reads it evaluates to
+ * `MPFLAGS_ERROR_INVALID_CONTEXT` with this reason; other flags ignore it. For values outside the program's
+ * control, such as a number that is not finite or text that is not UTF-8.
  */
 void mpflags_context_builder_set_unusable(mpflags_context_builder *builder,
                                           const char *name,

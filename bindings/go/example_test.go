@@ -79,7 +79,7 @@ func ExampleEvaluation_String() {
 	fmt.Println(client.Evaluate(ctx, "missing", user))
 	// Output:
 	// banner: {"color":"blue","size":3} (variant blue, STATIC)
-	// new-checkout: no variant (DEFAULT: the context has no custom_properties, which is all that rules read; see the option attributes_as_custom_properties)
+	// new-checkout: no variant (DEFAULT: the context has no custom_properties, the only attributes that rules read; set the option `attributes_as_custom_properties` to use the others)
 	// missing: FLAG_NOT_FOUND: flag `missing` is not among the definitions
 }
 

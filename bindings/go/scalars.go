@@ -111,7 +111,9 @@ func appendNumber(to []byte, at int, number json.Number) ([]byte, *unencodable) 
 	if number == "" {
 		return appendInt(to, at, 0), nil
 	}
-	if first := number[0]; first != '-' && (first < '0' || first > '9') || !json.Valid([]byte(number)) {
+	// The text of a number has no white space around it, which json.Valid would accept.
+	if strings.TrimRight(string(number), " \t\r\n") != string(number) ||
+		number[0] != '-' && (number[0] < '0' || number[0] > '9') || !json.Valid([]byte(number)) {
 		return to, unencodablef("a json.Number that is not a number")
 	}
 	if at == inJSON {
@@ -150,10 +152,11 @@ func appendDigits(to []byte, n uint64) []byte {
 
 func appendTime(to []byte, at int, value time.Time) ([]byte, *unencodable) {
 	begin := len(to)
-	to, err := value.AppendText(append(to, '"')) // or its length
+	text, err := value.AppendText(append(to, '"')) // or its length
 	if err != nil {
 		return to, unencodablef("a time that RFC 3339 cannot represent")
 	}
+	to = text
 	if at == inJSON {
 		return append(to, '"'), nil
 	}

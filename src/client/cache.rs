@@ -150,7 +150,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_file_tells_the_user_where_proc_does_not() {
+    fn the_owner_of_a_new_file_is_the_user_where_there_is_no_proc() {
         let directory = std::env::temp_dir().join(format!("mpflags-own-user-{}", process::id()));
         fs::create_dir_all(&directory).unwrap();
         let (path, none) = (directory.join("mpflags-0.definitions"), directory.join("none"));
@@ -158,7 +158,7 @@ mod tests {
         let own = fs::metadata(&directory).unwrap().uid();
         assert_eq!(own_user(&none, &path).unwrap(), own);
         assert_eq!(own_user(&directory, &path).unwrap(), own);
-        assert_eq!(fs::read_dir(&directory).unwrap().count(), 0, "the file that told it was left behind");
+        assert_eq!(fs::read_dir(&directory).unwrap().count(), 0, "the temporary file was left behind");
 
         fs::remove_dir(&directory).unwrap();
         assert!(own_user(&none, &path).is_err(), "no file can be created, so the user is unknown");

@@ -1,4 +1,4 @@
-//! Mistakes that evaluations come across: each name is logged once, every evaluation counts.
+//! Mistakes in the calling program, such as unknown flags: all are counted, and each name is logged once.
 
 use std::hash::BuildHasher;
 use std::sync::Mutex;
@@ -13,46 +13,38 @@ use crate::sys::lock::lock;
 
 #[derive(Default)]
 pub(super) struct Noted {
-    unusable_attributes: AtomicU64,
-    unknown_flags: AtomicU64,
-    type_mismatches: AtomicU64,
-    logged: Logged,
+    unusable_attributes: Mistake,
+    unknown_flags: Mistake,
+    type_mismatches: Mistake,
 }
 
 impl Noted {
     /// Called for evaluations whose context has attributes that cannot be used. Logs to `items`, if given.
     #[cold]
     pub(super) fn unusable(&self, unusable: &[Unusable], items: Option<&Items>) {
-        self.unusable_attributes.fetch_add(1, Ordering::Relaxed);
+        self.unusable_attributes.count();
         let Some(items) = items else { return };
         for each in unusable {
             let attribute = each.attribute();
-            if self.logged.is_first(("attribute", &attribute)) {
+            self.unusable_attributes.log_once(&attribute, items, || {
                 let why = each.why();
-                items.log(
-                    Level::Warning,
-                    format!("context: attribute `{attribute}` cannot be used ({why}): flags that read it give INVALID_CONTEXT"),
-                );
-            }
+                format!("context: attribute `{attribute}` cannot be used ({why}): flags that read it give INVALID_CONTEXT")
+            });
         }
     }
 
     /// Called for evaluations of flags that do not exist, or whose value is not of the type `wanted`.
     #[cold]
     pub(super) fn no_value(&self, key: &str, outcome: &Outcome<'_>, wanted: ValueType, items: &Items) {
-        let (count, name) = match outcome {
-            Outcome::FlagNotFound(_) => (&self.unknown_flags, "flag"),
-            _ => (&self.type_mismatches, "type"),
+        let (mistake, flag) = match outcome {
+            Outcome::FlagNotFound(_) => (&self.unknown_flags, String::new()),
+            _ => (&self.type_mismatches, format!("flag `{key}`: ")),
         };
-        count.fetch_add(1, Ordering::Relaxed);
-        if self.logged.is_first((name, key)) {
+        mistake.count();
+        mistake.log_once(key, items, || {
             let message = outcome.message(key, wanted).unwrap_or_default();
-            let flag = if name == "flag" { String::new() } else { format!("flag `{key}`: ") };
-            items.log(
-                Level::Warning,
-                format!("{flag}{message} (logged once; evaluations return the default)"),
-            );
-        }
+            format!("{flag}{message} (logged once; evaluations return the default)")
+        });
     }
 
     /// The counts by name, for statistics.
@@ -62,43 +54,54 @@ impl Noted {
             ("unknown_flags", &self.unknown_flags),
             ("type_mismatches", &self.type_mismatches),
         ]
-        .map(|(name, count)| (name, count.load(Ordering::Relaxed)))
+        .map(|(name, mistake)| (name, mistake.evaluations.load(Ordering::Relaxed)))
     }
 }
 
-/// The names that were logged, up to a limit, because their number is not under our control. Looking one up takes no lock.
-struct Logged {
+/// A kind of mistake, by names that are not under our control: so they are logged up to a limit.
+struct Mistake {
+    evaluations: AtomicU64,
+    logged: AtomicUsize,
+    /// The names that were logged. Looking one up takes no lock.
     seen: Seen,
     hasher: foldhash::quality::RandomState,
-    count: AtomicUsize,
     adding: Mutex<()>,
 }
 
-impl Default for Logged {
+impl Default for Mistake {
     fn default() -> Self {
-        Logged {
+        Mistake {
+            evaluations: AtomicU64::new(0),
+            logged: AtomicUsize::new(0),
+            // More room than names, so that none is forgotten.
             seen: Seen::new(16 * Self::MAX, u64::MAX / 2),
             hasher: foldhash::quality::RandomState::default(),
-            count: AtomicUsize::new(0),
             adding: Mutex::default(),
         }
     }
 }
 
-impl Logged {
+impl Mistake {
     const MAX: usize = 256;
 
-    fn is_first(&self, name: (&str, &str)) -> bool {
+    fn count(&self) {
+        self.evaluations.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn log_once(&self, name: &str, items: &Items, line: impl FnOnce() -> String) {
         let tag = self.hasher.hash_one(name);
-        if self.seen.contains(tag, 0) || self.count.load(Ordering::Relaxed) >= Self::MAX {
-            return false;
+        if self.logged.load(Ordering::Relaxed) == Self::MAX || self.seen.contains(tag, 0) {
+            return;
         }
-        let _one_writer = lock(&self.adding);
-        let Some(place) = self.seen.place(tag, 0) else { return false };
-        let has_room = self.count.fetch_add(1, Ordering::Relaxed) < Self::MAX;
-        if has_room {
+        let number = {
+            let _one_writer = lock(&self.adding);
+            let number = self.logged.load(Ordering::Relaxed) + 1;
+            let Some(place) = self.seen.place(tag, 0).filter(|_| number <= Self::MAX) else { return };
             place.add(tag, 0);
-        }
-        has_room
+            self.logged.store(number, Ordering::Relaxed);
+            number
+        };
+        let more = if number == Self::MAX { "; further names are counted, but not logged" } else { "" };
+        items.log(Level::Warning, line() + more);
     }
 }

@@ -189,7 +189,8 @@ impl<'a> Outcome<'a> {
 }
 
 /// Why no rule matches a context without `custom_properties`.
-pub(crate) const NO_PROPERTIES: &str = "the context has no custom_properties, which is all that rules read; see the option attributes_as_custom_properties";
+pub(crate) const NO_PROPERTIES: &str = "the context has no custom_properties, the only attributes that rules read; \
+                                        set the option `attributes_as_custom_properties` to use the others";
 
 fn mismatch(value: &FlagValue, wanted: ValueType) -> Option<Cow<'static, str>> {
     let message = || format!("expected {wanted}, the variant holds {}", value.described());

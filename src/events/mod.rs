@@ -150,8 +150,7 @@ impl Events {
         }
     }
 
-    /// Milliseconds since 1970 at `now_ms`. Reads the clock ten times a second at most, because reading it takes as long
-    /// as all else that an exposure needs of it.
+    /// Milliseconds since 1970 at `now_ms`. Reads the wall clock at most ten times a second: the evaluating thread pays for it.
     fn unix_ms(&self, now_ms: u64) -> u64 {
         const FRESH_MS: u64 = 100;
         let WallTime { read_ms, epoch_ms } = &self.wall;

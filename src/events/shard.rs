@@ -1,5 +1,5 @@
-//! A part of the outbox: events that wait for the sender. Adding an exposure takes no allocation of its own, because
-//! the evaluating thread would pay for it, and the sender's thread for freeing another thread's memory.
+//! A part of the outbox: events that wait for the sender. Adding an exposure allocates only when a buffer grows: an allocation
+//! for each event would cost the evaluating thread, and the sender would free another thread's memory.
 
 use std::sync::Arc;
 

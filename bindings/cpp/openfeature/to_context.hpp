@@ -90,7 +90,7 @@ inline void Attributes::set(std::string_view key, const std::any& any) {
                std::chrono::system_clock::time_point>(key, any)) {
         return;
     }
-    if (one_of<long long, unsigned, unsigned long, unsigned long long, float, long double, short, unsigned short,
+    if (one_of<long, long long, unsigned, unsigned long, unsigned long long, float, long double, short, unsigned short,
                signed char, unsigned char, std::nullptr_t>(key, any)) {
         return;
     }

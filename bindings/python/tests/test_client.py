@@ -4,11 +4,15 @@ import asyncio
 import functools
 import gc
 import logging
+import os
+import subprocess
+import sys
 import threading
 import time
 import weakref
 
 import pytest
+from run_program import SOURCES
 from stand_in import DEFINITIONS, flag
 
 import mpflags
@@ -462,6 +466,35 @@ def test_log_lines_go_to_logging_one_per_problem(dev, caplog, eventually):
             client.get_variant("nope", SelectedVariant(None), USER)
         client.close()
     assert len(caplog.records) <= 1
+
+
+_LOGGING_IS_IMPORTED = """
+import pathlib, sys, threading
+sys.path.insert(0, sys.argv[1])
+pathlib.Path(sys.argv[1], "logging.py").write_text(
+    "import __main__; __main__.begun.set(); __main__.asked.wait(10)\\n"
+    "class Logger: isEnabledFor = lambda self, level: True\\n"
+    "getLogger = lambda name: Logger()\\n"
+)
+from mpflags.items import logs_debug
+begun, asked = threading.Event(), threading.Event()
+threading.Thread(target=__import__, args=("logging",)).start()
+begun.wait()
+threading.Timer(0.2, asked.set).start()
+print(logs_debug())
+"""
+
+
+def test_logging_may_be_imported_by_another_thread_meanwhile(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", _LOGGING_IS_IMPORTED, str(tmp_path)],
+        env={**os.environ, **SOURCES},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("True\n", "")
 
 
 def test_debug_lines_for_a_program_that_wants_them(dev, caplog, eventually):

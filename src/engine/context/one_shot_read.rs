@@ -35,8 +35,8 @@ impl<'a> OneShotContext<'a> {
         Ok(())
     }
 
-    /// Reads the binary form as [`OneShotSeed`] reads JSON, without serde: most of it is skipped, and what passes
-    /// through a visitor costs twice as much.
+    /// Reads the binary form as [`OneShotSeed`] reads JSON, without serde, because most of it is
+    /// skipped.
     fn read_form(&mut self, mut attributes: Container<'a>, needs: Option<Needs<'a>>) -> Result<(), Fault> {
         while let Some(key) = attributes.key()? {
             let uses = needs.and_then(|needs| Some((Uses::of(key, needs.subject)?, needs.properties)));

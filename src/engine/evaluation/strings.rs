@@ -43,7 +43,7 @@ impl Text {
 
     pub(super) fn at(&self, span: Span) -> &str {
         let end = span.end.get() as usize - 1;
-        self.as_str().get(span.start as usize..end).unwrap_or_default()
+        self.as_str().get(span.start as usize..end).unwrap_or(terminated("\0"))
     }
 
     fn as_str(&self) -> &str {
@@ -67,7 +67,7 @@ impl PartialEq for Text {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Span {
     start: u32,
-    /// Behind its NUL, so that it is never 0.
+    /// Past its NUL, so it is never 0.
     end: NonZeroU32,
 }
 

@@ -1,6 +1,6 @@
 /* The accelerator: writes a context in the binary form of docs/binary.md and evaluates a flag, in one call from Python.
  *
- * Everything works without it, slower: ctypes is the binding, and this file makes only the one call that programs make all the
+ * It is optional: ctypes is the binding, and this file makes only the one call that programs make all the
  * time, for a local client. It writes dicts of plain values. Anything else is left to the Python code, so that conversions and
  * errors are written once. ctypes passes the address of the library's function, so this file links against nothing.
  *
@@ -27,7 +27,7 @@ enum tag { NIL = 0, NO = 1, YES = 2, SIGNED = 3, UNSIGNED = 4, DOUBLE = 5, STRIN
 /* `MPFLAGS_ENCODING_*` in the packed options. */
 #define JSON ((uint32_t)1 << 24)
 #define BINARY ((uint32_t)2 << 24)
-/* Deeper values are left to Python. The library's limit is higher; this one bounds the stack, and ends circles. */
+/* Deeper values are left to Python. The library's limit is higher; this one bounds the stack, and stops at cycles. */
 #define MAX_DEPTH 64
 /* Contexts beyond this are left to Python, and so every length fits the form. */
 #define MAX_SIZE ((size_t)1 << 30)
@@ -55,7 +55,7 @@ static void form_end(Form *form) {
 
 /* Like all functions that return bool here: false means that Python has to do it. */
 static bool form_grow(Form *form, size_t more) {
-    if (more > MAX_SIZE - form->used) {
+    if (form->used > MAX_SIZE || more > MAX_SIZE - form->used) {
         return false;
     }
     size_t room = 2 * (form->used + more);

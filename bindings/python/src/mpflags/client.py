@@ -294,7 +294,7 @@ class Client(NotCopyable):
         try:
             if not self._is_local:
                 return self._find_remotely(encoded_key(flag_key), self.encoder.encode(context), options)
-            if context.__class__ is Context:
+            if isinstance(context, Context):
                 key = known_key(flag_key) or encoded_key(flag_key)
                 number = self._evaluate_packed(key, self.encoder.encode(context), options)
             else:

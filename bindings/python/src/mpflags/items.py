@@ -182,8 +182,8 @@ _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 def logs_debug() -> bool:
     """Whether the program wants debug lines. A program that has not imported `logging` does not."""
-    logging = sys.modules.get("logging")
-    return logging is not None and bool(logging.getLogger("mpflags").isEnabledFor(_LEVELS["debug"]))
+    # `_logger` imports it, and so waits for a thread that has begun to: until that is done, the module is there, but empty.
+    return "logging" in sys.modules and bool(_logger().isEnabledFor(_LEVELS["debug"]))
 
 
 def log(level: str, message: str) -> None:
