@@ -163,11 +163,11 @@ impl ReadContext for OneShotContext<'_> {
 
 /// What an attribute is needed for.
 pub(super) struct Uses {
-    pub(super) key: Key,
+    pub(super) key: Attribute,
     as_subject: bool,
 }
 
-pub(super) enum Key {
+pub(super) enum Attribute {
     CustomProperties,
     DistinctId,
     TargetingKey,
@@ -180,10 +180,10 @@ impl Uses {
     pub(super) fn of(key: &str, subject: &str) -> Option<Uses> {
         let as_subject = key == subject;
         let key = match key {
-            CUSTOM_PROPERTIES => Key::CustomProperties,
-            DISTINCT_ID => Key::DistinctId,
-            TARGETING_KEY => Key::TargetingKey,
-            _ if as_subject => Key::Other,
+            CUSTOM_PROPERTIES => Attribute::CustomProperties,
+            DISTINCT_ID => Attribute::DistinctId,
+            TARGETING_KEY => Attribute::TargetingKey,
+            _ if as_subject => Attribute::Other,
             _ => return None,
         };
         Some(Uses { key, as_subject })
@@ -197,9 +197,9 @@ impl<'a> OneShotContext<'a> {
             self.subject = scalar.as_ref().and_then(Scalar::text);
         }
         match uses.key {
-            Key::DistinctId => self.user = scalar.and_then(|scalar| scalar.user()),
-            Key::TargetingKey => self.targeting_key = scalar.and_then(|scalar| scalar.text()),
-            Key::CustomProperties | Key::Other => {}
+            Attribute::DistinctId => self.user = scalar.and_then(|scalar| scalar.user()),
+            Attribute::TargetingKey => self.targeting_key = scalar.and_then(|scalar| scalar.text()),
+            Attribute::CustomProperties | Attribute::Other => {}
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::json::{Checked, TextSeed};
 
 use super::encoded::{Encoded, Read, read_or_recovered};
-use super::one_shot::{Key, Needs, OneShotContext, Selecting, Uses};
+use super::one_shot::{Attribute, Needs, OneShotContext, Selecting, Uses};
 use super::parse::{CustomSeed, Keep};
 use super::scalar::Scalar;
 
@@ -42,7 +42,7 @@ impl<'a> OneShotContext<'a> {
             let uses = needs.and_then(|needs| Some((Uses::of(key, needs.subject)?, needs.properties)));
             match uses {
                 None => skip(&mut attributes)?,
-                Some((uses @ Uses { key: Key::CustomProperties, .. }, properties)) => {
+                Some((uses @ Uses { key: Attribute::CustomProperties, .. }, properties)) => {
                     self.properties.begin(properties);
                     let scalar = match attributes.object()? {
                         Some(members) => {
@@ -125,7 +125,7 @@ impl<'a> Visitor<'a> for OneShotSeed<'_, 'a> {
                 continue;
             };
             let scalar = match uses.key {
-                Key::CustomProperties => context.read_properties(needs.properties, &mut map)?,
+                Attribute::CustomProperties => context.read_properties(needs.properties, &mut map)?,
                 _ => Some(map.next_value()?),
             };
             context.keep(&uses, scalar);
