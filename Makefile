@@ -52,7 +52,7 @@ help:
 	@echo "make header        regenerate include/mpflags.h"
 	@echo "make conformance   run the vectors in every language, and print the results as a table"
 	@echo "make differential  compare random flags with Mixpanel's SDKs for Python and Node; LONG=1: many more"
-	@echo "make fuzz          run each fuzz target for 30 seconds; PLANTED=1: show that they and the tests find planted bugs"
+	@echo "make fuzz          run each fuzz target for 30 seconds; PLANTED=1, or PLANTED=first: plant bugs"
 	@echo "make sanitizers    run the C and C++ tests under AddressSanitizer, UndefinedBehaviorSanitizer and valgrind"
 	@echo "make mutants       run mutation tests of the code that decides a variant"
 	@echo "make bench         measure and compare with the goals; a slow result is not a failure; OLD=path of another libmpflags.so: beside it"
@@ -173,7 +173,7 @@ differential: need-differential release-library
 # SECONDS_EACH: how long each target runs.
 fuzz: need-fuzz
 	@echo "== fuzz targets (building them takes minutes the first time)"
-	@env -u CARGO_TARGET_DIR JOBS=$(JOBS) $(if $(PLANTED),$(PYTHON) fuzz/planted.py,fuzz/run)
+	@env -u CARGO_TARGET_DIR JOBS=$(JOBS) $(if $(PLANTED),$(PYTHON) fuzz/planted.py $(if $(findstring first,$(PLANTED)),--first),fuzz/run)
 
 # Mixpanel's Python package contains the golden vectors of semver_compare and datetime_compare. A virtual environment, because
 # Debian's Python has no pip outside of one.

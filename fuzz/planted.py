@@ -2,7 +2,7 @@
 """Plants bugs in a copy of the core, one at a time. The fuzz target must find each within a minute from an empty corpus, and a test
 must fail.
 
-    fuzz/planted.py [--only TARGET]
+    fuzz/planted.py [--only TARGET] [--first]
 """
 import argparse
 import os
@@ -79,8 +79,11 @@ def tested(arguments):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--only", help="the bugs of one target")
-    only = parser.parse_args().only
-    bugs = [bug for bug in BUGS if only in (None, bug[0])]
+    parser.add_argument("--first", action="store_true", help="one bug of each target")
+    options = parser.parse_args()
+    bugs = [bug for bug in BUGS if options.only in (None, bug[0])]
+    if options.first:
+        bugs = list({bug[0]: bug for bug in reversed(bugs)}.values())
     copied()
     found = 0
     for target, test, name, file, old, new in bugs:

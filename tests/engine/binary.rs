@@ -38,6 +38,10 @@ fn the_example_of_the_page() {
     }
 }
 
+/// Its length has six bytes in the binary form.
+const LONG: &str = "0123456789abcdefghijklmnopqrstuvwxyz 0123456789abcdefghijklmnopqrstuvwxyz 0123456789abcdefghijklmnopqrstuvwxyz \
+                    0123456789abcdefghijklmnopqrstuvwxyz";
+
 /// xorshift64*
 struct Random(u64);
 
@@ -62,7 +66,7 @@ impl Random {
             4 => Tree::Double(self.of(&[0.0, -0.0, 7.0, 1.5, 1e-7, 1e21, f64::MAX, f64::MIN_POSITIVE])),
             5 if unusable && self.below(4) == 0 => Tree::Unusable("number out of range"),
             5..9 => Tree::String(
-                self.of(&["", "a", "A", "pro", "PRO", "7", "true", "É", "2.0.0", "\"\\\n\u{0}"]).into(),
+                self.of(&["", "a", "A", "pro", "PRO", "7", "true", "É", "2.0.0", "\"\\\n\u{0}", LONG]).into(),
             ),
             9 => Tree::Array((0..self.below(4)).map(|_| self.tree(levels - 1, unusable)).collect()),
             _ => self.object(&["a", "B", "version", "Version", ""], levels, unusable),

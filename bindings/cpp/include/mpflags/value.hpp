@@ -174,8 +174,10 @@ class Value {
     Value() noexcept { hold(detail::Held::Null); }
     Value(const Value&) = default;
     Value(Value&& other) noexcept : Value() { held_.swap(other.held_); }
-    Value& operator=(Value other) noexcept {
-        held_.swap(other.held_);
+    Value& operator=(const Value& other) { return *this = Value(other); }
+    Value& operator=(Value&& other) noexcept {
+        Value taken(std::move(other));
+        held_.swap(taken.held_);
         return *this;
     }
     ~Value() = default;
@@ -288,8 +290,10 @@ class Object {
     }
     Object(const Object&) = default;
     Object(Object&& other) noexcept { swap(other); }
-    Object& operator=(Object other) noexcept {
-        swap(other);
+    Object& operator=(const Object& other) { return *this = Object(other); }
+    Object& operator=(Object&& other) noexcept {
+        Object taken(std::move(other));
+        swap(taken);
         return *this;
     }
     ~Object() = default;

@@ -1,7 +1,7 @@
 """The accelerator: the module `_speedups`, which writes contexts and makes the call of a local evaluation in C.
 
-Without it, results are the same and evaluations slower. `MODULE` is None if the environment has MPFLAGS_PURE, or if the interpreter cannot load it:
-the module is for CPython with a GIL.
+Without it, results are the same and evaluations slower. `MODULE` is None if the environment has MPFLAGS_PURE, or if the
+interpreter cannot load it: the module is for CPython with a GIL.
 """
 
 from __future__ import annotations
