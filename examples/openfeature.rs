@@ -1,6 +1,6 @@
 //! Evaluates two flags for a user, through OpenFeature's client.
 //!
-//!     cargo run --features openfeature --example openfeature -- YOUR_PROJECT_TOKEN
+//!     cargo run --features openfeature --example openfeature -- YOUR_PROJECT_TOKEN [API_HOST]
 #![allow(clippy::print_stdout, reason = "an example prints what it got")]
 
 use std::error::Error;
