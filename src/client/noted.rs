@@ -36,13 +36,17 @@ impl Noted {
     /// Called for evaluations of flags that do not exist, or whose value is not of the type `wanted`.
     #[cold]
     pub(super) fn no_value(&self, key: &str, outcome: &Outcome<'_>, wanted: ValueType, items: &Items) {
-        let (mistake, flag) = match outcome {
-            Outcome::FlagNotFound(_) => (&self.unknown_flags, String::new()),
-            _ => (&self.type_mismatches, format!("flag `{key}`: ")),
+        let mistake = match outcome {
+            Outcome::FlagNotFound(_) => &self.unknown_flags,
+            _ => &self.type_mismatches,
         };
         mistake.count();
         mistake.log_once(key, items, || {
             let message = outcome.message(key, wanted).unwrap_or_default();
+            let flag = match outcome {
+                Outcome::FlagNotFound(_) => String::new(),
+                _ => format!("flag `{key}`: "),
+            };
             format!("{flag}{message} (logged once; evaluations return the default)")
         });
     }
