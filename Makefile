@@ -36,7 +36,7 @@ RUST_TESTS := $(patsubst tests/%.rs,--test %,$(wildcard tests/*.rs)) $(patsubst 
 	$(patsubst dev/tests/%.rs,--test %,$(wildcard dev/tests/*.rs))
 
 .PHONY: help demo demo-c demo-python demo-go demo-cpp test test-rust test-c test-python test-go test-cpp check check-rust check-c
-.PHONY: check-python check-go check-page check-installed release dev bench lint lint-languages mutants header install uninstall dist native sanitizers
+.PHONY: check-python check-go check-page check-installed build dev bench lint lint-languages mutants header install uninstall dist native sanitizers
 .PHONY: conformance differential fuzz golden fresh clean release-library lint-rust docs
 
 help:
@@ -45,7 +45,7 @@ help:
 	@echo "make check         run the slow tests: installed and static variants, panics, leaks, all recorded cases, a browser, repetitions"
 	@echo "make lint          run formatters, linters and rustdoc, with warnings as errors"
 	@echo "make docs          write the HTML reference of every language to build/docs, and check its links"
-	@echo "make release       build the library and mpflags-dev"
+	@echo "make build         build the library and mpflags-dev"
 	@echo "make install       install them and the C and C++ files in PREFIX (/usr/local) below DESTDIR; make uninstall removes them"
 	@echo "make native        build the library for Linux on x86-64 and arm64, with glibc and musl, and run it; TARGET=aarch64-linux-musl: one"
 	@echo "make dist          build the release tarball for TARGET (x86_64-linux-gnu)"
@@ -74,11 +74,11 @@ dev: need-demo
 	@echo "== building mpflags-dev (takes minutes the first time)"
 	$(CARGO) build $(TOGETHER) --bin mpflags-dev --test threads
 
-release: release-library dev
+build: release-library dev
 
 demo: demo-c demo-python demo-go demo-cpp
 
-demo-c: release
+demo-c: build
 	@mkdir -p $(BUILD)
 	@echo "== compiling bindings/c/examples/quickstart.c"
 	$(CC) -std=c11 -Wall -Wextra -Iinclude -o $(BUILD)/quickstart bindings/c/examples/quickstart.c \
@@ -86,7 +86,7 @@ demo-c: release
 	@MPFLAGS_DEV=$(DEV) dev/demo $(BUILD)/quickstart {url} demo-token 8
 
 # The demo skips languages whose tools are missing.
-demo-python demo-go demo-cpp: demo-%: release
+demo-python demo-go demo-cpp: demo-%: build
 	@why="$$($(TOOLS) .ci/need --why $@)"; \
 		if [ -n "$$why" ]; then echo "== $* is left out. Missing: $$why"; exit 0; fi; \
 		$(MAKE) --no-print-directory -C bindings/$* demo $(call WITH,$*)
@@ -102,12 +102,12 @@ test-rust: need-test golden
 	$(CARGO) test $(TOGETHER) --doc
 
 # The C functions, the header, the examples, and various host programs, with the release library.
-test-c: need-test release
+test-c: need-test build
 	@echo "== the C library"
 	MPFLAGS_LIBRARY=$(LIBRARY) $(CARGO) test $(TOGETHER) $(C_TESTS)
 	$(IN) packaging test-abi test-programs $(call WITH,packaging)
 
-test-python test-go test-cpp: test-%: need-test release
+test-python test-go test-cpp: test-%: need-test build
 	@echo "== $*"
 	$(IN) bindings/$* test $(call WITH,$*)
 
@@ -129,11 +129,11 @@ check-c: need-check
 	$(CARGO) test $(TOGETHER) --test panic -- --ignored
 	$(CARGO) test $(TOGETHER) $(C_TESTS)
 
-check-installed: need-check release
+check-installed: need-check build
 	@echo "== installation, and programs that use it"
 	$(IN) packaging test-install test-consumers $(call WITH,packaging)
 
-check-python check-go: check-%: need-check release
+check-python check-go: check-%: need-check build
 	@echo "== $*: slow tests"
 	$(IN) bindings/$* check $(call WITH,$*)
 
@@ -144,9 +144,9 @@ check-page: need-check dev
 # Under sudo, or without cargo in the path, installs what is already built.
 install:
 	@if [ -z "$${SUDO_USER:-}" ] && command -v $(CARGO) >/dev/null; then \
-		.ci/need install; $(MAKE) --no-print-directory release; \
+		.ci/need install; $(MAKE) --no-print-directory build; \
 	elif [ ! -f $(LIBRARY) ] || [ ! -x $(DEV) ]; then \
-		echo "make install: nothing is built yet; run make release first, as a user with cargo in the path"; exit 1; \
+		echo "make install: nothing is built yet; run make build first, as a user with cargo in the path"; exit 1; \
 	else echo "== installing what was built on $$(date -r $(LIBRARY) '+%Y-%m-%d at %H:%M')"; fi
 	$(IN) packaging install $(call WITH,packaging)
 
@@ -160,10 +160,10 @@ native: need-native dev
 dist: need-dist
 	$(IN) packaging dist $(call WITH,packaging)
 
-sanitizers: need-sanitizers release
+sanitizers: need-sanitizers build
 	$(IN) packaging sanitizers $(call WITH,packaging)
 
-conformance: need-conformance release
+conformance: need-conformance build
 	@MPFLAGS_LIBRARY=$(LIBRARY) MPFLAGS_DEV=$(DEV) $(PYTHON) conformance/report.py --page
 
 # LONG=1 evaluates more than a million times.
@@ -194,7 +194,7 @@ lint-rust: need-lint
 	$(CARGO) clippy -j$(JOBS) -p mpflags -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc -j$(JOBS) --no-deps --document-private-items -p mpflags -p mpflags-dev --features mpflags/openfeature
 
-lint-languages: need-lint release
+lint-languages: need-lint build
 	@for language in python go cpp; do $(MAKE) --no-print-directory -C bindings/$$language lint $(subst /x,/$$language,$(call WITH,x)); done
 
 docs: need-docs release-library

@@ -8,7 +8,7 @@ vectors itself, and fails when a layer or a suite is missing, when a suite is em
 a skip has no reason. --page compares the table with the one in docs/conformance.md, which stands between the two marks; with
 MPFLAGS_UPDATE=1 it is written there.
 
-The library and mpflags-dev are those that `make release` made.
+The library and mpflags-dev are those that `make build` made.
 """
 
 import argparse
@@ -25,7 +25,7 @@ TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve()
 MARK = "<!-- conformance -->"
 
 
-# What `make release` builds.
+# What `make build` builds.
 LIBRARY = Path(os.environ.get("MPFLAGS_LIBRARY", TARGET / "release" / "libmpflags.so")).resolve()
 DEV = Path(os.environ.get("MPFLAGS_DEV", TARGET / "debug" / "mpflags-dev")).resolve()
 

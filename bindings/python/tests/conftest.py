@@ -27,7 +27,7 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for needed in (LIBRARY, pathlib.Path(stand_in.PROGRAM)):
         if not needed.is_file():
-            pytest.exit(f"{needed} was not found: run make release in the root of the repository", returncode=1)
+            pytest.exit(f"{needed} was not found: run make build in the root of the repository", returncode=1)
 
 
 @pytest.fixture(scope="session")
