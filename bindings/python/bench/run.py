@@ -2,7 +2,8 @@
 
     python run.py BUILD [--quick]
 
-* A worker process for each: mpflags, mpflags without its accelerator, and `mixpanel-openfeature` 0.2.0. In each round every case
+* A worker process for each: mpflags, mpflags without its accelerator, `mixpanel-openfeature` 0.2.0, and two others that evaluate in
+  process: Eppo's client, which is a compiled extension, and flagd's provider. In each round every case
   of every worker is sampled once, in a new random order, so that a slow moment of the machine affects all of them. Ratios are
   taken within a round. The first round is dropped.
 * Times are processor time of the calling thread, with a new context for each call. Exposures are off; the official provider's
@@ -26,10 +27,11 @@ sys.path.insert(0, str(HERE.parent / "tests"))
 from stand_in import StandIn  # noqa: E402
 
 PEER = "mixpanel-openfeature 0.2.0"
+OTHERS = ("eppo-server-sdk==4.4.1", "openfeature-provider-flagd==0.6.1", "openfeature-sdk==0.10.0")
 CASES = {
-    "direct": {"ours": 40_000, "pure": 20_000, "official": 2_000},
-    "through": {"ours": 10_000, "pure": 10_000, "official": 2_000},
-    "native": {"ours": 20_000, "pure": 20_000, "official": 2_000},
+    "direct": {"ours": 40_000, "pure": 20_000, "official": 2_000, "eppo": 20_000, "flagd": 5_000},
+    "through": {"ours": 10_000, "pure": 10_000, "official": 2_000, "eppo": 10_000, "flagd": 5_000},
+    "native": {"ours": 20_000, "pure": 20_000, "official": 2_000, "eppo": 20_000},
     "kept": {"ours": 20_000},
     "all": {"ours": 30, "official": 2},
 }
@@ -50,9 +52,18 @@ def install(build):
     os.environ["PYTHONPATH"] = str(site)
 
 
+def python_of_others(build):
+    """The Python of a virtual environment with the other clients, whose requirements would not fit beside the tests'."""
+    python = build / "bench" / "others" / "bin" / "python"
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", str(python.parents[1])], check=True)
+    subprocess.run([str(python), "-m", "pip", "install", "--quiet", *OTHERS], check=True, stdout=sys.stderr)
+    return python
+
+
 class Worker:
-    def __init__(self, name, *arguments):
-        command = [sys.executable, str(HERE / "worker.py"), name, *map(str, arguments)]
+    def __init__(self, name, *arguments, python=sys.executable):
+        command = [str(python), str(HERE / "worker.py"), name, *map(str, arguments)]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.name = name
 
@@ -113,8 +124,8 @@ def measure_processes(directory, rounds):
     return taken
 
 
-def ratio(taken, case, name):
-    return [theirs / ours for theirs, ours in zip(taken[case, "official"], taken[case, name], strict=True)]
+def ratio(taken, case, name, peer="official"):
+    return [theirs / ours for theirs, ours in zip(taken[case, peer], taken[case, name], strict=True)]
 
 
 def main():
@@ -123,10 +134,12 @@ def main():
     directory = build / "bench"
     directory.mkdir(parents=True, exist_ok=True)
     subprocess.run([sys.executable, str(ROOT / "bench" / "workload.py"), str(directory)], check=True, stdout=sys.stderr)
+    others = python_of_others(build)
     install(build)
     with StandIn({"flags": []}, "--events", "count") as server:
         server.faults({"path": "/track", "kind": "delay", "delay_ms": 20})
         workers = {name: Worker(name, directory, server.url) for name in ("ours", "pure", "official")}
+        workers |= {name: Worker(name, directory, python=others) for name in ("eppo", "flagd")}
         taken = measure(workers, rounds, share)
         exposures = measure_exposures(workers, 2 if quick else 4, share)
         for worker in workers.values():
@@ -147,6 +160,11 @@ def main():
         emit(figure, taken["through", name], "ns", goal)
         emit(f"{figure}, against {PEER}", ratio(taken, "through", name), "x", least, True, PEER)
     emit(f"{PEER} through the OpenFeature client, eq", taken["through", "official"], "ns", against=PEER)
+    emit("Eppo's client called directly, eq, the same dict again", taken["native", "eppo"], "ns", against=OTHERS[0])
+    for name, peer in (("eppo", OTHERS[0]), ("flagd", OTHERS[1])):
+        for case, how in (("direct", "provider called directly"), ("through", "through the OpenFeature client")):
+            emit(f"{name}, {how}, eq", taken[case, name], "ns", against=peer)
+            emit(f"{name}, {how}, eq, against mpflags", ratio(taken, case, "ours", name), "x", 1, True, peer)
     for percent, goal in ((50, 13_000), (99, 60_000)):
         figure = f"through the OpenFeature client, each call an exposure, events server 20 ms away, p{percent}"
         emit(f"Python {figure}", exposures["ours", percent], "ns", goal)

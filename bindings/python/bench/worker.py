@@ -1,6 +1,6 @@
 """A process that is measured; run.py starts it: `python worker.py NAME DIRECTORY [URL]`.
 
-NAME is `ours`, `pure` or `official`. For each line `CASE CALLS` on standard input it prints a line of JSON: nanoseconds of
+NAME is `ours`, `pure`, `official`, `eppo` or `flagd`. For each line `CASE CALLS` on standard input it prints a line of JSON: nanoseconds of
 processor time per call or, for the case `exposures`, the wall-clock nanoseconds of each call.
 """
 
@@ -77,8 +77,62 @@ def official():
     return provider, reporting, known
 
 
+def flagd():
+    """The flag `bench-eq` alone, in flagd's format."""
+    from openfeature.contrib.provider.flagd import FlagdProvider
+    from openfeature.contrib.provider.flagd.config import ResolverType
+
+    matches = {"==": [{"var": "custom_properties.plan"}, CONTEXT["custom_properties"]["plan"]]}
+    bucket = {"fractional": [{"var": "distinct_id"}, ["on", 100], ["off", 0]]}
+    targeting = {"if": [matches, bucket, "off"]}
+    flag = {"state": "ENABLED", "variants": {"on": True, "off": False}, "defaultVariant": "off", "targeting": targeting}
+    path = Path(DIRECTORY) / "flagd.json"
+    path.write_text(json.dumps({"flags": {"bench-eq": flag}}))
+    return FlagdProvider(resolver_type=ResolverType.FILE, offline_flag_source_path=str(path)), None, {}
+
+
+def eppo():
+    """The flag `bench-eq` alone, in Eppo's format. Eppo has no OpenFeature provider for Python: this is the least that one would do."""
+    import eppo_client
+    from openfeature.flag_evaluation import FlagResolutionDetails
+    from openfeature.provider import AbstractProvider, Metadata
+
+    condition = {"attribute": "plan", "operator": "ONE_OF", "value": [CONTEXT["custom_properties"]["plan"]]}
+    shards = [{"salt": "bench", "ranges": [{"start": 0, "end": 10_000}]}]
+    rollout = {"key": "rollout", "rules": [{"conditions": [condition]}], "splits": [{"variationKey": "on", "shards": shards}], "doLog": False}
+    flag = {"key": "bench-eq", "enabled": True, "variationType": "BOOLEAN", "totalShards": 10_000, "allocations": [rollout]}
+    flag["variations"] = {key: {"key": key, "value": key == "on"} for key in ("on", "off")}
+    document = {"createdAt": "2026-01-01T00:00:00Z", "format": "SERVER", "environment": {"name": "bench"}, "flags": {"bench-eq": flag}}
+    configuration = eppo_client.Configuration(flags_configuration=json.dumps(document).encode())
+    client = eppo_client.init(
+        eppo_client.ClientConfig(
+            api_key="bench",
+            assignment_logger=eppo_client.AssignmentLogger(),
+            initial_configuration=configuration,
+            poll_interval_seconds=None,
+        )
+    )
+
+    class Provider(AbstractProvider):
+        def get_metadata(self):
+            return Metadata("eppo")
+
+        def resolve_boolean_details(self, flag_key, default_value, evaluation_context=None):
+            attributes = evaluation_context.attributes
+            subject, properties = attributes["distinct_id"], attributes["custom_properties"]
+            return FlagResolutionDetails(client.get_boolean_assignment(flag_key, subject, properties, default_value), variant="on")
+
+        resolve_string_details = resolve_integer_details = resolve_float_details = resolve_object_details = resolve_boolean_details
+
+    provider = Provider()
+    given = fresh()
+    known = {"native": lambda _: client.get_boolean_assignment("bench-eq", given["distinct_id"], given["custom_properties"], False)}
+    return provider, None, known
+
+
 def main():
-    provider, reporting, known = official() if NAME == "official" else ours()
+    make = {"official": official, "flagd": flagd, "eppo": eppo}.get(NAME, ours)
+    provider, reporting, known = make()
     api.set_provider_and_wait(provider)
     client = api.get_client()
     direct = provider.resolve_boolean_details
