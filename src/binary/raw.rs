@@ -105,7 +105,7 @@ fn members(mut cursor: Cursor<'_>) -> Result<Members<'_>, Fault> {
     let mut members = Vec::new();
     while !cursor.rest.is_empty() {
         let tag = cursor.tag()?;
-        let key = str::from_utf8(cursor.counted()?.rest).ok();
+        let key = std::str::from_utf8(cursor.counted()?.rest).ok();
         members.push((key, Raw::next(tag, &mut cursor)?));
     }
     Ok(members)

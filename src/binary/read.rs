@@ -55,7 +55,7 @@ impl<'a> Cursor<'a> {
     /// The members of the context.
     pub(super) fn of(form: &'a [u8]) -> Result<Self, Fault> {
         match form.split_first() {
-            Some((&VERSION, rest)) => Ok(Cursor { rest, end: form.len(), text: str::from_utf8(form).ok() }),
+            Some((&VERSION, rest)) => Ok(Cursor { rest, end: form.len(), text: std::str::from_utf8(form).ok() }),
             Some(_) => Err(Fault::Malformed { at: 0, why: "an unknown version" }),
             None => Err(Fault::Malformed { at: 0, why: "it is empty" }),
         }
@@ -130,13 +130,12 @@ impl<'a> Cursor<'a> {
     #[inline]
     pub(super) fn text(&mut self) -> Result<&'a str, Fault> {
         // Nearly always: a short text in a form that is text.
-        if let (Some(form), Some((&length, after))) = (self.text, self.rest.split_first())
-            && length < LONG
-            && let Some(rest) = after.get(usize::from(length)..)
-        {
-            let from = self.end - after.len();
-            self.rest = rest;
-            return form.get(from..from + usize::from(length)).ok_or(Fault::Unusable);
+        if let (Some(form), Some((&length @ 0..LONG, after))) = (self.text, self.rest.split_first()) {
+            if let Some(rest) = after.get(usize::from(length)..) {
+                let from = self.end - after.len();
+                self.rest = rest;
+                return form.get(from..from + usize::from(length)).ok_or(Fault::Unusable);
+            }
         }
         self.any_text()
     }
@@ -146,7 +145,7 @@ impl<'a> Cursor<'a> {
         let Cursor { rest, end, text } = self.counted()?;
         let text = match text {
             Some(form) => form.get(end - rest.len()..end),
-            None => str::from_utf8(rest).ok(),
+            None => std::str::from_utf8(rest).ok(),
         };
         text.ok_or(Fault::Unusable)
     }

@@ -132,7 +132,7 @@ fn decode(bytes: &[u8]) -> Option<Cached> {
     let end = rest.iter().position(|b| *b == b'\n')?;
     let (head, body) = rest.split_at_checked(end)?;
     let body = body.strip_prefix(b"\n")?;
-    let mut parts = str::from_utf8(head).ok()?.splitn(3, ' ');
+    let mut parts = std::str::from_utf8(head).ok()?.splitn(3, ' ');
     let length: usize = parts.next()?.parse().ok()?;
     let stated = u64::from_str_radix(parts.next()?, 16).ok()?;
     let etag = parts.next()?;

@@ -55,10 +55,10 @@ impl Client {
         std::mem::forget(self.runtime.swap(new.clone()));
         // Other threads wait until the new one is started, because one that flushes needs the sending thread.
         let _published = Published { generation: &self.generation, now };
-        if old.is_started()
-            && let Err(error) = new.start(&self.shared, self.callback())
-        {
-            new.items.log(Level::Error, format!("after a fork: {error}"));
+        if old.is_started() {
+            if let Err(error) = new.start(&self.shared, self.callback()) {
+                new.items.log(Level::Error, format!("after a fork: {error}"));
+            }
         }
         std::mem::forget(old);
     }

@@ -116,10 +116,10 @@ impl Poller {
         progress.retired.sweep();
         signal.idle();
         // The shutdown adds items, and the callback receives those too.
-        while self.callback.is_some()
-            && let Next::Item(item) = self.items.next(deadline(Duration::MAX))
-        {
-            self.deliver(item);
+        if self.callback.is_some() {
+            while let Next::Item(item) = self.items.next(deadline(Duration::MAX)) {
+                self.deliver(item);
+            }
         }
     }
 
@@ -240,11 +240,11 @@ impl Poller {
         match FlagSet::parse(&response.body, previous.as_deref(), next_serial) {
             Err(error) => Fetched::Failed(FetchError::Other(format!("{}: {error}", response.from))),
             Ok((set, report)) => {
-                if let Some(cache) = &self.cache
-                    && let Err(error) = cache.write(response.etag.as_deref(), &response.body)
-                {
-                    let path = cache.path().display();
-                    self.items.log(Level::Warning, format!("definitions_cache_dir: {path}: {error}"));
+                if let Some(cache) = &self.cache {
+                    if let Err(error) = cache.write(response.etag.as_deref(), &response.body) {
+                        let path = cache.path().display();
+                        self.items.log(Level::Warning, format!("definitions_cache_dir: {path}: {error}"));
+                    }
                 }
                 progress.etag = response.etag;
                 let line = self.summary(&set, response.body.len(), progress.etag.as_deref());

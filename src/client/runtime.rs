@@ -289,9 +289,7 @@ impl Runtime {
         let joined_by = deadline.max(Instant::now() + JOIN_SLACK);
         let ended = |thread: Option<&Thread>| thread.is_none_or(|thread| thread.ends(joined_by));
         let sender_ended = ended(self.sender.get());
-        if let Some(poller) = self.poller.get()
-            && !poller.worker.is_current()
-        {
+        if let Some(poller) = self.poller.get().filter(|poller| !poller.worker.is_current()) {
             // It may still be logging the result of its last fetch.
             poller.worker.wait_idle(joined_by);
         }

@@ -69,10 +69,10 @@ impl<'de: 'a, 'a> Deserialize<'de> for LossyText<'a> {
                 f.write_str("a string")
             }
             fn visit_borrowed_bytes<E>(self, v: &'de [u8]) -> Result<Self::Value, E> {
-                Ok(str::from_utf8(v).ok().map(Cow::Borrowed))
+                Ok(std::str::from_utf8(v).ok().map(Cow::Borrowed))
             }
             fn visit_bytes<E>(self, v: &[u8]) -> Result<Self::Value, E> {
-                Ok(str::from_utf8(v).ok().map(|text| Cow::Owned(text.to_owned())))
+                Ok(std::str::from_utf8(v).ok().map(|text| Cow::Owned(text.to_owned())))
             }
         }
         deserializer.deserialize_bytes(BytesVisitor).map(LossyText)

@@ -181,16 +181,14 @@ impl MixpanelProvider {
         // overrides and invalid contexts. Only the rest fails with GENERAL, and is worth a thread.
         let at_once = EvaluateOptions { timeout: Some(Duration::ZERO), ..options };
         let mut result = guarded(&self.client, || self.client.evaluate_json(key, &json, at_once));
-        if let Ok(evaluation) = &result
-            && evaluation.error_code() == Some(ErrorCode::General)
-        {
+        if result.as_ref().is_ok_and(|evaluation| evaluation.error_code() == Some(ErrorCode::General)) {
             result = self.evaluate_on_thread(key, json, options).await;
         }
         let evaluation = result.map_err(resolution::general)?;
-        if evaluation.error_code() == Some(ErrorCode::InvalidContext)
-            && let Some(unfit) = context::spoiling(&unfit, evaluation.message().unwrap_or_default())
-        {
-            return Err(resolution::invalid_context(unfit.to_string()));
+        if evaluation.error_code() == Some(ErrorCode::InvalidContext) {
+            if let Some(unfit) = context::spoiling(&unfit, evaluation.message().unwrap_or_default()) {
+                return Err(resolution::invalid_context(unfit.to_string()));
+            }
         }
         match (evaluation.error_code(), &self.failed) {
             (Some(ErrorCode::ProviderNotReady), Some(why)) => Err(EvaluationError {

@@ -24,7 +24,7 @@ pub(super) fn error_text(body: &[u8], private: &[&str]) -> Option<String> {
 
 /// Mixpanel's `error`, or a body that is a JSON string.
 fn own_text(body: &[u8]) -> Option<String> {
-    let body = str::from_utf8(body).ok()?;
+    let body = std::str::from_utf8(body).ok()?;
     let string = |json: &str| serde_json::from_str::<Box<str>>(json).ok().map(String::from);
     match serde_json::from_str::<RawPairs<'_>>(body) {
         Ok(RawPairs(fields)) => string(fields.iter().rev().find(|(name, _)| name == "error")?.1.get()),

@@ -74,9 +74,7 @@ impl OneLookup {
         let mut state = lock(&self.shared.state);
         let begun = state.round;
         loop {
-            if let Some((name, found, at)) = &state.last
-                && name == target
-            {
+            if let Some((_, found, at)) = state.last.as_ref().filter(|(name, ..)| name == target) {
                 match found {
                     Some(found) if at.elapsed() < FRESH => return Ok(found.clone()),
                     // It ended while this request waited.

@@ -72,9 +72,9 @@ pub(crate) unsafe fn text<'a>(
     // Most texts are ASCII, and `from_utf8` reads short ones byte by byte.
     let text = if bytes.is_ascii() {
         // SAFETY: ASCII is UTF-8.
-        unsafe { str::from_utf8_unchecked(bytes) }
+        unsafe { std::str::from_utf8_unchecked(bytes) }
     } else {
-        str::from_utf8(bytes).map_err(|e| {
+        std::str::from_utf8(bytes).map_err(|e| {
             Failure::new(MPFLAGS_INVALID_UTF8, format!("{name} is not UTF-8 at byte {}", e.valid_up_to()))
         })?
     };

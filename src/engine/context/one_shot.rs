@@ -73,10 +73,10 @@ impl<'a> Selection<'a> {
         if self.is_object {
             *self = Selection::default();
         }
-        if let Properties::Only(names) = properties
-            && names.len() <= FEW
-        {
-            self.names = names;
+        if let Properties::Only(names) = properties {
+            if names.len() <= FEW {
+                self.names = names;
+            }
         }
     }
 

@@ -68,10 +68,8 @@ impl View {
             let found = attributes.iter().rev().find(|(key, _)| key == wanted).map(|(_, value)| *value);
             found.filter(|value| !value.is_null())
         };
-        if let Some(name) = &self.targeting_key_as
-            && value(name).is_none()
-            && let Some(targeting_key) = value(TARGETING_KEY)
-        {
+        let lacking = self.targeting_key_as.as_ref().filter(|name| value(name).is_none());
+        if let Some((name, targeting_key)) = lacking.zip(value(TARGETING_KEY)) {
             // Any value that it has is null.
             attributes.retain(|(key, _)| *key != **name);
             attributes.push((Cow::Borrowed(name), targeting_key));

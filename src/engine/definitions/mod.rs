@@ -113,7 +113,7 @@ impl FlagSet {
 /// The body as text. Invalid UTF-8 becomes the escape of a lone surrogate: the JSON can still be split into
 /// flags, and only the flag with the broken string is malformed.
 fn as_text(body: &[u8]) -> std::borrow::Cow<'_, str> {
-    match str::from_utf8(body) {
+    match std::str::from_utf8(body) {
         Ok(text) => text.into(),
         Err(_) => {
             let mut text = String::with_capacity(body.len() + 16);

@@ -108,10 +108,10 @@ impl Evaluator {
     pub(super) fn choose<'v>(&self, operands: &'v [Node], data: &Operand<'v>) -> Evaluated<'v> {
         let mut pairs = operands.chunks_exact(2);
         for pair in pairs.by_ref() {
-            if let [condition, consequence] = pair
-                && self.look(condition, data)?.truthy()
-            {
-                return self.eval(consequence, data);
+            if let [condition, consequence] = pair {
+                if self.look(condition, data)?.truthy() {
+                    return self.eval(consequence, data);
+                }
             }
         }
         pairs.remainder().first().map_or(Ok(Operand::Null), |otherwise| self.eval(otherwise, data))

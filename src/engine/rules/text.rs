@@ -96,7 +96,7 @@ impl Deref for Folded<'_> {
             Folded::Short(length, short) => {
                 let text = short.get(..usize::from(*length)).unwrap_or_default();
                 // ASCII, so it is text.
-                str::from_utf8(text).unwrap_or_default()
+                std::str::from_utf8(text).unwrap_or_default()
             }
             Folded::Own(text) => text,
         }
