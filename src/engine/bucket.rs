@@ -20,8 +20,11 @@ impl Hash {
     pub(crate) fn with_bytes(self, bytes: &[u8]) -> Self {
         let step = |state: u64, byte: &u8| (state ^ u64::from(*byte)).wrapping_mul(PRIME);
         // Eight at a time, so that no step waits for the loop.
-        let (chunks, rest) = bytes.as_chunks::<8>();
-        let state = chunks.iter().fold(self.0, |state, eight| eight.iter().fold(state, step));
+        let (mut state, mut rest) = (self.0, bytes);
+        while let Some((eight, after)) = rest.split_first_chunk::<8>() {
+            state = eight.iter().fold(state, step);
+            rest = after;
+        }
         Hash(rest.iter().fold(state, step))
     }
 

@@ -4,7 +4,8 @@ use std::fmt::{Display, Write};
 
 /// The beginning of `text`: whole characters, at most `limit` bytes.
 pub(crate) fn cut(text: &str, limit: usize) -> &str {
-    text.get(..text.floor_char_boundary(limit)).unwrap_or(text)
+    let end = (0..=limit.min(text.len())).rfind(|end| text.is_char_boundary(*end));
+    end.and_then(|end| text.get(..end)).unwrap_or(text)
 }
 
 /// `json` without the white space outside strings.
@@ -50,8 +51,11 @@ fn needs_escape(text: &[u8]) -> bool {
             | below(eight ^ (EACH * u64::from(b'"')), EACH)
             | below(eight ^ (EACH * u64::from(b'\\')), EACH);
     };
-    let (chunks, rest) = text.as_chunks::<8>();
-    chunks.iter().for_each(|eight| look(u64::from_le_bytes(*eight)));
+    let mut rest = text;
+    while let Some((eight, after)) = rest.split_first_chunk() {
+        look(u64::from_le_bytes(*eight));
+        rest = after;
+    }
     look(rest.iter().fold(SPACES, |eight, byte| eight << 8 | u64::from(*byte)));
     found != 0
 }

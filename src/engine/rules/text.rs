@@ -75,8 +75,11 @@ fn case(text: &[u8]) -> (bool, bool) {
         let (from, beyond) = (low + EACH * (0x80 - u64::from(b'A')), low + EACH * (0x7f - u64::from(b'Z')));
         upper |= from & !beyond & !eight & HIGH;
     };
-    let (chunks, rest) = text.as_chunks::<8>();
-    chunks.iter().for_each(|eight| look(u64::from_le_bytes(*eight)));
+    let mut rest = text;
+    while let Some((eight, after)) = rest.split_first_chunk() {
+        look(u64::from_le_bytes(*eight));
+        rest = after;
+    }
     match (rest, text.last_chunk::<8>()) {
         ([], _) => {}
         (_, Some(last)) => look(u64::from_le_bytes(*last)),
