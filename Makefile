@@ -36,7 +36,7 @@ RUST_TESTS := $(patsubst tests/%.rs,--test %,$(wildcard tests/*.rs)) $(patsubst 
 	$(patsubst dev/tests/%.rs,--test %,$(wildcard dev/tests/*.rs))
 
 .PHONY: help demo demo-c demo-python demo-go demo-cpp test test-rust test-c test-python test-go test-cpp check check-rust check-c
-.PHONY: check-python check-go check-page check-installed build dev bench lint lint-languages mutants header install uninstall dist native sanitizers
+.PHONY: check-rust-versions check-python check-go check-page check-installed build dev bench lint lint-languages mutants header install uninstall dist native release third-party sanitizers
 .PHONY: conformance differential fuzz golden fresh clean release-library lint-rust docs
 
 help:
@@ -49,6 +49,9 @@ help:
 	@echo "make install       install them and the C and C++ files in PREFIX (/usr/local) below DESTDIR; make uninstall removes them"
 	@echo "make native        build the library for Linux on x86-64 and arm64, with glibc and musl, and run it; TARGET=aarch64-linux-musl: one"
 	@echo "make dist          build the release tarball for TARGET (x86_64-linux-gnu)"
+	@echo "make check-rust-versions  check the library with Rust 1.85 and mpflags-dev with 1.88, the oldest that they support"
+	@echo "make release       build, from a clean checkout, everything that a release publishes; VERSION=0.1.0"
+	@echo "make third-party   check advisories and licences of the crates in the library, and that THIRD-PARTY.md is up to date"
 	@echo "make header        regenerate include/mpflags.h"
 	@echo "make conformance   run the vectors in every language, and print the results as a table"
 	@echo "make differential  compare random flags with Mixpanel's SDKs for Python and Node; LONG=1: many more"
@@ -121,6 +124,15 @@ check-rust: need-check
 	@echo "== 300,000 answers of the Python SDK"
 	$(CARGO) test $(TOGETHER) --test engine -- --ignored
 
+# The crate and the C library with the oldest compiler that they support, and mpflags-dev with its own.
+OLDEST = $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' $(1)Cargo.toml)
+check-rust-versions: need-demo
+	@echo "== Rust $(call OLDEST), and $(call OLDEST,dev/) for mpflags-dev"
+	@for version in $(call OLDEST) $(call OLDEST,dev/); do rustup toolchain install $$version --profile minimal --no-self-update >/dev/null 2>&1 \
+		|| { echo "rustup, https://rustup.rs, has to install Rust $$version"; exit 1; }; done
+	$(CARGO) +$(call OLDEST) check -j$(JOBS) --locked -p mpflags -p mpflags-c
+	$(CARGO) +$(call OLDEST,dev/) check -j$(JOBS) --locked -p mpflags-dev
+
 # A panic in every function, for which the release library is built again; then the C suites with the library of the dev
 # profile, which checks arithmetic.
 check-c: need-check
@@ -157,6 +169,14 @@ uninstall:
 native: need-native dev
 	$(IN) packaging native $(call WITH,packaging)
 
+# VERSION: the one in Cargo.toml, which packaging/version prints and changes.
+release: need-release
+	@[ -n "$(VERSION)" ] || { echo "make release: which version? For example: make release VERSION=$$(packaging/version)"; exit 2; }
+	packaging/release $(VERSION)
+
+third-party: need-dist
+	packaging/third-party check
+
 dist: need-dist
 	$(IN) packaging dist $(call WITH,packaging)
 
@@ -189,6 +209,7 @@ $(GOLDEN): | need-mutants
 lint: lint-rust lint-languages
 
 lint-rust: need-lint
+	packaging/version --check
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy $(TOGETHER) --all-targets -- -D warnings
 	$(CARGO) clippy -j$(JOBS) -p mpflags -- -D warnings
