@@ -37,7 +37,7 @@ RUST_TESTS := $(patsubst tests/%.rs,--test %,$(wildcard tests/*.rs)) $(patsubst 
 
 .PHONY: help demo demo-c demo-python demo-go demo-cpp test test-rust test-c test-python test-go test-cpp check check-rust check-c
 .PHONY: check-python check-go check-page check-installed build dev bench lint lint-languages mutants header install uninstall dist native sanitizers
-.PHONY: conformance differential fuzz golden fresh clean release-library lint-rust docs
+.PHONY: conformance differential fuzz golden fresh clean release-library lint-rust docs wheel
 
 help:
 	@echo "make demo          run the quickstarts of C, Python, Go and C++ against mpflags-dev, a stand-in for Mixpanel"
@@ -49,6 +49,7 @@ help:
 	@echo "make install       install them and the C and C++ files in PREFIX (/usr/local) below DESTDIR; make uninstall removes them"
 	@echo "make native        build the library for Linux on x86-64 and arm64, with glibc and musl, and run it; TARGET=aarch64-linux-musl: one"
 	@echo "make dist          build the release tarball for TARGET (x86_64-linux-gnu)"
+	@echo "make wheel         build the Python wheel for TARGET (x86_64-linux-gnu), and test it"
 	@echo "make header        regenerate include/mpflags.h"
 	@echo "make conformance   run the vectors in every language, and print the results as a table"
 	@echo "make differential  compare random flags with Mixpanel's SDKs for Python and Node; LONG=1: many more"
@@ -159,6 +160,10 @@ native: need-native dev
 
 dist: need-dist
 	$(IN) packaging dist $(call WITH,packaging)
+
+# With the library of `make native`, which it builds first.
+wheel: need-dist dev
+	$(IN) bindings/python wheel $(call WITH,python)
 
 sanitizers: need-sanitizers build
 	$(IN) packaging sanitizers $(call WITH,packaging)

@@ -33,9 +33,9 @@ class Native(BuildHookInterface):
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         if self.target_name == "sdist":
-            # LICENSE is a link to the repository's, and would stay one.
-            files = build_data["force_include"]
-            build_data["force_include"] = {os.path.realpath(file): name for file, name in files.items()}
+            # LICENSE is a link to the repository's, and would stay one. hatchling adds git's file, which nothing here uses.
+            files = build_data["force_include"].items()
+            build_data["force_include"] = {os.path.realpath(file): name for file, name in files if name != ".gitignore"}
         elif version != "editable":
             # Removed with this object, after the archive is written.
             self.folder = TemporaryDirectory()
