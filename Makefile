@@ -37,7 +37,7 @@ RUST_TESTS := $(patsubst tests/%.rs,--test %,$(wildcard tests/*.rs)) $(patsubst 
 
 .PHONY: help demo demo-c demo-python demo-go demo-cpp test test-rust test-c test-python test-go test-cpp check check-rust check-c
 .PHONY: check-rust-versions check-python check-go check-page check-installed build dev bench lint lint-languages mutants header install uninstall dist native release third-party sanitizers
-.PHONY: conformance differential fuzz golden fresh clean release-library lint-rust docs
+.PHONY: conformance differential fuzz golden fresh clean release-library lint-rust docs wheel
 
 help:
 	@echo "make demo          run the quickstarts of C, Python, Go and C++ against mpflags-dev, a stand-in for Mixpanel"
@@ -52,6 +52,7 @@ help:
 	@echo "make check-rust-versions  check the library with Rust 1.85 and mpflags-dev with 1.88, the oldest that they support"
 	@echo "make release       build, from a clean checkout, everything that a release publishes; VERSION=0.1.0"
 	@echo "make third-party   check advisories and licences of the crates in the library, and that THIRD-PARTY.md is up to date"
+	@echo "make wheel         build the Python wheel for TARGET (x86_64-linux-gnu), and test it"
 	@echo "make header        regenerate include/mpflags.h"
 	@echo "make conformance   run the vectors in every language, and print the results as a table"
 	@echo "make differential  compare random flags with Mixpanel's SDKs for Python and Node; LONG=1: many more"
@@ -179,6 +180,10 @@ third-party: need-dist
 
 dist: need-dist
 	$(IN) packaging dist $(call WITH,packaging)
+
+# With the library of `make native`, which it builds first.
+wheel: need-dist dev
+	$(IN) bindings/python wheel $(call WITH,python)
 
 sanitizers: need-sanitizers build
 	$(IN) packaging sanitizers $(call WITH,packaging)
