@@ -36,7 +36,7 @@ RUST_TESTS := $(patsubst tests/%.rs,--test %,$(wildcard tests/*.rs)) $(patsubst 
 	$(patsubst dev/tests/%.rs,--test %,$(wildcard dev/tests/*.rs))
 
 .PHONY: help demo demo-c demo-python demo-go demo-cpp test test-rust test-c test-python test-go test-cpp check check-rust check-c
-.PHONY: check-python check-go check-page check-installed build dev bench lint lint-languages mutants header install uninstall dist native sanitizers
+.PHONY: check-python check-go check-page check-installed build dev bench lint lint-languages mutants header install uninstall dist native packages sanitizers
 .PHONY: conformance differential fuzz golden fresh clean release-library lint-rust docs
 
 help:
@@ -49,6 +49,7 @@ help:
 	@echo "make install       install them and the C and C++ files in PREFIX (/usr/local) below DESTDIR; make uninstall removes them"
 	@echo "make native        build the library for Linux on x86-64 and arm64, with glibc and musl, and run it; TARGET=aarch64-linux-musl: one"
 	@echo "make dist          build the release tarball for TARGET (x86_64-linux-gnu)"
+	@echo "make packages      make Go modules and deb, rpm and apk of what make native has built, and test them; TARGET as there"
 	@echo "make header        regenerate include/mpflags.h"
 	@echo "make conformance   run the vectors in every language, and print the results as a table"
 	@echo "make differential  compare random flags with Mixpanel's SDKs for Python and Node; LONG=1: many more"
@@ -156,6 +157,9 @@ uninstall:
 # Programs for arm64 run in qemu.
 native: need-native dev
 	$(IN) packaging native $(call WITH,packaging)
+
+packages: need-packages dev
+	$(IN) packaging packages $(call WITH,packaging)
 
 dist: need-dist
 	$(IN) packaging dist $(call WITH,packaging)
