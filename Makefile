@@ -36,7 +36,7 @@ RUST_TESTS := $(patsubst tests/%.rs,--test %,$(wildcard tests/*.rs)) $(patsubst 
 	$(patsubst dev/tests/%.rs,--test %,$(wildcard dev/tests/*.rs))
 
 .PHONY: help demo demo-c demo-python demo-go demo-cpp test test-rust test-c test-python test-go test-cpp check check-rust check-c
-.PHONY: check-rust-versions check-python check-go check-page check-installed build dev bench lint lint-languages mutants header install uninstall dist native release third-party sanitizers
+.PHONY: check-rust-versions check-python check-go check-page check-installed build dev bench lint lint-languages mutants header install uninstall dist native packages release third-party sanitizers
 .PHONY: conformance differential fuzz golden fresh clean release-library lint-rust docs wheel
 
 help:
@@ -53,6 +53,7 @@ help:
 	@echo "make release       build, from a clean checkout, everything that a release publishes; VERSION=0.1.0"
 	@echo "make third-party   check advisories and licences of the crates in the library, and that THIRD-PARTY.md is up to date"
 	@echo "make wheel         build the Python wheel for TARGET (x86_64-linux-gnu), and test it"
+	@echo "make packages      make Go modules and deb, rpm and apk of what make native has built, and test them; TARGET as there"
 	@echo "make header        regenerate include/mpflags.h"
 	@echo "make conformance   run the vectors in every language, and print the results as a table"
 	@echo "make differential  compare random flags with Mixpanel's SDKs for Python and Node; LONG=1: many more"
@@ -177,6 +178,9 @@ release: need-release
 
 third-party: need-dist
 	packaging/third-party check
+
+packages: need-packages dev
+	$(IN) packaging packages $(call WITH,packaging)
 
 dist: need-dist
 	$(IN) packaging dist $(call WITH,packaging)

@@ -1,8 +1,9 @@
 // Package mpflags evaluates Mixpanel feature flags in process and reports exposures.
 //
 // A [Client] fetches a project's flag definitions in the background, so an evaluation sends no request. With
-// [WithRemote], each evaluation sends a request to Mixpanel instead. The package is a thin layer over libmpflags, which
-// is linked through pkg-config, or as a static library with the build tag mpflags_static.
+// [WithRemote], each evaluation sends a request to Mixpanel instead. The package is a thin layer over libmpflags. A release
+// brings it for Linux, as a static library; with the build tag mpflags_installed, a program uses an installed libmpflags instead,
+// through pkg-config, and with mpflags_static, an installed static one.
 //
 // A program makes one client and shares it:
 //
