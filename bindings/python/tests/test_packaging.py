@@ -39,10 +39,10 @@ def environment(**changes):
     return {**kept, **{name: str(value) for name, value in changes.items()}}
 
 
-def build(folder, source=PACKAGE, wanted=0, **changes):
-    """What `pip install ./bindings/python` does first, with the hatchling of this environment."""
-    how = ("-m", "pip", "wheel", "-v", "--no-deps", "--no-index", "--no-build-isolation", "--wheel-dir")
-    return run(sys.executable, *how, folder, source, wanted=wanted, env=environment(**changes))
+def build(folder, source=PACKAGE, wanted=0, target="wheel", **changes):
+    """What pip calls. `make sdist-wheel` lets pip do it."""
+    command = (sys.executable, "-m", "hatchling", "build", "--target", target, "--directory", folder)
+    return run(*command, wanted=wanted, cwd=source, env=environment(**changes))
 
 
 @pytest.fixture(scope="module")
@@ -61,17 +61,12 @@ def elsewhere(tmp_path_factory):
     return folder / "venv" / "bin" / "python"
 
 
-def build_sdist(folder):
-    run(sys.executable, "-m", "hatchling", "build", "--target", "sdist", "--directory", folder, cwd=PACKAGE)
-    (built,) = folder.glob("*.tar.gz")
-    return built
-
-
 @pytest.fixture(scope="module")
 def sdist(tmp_path_factory):
     """The folder that the source distribution contains."""
     folder = tmp_path_factory.mktemp("sdist")
-    built = build_sdist(folder)
+    build(folder, target="sdist")
+    (built,) = folder.iterdir()
     with tarfile.open(built) as archive:
         archive.extractall(folder, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
     return folder / built.name.removesuffix(".tar.gz")
@@ -172,7 +167,9 @@ def test_the_same_sources_give_the_same_bytes(wheel, sdist, tmp_path, library):
         folder = tmp_path / source.name
         build(folder, source=source, MPFLAGS_PREBUILT_LIBRARY=library)
         assert (folder / wheel.name).read_bytes() == wheel.read_bytes()
-    assert build_sdist(tmp_path).read_bytes() == sdist.with_name(f"{sdist.name}.tar.gz").read_bytes()
+    build(tmp_path, target="sdist")
+    (again,) = tmp_path.glob("*.tar.gz")
+    assert again.read_bytes() == (sdist.parent / again.name).read_bytes()
 
 
 def test_a_wheel_without_the_accelerator(tmp_path, library):

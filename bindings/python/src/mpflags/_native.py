@@ -162,7 +162,9 @@ class Library:
 
     def __init__(self, path: str) -> None:
         try:
-            keeps, releases = ctypes.PyDLL(path), ctypes.CDLL(path)
+            releases = ctypes.CDLL(path)
+            # PyPy has no way to keep it.
+            keeps = ctypes.PyDLL(path) if hasattr(ctypes, "PyDLL") else ctypes.CDLL(path)
             keeps.mpflags_abi_version.restype = keeps.mpflags_abi_revision.restype = c_uint32
             version, revision = keeps.mpflags_abi_version(), keeps.mpflags_abi_revision()
         except (OSError, AttributeError) as error:
