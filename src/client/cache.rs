@@ -120,14 +120,18 @@ fn write_new(path: &Path, etag: Option<&str>, body: &[u8]) -> io::Result<()> {
     // If a crash left a temporary file of this name behind, create_new would fail.
     let _ = fs::remove_file(path);
     let mut file = create_new(path)?;
-    let etag = etag.unwrap_or("").replace(['\n', '\r'], "");
-    let checksum = checksum(&etag, body);
-    writeln!(file, "{FORMAT}\n{} {checksum:016x} {etag}", body.len())?;
-    file.write_all(body)?;
+    encode(&mut file, etag, body)?;
     file.sync_all()
 }
 
-fn decode(bytes: &[u8]) -> Option<Cached> {
+pub(super) fn encode(file: &mut impl Write, etag: Option<&str>, body: &[u8]) -> io::Result<()> {
+    let etag = etag.unwrap_or("").replace(['\n', '\r'], "");
+    let checksum = checksum(&etag, body);
+    writeln!(file, "{FORMAT}\n{} {checksum:016x} {etag}", body.len())?;
+    file.write_all(body)
+}
+
+pub(super) fn decode(bytes: &[u8]) -> Option<Cached> {
     let rest = bytes.strip_prefix(FORMAT.as_bytes())?.strip_prefix(b"\n")?;
     let end = rest.iter().position(|b| *b == b'\n')?;
     let (head, body) = rest.split_at_checked(end)?;
