@@ -105,7 +105,7 @@ def main():
         "cache": [document(vector["flags"]) for vector in evaluated[:20]]
         + ["mpflags definitions 1\n2 08328807b4eb6fed \n{}", "mpflags definitions 1\n0 cbf29ce484222325 \n"],
         "remote": http(),
-        "events": http(),
+        "events": [f"{first}{response}" for first in "01" for response in http()],
     }
     for target, inputs in seeds.items():
         folder = pathlib.Path(sys.argv[1]) / target

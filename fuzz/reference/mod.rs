@@ -4,3 +4,4 @@
 pub(crate) mod datetimes;
 pub(crate) mod json_logic;
 pub(crate) mod versions;
+pub(crate) mod server;
