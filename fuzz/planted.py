@@ -35,6 +35,8 @@ SEMVER = ("semver", ["-p", "mpflags", "--lib", "semver"])
 DATETIME = ("datetime", ["-p", "mpflags", "--lib", "datetime"])
 OPTIONS = ("config", ["-p", "mpflags", "--test", "engine", "config::"])
 CACHED = ("cache", ["-p", "mpflags", "--lib", "cache"])
+REMOTE = ("remote", ["-p", "mpflags", "--test", "client", "remote::"])
+EVENTS = ("events", ["-p", "mpflags", "--test", "client", "events::"])
 ABI = ("c_abi", ["-p", "mpflags-c", "--test", "contract"])
 # The target; the test, as arguments of cargo test; the bug, the file, the text in it with the expression to replace in «», and the
 # expression that replaces it.
@@ -45,6 +47,8 @@ BUGS = [
     (*BINARY, "the digits of a number are not checked", READ, "let fits = «all < 0x80» && (", "all <= u8::MAX"),
     (*BINARY, "a short string is cut at its last byte", READ, "form.get(from..from + «usize::from(length)»)", "usize::from(length.max(5) - 1)"),
     (*BINARY, "a long string is cut at its last byte", READ, "Some(form) => «form.get(end - rest.len()..end)»", "form.get(end - rest.len()..end - usize::from(rest.len() > 4))"),
+    (*JSON, "a number loses its lowest bit", "src/engine/context/scalar.rs", "Ok(«Scalar::Unsigned(v)»)", "Scalar::Unsigned(v & !1)"),
+    (*JSON, "a text with an escape is folded", "src/engine/context/scalar.rs", "Ok(Scalar::String(Cow::Owned(«v.to_owned()»)))", "v.to_lowercase()"),
     (*DEFINITIONS, "a malformed flag loses its last good version", SETS, "match «self.previous.and_then(|set| set.get(key))» {\n                Some(held @ Entry::Flag { .. }) => {", "None::<&Entry>"),
     (*DEFINITIONS, "an unchanged flag is reported as changed", SETS, "Some(held @ Entry::Flag { flag: known, .. }) if «**known == flag» =>", "false"),
     (*DEFINITIONS, "of two flags with one key the earlier counts", SETS, "«self.found.insert(key, entry)»;", "{ self.found.entry(key).or_insert(entry); None }"),
@@ -61,6 +65,10 @@ BUGS = [
     (*OPTIONS, "an error quotes the secret", CONFIG, "self.error(format_args!(\"expected {expected}, found {}\", «json_kind(json)»))", "if self.key == \"wrapper\" { json } else { json_kind(json) }"),
     (*CACHED, "the length is not checked", CACHE, "let whole = «body.len() == length» &&", "true"),
     (*CACHED, "the checksum leaves out the ETag", CACHE, "Hash::new().with(«etag»).with_bytes(body)", '""'),
+    (*REMOTE, "of two values of a flag the earlier counts", "src/client/remote/mod.rs", "let found = «flags.into_iter().rev().find(|(name, _)| name == key)»;", "flags.into_iter().find(|(name, _)| name == key)"),
+    (*REMOTE, "a flag that is no object is taken for one", "src/client/remote/mod.rs", "text if «!text.starts_with('{')» =>", "text == \"1\""),
+    (*EVENTS, "events that were rejected count as sent too", "src/events/sender/mod.rs", "self.outbox.settle(«batch.len() - lost», End::Sent);", "batch.len()"),
+    (*EVENTS, "a rejection counts as an acceptance", "src/events/sender/response.rs", "Some(Body { status: Some(status), .. }) if «status == 1» =>", "status == 1 || status == 0"),
     (*ABI, "a text has no NUL", C + "strings.rs", "«text.push('\\0')»;", "text.push('x')"),
     (*ABI, "an argument is read one byte too far", C + "strings.rs", "slice::from_raw_parts(ptr.cast(), «len»)", "len + 1"),
     (*ABI, "a handle is not freed", C + "handle.rs", "if «!handle.is_null()» {", "false"),

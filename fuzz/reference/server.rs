@@ -12,8 +12,8 @@ pub(crate) struct Exchanges {
     pub(crate) responses: VecDeque<Vec<u8>>,
     /// What it sends when there is nothing else.
     pub(crate) otherwise: Vec<u8>,
-    /// The bodies of the requests that it got, and whether it sent `otherwise`.
-    pub(crate) requests: Vec<(Vec<u8>, bool)>,
+    /// The bodies of the requests that it got, and the response to each.
+    pub(crate) requests: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 pub(crate) struct Server {
@@ -62,9 +62,9 @@ fn serve(mut connection: TcpStream, exchanges: &Mutex<Exchanges>) {
     while let Some(body) = request(&mut connection) {
         let response = {
             let mut exchanges = exchanges.lock().unwrap();
-            let next = exchanges.responses.pop_front();
-            exchanges.requests.push((body, next.is_none()));
-            next.unwrap_or_else(|| exchanges.otherwise.clone())
+            let response = exchanges.responses.pop_front().unwrap_or_else(|| exchanges.otherwise.clone());
+            exchanges.requests.push((body, response.clone()));
+            response
         };
         // After any other response, the client cannot know where the next one begins.
         if connection.write_all(&response).is_err() || plain(&response).is_none() {
