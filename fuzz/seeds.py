@@ -103,7 +103,7 @@ def main():
         "datetime": operands("datetime_compare", ["2026-07-16T23:59:59.999-23:59"]),
         "config": configs(),
         "cache": [document(vector["flags"]) for vector in evaluated[:20]]
-        + ["mpflags definitions 1\n2 08328807b4eb6fed \n{}", "mpflags definitions 1\n0 cbf29ce484222325 \n"],
+        + ["mpflags definitions 1\n2 08f44b07b5901a25 \n{}", "mpflags definitions 1\n0 cbf29ce484222325 \n"],
         "remote": http(),
         "events": [f"{first}{response}" for first in "01" for response in http()],
     }

@@ -41,7 +41,8 @@ fn said(key: &str) -> Vec<String> {
         assert_eq!(explained.reason, evaluation.reason().to_string(), "{key:?}");
         assert_eq!(explained.variant.as_deref(), evaluation.variant(), "{key:?}");
         assert_eq!(explained.message.as_deref(), evaluation.message(), "{key:?}");
-        assert_eq!(explained.value.map(RawValue::get), evaluation.json(), "{key:?}");
+        let value = explained.value.map_or("null", RawValue::get);
+        assert_eq!(value, evaluation.json().unwrap_or("null"), "{key:?}");
         format!("{said:?} {:?} {}", evaluation.error_code(), evaluation.metadata_json())
     };
     CONTEXTS.iter().map(one).collect()

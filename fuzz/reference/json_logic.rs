@@ -96,6 +96,14 @@ impl<'de> Deserialize<'de> for Json {
 }
 
 impl Json {
+    /// However deep it is.
+    fn read(json: &str) -> Option<Json> {
+        let mut deserializer = serde_json::Deserializer::from_str(json);
+        deserializer.disable_recursion_limit();
+        let json = Json::deserialize(&mut deserializer).ok()?;
+        deserializer.end().is_ok().then_some(json)
+    }
+
     /// Strings in lower case; keys only in data.
     fn folded(self, is_data: bool) -> Js {
         match self {
@@ -114,8 +122,7 @@ impl Json {
 
 /// Applies a rule. `None` if one of the two is not JSON.
 pub(crate) fn apply(rule: &str, data: &str) -> Option<Done<Js>> {
-    let rule = serde_json::from_str::<Json>(rule).ok()?.folded(false);
-    let data = serde_json::from_str::<Json>(data).ok()?.folded(true);
+    let (rule, data) = (Json::read(rule)?.folded(false), Json::read(data)?.folded(true));
     Some(Machine { fuel: Cell::new(300_000) }.apply(&rule, &data))
 }
 

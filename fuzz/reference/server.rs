@@ -31,11 +31,13 @@ pub(crate) fn plain(response: &[u8]) -> Option<(u16, &[u8])> {
     let at = response.windows(4).position(|four| four == b"\r\n\r\n")?;
     let (head, body) = (str::from_utf8(&response[..at]).ok()?, &response[at + 4..]);
     let (first, length) = head.split_once("\r\n")?;
-    let status = first.strip_prefix("HTTP/1.1 ")?.get(..3)?;
-    let is_plain = first.strip_prefix("HTTP/1.1 ")?[3..].chars().all(|c| c == ' ' || c.is_ascii_alphabetic())
-        && status.bytes().all(|b| b.is_ascii_digit())
-        && length.strip_prefix("Content-Length: ")?.parse() == Ok(body.len())
-        && length.bytes().last()?.is_ascii_digit();
+    let (status, reason) = first.strip_prefix("HTTP/1.1 ")?.split_at_checked(3)?;
+    let length = length.strip_prefix("Content-Length: ")?;
+    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    let is_plain = digits(status)
+        && reason.strip_prefix(' ').is_some_and(|reason| reason.bytes().all(|b| b.is_ascii_alphabetic()))
+        && digits(length)
+        && length.parse() == Ok(body.len());
     let status = status.parse().ok()?;
     // Other statuses have no body, or are not the last.
     (is_plain && status >= 200 && status != 204 && status != 304).then_some((status, body))
