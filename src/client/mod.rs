@@ -6,7 +6,7 @@ mod evaluate;
 pub(crate) mod evaluate_options;
 mod fork;
 #[cfg(fuzzing)]
-pub(crate) mod fuzzing;
+pub mod fuzzing;
 mod noted;
 #[cfg(test)]
 mod outage_tests;
