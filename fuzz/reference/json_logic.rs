@@ -29,7 +29,7 @@ pub(crate) enum Js {
 pub(crate) enum Stop {
     /// An unknown operator, or a `TypeError`.
     Error,
-    /// It takes too long, which is not what the library is compared for.
+    /// It takes too long, or has a version with larger numbers than the crate `semver` can hold.
     Exhausted,
 }
 
@@ -316,7 +316,11 @@ impl Machine {
                 };
                 let order = match &c {
                     Js::Text(target) if op == "semver_compare" => {
-                        String::from_utf16(target).ok().and_then(|target| versions::order(&actual, &target))
+                        let target = String::from_utf16_lossy(target);
+                        if !versions::is_small(&actual) || !versions::is_small(&target) {
+                            return Err(Stop::Exhausted);
+                        }
+                        versions::order(&actual, &target)
                     }
                     Js::Number(ms) if op == "datetime_compare" && ms.abs() < 2f64.powi(63) => {
                         datetimes::seconds(&actual).map(|seconds| seconds.cmp(&((ms / 1000.0).trunc() as i64)))

@@ -5,7 +5,7 @@
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 #[derive(Clone, Debug)]
@@ -66,6 +66,8 @@ impl<'de> Deserialize<'de> for Members {
 
 /// The members of an object in the order of its text, equal keys included. `None` for anything else.
 pub(crate) fn members(json: &str) -> Option<Vec<(Vec<u8>, Box<RawValue>)>> {
+    // Reading bytes, serde_json checks less than it does for text.
+    serde_json::from_str::<IgnoredAny>(json).ok()?;
     let Members(members) = serde_json::from_str(json).ok()?;
     Some(members.into_iter().map(|(Bytes(key), value)| (key, value)).collect())
 }
