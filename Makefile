@@ -57,7 +57,7 @@ help:
 	@echo "make header        regenerate include/mpflags.h"
 	@echo "make conformance   run the vectors in every language, and print the results as a table"
 	@echo "make differential  compare random flags with Mixpanel's SDKs for Python and Node; LONG=1: many more"
-	@echo "make fuzz          run each fuzz target for 30 seconds; PLANTED=1, or PLANTED=first: plant bugs"
+	@echo "make fuzz          run each fuzz target for 30 seconds; LONG=1: ten million inputs; PLANTED=1 or first: plant bugs"
 	@echo "make sanitizers    run the C and C++ tests under AddressSanitizer, UndefinedBehaviorSanitizer and valgrind"
 	@echo "make mutants       run mutation tests of the code that decides a variant"
 	@echo "make bench         measure and compare with the goals; a slow result is not a failure; OLD=path of another libmpflags.so: beside it"

@@ -74,6 +74,10 @@ pub use items::{Item, Level, State};
 pub use openfeature::MixpanelProvider;
 pub use sys::fork::after_fork_in_child;
 
+/// For fuzz/ only, and compiled only there.
+#[cfg(fuzzing)]
+pub use client::fuzzing;
+
 /// For this repository's bindings only: may change or disappear in any release, without notice.
 pub mod unversioned {
     pub use crate::client::unversioned::{

@@ -120,33 +120,50 @@ fn write_new(path: &Path, etag: Option<&str>, body: &[u8]) -> io::Result<()> {
     // If a crash left a temporary file of this name behind, create_new would fail.
     let _ = fs::remove_file(path);
     let mut file = create_new(path)?;
-    let etag = etag.unwrap_or("").replace(['\n', '\r'], "");
-    let checksum = checksum(&etag, body);
-    writeln!(file, "{FORMAT}\n{} {checksum:016x} {etag}", body.len())?;
-    file.write_all(body)?;
+    encode(&mut file, etag, body)?;
     file.sync_all()
 }
 
-fn decode(bytes: &[u8]) -> Option<Cached> {
-    let rest = bytes.strip_prefix(FORMAT.as_bytes())?.strip_prefix(b"\n")?;
-    let end = rest.iter().position(|b| *b == b'\n')?;
-    let (head, body) = rest.split_at_checked(end)?;
-    let body = body.strip_prefix(b"\n")?;
-    let mut parts = std::str::from_utf8(head).ok()?.splitn(3, ' ');
-    let length: usize = parts.next()?.parse().ok()?;
-    let stated = u64::from_str_radix(parts.next()?, 16).ok()?;
-    let etag = parts.next()?;
-    let whole = body.len() == length && checksum(etag, body) == stated;
-    whole.then(|| Cached { etag: (!etag.is_empty()).then(|| etag.to_owned()), body: body.to_vec() })
+pub(super) fn encode(file: &mut impl Write, etag: Option<&str>, body: &[u8]) -> io::Result<()> {
+    let etag = etag.unwrap_or("").replace(['\n', '\r'], "");
+    file.write_all(head(&etag, body).as_bytes())?;
+    file.write_all(body)
 }
 
-fn checksum(etag: &str, body: &[u8]) -> u64 {
-    Hash::new().with(etag).with_bytes(body).state()
+/// The lines before the body.
+fn head(etag: &str, body: &[u8]) -> String {
+    let checksum = Hash::new().with(etag).with_bytes(body).state();
+    format!("{FORMAT}\n{} {checksum:016x} {etag}\n", body.len())
+}
+
+/// What [`encode`] wrote; `None` for any other bytes.
+pub(super) fn decode(bytes: &[u8]) -> Option<Cached> {
+    let rest = bytes.strip_prefix(FORMAT.as_bytes())?.strip_prefix(b"\n")?;
+    let end = rest.iter().position(|b| *b == b'\n')?;
+    let (line, body) = (std::str::from_utf8(rest.get(..end)?).ok()?, rest.get(end + 1..)?);
+    let etag = line.splitn(3, ' ').nth(2)?;
+    let whole = bytes.strip_suffix(body)? == head(etag, body).as_bytes();
+    whole.then(|| Cached { etag: (!etag.is_empty()).then(|| etag.to_owned()), body: body.to_vec() })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_with_one_other_byte_is_damaged() {
+        let mut file = Vec::new();
+        encode(&mut file, Some("\"e1\""), br#"{"flags": []}"#).unwrap();
+        let cached = decode(&file).unwrap();
+        assert_eq!((cached.etag.as_deref(), &*cached.body), (Some("\"e1\""), &br#"{"flags": []}"#[..]));
+        for at in 0..file.len() {
+            for change in 1..=255 {
+                file[at] ^= change;
+                assert!(decode(&file).is_none(), "byte {at}: {}", file[at]);
+                file[at] ^= change;
+            }
+        }
+    }
 
     #[cfg(unix)]
     #[test]

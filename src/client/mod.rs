@@ -5,6 +5,8 @@ mod cache;
 mod evaluate;
 pub(crate) mod evaluate_options;
 mod fork;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod noted;
 #[cfg(test)]
 mod outage_tests;

@@ -5,7 +5,7 @@
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 #[derive(Clone, Debug)]
@@ -64,6 +64,14 @@ impl<'de> Deserialize<'de> for Members {
     }
 }
 
+/// The members of an object in the order of its text, equal keys included. `None` for anything else.
+pub(crate) fn members(json: &str) -> Option<Vec<(Vec<u8>, Box<RawValue>)>> {
+    // Reading bytes, serde_json checks less than it does for text.
+    serde_json::from_str::<IgnoredAny>(json).ok()?;
+    let Members(members) = serde_json::from_str(json).ok()?;
+    Some(members.into_iter().map(|(Bytes(key), value)| (key, value)).collect())
+}
+
 impl Tree {
     /// `None` for what is not JSON.
     pub(crate) fn parse(json: &str) -> Option<Tree> {
@@ -71,10 +79,8 @@ impl Tree {
         let json = json.get();
         Some(match json.as_bytes()[0] {
             b'{' => {
-                let Members(members) = serde_json::from_str(json).ok()?;
-                let each =
-                    |(Bytes(key), value): (Bytes, Box<RawValue>)| Some((key, Tree::parse(value.get())?));
-                Tree::Object(members.into_iter().map(each).collect::<Option<_>>()?)
+                let each = |(key, value): (Vec<u8>, Box<RawValue>)| Some((key, Tree::parse(value.get())?));
+                Tree::Object(members(json)?.into_iter().map(each).collect::<Option<_>>()?)
             }
             b'[' => {
                 let elements: Vec<Box<RawValue>> = serde_json::from_str(json).ok()?;

@@ -223,7 +223,7 @@ impl Body {
 }
 
 /// UTC, with milliseconds.
-fn rfc3339(time: SystemTime) -> String {
+pub(super) fn rfc3339(time: SystemTime) -> String {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     let (days, seconds) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
     // Days since 1970 to a date, with years that begin in March, so that the leap day is the last: H. Hinnant's

@@ -20,8 +20,10 @@ mod parse;
 mod path;
 mod reads;
 mod semver;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod shown;
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
 pub(crate) mod text;
 mod tree;
 pub(crate) mod value;
@@ -102,7 +104,7 @@ impl Rule {
         reads::reads(&self.root, path)
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn evaluate<'v>(&'v self, data: &'v Value<'v>) -> Result<Operand<'v>, budget::Failure> {
         let (whole, truth, data) = (Evaluator::default(), Evaluator::default(), Operand::from(data));
         let result = whole.eval(&self.root, &data);

@@ -4,50 +4,9 @@
 mod suites;
 
 use super::operand::Operand;
+use super::shown::text;
 use super::{Legacy, Properties, Rule, RuleError, budget};
 use crate::engine::rules::value::{FoldedValue, Object, Value};
-
-/// A result as text: JSON with sorted keys, plus `undefined`, `NaN` and `-0`.
-pub(crate) fn text(operand: &Operand<'_>) -> String {
-    match operand {
-        Operand::Undefined => "undefined".to_owned(),
-        Operand::Null => "null".to_owned(),
-        Operand::Bool(b) => b.to_string(),
-        Operand::Number(n) if *n == 0.0 && n.is_sign_negative() => "-0".to_owned(),
-        Operand::Number(n) => super::number_text(*n).as_str().to_owned(),
-        Operand::Str(text) => quoted(text.encode_utf16()),
-        Operand::Text(units) => quoted(units.iter().copied()),
-        Operand::Array(_) | Operand::List(_) => {
-            let items: Vec<_> = operand.items().unwrap().iter().map(|item| text(&item)).collect();
-            format!("[{}]", items.join(","))
-        }
-        Operand::Object(object) => {
-            let pairs = object.iter().map(|(key, value)| (key, Operand::from(value)));
-            let pairs: Vec<_> = pairs
-                .map(|(key, value)| format!("{}:{}", quoted(key.encode_utf16()), text(&value)))
-                .collect();
-            format!("{{{}}}", pairs.join(","))
-        }
-        Operand::Scope(scope) => {
-            format!("{{\"accumulator\":{},\"current\":{}}}", text(&scope.accumulator), text(&scope.current))
-        }
-    }
-}
-
-fn quoted(units: impl Iterator<Item = u16>) -> String {
-    let mut quoted = "\"".to_owned();
-    for c in char::decode_utf16(units) {
-        match c {
-            Ok('"') => quoted.push_str("\\\""),
-            Ok('\\') => quoted.push_str("\\\\"),
-            Ok(c) if c < ' ' => quoted.push_str(&format!("\\u{:04x}", u32::from(c))),
-            Ok(c) => quoted.push(c),
-            Err(lone) => quoted.push_str(&format!("\\u{:04x}", lone.unpaired_surrogate())),
-        }
-    }
-    quoted.push('"');
-    quoted
-}
 
 fn folded(json: &str) -> Value<'_> {
     let FoldedValue(value) = serde_json::from_str(json).unwrap();

@@ -1,0 +1,94 @@
+//! Responses to events: what the server sends, one after the other, separated by the byte 0xff, and then its acceptance of everything.
+//! Every event is sent or dropped with a count, and none is sent again after it was accepted.
+#![no_main]
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use libfuzzer_sys::fuzz_target;
+use mpflags::{Client, Config, fuzzing};
+use serde_json::Value;
+
+#[path = "../reference/mod.rs"]
+mod reference;
+
+use reference::server::{Server, ok, plain};
+
+static SERVER: LazyLock<Server> = LazyLock::new(Server::start);
+
+/// With the token, which sends to `/track`, and with a service account, which sends to `/import`.
+static CLIENTS: LazyLock<[Client; 2]> = LazyLock::new(|| {
+    ["", r#""service_account": {"username": "u", "secret": "s", "project_id": "1"},"#].map(|account| {
+        let config = format!(
+            r#"{{"token": "t", "api_host": "{}", "request_timeout_ms": 200, {account} "enable_polling": false,
+                "definitions": {{"flags": []}}, "event_retry_base_ms": 10, "event_retry_max_ms": 10, "proxy": ""}}"#,
+            SERVER.url
+        );
+        let client = fuzzing::hurried(Config::from_json(&config).unwrap()).unwrap();
+        client.start().unwrap();
+        client
+    })
+});
+
+const EVENTS: usize = 3;
+
+/// The numbers of events that were sent, and of those that were rejected.
+fn counts(client: &Client) -> (u64, u64) {
+    let statistics: Value = serde_json::from_str(&client.statistics()).unwrap();
+    let dropped = &statistics["dropped"];
+    assert_eq!((&dropped["queue_full"], &dropped["shutdown"]), (&Value::from(0), &Value::from(0)));
+    (statistics["sent"].as_u64().unwrap(), dropped["rejected"].as_u64().unwrap())
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum End {
+    Sent,
+    Rejected,
+}
+
+/// What a response means for all events of its request. `None` if they are sent again, or if it means more than that.
+fn end(response: &[u8], imports: bool) -> Option<End> {
+    let (200, body) = plain(response)? else { return None };
+    match &serde_json::from_slice::<Value>(body).ok()?.as_object()?.get("status")? {
+        Value::Null => None,
+        _ if imports => Some(End::Sent),
+        status if *status == 1 => Some(End::Sent),
+        status if *status == 0 => Some(End::Rejected),
+        _ => None,
+    }
+}
+
+fuzz_target!(|input: &[u8]| {
+    let [first, responses @ ..] = input else { return };
+    let imports = *first % 2 == 1;
+    let client = &CLIENTS[usize::from(imports)];
+    {
+        let mut exchanges = SERVER.exchanges.lock().unwrap();
+        exchanges.responses = responses.split(|byte| *byte == 0xff).take(4).map(<[u8]>::to_vec).collect();
+        exchanges.otherwise = ok(r#"{"status":1,"error":null}"#);
+        exchanges.requests.clear();
+    }
+    let before = counts(client);
+    for n in 0..EVENTS {
+        client.track(&format!("event {n}"), "u1", "{}").unwrap();
+    }
+    assert_eq!(client.flush(Duration::from_secs(8)).unwrap(), 0, "{}", client.statistics());
+    let after = counts(client);
+    let (sent, rejected) = (after.0 - before.0, after.1 - before.1);
+    assert_eq!(sent + rejected, EVENTS as u64, "{sent} sent, {rejected} rejected");
+
+    let mut exchanges = SERVER.exchanges.lock().unwrap();
+    let mut ends: HashMap<String, Option<End>> = HashMap::new();
+    for (body, response) in exchanges.requests.drain(..) {
+        let events: Vec<Value> = serde_json::from_slice(&body).unwrap();
+        for event in events {
+            let id = event["properties"]["$insert_id"].as_str().unwrap().to_owned();
+            let earlier = ends.insert(id, end(&response, imports));
+            assert!(!matches!(earlier, Some(Some(_))), "sent again after a response that settles it: {earlier:?}");
+        }
+    }
+    assert_eq!(ends.len(), EVENTS, "requests with all events, and with the same ids");
+    let count = |wanted: End| ends.values().filter(|end| **end == Some(wanted)).count() as u64;
+    assert!(sent >= count(End::Sent) && rejected >= count(End::Rejected), "{sent} sent, {rejected} rejected: {ends:?}");
+});

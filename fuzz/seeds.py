@@ -1,0 +1,120 @@
+#!/usr/bin/env python3
+"""Writes inputs for the targets to begin with, from the vectors and the options of the library.
+
+    fuzz/seeds.py FOLDER
+"""
+import hashlib
+import json
+import pathlib
+import re
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+VECTORS = ROOT / "conformance/vectors"
+
+
+def compact(value):
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def vectors(suite):
+    for path in sorted((VECTORS / suite).glob("*.json")):
+        yield from json.loads(path.read_text())["vectors"]
+
+
+def document(flags):
+    if isinstance(flags, str):
+        return flags if flags.startswith("{") else (VECTORS / "flags" / flags).read_text()
+    return compact(flags)
+
+
+def texts(value):
+    """The strings in a JSON value."""
+    if isinstance(value, str):
+        yield value
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from texts(inner)
+
+
+def of_context(context):
+    return context if isinstance(context, str) else compact(context)
+
+
+def rules():
+    for vector in vectors("rules"):
+        rule = vector.get("rule_text", compact(vector.get("rule")))
+        yield f'[{rule},{vector.get("data_text", compact(vector.get("data")))}]'
+
+
+def operands(operator, others=()):
+    for vector in vectors("rules"):
+        if operator in compact(vector.get("rule")):
+            yield from (text for text in texts([vector["rule"], vector.get("data")]) if len(text) > 3)
+    yield from others
+
+
+def configs():
+    values = {
+        "Token": ['"t"'], "ModeName": ['"local"', '"remote"'], "LevelName": ['"debug"'], "Switch": ["true", "false"],
+        "Account": ['{"username":"u","secret":"s3cret","project_id":"1"}'], "FilePath": ['"/tmp/x"'],
+        "Host": ['"api-eu.mixpanel.com"', '"http://127.0.0.1:8080/base"', '"https://[::1]:1"'],
+        "Object": ['{"flags":[]}'], "Overrides": ['{"f":true,"g":[1,{"a":null}]}'], "Text": ['"distinct_id"'],
+        "ProxyUrl": ['""', '"http://u:p@localhost:3128"'], "Wrapper": ['"python/1"'],
+    }  # fmt: skip
+    rows = re.findall(r'^    \w+ "(\w+)" (\w+)(?:\(([^)]*)\))?', (ROOT / "src/config/options.rs").read_text(), re.MULTILINE)
+    for key, kind, limits in rows:
+        numbers = [number.replace("_", "") for number in re.findall(r"\d[\d_]*", limits)]
+        for value in values.get(kind, numbers):
+            host = "" if key == "api_host" else ',"api_host":"http://127.0.0.1:1"'
+            yield f'{{"token":"T0KEN"{host},"{key}":{value}}}'
+
+
+def responses():
+    flags = {"f": {"variant_key": "on", "variant_value": {"a": [1, "x"]}, "experiment_id": 7, "is_experiment_active": True,
+                   "is_qa_tester": False}, "g": None, "h": {"variant_key": None}}  # fmt: skip
+    yield 200, "", compact({"code": 200, "flags": flags})
+    yield 200, "", '{"flags":{"f":{"variant_key":"a","variant_value":1e400}}}'
+    yield 401, "", '{"error":"unauthorized"}'
+    yield 429, "Retry-After: 7\r\n", ""
+    yield 500, "Retry-After: Sun, 29 Nov 2026 18:00:00 GMT\r\n", "<html>oops</html>"
+    yield 302, "Location: http://localhost/\r\n", ""
+    yield 200, "", '{"status":1,"error":null}'
+    yield 200, "", '{"status":0,"error":"wrong"}'
+    yield 200, "", '{"code":200,"num_records_imported":2,"status":"OK"}'
+    yield 400, "", '{"code":400,"error":"some","failed_records":[{"index":1,"insert_id":"x","field":"time","message":"bad"}]}'
+    yield 413, "", ""
+    yield 415, "", ""
+
+
+def http():
+    for status, headers, body in responses():
+        yield f"HTTP/1.1 {status} X\r\n{headers}Content-Length: {len(body)}\r\n\r\n{body}"
+    yield "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"sta\r\n8\r\ntus\":1}}\r\n0\r\n\r\n"
+
+
+def main():
+    evaluated = list(vectors("evaluate"))
+    of_rules = [of_context({"id": 1, "custom_properties": vector["data"]}) for vector in vectors("rules") if "data" in vector]
+    seeds = {
+        "definitions": [document(vector["flags"]) for vector in evaluated],
+        "context_json": [of_context(vector["context"]) for vector in evaluated] + of_rules,
+        "rules": rules(),
+        "semver": ["\n".join(pair) for pair in zip(*[operands("semver_compare", ["1.0.0-rc.1+x"])] * 3)],
+        "datetime": operands("datetime_compare", ["2026-07-16T23:59:59.999-23:59"]),
+        "config": configs(),
+        "cache": [document(vector["flags"]) for vector in evaluated[:20]]
+        + ["mpflags definitions 1\n2 08f44b07b5901a25 \n{}", "mpflags definitions 1\n0 cbf29ce484222325 \n"],
+        "remote": http(),
+        "events": [f"{first}{response}" for first in "01" for response in http()],
+    }
+    for target, inputs in seeds.items():
+        folder = pathlib.Path(sys.argv[1]) / target
+        folder.mkdir(parents=True, exist_ok=True)
+        for seed in inputs:
+            seed = seed.encode("utf-8", "surrogatepass")
+            if len(seed) <= 4096:
+                (folder / hashlib.sha1(seed).hexdigest()).write_bytes(seed)
+
+
+if __name__ == "__main__":
+    main()

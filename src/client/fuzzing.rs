@@ -1,0 +1,92 @@
+//! Entry points for the fuzz targets: the parts of the library that read what comes from outside, without the thread or the
+//! file that brings it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use super::Client;
+use super::cache::{self, Cached};
+use super::remote::rfc3339;
+use super::snapshot::{Retired, next_serial};
+use crate::config::Config;
+use crate::engine::definitions::{Entry, FlagSet};
+use crate::engine::rules::shown::text;
+use crate::engine::rules::value::FoldedValue;
+use crate::engine::rules::{Rule, text_milliseconds};
+use crate::error::Error;
+use crate::sys::clock::Clock;
+
+/// Definitions that were put into use.
+#[derive(Debug)]
+pub struct Replaced {
+    /// The keys of all flags, and whether each can be evaluated.
+    pub flags: Vec<(String, bool)>,
+    /// A line for each flag that was rejected.
+    pub rejected: Vec<String>,
+    /// The keys of flags that differ from the definitions before; `None` if there were none.
+    pub changed: Option<Vec<String>>,
+}
+
+/// Puts definitions into use, as a poll does. Without `keep`, as if they were the first.
+pub fn replace_definitions(client: &Client, body: &[u8], keep: bool) -> Result<Replaced, Error> {
+    let snapshot = &client.shared.snapshot;
+    let previous = if keep { snapshot.flags() } else { None };
+    let (set, report) = FlagSet::parse(body, previous.as_deref(), next_serial)?;
+    let flags = set.iter().map(|(key, entry)| (key.to_owned(), matches!(entry, Entry::Flag { .. }))).collect();
+    snapshot.replace(Arc::new(set), &mut Retired::default());
+    Ok(Replaced { flags, rejected: report.rejected, changed: report.changed })
+}
+
+/// The result of a rule over the data, as text. An error has the name of the failure. `None` if there is no rule, if it does not
+/// compile, or if the data is not JSON. Checks also that the shorter way to a truth value agrees with it.
+pub fn rule(rule: &str, data: &str) -> Option<Result<String, String>> {
+    let rule = Rule::compile(rule).ok()??;
+    let FoldedValue(data) = serde_json::from_str(data).ok()?;
+    Some(rule.evaluate(&data).map(|result| text(&result)).map_err(|failure| format!("{failure:?}")))
+}
+
+/// Milliseconds since 1970 of a date-time of RFC 3339.
+pub fn milliseconds(text: &str) -> Option<i64> {
+    text_milliseconds(text)
+}
+
+/// The date-time that is `ms` milliseconds after 1970.
+pub fn date_time(ms: u64) -> String {
+    rfc3339(UNIX_EPOCH + Duration::from_millis(ms))
+}
+
+/// The file of the definitions cache with these contents.
+pub fn cache_file(etag: Option<&str>, body: &[u8]) -> Vec<u8> {
+    let mut file = Vec::new();
+    // A vector accepts everything.
+    let _ = cache::encode(&mut file, etag, body);
+    file
+}
+
+/// The ETag and the definitions in a file of the cache. `None` if it is damaged.
+pub fn cached(file: &[u8]) -> Option<(Option<String>, Vec<u8>)> {
+    cache::decode(file).map(|Cached { etag, body }| (etag, body))
+}
+
+/// A client that pauses for a thousandth of the time, so that a target need not wait for retries.
+pub fn hurried(config: Config) -> Result<Client, Error> {
+    Client::with_clock(config, Arc::new(Hurried))
+}
+
+#[derive(Debug)]
+struct Hurried;
+
+impl Clock for Hurried {
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn wall(&self) -> SystemTime {
+        SystemTime::now()
+    }
+
+    // Not zero, or a thread with nothing to do would never sleep.
+    fn wait_for(&self, span: Duration) -> Duration {
+        span / 1000
+    }
+}
