@@ -1,8 +1,7 @@
 //! The outbox: a bounded queue of events. Any thread adds to it under a short lock; the sender empties it.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, OnceLock};
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::events::dedupe::Seen;
@@ -10,6 +9,8 @@ use crate::events::payload::Event;
 use crate::events::shard::Pending;
 use crate::items::one_line;
 use crate::sys::lock::{lock, wait_until};
+use crate::sys::sync::atomic::{AtomicU64, Ordering};
+use crate::sys::sync::{Condvar, Mutex, OnceLock};
 use crate::sys::worker::Signal;
 
 /// Shards of the queue: as many threads can add an event at once.
