@@ -90,7 +90,9 @@ fn definitions(version: usize) -> String {
 }
 
 fn client(mixpanel: &Arc<Mixpanel>) -> Arc<Client> {
-    let config = Config::from_json(r#"{"token": "T", "event_batch_size": 2}"#).unwrap();
+    let config =
+        Config::from_json(r#"{"token": "T", "event_batch_size": 2, "exposure_dedupe_capacity": 100}"#)
+            .unwrap();
     let mixpanel = mixpanel.clone();
     let connect = move || {
         let connection = Connection { mixpanel: mixpanel.clone(), closed: AtomicBool::new(false) };
@@ -134,7 +136,7 @@ fn waiting_for_definitions_ends() {
         client.start().unwrap();
         client.wait_ready(HOUR).unwrap();
         assert_eq!((client.state(), version(&client)), (State::Ready, 0));
-        waiting.map(|thread| thread.join().unwrap());
+        waiting.into_iter().for_each(|thread| thread.join().unwrap());
         client.shutdown(HOUR).unwrap();
     });
 }
@@ -181,7 +183,7 @@ fn a_refresh_sees_what_was_published_before_it() {
                 assert!(version(client) >= published);
             })
         });
-        refreshing.map(|thread| thread.join().unwrap());
+        refreshing.into_iter().for_each(|thread| thread.join().unwrap());
         assert_eq!(version(&client), 2);
         client.shutdown(HOUR).unwrap();
     });
@@ -200,7 +202,7 @@ fn a_flush_sends_what_was_tracked_before_it() {
                 assert_eq!(mixpanel.received(user), 1);
             })
         });
-        flushing.map(|thread| thread.join().unwrap());
+        flushing.into_iter().for_each(|thread| thread.join().unwrap());
         client.shutdown(HOUR).unwrap();
         assert_eq!(mixpanel.events.get(), 2);
     });
@@ -216,7 +218,7 @@ fn a_full_batch_is_sent() {
         let tracking =
             ["a", "b"].map(|user| with(&client, move |client| client.track("e", user, "{}").unwrap()));
         client.start().unwrap();
-        tracking.map(|thread| thread.join().unwrap());
+        tracking.into_iter().for_each(|thread| thread.join().unwrap());
         mixpanel.events.wait_for(2);
         client.shutdown(HOUR).unwrap();
     });
@@ -357,7 +359,7 @@ fn readers_never_free_definitions() {
             thread::yield_now();
             retired.sweep();
         }
-        readers.map(|reader| reader.join().unwrap());
+        readers.into_iter().for_each(|reader| reader.join().unwrap());
         retired.sweep();
         assert!(watched.upgrade().is_none(), "and they are freed");
     });
@@ -380,7 +382,7 @@ fn changes_of_the_snapshot_do_not_overwrite_each_other() {
             })
         });
         snapshot.replace(flags(1), &mut Retired::default());
-        threads.map(|thread| thread.join().unwrap());
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
         let current = snapshot.load();
         assert!(current.flags.is_some() && current.overrides.len() == 2);
     });

@@ -45,23 +45,29 @@ fn run(scheduler: impl Scheduler + 'static, model: Arc<impl Fn() + Send + Sync +
 /// A cell that is written once. std's and once_cell's would block the one thread on which the checker runs all others.
 pub(crate) struct OnceCell<T> {
     value: std::sync::OnceLock<T>,
-    is_set: AtomicBool,
-    setting: Mutex<()>,
+    /// Made on first use: a client has a thousand cells, and uses few.
+    setting: std::sync::OnceLock<Setting>,
+}
+
+#[derive(Default)]
+struct Setting {
+    is_done: AtomicBool,
+    lock: Mutex<()>,
 }
 
 pub(crate) type OnceLock<T> = OnceCell<T>;
 
 impl<T> OnceCell<T> {
     pub(crate) fn new() -> Self {
-        OnceCell {
-            value: std::sync::OnceLock::new(),
-            is_set: AtomicBool::new(false),
-            setting: Mutex::new(()),
-        }
+        OnceCell { value: std::sync::OnceLock::new(), setting: std::sync::OnceLock::new() }
+    }
+
+    fn setting(&self) -> &Setting {
+        self.setting.get_or_init(Setting::default)
     }
 
     pub(crate) fn get(&self) -> Option<&T> {
-        if self.is_set.load(Ordering::Acquire) { self.value.get() } else { None }
+        if self.setting().is_done.load(Ordering::Acquire) { self.value.get() } else { None }
     }
 
     pub(crate) fn set(&self, value: T) -> Result<(), T> {
@@ -75,10 +81,10 @@ impl<T> OnceCell<T> {
     }
 
     pub(crate) fn get_or_try_init<E>(&self, init: impl FnOnce() -> Result<T, E>) -> Result<&T, E> {
-        let _setting = lock(&self.setting);
+        let _alone = lock(&self.setting().lock);
         if self.get().is_none() {
             assert!(self.value.set(init()?).is_ok());
-            self.is_set.store(true, Ordering::Release);
+            self.setting().is_done.store(true, Ordering::Release);
         }
         Ok(self.value.get().unwrap())
     }
