@@ -8,7 +8,7 @@ mod fork;
 #[cfg(all(test, mpflags_model))]
 mod model_tests;
 mod noted;
-#[cfg(test)]
+#[cfg(all(test, not(mpflags_model)))]
 mod outage_tests;
 mod poller;
 mod refresh;

@@ -24,10 +24,10 @@ use super::worker::{Pause, Signal, Worker};
 /// Longer than any model takes.
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 
-/// Runs `model` with MODEL_RUNS random schedules (1,000), and as many of probabilistic concurrency testing, which finds bugs that
+/// Runs `model` with MODEL_RUNS random schedules (200), and as many of probabilistic concurrency testing, which finds bugs that
 /// need few switches at the right points. SHUTTLE_RANDOM_SEED picks others.
 pub(crate) fn check(model: impl Fn() + Send + Sync + 'static) {
-    let runs = std::env::var("MODEL_RUNS").map_or(1000, |runs| runs.parse().unwrap());
+    let runs = std::env::var("MODEL_RUNS").map_or(200, |runs| runs.parse().unwrap());
     let model = Arc::new(model);
     run(RandomScheduler::new_from_seed(1, runs), model.clone());
     run(PctScheduler::new_from_seed(1, 3, runs), model);
@@ -178,7 +178,7 @@ fn a_stop_ends_the_thread_whatever_it_does() {
     });
 }
 
-/// Whoever joins a thread that panicked finds the panic reported.
+/// Whoever joins a thread that panicked finds the panic reported, not only the first, which waits for the thread itself.
 #[test]
 fn a_panic_is_reported_before_the_end() {
     check(|| {
@@ -189,7 +189,14 @@ fn a_panic_is_reported_before_the_end() {
             assert_eq!(text, "a panic");
             theirs.store(true, Ordering::SeqCst);
         });
-        assert!(worker.unwrap().join(Instant::now() + HOUR));
-        assert!(reported.load(Ordering::SeqCst));
+        let worker = Arc::new(worker.unwrap());
+        let joining = [0, 1].map(|_| {
+            let (worker, reported) = (worker.clone(), reported.clone());
+            thread::spawn(move || {
+                assert!(worker.join(Instant::now() + HOUR));
+                assert!(reported.load(Ordering::SeqCst));
+            })
+        });
+        joining.into_iter().for_each(|thread| thread.join().unwrap());
     });
 }
