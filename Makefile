@@ -37,7 +37,7 @@ RUST_TESTS := $(patsubst tests/%.rs,--test %,$(wildcard tests/*.rs)) $(patsubst 
 
 .PHONY: help demo demo-c demo-python demo-go demo-cpp test test-rust test-c test-python test-go test-cpp check check-rust check-c
 .PHONY: check-rust-versions check-python check-go check-page check-installed build dev bench lint lint-languages mutants header install uninstall dist native packages release third-party sanitizers
-.PHONY: conformance differential fuzz golden fresh clean release-library lint-rust docs wheel
+.PHONY: conformance differential fuzz models tsan golden fresh clean release-library lint-rust docs wheel
 
 help:
 	@echo "make demo          run the quickstarts of C, Python, Go and C++ against mpflags-dev, a stand-in for Mixpanel"
@@ -58,7 +58,9 @@ help:
 	@echo "make conformance   run the vectors in every language, and print the results as a table"
 	@echo "make differential  compare random flags with Mixpanel's SDKs for Python and Node; LONG=1: many more"
 	@echo "make fuzz          run each fuzz target for 30 seconds; LONG=1: ten million inputs; PLANTED=1 or first: plant bugs"
+	@echo "make models        check the library's threads with a model checker; PLANTED=1, or PLANTED=first: plant bugs"
 	@echo "make sanitizers    run the C and C++ tests under AddressSanitizer, UndefinedBehaviorSanitizer and valgrind"
+	@echo "make tsan          run the core's tests and a C program under ThreadSanitizer (builds everything again: 10 minutes)"
 	@echo "make mutants       run mutation tests of the code that decides a variant"
 	@echo "make bench         measure and compare with the goals; a slow result is not a failure; OLD=path of another libmpflags.so: beside it"
 	@echo "make fresh         run make demo and make test in a minimal Debian with Rust, Go, Python and gcc; FRESH=demo: the demo only"
@@ -192,6 +194,10 @@ wheel: need-dist dev
 sanitizers: need-sanitizers build
 	$(IN) packaging sanitizers $(call WITH,packaging)
 
+# CARGO_TARGET_DIR is left alone: everything is built again, the standard library too.
+tsan: need-tsan
+	$(IN) packaging tsan JOBS=$(JOBS) BUILD=$(abspath $(BUILD))
+
 conformance: need-conformance build
 	@MPFLAGS_LIBRARY=$(LIBRARY) MPFLAGS_DEV=$(DEV) $(PYTHON) conformance/report.py --page
 
@@ -236,6 +242,10 @@ header: need-header
 bench: need-bench
 	$(PYTHON) bench/run.py $(if $(OLD),--old $(OLD))
 	$(PYTHON) bench/growth.py --no-build $(if $(OLD),--old $(OLD))
+
+# MODEL_RUNS: how many schedules each model runs.
+models: need-models
+	JOBS=$(JOBS) $(PYTHON) .ci/models $(if $(PLANTED),--planted) $(if $(findstring first,$(PLANTED)),--first)
 
 mutants: need-mutants golden
 	@command -v cargo-mutants >/dev/null || $(CARGO) install -j$(JOBS) --locked cargo-mutants

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
-use std::sync::{Arc, Condvar, Mutex, OnceLock, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use crate::json::cut;
 use crate::sys::lock::{lock, wait_until};
+use crate::sys::sync::{Condvar, Mutex, OnceLock};
 use crate::sys::worker::Signal;
 
 /// Something that a client reports to the program.

@@ -1,12 +1,13 @@
 //! The child of a fork: it has the client's memory but not its threads, so it replaces the runtime.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Client;
 use super::runtime::Runtime;
 use crate::items::Level;
 use crate::sys::fork::generation;
+use crate::sys::sync::atomic::{AtomicU64, Ordering};
+use crate::sys::sync::thread;
 
 /// Set beside the generation while a thread replaces the runtime.
 const REBUILDING: u64 = 1 << 63;
@@ -23,12 +24,12 @@ impl Client {
     }
 
     #[cold]
-    fn rebuild(&self, now: u64) {
+    pub(super) fn rebuild(&self, now: u64) {
         let mut seen = self.generation.load(Ordering::Acquire);
         while seen != now {
             // Wait only for a thread of this process: one that was interrupted by the fork does not exist here.
             if seen == now | REBUILDING {
-                std::thread::yield_now();
+                thread::yield_now();
                 seen = self.generation.load(Ordering::Acquire);
                 continue;
             }

@@ -7,8 +7,10 @@ pub(crate) mod evaluate_options;
 mod fork;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+#[cfg(all(test, mpflags_model))]
+mod model_tests;
 mod noted;
-#[cfg(test)]
+#[cfg(all(test, not(mpflags_model)))]
 mod outage_tests;
 mod poller;
 mod refresh;
@@ -21,7 +23,6 @@ pub(crate) mod unversioned;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -39,6 +40,8 @@ use crate::json::{json_kind, syntax};
 use crate::sys::clock::{Clock, SystemClock, deadline};
 use crate::sys::fork::generation;
 use crate::sys::lock::lock;
+use crate::sys::sync::atomic::{AtomicU64, Ordering};
+use crate::transport::Connect;
 use crate::transport::http::Settings;
 use runtime::{Runtime, Shared};
 
@@ -80,8 +83,19 @@ impl Client {
         Client::with_clock(config, Arc::new(SystemClock))
     }
 
-    pub(crate) fn with_clock(mut config: Config, clock: Arc<dyn Clock>) -> Result<Self, Error> {
+    pub(crate) fn with_clock(config: Config, clock: Arc<dyn Clock>) -> Result<Self, Error> {
         let settings = Arc::new(Settings::new(&config)?);
+        let warnings = settings.warnings.clone();
+        Client::with_transport(config, clock, Box::new(move || Arc::new(settings.connect())), warnings)
+    }
+
+    /// `warnings` are logged first.
+    fn with_transport(
+        mut config: Config,
+        clock: Arc<dyn Clock>,
+        connect: Box<Connect>,
+        warnings: Vec<String>,
+    ) -> Result<Self, Error> {
         let overrides = std::mem::take(&mut config.overrides);
         let (flags, report) = bootstrap::definitions(&mut config)?.unzip();
         let snapshot = Arc::new(Snapshot::new(flags.map(Arc::new), overrides));
@@ -91,10 +105,10 @@ impl Client {
         };
         let has_view = view.targeting_key_as.is_some() || view.attributes_as_custom_properties;
         let view = has_view.then_some(view);
-        let shared = Shared { config: Arc::new(config), view, clock, settings, snapshot };
+        let shared = Shared { config: Arc::new(config), view, clock, connect, snapshot };
         let runtime = Runtime::new(&shared, None);
-        for warning in &shared.settings.warnings {
-            runtime.items.log(Level::Warning, warning.clone());
+        for warning in warnings {
+            runtime.items.log(Level::Warning, warning);
         }
         if let Some(report) = report {
             Logged::default().log(&runtime.items, &report);

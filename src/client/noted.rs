@@ -1,8 +1,6 @@
 //! Mistakes in the calling program, such as unknown flags: all are counted, and each name is logged once.
 
 use std::hash::BuildHasher;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crate::engine::context::Unusable;
 use crate::engine::outcome::Outcome;
@@ -10,6 +8,8 @@ use crate::engine::variant::ValueType;
 use crate::events::dedupe::Seen;
 use crate::items::{Items, Level};
 use crate::sys::lock::lock;
+use crate::sys::sync::Mutex;
+use crate::sys::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 #[derive(Default)]
 pub(super) struct Noted {

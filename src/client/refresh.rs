@@ -1,11 +1,11 @@
 //! Refreshes: callers that wait for a fetch which starts after their call, and the poller that makes it.
 
-use std::sync::{Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::client::status::FetchError;
 use crate::error::Error;
 use crate::sys::lock::{lock, wait_until};
+use crate::sys::sync::{Condvar, Mutex};
 
 /// A fetch that no call waits for is aborted in favour of a refresh once it has lasted this long: most likely its connection
 /// died while the process was frozen. A younger fetch may finish: if each call aborted the fetch before it, none would ever

@@ -1,6 +1,5 @@
 //! Reporting to Mixpanel: events, exposures by hand, flushing and statistics.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::Client;
@@ -12,6 +11,7 @@ use crate::events::Events;
 use crate::events::payload::Owner;
 use crate::items::Level;
 use crate::sys::clock::deadline;
+use crate::sys::sync::atomic::Ordering;
 
 /// The most entries of a list in the statistics.
 const LISTED: usize = 64;

@@ -1,10 +1,7 @@
 //! The parts of a client with locks and threads, which are replaced in the child of a fork and after a shutdown.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-use once_cell::sync::OnceCell;
 
 use crate::client::cache::Cache;
 use crate::client::noted::Noted;
@@ -21,9 +18,10 @@ use crate::events::{Events, events_were};
 use crate::items::{Callback, Items, Level, State};
 use crate::sys::clock::{Clock, deadline};
 use crate::sys::lock::lock;
+use crate::sys::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::sys::sync::{Mutex, OnceCell};
 use crate::sys::worker::Worker;
-use crate::transport::Transport;
-use crate::transport::http::Settings;
+use crate::transport::{Connect, Transport};
 
 pub(super) struct Runtime {
     pub(super) status: Arc<Status>,
@@ -50,7 +48,7 @@ pub(super) struct Shared {
     /// How contexts are changed before they are evaluated; `None` if they are not.
     pub(super) view: Option<View>,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) settings: Arc<Settings>,
+    pub(super) connect: Box<Connect>,
     pub(super) snapshot: Arc<Snapshot>,
 }
 
@@ -119,7 +117,7 @@ impl Runtime {
 
     /// The connections of remote evaluations.
     pub(super) fn remote(&self, shared: &Shared) -> Arc<dyn Transport> {
-        self.remote.get_or_init(|| Arc::new(shared.settings.connect())).clone()
+        self.remote.get_or_init(|| (shared.connect)()).clone()
     }
 
     /// Starts the threads that have something to do: all of them, or, if one cannot be started, none.
@@ -206,7 +204,7 @@ impl Runtime {
     }
 
     fn start_poller(&self, shared: &Shared, callback: Option<Arc<Callback>>) -> Result<Thread, Error> {
-        let transport: Arc<dyn Transport> = Arc::new(shared.settings.connect());
+        let transport = (shared.connect)();
         let delivers = callback.is_some();
         let poller = Poller {
             config: shared.config.clone(),
@@ -236,7 +234,7 @@ impl Runtime {
     }
 
     fn start_sender(&self, shared: &Shared) -> Result<Thread, Error> {
-        let transport: Arc<dyn Transport> = Arc::new(shared.settings.connect());
+        let transport = (shared.connect)();
         let sender = Sender {
             config: shared.config.clone(),
             clock: shared.clock.clone(),

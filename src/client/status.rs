@@ -1,7 +1,5 @@
 //! The client's state, and the last error.
 
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Condvar, Mutex};
 use std::time::Instant;
 
 use crate::engine::outcome::Unavailable;
@@ -9,6 +7,8 @@ use crate::error::{Error, ErrorKind};
 use crate::items::{Item, Items, Level, State, one_line};
 use crate::sys::clock::{Clock, unix_ms};
 use crate::sys::lock::{lock, wait_until};
+use crate::sys::sync::atomic::{AtomicU8, Ordering};
+use crate::sys::sync::{Condvar, Mutex};
 
 /// After this many failed fetches in a row, definitions count as stale.
 const FAILURES: u32 = 3;

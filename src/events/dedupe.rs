@@ -1,7 +1,7 @@
 //! A cache of the exposures that were reported lately, read without a lock.
 
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::sys::sync::OnceLock;
+use crate::sys::sync::atomic::{AtomicU64, Ordering};
 
 /// The tags that were seen within a time window, up to a capacity. Looking a tag up is lock-free; adding one requires the
 /// lock of the tag's shard.

@@ -1,6 +1,8 @@
 //! Events and exposures: from the call that reports one to Mixpanel's servers.
 
 pub(crate) mod dedupe;
+#[cfg(all(test, mpflags_model))]
+mod model_tests;
 pub(crate) mod outbox;
 pub(crate) mod payload;
 pub(crate) mod sender;
@@ -8,7 +10,6 @@ mod shard;
 
 use std::hash::BuildHasher;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use crate::config::Config;
@@ -21,6 +22,7 @@ use crate::events::outbox::{Offered, Outbox};
 use crate::events::payload::{Event, Owner, Profile, Track};
 use crate::items::{Items, Level};
 use crate::sys::clock::{Clock, unix_ms};
+use crate::sys::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Takes exposures and events from all threads. An exposure that was reported already takes no lock.
 pub(crate) struct Events {

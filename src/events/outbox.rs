@@ -1,8 +1,7 @@
 //! The outbox: a bounded queue of events. Any thread adds to it under a short lock; the sender empties it.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, OnceLock};
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::events::dedupe::Seen;
@@ -10,6 +9,8 @@ use crate::events::payload::Event;
 use crate::events::shard::Pending;
 use crate::items::one_line;
 use crate::sys::lock::{lock, wait_until};
+use crate::sys::sync::atomic::{AtomicU64, Ordering};
+use crate::sys::sync::{Condvar, Mutex, OnceLock};
 use crate::sys::worker::Signal;
 
 /// Shards of the queue: as many threads can add an event at once.
@@ -209,9 +210,10 @@ impl Outbox {
         }
     }
 
-    /// Makes every full batch wake `signal`.
+    /// Makes every full batch wake `signal`, also one that filled up before.
     pub(crate) fn wake_with(&self, signal: &Arc<Signal>) {
         let _ = self.sender.set(signal.clone());
+        signal.wake();
     }
 
     /// Whether the shards hold a whole batch.
@@ -233,21 +235,24 @@ impl Outbox {
         }
     }
 
-    /// Counts `count` events as ended. Events that a shutdown gave up while the sender still ran are not counted again.
-    pub(crate) fn settle(&self, count: usize, end: End) {
+    /// Counts `count` events as ended, and returns how many were. Events that a shutdown gave up while the sender still ran are
+    /// not counted again.
+    pub(crate) fn settle(&self, count: usize, end: End) -> u64 {
         let counter = match end {
             End::Sent => &self.counts.sent,
             End::Rejected => &self.counts.rejected,
             End::Shutdown => &self.counts.shutdown,
         };
-        {
+        let waited = {
             let mut status = lock(&self.status);
             status.recovered |= end == End::Sent;
             let waited = self.waiting().min(count) as u64;
             self.gone.ended.fetch_add(waited, Ordering::AcqRel);
             counter.fetch_add(waited, Ordering::Relaxed);
-        }
+            waited
+        };
         self.changed.notify_all();
+        waited
     }
 
     pub(crate) fn failed(&self, message: &str, unix_ms: u64) {
@@ -311,8 +316,8 @@ impl Outbox {
         let mut inside = VecDeque::new();
         self.drain(&mut inside);
         let lost = if sink { inside.len() } else { self.waiting() };
-        self.settle(lost, End::Shutdown);
-        lost as u64
+        // Fewer, if the sender was left behind and has delivered some by now.
+        self.settle(lost, End::Shutdown)
     }
 
     /// Counts an exposure after shutdown.

@@ -6,14 +6,15 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::engine::evaluation::Evaluation;
 use crate::sys::fork;
 use crate::sys::lock::{lock, wait_until};
+use crate::sys::sync::thread::{self, JoinHandle};
+use crate::sys::sync::{Condvar, Mutex, thread_local};
 use crate::sys::worker::{panic_text, spawn};
 
 /// A thread waits for the network nearly all the time, and costs some 20 KiB.
@@ -140,7 +141,7 @@ impl Pool {
 
     /// The main function of a thread.
     fn serve(&self) {
-        CURRENT.set(self.address());
+        CURRENT.with(|current| current.set(self.address()));
         while let Some(Job { evaluate, slot }) = self.next() {
             if slot.is_abandoned() {
                 continue;
@@ -188,7 +189,7 @@ impl Pool {
     /// Waits for the threads to end, at most until `deadline`. Those that have not ended are left behind.
     pub(super) fn join(&self, deadline: Instant) {
         // An executor may drop the provider when it is woken, on a thread of the pool, which cannot wait for itself.
-        let own = CURRENT.get() == self.address();
+        let own = CURRENT.with(Cell::get) == self.address();
         let ended = {
             let mut state = lock(&self.state);
             while state.live > usize::from(own) {

@@ -1,7 +1,9 @@
 //! Locks without poison: a panic on one thread must not make the calls of all others panic.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use std::time::Instant;
+
+use crate::sys::sync::{Condvar, Mutex, MutexGuard};
 
 /// Locks `mutex`, even if a thread panicked while it held the lock.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -3,12 +3,13 @@
 use std::cell::Cell;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, OnceLock};
-use std::thread::{self, JoinHandle};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::sys::clock::Clock;
 use crate::sys::lock::{lock, wait_until};
+use crate::sys::sync::thread::{self, JoinHandle};
+use crate::sys::sync::{Condvar, Mutex, thread_local};
 
 /// A running thread. Dropping it does not stop it: [`Worker::stop`] does.
 #[derive(Debug)]
@@ -85,7 +86,7 @@ impl Worker {
         let signal = Arc::new(Signal::default());
         let theirs = signal.clone();
         let handle = spawn(name, move || {
-            CURRENT.set(Arc::as_ptr(&theirs) as usize);
+            CURRENT.with(|current| current.set(Arc::as_ptr(&theirs) as usize));
             // Unwind safe: only the signal is used after a panic.
             if let Err(payload) = catch_unwind(AssertUnwindSafe(|| run(&theirs))) {
                 panicked(panic_text(payload.as_ref()));
@@ -97,7 +98,7 @@ impl Worker {
 
     /// Whether the caller is the worker's own thread, which cannot wait for itself to end.
     pub(crate) fn is_current(&self) -> bool {
-        CURRENT.get() == Arc::as_ptr(&self.signal) as usize
+        CURRENT.with(Cell::get) == Arc::as_ptr(&self.signal) as usize
     }
 
     /// The signal that wakes the thread.

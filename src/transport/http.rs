@@ -5,7 +5,7 @@ use std::env;
 use std::fmt::Write as _;
 use std::io::{self, BufRead as _, Read, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
@@ -27,6 +27,7 @@ use super::{Failure, Get, Post, Response, Transport};
 use crate::config::Config;
 use crate::error::Error;
 use crate::sys::lock::lock;
+use crate::sys::sync::Mutex;
 
 /// The name look-up and the connect may take this long each, within the request's time limit.
 const CONNECT: Duration = Duration::from_secs(3);

@@ -8,6 +8,7 @@ mod resolver;
 mod tls;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// Sends requests. Each start of a client makes new ones: after [`Transport::shutdown`] every request fails.
@@ -21,6 +22,9 @@ pub(crate) trait Transport: Send + Sync {
     /// Aborts the requests in progress. Later ones fail at once.
     fn shutdown(&self);
 }
+
+/// Makes a transport with its own connections.
+pub(crate) type Connect = dyn Fn() -> Arc<dyn Transport> + Send + Sync;
 
 /// A GET request.
 #[derive(Debug)]

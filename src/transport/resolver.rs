@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ureq::Error;
@@ -13,6 +13,7 @@ use ureq::unversioned::transport::NextTimeout;
 
 use crate::sys::clock::deadline;
 use crate::sys::lock::{lock, wait_until};
+use crate::sys::sync::{Condvar, Mutex};
 use crate::sys::worker::spawn;
 
 /// How long a result is used. ureq resolves before each request, even on an open connection.

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Deserialize;
@@ -18,6 +17,7 @@ use crate::engine::variant::FlagValue;
 use crate::error::Error;
 use crate::json::{RawPairs, json_kind, text_or_number, without_position};
 use crate::sys::clock::Clock;
+use crate::sys::sync::atomic::{AtomicUsize, Ordering};
 use crate::transport::{Get, Transport};
 
 /// The largest context that is sent, in bytes of JSON.

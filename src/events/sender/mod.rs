@@ -5,7 +5,6 @@ mod response;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::config::Config;
@@ -14,6 +13,7 @@ use crate::events::outbox::{End, Outbox};
 use crate::events::payload::{Event, Owner};
 use crate::items::{Items, Level};
 use crate::sys::clock::{Clock, random_fraction, unix_ms};
+use crate::sys::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use crate::sys::worker::{Pause, Signal};
 use crate::transport::Transport;
 use batch::{Batch, Endpoint};
