@@ -8,6 +8,7 @@ mod fork;
 mod noted;
 #[cfg(test)]
 mod outage_tests;
+mod pauses;
 mod poller;
 mod refresh;
 mod remote;

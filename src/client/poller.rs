@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::client::bootstrap::{DEFINITIONS_LIMIT, Logged};
 use crate::client::cache::Cache;
+use crate::client::pauses;
 use crate::client::refresh::Refreshes;
 use crate::client::snapshot::{Retired, Snapshot, next_serial};
 use crate::client::status::{FetchError, Source, Status};
@@ -89,15 +90,15 @@ impl Poller {
                 Fetched::Done => {
                     retries = 0;
                     polls = self.config.enable_polling;
-                    self.interval()
+                    pauses::interval(&self.config, random_fraction())
                 }
                 Fetched::Retry(..) | Fetched::Failed(_) if self.refreshes.is_aborted() => {
                     // A refresh aborted this fetch, and waits for the next one.
                     Duration::ZERO
                 }
-                Fetched::Retry(failed, at_least) => {
+                Fetched::Retry(failed, asked) => {
                     self.failed(failed, cache.take(), &mut progress);
-                    let pause = self.backoff(retries).max(at_least.unwrap_or_default());
+                    let pause = pauses::retry(&self.config, retries, *asked, random_fraction());
                     retries = retries.saturating_add(1);
                     self.items.debug(|| format!("retry {retries} in {} ms", pause.as_millis()));
                     pause
@@ -105,7 +106,7 @@ impl Poller {
                 Fetched::Failed(failed) => {
                     self.failed(failed, cache.take(), &mut progress);
                     retries = 0;
-                    self.interval()
+                    pauses::interval(&self.config, random_fraction())
                 }
             };
             progress.retired.sweep();
@@ -299,17 +300,6 @@ impl Poller {
                 }
             },
         }
-    }
-
-    /// The pause until the next poll: the interval ± 10 %, so that processes started together do not stay in step.
-    fn interval(&self) -> Duration {
-        self.config.polling_interval.mul_f64(0.9 + 0.2 * random_fraction())
-    }
-
-    /// Full jitter: a random pause up to a bound, which doubles with each retry up to the interval.
-    fn backoff(&self, retries: u32) -> Duration {
-        let bound = self.config.retry_base.saturating_mul(1_u32.checked_shl(retries).unwrap_or(u32::MAX));
-        bound.min(self.config.polling_interval).mul_f64(random_fraction())
     }
 }
 
