@@ -40,6 +40,8 @@ struct Progress {
     etag: Option<String>,
     retired: Retired,
     logged: Logged,
+    /// Why the cache could not be written. Logged once, until it can.
+    unwritten: Option<String>,
 }
 
 /// Why a wait for the next fetch ended.
@@ -241,11 +243,8 @@ impl Poller {
         match FlagSet::parse(&response.body, previous.as_deref(), next_serial) {
             Err(error) => Fetched::Failed(FetchError::Other(format!("{}: {error}", response.from))),
             Ok((set, report)) => {
-                if let Some(cache) = &self.cache
-                    && let Err(error) = cache.write(response.etag.as_deref(), &response.body)
-                {
-                    let path = cache.path().display();
-                    self.items.log(Level::Warning, format!("definitions_cache_dir: {path}: {error}"));
+                if let Some(cache) = &self.cache {
+                    self.store(cache, &response, progress);
                 }
                 progress.etag = response.etag;
                 let line = self.summary(&set, response.body.len(), progress.etag.as_deref());
@@ -253,6 +252,16 @@ impl Poller {
                 Fetched::Done
             }
         }
+    }
+
+    fn store(&self, cache: &Cache, response: &Response, progress: &mut Progress) {
+        let written = cache.write(response.etag.as_deref(), &response.body);
+        let failed = written.err().map(|error| format!("definitions_cache_dir: {}: {error}", cache.path().display()));
+        if let Some(line) = &failed {
+            let repeated = progress.unwritten == failed;
+            self.items.log(if repeated { Level::Debug } else { Level::Warning }, line.clone());
+        }
+        progress.unwritten = failed;
     }
 
     /// `line` describes the definitions.

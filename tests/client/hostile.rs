@@ -286,14 +286,13 @@ fn against_events(attack: &Attack, server: &Server, victim: &mut Victim) -> Seen
     let (state, line) = end(attack, server, victim, before);
     server.clear_faults();
     assert_eq!(victim.ask("flush"), "Ok(0)", "{}", attack.name);
-    let counts = server.event_counts();
-    assert_eq!((counts.accepted, counts.duplicates), (2, 0), "{}: the event and the exposure", attack.name);
+    // Where the server accepts events and its response is lost, they are sent again, and Mixpanel drops the repetition.
+    assert_eq!(server.event_counts().distinct_insert_ids, 2, "{}: the event and the exposure", attack.name);
     let heals = if attack.pause { "`flush`, or ten minutes later" } else { "the next attempt" };
     Seen { name: attack.name, evaluates: "every flag", state, line, memory: attack.memory, heals }
 }
 
 fn against_remote(attack: &Attack, server: &Server, victim: &mut Victim) -> Seen {
-    victim.wait("state READY", 0);
     assert_eq!(victim.ask("evaluate"), "no message");
     let before = begin(attack, server, victim);
     let begun = Instant::now();
@@ -331,21 +330,26 @@ fn hostile_servers() {
             scope.spawn(|| {
                 loop {
                     let Some((number, attack)) = ({ queue.lock().unwrap().next() }) else { return };
-                    let row = run(attack);
-                    seen.lock().unwrap().insert(number, (attack.target.heading(), row.row()));
+                    // One that fails does not hide the others.
+                    let row = std::panic::catch_unwind(|| run(attack).row());
+                    seen.lock().unwrap().insert(number, (attack.target, row.map_err(|_| attack.name)));
                 }
             });
         }
     });
     let seen = seen.into_inner().unwrap();
+    let failed: Vec<_> =
+        seen.values().filter_map(|(target, row)| Some((target.heading(), *row.as_ref().err()?))).collect();
+    assert!(failed.is_empty(), "{failed:#?}");
     let mut table = String::new();
     for target in [Definitions, Events, Remote] {
         table += &format!(
             "\n### {}\n\n| fault | what still evaluates | state | log line | memory | what heals it |\n| --- | --- | --- | --- | --- | --- |\n",
             target.heading()
         );
-        for (_, row) in seen.values().filter(|(heading, _)| *heading == target.heading()) {
-            table += &format!("{row}\n");
+        for (_, row) in seen.values().filter(|(of, _)| *of == target) {
+            table += row.as_ref().unwrap();
+            table.push('\n');
         }
     }
     if only.is_some() {
