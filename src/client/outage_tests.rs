@@ -127,7 +127,8 @@ fn a_hundred_clients_come_back_one_by_one() {
     for client in &clients {
         client.wait_ready(Duration::from_secs(20)).unwrap();
     }
-    let healthy = peak(&server.wait_requests(100, Duration::from_secs(20)).requests, FACTOR);
+    // A busy machine spreads even these.
+    println!("the most requests in ten seconds: {} at the start", peak(&server.requests().requests, FACTOR));
 
     server.stop().unwrap();
     server.clear_requests();
@@ -151,9 +152,13 @@ fn a_hundred_clients_come_back_one_by_one() {
     }
     let back = server.requests().requests;
     let polls: Vec<_> = back.iter().filter(|request| request.path == "/flags/definitions").cloned().collect();
-    println!("the most requests in ten seconds: {healthy} at the start, {} when the server is back", peak(&back, FACTOR));
+    let (most, most_polls) = (peak(&back, FACTOR), peak(&polls, FACTOR));
+    println!("when the server is back: {most}, of which {most_polls} are polls");
     assert!(polls.len() >= 100, "{}", polls.len());
-    assert!(peak(&back, FACTOR) <= healthy, "{} requests in ten seconds, {healthy} at the start", peak(&back, FACTOR));
+    // At a start, all clients fetch at once. Now each has definitions to fetch and events to send, which makes 200 requests; spread
+    // over a minute, 33 in ten seconds.
+    assert!(most < 100, "{most} requests in ten seconds");
+    assert!(most_polls < 60, "{most_polls} polls in ten seconds");
     let counts = server.event_counts();
     assert_eq!((counts.distinct_insert_ids, counts.duplicates), (exposures, 0));
 }

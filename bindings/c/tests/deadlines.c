@@ -62,9 +62,9 @@ static mpflags_client *new_client(const char *url, const char *more)
     return client;
 }
 
-static void on_item(void *unused, const mpflags_item *item)
+static void on_item(const mpflags_item *item, void *unused)
 {
-    (void)unused; (void)item;
+    (void)item; (void)unused;
 }
 
 static void drop(void *unused)
@@ -122,6 +122,7 @@ int main(int argc, char **argv)
     mpflags_text_free(text);
     mpflags_item *item = NULL;
     while (mpflags_client_next_item(client, 0, &item, NULL) == MPFLAGS_OK) mpflags_item_free(item);
+    item = NULL;
     CALL(LIMIT, mpflags_client_next_item, client, LIMIT, &item, NULL);
     mpflags_item_free(item);
     CALL(LIMIT, mpflags_client_shutdown, client, LIMIT, &undelivered, NULL);
