@@ -37,7 +37,7 @@ RUST_TESTS := $(patsubst tests/%.rs,--test %,$(wildcard tests/*.rs)) $(patsubst 
 
 .PHONY: help demo demo-c demo-python demo-go demo-cpp test test-rust test-c test-python test-go test-cpp check check-rust check-c
 .PHONY: check-rust-versions check-python check-go check-page check-installed build dev bench lint lint-languages mutants header install uninstall dist native packages release third-party sanitizers
-.PHONY: conformance differential fuzz models tsan golden fresh clean release-library lint-rust docs wheel
+.PHONY: conformance differential fuzz models tsan soak golden fresh clean release-library lint-rust docs wheel
 
 help:
 	@echo "make demo          run the quickstarts of C, Python, Go and C++ against mpflags-dev, a stand-in for Mixpanel"
@@ -59,6 +59,7 @@ help:
 	@echo "make differential  compare random flags with Mixpanel's SDKs for Python and Node; LONG=1: many more"
 	@echo "make fuzz          run each fuzz target for 30 seconds; LONG=1: ten million inputs; PLANTED=1 or first: plant bugs"
 	@echo "make models        check the library's threads with a model checker; PLANTED=1, or PLANTED=first: plant bugs"
+	@echo "make soak          run a program under load while the server fails, for 30 minutes; SECONDS=120: shorter; PLANTED=1: with leaks"
 	@echo "make sanitizers    run the C and C++ tests under AddressSanitizer, UndefinedBehaviorSanitizer and valgrind"
 	@echo "make tsan          run the core's tests and a C program under ThreadSanitizer (builds everything again: 10 minutes)"
 	@echo "make mutants       run mutation tests of the code that decides a variant"
@@ -209,6 +210,16 @@ differential: need-differential release-library
 fuzz: need-fuzz
 	@echo "== fuzz targets (building them takes minutes the first time)"
 	@env -u CARGO_TARGET_DIR JOBS=$(JOBS) $(if $(PLANTED),$(PYTHON) fuzz/planted.py $(if $(findstring first,$(PLANTED)),--first),fuzz/run)
+
+# With PLANTED=1, leaks of each kind have to be found.
+PLANTED_LEAKS := memory thread descriptor lost doubled
+soak: need-soak build
+	@mkdir -p $(BUILD)/soak
+	$(CC) -std=gnu11 -O1 -g -Wall -Wextra -Wpedantic -Werror -Iinclude -o $(BUILD)/soak/soak soak/soak.c \
+		-L$(CARGO_OUT)/release -lmpflags -Wl,-rpath,$(dir $(LIBRARY)) -pthread
+	@for kind in $(if $(PLANTED),$(PLANTED_LEAKS),""); do \
+		MPFLAGS_DEV=$(DEV) $(PYTHON) soak/run.py --seconds $(or $(SECONDS),$(if $(PLANTED),30,1800)) \
+			$${kind:+--plant $$kind} $(BUILD)/soak/soak; done
 
 # Mixpanel's Python package contains the golden vectors of semver_compare and datetime_compare. A virtual environment, because
 # Debian's Python has no pip outside of one.

@@ -35,7 +35,8 @@ pub enum Kind {
     Hang,
     /// Responds 200 with a body that is neither JSON nor UTF-8, or with `body`.
     Garbage,
-    /// Sends `body` as the whole response, including the head, and closes the connection.
+    /// Sends `body` as the whole response, including the head, and closes the connection. With `repeat`, sends that text
+    /// again and again instead of closing; with `bytes_per_second`, at that pace.
     Raw,
     /// Closes the connection after `at_byte` bytes of the response, or `at_body_byte` bytes of its body.
     Cut,
@@ -47,6 +48,8 @@ pub enum Kind {
     GzipBomb,
     /// Resets the connection, after `at_byte` bytes of the response (default 0).
     Reset,
+    /// After `at_byte` bytes of the response (default 0), a TLS alert, as a device on the way can send one. Needs https.
+    TlsAlert,
     /// Resets the connection and stops the server: clients are refused for `down_ms`, or until it is restarted.
     Refuse,
     /// Accepts a batch of events except for the selected records, and responds like `/import?strict=1`.
@@ -116,6 +119,9 @@ pub struct Fault {
     /// The part sent at that pace.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub part: Option<Part>,
+    /// What follows the body, for ever.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repeat: Option<String>,
     /// The decoded size of a gzip bomb.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decoded_bytes: Option<u64>,
@@ -174,6 +180,7 @@ impl Fault {
             content_length: None,
             bytes_per_second: None,
             part: None,
+            repeat: None,
             decoded_bytes: None,
             down_ms: None,
             indexes: None,
@@ -211,12 +218,12 @@ impl Fault {
         let (own, plain): (&[&str], &[&str]) = match self.kind {
             Kind::Pass | Kind::Hang => (&[], &[]),
             Kind::Status | Kind::Delay | Kind::Garbage => (&[], &RESPONSE),
-            Kind::Raw => (&["body", "delay_ms"], &[]),
+            Kind::Raw => (&["body", "repeat", "bytes_per_second", "delay_ms"], &[]),
             Kind::Cut => (&["at_byte", "at_body_byte"], &RESPONSE),
             Kind::WrongLength => (&["content_length"], &RESPONSE),
             Kind::SlowLoris => (&["bytes_per_second", "part"], &RESPONSE),
             Kind::GzipBomb => (&["decoded_bytes", "status", "delay_ms", "headers"], &[]),
-            Kind::Reset => (&["at_byte"], &RESPONSE),
+            Kind::Reset | Kind::TlsAlert => (&["at_byte"], &RESPONSE),
             Kind::Refuse => (&["down_ms"], &[]),
             Kind::RejectRecords => {
                 (&["indexes", "properties", "field", "message", "delay_ms", "retry_after", "headers"], &[])
@@ -229,7 +236,7 @@ impl Fault {
         let missing = match self.kind {
             Kind::Status if self.status.is_none() => "status",
             Kind::Delay if self.delay_ms.is_none() => "delay_ms",
-            Kind::Raw if self.body.is_none() => "body",
+            Kind::Raw if self.body.is_none() && self.repeat.is_none() => "body` or `repeat",
             Kind::Cut if self.at_byte.is_some() == self.at_body_byte.is_some() => "at_byte` or `at_body_byte",
             Kind::SlowLoris if self.bytes_per_second.unwrap_or(0) == 0 => "bytes_per_second",
             Kind::RejectRecords if self.indexes.is_none() && self.properties.is_none() => {
@@ -241,6 +248,12 @@ impl Fault {
     }
 
     fn check_values(&self) -> Result<(), String> {
+        if self.bytes_per_second == Some(0) {
+            return Err("`bytes_per_second` must be at least 1".to_owned());
+        }
+        if self.repeat.as_deref() == Some("") {
+            return Err("`repeat` must not be empty".to_owned());
+        }
         if let Some(status) = self.status
             && !(200..=599).contains(&status)
         {
@@ -271,6 +284,7 @@ impl Fault {
             ("content_length", self.content_length.is_some()),
             ("bytes_per_second", self.bytes_per_second.is_some()),
             ("part", self.part.is_some()),
+            ("repeat", self.repeat.is_some()),
             ("decoded_bytes", self.decoded_bytes.is_some()),
             ("down_ms", self.down_ms.is_some()),
             ("indexes", self.indexes.is_some()),

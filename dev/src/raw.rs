@@ -7,7 +7,7 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::faults::{Fault, Kind, Part};
 use crate::log::InFlight;
@@ -15,13 +15,26 @@ use crate::response::{JSON, Response};
 use crate::socket::Socket;
 
 const BOMB_BYTES: u64 = 200 << 20;
+/// How much of what repeats is sent at once.
+const REPEATED_BYTES: usize = 64 * 1024;
 
 /// The bytes to send, their pace, and how the connection ends after them.
 pub(crate) struct Script {
     bytes: Bytes,
     /// The first byte that is paced, and the bytes per second.
     pace: Option<(usize, u32)>,
-    reset: bool,
+    /// Sent again and again after the bytes; empty: nothing is.
+    repeat: Bytes,
+    end: End,
+}
+
+/// How a connection ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Close,
+    Reset,
+    /// An alert below TLS, then a close.
+    Alert,
 }
 
 impl Script {
@@ -36,9 +49,13 @@ impl Script {
         let body_at = head.len();
         let mut bytes = head;
         bytes.extend_from_slice(&response.body);
-        let plain = |bytes: Vec<u8>| Self { bytes: Bytes::from(bytes), pace: None, reset: false };
+        let plain = |bytes: Vec<u8>| Self { bytes: Bytes::from(bytes), pace: None, repeat: Bytes::new(), end: End::Close };
         match fault.kind {
-            Kind::Raw => Some(plain(fault.body.clone().unwrap_or_default().into_bytes())),
+            Kind::Raw => {
+                let pace = fault.bytes_per_second.map(|bytes_per_second| (0, bytes_per_second));
+                let repeat = Bytes::from(fault.repeat.clone().unwrap_or_default());
+                Some(Self { pace, repeat, ..plain(fault.body.clone().unwrap_or_default().into_bytes()) })
+            }
             Kind::WrongLength => Some(plain(bytes)),
             Kind::Cut => {
                 let at = fault.at_byte.or(fault.at_body_byte.map(|byte| byte.saturating_add(body_at)));
@@ -50,11 +67,12 @@ impl Script {
                 let pace = fault.bytes_per_second.map(|bytes_per_second| (from, bytes_per_second));
                 Some(Self { pace, ..plain(bytes) })
             }
-            Kind::Reset => {
+            Kind::Reset | Kind::TlsAlert => {
                 bytes.truncate(fault.at_byte.unwrap_or(0));
-                Some(Self { reset: true, ..plain(bytes) })
+                let end = if fault.kind == Kind::Reset { End::Reset } else { End::Alert };
+                Some(Self { end, ..plain(bytes) })
             }
-            Kind::Refuse => Some(Self { reset: true, ..plain(Vec::new()) }),
+            Kind::Refuse => Some(Self { end: End::Reset, ..plain(Vec::new()) }),
             Kind::Pass
             | Kind::Status
             | Kind::Delay
@@ -67,7 +85,7 @@ impl Script {
 
     /// Whether anything is sent.
     pub(crate) fn sends(&self) -> bool {
-        !self.bytes.is_empty()
+        !self.bytes.is_empty() || !self.repeat.is_empty()
     }
 
     /// Drops `in_flight` before the last bytes leave, so that the next request of a client that has read them does not
@@ -88,10 +106,26 @@ impl Script {
             drop(in_flight);
             socket.write_all(at_once).await?;
         }
-        if self.reset {
-            socket.reset_on_close();
-        } else {
-            socket.finish();
+        if !self.repeat.is_empty() {
+            // Until the client disconnects, which makes a write fail.
+            let block = self.repeat.repeat(REPEATED_BYTES.div_ceil(self.repeat.len()));
+            loop {
+                match self.pace {
+                    Some((_, bytes_per_second)) => {
+                        dribble(socket, &self.repeat, bytes_per_second).await?;
+                        sleep(Duration::from_secs_f64(1.0 / f64::from(bytes_per_second))).await;
+                    }
+                    None => socket.write_all(&block).await?,
+                }
+            }
+        }
+        match self.end {
+            End::Close => socket.finish(),
+            End::Reset => socket.reset_on_close(),
+            End::Alert => {
+                socket.alert();
+                socket.finish();
+            }
         }
         Ok(())
     }

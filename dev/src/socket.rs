@@ -71,6 +71,15 @@ impl Socket {
         let _ = SockRef::from(&self.stream).shutdown(Shutdown::Write);
     }
 
+    /// Sends the alert "internal error" outside of the encryption, as a device on the way can. Nothing without TLS.
+    pub(crate) fn alert(&self) {
+        const ALERT: [u8; 7] = [21, 3, 3, 0, 2, 2, 80];
+        if self.tls.is_some() {
+            // It is short: if the socket does not take it, the client is not reading.
+            let _ = Now(&self.stream).write(&ALERT);
+        }
+    }
+
     /// Makes the socket send a reset when it is closed.
     pub(crate) fn reset_on_close(&self) {
         self.seat.leave();

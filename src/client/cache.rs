@@ -1,11 +1,12 @@
 //! The definitions cache: a file to start from when Mixpanel cannot be reached.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 #[cfg(unix)]
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process;
+use std::time::Duration;
 
 use crate::config::Config;
 use crate::engine::bucket::Hash;
@@ -39,12 +40,13 @@ impl Cache {
     pub(crate) fn read(&self, limit: u64) -> Result<Option<Cached>, String> {
         let ignored =
             |problem: &dyn std::fmt::Display| format!("{}: {problem}; it is ignored", self.path.display());
-        // Checked before it is opened, because opening a pipe would wait for a writer.
         match fs::symlink_metadata(&self.path) {
             Ok(meta) if !meta.is_file() => return Err(ignored(&"it is not a file")),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             _ => {}
         }
-        let mut file = match File::open(&self.path) {
+        check_folder(&self.path).map_err(|e| ignored(&e))?;
+        let mut file = match open(&self.path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(ignored(&error)),
@@ -69,11 +71,16 @@ impl Cache {
 
     /// Replaces the file atomically: writes a temporary file beside it, then renames that.
     pub(crate) fn write(&self, etag: Option<&str>, body: &[u8]) -> io::Result<()> {
+        create_folder(&self.path)?;
+        check_folder(&self.path)?;
         let temporary = temporary(&self.path);
         let written = write_new(&temporary, etag, body).and_then(|()| fs::rename(&temporary, &self.path));
         if written.is_err() {
             // The first error is the one to report.
             let _ = fs::remove_file(&temporary);
+        } else {
+            // What cannot be listed or removed now is tried again after the next change.
+            let _ = remove_leftovers(&self.path);
         }
         written
     }
@@ -88,6 +95,58 @@ impl Cache {
 fn temporary(path: &Path) -> PathBuf {
     let random = getrandom::u64().unwrap_or_else(|_| u64::from(process::id()));
     path.with_extension(format!("{random:016x}.tmp"))
+}
+
+/// How old a temporary file is before it is a leftover: no write takes this long.
+const LEFTOVER: Duration = Duration::from_secs(600);
+
+/// Removes the temporary files of processes that were killed while they wrote.
+fn remove_leftovers(path: &Path) -> io::Result<()> {
+    let (Some(folder), Some(stem)) = (path.parent(), path.file_stem()) else { return Ok(()) };
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = PathBuf::from(entry.file_name());
+        let random = name.file_stem().map(Path::new).filter(|_| name.extension().is_some_and(|ext| ext == "tmp"));
+        let ours = random.is_some_and(|name| name.extension().is_some() && name.file_stem() == Some(stem));
+        // After the clock was set back, a file may be younger than now; it is left for later.
+        if ours && entry.metadata()?.modified()?.elapsed().is_ok_and(|age| age > LEFTOVER) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Creates a folder that only this user can enter, unless there is one.
+fn create_folder(path: &Path) -> io::Result<()> {
+    let Some(folder) = path.parent() else { return Ok(()) };
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    builder.mode(0o700);
+    builder.create(folder)
+}
+
+/// Refuses a folder that is a symbolic link of another user, who could direct what this program reads and writes. Root's links are
+/// part of the system.
+fn check_folder(path: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    if let Some(folder) = path.parent() {
+        let meta = fs::symlink_metadata(folder)?;
+        if meta.is_symlink() && meta.uid() != 0 && meta.uid() != own_user(Path::new("/proc/self"), path)? {
+            return Err(io::Error::other("the folder is a symbolic link of another user"));
+        }
+    }
+    Ok(())
+}
+
+/// Opens the file, and nothing else that may have taken its place since it was looked at: neither follows a symbolic link nor waits
+/// for the other end of a pipe.
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+    options.open(path)
 }
 
 /// The user of this process: the owner of `process`, which is `/proc/self`. macOS has none; there it is the owner of a file that
@@ -114,9 +173,6 @@ fn create_new(path: &Path) -> io::Result<File> {
 }
 
 fn write_new(path: &Path, etag: Option<&str>, body: &[u8]) -> io::Result<()> {
-    if let Some(directory) = path.parent() {
-        fs::create_dir_all(directory)?;
-    }
     // If a crash left a temporary file of this name behind, create_new would fail.
     let _ = fs::remove_file(path);
     let mut file = create_new(path)?;
@@ -146,7 +202,7 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Cached> {
     whole.then(|| Cached { etag: (!etag.is_empty()).then(|| etag.to_owned()), body: body.to_vec() })
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use super::*;
 
@@ -165,7 +221,23 @@ mod tests {
         }
     }
 
-    #[cfg(unix)]
+    #[test]
+    fn what_takes_the_place_of_the_file_is_not_opened() {
+        let directory = std::env::temp_dir().join(format!("mpflags-open-{}", process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        let (file, link, pipe) = (directory.join("file"), directory.join("link"), directory.join("pipe"));
+        fs::write(&file, "").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        assert!(process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+
+        assert!(open(&file).is_ok());
+        assert!(open(&link).is_err(), "a link was followed");
+        // Without a writer, this would wait for ever.
+        assert!(!open(&pipe).unwrap().metadata().unwrap().is_file());
+
+        fs::remove_dir_all(&directory).unwrap();
+    }
+
     #[test]
     fn the_owner_of_a_new_file_is_the_user_where_there_is_no_proc() {
         let directory = std::env::temp_dir().join(format!("mpflags-own-user-{}", process::id()));

@@ -12,6 +12,7 @@ mod model_tests;
 mod noted;
 #[cfg(all(test, not(mpflags_model)))]
 mod outage_tests;
+mod pauses;
 mod poller;
 mod refresh;
 mod remote;

@@ -1,4 +1,4 @@
-//! An outage of the events server in compressed time: a minute of failures at 1,000 events per second.
+//! Outages in compressed time: a minute of failures at 1,000 events per second; ten minutes without a server for 100 clients.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -97,4 +97,68 @@ fn a_queue_too_small_drops_counted_and_offers_again() {
     assert_eq!(client.flush(Duration::from_secs(20)).unwrap(), 0);
     let counts = server.event_counts();
     assert_eq!((counts.accepted, counts.distinct_insert_ids, counts.duplicates), (60_000, 60_000, 0));
+}
+
+/// The most requests that arrived within ten seconds of the clock. A busy machine delays them by seconds.
+fn peak(requests: &[mpflags_dev::Request], factor: u32) -> usize {
+    let times: Vec<Duration> = requests.iter().map(|request| request.at * factor).collect();
+    let within = |start: Duration| times.iter().filter(|at| (start..start + Duration::from_secs(10)).contains(*at)).count();
+    times.iter().map(|&start| within(start)).max().unwrap_or(0)
+}
+
+#[test]
+fn a_hundred_clients_come_back_one_by_one() {
+    const FACTOR: u32 = 100;
+    let server = Server::start(Options::default()).unwrap();
+    server.set_definitions(
+        r#"{"flags": [{"key": "f", "context": "distinct_id", "ruleset":
+            {"variants": [{"key": "on", "value": true}], "rollout": [{"rollout_percentage": 1}]}}]}"#,
+    );
+    let clock = Arc::new(FastClock { start: Instant::now(), factor: FACTOR });
+    // The options that matter here are the defaults: polls each minute, retries from half a second on. Real time limits, because
+    // the requests take real time.
+    let config = format!(r#"{{"token": "T", "api_host": "{}"}}"#, server.url());
+    let clients: Vec<_> = (0..100)
+        .map(|_| Client::with_clock(Config::from_json(&config).unwrap(), clock.clone()).unwrap())
+        .collect();
+    for client in &clients {
+        client.start().unwrap();
+    }
+    for client in &clients {
+        client.wait_ready(Duration::from_secs(20)).unwrap();
+    }
+    // A busy machine spreads even these.
+    println!("the most requests in ten seconds: {} at the start", peak(&server.requests().requests, FACTOR));
+
+    server.stop().unwrap();
+    server.clear_requests();
+    let outage = clock.now();
+    let mut user = 0;
+    while clock.now() - outage < Duration::from_secs(600) {
+        // Each client has something to report when the server is back.
+        for client in &clients {
+            expose(client, user);
+        }
+        user += 1;
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    server.restart_after(Duration::ZERO).unwrap();
+    // Each client fetches within its longest pause, and sends its exposures.
+    let exposures = 100 * user;
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while server.event_counts().distinct_insert_ids < exposures || clients.iter().any(|c| c.state() != crate::State::Ready) {
+        assert!(Instant::now() < deadline, "{} of {exposures} exposures", server.event_counts().distinct_insert_ids);
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let back = server.requests().requests;
+    let polls: Vec<_> = back.iter().filter(|request| request.path == "/flags/definitions").cloned().collect();
+    let (most, most_polls) = (peak(&back, FACTOR), peak(&polls, FACTOR));
+    println!("when the server is back: {most}, of which {most_polls} are polls");
+    assert!(polls.len() >= 100, "{}", polls.len());
+    // At a start, all clients fetch at once. Now each has definitions to fetch and events to send, which makes 200 requests; spread
+    // over a minute, 33 in ten seconds.
+    assert!(most < 100, "{most} requests in ten seconds");
+    assert!(most_polls < 60, "{most_polls} polls in ten seconds");
+    let counts = server.event_counts();
+    assert_eq!((counts.distinct_insert_ids, counts.duplicates), (exposures, 0));
 }

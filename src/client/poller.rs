@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::client::bootstrap::{DEFINITIONS_LIMIT, Logged};
 use crate::client::cache::Cache;
+use crate::client::pauses;
 use crate::client::refresh::Refreshes;
 use crate::client::snapshot::{Retired, Snapshot, next_serial};
 use crate::client::status::{FetchError, Source, Status};
@@ -39,6 +40,8 @@ struct Progress {
     etag: Option<String>,
     retired: Retired,
     logged: Logged,
+    /// Why the cache could not be written. Logged once, until it can.
+    unwritten: Option<String>,
 }
 
 /// Why a wait for the next fetch ended.
@@ -89,15 +92,15 @@ impl Poller {
                 Fetched::Done => {
                     retries = 0;
                     polls = self.config.enable_polling;
-                    self.interval()
+                    pauses::interval(&self.config, random_fraction())
                 }
                 Fetched::Retry(..) | Fetched::Failed(_) if self.refreshes.is_aborted() => {
                     // A refresh aborted this fetch, and waits for the next one.
                     Duration::ZERO
                 }
-                Fetched::Retry(failed, at_least) => {
+                Fetched::Retry(failed, asked) => {
                     self.failed(failed, cache.take(), &mut progress);
-                    let pause = self.backoff(retries).max(at_least.unwrap_or_default());
+                    let pause = pauses::retry(&self.config, retries, *asked, random_fraction());
                     retries = retries.saturating_add(1);
                     self.items.debug(|| format!("retry {retries} in {} ms", pause.as_millis()));
                     pause
@@ -105,7 +108,7 @@ impl Poller {
                 Fetched::Failed(failed) => {
                     self.failed(failed, cache.take(), &mut progress);
                     retries = 0;
-                    self.interval()
+                    pauses::interval(&self.config, random_fraction())
                 }
             };
             progress.retired.sweep();
@@ -241,10 +244,7 @@ impl Poller {
             Err(error) => Fetched::Failed(FetchError::Other(format!("{}: {error}", response.from))),
             Ok((set, report)) => {
                 if let Some(cache) = &self.cache {
-                    if let Err(error) = cache.write(response.etag.as_deref(), &response.body) {
-                        let path = cache.path().display();
-                        self.items.log(Level::Warning, format!("definitions_cache_dir: {path}: {error}"));
-                    }
+                    self.store(cache, &response, progress);
                 }
                 progress.etag = response.etag;
                 let line = self.summary(&set, response.body.len(), progress.etag.as_deref());
@@ -252,6 +252,16 @@ impl Poller {
                 Fetched::Done
             }
         }
+    }
+
+    fn store(&self, cache: &Cache, response: &Response, progress: &mut Progress) {
+        let written = cache.write(response.etag.as_deref(), &response.body);
+        let failed = written.err().map(|error| format!("definitions_cache_dir: {}: {error}", cache.path().display()));
+        if let Some(line) = &failed {
+            let repeated = progress.unwritten == failed;
+            self.items.log(if repeated { Level::Debug } else { Level::Warning }, line.clone());
+        }
+        progress.unwritten = failed;
     }
 
     /// `line` describes the definitions.
@@ -299,17 +309,6 @@ impl Poller {
                 }
             },
         }
-    }
-
-    /// The pause until the next poll: the interval ± 10 %, so that processes started together do not stay in step.
-    fn interval(&self) -> Duration {
-        self.config.polling_interval.mul_f64(0.9 + 0.2 * random_fraction())
-    }
-
-    /// Full jitter: a random pause up to a bound, which doubles with each retry up to the interval.
-    fn backoff(&self, retries: u32) -> Duration {
-        let bound = self.config.retry_base.saturating_mul(1_u32.checked_shl(retries).unwrap_or(u32::MAX));
-        bound.min(self.config.polling_interval).mul_f64(random_fraction())
     }
 }
 

@@ -272,6 +272,10 @@ impl Settings {
                 },
                 None => failed(&error.to_string()),
             },
+            // Without the size, which differs each time, while a failure that repeats is logged once.
+            ureq::Error::LargeResponseHeader(_, limit) => {
+                failed(&format!("the response's headers are larger than {limit} bytes"))
+            }
             ureq::Error::Protocol(error) => {
                 let hint = match self.base.split_once("://") {
                     Some(("http", rest)) => format!("; if the port expects TLS, write https://{rest}"),

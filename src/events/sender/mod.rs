@@ -162,7 +162,7 @@ impl Sender {
                     self.deliver(batch, progress, self.config.event_batch_size)
                 }
                 Ok(Some(batch)) => self.send(batch, signal, progress),
-                Err(error) => Some(self.retry(progress, &format!("no random bytes: {error}"))),
+                Err(error) => Some(self.retry(progress, &format!("no random bytes: {error}"), None)),
             };
             if let Some(pause) = pause {
                 return pause;
@@ -268,9 +268,7 @@ impl Sender {
             BatchOutcome::Retry { message } => {
                 progress.batches.push_front(batch);
                 let asked = response.ok().and_then(|response| response.retry_after(self.clock.wall()));
-                let pause = self.retry(progress, &message);
-                // Never at once, even if the server allows it, because it is failing.
-                return Some(asked.map_or(pause, |asked| asked.max(self.config.event_retry_base)));
+                return Some(self.retry(progress, &message, asked));
             }
         }
         progress.retries = 0;
@@ -313,17 +311,51 @@ impl Sender {
         }
     }
 
-    /// Logs a failed attempt. Returns the pause before the next: the base, doubled with each failure up to its limit, plus a
-    /// jitter of 0.5 to 2.5 times the base, so that many processes which lost the server together do not come back together.
-    fn retry(&self, progress: &mut Progress, message: &str) -> Duration {
+    /// Logs a failed attempt. Returns the pause before the next.
+    fn retry(&self, progress: &mut Progress, message: &str, asked: Option<Duration>) -> Duration {
         self.log_failure(progress, &format!("sending events failed: {message}"));
-        let base = self.config.event_retry_base;
-        let factor = 1_u32.checked_shl(progress.retries).unwrap_or(u32::MAX);
+        let pause = pause(&self.config, progress.retries, asked, random_fraction());
         progress.retries = progress.retries.saturating_add(1);
-        let pause = base.saturating_mul(factor).min(self.config.event_retry_max)
-            + base.mul_f64(0.5 + 2.0 * random_fraction());
         self.items
             .debug(|| format!("sending events: retry {} in {} ms", progress.retries, pause.as_millis()));
         pause
+    }
+}
+
+/// The pause after so many failures: the base, doubled with each failure up to its limit, plus a jitter of 0.5 to 2.5 times the
+/// base; or what the server asked for, and up to a tenth more. `random` is from 0 to 1, so that many processes which lost the
+/// server together do not come back together.
+fn pause(config: &Config, failures: u32, asked: Option<Duration>, random: f64) -> Duration {
+    let base = config.event_retry_base;
+    match asked {
+        // Never at once, even if the server allows it, because it is failing.
+        Some(asked) => asked.max(base).mul_f64(1.0 + 0.1 * random),
+        None => {
+            let factor = 1_u32.checked_shl(failures).unwrap_or(u32::MAX);
+            base.saturating_mul(factor).min(config.event_retry_max) + base.mul_f64(0.5 + 2.0 * random)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processes_that_were_told_to_wait_together_come_back_one_by_one() {
+        let config = Config::from_json(r#"{"token": "T"}"#).unwrap();
+        let asked = Some(Duration::from_secs(300));
+        let pauses = [0.0, 0.5, 1.0].map(|random| pause(&config, 0, asked, random).as_secs());
+        assert_eq!(pauses, [300, 315, 330]);
+        let pauses = [0.0, 1.0].map(|random| pause(&config, 0, Some(Duration::ZERO), random).as_millis());
+        assert_eq!(pauses, [2_000, 2_200], "never at once");
+    }
+
+    #[test]
+    fn pauses_grow_up_to_a_limit() {
+        let config = Config::from_json(r#"{"token": "T"}"#).unwrap();
+        let pauses = [0, 1, 4, 5, 31, 32, u32::MAX].map(|failures| pause(&config, failures, None, 0.0).as_secs());
+        assert_eq!(pauses, [3, 5, 33, 61, 61, 61, 61]);
+        assert_eq!(pause(&config, 0, None, 1.0).as_secs(), 7);
     }
 }
