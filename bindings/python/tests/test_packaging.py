@@ -15,7 +15,7 @@ import stand_in
 
 PACKAGE = stand_in.ROOT / "bindings" / "python"
 VERSION = re.search(r'(?m)^version = "(.*)"', (stand_in.ROOT / "Cargo.toml").read_text())[1]
-LICENSES = [name for name in ("LICENSE", "THIRD-PARTY.md") if (stand_in.ROOT / name).exists()]
+LICENSES = [name for name in ("LICENSE", "THIRD-PARTY.md") if (PACKAGE / name).exists()]
 EVALUATE = """
 import json, mpflags
 document = {"flags": [{"key": "f", "context": "distinct_id", "ruleset": {
