@@ -12,10 +12,13 @@ import zipfile
 
 import pytest
 import stand_in
+from packaging.version import Version
 
 PACKAGE = stand_in.ROOT / "bindings" / "python"
 VERSION = re.search(r'(?m)^version = "(.*)"', (stand_in.ROOT / "Cargo.toml").read_text())[1]
-LICENSES = [name for name in ("LICENSE", "THIRD-PARTY.md") if (stand_in.ROOT / name).exists()]
+# As Python writes it: 0.2.0rc1 for 0.2.0-rc.1.
+RELEASE = str(Version(VERSION))
+LICENSES = [name for name in ("LICENSE", "THIRD-PARTY.md") if (PACKAGE / name).exists()]
 EVALUATE = """
 import json, mpflags
 document = {"flags": [{"key": "f", "context": "distinct_id", "ruleset": {
@@ -74,11 +77,11 @@ def sdist(tmp_path_factory):
 
 def test_the_wheel_holds_the_package_and_the_library(wheel, library):
     platform = re.sub(r"[-.]", "_", sysconfig.get_platform())
-    assert wheel.name == f"mpflags-{VERSION}-py3-none-{platform}.whl"
+    assert wheel.name == f"mpflags-{RELEASE}-py3-none-{platform}.whl"
     with zipfile.ZipFile(wheel) as archive:
         assert archive.testzip() is None
         package = (PACKAGE / "src" / "mpflags").iterdir()
-        info = f"mpflags-{VERSION}.dist-info"
+        info = f"mpflags-{RELEASE}.dist-info"
         assert set(archive.namelist()) == {
             *(f"mpflags/{file.name}" for file in package if file.suffix in (".py", ".pyi", ".typed")),
             "mpflags/libmpflags.so",
