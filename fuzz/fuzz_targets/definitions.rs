@@ -61,6 +61,10 @@ struct Explained<'a> {
 fn split(body: &[u8]) -> Option<Option<Vec<Box<RawValue>>>> {
     let text = str::from_utf8(body).ok()?;
     let members = forms::members(text);
+    // A name that is not text belongs to no flag: the library may refuse the document.
+    if members.as_ref().is_some_and(|members| members.iter().any(|(key, _)| str::from_utf8(key).is_err())) {
+        return None;
+    }
     let mut flags = members.into_iter().flatten().filter(|(key, _)| key == b"flags").map(|(_, flags)| flags);
     Some(match (flags.next(), flags.next()) {
         (Some(flags), None) => serde_json::from_str(flags.get()).ok(),
