@@ -1,5 +1,6 @@
-//! Definitions. Each flag of a document is evaluated as if it were alone, whatever the others are; a malformed one keeps its last
-//! good version; a document that cannot be read changes nothing; and the same document again changes nothing either.
+//! Definitions. Each flag of a document is evaluated as if it were alone, whatever the others are; a malformed one
+//! keeps its last good version; a document that cannot be read changes nothing; and the same document again changes
+//! nothing either.
 #![no_main]
 
 use std::collections::BTreeMap;
@@ -81,7 +82,8 @@ fuzz_target!(|body: &[u8]| {
     let mut alone = BTreeMap::new();
     for flag in split.iter().flatten().flatten() {
         let document = format!(r#"{{"flags": [{flag}]}}"#);
-        let flags = fuzzing::replace_definitions(&CLIENT, document.as_bytes(), false).expect("a document").flags;
+        let flags =
+            fuzzing::replace_definitions(&CLIENT, document.as_bytes(), false).expect("a document").flags;
         assert!(flags.len() <= 1);
         for (key, good) in flags {
             let said = said(&key);
@@ -90,7 +92,8 @@ fuzz_target!(|body: &[u8]| {
     }
     // All of them, after others.
     let before = fuzzing::replace_definitions(&CLIENT, DEFINITIONS.as_bytes(), false).unwrap().flags;
-    let before: BTreeMap<String, Vec<String>> = before.into_iter().map(|(key, _)| (key.clone(), said(&key))).collect();
+    let before: BTreeMap<String, Vec<String>> =
+        before.into_iter().map(|(key, _)| (key.clone(), said(&key))).collect();
     let replaced = fuzzing::replace_definitions(&CLIENT, body, true);
     if let Some(flags) = &split {
         assert_eq!(replaced.is_ok(), flags.is_some(), "{replaced:?}");

@@ -6,7 +6,8 @@ use super::json_logic::trimmed;
 pub(crate) fn seconds(text: &str) -> Option<i64> {
     let text = trimmed(text);
     // A digit stands for any digit.
-    let shape: String = text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c.to_ascii_uppercase() }).collect();
+    let shape: String =
+        text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c.to_ascii_uppercase() }).collect();
     let rest = shape.strip_prefix("0000-00-00T00:00:00")?;
     let after_fraction = match rest.strip_prefix('.') {
         Some(fraction) => fraction.strip_prefix('0')?.trim_start_matches('0'),
@@ -28,7 +29,13 @@ pub(crate) fn seconds(text: &str) -> Option<i64> {
     };
     let (year, month, day) = (number(0, 4), number(5, 7), number(8, 10));
     let (hour, minute, second) = (number(11, 13), number(14, 16), number(17, 19));
-    if !(1..=12).contains(&month) || day < 1 || day > month_days(year, month) || hour > 23 || minute > 59 || second > 59 {
+    if !(1..=12).contains(&month)
+        || day < 1
+        || day > month_days(year, month)
+        || hour > 23
+        || minute > 59
+        || second > 59
+    {
         return None;
     }
     let of_years: i64 = (0..year).map(|year| if is_leap(year) { 366 } else { 365 }).sum();
