@@ -1,6 +1,7 @@
-//! The C ABI: sequences of calls of every function, on two threads that share their clients. Handles are NULL or what the header
-//! allows, texts may be anything. Every call returns a status that exists and an error exactly if it failed, every string is UTF-8
-//! with a NUL after it, and nothing panics. AddressSanitizer watches the memory, and that all of it is freed.
+//! The C ABI: sequences of calls of every function, on two threads that share their clients. Handles are NULL or what
+//! the header allows, texts may be anything. Every call returns a status that exists and an error exactly if it failed,
+//! every string is UTF-8 with a NUL after it, and nothing panics. AddressSanitizer watches the memory, and that all of
+//! it is freed.
 #![no_main]
 
 use std::ffi::{CString, c_char, c_void};
@@ -115,7 +116,10 @@ fn text(view: mpflags_str) -> Option<&'static str> {
 }
 
 /// Calls a function that returns a status, with an error or without.
-fn status(chooser: &mut Chooser<'_>, call: impl FnOnce(&mut Chooser<'_>, Err<'_>) -> mpflags_status) -> mpflags_status {
+fn status(
+    chooser: &mut Chooser<'_>,
+    call: impl FnOnce(&mut Chooser<'_>, Err<'_>) -> mpflags_status,
+) -> mpflags_status {
     let with_error = chooser.byte() % 4 > 0;
     let mut error = MaybeUninit::new(ptr::null_mut());
     let status = call(chooser, with_error.then_some(&mut error));
@@ -217,14 +221,20 @@ fn read_item(item: Option<&mpflags_item>) {
 impl Handles {
     fn new() -> Self {
         let none = ptr::null_mut();
-        Handles { context: [none; 2], builder: ptr::null_mut(), evaluation: ptr::null_mut(), evaluations: ptr::null_mut(), item: ptr::null_mut() }
+        Handles {
+            context: [none; 2],
+            builder: ptr::null_mut(),
+            evaluation: ptr::null_mut(),
+            evaluations: ptr::null_mut(),
+            item: ptr::null_mut(),
+        }
     }
 
     /// One call.
     fn call(&mut self, chooser: &mut Chooser<'_>, client: Option<&mpflags_client>) {
         let operation = chooser.byte();
-        // SAFETY: here and in all other calls, a handle is NULL, or made and not freed; another thread uses only the client. A text has
-        // its length, or one that the library must refuse.
+        // SAFETY: here and in all other calls, a handle is NULL, or made and not freed; another thread uses only the
+        // client. A text has its length, or one that the library must refuse.
         unsafe {
             let context = self.context[chooser.below(2)].as_ref();
             match operation % 40 {
@@ -247,7 +257,9 @@ impl Handles {
                     mpflags_context_free(self.context[at]);
                     self.context[at] = made(chooser, |_, out, err| match encoding {
                         None => mpflags_context_new_json(json.ptr(), json.len, out, err),
-                        Some(encoding) => mpflags_context_new_encoded(json.ptr(), json.len, encoding, out, err),
+                        Some(encoding) => {
+                            mpflags_context_new_encoded(json.ptr(), json.len, encoding, out, err)
+                        }
                     });
                 }
                 9 => {
@@ -260,27 +272,53 @@ impl Handles {
                     let at = chooser.below(2);
                     mpflags_context_free(self.context[at]);
                     let builder = self.builder.as_mut();
-                    self.context[at] = made(chooser, |_, out, err| mpflags_context_builder_build(builder, out, err));
+                    self.context[at] =
+                        made(chooser, |_, out, err| mpflags_context_builder_build(builder, out, err));
                 }
                 16..=18 => {
                     let key = chooser.text();
                     let number = chooser.number();
                     match operation % 40 {
-                        16 => _ = mpflags_client_get_boolean(client, key.ptr(), key.len, context, number as i32),
+                        16 => {
+                            _ = mpflags_client_get_boolean(client, key.ptr(), key.len, context, number as i32)
+                        }
                         17 => _ = mpflags_client_get_int64(client, key.ptr(), key.len, context, number),
-                        _ => _ = mpflags_client_get_double(client, key.ptr(), key.len, context, number as f64),
+                        _ => {
+                            _ = mpflags_client_get_double(client, key.ptr(), key.len, context, number as f64)
+                        }
                     }
                 }
                 19..=22 => {
                     let (key, encoded) = (chooser.text(), chooser.text());
-                    let (kind, options, timeout) = (chooser.below(8) as u32, chooser.below(4) as u32, chooser.timeout());
+                    let (kind, options, timeout) =
+                        (chooser.below(8) as u32, chooser.below(4) as u32, chooser.timeout());
                     let encoding = if operation % 2 == 0 { None } else { Some(chooser.below(3) as i32) };
                     mpflags_evaluation_free(self.evaluation);
                     let (at, len) = (encoded.ptr(), encoded.len);
                     self.evaluation = made(chooser, |_, out, err| match encoding {
-                        None => mpflags_client_evaluate(client, key.ptr(), key.len, context, kind, options, timeout, out, err),
+                        None => mpflags_client_evaluate(
+                            client,
+                            key.ptr(),
+                            key.len,
+                            context,
+                            kind,
+                            options,
+                            timeout,
+                            out,
+                            err,
+                        ),
                         Some(encoding) => mpflags_client_evaluate_encoded(
-                            client, key.ptr(), key.len, at, len, encoding, kind, options, timeout, out, err,
+                            client,
+                            key.ptr(),
+                            key.len,
+                            at,
+                            len,
+                            encoding,
+                            kind,
+                            options,
+                            timeout,
+                            out,
+                            err,
                         ),
                     });
                     drop(key);
@@ -311,17 +349,43 @@ impl Handles {
                     let (key, json) = (chooser.text(), chooser.text());
                     _ = status(chooser, |_, err| match operation % 2 {
                         0 => mpflags_client_clear_override(client, key.ptr(), key.len, err),
-                        _ => mpflags_client_set_override(client, key.ptr(), key.len, json.ptr(), json.len, err),
+                        _ => {
+                            mpflags_client_set_override(client, key.ptr(), key.len, json.ptr(), json.len, err)
+                        }
                     });
                 }
-                29 => _ = status(chooser, |_, err| mpflags_client_track_exposure(client, self.evaluation.as_ref(), err)),
+                29 => {
+                    _ = status(chooser, |_, err| {
+                        mpflags_client_track_exposure(client, self.evaluation.as_ref(), err)
+                    })
+                }
                 30..=32 => {
                     let [a, b, c, d] = [(); 4].map(|()| chooser.text());
                     _ = status(chooser, |_, err| match operation % 40 {
-                        30 => mpflags_client_track(client, a.ptr(), a.len, b.ptr(), b.len, c.ptr(), c.len, err),
-                        31 => mpflags_client_people_update(client, a.ptr(), a.len, b.ptr(), b.len, c.ptr(), c.len, err),
+                        30 => {
+                            mpflags_client_track(client, a.ptr(), a.len, b.ptr(), b.len, c.ptr(), c.len, err)
+                        }
+                        31 => mpflags_client_people_update(
+                            client,
+                            a.ptr(),
+                            a.len,
+                            b.ptr(),
+                            b.len,
+                            c.ptr(),
+                            c.len,
+                            err,
+                        ),
                         _ => mpflags_client_group_update(
-                            client, a.ptr(), a.len, b.ptr(), b.len, c.ptr(), c.len, d.ptr(), d.len, err,
+                            client,
+                            a.ptr(),
+                            a.len,
+                            b.ptr(),
+                            b.len,
+                            c.ptr(),
+                            c.len,
+                            d.ptr(),
+                            d.len,
+                            err,
                         ),
                     });
                 }
@@ -332,14 +396,17 @@ impl Handles {
                 }
                 34 | 35 => {
                     mpflags_item_free(self.item);
-                    self.item = made(chooser, |c, out, err| mpflags_client_next_item(client, c.below(2) as u32, out, err));
+                    self.item = made(chooser, |c, out, err| {
+                        mpflags_client_next_item(client, c.below(2) as u32, out, err)
+                    });
                     read_item(self.item.as_ref());
                 }
                 36 => {
                     let (key, encoded) = (chooser.text(), chooser.text());
                     let [kind, options, encoding] = [8, 4, 4].map(|bound| chooser.below(bound) as u32);
                     let asked = kind | options << 8;
-                    let terminated = |text: &Text| CString::new(text.bytes.as_deref().unwrap_or_default()).ok();
+                    let terminated =
+                        |text: &Text| CString::new(text.bytes.as_deref().unwrap_or_default()).ok();
                     let answer = match (chooser.below(2), terminated(&key), terminated(&encoded)) {
                         (0, Some(key), Some(json)) => {
                             mpflags_client_evaluate_packed_z(client, key.as_ptr(), json.as_ptr(), asked)
@@ -360,7 +427,8 @@ impl Handles {
                 }
                 37 => {
                     let key = chooser.text();
-                    let answer = (chooser.number() as u64) ^ u64::from(chooser.byte()) << (chooser.byte() % 64);
+                    let answer =
+                        (chooser.number() as u64) ^ u64::from(chooser.byte()) << (chooser.byte() % 64);
                     self.recall(client, &key, answer);
                 }
                 38 => _ = status(chooser, |c, err| on_item(client, c, err)),
@@ -379,7 +447,8 @@ impl Handles {
     }
 
     fn build(&mut self, chooser: &mut Chooser<'_>) {
-        let (which, name, value, number) = (chooser.below(16), chooser.text(), chooser.text(), chooser.number());
+        let (which, name, value, number) =
+            (chooser.below(16), chooser.text(), chooser.text(), chooser.number());
         let (at, len) = (name.ptr(), name.len);
         // SAFETY: as in `call`.
         unsafe {
@@ -421,7 +490,9 @@ impl Handles {
             text(mpflags_evaluations_message(all));
             let answers = mpflags_evaluations_answers(all);
             if !answers.is_null() {
-                std::slice::from_raw_parts(answers, count).iter().for_each(|answer| _ = std::hint::black_box(*answer));
+                std::slice::from_raw_parts(answers, count)
+                    .iter()
+                    .for_each(|answer| _ = std::hint::black_box(*answer));
             }
         }
     }
@@ -483,7 +554,8 @@ fuzz_target!(|input: &[u8]| {
         }
     };
     let program = &chooser.0[..chooser.0.len().min(256)];
-    let (first, second) = program.split_at(if program.len() % 2 == 0 { program.len() } else { program.len() / 2 });
+    let (first, second) =
+        program.split_at(if program.len() % 2 == 0 { program.len() } else { program.len() / 2 });
     if second.is_empty() {
         run(first);
     } else {

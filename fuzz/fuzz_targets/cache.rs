@@ -1,12 +1,12 @@
-//! Files of the definitions cache. The library accepts exactly what it would have written, and refuses every file in which one
-//! byte has changed.
+//! Files of the definitions cache. The library accepts exactly what it would have written, and refuses every file in
+//! which one byte has changed.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use mpflags::fuzzing;
 
-/// A file with this ETag and body: the format, the length, the checksum (FNV-1a of both, in 16 digits) and the ETag in two lines,
-/// then the body.
+/// A file with this ETag and body: the format, the length, the checksum (FNV-1a of both, in 16 digits) and the ETag in
+/// two lines, then the body.
 fn file(etag: &[u8], body: &[u8]) -> Vec<u8> {
     let hash = etag.iter().chain(body).fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)

@@ -1,5 +1,5 @@
-//! The configuration as JSON. What is accepted is what docs/configuration.md allows, an error names an option that is wrong, and
-//! no message depends on the token or the secret.
+//! The configuration as JSON. What is accepted is what docs/configuration.md allows, an error names an option that is
+//! wrong, and no message depends on the token or the secret.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -35,9 +35,19 @@ fn is_allowed(allowed: &str, json: &str) -> Option<bool> {
         "a host, or a base URL with https:// or http://" if text.is_some() => return None,
         "an object of flag keys and values" if json.starts_with('{') => return None,
         allowed if allowed.starts_with("the URL") || allowed.starts_with("a host") => text.is_some(),
-        allowed if allowed.starts_with("a definitions document") || allowed.starts_with("an object") => json.starts_with('{'),
-        allowed if allowed.starts_with('"') => text.is_some_and(|text| allowed.contains(&format!("\"{text}\"")) && !text.contains('"')),
-        allowed if ["a non-empty string", "the path of", "the name of"].iter().any(|start| allowed.starts_with(start)) => filled,
+        allowed if allowed.starts_with("a definitions document") || allowed.starts_with("an object") => {
+            json.starts_with('{')
+        }
+        allowed if allowed.starts_with('"') => {
+            text.is_some_and(|text| allowed.contains(&format!("\"{text}\"")) && !text.contains('"'))
+        }
+        allowed
+            if ["a non-empty string", "the path of", "the name of"]
+                .iter()
+                .any(|start| allowed.starts_with(start)) =>
+        {
+            filled
+        }
         other => panic!("a kind of value that this target does not know: {other}"),
     })
 }
@@ -46,13 +56,15 @@ fn is_allowed(allowed: &str, json: &str) -> Option<bool> {
 fn with_other_secrets(members: &Members) -> String {
     let text = |key: &[u8]| serde_json::to_string(&String::from_utf8_lossy(key)).unwrap();
     let other = |key: &[u8], json: &str| -> String {
-        let is_secret = (key == b"token" || key == b"secret") && is_allowed("a non-empty string", json) == Some(true);
+        let is_secret =
+            (key == b"token" || key == b"secret") && is_allowed("a non-empty string", json) == Some(true);
         if is_secret { "\"other\"".to_owned() } else { json.to_owned() }
     };
     let each = |(key, json): &(Vec<u8>, Box<RawValue>)| {
         let json = match forms::members(json.get()) {
             Some(members) if key == b"service_account" => {
-                let members = members.iter().map(|(key, json)| format!("{}:{}", text(key), other(key, json.get())));
+                let members =
+                    members.iter().map(|(key, json)| format!("{}:{}", text(key), other(key, json.get())));
                 format!("{{{}}}", members.collect::<Vec<_>>().join(","))
             }
             _ => other(key, json.get()),
@@ -81,7 +93,9 @@ fuzz_target!(|json: &[u8]| {
     let mut uncertain: Vec<&str> = Vec::new();
     for (at, (key, json)) in members.iter().enumerate() {
         let option = OPTIONS.iter().find(|option| option.key.as_bytes() == key);
-        let allowed = option.map(|option| if json.get() == "null" { Some(true) } else { is_allowed(&option.allowed(), json.get()) });
+        let allowed = option.map(|option| {
+            if json.get() == "null" { Some(true) } else { is_allowed(&option.allowed(), json.get()) }
+        });
         let twice = members[..at].iter().any(|(other, _)| other == key);
         match (option, allowed) {
             (None, _) | (_, Some(Some(false))) => wrong.push(String::from_utf8_lossy(key).into_owned()),
@@ -100,14 +114,19 @@ fuzz_target!(|json: &[u8]| {
             let mut named: Vec<&str> = wrong.iter().map(String::as_str).collect();
             named.extend(uncertain);
             if given("mode") {
-                named.extend(["definitions", "definitions_path", "definitions_cache_dir"].iter().filter(|name| given(name)));
+                named.extend(
+                    ["definitions", "definitions_path", "definitions_cache_dir"]
+                        .iter()
+                        .filter(|name| given(name)),
+                );
             }
             if given("definitions") && given("definitions_path") {
                 named.push("definitions_path");
             }
             let names = |name: &&str| {
                 let rest = message.strip_prefix("config: unknown key `").or(message.strip_prefix("config: "));
-                rest.and_then(|rest| rest.strip_prefix(name)).is_some_and(|rest| rest.starts_with([':', '.', '`']))
+                rest.and_then(|rest| rest.strip_prefix(name))
+                    .is_some_and(|rest| rest.starts_with([':', '.', '`']))
             };
             assert!(!is_text || named.iter().any(names), "{message:?} names none of {named:?}");
         }

@@ -1,5 +1,5 @@
-//! A context as JSON. The library refuses exactly what is not an object, and the outcome is the same through JSON, the binary
-//! form, a builder and a handle, however the JSON is written.
+//! A context as JSON. The library refuses exactly what is not an object, and the outcome is the same through JSON, the
+//! binary form, a builder and a handle, however the JSON is written.
 #![no_main]
 
 use std::sync::LazyLock;

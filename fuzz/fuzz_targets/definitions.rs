@@ -1,5 +1,6 @@
-//! Definitions. Each flag of a document is evaluated as if it were alone, whatever the others are; a malformed one keeps its last
-//! good version; a document that cannot be read changes nothing; and the same document again changes nothing either.
+//! Definitions. Each flag of a document is evaluated as if it were alone, whatever the others are; a malformed one
+//! keeps its last good version; a document that cannot be read changes nothing; and the same document again changes
+//! nothing either.
 #![no_main]
 
 use std::collections::BTreeMap;
@@ -61,6 +62,10 @@ struct Explained<'a> {
 fn split(body: &[u8]) -> Option<Option<Vec<Box<RawValue>>>> {
     let text = str::from_utf8(body).ok()?;
     let members = forms::members(text);
+    // A name that is not text belongs to no flag: the library may refuse the document.
+    if members.as_ref().is_some_and(|members| members.iter().any(|(key, _)| str::from_utf8(key).is_err())) {
+        return None;
+    }
     let mut flags = members.into_iter().flatten().filter(|(key, _)| key == b"flags").map(|(_, flags)| flags);
     Some(match (flags.next(), flags.next()) {
         (Some(flags), None) => serde_json::from_str(flags.get()).ok(),
@@ -77,7 +82,8 @@ fuzz_target!(|body: &[u8]| {
     let mut alone = BTreeMap::new();
     for flag in split.iter().flatten().flatten() {
         let document = format!(r#"{{"flags": [{flag}]}}"#);
-        let flags = fuzzing::replace_definitions(&CLIENT, document.as_bytes(), false).expect("a document").flags;
+        let flags =
+            fuzzing::replace_definitions(&CLIENT, document.as_bytes(), false).expect("a document").flags;
         assert!(flags.len() <= 1);
         for (key, good) in flags {
             let said = said(&key);
@@ -85,8 +91,11 @@ fuzz_target!(|body: &[u8]| {
         }
     }
     // All of them, after others.
-    let before = fuzzing::replace_definitions(&CLIENT, DEFINITIONS.as_bytes(), false).unwrap().flags;
-    let before: BTreeMap<String, Vec<String>> = before.into_iter().map(|(key, _)| (key.clone(), said(&key))).collect();
+    // One has the key that the vectors use.
+    let before = DEFINITIONS.replacen("plain", "f", 1);
+    let before = fuzzing::replace_definitions(&CLIENT, before.as_bytes(), false).unwrap().flags;
+    let before: BTreeMap<String, Vec<String>> =
+        before.into_iter().map(|(key, _)| (key.clone(), said(&key))).collect();
     let replaced = fuzzing::replace_definitions(&CLIENT, body, true);
     if let Some(flags) = &split {
         assert_eq!(replaced.is_ok(), flags.is_some(), "{replaced:?}");

@@ -1,5 +1,5 @@
-//! Responses to events: what the server sends, one after the other, separated by the byte 0xff, and then its acceptance of everything.
-//! Every event is sent or dropped with a count, and none is sent again after it was accepted.
+//! Responses to events: what the server sends, one after the other, separated by the byte 0xff, and then its acceptance
+//! of everything. Every event is sent or dropped with a count, and none is sent again after it was accepted.
 #![no_main]
 
 use std::collections::HashMap;
@@ -85,10 +85,16 @@ fuzz_target!(|input: &[u8]| {
         for event in events {
             let id = event["properties"]["$insert_id"].as_str().unwrap().to_owned();
             let earlier = ends.insert(id, end(&response, imports));
-            assert!(!matches!(earlier, Some(Some(_))), "sent again after a response that settles it: {earlier:?}");
+            assert!(
+                !matches!(earlier, Some(Some(_))),
+                "sent again after a response that settles it: {earlier:?}"
+            );
         }
     }
     assert_eq!(ends.len(), EVENTS, "requests with all events, and with the same ids");
     let count = |wanted: End| ends.values().filter(|end| **end == Some(wanted)).count() as u64;
-    assert!(sent >= count(End::Sent) && rejected >= count(End::Rejected), "{sent} sent, {rejected} rejected: {ends:?}");
+    assert!(
+        sent >= count(End::Sent) && rejected >= count(End::Rejected),
+        "{sent} sent, {rejected} rejected: {ends:?}"
+    );
 });

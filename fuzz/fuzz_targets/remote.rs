@@ -1,5 +1,5 @@
-//! Responses to remote evaluations: the input is what the server sends, to the last byte. The flag has the same outcome alone and among
-//! all flags, and a response that can only be read in one way has the outcome that its JSON says.
+//! Responses to remote evaluations: the input is what the server sends, to the last byte. The flag has the same outcome
+//! alone and among all flags, and a response that can only be read in one way has the outcome that its JSON says.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -36,7 +36,10 @@ fuzz_target!(|response: &[u8]| {
         (None, Some((code, _))) => assert_eq!(one.error_code(), Some(code), "{one:?}"),
         (Some(among), _) => {
             assert_eq!((one.variant(), one.json()), (among.variant(), among.json()));
-            assert_eq!((one.reason(), one.error_code(), one.message()), (among.reason(), among.error_code(), among.message()));
+            assert_eq!(
+                (one.reason(), one.error_code(), one.message()),
+                (among.reason(), among.error_code(), among.message())
+            );
         }
     }
     if status != 200 {

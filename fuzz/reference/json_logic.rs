@@ -1,5 +1,5 @@
-//! JSON Logic as json-logic-js 2.0.5 runs it, with the case folding and the deviations of docs/evaluation.md: a transcription of
-//! its `apply`, slow and without limits of its own. Shares no code with the library.
+//! JSON Logic as json-logic-js 2.0.5 runs it, with the case folding and the deviations of docs/evaluation.md: a
+//! transcription of its `apply`, slow and without limits of its own. Shares no code with the library.
 
 use std::cell::Cell;
 use std::cmp::Ordering;
@@ -39,7 +39,8 @@ fn text(text: &str) -> Js {
     Js::Text(text.encode_utf16().collect())
 }
 
-/// JSON in the order of the text. serde_json's own tree has forgotten which of two keys that differ in case was the later one.
+/// JSON in the order of the text. serde_json's own tree has forgotten which of two keys that differ in case was the
+/// later one.
 #[derive(Clone, Debug)]
 enum Json {
     Null,
@@ -111,10 +112,14 @@ impl Json {
             Json::Bool(b) => Js::Bool(b),
             Json::Number(n) => Js::Number(n),
             Json::String(s) => text(&s.to_lowercase()),
-            Json::Array(items) => Js::Array(Rc::new(items.into_iter().map(|item| item.folded(is_data)).collect())),
+            Json::Array(items) => {
+                Js::Array(Rc::new(items.into_iter().map(|item| item.folded(is_data)).collect()))
+            }
             Json::Object(members) => {
                 let fold = |key: String| if is_data { key.to_lowercase() } else { key };
-                Js::Object(Rc::new(members.into_iter().map(|(key, json)| (fold(key), json.folded(is_data))).collect()))
+                Js::Object(Rc::new(
+                    members.into_iter().map(|(key, json)| (fold(key), json.folded(is_data))).collect(),
+                ))
             }
         }
     }
@@ -256,12 +261,14 @@ impl Machine {
             "*" => {
                 let mut product = operands.first().cloned().ok_or(Stop::Error)?;
                 for operand in &operands[1..] {
-                    product = Js::Number(parse_float(&self.lossy(&product)?) * parse_float(&self.lossy(operand)?));
+                    product =
+                        Js::Number(parse_float(&self.lossy(&product)?) * parse_float(&self.lossy(operand)?));
                 }
                 product
             }
             "min" | "max" => {
-                let numbers = operands.iter().map(|operand| self.number(operand)).collect::<Done<Vec<f64>>>()?;
+                let numbers =
+                    operands.iter().map(|operand| self.number(operand)).collect::<Done<Vec<f64>>>()?;
                 let least = numbers.iter().copied().fold(f64::INFINITY, smaller);
                 let most = -numbers.iter().map(|n| -n).fold(f64::INFINITY, smaller);
                 Js::Number(if op == "min" { least } else { most })
@@ -305,13 +312,18 @@ impl Machine {
                 };
                 let Js::Array(listed) = &missing else { unreachable!() };
                 let present = Js::Number(length - listed.len() as f64);
-                if self.order(&a, &present)?.is_some_and(Ordering::is_le) { Js::Array(Rc::default()) } else { missing }
+                if self.order(&a, &present)?.is_some_and(Ordering::is_le) {
+                    Js::Array(Rc::default())
+                } else {
+                    missing
+                }
             }
             "semver_compare" | "datetime_compare" => {
                 let (Js::Text(actual), Js::Text(symbol), 3) = (&a, &b, operands.len()) else {
                     return Ok(Js::Bool(false));
                 };
-                let (Ok(actual), Ok(symbol)) = (String::from_utf16(actual), String::from_utf16(symbol)) else {
+                let (Ok(actual), Ok(symbol)) = (String::from_utf16(actual), String::from_utf16(symbol))
+                else {
                     return Ok(Js::Bool(false));
                 };
                 let order = match &c {
@@ -323,7 +335,8 @@ impl Machine {
                         versions::order(&actual, &target)
                     }
                     Js::Number(ms) if op == "datetime_compare" && ms.abs() < 2f64.powi(63) => {
-                        datetimes::seconds(&actual).map(|seconds| seconds.cmp(&((ms / 1000.0).trunc() as i64)))
+                        datetimes::seconds(&actual)
+                            .map(|seconds| seconds.cmp(&((ms / 1000.0).trunc() as i64)))
                     }
                     _ => None,
                 };
@@ -425,7 +438,9 @@ impl Machine {
         Ok(match (a, b) {
             (Js::Undefined | Js::Null, Js::Undefined | Js::Null) => true,
             (Js::Undefined | Js::Null, _) | (_, Js::Undefined | Js::Null) => false,
-            (Js::Bool(_), Js::Bool(_)) | (Js::Number(_), Js::Number(_)) | (Js::Text(_), Js::Text(_)) => a.is(b),
+            (Js::Bool(_), Js::Bool(_)) | (Js::Number(_), Js::Number(_)) | (Js::Text(_), Js::Text(_)) => {
+                a.is(b)
+            }
             (a, b) if is_object(a) && is_object(b) => a.is(b),
             (Js::Number(_), Js::Text(_)) => a.is(&Js::Number(self.number(b)?)),
             (Js::Text(_), Js::Number(_)) => Js::Number(self.number(a)?).is(b),
@@ -615,8 +630,11 @@ fn cut(units: &[u16], start: f64, length: Option<f64>) -> &[u16] {
 
 /// White space and line terminators of ECMAScript.
 fn is_space(c: char) -> bool {
-    matches!(c, '\t' | '\n' | '\u{b}' | '\u{c}' | '\r' | ' ' | '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}'
-        | '\u{2028}' | '\u{2029}' | '\u{202f}' | '\u{205f}' | '\u{3000}' | '\u{feff}')
+    matches!(
+        c,
+        '\t' | '\n' | '\u{b}' | '\u{c}' | '\r' | ' ' | '\u{a0}' | '\u{1680}' | '\u{2000}'
+            ..='\u{200a}' | '\u{2028}' | '\u{2029}' | '\u{202f}' | '\u{205f}' | '\u{3000}' | '\u{feff}'
+    )
 }
 
 pub(crate) fn trimmed(text: &str) -> &str {

@@ -3,5 +3,5 @@
 
 pub(crate) mod datetimes;
 pub(crate) mod json_logic;
-pub(crate) mod versions;
 pub(crate) mod server;
+pub(crate) mod versions;

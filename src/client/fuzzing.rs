@@ -32,13 +32,14 @@ pub fn replace_definitions(client: &Client, body: &[u8], keep: bool) -> Result<R
     let snapshot = &client.shared.snapshot;
     let previous = if keep { snapshot.flags() } else { None };
     let (set, report) = FlagSet::parse(body, previous.as_deref(), next_serial)?;
-    let flags = set.iter().map(|(key, entry)| (key.to_owned(), matches!(entry, Entry::Flag { .. }))).collect();
+    let flags =
+        set.iter().map(|(key, entry)| (key.to_owned(), matches!(entry, Entry::Flag { .. }))).collect();
     snapshot.replace(Arc::new(set), &mut Retired::default());
     Ok(Replaced { flags, rejected: report.rejected, changed: report.changed })
 }
 
-/// The result of a rule over the data, as text. An error has the name of the failure. `None` if there is no rule, if it does not
-/// compile, or if the data is not JSON. Checks also that the shorter way to a truth value agrees with it.
+/// The result of a rule over the data, as text. An error has the name of the failure. `None` if there is no rule, if it
+/// does not compile, or if the data is not JSON. Checks also that the shorter way to a truth value agrees with it.
 pub fn rule(rule: &str, data: &str) -> Option<Result<String, String>> {
     let rule = Rule::compile(rule).ok()??;
     let FoldedValue(data) = serde_json::from_str(data).ok()?;

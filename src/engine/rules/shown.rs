@@ -14,7 +14,8 @@ pub(crate) fn text(operand: &Operand<'_>) -> String {
         Operand::Str(text) => quoted(text.encode_utf16()),
         Operand::Text(units) => quoted(units.iter().copied()),
         Operand::Array(_) | Operand::List(_) => {
-            let items: Vec<_> = operand.items().iter().flat_map(Items::iter).map(|item| text(&item)).collect();
+            let items: Vec<_> =
+                operand.items().iter().flat_map(Items::iter).map(|item| text(&item)).collect();
             format!("[{}]", items.join(","))
         }
         Operand::Object(object) => {
