@@ -270,6 +270,21 @@ fn starts_and_shutdowns_may_meet() {
     });
 }
 
+/// A start that comes as soon as a shutdown has begun makes new threads, and the old ones end.
+#[test]
+fn a_start_during_a_shutdown_leaves_no_thread() {
+    check(|| {
+        let client = started(&Arc::default());
+        let starting = with(&client, |client| client.start().err());
+        client.shutdown(HOUR).unwrap();
+        starting.join().unwrap();
+        if !client.runtime.load().is_closed() {
+            client.shutdown(HOUR).unwrap();
+        }
+        std::mem::forget(client);
+    });
+}
+
 #[test]
 fn the_callback_receives_every_item() {
     check(|| {
