@@ -23,6 +23,11 @@ impl Client {
         forked
     }
 
+    /// Whether the runtime is still that of the process before the fork.
+    pub(super) fn is_forked(&self) -> bool {
+        self.generation.load(Ordering::Acquire) != generation()
+    }
+
     #[cold]
     pub(super) fn rebuild(&self, now: u64) {
         let mut seen = self.generation.load(Ordering::Acquire);

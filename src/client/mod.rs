@@ -41,7 +41,7 @@ use crate::json::{json_kind, syntax};
 use crate::sys::clock::{Clock, SystemClock, deadline};
 use crate::sys::fork::generation;
 use crate::sys::lock::lock;
-use crate::sys::sync::atomic::{AtomicU64, Ordering};
+use crate::sys::sync::atomic::AtomicU64;
 use crate::transport::Connect;
 use crate::transport::http::Settings;
 use runtime::{Runtime, Shared};
@@ -266,10 +266,16 @@ impl Client {
     /// `timeout` has passed. That thread is left behind, and ends once the look-up, connect or callback returns.
     pub fn shutdown(&self, timeout: Duration) -> Result<u64, Error> {
         let deadline = deadline(timeout);
+        let is_forked = self.is_forked();
+        let mut runtime = self.runtime.load_full();
         // Refuse first: otherwise the child of a fork would start a new runtime just to shut it down.
-        self.runtime.load().refuse();
+        runtime.refuse();
         self.after_fork();
-        let (undelivered, left_behind) = self.runtime.load_full().end(timeout, deadline, &self.shared);
+        // Otherwise end the one that was refused: a concurrent start may have replaced it by now.
+        if is_forked {
+            runtime = self.runtime.load_full();
+        }
+        let (undelivered, left_behind) = runtime.end(timeout, deadline, &self.shared);
         self.callback.store(None);
         if left_behind {
             return Err(Error::new(
@@ -318,7 +324,7 @@ impl Client {
 impl Drop for Client {
     /// Shuts a running client down within a second, or within `shutdown_timeout_ms` if that is shorter.
     fn drop(&mut self) {
-        if self.generation.load(Ordering::Acquire) != generation() {
+        if self.is_forked() {
             // The child of a fork that never used the client must not touch what it inherited.
             std::mem::forget(self.runtime.load_full());
             return;

@@ -189,11 +189,13 @@ fn a_refresh_sees_what_was_published_before_it() {
     });
 }
 
+/// It does not wait for events that come later, which nobody flushes.
 #[test]
 fn a_flush_sends_what_was_tracked_before_it() {
     check(|| {
         let mixpanel = Arc::new(Mixpanel::default());
         let client = started(&mixpanel);
+        let tracking = with(&client, |client| client.track("e", "later", "{}").unwrap());
         let flushing = ["a", "b"].map(|user| {
             let mixpanel = mixpanel.clone();
             with(&client, move |client| {
@@ -203,8 +205,9 @@ fn a_flush_sends_what_was_tracked_before_it() {
             })
         });
         flushing.into_iter().for_each(|thread| thread.join().unwrap());
+        tracking.join().unwrap();
         client.shutdown(HOUR).unwrap();
-        assert_eq!(mixpanel.events.get(), 2);
+        assert_eq!(mixpanel.events.get(), 3);
     });
 }
 
@@ -263,6 +266,21 @@ fn starts_and_shutdowns_may_meet() {
             client.shutdown(HOUR).unwrap();
         }
         // The checker reports a thread that still waits for something, unless its handle was dropped.
+        std::mem::forget(client);
+    });
+}
+
+/// A start that comes as soon as a shutdown has begun makes new threads, and the old ones end.
+#[test]
+fn a_start_during_a_shutdown_leaves_no_thread() {
+    check(|| {
+        let client = started(&Arc::default());
+        let starting = with(&client, |client| client.start().err());
+        client.shutdown(HOUR).unwrap();
+        starting.join().unwrap();
+        if !client.runtime.load().is_closed() {
+            client.shutdown(HOUR).unwrap();
+        }
         std::mem::forget(client);
     });
 }

@@ -8,7 +8,7 @@
 
 #include <mpflags.h>
 
-enum { ROUNDS = 200 };
+enum { ROUNDS = 2000 };
 
 static mpflags_client *client;
 static mpflags_context *shared;
