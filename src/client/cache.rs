@@ -106,7 +106,8 @@ fn remove_leftovers(path: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let name = PathBuf::from(entry.file_name());
-        let random = name.file_stem().map(Path::new).filter(|_| name.extension().is_some_and(|ext| ext == "tmp"));
+        let random =
+            name.file_stem().map(Path::new).filter(|_| name.extension().is_some_and(|ext| ext == "tmp"));
         let ours = random.is_some_and(|name| name.extension().is_some() && name.file_stem() == Some(stem));
         // After the clock was set back, a file may be younger than now; it is left for later.
         if ours && entry.metadata()?.modified()?.elapsed().is_ok_and(|age| age > LEFTOVER) {
