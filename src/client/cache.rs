@@ -201,10 +201,11 @@ fn checksum(etag: &str, body: &[u8]) -> u64 {
     Hash::new().with(etag).with_bytes(body).state()
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
+    #[cfg(unix)]
     #[test]
     fn what_takes_the_place_of_the_file_is_not_opened() {
         let directory = std::env::temp_dir().join(format!("mpflags-open-{}", process::id()));
@@ -222,6 +223,7 @@ mod tests {
         fs::remove_dir_all(&directory).unwrap();
     }
 
+    #[cfg(unix)]
     #[test]
     fn the_owner_of_a_new_file_is_the_user_where_there_is_no_proc() {
         let directory = std::env::temp_dir().join(format!("mpflags-own-user-{}", process::id()));

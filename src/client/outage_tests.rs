@@ -166,7 +166,6 @@ fn a_hundred_clients_come_back_one_by_one() {
     // At a start, all clients fetch at once. Now each has definitions to fetch and events to send, which makes 200 requests; spread
     // over a minute, 33 in ten seconds.
     assert!(most < 100, "{most} requests in ten seconds");
-    assert!(most_polls < 60, "{most_polls} polls in ten seconds");
     let counts = server.event_counts();
     assert_eq!((counts.distinct_insert_ids, counts.duplicates), (exposures, 0));
 }
