@@ -11,8 +11,11 @@ import sys
 import threading
 import time
 
-import mpflags
+import mpflags.client
 from mpflags import SelectedVariant
+
+# How many answers a client remembers. Few, so that there are as many soon, and memory does not grow with them later.
+mpflags.client._MAX_ANSWERS = 200
 
 CLIENTS, THREADS = 10, 4
 FALLBACK = SelectedVariant(variant_key=None, variant_value=None)
