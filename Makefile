@@ -213,13 +213,16 @@ fuzz: need-fuzz
 
 # With PLANTED=1, leaks of each kind have to be found.
 PLANTED_LEAKS := memory thread descriptor lost doubled
+SOAK_c := $(BUILD)/soak/soak {url}
+SOAK_python := env MPFLAGS_LIBRARY=$(LIBRARY) PYTHONPATH=bindings/python/src $(PYTHON) -W ignore::DeprecationWarning soak/soak.py {url}
+SOAK := $(SOAK_$(or $(ONLY),c))
 soak: need-soak build
 	@mkdir -p $(BUILD)/soak
 	$(CC) -std=gnu11 -O1 -g -Wall -Wextra -Wpedantic -Werror -Iinclude -o $(BUILD)/soak/soak soak/soak.c \
 		-L$(CARGO_OUT)/release -lmpflags -Wl,-rpath,$(dir $(LIBRARY)) -pthread
 	@for kind in $(if $(PLANTED),$(PLANTED_LEAKS),""); do \
 		MPFLAGS_DEV=$(DEV) $(PYTHON) soak/run.py --seconds $(or $(SECONDS),$(if $(PLANTED),30,1800)) \
-			$${kind:+--plant $$kind} $(BUILD)/soak/soak; done
+			$${kind:+--plant $$kind} $(SOAK); done
 
 # Mixpanel's Python package contains the golden vectors of semver_compare and datetime_compare. A virtual environment, because
 # Debian's Python has no pip outside of one.

@@ -3,7 +3,7 @@
 
     soak/run.py [--seconds N] [--seed N] [--plant KIND] COMMAND...
 
-COMMAND is run with the URL of the server, and speaks as soak/soak.c does. The run is a series of rounds. In each round the program
+COMMAND speaks as soak/soak.c does; the word {url} stands for the URL of the server. The run is a series of rounds. In each round the program
 works for some seconds while definitions change and requests fail by a schedule that the seed decides. Then it rests: every event
 is delivered, and memory, threads and descriptors are those of a program with nothing to do. They are compared with those of the
 first fifth of the run. Events are compared with what the server received.
@@ -62,6 +62,15 @@ EVENTS = [
     {"kind": "refuse", "down_ms": 200, "times": 1},
     FLOOD,
 ]
+
+# What a problem says that is due to what is planted.
+SAYS = {
+    "memory": "kB of memory",
+    "thread": "threads, ",
+    "descriptor": "files, ",
+    "lost": "are missing",
+    "doubled": "are doubled",
+}
 
 
 def definitions(rng):
@@ -149,8 +158,9 @@ def compare_events(server, totals, when):
     counts = server.events()
     received = counts["distinct_insert_ids"]
     wrong = []
-    if events != received + lost:
-        wrong.append(f"{when}: {events} events, of which {received} arrived and {lost} are counted as lost: {events - received - lost} are missing")
+    if missing := events - received - lost:
+        what = f"{missing} are missing" if missing > 0 else f"{-missing} are doubled"
+        wrong.append(f"{when}: {events} events, of which {received} arrived and {lost} are counted as lost: {what}")
     if sent != received:
         wrong.append(f"{when}: {sent} were sent, says the library; {received} arrived")
     if counts["duplicates"]:
@@ -163,7 +173,7 @@ def soak(command, seconds, seed):
     rng = random.Random(seed)
     server = Server()
     server.call("PUT", "definitions", definitions(rng))
-    program = Process([*command[:1], server.url, *command[1:]])
+    program = Process([server.url if word == "{url}" else word for word in command])
     wrong, rounds, base = [], 0, None
     begun = time.monotonic()
     while (elapsed := time.monotonic() - begun) < seconds:
@@ -212,15 +222,16 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=1800)
     parser.add_argument("--seed", type=int, default=18)
-    parser.add_argument("--plant")
-    parser.add_argument("command", nargs="+")
+    parser.add_argument("--plant", choices=SAYS)
+    parser.add_argument("command", nargs=argparse.REMAINDER)
     options = parser.parse_args()
     command = options.command + ([options.plant] if options.plant else [])
     wrong = soak(command, options.seconds, options.seed)
     for line in wrong:
         print(f"soak: {line}")
     if options.plant:
-        sys.exit(None if wrong else f"soak: the planted {options.plant} was not found")
+        found = any(SAYS[options.plant] in line for line in wrong)
+        sys.exit(None if found else f"soak: the planted {options.plant} was not found")
     sys.exit(1 if wrong else None)
 
 

@@ -292,7 +292,13 @@ static void rest(void)
         mpflags_error *error = NULL;
         check("flush", mpflags_client_flush(clients[i], 60000, &left, &error), error);
         if (left != 0) fail("events are stuck in a queue", NULL);
-        check("refresh", mpflags_client_refresh(clients[i], 60000, &error), error);
+        /* The server may still be down for a moment. */
+        for (int attempt = 0; mpflags_client_refresh(clients[i], 60000, &error) != MPFLAGS_OK; attempt++) {
+            if (attempt == 1200) fail("refresh", error);
+            mpflags_error_free(error);
+            error = NULL;
+            pause_ms(50);
+        }
     }
     malloc_trim(0);
 }

@@ -36,7 +36,7 @@ pub enum Kind {
     /// Responds 200 with a body that is neither JSON nor UTF-8, or with `body`.
     Garbage,
     /// Sends `body` as the whole response, including the head, and closes the connection. With `repeat`, sends that text
-    /// again and again instead of closing; with `bytes_per_second`, at that pace.
+    /// again and again instead of closing, at `bytes_per_second` or as fast as possible.
     Raw,
     /// Closes the connection after `at_byte` bytes of the response, or `at_body_byte` bytes of its body.
     Cut,
@@ -242,6 +242,7 @@ impl Fault {
             Kind::RejectRecords if self.indexes.is_none() && self.properties.is_none() => {
                 "indexes` or `properties"
             }
+            Kind::Raw if self.bytes_per_second.is_some() && self.repeat.is_none() => "repeat",
             _ => return self.check_values(),
         };
         Err(format!("this `kind` needs `{missing}`"))

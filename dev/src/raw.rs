@@ -49,12 +49,18 @@ impl Script {
         let body_at = head.len();
         let mut bytes = head;
         bytes.extend_from_slice(&response.body);
-        let plain = |bytes: Vec<u8>| Self { bytes: Bytes::from(bytes), pace: None, repeat: Bytes::new(), end: End::Close };
+        let plain = |bytes: Vec<u8>| Self {
+            bytes: Bytes::from(bytes),
+            pace: None,
+            repeat: Bytes::new(),
+            end: End::Close,
+        };
         match fault.kind {
             Kind::Raw => {
-                let pace = fault.bytes_per_second.map(|bytes_per_second| (0, bytes_per_second));
-                let repeat = Bytes::from(fault.repeat.clone().unwrap_or_default());
-                Some(Self { pace, repeat, ..plain(fault.body.clone().unwrap_or_default().into_bytes()) })
+                let body = plain(fault.body.clone().unwrap_or_default().into_bytes());
+                let pace =
+                    fault.bytes_per_second.map(|bytes_per_second| (body.bytes.len(), bytes_per_second));
+                Some(Self { pace, repeat: Bytes::from(fault.repeat.clone().unwrap_or_default()), ..body })
             }
             Kind::WrongLength => Some(plain(bytes)),
             Kind::Cut => {

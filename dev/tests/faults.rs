@@ -117,6 +117,33 @@ fn raw_sends_its_bytes_and_nothing_else() {
 }
 
 #[test]
+fn raw_repeats_until_the_client_disconnects() {
+    let server =
+        with(Fault { body: Some("HTTP/1.1 ".into()), repeat: Some("ab".into()), ..fault(Kind::Raw) });
+    let mut stream = connect(server.addr());
+    send(&mut stream, GET, b"");
+    let mut read = vec![0; 1_000_009];
+    stream.read_exact(&mut read).unwrap();
+    assert_eq!(&read[..9], b"HTTP/1.1 ");
+    assert!(read[9..].chunks(2).all(|pair| pair == b"ab"), "another text");
+    drop(stream);
+    let start = Instant::now();
+    while server.requests().connections_open > 0 {
+        assert!(start.elapsed() < Duration::from_secs(5), "it is sent to nobody");
+        std::thread::yield_now();
+    }
+
+    let slow = Fault { bytes_per_second: Some(20), repeat: Some("ab".into()), ..fault(Kind::Raw) };
+    server.set_faults(vec![slow]).unwrap();
+    let mut stream = connect(server.addr());
+    send(&mut stream, GET, b"");
+    let start = Instant::now();
+    stream.read_exact(&mut read[..11]).unwrap();
+    assert_eq!(&read[..11], b"abababababa");
+    assert!(start.elapsed() >= Duration::from_millis(490), "{:?}", start.elapsed());
+}
+
+#[test]
 fn cut_ends_exactly_at_the_byte() {
     for at in [0, 1, 20, 60] {
         let server = with(Fault { at_byte: Some(at), ..fault(Kind::Cut) });
@@ -351,6 +378,10 @@ fn invalid_faults_are_named() {
         ),
         (r#"[{"path":"/track","kind":"cut"}]"#, "faults[0]: this `kind` needs `at_byte` or `at_body_byte`"),
         (r#"[{"path":"/track","kind":"slow_loris","bytes_per_second":0}]"#, "needs `bytes_per_second`"),
+        (r#"[{"path":"/track","kind":"raw"}]"#, "needs `body` or `repeat`"),
+        (r#"[{"path":"/track","kind":"raw","body":"x","bytes_per_second":1}]"#, "needs `repeat`"),
+        (r#"[{"path":"/track","kind":"raw","repeat":""}]"#, "`repeat` must not be empty"),
+        (r#"[{"path":"/track","kind":"raw","repeat":"x","bytes_per_second":0}]"#, "must be at least 1"),
         (r#"{"path":"/track"}"#, "faults: expected a JSON list"),
     ] {
         let error = server.set_faults_json(json).unwrap_err().to_string();

@@ -149,6 +149,8 @@ fn raw_faults_are_encrypted_like_the_rest() {
     assert_eq!((bytes.as_slice(), error), (&b"SSH-2.0-no\r\n"[..], None));
     let (bytes, error) = meets(Fault { at_byte: Some(20), ..fault(Kind::Cut) });
     assert_eq!((bytes.len(), error), (20, None), "an orderly end, of TLS too");
+    let (_, error) = meets(Fault { at_byte: Some(20), ..fault(Kind::TlsAlert) });
+    assert_eq!(error, Some(ErrorKind::InvalidData), "an alert that is not encrypted is not TLS");
     assert_eq!(meets(fault(Kind::Reset)), (Vec::new(), Some(ErrorKind::ConnectionReset)));
     let (bytes, _) = meets(fault(Kind::WrongLength));
     assert!(String::from_utf8(bytes).unwrap().contains("content-length: 23\r\n"));

@@ -106,7 +106,8 @@ fn remove_leftovers(path: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let name = PathBuf::from(entry.file_name());
-        let random = name.file_stem().map(Path::new).filter(|_| name.extension().is_some_and(|ext| ext == "tmp"));
+        let random =
+            name.file_stem().map(Path::new).filter(|_| name.extension().is_some_and(|ext| ext == "tmp"));
         let ours = random.is_some_and(|name| name.extension().is_some() && name.file_stem() == Some(stem));
         // After the clock was set back, a file may be younger than now; it is left for later.
         if ours && entry.metadata()?.modified()?.elapsed().is_ok_and(|age| age > LEFTOVER) {
@@ -202,10 +203,11 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Cached> {
     whole.then(|| Cached { etag: (!etag.is_empty()).then(|| etag.to_owned()), body: body.to_vec() })
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
+    #[cfg(unix)]
     #[test]
     fn a_file_with_one_other_byte_is_damaged() {
         let mut file = Vec::new();
@@ -238,6 +240,7 @@ mod tests {
         fs::remove_dir_all(&directory).unwrap();
     }
 
+    #[cfg(unix)]
     #[test]
     fn the_owner_of_a_new_file_is_the_user_where_there_is_no_proc() {
         let directory = std::env::temp_dir().join(format!("mpflags-own-user-{}", process::id()));

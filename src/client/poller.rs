@@ -256,7 +256,8 @@ impl Poller {
 
     fn store(&self, cache: &Cache, response: &Response, progress: &mut Progress) {
         let written = cache.write(response.etag.as_deref(), &response.body);
-        let failed = written.err().map(|error| format!("definitions_cache_dir: {}: {error}", cache.path().display()));
+        let failed =
+            written.err().map(|error| format!("definitions_cache_dir: {}: {error}", cache.path().display()));
         if let Some(line) = &failed {
             let repeated = progress.unwritten == failed;
             self.items.log(if repeated { Level::Debug } else { Level::Warning }, line.clone());

@@ -276,12 +276,17 @@ impl Settings {
             ureq::Error::LargeResponseHeader(_, limit) => {
                 failed(&format!("the response's headers are larger than {limit} bytes"))
             }
+            ureq::Error::BodyStalled => failed("the response is not HTTP (the size of a chunk has no end)"),
             ureq::Error::Protocol(error) => {
+                let text = error.to_string();
                 let hint = match self.base.split_once("://") {
-                    Some(("http", rest)) => format!("; if the port expects TLS, write https://{rest}"),
+                    // Later parts of a response would not be reached.
+                    Some(("http", rest)) if text.starts_with("http parse fail") => {
+                        format!("; if the port expects TLS, write https://{rest}")
+                    }
                     _ => String::new(),
                 };
-                failed(&format!("the response is not HTTP ({error}){hint}"))
+                failed(&format!("the response is not HTTP ({text}){hint}"))
             }
             // The rest may quote a URL.
             ureq::Error::BadUri(_) | ureq::Error::RequireHttpsOnly(_) | ureq::Error::Http(_) => {

@@ -52,8 +52,10 @@ fn folder(name: &str) -> PathBuf {
 }
 
 fn names(folder: &Path) -> Vec<String> {
-    let mut names: Vec<_> =
-        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
     names.sort();
     names
 }
@@ -100,7 +102,10 @@ fn from_cache(server: &Server, folder: &Path) -> (i64, Vec<String>) {
     let user = Context::from_json(r#"{"distinct_id": "u"}"#).unwrap();
     let mut lines = Vec::new();
     // The cache is read right after the first failure, before that is reported.
-    while client.wait_ready(Duration::from_millis(1)).is_err_and(|e| e.to_string().ends_with("no response yet")) {}
+    while client
+        .wait_ready(Duration::from_millis(1))
+        .is_err_and(|e| e.to_string().ends_with("no response yet"))
+    {}
     while let Ok(Some(item)) = client.next_item(Duration::ZERO) {
         if let Item::Log { level: Level::Warning, message, .. } = item
             && message.starts_with("definitions_cache_dir")
@@ -114,7 +119,10 @@ fn from_cache(server: &Server, folder: &Path) -> (i64, Vec<String>) {
 #[test]
 fn a_full_disk() {
     let folder = folder("full");
-    let Some(command) = mounted(&format!("mount -t tmpfs -o size=64k none {}", folder.display()), &folder) else { return };
+    let Some(command) = mounted(&format!("mount -t tmpfs -o size=64k none {}", folder.display()), &folder)
+    else {
+        return;
+    };
     let server = serve(&document(1, 0));
     let mut victim = Victim::start_with(&config(&server, &folder), command);
     assert_eq!(victim.ask("ready"), "Ok(())");
@@ -123,10 +131,17 @@ fn a_full_disk() {
 
     let lines = change(&server, &mut victim, 2..6, 200_000);
     assert_eq!(lines.len(), 1, "{lines:#?}");
-    assert!(lines[0].starts_with("definitions_cache_dir: ") && lines[0].contains("No space left on device"), "{lines:#?}");
+    assert!(
+        lines[0].starts_with("definitions_cache_dir: ") && lines[0].contains("No space left on device"),
+        "{lines:#?}"
+    );
     let file = names(&inside);
     assert_eq!(file.len(), 1, "nothing is left behind: {file:?}");
-    assert_eq!(fs::read(inside.join(&file[0])).unwrap(), kept, "the last file that could be written stays whole");
+    assert_eq!(
+        fs::read(inside.join(&file[0])).unwrap(),
+        kept,
+        "the last file that could be written stays whole"
+    );
 
     assert_eq!(change(&server, &mut victim, 6..8, 0), [""; 0], "it fits again");
     assert_ne!(fs::read(inside.join(&file[0])).unwrap(), kept);
@@ -139,7 +154,9 @@ fn a_file_that_may_not_grow() {
     let server = serve(&document(1, 0));
     let mut command = Command::new("sh");
     // Without the trap, the system ends a process that writes more.
-    command.args(["-c", "trap '' XFSZ; ulimit -f 64; exec \"$@\"", "sh"]).arg(std::env::current_exe().unwrap());
+    command
+        .args(["-c", "trap '' XFSZ; ulimit -f 64; exec \"$@\"", "sh"])
+        .arg(std::env::current_exe().unwrap());
     let mut victim = Victim::start_with(&config(&server, &folder), command);
     assert_eq!(victim.ask("ready"), "Ok(())");
     let lines = change(&server, &mut victim, 2..5, 200_000);
@@ -162,7 +179,11 @@ fn a_disk_that_is_read_only() {
     server.stop().unwrap();
     let mut victim = Victim::start_with(&config(&server, &folder), command);
     assert_eq!(victim.ask("ready"), "Ok(())");
-    assert_eq!((victim.ask("value").as_str(), victim.ask("state").as_str()), ("1", "STALE"), "it can be read");
+    assert_eq!(
+        (victim.ask("value").as_str(), victim.ask("state").as_str()),
+        ("1", "STALE"),
+        "it can be read"
+    );
     server.restart_after(Duration::ZERO).unwrap();
     let lines = change(&server, &mut victim, 2..5, 0);
     assert!(matches!(&lines[..], [line] if line.contains("Read-only file system")), "{lines:#?}");
@@ -240,7 +261,10 @@ fn a_planted_link_to_a_folder() {
         let lines = change(&server, &mut victim, 2..5, 0);
         assert_eq!(lines, [""; 0], "said before");
         let lines = victim.warnings(0);
-        assert!(matches!(&lines[..], [line] if line.ends_with("the folder is a symbolic link of another user")), "{lines:#?}");
+        assert!(
+            matches!(&lines[..], [line] if line.ends_with("the folder is a symbolic link of another user")),
+            "{lines:#?}"
+        );
         assert_eq!(names(&elsewhere), [""; 0], "{name}: written through the link");
     }
     // A file that could be used is not used through such a link; through the link of this user it is.
@@ -271,7 +295,11 @@ fn what_a_killed_process_left() {
     let stem = name.strip_suffix(".definitions").unwrap();
     let old = SystemTime::now() - Duration::from_secs(3600);
     let left = [format!("{stem}.0123456789abcdef.tmp"), format!("{stem}.fedcba9876543210.tmp")];
-    let others = ["mpflags-0123456789abcdef.0123456789abcdef.tmp".to_owned(), "notes.tmp".to_owned(), format!("{stem}.tmp")];
+    let others = [
+        "mpflags-0123456789abcdef.0123456789abcdef.tmp".to_owned(),
+        "notes.tmp".to_owned(),
+        format!("{stem}.tmp"),
+    ];
     for name in left.iter().chain(&others) {
         let file = fs::File::create(folder.join(name)).unwrap();
         // Another process may be writing the second one now.

@@ -30,9 +30,9 @@ impl Target {
 
     fn heading(self) -> &'static str {
         match self {
-            Definitions => "definitions",
-            Events => "events",
-            Remote => "remote evaluation",
+            Definitions => "Definitions",
+            Events => "Events",
+            Remote => "Remote evaluation",
         }
     }
 }
@@ -65,7 +65,7 @@ fn raw(name: &'static str, target: Target, text: &str, repeat: &str) -> Attack {
     })
 }
 
-/// As [`raw`], a byte per second.
+/// As [`raw`], with a byte of `repeat` per second.
 fn slowly(name: &'static str, target: Target, text: &str, repeat: &str) -> Attack {
     let mut attack = raw(name, target, text, repeat);
     attack.fault.bytes_per_second = Some(1);
@@ -76,8 +76,12 @@ fn answer(name: &'static str, target: Target, status: u16, headers: &[(&str, &st
     attack(name, target, Kind::Status, |fault| {
         fault.status = Some(status);
         fault.body = Some(body.to_owned());
-        fault.headers =
-            Some(headers.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect::<BTreeMap<_, _>>());
+        fault.headers = Some(
+            headers
+                .iter()
+                .map(|&(name, value)| (name.to_owned(), value.to_owned()))
+                .collect::<BTreeMap<_, _>>(),
+        );
     })
 }
 
@@ -111,19 +115,30 @@ fn of_any(target: Target, limit: u64) -> Vec<Attack> {
     .large(limit);
     vec![
         slowly("slow loris: a byte of the head per second, for ever", target, "", "H"),
-        slowly("slow loris: a byte of a header per second, for ever", target, "", "HTTP/1.1 200 OK\r\nx: y\r\n"),
+        slowly(
+            "slow loris: a byte of a header per second, for ever",
+            target,
+            "",
+            "HTTP/1.1 200 OK\r\nx: y\r\n",
+        ),
         raw("endless headers", target, HEAD, "x-filler: 0123456789\r\n"),
         raw("an endless header", target, &format!("{HEAD}x-filler: "), "0123456789"),
         raw("10,000 headers", target, &format!("{HEAD}{lines}content-length: 2\r\n\r\n{{}}"), ""),
         raw("endless `100 Continue`", target, "", "HTTP/1.1 100 Continue\r\n\r\n"),
         raw("an endless body in chunks", target, &chunked(""), &chunk).large(limit),
-        raw("an endless body without a length", target, &format!("{HEAD}\r\n"), &" ".repeat(0x10000)).large(limit),
+        raw("an endless body without a length", target, &format!("{HEAD}\r\n"), &" ".repeat(0x10000))
+            .large(limit),
         raw("an endless chunk size", target, &chunked(""), "f"),
         raw("an endless chunk extension", target, &chunked("1;"), "x"),
         raw("endless trailers", target, &chunked("0\r\n"), "x: y\r\n").timeout(300),
         raw("a chunk of 16 EiB", target, &chunked("ffffffffffffffff\r\n"), &" ".repeat(0x10000)).large(limit),
         raw("a chunk size over 64 bits", target, &chunked("1ffffffffffffffff\r\n"), " "),
-        slowly("a Content-Length of 8 EiB, then nothing", target, "", " "),
+        slowly(
+            "a Content-Length of 8 EiB, and a byte per second",
+            target,
+            &format!("{HEAD}content-length: 9223372036854775807\r\n\r\n"),
+            " ",
+        ),
         bomb,
         raw("a status line that is garbage", target, "\u{1}\u{2}\u{3} 200 garbage\r\n\r\n", ""),
         attack("a reset after half of the body", target, Kind::Reset, |fault| {
@@ -132,15 +147,22 @@ fn of_any(target: Target, limit: u64) -> Vec<Attack> {
             fault.body = Some("x".repeat(300));
         }),
         answer("endless redirects", target, 307, &[("location", target.path())], ""),
-        answer("a redirect to another host and scheme", target, 308, &[("location", "ftp://attacker.example/")], ""),
+        answer(
+            "a redirect to another host and scheme",
+            target,
+            308,
+            &[("location", "ftp://attacker.example/")],
+            "",
+        ),
     ]
 }
 
 fn attacks() -> Vec<Attack> {
     let mut attacks = of_any(Definitions, 64);
-    let of_body = attack("slow loris: a byte of the body per second", Definitions, Kind::SlowLoris, |fault| {
-        (fault.bytes_per_second, fault.part) = (Some(1), Some(Part::Body));
-    });
+    let of_body =
+        attack("slow loris: a byte of the body per second", Definitions, Kind::SlowLoris, |fault| {
+            (fault.bytes_per_second, fault.part) = (Some(1), Some(Part::Body));
+        });
     attacks.push(of_body.timeout(300));
     attacks.push(attack("a Content-Length that is too large", Definitions, Kind::WrongLength, |_| {}));
     attacks.push(attack("a Content-Length that is too small", Definitions, Kind::WrongLength, |fault| {
@@ -148,12 +170,17 @@ fn attacks() -> Vec<Attack> {
     }));
     let nested = format!("{{\"flags\": {}", "[".repeat(1_000_000));
     attacks.push(answer("a million brackets", Definitions, 200, &[], &nested).large(4));
-    let mut alert = attack("a TLS alert in the middle of the body", Definitions, Kind::TlsAlert, |fault| fault.at_byte = Some(200));
+    let mut alert = attack("a TLS alert in the middle of the body", Definitions, Kind::TlsAlert, |fault| {
+        fault.at_byte = Some(200)
+    });
     alert.tls = true;
     attacks.push(alert);
     attacks.extend(of_any(Events, 4));
     attacks.extend(of_any(Remote, 16));
-    attacks.push(answer("a million brackets", Remote, 200, &[], &format!("{{\"code\": 200, \"flags\": {nested}")).large(4));
+    attacks.push(
+        answer("a million brackets", Remote, 200, &[], &format!("{{\"code\": 200, \"flags\": {nested}"))
+            .large(4),
+    );
     let far = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(20 * 365 * 86_400));
     for target in [Definitions, Events] {
         for (name, after) in [
@@ -198,9 +225,14 @@ impl Seen {
 }
 
 fn run(attack: &Attack) -> Seen {
-    let server = Server::start(Options { tls: attack.tls.then_some(Tls::Good), ..Options::default() }).unwrap();
+    let server =
+        Server::start(Options { tls: attack.tls.then_some(Tls::Good), ..Options::default() }).unwrap();
     server.set_definitions(document(1));
-    let ca_file = std::env::temp_dir().join(format!("mpflags-hostile-{}-{}.pem", std::process::id(), server.addr().port()));
+    let ca_file = std::env::temp_dir().join(format!(
+        "mpflags-hostile-{}-{}.pem",
+        std::process::id(),
+        server.addr().port()
+    ));
     let more = match (attack.target, server.ca_pem()) {
         (Remote, _) => r#""mode": "remote", "overrides": {"o": true}"#.to_owned(),
         (_, Some(pem)) => {
@@ -223,8 +255,16 @@ fn run(attack: &Attack) -> Seen {
         Remote => against_remote(attack, &server, &mut victim),
     };
     let _ = std::fs::remove_file(ca_file);
-    assert!(victim.reports.iter().all(|line| !line.contains("T0KEN")), "{}: {:#?}", attack.name, victim.reports);
-    let pauses = victim.reports.iter().filter_map(|line| line.split("retry ").nth(1)?.split(" in ").nth(1)?.strip_suffix(" ms"));
+    assert!(
+        victim.reports.iter().all(|line| !line.contains("T0KEN")),
+        "{}: {:#?}",
+        attack.name,
+        victim.reports
+    );
+    let pauses = victim
+        .reports
+        .iter()
+        .filter_map(|line| line.split("retry ").nth(1)?.split(" in ").nth(1)?.strip_suffix(" ms"));
     for pause in pauses {
         assert!(pause.parse::<u64>().unwrap() <= 660_000, "{}: a pause of {pause} ms", attack.name);
     }
@@ -272,7 +312,12 @@ fn against_definitions(attack: &Attack, server: &Server, victim: &mut Victim) ->
     } else {
         victim.wait("state READY", before);
     }
-    assert_eq!((victim.ask("value"), victim.ask("state")), ("2".to_owned(), "READY".to_owned()), "{}", attack.name);
+    assert_eq!(
+        (victim.ask("value"), victim.ask("state")),
+        ("2".to_owned(), "READY".to_owned()),
+        "{}",
+        attack.name
+    );
     let heals = if attack.pause { "`refresh`, or ten minutes later" } else { "the next poll" };
     Seen { name: attack.name, evaluates: "every flag, as before", state, line, memory: attack.memory, heals }
 }
@@ -304,7 +349,12 @@ fn against_remote(attack: &Attack, server: &Server, victim: &mut Victim) -> Seen
     let message = victim.ask("evaluate");
     let limit = Duration::from_millis(attack.timeout) + Duration::from_secs(5);
     assert!(begun.elapsed() < limit, "{}: {:?}", attack.name, begun.elapsed());
-    assert_eq!((victim.ask("override"), victim.ask("value")), ("true".to_owned(), "-1".to_owned()), "{}", attack.name);
+    assert_eq!(
+        (victim.ask("override"), victim.ask("value")),
+        ("true".to_owned(), "-1".to_owned()),
+        "{}",
+        attack.name
+    );
     let grown: u64 = victim.ask("memory").parse().unwrap();
     assert!(grown <= attack.memory << 10, "{}: {grown} kB more, of {} MiB", attack.name, attack.memory);
     println!("{:<8} {grown:>6} kB  {}", attack.target.path(), attack.name);
@@ -369,7 +419,9 @@ fn compare(table: &str) {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reliability.md");
     let page = std::fs::read_to_string(path).unwrap();
     let parts: Vec<_> = page.split(MARK).collect();
-    let [before, written, after] = parts[..] else { panic!("docs/reliability.md does not have the mark {MARK} twice") };
+    let [before, written, after] = parts[..] else {
+        panic!("docs/reliability.md does not have the mark {MARK} twice")
+    };
     if std::env::var("MPFLAGS_UPDATE").is_ok_and(|update| update == "1") {
         std::fs::write(path, format!("{before}{MARK}\n{table}\n{MARK}{after}")).unwrap();
     } else {

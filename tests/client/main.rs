@@ -11,9 +11,9 @@ mod network;
 mod provider;
 mod refresh;
 mod remote;
-mod surroundings;
 #[path = "../support/vectors.rs"]
 mod support;
+mod surroundings;
 #[path = "../support/provider.rs"]
 mod vector;
 mod victim;

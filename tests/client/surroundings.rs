@@ -20,7 +20,8 @@ fn document(value: u32) -> String {
 
 fn serve(host: &str, port: u16) -> Server {
     let host: IpAddr = host.parse().unwrap();
-    let server = Server::start(Options { host, port, token: Some("T".to_owned()), ..Options::default() }).unwrap();
+    let server =
+        Server::start(Options { host, port, token: Some("T".to_owned()), ..Options::default() }).unwrap();
     server.set_definitions(document(2));
     server
 }
@@ -65,7 +66,15 @@ fn names_and_addresses() {
     );
     let shell = |then: &str| {
         let mut command = Command::new("unshare");
-        command.args(["--map-root-user", "--mount", "--net", "sh", "-c", &format!("{setup} && {then}"), "sh"]);
+        command.args([
+            "--map-root-user",
+            "--mount",
+            "--net",
+            "sh",
+            "-c",
+            &format!("{setup} && {then}"),
+            "sh",
+        ]);
         command
     };
     if !shell("true").stderr(Stdio::null()).status().is_ok_and(|status| status.success()) {
@@ -75,7 +84,9 @@ fn names_and_addresses() {
     let module = module_path!().split_once("::").unwrap().1;
     let mut command = shell("exec \"$@\"");
     command.arg(std::env::current_exe().unwrap());
-    command.args([&format!("{module}::names_and_addresses"), "--exact", "--nocapture"]).env("MPFLAGS_INSIDE", "1");
+    command
+        .args([&format!("{module}::names_and_addresses"), "--exact", "--nocapture"])
+        .env("MPFLAGS_INSIDE", "1");
     let status = command.status().unwrap();
     let _ = fs::remove_file(hosts);
     assert!(status.success());
@@ -85,7 +96,9 @@ fn inside() {
     // The first of a thousand addresses that answers is used; the first 16 are tried.
     let port = serve("127.0.0.1", 0).addr().port();
     let mut victim = named("many.test", port);
-    let refused = format!("log Warning fetching definitions failed: many.test:{port}: connection refused; check api_host");
+    let refused = format!(
+        "log Warning fetching definitions failed: many.test:{port}: connection refused; check api_host"
+    );
     assert_eq!(victim.wait("log Warning", 0), refused);
     victim.wait("state STALE", 0);
     assert_eq!(victim.ask("value"), "1");
@@ -116,7 +129,10 @@ fn inside() {
     assert!(line.contains(&format!("six.test:{port}: ")) && line.contains("unreachable"), "{line}");
     victim.wait("state STALE", 0);
     assert_eq!(victim.ask("value"), "1");
-    let added = Command::new("ip").args(["-6", "addr", "add", "2001:db8::9/128", "dev", "lo", "nodad"]).status().unwrap();
+    let added = Command::new("ip")
+        .args(["-6", "addr", "add", "2001:db8::9/128", "dev", "lo", "nodad"])
+        .status()
+        .unwrap();
     assert!(added.success());
     let server = serve("2001:db8::9", port);
     healed(&mut victim);
@@ -181,7 +197,8 @@ fn a_clock_that_jumps() {
         };
         server.set_faults(vec![fault]).unwrap();
         let pause = victim.wait("log Debug retry 1 in ", victim.reports.len());
-        let pause: u64 = pause.trim_start_matches("log Debug retry 1 in ").trim_end_matches(" ms").parse().unwrap();
+        let pause: u64 =
+            pause.trim_start_matches("log Debug retry 1 in ").trim_end_matches(" ms").parse().unwrap();
         let allowed = match offset {
             "+0" => 28_000..=34_000,
             "-6h" => 600_000..=660_000,
@@ -191,7 +208,8 @@ fn a_clock_that_jumps() {
         assert_eq!(victim.ask("refresh"), "Ok(())");
         assert_eq!(victim.ask("state"), "READY", "{offset}");
     }
-    let names: Vec<_> = server.events().iter().map(|event| event.json["event"].as_str().unwrap().to_owned()).collect();
+    let names: Vec<_> =
+        server.events().iter().map(|event| event.json["event"].as_str().unwrap().to_owned()).collect();
     assert_eq!(names.iter().filter(|name| *name == "E").count(), 4, "{names:?}");
     // The times are those of the clock: it did jump.
     let hours = |from: usize, to: usize| ((times[to] - times[from]).abs() / 3_600_000.0).round();

@@ -90,7 +90,9 @@ impl Victim {
     pub(crate) fn start_with(config: &str, mut command: Command) -> Self {
         // The test's path in its binary, which depends on where this file is included.
         let (_, module) = module_path!().split_once("::").unwrap();
-        command.args([&format!("{module}::a_client"), "--exact", "--nocapture"]).env("MPFLAGS_VICTIM", config);
+        command
+            .args([&format!("{module}::a_client"), "--exact", "--nocapture"])
+            .env("MPFLAGS_VICTIM", config);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let stdin = child.stdin.take().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());

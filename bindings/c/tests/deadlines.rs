@@ -71,7 +71,8 @@ fn every_call_is_in_the_table() {
     let symbols = std::fs::read_to_string(root().join("bindings/c/symbols.txt")).unwrap();
     let clients = symbols.lines().filter(|name| name.starts_with("mpflags_client_"));
     // They evaluate as mpflags_client_evaluate_encoded does, for bindings.
-    let same = ["mpflags_client_evaluate_packed", "mpflags_client_evaluate_packed_z", "mpflags_client_answer"];
+    let same =
+        ["mpflags_client_evaluate_packed", "mpflags_client_evaluate_packed_z", "mpflags_client_answer"];
     let missing: Vec<_> = clients.filter(|name| !calls.contains_key(*name) && !same.contains(name)).collect();
     assert_eq!(missing, [""; 0]);
 }

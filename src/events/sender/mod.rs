@@ -354,7 +354,8 @@ mod tests {
     #[test]
     fn pauses_grow_up_to_a_limit() {
         let config = Config::from_json(r#"{"token": "T"}"#).unwrap();
-        let pauses = [0, 1, 4, 5, 31, 32, u32::MAX].map(|failures| pause(&config, failures, None, 0.0).as_secs());
+        let pauses =
+            [0, 1, 4, 5, 31, 32, u32::MAX].map(|failures| pause(&config, failures, None, 0.0).as_secs());
         assert_eq!(pauses, [3, 5, 33, 61, 61, 61, 61]);
         assert_eq!(pause(&config, 0, None, 1.0).as_secs(), 7);
     }
