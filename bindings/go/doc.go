@@ -2,8 +2,8 @@
 //
 // A [Client] fetches a project's flag definitions in the background, so an evaluation sends no request. With
 // [WithRemote], each evaluation sends a request to Mixpanel instead. The package is a thin layer over libmpflags. A release
-// brings it for Linux, as a static library; with the build tag mpflags_installed, a program uses an installed libmpflags instead,
-// through pkg-config, and with mpflags_static, an installed static one.
+// brings it for Linux, as a static library; with the build tag mpflags_installed, a program uses an installed libmpflags
+// instead, through pkg-config, and with mpflags_static, an installed static one.
 //
 // A program makes one client and shares it:
 //

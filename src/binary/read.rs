@@ -55,7 +55,9 @@ impl<'a> Cursor<'a> {
     /// The members of the context.
     pub(super) fn of(form: &'a [u8]) -> Result<Self, Fault> {
         match form.split_first() {
-            Some((&VERSION, rest)) => Ok(Cursor { rest, end: form.len(), text: std::str::from_utf8(form).ok() }),
+            Some((&VERSION, rest)) => {
+                Ok(Cursor { rest, end: form.len(), text: std::str::from_utf8(form).ok() })
+            }
             Some(_) => Err(Fault::Malformed { at: 0, why: "an unknown version" }),
             None => Err(Fault::Malformed { at: 0, why: "it is empty" }),
         }
