@@ -59,7 +59,7 @@ def configs():
         "Account": ['{"username":"u","secret":"s3cret","project_id":"1"}'], "FilePath": ['"/tmp/x"'],
         "Host": ['"api-eu.mixpanel.com"', '"http://127.0.0.1:8080/base"', '"https://[::1]:1"'],
         "Object": ['{"flags":[]}'], "Overrides": ['{"f":true,"g":[1,{"a":null}]}'], "Text": ['"distinct_id"'],
-        "ProxyUrl": ['""', '"http://u:p@localhost:3128"'], "Wrapper": ['"python/1"'],
+        "ProxyUrl": ['""', '"http://u:p@localhost:3128"'], "Wrapper": ['"python/1"', f'"{"x" * 64}"'],
     }  # fmt: skip
     rows = re.findall(r'^    \w+ "(\w+)" (\w+)(?:\(([^)]*)\))?', (ROOT / "src/config/options.rs").read_text(), re.MULTILINE)
     for key, kind, limits in rows:
