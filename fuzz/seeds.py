@@ -74,6 +74,7 @@ def responses():
                    "is_qa_tester": False}, "g": None, "h": {"variant_key": None}}  # fmt: skip
     yield 200, "", compact({"code": 200, "flags": flags})
     yield 200, "", '{"flags":{"f":{"variant_key":"a","variant_value":1e400}}}'
+    yield 200, "", '{"flags":{"f":{"variant_key":"a","variant_value":1},"f":{"variant_key":"b","variant_value":2}}}'
     yield 401, "", '{"error":"unauthorized"}'
     yield 429, "Retry-After: 7\r\n", ""
     yield 500, "Retry-After: Sun, 29 Nov 2026 18:00:00 GMT\r\n", "<html>oops</html>"
