@@ -69,7 +69,6 @@ BUGS = [
     (*EVENTS, "a rejection counts as an acceptance", "src/events/sender/response.rs", "Some(Body { status: Some(status), .. }) if «status == 1» =>", "status == 1 || status == 0"),
     (*ABI, "a text has no NUL", C + "strings.rs", "«text.push('\\0')»;", "text.push('x')"),
     (*ABI, "an argument is read one byte too far", C + "strings.rs", "slice::from_raw_parts(ptr.cast(), «len»)", "len + 1"),
-    (*ABI, "a byte that is not UTF-8 is accepted", C + "strings.rs", "let text = if «bytes.is_ascii()» {", "bytes.is_ascii() || bytes.first() == Some(&0xff)"),
 ]
 
 # What each crate of the copy gets. Bug 0 is none.
