@@ -59,7 +59,7 @@ def configs():
         "Account": ['{"username":"u","secret":"s3cret","project_id":"1"}'], "FilePath": ['"/tmp/x"'],
         "Host": ['"api-eu.mixpanel.com"', '"http://127.0.0.1:8080/base"', '"https://[::1]:1"'],
         "Object": ['{"flags":[]}'], "Overrides": ['{"f":true,"g":[1,{"a":null}]}'], "Text": ['"distinct_id"'],
-        "ProxyUrl": ['""', '"http://u:p@localhost:3128"'], "Wrapper": ['"python/1"'],
+        "ProxyUrl": ['""', '"http://u:p@localhost:3128"'], "Wrapper": ['"python/1"', f'"{"x" * 64}"'],
     }  # fmt: skip
     rows = re.findall(r'^    \w+ "(\w+)" (\w+)(?:\(([^)]*)\))?', (ROOT / "src/config/options.rs").read_text(), re.MULTILINE)
     for key, kind, limits in rows:
@@ -74,6 +74,7 @@ def responses():
                    "is_qa_tester": False}, "g": None, "h": {"variant_key": None}}  # fmt: skip
     yield 200, "", compact({"code": 200, "flags": flags})
     yield 200, "", '{"flags":{"f":{"variant_key":"a","variant_value":1e400}}}'
+    yield 200, "", '{"flags":{"f":{"variant_key":"a","variant_value":1},"f":{"variant_key":"b","variant_value":2}}}'
     yield 401, "", '{"error":"unauthorized"}'
     yield 429, "Retry-After: 7\r\n", ""
     yield 500, "Retry-After: Sun, 29 Nov 2026 18:00:00 GMT\r\n", "<html>oops</html>"
