@@ -113,8 +113,11 @@ class Process:
         self.proc = Path("/proc") / str(self.process.pid)
 
     def say(self, line):
-        self.process.stdin.write(f"{line}\n")
-        self.process.stdin.flush()
+        try:
+            self.process.stdin.write(f"{line}\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            sys.exit(f"soak: the program ended with {self.process.wait()}")
 
     def totals(self):
         line = self.process.stdout.readline()
