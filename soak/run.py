@@ -177,6 +177,9 @@ def soak(command, seconds, seed):
     server = Server()
     server.call("PUT", "definitions", definitions(rng))
     program = Process([server.url if word == "{url}" else word for word in command])
+    # Faults begin when the program has started.
+    program.say("rest")
+    program.totals()
     wrong, rounds, base = [], 0, None
     begun = time.monotonic()
     while (elapsed := time.monotonic() - begun) < seconds:
