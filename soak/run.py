@@ -113,8 +113,11 @@ class Process:
         self.proc = Path("/proc") / str(self.process.pid)
 
     def say(self, line):
-        self.process.stdin.write(f"{line}\n")
-        self.process.stdin.flush()
+        try:
+            self.process.stdin.write(f"{line}\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            sys.exit(f"soak: the program ended with {self.process.wait()}")
 
     def totals(self):
         line = self.process.stdout.readline()
@@ -174,6 +177,9 @@ def soak(command, seconds, seed):
     server = Server()
     server.call("PUT", "definitions", definitions(rng))
     program = Process([server.url if word == "{url}" else word for word in command])
+    # Faults begin when the program has started.
+    program.say("rest")
+    program.totals()
     wrong, rounds, base = [], 0, None
     begun = time.monotonic()
     while (elapsed := time.monotonic() - begun) < seconds:

@@ -50,9 +50,12 @@ static void fail(const char *what, mpflags_error *error)
     _exit(1);
 }
 
-static void check(const char *what, mpflags_status status, mpflags_error *error)
+/* The error by address: C may read the arguments in any order, and the call before this one sets it. */
+static void check(const char *what, mpflags_status status, mpflags_error **error)
 {
-    if (status != MPFLAGS_OK) fail(what, error);
+    if (status == MPFLAGS_OK) return;
+    fprintf(stderr, "soak: status %d\n", (int)status);
+    fail(what, *error);
 }
 
 static void pause_ms(long ms)
@@ -92,8 +95,8 @@ static mpflags_client *new_client(void)
                        url);
     mpflags_client *client = NULL;
     mpflags_error *error = NULL;
-    check("client", mpflags_client_new(config, (size_t)len, &client, &error), error);
-    check("start", mpflags_client_start(client, &error), error);
+    check("client", mpflags_client_new(config, (size_t)len, &client, &error), &error);
+    check("start", mpflags_client_start(client, &error), &error);
     return client;
 }
 
@@ -103,7 +106,7 @@ static mpflags_context *new_context(unsigned long long user, const char *prefix)
     int len = snprintf(json, sizeof json, "{\"distinct_id\": \"%s%llu\", \"custom_properties\": {\"plan\": \"pro\"}}", prefix, user);
     mpflags_context *context = NULL;
     mpflags_error *error = NULL;
-    check("context", mpflags_context_new_json(json, (size_t)len, &context, &error), error);
+    check("context", mpflags_context_new_json(json, (size_t)len, &context, &error), &error);
     return context;
 }
 
@@ -113,7 +116,7 @@ static void report(const mpflags_client *client)
     mpflags_context *context = new_context(atomic_fetch_add(&total->users, 1), "new-");
     mpflags_evaluation *evaluation = NULL;
     mpflags_error *error = NULL;
-    check("evaluate", mpflags_client_evaluate(client, MPFLAGS_S("f"), context, MPFLAGS_TYPE_ANY, 0, 0, &evaluation, &error), error);
+    check("evaluate", mpflags_client_evaluate(client, MPFLAGS_S("f"), context, MPFLAGS_TYPE_ANY, 0, 0, &evaluation, &error), &error);
     /* Without definitions there is no exposure. */
     if (mpflags_evaluation_variant(evaluation).len > 0) atomic_fetch_add(&total->events, 1);
     mpflags_evaluation_free(evaluation);
@@ -135,18 +138,18 @@ static void evaluate(const mpflags_client *client, unsigned i)
     mpflags_error *error = NULL;
     switch (i % 8) {
     case 0:
-        check("evaluate all", mpflags_client_evaluate_all(client, context, 0, 0, &all, &error), error);
+        check("evaluate all", mpflags_client_evaluate_all(client, context, 0, 0, &all, &error), &error);
         mpflags_evaluations_free(all);
         break;
     case 1:
-        check("explain", mpflags_client_explain(client, MPFLAGS_S("f"), context, &text, &error), error);
+        check("explain", mpflags_client_explain(client, MPFLAGS_S("f"), context, &text, &error), &error);
         mpflags_text_free(text);
         break;
     case 2:
         check("encoded",
               mpflags_client_evaluate_encoded(client, MPFLAGS_S("f"), MPFLAGS_S("{\"distinct_id\": \"u\"}"), MPFLAGS_ENCODING_JSON,
                                               MPFLAGS_TYPE_BOOLEAN, MPFLAGS_OPTION_NO_EXPOSURE, 0, &evaluation, &error),
-              error);
+              &error);
         mpflags_evaluation_free(evaluation);
         break;
     case 3:
@@ -156,7 +159,7 @@ static void evaluate(const mpflags_client *client, unsigned i)
     default:
         check("evaluate",
               mpflags_client_evaluate(client, MPFLAGS_S("f"), context, MPFLAGS_TYPE_ANY, MPFLAGS_OPTION_NO_EXPOSURE, 0, &evaluation, &error),
-              error);
+              &error);
         mpflags_evaluation_free(evaluation);
     }
 }
@@ -199,7 +202,7 @@ static void add(const mpflags_client *client, unsigned long long *sent, unsigned
 {
     mpflags_text *text = NULL;
     mpflags_error *error = NULL;
-    check("statistics", mpflags_client_statistics(client, &text, &error), error);
+    check("statistics", mpflags_client_statistics(client, &text, &error), &error);
     const char *json = mpflags_text_view(text).ptr;
     *sent += number(json, "\"sent\":");
     *lost += number(json, "\"queue_full\":") + number(json, "\"rejected\":") + number(json, "\"shutdown\":");
@@ -211,7 +214,7 @@ static void finish(mpflags_client *client)
 {
     unsigned long long sent = 0, lost = 0;
     mpflags_error *error = NULL;
-    check("shutdown", mpflags_client_shutdown(client, 3000, NULL, &error), error);
+    check("shutdown", mpflags_client_shutdown(client, 3000, NULL, &error), &error);
     add(client, &sent, &lost);
     atomic_fetch_add(&total->sent, sent);
     atomic_fetch_add(&total->lost, lost);
@@ -290,7 +293,7 @@ static void rest(void)
     for (int i = 0; i < CLIENTS; i++) {
         uint64_t left = 1;
         mpflags_error *error = NULL;
-        check("flush", mpflags_client_flush(clients[i], 60000, &left, &error), error);
+        check("flush", mpflags_client_flush(clients[i], 60000, &left, &error), &error);
         if (left != 0) fail("events are stuck in a queue", NULL);
         /* The server may still be down for a moment. */
         for (int attempt = 0; mpflags_client_refresh(clients[i], 60000, &error) != MPFLAGS_OK; attempt++) {
@@ -323,7 +326,7 @@ int main(int argc, char **argv)
     for (int i = 0; i < CLIENTS; i++) {
         mpflags_error *error = NULL;
         clients[i] = new_client();
-        check("wait", mpflags_client_wait_ready(clients[i], 10000, &error), error);
+        check("wait", mpflags_client_wait_ready(clients[i], 10000, &error), &error);
         for (int n = 0; n < THREADS; n++) pthread_create(&threads[count++], NULL, user_thread, clients[i]);
     }
     void *(*const others[])(void *) = {item_thread, churn_thread, fork_thread};

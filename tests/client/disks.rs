@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use mpflags::{Client, Config, Context, Item, Level};
-use mpflags_dev::{Options, Server};
+use mpflags_dev::{Fault, Kind, Options, Server};
 
 use super::victim::{LONG, Victim};
 
@@ -30,6 +30,12 @@ fn serve(document: &str) -> Server {
     let server = Server::start(Options::default()).unwrap();
     server.set_definitions(document);
     server
+}
+
+/// From now on, no definitions can be fetched.
+fn fail(server: &Server) {
+    let fault = Fault { status: Some(503), ..Fault::new("/flags/definitions", Kind::Status) };
+    server.set_faults(vec![fault]).unwrap();
 }
 
 fn config(server: &Server, folder: &Path) -> String {
@@ -163,7 +169,7 @@ fn a_file_that_may_not_grow() {
     assert!(matches!(&lines[..], [line] if line.contains("File too large")), "{lines:#?}");
     assert_eq!(names(&folder).len(), 1);
     drop(victim);
-    server.stop().unwrap();
+    fail(&server);
     assert_eq!(from_cache(&server, &folder), (1, Vec::new()));
 }
 
@@ -176,7 +182,7 @@ fn a_disk_that_is_read_only() {
     drop(before);
     let setup = format!("mount --bind {0} {0} && mount -o remount,bind,ro {0}", folder.display());
     let Some(command) = mounted(&setup, &folder) else { return };
-    server.stop().unwrap();
+    fail(&server);
     let mut victim = Victim::start_with(&config(&server, &folder), command);
     assert_eq!(victim.ask("ready"), "Ok(())");
     assert_eq!(
@@ -184,7 +190,7 @@ fn a_disk_that_is_read_only() {
         ("1", "STALE"),
         "it can be read"
     );
-    server.restart_after(Duration::ZERO).unwrap();
+    server.clear_faults();
     let lines = change(&server, &mut victim, 2..5, 0);
     assert!(matches!(&lines[..], [line] if line.contains("Read-only file system")), "{lines:#?}");
 }
@@ -226,13 +232,13 @@ fn a_planted_link_to_a_file() {
         link
     };
     let link = plant();
-    server.stop().unwrap();
+    fail(&server);
     let (value, lines) = from_cache(&server, &folder);
     assert_eq!(value, -1);
     assert!(matches!(&lines[..], [line] if line.ends_with("it is not a file; it is ignored")), "{lines:#?}");
 
     let precious = fs::read(elsewhere.join(&name)).unwrap();
-    server.restart_after(Duration::ZERO).unwrap();
+    server.clear_faults();
     server.set_definitions(document(2, 0));
     let mut victim = Victim::start(&config(&server, &folder));
     assert_eq!(victim.ask("ready"), "Ok(())");
@@ -273,7 +279,7 @@ fn a_planted_link_to_a_folder() {
     let mut victim = Victim::start(&config(&server, &own));
     assert_eq!(victim.ask("ready"), "Ok(())");
     drop(victim);
-    server.stop().unwrap();
+    fail(&server);
     assert_eq!(from_cache(&server, &own), (4, Vec::new()));
     let (value, lines) = from_cache(&server, &parent.join("plain"));
     assert_eq!(value, -1);
@@ -362,7 +368,7 @@ fn killed_in_the_middle_of_a_write() {
     });
     println!("{torn} of {} processes were killed while they wrote", kills());
     assert!(torn * 10 >= kills(), "only {torn} of {} were killed while they wrote", kills());
-    server.stop().unwrap();
+    fail(&server);
     let (value, lines) = from_cache(&server, &folder);
     assert!(value >= 1 && lines.is_empty(), "{value}: {lines:?}");
 }
@@ -405,6 +411,6 @@ fn shared_by_32_processes() {
     }
     assert!(victims.iter().all(|victim| victim.warnings(0).is_empty()));
     drop(victims);
-    server.stop().unwrap();
+    fail(&server);
     assert_eq!(from_cache(&server, &folder), (i64::from(newest), Vec::new()));
 }
