@@ -163,9 +163,9 @@ fn a_hundred_clients_come_back_one_by_one() {
     let (most, most_polls) = (peak(&back, FACTOR), peak(&polls, FACTOR));
     println!("when the server is back: {most}, of which {most_polls} are polls");
     assert!(polls.len() >= 100, "{}", polls.len());
-    // At a start, all clients fetch at once. Now each has definitions to fetch and events to send, which makes 200 requests; spread
-    // over a minute, 33 in ten seconds.
-    assert!(most < 100, "{most} requests in ten seconds");
+    // At a start, all clients fetch at once. Spread over a minute, these are 17 in ten seconds, which are a tenth of a second here:
+    // a busy machine makes more of them. The pauses themselves are tested without a machine, in `pauses`.
+    assert!(most_polls < 75, "{most_polls} polls in ten seconds");
     let counts = server.event_counts();
     assert_eq!((counts.distinct_insert_ids, counts.duplicates), (exposures, 0));
 }
