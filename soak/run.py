@@ -3,10 +3,10 @@
 
     soak/run.py [--seconds N] [--seed N] [--plant KIND] COMMAND...
 
-COMMAND speaks as soak/soak.c does; the word {url} stands for the URL of the server. The run is a series of rounds. In each round the program
-works for some seconds while definitions change and requests fail by a schedule that the seed decides. Then it rests: every event
-is delivered, and memory, threads and descriptors are those of a program with nothing to do. They are compared with those of the
-first fifth of the run. Events are compared with what the server received.
+COMMAND reads and prints the same lines as soak/soak.c; the word {url} stands for the URL of the server. The run is a series of
+rounds. In each round the program works for some seconds while definitions change and requests fail on a schedule that the seed
+decides. Then it rests: every event is delivered, and memory, threads and descriptors are those of a program with nothing to do.
+They are compared with the highest figures from the first fifth of the run. Events are compared with what the server received.
 
 --plant passes KIND to the program, which then leaks on purpose, and exits with 0 only if that was found.
 """
@@ -63,7 +63,7 @@ EVENTS = [
     FLOOD,
 ]
 
-# What a problem says that is due to what is planted.
+# A text in the problem that each planted mistake causes.
 SAYS = {
     "memory": "kB of memory",
     "thread": "threads, ",
@@ -172,7 +172,7 @@ def compare_events(server, totals, when):
 
 
 def soak(command, seconds, seed):
-    """The problems that were found."""
+    """Runs the program, and returns the problems that were found."""
     rng = random.Random(seed)
     server = Server()
     server.call("PUT", "definitions", definitions(rng))
@@ -191,7 +191,7 @@ def soak(command, seconds, seed):
         when = f"round {rounds}"
         wrong += compare_events(server, totals, when)
         if elapsed < seconds / 5 or base is None:
-            # The most that a program at rest holds.
+            # The most that the program holds at rest.
             base = held if base is None else {name: max(base[name], value) for name, value in held.items()}
         else:
             if held["memory"] > base["memory"] + MEMORY:

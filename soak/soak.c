@@ -2,10 +2,10 @@
 
        soak URL [PLANT]
 
-   Ten clients of four threads each evaluate and report events; another thread makes and frees clients, and another forks
+   Ten clients of four threads each evaluate and report events; another thread creates and frees clients, and another forks
    children, which report events too. Reads lines from standard input: `work`; `rest`, which stops the work, delivers every event,
    and prints `EVENTS SENT LOST`, the totals so far; and `end`, which frees everything and prints them again. EVENTS counts the
-   calls of this program, SENT and LOST what the clients say.
+   calls of this program; SENT and LOST are the clients' own counts.
 
    PLANT makes a mistake in every round of work: `memory`, `thread`, `descriptor`, `lost` (an event that nobody reports) and
    `doubled` (an event that is reported twice). */
@@ -153,7 +153,7 @@ static void evaluate(const mpflags_client *client, unsigned i)
         mpflags_evaluation_free(evaluation);
         break;
     case 3:
-        /* A flag that is not there. */
+        /* A flag that does not exist. */
         mpflags_client_get_boolean(client, MPFLAGS_S("none"), context, 0);
         break;
     default:
@@ -197,7 +197,7 @@ static unsigned long long number(const char *json, const char *key)
     return strtoull(at + strlen(key), NULL, 10);
 }
 
-/* Adds what a client says of its events. */
+/* Adds a client's own counts of its events. */
 static void add(const mpflags_client *client, unsigned long long *sent, unsigned long long *lost)
 {
     mpflags_text *text = NULL;
@@ -209,7 +209,7 @@ static void add(const mpflags_client *client, unsigned long long *sent, unsigned
     mpflags_text_free(text);
 }
 
-/* Shuts a client down that only this thread uses, and adds what it says. */
+/* Shuts down a client that only this thread uses, and adds its counts. */
 static void finish(mpflags_client *client)
 {
     unsigned long long sent = 0, lost = 0;
@@ -357,7 +357,7 @@ int main(int argc, char **argv)
         }
         for (int i = 0; i < KNOWN; i++) mpflags_context_free(known[i]);
         print_totals(false);
-        /* Until standard input ends, so that what is left of the process can be seen. */
+        /* Until standard input ends, so that soak/run.py can see what the process still holds. */
     }
     return 0;
 }

@@ -117,7 +117,7 @@ fn remove_leftovers(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Creates a folder that only this user can enter, unless there is one.
+/// Creates a folder that only this user can enter, unless it exists.
 fn create_folder(path: &Path) -> io::Result<()> {
     let Some(folder) = path.parent() else { return Ok(()) };
     let mut builder = DirBuilder::new();
@@ -150,8 +150,8 @@ fn open(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// The user of this process: the owner of `process`, which is `/proc/self`. macOS has none; there it is the owner of a file that
-/// is created beside `path` and removed.
+/// The user of this process: the owner of `process`, which is `/proc/self`. On macOS, which has no such file, it is the owner of
+/// a file that is created beside `path` and removed.
 #[cfg(unix)]
 fn own_user(process: &Path, path: &Path) -> io::Result<u32> {
     if let Ok(process) = fs::metadata(process) {

@@ -1,5 +1,5 @@
-//! Entry points for the fuzz targets: the parts of the library that read what comes from outside, without the thread or the
-//! file that brings it.
+//! Entry points for the fuzz targets: the parts of the library that read input from outside, without the thread or the file
+//! that it comes from.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -38,8 +38,8 @@ pub fn replace_definitions(client: &Client, body: &[u8], keep: bool) -> Result<R
     Ok(Replaced { flags, rejected: report.rejected, changed: report.changed })
 }
 
-/// The result of a rule over the data, as text. An error has the name of the failure. `None` if there is no rule, if it
-/// does not compile, or if the data is not JSON. Checks also that the shorter way to a truth value agrees with it.
+/// The result of a rule over the data, as text. An error is the name of the failure. `None` if there is no rule, if it
+/// does not compile, or if the data is not JSON. Also checks that the shorter way to a truth value agrees with it.
 pub fn rule(rule: &str, data: &str) -> Option<Result<String, String>> {
     let rule = Rule::compile(rule).ok()??;
     let FoldedValue(data) = serde_json::from_str(data).ok()?;

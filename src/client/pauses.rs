@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use crate::config::Config;
 
-/// Until the next poll: the interval ± 10 %.
+/// The pause until the next poll: the interval ± 10 %.
 pub(super) fn interval(config: &Config, random: f64) -> Duration {
     config.polling_interval.mul_f64(0.9 + 0.2 * random)
 }
 
-/// Until a retry, full jitter: a random pause up to a bound, which doubles with each retry up to the interval; but not less than
-/// the server asked for, and up to a tenth more, since it may have asked everybody at the same time.
+/// The pause until a retry, with full jitter: a random time up to a bound, which doubles with each retry up to the interval. It
+/// is at least what the server asked for, and up to a tenth more, since the server may have asked everybody at the same time.
 pub(super) fn retry(config: &Config, retries: u32, asked: Option<Duration>, random: f64) -> Duration {
     let bound = config.retry_base.saturating_mul(1_u32.checked_shl(retries).unwrap_or(u32::MAX));
     let pause = bound.min(config.polling_interval).mul_f64(random);
@@ -37,8 +37,8 @@ mod tests {
         (*seed >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    /// The number of requests in each second of an hour, of 1,000 processes that start in the same moment. `answer` says what the
-    /// server does at a time: respond, or fail and perhaps ask for a pause.
+    /// The requests in each second of an hour, of 1,000 processes that start at the same moment. `answer` says what the server
+    /// does at a time: respond, or fail and perhaps ask for a pause.
     fn requests(answer: impl Fn(u64) -> Result<(), Option<Duration>>) -> Vec<usize> {
         let (config, mut seed, mut counts) = (config(), 18, vec![0; 3_600]);
         for _ in 0..PROCESSES {
@@ -76,12 +76,12 @@ mod tests {
     #[test]
     fn processes_that_lost_the_server_together_come_back_one_by_one() {
         let counts = requests(|second| if OUTAGE.contains(&second) { Err(None) } else { Ok(()) });
-        // The first retries come soon, of those whose poll has just failed: a sixth of what the start made.
+        // Those whose poll has just failed retry soon: that is a sixth of the requests at the start.
         assert!(most(&counts[1_200..1_320]) < 250, "{}", most(&counts[1_200..1_320]));
         // Later they are up to a minute apart, half a minute on average: 33 in a second.
         assert!(most(&counts[1_320..1_800]) < 90, "{}", most(&counts[1_320..1_800]));
         assert!(most(&counts[1_800..1_860]) < 70, "{}", most(&counts[1_800..1_860]));
-        // A deploy in the middle of the outage: all begin to retry in the same moment.
+        // A deploy in the middle of the outage: all begin to retry at the same moment.
         let counts = requests(|second| if second < 600 { Err(None) } else { Ok(()) });
         assert!(most(&counts[60..]) < 90, "{}", most(&counts[60..]));
     }
