@@ -99,10 +99,26 @@ def eppo():
 
     condition = {"attribute": "plan", "operator": "ONE_OF", "value": [CONTEXT["custom_properties"]["plan"]]}
     shards = [{"salt": "bench", "ranges": [{"start": 0, "end": 10_000}]}]
-    rollout = {"key": "rollout", "rules": [{"conditions": [condition]}], "splits": [{"variationKey": "on", "shards": shards}], "doLog": False}
-    flag = {"key": "bench-eq", "enabled": True, "variationType": "BOOLEAN", "totalShards": 10_000, "allocations": [rollout]}
+    rollout = {
+        "key": "rollout",
+        "rules": [{"conditions": [condition]}],
+        "splits": [{"variationKey": "on", "shards": shards}],
+        "doLog": False,
+    }
+    flag = {
+        "key": "bench-eq",
+        "enabled": True,
+        "variationType": "BOOLEAN",
+        "totalShards": 10_000,
+        "allocations": [rollout],
+    }
     flag["variations"] = {key: {"key": key, "value": key == "on"} for key in ("on", "off")}
-    document = {"createdAt": "2026-01-01T00:00:00Z", "format": "SERVER", "environment": {"name": "bench"}, "flags": {"bench-eq": flag}}
+    document = {
+        "createdAt": "2026-01-01T00:00:00Z",
+        "format": "SERVER",
+        "environment": {"name": "bench"},
+        "flags": {"bench-eq": flag},
+    }
     configuration = eppo_client.Configuration(flags_configuration=json.dumps(document).encode())
     client = eppo_client.init(
         eppo_client.ClientConfig(
@@ -120,13 +136,21 @@ def eppo():
         def resolve_boolean_details(self, flag_key, default_value, evaluation_context=None):
             attributes = evaluation_context.attributes
             subject, properties = attributes["distinct_id"], attributes["custom_properties"]
-            return FlagResolutionDetails(client.get_boolean_assignment(flag_key, subject, properties, default_value), variant="on")
+            return FlagResolutionDetails(
+                client.get_boolean_assignment(flag_key, subject, properties, default_value), variant="on"
+            )
 
-        resolve_string_details = resolve_integer_details = resolve_float_details = resolve_object_details = resolve_boolean_details
+        resolve_string_details = resolve_integer_details = resolve_float_details = resolve_object_details = (
+            resolve_boolean_details
+        )
 
     provider = Provider()
     given = fresh()
-    known = {"native": lambda _: client.get_boolean_assignment("bench-eq", given["distinct_id"], given["custom_properties"], False)}
+    known = {
+        "native": lambda _: client.get_boolean_assignment(
+            "bench-eq", given["distinct_id"], given["custom_properties"], False
+        )
+    }
     return provider, None, known
 
 
