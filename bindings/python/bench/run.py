@@ -2,10 +2,10 @@
 
     python run.py BUILD [--quick]
 
-* A worker process for each: mpflags, mpflags without its accelerator, `mixpanel-openfeature` 0.2.0, and two others that evaluate in
-  process: Eppo's client, which is a compiled extension, and flagd's provider. In each round every case
-  of every worker is sampled once, in a new random order, so that a slow moment of the machine affects all of them. Ratios are
-  taken within a round. The first round is dropped.
+* A worker process for each: mpflags, mpflags without its accelerator, `mixpanel-openfeature` 0.2.0, and two others that evaluate
+  in process: Eppo's client, which is a compiled extension, and flagd's provider. In each round every case of every worker is
+  sampled once, in a new random order, so that a slow moment of the machine affects all of them. Ratios are taken within a round.
+  The first round is dropped.
 * Times are processor time of the calling thread, with a new context for each call. Exposures are off; the official provider's
   go to a function that does nothing. With exposures on, the figure is the wall-clock time of single calls, each for another user,
   and mpflags-dev needs 20 ms for each request with events.

@@ -1,7 +1,7 @@
 """A process that is measured; run.py starts it: `python worker.py NAME DIRECTORY [URL]`.
 
-NAME is `ours`, `pure`, `official`, `eppo` or `flagd`. For each line `CASE CALLS` on standard input it prints a line of JSON: nanoseconds of
-processor time per call or, for the case `exposures`, the wall-clock nanoseconds of each call.
+NAME is `ours`, `pure`, `official`, `eppo` or `flagd`. For each line `CASE CALLS` on standard input it prints a line of JSON:
+nanoseconds of processor time per call or, for the case `exposures`, the wall-clock nanoseconds of each call.
 """
 
 import json
@@ -92,7 +92,7 @@ def flagd():
 
 
 def eppo():
-    """The flag `bench-eq` alone, in Eppo's format. Eppo has no OpenFeature provider for Python: this is the least that one would do."""
+    """The flag `bench-eq` alone, in Eppo's format. Eppo has no OpenFeature provider for Python: one would do at least this."""
     import eppo_client
     from openfeature.flag_evaluation import FlagResolutionDetails
     from openfeature.provider import AbstractProvider, Metadata
