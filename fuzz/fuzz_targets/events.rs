@@ -2,7 +2,7 @@
 //! of everything. Every event is sent or dropped with a count, and none is sent again after it was accepted.
 #![no_main]
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -59,6 +59,15 @@ fn end(response: &[u8], imports: bool) -> Option<End> {
     }
 }
 
+/// How many events a response rejects, if it says of each which it is.
+fn rejected_one_by_one(response: &[u8]) -> Option<u64> {
+    let (400, body) = plain(response)? else { return None };
+    let body: Value = serde_json::from_slice(body).ok()?;
+    let records = body.get("failed_records")?.as_array()?.iter();
+    let numbers: HashSet<u64> = records.map(|record| record.get("index")?.as_u64()).collect::<Option<_>>()?;
+    (!numbers.is_empty()).then(|| numbers.into_iter().filter(|number| *number < EVENTS as u64).count() as u64)
+}
+
 fuzz_target!(|input: &[u8]| {
     let [first, responses @ ..] = input else { return };
     let imports = *first % 2 == 1;
@@ -80,6 +89,9 @@ fuzz_target!(|input: &[u8]| {
 
     let mut exchanges = SERVER.exchanges.lock().unwrap();
     let mut ends: HashMap<String, Option<End>> = HashMap::new();
+    if let [(_, response)] = &exchanges.requests[..] {
+        assert!(rejected_one_by_one(response).is_none_or(|count| count == rejected), "{rejected} rejected");
+    }
     for (body, response) in exchanges.requests.drain(..) {
         let events: Vec<Value> = serde_json::from_slice(&body).unwrap();
         for event in events {
