@@ -7,6 +7,7 @@ import hashlib
 import json
 import pathlib
 import re
+import struct
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -38,6 +39,48 @@ def texts(value):
 
 def of_context(context):
     return context if isinstance(context, str) else compact(context)
+
+
+def length(number):
+    return bytes([number]) if number < 0x7F else b"\x7f" + digits(number, 5)
+
+
+def digits(number, count):
+    return bytes(number >> 7 * place & 0x7F for place in range(count))
+
+
+def text(value):
+    encoded = value.encode("utf-8", "surrogatepass")
+    return length(len(encoded)) + encoded
+
+
+def member(value, key=b""):
+    """A value in the binary form, docs/binary.md."""
+    if isinstance(value, bool) or value is None:
+        return bytes([{None: 0, False: 1, True: 2}[value]]) + key
+    if isinstance(value, int) and -(2**63) <= value < 2**64:
+        return bytes([4 if value >= 2**63 else 3]) + key + digits(value % 2**64, 10)
+    if isinstance(value, int | float):
+        return b"\5" + key + digits(int.from_bytes(struct.pack("<d", float(value)), "little"), 10)
+    if isinstance(value, str):
+        return b"\6" + key + text(value)
+    content = b"".join(map(member, value)) if isinstance(value, list) else members(value)
+    return bytes([7 if isinstance(value, list) else 8]) + key + length(len(content)) + content
+
+
+def members(value):
+    return b"".join(member(inner, text(key)) for key, inner in value.items())
+
+
+def forms(contexts):
+    for context in contexts:
+        if isinstance(context, dict):
+            yield b"\1" + members(context)
+    long = {"distinct_id": "u1", "custom_properties": {"plan": "long " * 40, "n": [1, {"a": "b" * 130}]}}
+    yield b"\1" + members(long)
+    # The last byte of a long subject decides the variant.
+    for last in "01234567":
+        yield b"\1" + members({"distinct_id": "u" * 150 + last})
 
 
 def rules():
@@ -98,6 +141,7 @@ def main():
     of_rules = [of_context({"id": 1, "custom_properties": vector["data"]}) for vector in vectors("rules") if "data" in vector]
     seeds = {
         "definitions": [document(vector["flags"]) for vector in evaluated],
+        "context_binary": forms(vector["context"] for vector in evaluated),
         "context_json": [of_context(vector["context"]) for vector in evaluated] + of_rules,
         "rules": rules(),
         "semver": ["\n".join(pair) for pair in zip(*[operands("semver_compare", ["1.0.0-rc.1+x"])] * 3)],
@@ -112,7 +156,7 @@ def main():
         folder = pathlib.Path(sys.argv[1]) / target
         folder.mkdir(parents=True, exist_ok=True)
         for seed in inputs:
-            seed = seed.encode("utf-8", "surrogatepass")
+            seed = seed.encode("utf-8", "surrogatepass") if isinstance(seed, str) else seed
             if len(seed) <= 4096:
                 (folder / hashlib.sha1(seed).hexdigest()).write_bytes(seed)
 
