@@ -49,7 +49,7 @@ help:
 	@echo "make install       install them and the C and C++ files in PREFIX (/usr/local) below DESTDIR; make uninstall removes them"
 	@echo "make native        build the library for Linux on x86-64 and arm64, with glibc and musl, and run it; TARGET=aarch64-linux-musl: one"
 	@echo "make dist          build the release tarball for TARGET (x86_64-linux-gnu)"
-	@echo "make check-rust-versions  check the library with Rust 1.85 and mpflags-dev with 1.88, the oldest that they support"
+	@echo "make check-rust-versions  check the library with the oldest Rust that it supports; FOR_DEV=1: mpflags-dev"
 	@echo "make release       build, from a clean checkout, everything that a release publishes; VERSION=0.1.0"
 	@echo "make third-party   check advisories and licences of the crates in the library, and that THIRD-PARTY.md is up to date"
 	@echo "make wheel         build the Python wheel for TARGET (x86_64-linux-gnu), and test it"
@@ -129,14 +129,13 @@ check-rust: need-check
 	@echo "== 300,000 answers of the Python SDK"
 	$(CARGO) test $(TOGETHER) --test engine -- --ignored
 
-# The crate and the C library with the oldest compiler that they support, and mpflags-dev with its own.
-OLDEST = $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' $(1)Cargo.toml)
+# The crate and the C library with the oldest compiler that they support; FOR_DEV=1: mpflags-dev with its own instead.
+OLDEST = $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' $(if $(FOR_DEV),dev/)Cargo.toml)
 check-rust-versions: need-demo
-	@echo "== Rust $(call OLDEST), and $(call OLDEST,dev/) for mpflags-dev"
-	@for version in $(call OLDEST) $(call OLDEST,dev/); do rustup toolchain install $$version --profile minimal --no-self-update >/dev/null 2>&1 \
-		|| { echo "rustup, https://rustup.rs, has to install Rust $$version"; exit 1; }; done
-	$(CARGO) +$(call OLDEST) check -j$(JOBS) --locked -p mpflags -p mpflags-c
-	$(CARGO) +$(call OLDEST,dev/) check -j$(JOBS) --locked -p mpflags-dev
+	@echo "== Rust $(OLDEST)"
+	@rustup toolchain install $(OLDEST) --profile minimal --no-self-update >/dev/null 2>&1 \
+		|| { echo "rustup, https://rustup.rs, has to install Rust $(OLDEST)"; exit 1; }
+	$(CARGO) +$(OLDEST) check -j$(JOBS) --locked $(if $(FOR_DEV),-p mpflags-dev,-p mpflags -p mpflags-c)
 
 # A panic in every function, for which the release library is built again; then the C suites with the library of the dev
 # profile, which checks arithmetic.
