@@ -5,11 +5,11 @@ use libfuzzer_sys::fuzz_target;
 use mpflags::fuzzing;
 use serde_json::json;
 
-#[path = "../reference/mod.rs"]
-mod reference;
+#[path = "../oracle/mod.rs"]
+mod oracle;
 
-use reference::datetimes;
-use reference::json_logic::holds;
+use oracle::datetimes;
+use oracle::json_logic::holds;
 
 /// 9999-12-31T23:59:59.999Z: the last millisecond whose year has four digits.
 const LAST: u64 = 253_402_300_799_999;

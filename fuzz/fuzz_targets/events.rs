@@ -10,10 +10,10 @@ use libfuzzer_sys::fuzz_target;
 use mpflags::{Client, Config, fuzzing};
 use serde_json::Value;
 
-#[path = "../reference/mod.rs"]
-mod reference;
+#[path = "../oracle/mod.rs"]
+mod oracle;
 
-use reference::server::{Server, ok, plain};
+use oracle::server::{Server, ok, plain};
 
 static SERVER: LazyLock<Server> = LazyLock::new(Server::start);
 

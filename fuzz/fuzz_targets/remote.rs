@@ -8,10 +8,10 @@ use libfuzzer_sys::fuzz_target;
 use mpflags::{Client, Config, Context, ErrorCode, EvaluateOptions};
 use serde_json::Value;
 
-#[path = "../reference/mod.rs"]
-mod reference;
+#[path = "../oracle/mod.rs"]
+mod oracle;
 
-use reference::server::{Server, plain};
+use oracle::server::{Server, plain};
 
 static SERVER: LazyLock<Server> = LazyLock::new(Server::start);
 

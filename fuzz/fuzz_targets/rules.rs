@@ -1,4 +1,4 @@
-//! Rules, against a transcription of json-logic-js. The input is a rule and data as JSON, `[rule, data]`; of any other
+//! Rules, compared with a slow interpreter that follows json-logic-js. The input is a rule and data as JSON, `[rule, data]`; of any other
 //! input, the bytes choose a rule.
 #![no_main]
 
@@ -6,10 +6,10 @@ use libfuzzer_sys::fuzz_target;
 use mpflags::fuzzing;
 use serde_json::value::RawValue;
 
-#[path = "../reference/mod.rs"]
-mod reference;
+#[path = "../oracle/mod.rs"]
+mod oracle;
 
-use reference::json_logic::{self, Stop};
+use oracle::json_logic::{self, Stop};
 
 const OPERATORS: &[&str] = &[
     "var",

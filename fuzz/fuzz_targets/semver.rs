@@ -8,10 +8,10 @@ use libfuzzer_sys::fuzz_target;
 use mpflags::fuzzing;
 use serde_json::json;
 
-#[path = "../reference/mod.rs"]
-mod reference;
+#[path = "../oracle/mod.rs"]
+mod oracle;
 
-use reference::versions;
+use oracle::versions;
 
 /// The order by the library. `None` if one of the two is not a version.
 fn order(a: &str, b: &str) -> Option<Ordering> {

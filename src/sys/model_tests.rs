@@ -178,7 +178,7 @@ fn a_stop_ends_the_thread_whatever_it_does() {
     });
 }
 
-/// Whoever joins a thread that panicked finds the panic reported, not only the first, which waits for the thread itself.
+/// If a thread has panicked, every join reports it, not only the first one, which waits for the thread.
 #[test]
 fn a_panic_is_reported_before_the_end() {
     check(|| {

@@ -141,9 +141,10 @@ fn inside() {
     drop(server);
 }
 
-/// Debian's libfaketime, which makes CLOCK_REALTIME run as a file says.
+/// libfaketime, which sets CLOCK_REALTIME to what a file says. Distributions have it in different folders.
 fn faketime() -> Option<PathBuf> {
     let folders = fs::read_dir("/usr/lib").ok()?.filter_map(|entry| Some(entry.ok()?.path()));
+    let folders = folders.chain(["/usr/lib", "/usr/lib64"].map(PathBuf::from));
     folders.map(|folder| folder.join("faketime/libfaketimeMT.so.1")).find(|path| path.exists())
 }
 

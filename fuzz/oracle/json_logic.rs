@@ -1,5 +1,5 @@
-//! JSON Logic as json-logic-js 2.0.5 runs it, with the case folding and the deviations of docs/evaluation.md: a
-//! transcription of its `apply`, slow and without limits of its own. Shares no code with the library.
+//! JSON Logic as json-logic-js 2.0.5 runs it, with the case folding and the deviations of docs/evaluation.md.
+//! It interprets a rule step by step, slowly and without a limit, and shares no code with the library.
 
 use std::cell::Cell;
 use std::cmp::Ordering;
