@@ -207,7 +207,6 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Cached> {
 mod tests {
     use super::*;
 
-    #[cfg(unix)]
     #[test]
     fn a_file_with_one_other_byte_is_damaged() {
         let mut file = Vec::new();
@@ -223,6 +222,7 @@ mod tests {
         }
     }
 
+    #[cfg(unix)]
     #[test]
     fn what_takes_the_place_of_the_file_is_not_opened() {
         let directory = std::env::temp_dir().join(format!("mpflags-open-{}", process::id()));
