@@ -214,11 +214,13 @@ fuzz: need-fuzz
 PLANTED_LEAKS := memory thread descriptor lost doubled
 SOAK_c := $(BUILD)/soak/soak {url}
 SOAK_python := env MPFLAGS_LIBRARY=$(LIBRARY) PYTHONPATH=bindings/python/src $(PYTHON) -W ignore::DeprecationWarning soak/soak.py {url}
+SOAK_go := env LD_LIBRARY_PATH=$(BUILD)/go/lib $(BUILD)/go/soak {url}
 SOAK := $(SOAK_$(or $(ONLY),c))
 soak: need-soak build
 	@mkdir -p $(BUILD)/soak
 	$(CC) -std=gnu11 -O1 -g -Wall -Wextra -Wpedantic -Werror -Iinclude -o $(BUILD)/soak/soak soak/soak.c \
 		-L$(CARGO_OUT)/release -lmpflags -Wl,-rpath,$(dir $(LIBRARY)) -pthread
+	@[ "$(ONLY)" != go ] || $(MAKE) --no-print-directory -C bindings/go soak $(call WITH,go)
 	@for kind in $(if $(PLANTED),$(PLANTED_LEAKS),""); do \
 		MPFLAGS_DEV=$(DEV) $(PYTHON) soak/run.py --seconds $(or $(SECONDS),$(if $(PLANTED),30,1800)) \
 			$${kind:+--plant $$kind} $(SOAK); done
