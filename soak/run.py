@@ -4,8 +4,8 @@
     soak/run.py [--seconds N] [--seed N] [--plant KIND] COMMAND...
 
 COMMAND reads and prints the same lines as soak/soak.c; the word {url} stands for the URL of the server. A program whose runtime
-keeps threads that it does not need, such as Go's, prints a fourth number, which is compared instead of its threads; of these, only
-those of the library count then. The run is a series of rounds. In each round the program works for some seconds while definitions change and requests fail on a schedule that the seed
+keeps threads and memory that it does not need prints two more numbers, as soak/soak.go does: what is compared instead of all its
+threads, to which those of the library are added, and instead of its resident memory. The run is a series of rounds. In each round the program works for some seconds while definitions change and requests fail on a schedule that the seed
 decides. Then it rests: every event is delivered, and memory, threads and descriptors are those of a program with nothing to do.
 They are compared with the highest figures from the first fifth of the run. Events are compared with what the server received.
 
@@ -25,7 +25,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 DEV = os.environ.get("MPFLAGS_DEV", ROOT / "target" / "debug" / "mpflags-dev")
 
-# How much the resident memory may grow after the first fifth of the run, in kB.
+# How much the memory may grow after the first fifth of the run, in kB.
 MEMORY = 1024
 # The connections that a client may keep: one for polls, one for events.
 SOCKETS = 2
@@ -124,18 +124,20 @@ class Process:
         line = self.process.stdout.readline()
         if not line:
             sys.exit(f"soak: the program ended with {self.process.wait()}")
-        *totals, self.routines = [*map(int, line.split()), None][:4]
-        return totals
+        events, sent, lost, *self.own = map(int, line.split())
+        return [events, sent, lost]
 
     def threads(self):
-        """How many threads there are; in a program that counts them itself, how many it counts and how many the library has."""
-        if self.routines is None:
-            return len(list((self.proc / "task").iterdir()))
-        names = [(task / "comm").read_text() for task in (self.proc / "task").iterdir()]
-        return self.routines + sum(name.startswith("mpflags-") for name in names)
+        names = []
+        for task in (self.proc / "task").iterdir():
+            try:
+                names.append((task / "comm").read_text())
+            except FileNotFoundError:
+                continue
+        return self.own[0] + sum(name.startswith("mpflags-") for name in names) if self.own else len(names)
 
     def held(self):
-        """Resident memory in kB, threads, sockets, and other descriptors."""
+        """Memory in kB, threads, sockets, and other descriptors."""
         status = dict(line.split(":", 1) for line in (self.proc / "status").read_text().splitlines())
         links = []
         for descriptor in (self.proc / "fd").iterdir():
@@ -144,7 +146,8 @@ class Process:
             except FileNotFoundError:
                 continue
         sockets = sum(link.startswith("socket:") for link in links)
-        return {"memory": int(status["VmRSS"].split()[0]), "threads": self.threads(), "sockets": sockets, "files": len(links) - sockets}
+        memory = self.own[1] if self.own else int(status["VmRSS"].split()[0])
+        return {"memory": memory, "threads": self.threads(), "sockets": sockets, "files": len(links) - sockets}
 
     def end(self):
         self.process.stdin.close()

@@ -2,8 +2,12 @@
 //
 //	soak URL [PLANT]
 //
-// It prints a fourth number, its goroutines: Go keeps threads that it does not need, so those of the process do not show a leak.
+// It prints two more numbers, its goroutines and the kilobytes that Go and C have in use: Go keeps threads and memory that it does
+// not need, so those of the process do not show a leak.
 package main
+
+// #include <malloc.h>
+import "C"
 
 import (
 	"bufio"
@@ -14,7 +18,6 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -210,7 +213,6 @@ func (h *host) rest() {
 			time.Sleep(50 * time.Millisecond)
 		}
 	}
-	debug.FreeOSMemory()
 }
 
 func (h *host) end() {
@@ -239,7 +241,11 @@ func (h *host) print() {
 	if h.resting == 0 {
 		h.resting = count
 	}
-	fmt.Println(h.events, sent, lost, count)
+	runtime.GC()
+	var memory runtime.MemStats
+	runtime.ReadMemStats(&memory)
+	c := C.mallinfo2()
+	fmt.Println(h.events, sent, lost, count, (memory.HeapAlloc+uint64(c.uordblks)+uint64(c.hblkhd))/1024)
 }
 
 func main() {

@@ -11,13 +11,13 @@ type answers struct {
 }
 
 const (
-	slots  = 4096
+	slots  = 1 << slotBits
 	probes = 4
 )
 
 func home(answer uint64) uint64 {
 	// Fibonacci hashing, since answers differ in few bits.
-	return answer * 0x9E3779B97F4A7C15 >> 52
+	return answer * 0x9E3779B97F4A7C15 >> (64 - slotBits)
 }
 
 func (a *answers) get(answer uint64) *outcome {
