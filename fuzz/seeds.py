@@ -100,7 +100,7 @@ def configs():
     values = {
         "Token": ['"t"'], "ModeName": ['"local"', '"remote"'], "LevelName": ['"debug"'], "Switch": ["true", "false"],
         "Account": ['{"username":"u","secret":"s3cret","project_id":"1"}'], "FilePath": ['"/tmp/x"'],
-        "Host": ['"api-eu.mixpanel.com"', '"http://127.0.0.1:8080/base"', '"https://[::1]:1"'],
+        "Hosts": ['"api-eu.mixpanel.com"', '"http://127.0.0.1:8080/base"', '"https://[::1]:1"', '["cache.example","[::1]:1"]'],
         "Object": ['{"flags":[]}'], "Overrides": ['{"f":true,"g":[1,{"a":null}]}'], "Text": ['"distinct_id"'],
         "ProxyUrl": ['""', '"http://u:p@localhost:3128"'], "Wrapper": ['"python/1"', f'"{"x" * 64}"'],
     }  # fmt: skip

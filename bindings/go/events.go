@@ -111,6 +111,8 @@ type Statistics struct {
 	Deduplicated      uint64       `json:"deduplicated"`
 	WithoutDistinctID uint64       `json:"without_distinct_id"`
 	QueueLength       uint64       `json:"queue_length"`
+	// Hosts has the hosts of several in [WithAPIHost], in that order; it is empty for one.
+	Hosts []HostStatistics `json:"hosts"`
 	// RemoteInFlight is the number of remote evaluations in progress, including abandoned ones.
 	RemoteInFlight uint64 `json:"remote_in_flight"`
 	// UnusableAttributes counts evaluations whose context had an unusable attribute.
@@ -132,10 +134,12 @@ type Definitions struct {
 	Malformed Malformed `json:"malformed"`
 	// ETag is empty if the definitions have none.
 	ETag string `json:"etag"`
-	// PolledMilliseconds is the time of the last successful poll in milliseconds since 1970, and AgeMilliseconds how long
-	// ago that is. Both are 0 before the first.
+	// PolledMilliseconds is the time of the last successful poll in milliseconds since 1970. AgeMilliseconds is how old the
+	// definitions may be: the time since then, plus CachedMilliseconds, for which a cache had kept the response. All are 0
+	// before the first.
 	PolledMilliseconds int64 `json:"last_poll"`
 	AgeMilliseconds    int64 `json:"age_ms"`
+	CachedMilliseconds int64 `json:"cached_ms"`
 	// LastPollError is nil if no poll has failed. It stays after a success: compare the times.
 	LastPollError *LastError `json:"last_poll_error"`
 }
@@ -148,8 +152,18 @@ func (d Definitions) Polled() time.Time {
 	return time.UnixMilli(d.PolledMilliseconds)
 }
 
-// Age returns how long ago the last poll succeeded, 0 before the first.
+// Age returns how old the definitions may be: the time since the last successful poll, plus the time for which a cache had
+// kept the response. It is 0 before the first.
 func (d Definitions) Age() time.Duration { return time.Duration(d.AgeMilliseconds) * time.Millisecond }
+
+// HostStatistics describes one of several hosts.
+type HostStatistics struct {
+	Host string `json:"host"`
+	// Failed is whether requests go to other hosts for now.
+	Failed bool `json:"failed"`
+	// Failures is the number of requests that it failed.
+	Failures uint64 `json:"failures"`
+}
 
 // Malformed lists the flags that were rejected.
 type Malformed struct {

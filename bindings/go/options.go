@@ -57,11 +57,19 @@ func WithServiceAccount(username, secret, projectID string) Option {
 	return WithOption("service_account", map[string]any{"username": username, "secret": secret, "project_id": projectID})
 }
 
-// WithAPIHost sets the host that requests are sent to. (`api_host`)
-func WithAPIHost(host string) Option { return WithOption("api_host", host) }
+// WithAPIHost sets the host that requests are sent to. Of several, it is the first that works. (`api_host`)
+func WithAPIHost(host ...string) Option {
+	if len(host) == 1 {
+		return WithOption("api_host", host[0])
+	}
+	return WithOption("api_host", host)
+}
 
 // WithAllowInsecureHTTP allows http:// to hosts other than this machine. (`allow_insecure_http`)
 func WithAllowInsecureHTTP(allow bool) Option { return WithOption("allow_insecure_http", allow) }
+
+// WithTokenInQuery sets whether requests have the token in their query, besides the Authorization header. (`token_in_query`)
+func WithTokenInQuery(in bool) Option { return WithOption("token_in_query", in) }
 
 // WithPollingInterval sets the time from the end of one poll to the start of the next. (`polling_interval_ms`)
 func WithPollingInterval(d time.Duration) Option { return duration("polling_interval_ms", d) }
@@ -100,6 +108,10 @@ func WithDefinitionsPath(path string) Option { return WithOption("definitions_pa
 // WithDefinitionsCacheDir sets the directory that stores the last good definitions, which the client starts with if
 // Mixpanel cannot be reached. (`definitions_cache_dir`)
 func WithDefinitionsCacheDir(path string) Option { return WithOption("definitions_cache_dir", path) }
+
+// WithReadyFromCache makes the client start with the cached definitions, if there are any. It needs [WithDefinitionsCacheDir].
+// (`ready_from_cache`)
+func WithReadyFromCache(ready bool) Option { return WithOption("ready_from_cache", ready) }
 
 // WithOverrides fixes the values of flags for every user, regardless of their definitions. (`overrides`)
 func WithOverrides(values map[string]any) Option { return WithOption("overrides", values) }

@@ -51,11 +51,11 @@ func TestOptionsTable(t *testing.T) {
 	constructors := map[string]Option{
 		"token": nil, "wrapper": nil, // New sets them
 		"mode": WithRemote(), "service_account": WithServiceAccount("u", "s", "1"), "api_host": WithAPIHost("localhost"),
-		"allow_insecure_http": WithAllowInsecureHTTP(true), "polling_interval_ms": WithPollingInterval(time.Second),
+		"allow_insecure_http": WithAllowInsecureHTTP(true), "polling_interval_ms": WithPollingInterval(time.Second), "token_in_query": WithTokenInQuery(false),
 		"enable_polling": WithEnablePolling(false), "request_timeout_ms": WithRequestTimeout(time.Second), "retry_base_ms": WithRetryBase(time.Second),
 		"init_timeout_ms": WithInitTimeout(time.Second), "shutdown_timeout_ms": WithShutdownTimeout(time.Second),
 		"definitions": WithDefinitions(`{"flags": []}`), "definitions_path": WithDefinitionsPath(filepath.Join(dev.Root(), "dev/samples/definitions.json")),
-		"definitions_cache_dir": WithDefinitionsCacheDir(t.TempDir()), "overrides": WithOverrides(map[string]any{"a": 1}), "proxy": WithProxy(""),
+		"definitions_cache_dir": WithDefinitionsCacheDir(t.TempDir()), "ready_from_cache": WithReadyFromCache(false), "overrides": WithOverrides(map[string]any{"a": 1}), "proxy": WithProxy(""),
 		"report_exposures": WithReportExposures(false), "exposure_window_ms": WithExposureWindow(time.Second),
 		"exposure_dedupe_capacity": WithExposureDedupeCapacity(10), "event_queue_capacity": WithEventQueueCapacity(10),
 		"event_batch_size": WithEventBatchSize(10), "event_flush_interval_ms": WithEventFlushInterval(time.Second),

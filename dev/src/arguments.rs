@@ -36,6 +36,7 @@ mpflags-dev [serve] [FILE] [OPTION...]
   --host ADDRESS                 listen on this address, such as 0.0.0.0 in a container; needs --token
   --ipv6                         listen on [::1] as well
   --token T                      require this project token
+  --header-only                  refuse requests with a token in the query
   --service-account USER:SECRET  accept this service account
   --project-id P                 require this project from service accounts
   --tls good|expired|wrong-name|self-signed
@@ -145,6 +146,7 @@ fn serve(mut parser: Parser, named: bool) -> Result<Command, String> {
             "--key" => serve.key = Some(value(&mut parser, &name)?.into()),
             "--ca-file" => serve.ca_file = Some(value(&mut parser, &name)?.into()),
             "--events" => options.events = event_log(&value(&mut parser, &name)?)?,
+            "--header-only" => options.header_only = true,
             "--ipv6" => options.ipv6 = true,
             "--stop-with-stdin" => serve.stop_with_stdin = true,
             "--verbose" => serve.verbose = true,

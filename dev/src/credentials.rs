@@ -12,6 +12,7 @@ use crate::response::Response;
 /// The credentials that requests must have. What is `None` is not required.
 pub(crate) struct Credentials {
     token: Option<String>,
+    header_only: bool,
     by_token: Option<String>,
     by_account: Option<String>,
     project_id: Option<String>,
@@ -26,6 +27,7 @@ impl Credentials {
             by_token: options.token.as_ref().map(|token| basic(token, "")),
             by_account: account.map(|account| basic(&account.username, &account.secret)),
             token: options.token.clone(),
+            header_only: options.header_only,
             project_id: options.project_id.clone(),
         }
     }
@@ -36,9 +38,10 @@ impl Credentials {
 
     /// The 401 for a request for flags whose credentials are wrong.
     pub(crate) fn refuse(&self, call: &Call) -> Option<Response> {
-        let wrong_token = || {
-            (self.token.is_some() && self.token.as_ref() != call.query.get("token"))
-                .then_some("Invalid token")
+        let wrong_token = || match call.query.get("token") {
+            Some(_) if self.header_only => Some("the token is in the query"),
+            sent => (self.token.is_some() && sent.is_some() && self.token.as_ref() != sent)
+                .then_some("Invalid token"),
         };
         let why = self.wrong_basic(call).or_else(wrong_token).or_else(|| self.wrong_project(call))?;
         let mut refusal = Response::error(StatusCode::UNAUTHORIZED, why);

@@ -23,9 +23,11 @@ pub struct Options {
     pub ipv6: bool,
     /// A second port for the control API alone, which stays open while the server is stopped; 0 picks a free one.
     pub control_port: Option<u16>,
-    /// The project token. If set, requests must have it in their `token` parameter, and `Basic base64(token:)` is
-    /// accepted.
+    /// The project token. If set, `Basic base64(token:)` is accepted, and a request's parameter `token` must be this one, if it
+    /// has one.
     pub token: Option<String>,
+    /// Whether requests with a parameter `token` are refused, because a query ends up in access logs.
+    pub header_only: bool,
     /// A service account. If set, its Basic credentials are accepted.
     pub service_account: Option<ServiceAccount>,
     /// The project. If set, requests that authenticate with a service account must name it in `project_id`, and so
@@ -53,6 +55,7 @@ impl Default for Options {
             ipv6: false,
             control_port: None,
             token: None,
+            header_only: false,
             service_account: None,
             project_id: None,
             tls: None,

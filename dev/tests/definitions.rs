@@ -84,13 +84,26 @@ fn status(server: &Server, query: &str, credentials: &str) -> u16 {
 }
 
 #[test]
-fn a_token_is_required_in_the_query_and_the_header() {
+fn a_token_is_required_in_the_header_and_optional_in_the_query() {
     let server = Server::start(Options { token: Some("tok".into()), ..Options::default() }).unwrap();
     assert_eq!(status(&server, "?token=tok", "tok:"), 200);
     assert_eq!(status(&server, "?token=tok", ""), 401);
     assert_eq!(status(&server, "?token=tok", "tik:"), 401);
     assert_eq!(status(&server, "?token=tik", "tok:"), 401);
-    assert_eq!(status(&server, "", "tok:"), 401);
+    assert_eq!(status(&server, "", "tok:"), 200);
+    assert_eq!(status(&server, "", ""), 401);
+}
+
+#[test]
+fn a_token_in_the_query_can_be_refused() {
+    let token = Some("tok".to_owned());
+    let server = Server::start(Options { token, header_only: true, ..Options::default() }).unwrap();
+    assert_eq!(status(&server, "", "tok:"), 200);
+    assert_eq!(status(&server, "", "tik:"), 401);
+    let authorization = STANDARD.encode("tok:");
+    let head = format!("GET /flags/definitions?token=tok HTTP/1.1\r\nAuthorization: Basic {authorization}");
+    let reply = ask(server.addr(), &head, b"");
+    assert_eq!((reply.status, &reply.json()["error"]), (401, &"the token is in the query".into()));
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::engine::bucket::Hash;
 /// The first line of every file. A file of another format is ignored and replaced.
 const FORMAT: &str = "mpflags definitions 1";
 
-/// The file for one host and token. Its name is a hash, so that it reveals neither.
+/// The file for one list of hosts and one token. Its name is a hash, so that it reveals neither.
 #[derive(Debug)]
 pub(crate) struct Cache {
     path: PathBuf,
@@ -31,8 +31,8 @@ impl Cache {
     pub(crate) fn new(config: &Config) -> Option<Self> {
         let directory = config.definitions_cache_dir.as_ref()?;
         let project = config.service_account.as_ref().map_or("", |account| &account.project_id);
-        let name = Hash::new().with(config.api_host.base()).with("\n").with(&config.token);
-        let name = name.with("\n").with(project).state();
+        let hosts = config.api_host.iter().fold(Hash::new(), |name, host| name.with(host.base()).with("\n"));
+        let name = hosts.with(&config.token).with("\n").with(project).state();
         Some(Cache { path: directory.join(format!("mpflags-{name:016x}.definitions")) })
     }
 

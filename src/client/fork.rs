@@ -52,7 +52,7 @@ impl Client {
 
     fn rebuild_alone(&self, now: u64) {
         let old = self.runtime.load_full();
-        let new = Arc::new(Runtime::new(&self.shared, Some(&old)));
+        let new = Arc::new(Runtime::new(&self.shared, old.status.peek()));
         if old.is_closed() {
             new.close();
         }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use super::Client;
 use super::cache::{self, Cached};
 use super::remote::rfc3339;
-use super::snapshot::{Retired, next_serial};
+use super::snapshot::{Definitions, Retired, next_serial};
 use crate::config::Config;
 use crate::engine::definitions::{Entry, FlagSet};
 use crate::engine::rules::shown::text;
@@ -34,7 +34,7 @@ pub fn replace_definitions(client: &Client, body: &[u8], keep: bool) -> Result<R
     let (set, report) = FlagSet::parse(body, previous.as_deref(), next_serial)?;
     let flags =
         set.iter().map(|(key, entry)| (key.to_owned(), matches!(entry, Entry::Flag { .. }))).collect();
-    snapshot.replace(Arc::new(set), &mut Retired::default());
+    snapshot.replace(&Definitions { flags: Arc::new(set), etag: None }, &mut Retired::default());
     Ok(Replaced { flags, rejected: report.rejected, changed: report.changed })
 }
 

@@ -43,7 +43,7 @@ use crate::sys::fork::generation;
 use crate::sys::lock::lock;
 use crate::sys::sync::atomic::AtomicU64;
 use crate::transport::Connect;
-use crate::transport::http::Settings;
+use crate::transport::hosts::Hosts;
 use runtime::{Runtime, Shared};
 
 /// Evaluates the feature flags of one Mixpanel project and reports exposures.
@@ -75,8 +75,9 @@ pub struct Client {
 pub(crate) const DROP: Duration = Duration::from_secs(1);
 
 impl Client {
-    /// Makes a client, which can evaluate at once if the configuration has definitions or overrides. Reads the files that
-    /// the configuration names and the proxy variables of the environment. Opens no connection and starts no thread.
+    /// Makes a client, which can evaluate at once if the configuration has definitions or overrides, or if it has
+    /// `ready_from_cache` and there are cached definitions. Reads the files that the configuration names and the proxy
+    /// variables of the environment. Opens no connection and starts no thread.
     ///
     /// Fails with [`ErrorKind::InvalidConfig`] if a file cannot be read or has invalid contents, or if the proxy, from the
     /// configuration or the environment, is not a URL. The cost grows with the number of flags in the definitions.
@@ -85,33 +86,37 @@ impl Client {
     }
 
     pub(crate) fn with_clock(config: Config, clock: Arc<dyn Clock>) -> Result<Self, Error> {
-        let settings = Arc::new(Settings::new(&config)?);
-        let warnings = settings.warnings.clone();
-        Client::with_transport(config, clock, Box::new(move || Arc::new(settings.connect())), warnings)
+        let hosts = Arc::new(Hosts::new(&config, clock.clone())?);
+        let connections = hosts.clone();
+        let connect = Box::new(move |items: &_| connections.connect(items));
+        Client::with_transport(config, clock, connect, Some(hosts))
     }
 
-    /// `warnings` are logged first.
+    /// `hosts`: those that `connect` connects to, if they are real.
     fn with_transport(
         mut config: Config,
         clock: Arc<dyn Clock>,
         connect: Box<Connect>,
-        warnings: Vec<String>,
+        hosts: Option<Arc<Hosts>>,
     ) -> Result<Self, Error> {
         let overrides = std::mem::take(&mut config.overrides);
-        let (flags, report) = bootstrap::definitions(&mut config)?.unzip();
-        let snapshot = Arc::new(Snapshot::new(flags.map(Arc::new), overrides));
+        let start = bootstrap::start(&mut config)?;
+        let snapshot = Arc::new(Snapshot::new(start.definitions, overrides));
         let view = View {
             targeting_key_as: config.targeting_key_as.take(),
             attributes_as_custom_properties: config.attributes_as_custom_properties,
         };
         let has_view = view.targeting_key_as.is_some() || view.attributes_as_custom_properties;
         let view = has_view.then_some(view);
-        let shared = Shared { config: Arc::new(config), view, clock, connect, snapshot };
-        let runtime = Runtime::new(&shared, None);
-        for warning in warnings {
-            runtime.items.log(Level::Warning, warning);
+        let shared = Shared { config: Arc::new(config), view, clock, connect, hosts, snapshot };
+        let runtime = Runtime::new(&shared, start.state);
+        for warning in shared.hosts.iter().flat_map(|hosts| &hosts.warnings) {
+            runtime.items.log(Level::Warning, warning.as_str());
         }
-        if let Some(report) = report {
+        if let Some((level, line)) = start.line {
+            runtime.items.log(level, line);
+        }
+        if let Some(report) = start.report {
             Logged::default().log(&runtime.items, &report);
         }
         Ok(Client {
@@ -134,7 +139,8 @@ impl Client {
         let mut runtime = self.runtime.load_full();
         if runtime.is_closed() {
             // If two threads start the client at once, the runtime of the second is dropped.
-            self.runtime.compare_and_swap(&runtime, Arc::new(Runtime::new(&self.shared, Some(&runtime))));
+            self.runtime
+                .compare_and_swap(&runtime, Arc::new(Runtime::new(&self.shared, runtime.status.peek())));
             runtime = self.runtime.load_full();
         }
         runtime.start(&self.shared, self.callback())
@@ -145,8 +151,8 @@ impl Client {
         Some(Arc::new(move |item| callback(item)))
     }
 
-    /// Waits until there are definitions: fetched, from the configuration, or, after the first failed fetch, from the
-    /// cache. Returns immediately if there are some already, and if the client is remote. `timeout` includes retries; zero
+    /// Waits until there are definitions: fetched, from the configuration, or from the cache, which is read after the first
+    /// failed fetch or, with `ready_from_cache`, when the client is made. Returns immediately if there are some already, and if the client is remote. `timeout` includes retries; zero
     /// does not wait. Overrides alone do not make a client ready.
     ///
     /// Fails with [`ErrorKind::Timeout`] if `timeout` passes, with [`ErrorKind::CredentialsRefused`] as soon as Mixpanel

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::Client;
-use super::snapshot::{Overrides, Retired, Snapshot, next_serial};
+use super::snapshot::{Definitions, Overrides, Retired, Snapshot, next_serial};
 use crate::engine::definitions::FlagSet;
 use crate::engine::variant::FlagValue;
-use crate::items::{Item, State};
+use crate::items::{Item, Items, State};
 use crate::sys::clock::SystemClock;
 use crate::sys::fork::generation;
 use crate::sys::lock::lock;
@@ -48,7 +48,14 @@ impl Connection {
         if self.closed.load(Ordering::SeqCst) {
             return Err(Failure::transient("aborted"));
         }
-        Ok(Response { from: "model".to_owned(), status, etag, retry_after: None, body: body.into_bytes() })
+        Ok(Response {
+            from: "model".to_owned(),
+            status,
+            etag,
+            retry_after: None,
+            age: None,
+            body: body.into_bytes(),
+        })
     }
 }
 
@@ -94,11 +101,11 @@ fn client(mixpanel: &Arc<Mixpanel>) -> Arc<Client> {
         Config::from_json(r#"{"token": "T", "event_batch_size": 2, "exposure_dedupe_capacity": 100}"#)
             .unwrap();
     let mixpanel = mixpanel.clone();
-    let connect = move || {
+    let connect = move |_: &Arc<Items>| {
         let connection = Connection { mixpanel: mixpanel.clone(), closed: AtomicBool::new(false) };
         Arc::new(connection) as Arc<dyn Transport>
     };
-    Arc::new(Client::with_transport(config, Arc::new(SystemClock), Box::new(connect), Vec::new()).unwrap())
+    Arc::new(Client::with_transport(config, Arc::new(SystemClock), Box::new(connect), None).unwrap())
 }
 
 fn started(mixpanel: &Arc<Mixpanel>) -> Arc<Client> {
@@ -348,8 +355,9 @@ fn a_fork_replaces_the_runtime_once() {
     });
 }
 
-fn flags(version: usize) -> Arc<FlagSet> {
-    Arc::new(FlagSet::parse(definitions(version).as_bytes(), None, next_serial).unwrap().0)
+fn flags(version: usize) -> Definitions {
+    let set = FlagSet::parse(definitions(version).as_bytes(), None, next_serial).unwrap().0;
+    Definitions { flags: Arc::new(set), etag: None }
 }
 
 /// Definitions in use by a reader are freed later, by the thread that replaces them.
@@ -357,7 +365,7 @@ fn flags(version: usize) -> Arc<FlagSet> {
 fn readers_never_free_definitions() {
     check(|| {
         let first = flags(0);
-        let watched = Arc::downgrade(&first);
+        let watched = Arc::downgrade(&first.flags);
         let snapshot = Arc::new(Snapshot::new(Some(first), Overrides::new()));
         let readers = [0, 1].map(|_| {
             let snapshot = snapshot.clone();
@@ -373,7 +381,7 @@ fn readers_never_free_definitions() {
         });
         let mut retired = Retired::default();
         for version in 1..3 {
-            snapshot.replace(flags(version), &mut retired);
+            snapshot.replace(&flags(version), &mut retired);
             thread::yield_now();
             retired.sweep();
         }
@@ -399,7 +407,7 @@ fn changes_of_the_snapshot_do_not_overwrite_each_other() {
                 snapshot.change_overrides(change, &mut Retired::default());
             })
         });
-        snapshot.replace(flags(1), &mut Retired::default());
+        snapshot.replace(&flags(1), &mut Retired::default());
         threads.into_iter().for_each(|thread| thread.join().unwrap());
         let current = snapshot.load();
         assert!(current.flags.is_some() && current.overrides.len() == 2);

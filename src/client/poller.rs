@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::client::bootstrap::{DEFINITIONS_LIMIT, Logged};
+use crate::client::bootstrap::{self, DEFINITIONS_LIMIT, Logged};
 use crate::client::cache::Cache;
 use crate::client::pauses;
 use crate::client::refresh::Refreshes;
-use crate::client::snapshot::{Retired, Snapshot, next_serial};
+use crate::client::snapshot::{Definitions, Retired, Snapshot, next_serial};
 use crate::client::status::{FetchError, Source, Status};
 use crate::config::Config;
 use crate::engine::definitions::{FlagSet, Report};
@@ -37,7 +37,6 @@ pub(crate) struct Poller {
 /// The state between fetches.
 #[derive(Default)]
 struct Progress {
-    etag: Option<String>,
     retired: Retired,
     logged: Logged,
     /// Why the cache could not be written. Logged once, until it can.
@@ -77,7 +76,8 @@ impl Poller {
     pub(crate) fn run(self, signal: &Signal) {
         let mut progress = Progress::default();
         let mut retries = 0;
-        let mut cache = self.cache.as_ref();
+        // With ready_from_cache, the cache was read when the client was made.
+        let mut cache = self.cache.as_ref().filter(|_| !self.config.ready_from_cache);
         let started = self.clock.now();
         let mut polls = self.polls;
         let mut pause = Duration::ZERO;
@@ -199,10 +199,11 @@ impl Poller {
             self.config.request_timeout.min(init_left)
         };
         let begun = self.clock.now();
+        let etag = self.snapshot.etag();
         let response = self.transport.get(&Get {
             path: "/flags/definitions",
             parameters: &[],
-            etag: progress.etag.as_deref(),
+            etag: etag.as_deref(),
             fresh: refresh,
             timeout,
             limit: DEFINITIONS_LIMIT,
@@ -220,12 +221,13 @@ impl Poller {
         self.items.debug(|| {
             let (status, from, size) = (response.status, &response.from, response.body.len());
             let time = self.clock.now().saturating_duration_since(begun).as_millis();
-            format!("poll: HTTP {status} from {from}, {} in {time} ms", readable(size))
+            let age = response.age.map_or_else(String::new, |age| format!(", {age} s old"));
+            format!("poll: HTTP {status} from {from}, {} in {time} ms{age}", readable(size))
         });
         match response.status {
             200 => self.accept(response, progress),
-            304 if progress.etag.is_some() => {
-                self.status.succeeded(Source::Fetch, progress.etag.as_deref(), &*self.clock, &self.items);
+            304 if etag.is_some() => {
+                self.status.succeeded(Source::Fetch { age: response.age }, &*self.clock, &self.items);
                 Fetched::Done
             }
             401 | 403 => Fetched::Failed(FetchError::Credentials(response.explained(&self.config.secrets()))),
@@ -246,9 +248,10 @@ impl Poller {
                 if let Some(cache) = &self.cache {
                     self.store(cache, &response, progress);
                 }
-                progress.etag = response.etag;
-                let line = self.summary(&set, response.body.len(), progress.etag.as_deref());
-                self.serve(set, report, Source::Fetch, line, progress);
+                let line = summary(&set, &response);
+                let etag = response.etag.map(Into::into);
+                let definitions = Definitions { flags: Arc::new(set), etag };
+                self.serve(&definitions, report, Source::Fetch { age: response.age }, line, progress);
                 Fetched::Done
             }
         }
@@ -266,23 +269,22 @@ impl Poller {
     }
 
     /// `line` describes the definitions.
-    fn serve(&self, set: FlagSet, report: Report, source: Source, line: String, progress: &mut Progress) {
+    fn serve(
+        &self,
+        definitions: &Definitions,
+        report: Report,
+        source: Source,
+        line: String,
+        progress: &mut Progress,
+    ) {
         let changed = report.changed.as_ref().is_none_or(|keys| !keys.is_empty());
-        self.snapshot.replace(Arc::new(set), &mut progress.retired);
-        self.status.succeeded(source, progress.etag.as_deref(), &*self.clock, &self.items);
+        self.snapshot.replace(definitions, &mut progress.retired);
+        self.status.succeeded(source, &*self.clock, &self.items);
         self.items.log(if changed { Level::Info } else { Level::Debug }, line);
         progress.logged.log(&self.items, &report);
         if let Some(keys) = report.changed.filter(|keys| !keys.is_empty()) {
             self.items.push(Item::Change { keys });
         }
-    }
-
-    /// A log line about definitions that were fetched.
-    fn summary(&self, set: &FlagSet, size: usize, etag: Option<&str>) -> String {
-        let (count, from) = (set.iter().len(), self.config.api_host.authority());
-        let flags = if count == 1 { "flag" } else { "flags" };
-        let etag = etag.map_or_else(|| "no ETag".to_owned(), |etag| format!("ETag {etag}"));
-        format!("definitions: {count} {flags}, {}, {etag}, from {from}", readable(size))
     }
 
     /// After the first failure, tries the cache if there are no definitions.
@@ -298,19 +300,24 @@ impl Poller {
     }
 
     fn warm_start(&self, cache: &Cache, progress: &mut Progress) {
-        match cache.read(DEFINITIONS_LIMIT) {
+        match bootstrap::cached(cache) {
             Ok(None) => {}
-            Err(why) => self.items.log(Level::Warning, format!("definitions_cache_dir: {why}")),
-            Ok(Some(cached)) => match FlagSet::parse(&cached.body, None, next_serial) {
-                Err(error) => self.items.log(Level::Warning, format!("definitions_cache_dir: {error}")),
-                Ok((set, report)) => {
-                    progress.etag = cached.etag;
-                    let line = "using the cached definitions until Mixpanel can be reached".to_owned();
-                    self.serve(set, report, Source::Cache, line, progress);
-                }
-            },
+            Err(why) => self.items.log(Level::Warning, why),
+            Ok(Some((definitions, report))) => {
+                let line = "using the cached definitions until Mixpanel can be reached".to_owned();
+                self.serve(&definitions, report, Source::Cache, line, progress);
+            }
         }
     }
+}
+
+/// A log line about definitions that were fetched.
+fn summary(set: &FlagSet, response: &Response) -> String {
+    let (count, size) = (set.iter().len(), readable(response.body.len()));
+    let flags = if count == 1 { "flag" } else { "flags" };
+    let etag = response.etag.as_ref().map_or_else(|| "no ETag".to_owned(), |etag| format!("ETag {etag}"));
+    let host = response.from.split('/').next().unwrap_or_default();
+    format!("definitions: {count} {flags}, {size}, {etag}, from {host}")
 }
 
 /// A number of bytes for people: `812 B`, `3.1 kB`, `1.2 MB`.

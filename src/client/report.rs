@@ -118,14 +118,17 @@ impl Client {
     /// * `enqueued`, `sent`, `deduplicated`: numbers of events. `dropped`: by cause, `queue_full`, `rejected` and
     ///   `shutdown`. `without_distinct_id`: exposures that could not be reported. `queue_length`: events still queued.
     /// * `last_error`: the last failure to send events, with `message` and `time` (ms since 1970), or null.
+    /// * `hosts`: null if `api_host` is a single one. Otherwise an array of objects with `host`; `failed`, whether requests go
+    ///   to other hosts for now; and `failures`, the number of requests that it failed.
     /// * `remote_in_flight`: remote evaluations in progress, even if their caller no longer waits.
     /// * `state`: as [`Client::state`], `NOT_READY`, `READY`, `STALE` or `ERROR`.
     /// * `definitions`: null for a remote client, otherwise an object:
     ///   * `flags`: their number, including malformed ones. Null without definitions.
     ///   * `malformed`: flags of the document that were rejected, their `count` and `reasons`, the first 64.
     ///   * `etag`: of the definitions, a string, or null.
-    ///   * `last_poll`: the last poll that succeeded, in ms since 1970, and `age_ms`: how long ago that is. Null before the
-    ///     first, and after a fork.
+    ///   * `last_poll`: the last poll that succeeded, in ms since 1970. Null before the first, and after a fork.
+    ///   * `age_ms`: how old the definitions may be: the time since `last_poll`, plus `cached_ms`. Null if that is.
+    ///   * `cached_ms`: how long a cache had kept the response to `last_poll`, by its header `Age`. Null without one.
     ///   * `last_poll_error`: the last poll that failed, with `message` and `time` (ms since 1970), or null. It stays after
     ///     a success: compare the times.
     /// * `unsupported`: flags with operators or restrictions that this library does not know or cannot check: their
@@ -140,6 +143,7 @@ impl Client {
         let mut add = |name: &str, count: serde_json::Value| _ = others.insert(name.to_owned(), count);
         add("state", runtime.status.state().to_string().into());
         add("definitions", self.definitions(&runtime.status.polls()));
+        add("hosts", self.shared.hosts.as_ref().map_or(serde_json::Value::Null, |hosts| hosts.statistics()));
         add("remote_in_flight", runtime.remote_in_flight.load(Ordering::Relaxed).into());
         add("unsupported", self.unsupported());
         for (name, count) in runtime.noted.counts() {
@@ -154,16 +158,19 @@ impl Client {
         }
         let set = self.shared.snapshot.flags();
         let rejected = set.as_ref().map_or(&[][..], |set| set.rejected());
-        let age = |at| self.shared.clock.now().saturating_duration_since(at).as_millis() as u64;
+        let cached_ms = polls.response_age.map(|seconds| seconds.saturating_mul(1_000));
+        let since = |at| self.shared.clock.now().saturating_duration_since(at).as_millis() as u64;
+        let age = |at| since(at).saturating_add(cached_ms.unwrap_or(0));
         serde_json::json!({
             "flags": set.as_ref().map(|set| set.iter().len()),
             "malformed": {
                 "count": rejected.len(),
                 "reasons": rejected.iter().take(LISTED).collect::<Vec<_>>(),
             },
-            "etag": polls.etag,
+            "etag": self.shared.snapshot.etag().as_deref(),
             "last_poll": polls.succeeded.map(|(_, time)| time),
             "age_ms": polls.succeeded.map(|(at, _)| age(at)),
+            "cached_ms": cached_ms,
             "last_poll_error": polls.failed.as_ref().map(|(message, time)| {
                 serde_json::json!({"message": message, "time": time})
             }),

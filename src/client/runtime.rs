@@ -21,6 +21,7 @@ use crate::sys::lock::lock;
 use crate::sys::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sys::sync::{Mutex, OnceCell};
 use crate::sys::worker::Worker;
+use crate::transport::hosts::Hosts;
 use crate::transport::{Connect, Transport};
 
 pub(super) struct Runtime {
@@ -49,6 +50,7 @@ pub(super) struct Shared {
     pub(super) view: Option<View>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) connect: Box<Connect>,
+    pub(super) hosts: Option<Arc<Hosts>>,
     pub(super) snapshot: Arc<Snapshot>,
 }
 
@@ -64,15 +66,11 @@ const GRACE: Duration = Duration::from_millis(250);
 const JOIN_SLACK: Duration = Duration::from_millis(50);
 
 impl Runtime {
-    /// `before`: the runtime that this one replaces. Its locks must not be taken, since this may be the child of a fork.
-    pub(super) fn new(shared: &Shared, before: Option<&Runtime>) -> Self {
+    /// `state`: the first one, or that of the runtime that this one replaces, read without its lock, since this may be the child of
+    /// a fork.
+    pub(super) fn new(shared: &Shared, state: State) -> Self {
         // A remote client needs no definitions.
         let held = shared.config.is_remote() || shared.snapshot.load().flags.is_some();
-        let state = match before.map(|before| before.status.peek()) {
-            Some(state) => state,
-            None if held => State::Ready,
-            None => State::NotReady,
-        };
         let items = Arc::new(Items::new(shared.config.log_level));
         Runtime {
             status: Arc::new(Status::new(state, held)),
@@ -117,7 +115,7 @@ impl Runtime {
 
     /// The connections of remote evaluations.
     pub(super) fn remote(&self, shared: &Shared) -> Arc<dyn Transport> {
-        self.remote.get_or_init(|| (shared.connect)()).clone()
+        self.remote.get_or_init(|| (shared.connect)(&self.items)).clone()
     }
 
     /// Starts the threads that have something to do: all of them, or, if one cannot be started, none.
@@ -204,7 +202,7 @@ impl Runtime {
     }
 
     fn start_poller(&self, shared: &Shared, callback: Option<Arc<Callback>>) -> Result<Thread, Error> {
-        let transport = (shared.connect)();
+        let transport = (shared.connect)(&self.items);
         let delivers = callback.is_some();
         let poller = Poller {
             config: shared.config.clone(),
@@ -234,7 +232,7 @@ impl Runtime {
     }
 
     fn start_sender(&self, shared: &Shared) -> Result<Thread, Error> {
-        let transport = (shared.connect)();
+        let transport = (shared.connect)(&self.items);
         let sender = Sender {
             config: shared.config.clone(),
             clock: shared.clock.clone(),

@@ -19,10 +19,19 @@ pub(crate) fn next_serial() -> u64 {
 /// Values that take precedence over definitions.
 pub(crate) type Overrides = HashMap<Box<str>, FlagValue>;
 
+/// Definitions, and the ETag that they came with.
+#[derive(Clone, Debug)]
+pub(crate) struct Definitions {
+    pub(crate) flags: Arc<FlagSet>,
+    pub(crate) etag: Option<Arc<str>>,
+}
+
 /// Everything that an evaluation reads.
 #[derive(Clone, Debug)]
 pub(crate) struct Current {
     pub(crate) flags: Option<Arc<FlagSet>>,
+    /// Of the flags. A new poller, such as one in the child of a fork, asks for what has changed since.
+    pub(crate) etag: Option<Arc<str>>,
     pub(crate) overrides: Arc<Overrides>,
     /// The outcome while there are no flags.
     pub(crate) unavailable: Unavailable,
@@ -33,9 +42,10 @@ pub(crate) struct Current {
 pub(crate) struct Snapshot(ArcSwap<Current>);
 
 impl Snapshot {
-    pub(crate) fn new(flags: Option<Arc<FlagSet>>, overrides: Overrides) -> Self {
-        let unavailable = Unavailable::NotStarted;
-        Snapshot(ArcSwap::from_pointee(Current { flags, overrides: Arc::new(overrides), unavailable }))
+    pub(crate) fn new(definitions: Option<Definitions>, overrides: Overrides) -> Self {
+        let (flags, etag) = definitions.map_or((None, None), |new| (Some(new.flags), new.etag));
+        let (overrides, unavailable) = (Arc::new(overrides), Unavailable::NotStarted);
+        Snapshot(ArcSwap::from_pointee(Current { flags, etag, overrides, unavailable }))
     }
 
     pub(crate) fn load(&self) -> Guard<Arc<Current>> {
@@ -46,9 +56,16 @@ impl Snapshot {
         self.0.load().flags.clone()
     }
 
-    /// Replaces the flags. The old ones go to `retired`, because readers may still use them.
-    pub(crate) fn replace(&self, flags: Arc<FlagSet>, retired: &mut Retired) {
-        let previous = self.change(|current| current.flags = Some(flags.clone()));
+    pub(crate) fn etag(&self) -> Option<Arc<str>> {
+        self.0.load().etag.clone()
+    }
+
+    /// Replaces the definitions. The old ones go to `retired`, because readers may still use them.
+    pub(crate) fn replace(&self, new: &Definitions, retired: &mut Retired) {
+        let previous = self.change(|current| {
+            current.flags = Some(new.flags.clone());
+            current.etag.clone_from(&new.etag);
+        });
         retired.0.push(previous);
     }
 
@@ -89,22 +106,23 @@ impl Retired {
 mod tests {
     use super::*;
 
-    fn set(value: u32) -> Arc<FlagSet> {
+    fn set(value: u32) -> Definitions {
         let body = format!(
             r#"{{"flags": [{{"key": "f", "context": "id", "ruleset": {{"variants": [{{"key": "v", "value": {value}}}],
                 "rollout": []}}}}]}}"#
         );
-        Arc::new(FlagSet::parse(body.as_bytes(), None, next_serial).unwrap().0)
+        let flags = Arc::new(FlagSet::parse(body.as_bytes(), None, next_serial).unwrap().0);
+        Definitions { flags, etag: None }
     }
 
     #[test]
     fn a_reader_never_frees_a_set() {
         let first = set(1);
-        let watched = Arc::downgrade(&first);
+        let watched = Arc::downgrade(&first.flags);
         let snapshot = Snapshot::new(Some(first), Overrides::new());
         let mut retired = Retired::default();
         let reader = snapshot.load();
-        snapshot.replace(set(2), &mut retired);
+        snapshot.replace(&set(2), &mut retired);
         retired.sweep();
         assert!(watched.upgrade().is_some(), "the reader is still in it");
         drop(reader);
@@ -131,7 +149,7 @@ mod tests {
             })
             .collect();
         for value in 1..200 {
-            snapshot.replace(set(value), &mut retired);
+            snapshot.replace(&set(value), &mut retired);
             retired.sweep();
         }
         readers.into_iter().for_each(|reader| reader.join().unwrap());
@@ -145,7 +163,7 @@ mod tests {
         let mut retired = Retired::default();
         snapshot
             .change_overrides(|overrides| _ = overrides.insert("f".into(), FlagValue::Null), &mut retired);
-        snapshot.replace(set(1), &mut Retired::default());
+        snapshot.replace(&set(1), &mut Retired::default());
         let refused = Unavailable::CredentialsRefused("HTTP 401".to_owned());
         snapshot.set_unavailable(&refused, &mut Retired::default());
         let current = snapshot.load();

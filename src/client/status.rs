@@ -16,7 +16,9 @@ const FAILURES: u32 = 3;
 /// Where definitions come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
-    Fetch,
+    /// Mixpanel, or a cache in front of it, whose response was so many seconds old.
+    Fetch { age: Option<u64> },
+    /// The file.
     Cache,
 }
 
@@ -42,10 +44,10 @@ struct Inner {
 /// What the fetches of definitions led to, for `statistics`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Polls {
-    /// Of the definitions in use.
-    pub(crate) etag: Option<String>,
     /// The last one that succeeded: when, also in ms since 1970.
     pub(crate) succeeded: Option<(Instant, u64)>,
+    /// How many seconds old its response was, if a cache sent it.
+    pub(crate) response_age: Option<u64>,
     /// The last one that failed: why, and when in ms since 1970.
     pub(crate) failed: Option<(String, u64)>,
 }
@@ -131,21 +133,16 @@ impl Status {
         lock(&self.inner).polls.clone()
     }
 
-    /// Called when definitions with this ETag are in use, new ones or those of before.
-    pub(crate) fn succeeded(&self, source: Source, etag: Option<&str>, clock: &dyn Clock, items: &Items) {
-        let state = match source {
-            Source::Fetch => State::Ready,
-            Source::Cache => State::Stale,
-        };
+    /// Called when definitions from this source are in use, new ones or those of before.
+    pub(crate) fn succeeded(&self, source: Source, clock: &dyn Clock, items: &Items) {
         self.update(items, None, |inner| {
             inner.held = true;
-            inner.polls.etag = etag.map(str::to_owned);
-            if source == Source::Fetch {
-                inner.failures = 0;
-                inner.last = None;
-                inner.polls.succeeded = Some((clock.now(), unix_ms(clock)));
-            }
-            state
+            let Source::Fetch { age } = source else { return State::Stale };
+            inner.failures = 0;
+            inner.last = None;
+            inner.polls.succeeded = Some((clock.now(), unix_ms(clock)));
+            inner.polls.response_age = age;
+            State::Ready
         });
     }
 

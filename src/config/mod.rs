@@ -2,6 +2,7 @@
 
 mod builder;
 pub(crate) mod endpoint;
+pub(crate) mod hosts;
 mod options;
 mod read;
 
@@ -67,11 +68,21 @@ impl Config {
         if self.definitions.is_some() && self.definitions_path.is_some() {
             return not_allowed("definitions_path", "together with definitions");
         }
-        if !self.api_host.is_secure() && !self.api_host.is_loopback() && !self.allow_insecure_http {
-            return Err(Error::config(
-                "config: api_host: http:// is for hosts on this machine, because the credentials are sent in every \
-                 request; allow_insecure_http allows it elsewhere",
-            ));
+        if self.ready_from_cache {
+            if self.definitions_cache_dir.is_none() {
+                return not_allowed("ready_from_cache", "without definitions_cache_dir");
+            }
+            if self.definitions.is_some() || self.definitions_path.is_some() {
+                return not_allowed("ready_from_cache", "together with definitions or definitions_path");
+            }
+        }
+        for (place, host) in self.api_host.places() {
+            if !host.is_secure() && !host.is_loopback() && !self.allow_insecure_http {
+                return Err(Error::config(format!(
+                    "config: {place}: http:// is for hosts on this machine, because the credentials are sent in every \
+                     request; allow_insecure_http allows it elsewhere",
+                )));
+            }
         }
         Ok(())
     }

@@ -7,9 +7,10 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::builder::ConfigBuilder;
+use super::hosts::Hosts;
 use super::read::{
-    Account, Count, FilePath, Host, Kind, LevelName, Milliseconds, Mode, ModeName, Object, Overrides,
-    ProxyUrl, Reader, Switch, Text, Token, Wrapper,
+    Account, Count, FilePath, Kind, LevelName, Milliseconds, Mode, ModeName, Object, Overrides, ProxyUrl,
+    Reader, Switch, Text, Token, Wrapper,
 };
 use crate::error::Error;
 use crate::items::Level;
@@ -83,6 +84,7 @@ macro_rules! setter {
     (ModeName $($row:tt)*) => { setter! { as mode: Mode => &mode; $($row)* } };
     (LevelName $($row:tt)*) => { setter! { as level: Level => level.name(); $($row)* } };
     (Switch $($row:tt)*) => { setter! { as on: bool => &on; $($row)* } };
+    (Hosts $($row:tt)*) => { setter! { as hosts: impl Serialize => &hosts; $($row)* } };
     (Milliseconds $($row:tt)*) => { setter! { as time: Duration => &time.as_millis(); $($row)* } };
     (Count $($row:tt)*) => { setter! { as count: usize => &count; $($row)* } };
     (FilePath $($row:tt)*) => { setter! { as path: impl AsRef<Path> => path.as_ref(); $($row)* } };
@@ -98,10 +100,13 @@ options! {
         "remote: Mixpanel decides, with one request per evaluation; nothing is polled";
     service_account "service_account" Account
         "authenticates with a service account instead of the token alone";
-    api_host "api_host" Host("api.mixpanel.com")
-        "where requests go: `api-eu.mixpanel.com` for projects in the EU, `api-in.mixpanel.com` for India";
+    api_host "api_host" Hosts("api.mixpanel.com")
+        "where requests go: `api-eu.mixpanel.com` for projects in the EU, `api-in.mixpanel.com` for India; of several hosts, \
+         the first one that works, such as a cache and then Mixpanel";
     allow_insecure_http "allow_insecure_http" Switch(false)
         "allows http:// to hosts other than this machine; the credentials then travel unencrypted";
+    token_in_query "token_in_query" Switch(true)
+        "false: the token is sent in the Authorization header only, because a query ends up in access logs";
     polling_interval "polling_interval_ms" Milliseconds(50, 86_400_000, 60_000)
         "time from the end of one poll to the start of the next, ± 10 %";
     enable_polling "enable_polling" Switch(true)
@@ -120,6 +125,9 @@ options! {
         "a file of definitions to start with, instead of `definitions`";
     definitions_cache_dir "definitions_cache_dir" FilePath("the path of a directory")
         "stores the last good definitions there, to start from when Mixpanel cannot be reached";
+    ready_from_cache "ready_from_cache" Switch(false)
+        "true: a client starts with the definitions in `definitions_cache_dir`, if there are any, and is ready before its first \
+         request";
     overrides "overrides" Overrides
         "fixed values for these flags, which take precedence over their definitions";
     targeting_key_as "targeting_key_as" Text("the name of a context key, usually \"distinct_id\"")

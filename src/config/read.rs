@@ -9,7 +9,6 @@ use serde::Serialize;
 use serde::de::Deserialize;
 use serde_json::value::RawValue;
 
-use super::endpoint::Endpoint;
 use crate::engine::variant::FlagValue;
 use crate::error::{Error, nearest};
 use crate::items::Level;
@@ -88,15 +87,27 @@ pub(crate) struct Field<'f, 'a> {
 }
 
 impl<'a> Field<'_, 'a> {
+    /// The elements of an array, each with its place. None if the value is not an array, or not given.
+    pub(super) fn elements(&self) -> Option<Vec<(String, &'a RawValue)>> {
+        let elements: Vec<&RawValue> = serde_json::from_str(self.json?.get()).ok()?;
+        let places = (0..).map(|at: usize| format!("{}[{at}]", self.key));
+        Some(places.zip(elements).collect())
+    }
+
+    /// One of the [`elements`](Self::elements).
+    pub(super) fn element<'f>(&self, place: &'f str, json: &'a RawValue) -> Field<'f, 'a> {
+        Field { place: self.place, key: place, json: Some(json) }
+    }
+
     fn path(&self) -> String {
         if self.place.is_empty() { self.key.to_owned() } else { format!("{}.{}", self.place, self.key) }
     }
 
-    fn error(&self, problem: impl std::fmt::Display) -> Error {
+    pub(super) fn error(&self, problem: impl std::fmt::Display) -> Error {
         Error::config(format!("config: {}: {problem}", self.path()))
     }
 
-    fn parse<T: Deserialize<'a>>(&self, expected: &str) -> Result<Option<T>, Error> {
+    pub(super) fn parse<T: Deserialize<'a>>(&self, expected: &str) -> Result<Option<T>, Error> {
         let Some(json) = self.json.map(RawValue::get) else { return Ok(None) };
         let wrong = || self.error(format_args!("expected {expected}, found {}", json_kind(json)));
         serde_json::from_str(json).map(Some).map_err(|_| wrong())
@@ -227,20 +238,6 @@ impl Kind for Account {
     }
     fn described(&self) -> (String, String) {
         optional("an object with `username`, `secret` and `project_id`")
-    }
-}
-
-/// A host or base URL. Holds the default.
-pub(crate) struct Host(pub(super) &'static str);
-
-impl Kind for Host {
-    type Value = Endpoint;
-
-    fn read(&self, field: &Field<'_, '_>) -> Result<Endpoint, Error> {
-        Endpoint::parse(field.string()?.as_deref().unwrap_or(self.0)).map_err(|why| field.error(why))
-    }
-    fn described(&self) -> (String, String) {
-        ("a host, or a base URL with https:// or http://".to_owned(), self.0.to_owned())
     }
 }
 

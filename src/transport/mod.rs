@@ -1,19 +1,24 @@
 //! HTTP behind a trait: requests and responses in the terms of this library.
 
 mod error_text;
-pub(crate) mod http;
+pub(crate) mod hosts;
+mod http;
 mod proxy;
 mod refusal;
 mod resolver;
+mod roots;
+mod settings;
 mod tls;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use crate::items::Items;
+
 /// Sends requests. Each start of a client makes new ones: after [`Transport::shutdown`] every request fails.
 pub(crate) trait Transport: Send + Sync {
-    /// Fetches `path`, with the token in the query and the credentials in a header.
+    /// Fetches `path`, with the credentials in a header and, unless `token_in_query` is off, the token in the query.
     fn get(&self, request: &Get<'_>) -> Result<Response, Failure>;
     /// Sends `body` to `path`, with the credentials in a header. The request brings its own query.
     fn post(&self, request: &Post<'_>) -> Result<Response, Failure>;
@@ -23,11 +28,11 @@ pub(crate) trait Transport: Send + Sync {
     fn shutdown(&self);
 }
 
-/// Makes a transport with its own connections.
-pub(crate) type Connect = dyn Fn() -> Arc<dyn Transport> + Send + Sync;
+/// Makes a transport with its own connections, which logs to the items.
+pub(crate) type Connect = dyn Fn(&Arc<Items>) -> Arc<dyn Transport> + Send + Sync;
 
 /// A GET request.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Get<'a> {
     pub(crate) path: &'a str,
     /// Appended to the query.
@@ -42,13 +47,15 @@ pub(crate) struct Get<'a> {
 }
 
 /// A POST request of JSON.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Post<'a> {
     pub(crate) path: &'a str,
     pub(crate) query: &'a str,
     pub(crate) body: &'a [u8],
     /// Whether to send it gzipped.
     pub(crate) compressed: bool,
+    /// As in [`Get`].
+    pub(crate) fresh: bool,
     pub(crate) timeout: Duration,
 }
 
@@ -61,6 +68,8 @@ pub(crate) struct Response {
     pub(crate) etag: Option<String>,
     /// The header as the server sent it.
     pub(crate) retry_after: Option<String>,
+    /// How old the response is, in seconds, if a cache sent it.
+    pub(crate) age: Option<u64>,
     pub(crate) body: Vec<u8>,
 }
 
@@ -70,6 +79,8 @@ pub(crate) struct Failure {
     pub(crate) message: String,
     /// Whether the same request may succeed soon.
     pub(crate) transient: bool,
+    /// Whether the cause is the host or the way to it, so that another host may respond.
+    pub(crate) of_host: bool,
     /// The connection was closed before the status line and headers of a response were complete.
     pub(crate) ended_early: bool,
     /// The parameters do not fit into a URL.
@@ -83,10 +94,15 @@ impl Failure {
         Failure { transient: true, ..Failure::lasting(message) }
     }
 
+    pub(crate) fn of_host(message: impl Into<String>) -> Self {
+        Failure { of_host: true, ..Failure::transient(message) }
+    }
+
     pub(crate) fn lasting(message: impl Into<String>) -> Self {
         Failure {
             message: message.into(),
             transient: false,
+            of_host: false,
             ended_early: false,
             too_long: false,
             misconfigured: false,

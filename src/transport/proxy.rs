@@ -1,4 +1,4 @@
-//! The proxy, if any. All requests go to one host, so it is chosen once.
+//! The proxy of a host, if any. All requests to the host take it, so it is chosen once.
 
 use std::env;
 use std::net::IpAddr;
@@ -6,27 +6,31 @@ use std::net::IpAddr;
 use ureq::{Proxy, ProxyProtocol};
 
 use crate::config::Config;
+use crate::config::endpoint::Endpoint;
 use crate::error::Error;
 
 /// The proxy of the configuration, or else of the environment, which never applies to this machine. Entries of `NO_PROXY`,
-/// which applies to both, that cannot be read are returned as warnings.
-pub(super) fn proxy(config: &Config) -> Result<(Option<Proxy>, Vec<String>), Error> {
-    let mut warnings = Vec::new();
+/// which applies to both, that cannot be read are added to `warnings`.
+pub(super) fn proxy(
+    config: &Config,
+    endpoint: &Endpoint,
+    warnings: &mut Vec<String>,
+) -> Result<Option<Proxy>, Error> {
     let (source, text) = match config.proxy.as_deref() {
-        Some("") => return Ok((None, warnings)),
+        Some("") => return Ok(None),
         Some(text) => (String::new(), text.to_owned()),
-        None if config.api_host.is_loopback() => return Ok((None, warnings)),
+        None if endpoint.is_loopback() => return Ok(None),
         None => match variable(&["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]) {
             Some((name, text)) => (format!("{name}: "), text),
-            None => return Ok((None, warnings)),
+            None => return Ok(None),
         },
     };
-    let (host, port) = config.api_host.host_and_port();
+    let (host, port) = endpoint.host_and_port();
     let direct = variable(&["NO_PROXY", "no_proxy"])
-        .is_some_and(|(name, list)| is_covered(name, &list, host, port, &mut warnings));
+        .is_some_and(|(name, list)| is_covered(name, &list, host, port, warnings));
     if direct && !source.is_empty() {
         // The variable may be meant for other programs, so it need not be valid here.
-        return Ok((None, warnings));
+        return Ok(None);
     }
     // Not quoted: the URL may contain a password.
     let broken = |why: &str| {
@@ -36,7 +40,7 @@ pub(super) fn proxy(config: &Config) -> Result<(Option<Proxy>, Vec<String>), Err
     if !matches!(proxy.protocol(), ProxyProtocol::Http | ProxyProtocol::Https) {
         return Err(broken("; SOCKS proxies are not supported"));
     }
-    Ok(((!direct).then_some(proxy), warnings))
+    Ok((!direct).then_some(proxy))
 }
 
 /// The first of these variables that is set and not empty.
@@ -58,9 +62,13 @@ fn is_covered(variable: &str, list: &str, host: &str, port: u16, warnings: &mut 
                 // An entry that is a URL by mistake may contain a password.
                 let shown = entry.rsplit('@').next().unwrap_or_default();
                 let shown: String = shown.chars().filter(|c| !c.is_control()).take(80).collect();
-                warnings.push(format!(
+                let warning = format!(
                     "{variable}: the entry `{shown}` is ignored: expected a host name, an address, a range such as 10.0.0.0/8, or `*`"
-                ));
+                );
+                // Several hosts look at the same list.
+                if !warnings.contains(&warning) {
+                    warnings.push(warning);
+                }
             }
         }
     }

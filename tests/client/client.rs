@@ -1021,7 +1021,7 @@ fn statistics_of_definitions() {
     server.set_faults(vec![Fault { times: Some(1), ..status(500) }]).unwrap();
     let client = client(&server, "");
     let none = serde_json::json!({
-        "flags": null, "malformed": {"count": 0, "reasons": []}, "etag": null, "last_poll": null, "age_ms": null,
+        "flags": null, "malformed": {"count": 0, "reasons": []}, "etag": null, "last_poll": null, "age_ms": null, "cached_ms": null,
         "last_poll_error": null
     });
     let first = statistics(&client);

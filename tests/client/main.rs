@@ -1,11 +1,13 @@
 //! The client through real sockets, against mpflags-dev.
 
+mod caches;
 mod client;
 mod disks;
 mod ends;
 mod events;
 mod examples;
 mod hostile;
+mod hosts;
 mod messages;
 mod network;
 mod provider;

@@ -88,7 +88,7 @@ fn durations() {
 
 #[test]
 fn switches() {
-    for key in ["enable_polling", "allow_insecure_http"] {
+    for key in ["enable_polling", "allow_insecure_http", "token_in_query"] {
         taken(&format!("\"{key}\": true"));
         with(&format!("\"{key}\": 1"), &format!("config: {key}: expected true or false, found a number"));
     }
@@ -132,7 +132,46 @@ fn api_host() {
     ] {
         with(&format!("\"api_host\": \"{host}\""), &format!("config: api_host: {why}"));
     }
-    with("\"api_host\": 5", "config: api_host: expected a string, found a number");
+    with(
+        "\"api_host\": 5",
+        "config: api_host: expected a string, or an array of 1 to 8 strings, found a number",
+    );
+}
+
+#[test]
+fn several_hosts() {
+    taken(r#""api_host": ["flags.internal", "api.mixpanel.com"]"#);
+    taken(r#""api_host": ["api-eu.mixpanel.com"]"#);
+    let many: Vec<String> = (0..9).map(|n| format!("\"h{n}.example\"")).collect();
+    taken(&format!("\"api_host\": [{}]", many[..8].join(",")));
+    let expected = "config: api_host: expected a string, or an array of 1 to 8 strings, found an array of";
+    with(&format!("\"api_host\": [{}]", many.join(",")), &format!("{expected} 9"));
+    with(r#""api_host": []"#, &format!("{expected} 0"));
+    with(r#""api_host": ["a.example", 5]"#, "config: api_host[1]: expected a string, found a number");
+    with(r#""api_host": ["a.example", null]"#, "config: api_host[1]: expected a string, found null");
+    with(r#""api_host": ["a.example", ""]"#, "config: api_host[1]: expected a host");
+    with(r#""api_host": ["a.example", "https://a.example/"]"#, "config: api_host[1]: given twice");
+    with(
+        r#""api_host": ["a.example", "http://b.example"]"#,
+        "config: api_host[1]: http:// is for hosts on this machine, because the credentials are sent in every request; \
+         allow_insecure_http allows it elsewhere",
+    );
+    let config = Config::builder("t").api_host(["a.example", "b.example"]).build().unwrap();
+    assert!(format!("{config:?}").contains("b.example"));
+}
+
+#[test]
+fn ready_from_cache() {
+    taken(r#""ready_from_cache": true, "definitions_cache_dir": "/nowhere""#);
+    taken(r#""ready_from_cache": false"#);
+    with(
+        r#""ready_from_cache": true"#,
+        "config: ready_from_cache: not allowed without definitions_cache_dir",
+    );
+    let together = "config: ready_from_cache: not allowed together with definitions or definitions_path";
+    let cache = r#""ready_from_cache": true, "definitions_cache_dir": "/nowhere""#;
+    with(&format!(r#"{cache}, "definitions": {{"flags": []}}"#), together);
+    with(&format!(r#"{cache}, "definitions_path": "x""#), together);
 }
 
 #[test]

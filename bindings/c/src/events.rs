@@ -143,13 +143,14 @@ pub extern "C" fn mpflags_client_flush(
 
 /// Returns counters as a JSON object: `enqueued`, `sent`, `deduplicated`, `dropped` (`queue_full`,
 /// `rejected`, `shutdown`), `without_distinct_id` and `queue_length` of events; `last_error`, the `message`
-/// and `time` (ms since 1970) of the last failure to send, or null; `remote_in_flight`, the remote
-/// evaluations under way, including abandoned ones; `unsupported`, the number of flags (`count`) that use
+/// and `time` (ms since 1970) of the last failure to send, or null; `hosts`, the `host`s of several in
+/// `api_host` that have `failed`, and their `failures`; `remote_in_flight`, the remote evaluations under way,
+/// including abandoned ones; `unsupported`, the number of flags (`count`) that use
 /// operators or restrictions that the library does not know or cannot check, and their names for the first 64
 /// flags (`flags`); and numbers of evaluations: `unusable_attributes` of contexts with an attribute that
 /// cannot be used, `unknown_flags` of flags that are not among the definitions, and `type_mismatches` of
 /// variants that are not of the type asked for. `state`, and `definitions` with the `flags`, the `malformed`
-/// ones, `etag`, `last_poll`, `age_ms` and `last_poll_error`, are what a health page shows;
+/// ones, `etag`, `last_poll`, `age_ms`, `cached_ms` and `last_poll_error`, are what a health page shows;
 /// docs/operations.md describes them. Takes short locks and formats the text.
 #[unsafe(no_mangle)]
 pub extern "C" fn mpflags_client_statistics(

@@ -124,7 +124,10 @@ impl RemoteCall {
         let response = loop {
             let left = self.timeout.saturating_sub(self.clock.now().saturating_duration_since(begun));
             if left.is_zero() {
-                return Err(RemoteResult::Failed(format!("{}: timed out", self.config.api_host.authority())));
+                return Err(RemoteResult::Failed(format!(
+                    "{}: timed out",
+                    self.config.api_host.authorities()
+                )));
             }
             let parameters: &[(&str, &str)] = match key {
                 Some(key) => &[("context", context), ("flag_key", key)],

@@ -114,7 +114,14 @@ impl Batch {
             Endpoint::Engage => ("/engage", "verbose=1&ip=0"),
             Endpoint::Groups => ("/groups", "verbose=1&ip=0"),
         };
-        Post { path, query, body: self.body.as_bytes(), compressed, timeout: config.request_timeout }
+        Post {
+            path,
+            query,
+            body: self.body.as_bytes(),
+            compressed,
+            fresh: false,
+            timeout: config.request_timeout,
+        }
     }
 }
 

@@ -15,6 +15,7 @@ from .items import logs_debug
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any, TypeVar
 
     # Known to type checkers without being installed.
@@ -52,7 +53,7 @@ class FlagsConfig:
     #: "local" or "remote".
     mode = ""
 
-    api_host: str
+    api_host: str | Sequence[str]
     request_timeout_in_seconds: float
     exposure_executor: Any
     token: str | None = field(kw_only=True)
@@ -62,7 +63,7 @@ class FlagsConfig:
 
     def __init__(
         self,
-        api_host: str = "api.mixpanel.com",
+        api_host: str | Sequence[str] = "api.mixpanel.com",
         request_timeout_in_seconds: float = 10,
         exposure_executor: Any = None,
         *,
@@ -146,7 +147,7 @@ class LocalFlagsConfig(FlagsConfig):
 
     def __init__(
         self,
-        api_host: str = "api.mixpanel.com",
+        api_host: str | Sequence[str] = "api.mixpanel.com",
         request_timeout_in_seconds: float = 10,
         exposure_executor: Any = None,
         enable_polling: bool = True,

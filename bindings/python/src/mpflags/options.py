@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypedDict
 
 
@@ -14,6 +14,7 @@ class CoreOptions(TypedDict, total=False):
     """Options of the library that `FlagsConfig` passes on as they are."""
 
     allow_insecure_http: bool
+    token_in_query: bool
     request_timeout_ms: int
     retry_base_ms: int
     init_timeout_ms: int
@@ -21,6 +22,7 @@ class CoreOptions(TypedDict, total=False):
     definitions: Mapping[str, Any] | str | bytes
     definitions_path: str | os.PathLike[str]
     definitions_cache_dir: str | os.PathLike[str]
+    ready_from_cache: bool
     overrides: Mapping[str, Any] | str | bytes
     targeting_key_as: str
     attributes_as_custom_properties: bool
@@ -43,7 +45,7 @@ class CoreOptions(TypedDict, total=False):
 class RemoteOptions(CoreOptions, total=False):
     """Keyword arguments of `Client.remote`."""
 
-    api_host: str
+    api_host: str | Sequence[str]
     request_timeout_in_seconds: float
     exposure_executor: Any
     async_threads: int
@@ -61,7 +63,7 @@ class RemoteFlagsConfigLike(Protocol):
     """Mixpanel's `RemoteFlagsConfig`, or ours."""
 
     @property
-    def api_host(self) -> str: ...
+    def api_host(self) -> str | Sequence[str]: ...
     @property
     def request_timeout_in_seconds(self) -> float: ...
 
