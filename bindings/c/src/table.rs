@@ -29,7 +29,8 @@ use crate::strings;
 /// order of the columns of `results` (by default every flag, in order of key); `columns`, an object from names of columns to
 /// places in the context, such as `"distinct_id"` or `"custom_properties.plan"`, or null to ignore a column; `keep`, an array of
 /// columns to pass through, before those of the flags; `report_exposures`, false by default; `dictionary`, true by default: whether
-/// the strings of `results` are dictionaries with keys of 32 bits.
+/// the strings of `results` are dictionaries with keys of 32 bits; `rollouts`, false by default: whether there is a fifth field
+/// `rollout`, the position of the rollout that was taken.
 ///
 /// The library moves `users` out of the argument and releases it, also on failure. Release `results`. It may outlive the
 /// client, uses the definitions and overrides of this call throughout, and is used by one thread at a time, which may change.

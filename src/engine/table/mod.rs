@@ -18,7 +18,7 @@ use column::Column;
 pub use options::TableOptions;
 use options::invalid;
 use plan::{Plan, find};
-use results::{Names, Results, fields};
+use results::{Form, Names, Results, Taken, fields};
 use row::{Reads, Row};
 
 use crate::engine::context::{ReadContext, View};
@@ -37,7 +37,7 @@ pub(crate) struct TablePlan {
     plan: Plan,
     keep: Vec<usize>,
     flags: Vec<FlagColumn>,
-    dictionary: bool,
+    form: Form,
     reports: bool,
 }
 
@@ -75,6 +75,7 @@ impl TablePlan {
         reports: bool,
         flags: impl IntoIterator<Item = (&'a str, Evaluated<'a>)>,
     ) -> Result<Self, Error> {
+        let form = Form { dictionary: options.dictionary, rollouts: options.rollouts };
         let plan = Plan::new(schema, options, view)?;
         let keep = options.keep.iter().map(|name| find(schema, "keep", name)).collect::<Result<Vec<_>, _>>()?;
         let mut columns: Vec<Field> =
@@ -96,7 +97,7 @@ impl TablePlan {
                 return Err(invalid(format!("flag `{key}` cannot become a column: {why}")));
             }
             let column = FlagColumn::new(key, flag, &plan, reports)?;
-            columns.push(Field::new(key, DataType::Struct(fields(options.dictionary)), false));
+            columns.push(Field::new(key, DataType::Struct(fields(form)), false));
             evaluated.push(column);
         }
         Ok(TablePlan {
@@ -105,7 +106,7 @@ impl TablePlan {
             plan,
             keep,
             flags: evaluated,
-            dictionary: options.dictionary,
+            form,
             reports,
         })
     }
@@ -129,22 +130,23 @@ impl TablePlan {
         let mut arrays: Vec<_> =
             self.keep.iter().filter_map(|at| batch.columns().get(*at)).cloned().collect();
         for flag in &self.flags {
-            let mut results = Results::new(&flag.names, batch.num_rows());
+            let mut results = Results::new(&flag.names, self.form, batch.num_rows());
             match &flag.target {
                 Target::Fixed(reason, error) => results.fill(*reason, *error, batch.num_rows()),
                 Target::Flag { entry, flag, reads } => {
                     let mut row = Row::new(flag, reads, &columns, objects.as_deref());
                     for at in 0..batch.num_rows() {
                         row.enter(at);
-                        let outcome = decide(entry, &row, &mut ());
-                        results.push(&outcome);
+                        let mut taken = Taken::default();
+                        let outcome = decide(entry, &row, &mut taken);
+                        results.push(&outcome, &taken);
                         if self.reports || !row.unusable().is_empty() {
                             report.outcome(&outcome, &row);
                         }
                     }
                 }
             }
-            arrays.push(results.finish(self.dictionary)?);
+            arrays.push(results.finish()?);
         }
         let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         RecordBatch::try_new_with_options(self.results.clone(), arrays, &rows)

@@ -28,6 +28,7 @@ pub struct TableOptions {
     pub(super) keep: Vec<String>,
     pub(crate) report_exposures: bool,
     pub(super) dictionary: bool,
+    pub(super) rollouts: bool,
 }
 
 impl Default for TableOptions {
@@ -38,6 +39,7 @@ impl Default for TableOptions {
             keep: Vec::new(),
             report_exposures: false,
             dictionary: true,
+            rollouts: false,
         }
     }
 }
@@ -48,8 +50,8 @@ impl TableOptions {
         TableOptions::default()
     }
 
-    /// Reads the options from a JSON object with the keys `flags`, `columns`, `keep`, `report_exposures` and
-    /// `dictionary`. The empty text is `{}`.
+    /// Reads the options from a JSON object with the keys `flags`, `columns`, `keep`, `report_exposures`,
+    /// `dictionary` and `rollouts`. The empty text is `{}`.
     ///
     /// Fails with [`ErrorKind::InvalidArgument`] for an unknown key, which the message names, and for a value of another
     /// type.
@@ -97,6 +99,13 @@ impl TableOptions {
     /// Whether the strings of the results are dictionaries, as they are by default, or plain strings.
     pub fn dictionary(mut self, dictionary: bool) -> Self {
         self.dictionary = dictionary;
+        self
+    }
+
+    /// Whether each result also has the position of the rollout that was taken, counted from 0, in the field `rollout`. It is
+    /// null for a tester, an override, and without a variant. The default is not to.
+    pub fn rollouts(mut self, rollouts: bool) -> Self {
+        self.rollouts = rollouts;
         self
     }
 }

@@ -8,7 +8,8 @@ use arrow_buffer::{NullBufferBuilder, ScalarBuffer};
 use arrow_schema::{DataType, Field, Fields};
 
 use super::options::invalid;
-use crate::engine::definitions::Flag;
+use crate::engine::decide::{FlagHash, Trace};
+use crate::engine::definitions::{Choice, Flag, Rollout};
 use crate::engine::evaluation::Evaluation;
 use crate::engine::exposure::ShownTo;
 use crate::engine::outcome::{Assignment, Outcome};
@@ -47,14 +48,44 @@ fn error_key(error: Option<ErrorCode>) -> i32 {
 /// Stands for null among keys.
 const NULL: i32 = -1;
 
+/// What a flag's column looks like.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Form {
+    /// Whether strings are dictionaries.
+    pub(super) dictionary: bool,
+    /// Whether it says which rollout was taken.
+    pub(super) rollouts: bool,
+}
+
+/// Notes the position of the rollout that is taken.
+#[derive(Default)]
+pub(super) struct Taken(Option<usize>);
+
+impl Trace for Taken {
+    fn flag(&mut self, _: &Flag) {}
+    fn subject(&mut self, _: &str, _: &str) {}
+    fn tester(&mut self) {}
+    fn rollout(&mut self, index: usize, _: &Rollout, _: &mut FlagHash<'_>, _: bool, taken: bool) {
+        if taken {
+            self.0 = Some(index);
+        }
+    }
+    fn choice(&mut self, _: &Flag, _: &Choice, _: &mut FlagHash<'_>) {}
+}
+
 /// The fields of a flag's column.
-pub(super) fn fields(dictionary: bool) -> Fields {
-    let text = || match dictionary {
+pub(super) fn fields(form: Form) -> Fields {
+    let text = || match form.dictionary {
         true => DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)),
         false => DataType::Utf8,
     };
     let field = |name: &str, nullable| Field::new(name, text(), nullable);
-    vec![field("variant", true), field("value", true), field("reason", false), field("error", true)].into()
+    let mut fields =
+        vec![field("variant", true), field("value", true), field("reason", false), field("error", true)];
+    if form.rollouts {
+        fields.push(Field::new("rollout", DataType::Int32, true));
+    }
+    fields.into()
 }
 
 /// Distinct strings, which keys stand for.
@@ -73,10 +104,7 @@ impl Texts {
     }
 
     fn column(&self, keys: Vec<i32>, dictionary: bool) -> Result<ArrayRef, Error> {
-        let mut nulls = NullBufferBuilder::new(keys.len());
-        // What stands for null has to be a key, too.
-        keys.iter().for_each(|key| nulls.append(*key != NULL));
-        let keys = Int32Array::new(ScalarBuffer::from(keys), nulls.finish());
+        let keys = numbers(keys);
         if dictionary {
             let column = DictionaryArray::<Int32Type>::try_new(keys, self.values.clone());
             return Ok(Arc::new(column.map_err(|error| invalid(error.to_string()))?));
@@ -96,6 +124,15 @@ impl Texts {
         };
         Ok(Arc::new(StringArray::from_iter(keys.iter().map(text))))
     }
+}
+
+/// The numbers, of which [`NULL`] stands for null.
+fn numbers(numbers: Vec<i32>) -> Int32Array {
+    let mut nulls = NullBufferBuilder::new(numbers.len());
+    numbers.iter().for_each(|number| nulls.append(*number != NULL));
+    // Beneath a null is a number that a careless reader can look up.
+    let numbers: Vec<i32> = numbers.into_iter().map(|number| number.max(0)).collect();
+    Int32Array::new(ScalarBuffer::from(numbers), nulls.finish())
 }
 
 /// The strings of a flag's results.
@@ -159,16 +196,20 @@ pub(super) struct Results<'n> {
     values: Vec<i32>,
     reasons: Vec<i32>,
     errors: Vec<i32>,
+    /// Empty unless they are asked for.
+    rollouts: Vec<i32>,
+    form: Form,
 }
 
 impl<'n> Results<'n> {
-    pub(super) fn new(names: &'n Names, rows: usize) -> Self {
+    pub(super) fn new(names: &'n Names, form: Form, rows: usize) -> Self {
         let keys = || Vec::with_capacity(rows);
-        Results { names, variants: keys(), values: keys(), reasons: keys(), errors: keys() }
+        let rollouts = Vec::new();
+        Results { names, variants: keys(), values: keys(), reasons: keys(), errors: keys(), rollouts, form }
     }
 
     #[inline]
-    pub(super) fn push(&mut self, outcome: &Outcome<'_>) {
+    pub(super) fn push(&mut self, outcome: &Outcome<'_>, taken: &Taken) {
         let (variant, value) = match outcome {
             Outcome::Variant(assignment) => {
                 self.names.keys.get(assignment.index).copied().unwrap_or((NULL, NULL))
@@ -180,6 +221,10 @@ impl<'n> Results<'n> {
         self.values.push(value);
         self.reasons.push(reason_key(reason));
         self.errors.push(error_key(error));
+        if self.form.rollouts {
+            let taken = taken.0.filter(|_| variant != NULL).and_then(|taken| i32::try_from(taken).ok());
+            self.rollouts.push(taken.unwrap_or(NULL));
+        }
     }
 
     /// The same outcome for every row.
@@ -189,16 +234,23 @@ impl<'n> Results<'n> {
         self.values.resize(rows, value);
         self.reasons.resize(rows, reason_key(reason));
         self.errors.resize(rows, error_key(error));
+        if self.form.rollouts {
+            self.rollouts.resize(rows, NULL);
+        }
     }
 
-    pub(super) fn finish(self, dictionary: bool) -> Result<ArrayRef, Error> {
-        let columns = vec![
+    pub(super) fn finish(self) -> Result<ArrayRef, Error> {
+        let dictionary = self.form.dictionary;
+        let mut columns = vec![
             self.names.variants.column(self.variants, dictionary)?,
             self.names.values.column(self.values, dictionary)?,
             self.names.reasons.column(self.reasons, dictionary)?,
             self.names.errors.column(self.errors, dictionary)?,
         ];
-        let column = StructArray::try_new(fields(dictionary), columns, None);
+        if self.form.rollouts {
+            columns.push(Arc::new(numbers(self.rollouts)));
+        }
+        let column = StructArray::try_new(fields(self.form), columns, None);
         Ok(Arc::new(column.map_err(|error| invalid(error.to_string()))?))
     }
 }
