@@ -155,12 +155,12 @@ fn table(cases: &[Case]) {
             }
         }
     }
-    println!("{:<12} {:>12} {:>12} {:>12}", "case", "median", "p25", "p75");
+    println!("{:<14} {:>12} {:>12} {:>12}", "case", "median", "p25", "p75");
     for ((name, ..), samples) in cases.iter().zip(&mut samples) {
         samples.sort_by(f64::total_cmp);
         let at =
             |share: usize| readable(samples.get(samples.len() * share / 100).copied().unwrap_or(f64::NAN));
-        println!("{name:<12} {:>12} {:>12} {:>12}", at(50), at(25), at(75));
+        println!("{name:<14} {:>12} {:>12} {:>12}", at(50), at(25), at(75));
     }
 }
 

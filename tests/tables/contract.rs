@@ -50,7 +50,7 @@ fn a_column_for_each_flag() {
             row(["", "", "ERROR", "TARGETING_KEY_MISSING"])
         ]
     );
-    assert_eq!(outcomes(&results, "z")[2], row(["", "1", "STATIC", ""]));
+    assert_eq!(outcomes(&results, "z")[2], row(["override", "1", "STATIC", ""]));
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn columns_are_put_in_their_place() {
 fn mistakes_in_options() {
     let (client, users) = (new_client(""), users());
     for (options, message) in [
-        ("[1]", r#"options: expected a JSON object such as {"flags": ["…"]}, found an array"#),
+        ("[1]", r#"options: expected a JSON object, such as {"flags": ["…"]}, found an array"#),
         (r#"{"flag": []}"#, "options: unknown field `flag`, expected one of `flags`, `columns`, `keep`, `report_exposures`, `dictionary`, `rollouts`"),
         (r#"{"keep": ["Plan"]}"#, "options: keep: the table has no column `Plan`; did you mean `plan`?"),
         (r#"{"columns": {"x": null}}"#, "options: columns: the table has no column `x`"),
