@@ -34,6 +34,7 @@ TYPES = {
     "mpflags_callback": _native.Callback,
     "mpflags_drop": _native.Drop,
     "void *": ctypes.c_void_p,
+    "struct ArrowArrayStream *": ctypes.c_void_p,
 }
 WAITS = {
     "client_new",
@@ -75,6 +76,7 @@ def declared() -> dict[str, tuple[object, list[object]]]:
 #: What Python does in another way: `abi.py` has the names of numbers, and a context is a dict.
 UNUSED = {
     "context_new_json",
+    "client_evaluate_table",
     *(f"{number}_name" for number in ("error", "kind", "level", "reason", "state", "status", "type")),
     *(name for name in re.findall(r"\bmpflags_(\w+)\(", CODE) if name.startswith("context_builder_")),
 }
