@@ -14,16 +14,16 @@ from pathlib import Path
 
 FILES = Path(__file__).resolve().parent.parent / "packaging" / "fleet"
 
-# The mistakes that the run has to find: in which file, what is replaced.
+# The mistakes that the run has to find: the file, what is replaced by what, and what the run says of it.
 PLANTED = {
-    "uncollapsed": ("nginx.conf", "proxy_cache_lock on;", "proxy_cache_lock off;"),
-    "shared": ("nginx.conf", '"$http_authorization $arg_token $arg_project_id"', '"everybody"'),
-    "token-in-log": ("nginx.conf", "$request_method $uri", "$request"),
-    "token-in-key": ("nginx.conf", '"$credentials $coding"', '"$http_authorization $arg_token $arg_project_id $coding"'),
-    "kept-refusals": ("nginx.conf", "proxy_cache_valid 200 60s;", "proxy_cache_valid any 60s;"),
-    "not-stale": ("nginx.conf", "updating error timeout invalid_header", "updating"),
-    "buffered": ("nginx.conf", "proxy_request_buffering off;", "proxy_request_buffering on;"),
-    "unverified": ("nginx.conf", "proxy_ssl_verify on;", "proxy_ssl_verify off;"),
+    "uncollapsed": ("nginx.conf", "proxy_cache_lock on;", "proxy_cache_lock off;", "when the clients started together"),
+    "shared": ("nginx.conf", '"$http_authorization $arg_token $arg_project_id"', '"everybody"', "other credentials get"),
+    "token-in-log": ("nginx.conf", "$request_method $uri", "$request", "contains credentials"),
+    "token-in-key": ("nginx.conf", '"$credentials $coding"', '"$http_authorization $arg_token $arg_project_id $coding"', "contains credentials"),
+    "kept-refusals": ("nginx.conf", "proxy_cache_valid 200 60s;", "proxy_cache_valid any 60s;", "was kept"),
+    "not-stale": ("nginx.conf", "updating error timeout invalid_header", "updating", "not all clients have version"),
+    "buffered": ("nginx.conf", "proxy_request_buffering off;", "proxy_request_buffering on;", "is kept until it is complete"),
+    "unverified": ("nginx.conf", "proxy_ssl_verify on;", "proxy_ssl_verify off;", "not trusted was asked"),
 }
 
 
@@ -36,7 +36,7 @@ def free_port():
 def adapt(name, folder, replacements, plant=None):
     """A copy of a file with replacements, each of which has to apply."""
     text = (FILES / name).read_text()
-    planted = [PLANTED[plant][1:]] if plant and PLANTED[plant][0] == name else []
+    planted = [PLANTED[plant][1:3]] if plant and PLANTED[plant][0] == name else []
     for old, new in [*planted, *replacements]:
         if old not in text:
             raise SystemExit(f"fleet: packaging/fleet/{name} does not contain {old!r}")
@@ -82,9 +82,10 @@ class Front:
                 raise SystemExit(f"fleet: {type(self).__name__} did not start:\n{(self.folder / 'output').read_text()}")
             time.sleep(0.02)
 
-    def is_listening(self):
-        with socket.socket() as client:
-            return client.connect_ex(("127.0.0.1", self.port)) == 0
+    def is_listening(self, path=None):
+        """On the port, or on a socket in the folder."""
+        with socket.socket(socket.AF_UNIX if path else socket.AF_INET) as client:
+            return client.connect_ex(str(self.folder / path) if path else ("127.0.0.1", self.port)) == 0
 
     def kill(self):
         for process in self.processes:
@@ -160,12 +161,12 @@ class Varnish(Front):
             ('user = "_hitch"\ngroup = "_hitch"\n', 'user = "root"\n' if os.getuid() == 0 else ""),
         ])  # fmt: skip
         self.run("stunnel4", stunnel)
-        self.wait((self.folder / "origin.sock").exists)
+        self.wait(lambda: self.is_listening("origin.sock"))
         # Its worker runs as another user where it is started by root.
         (self.folder / "origin.sock").chmod(0o777)
         self.run("varnishd", "-F", "-j", "none", "-n", self.folder / "work", "-f", vcl, "-a", f"{self.folder}/flags.sock,PROXY,mode=666",
-                 "-s", "malloc,64m")  # fmt: skip
-        self.wait((self.folder / "flags.sock").exists)
+                 "-s", "malloc,64m", "-p", "vsl_mask=-ReqHeader,-BereqHeader,-ReqURL,-BereqURL")  # fmt: skip
+        self.wait(lambda: self.is_listening("flags.sock"))
         self.run("hitch", f"--config={hitch}")
         self.wait(self.is_listening)
 

@@ -130,7 +130,7 @@ class Fleet:
             for value, (first, last) in report["changed"].items():
                 before = changed.get(int(value), (first, last))
                 changed[int(value)] = (min(before[0], first), max(before[1], last))
-        return {**sums, "values": values, "changed": changed}
+        return {**sums, "other": {report["other"] for report in reports}, "values": values, "changed": changed}
 
     def wait(self, version, seconds):
         """Waits until all clients have this version, and returns the report."""
@@ -193,7 +193,8 @@ class Run:
         self.say(f"{who}: a change reached the first client after {first - changed / 1000:.1f} s, and all of them {spread:.1f} s later")
         check(spread <= 1.1 * self.interval + SLACK, f"the clients had the new definitions within {spread:.1f} s")
         self.rows.append((who, "change", len(polls) / ((last - changed / 1000) / self.interval), polls.count(200) * self.origin.bytes))
-        check(most is None or polls.count(200) == 1, f"the new definitions were sent {polls.count(200)} times")
+        # None, if the request was already on its way when they were counted.
+        check(most is None or polls.count(200) <= 1, f"the new definitions were sent {polls.count(200)} times")
         check(most is None or len(polls) <= 3, f"{len(polls)} requests during a change")
 
     def direct(self):
@@ -231,7 +232,8 @@ class Run:
 
     def requests(self, front):
         """Definitions by credentials; refusals are not kept; an origin that is not the right one is refused."""
-        ask_front = lambda *more: ask(front.url, front.ca, *more)
+        # A project that the fleet does not ask for, whose definitions nobody has fetched yet.
+        ask_front = lambda basic=BASIC, query="&project_id=1": ask(front.url, front.ca, basic, query)
         wrong = "Basic " + base64.b64encode(b"another0token:").decode()
         check(ask_front() == 200, "the right credentials get no definitions")
         check(ask_front(wrong) == 401, "other credentials get the definitions of this project")
@@ -256,15 +258,15 @@ class Run:
         """An event request reaches the origin before its body is complete."""
         self.origin.clear()
         context = ssl.create_default_context(cafile=front.ca)
-        body = b'[{"event": "e", "properties": {"token": "%s", "distinct_id": "u"}}]' % TOKEN.encode()
+        body = json.dumps([{"event": "e", "properties": {"token": TOKEN, "distinct_id": f"u{n}"}} for n in range(2000)]).encode()
         with socket.create_connection(("127.0.0.1", front.port), timeout=20) as plain, \
                 context.wrap_socket(plain, server_hostname="localhost") as stream:  # fmt: skip
             head = f"POST /track?verbose=1&ip=0 HTTP/1.1\r\nHost: localhost\r\nAuthorization: {BASIC}\r\n" \
                    f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"  # fmt: skip
-            stream.sendall(head.encode() + body[:20])
+            stream.sendall(head.encode() + body[:100_000])
             time.sleep(0.5)
             check(self.origin.requests()["in_flight"] == 1, "a request with events is kept until it is complete")
-            stream.sendall(body[20:])
+            stream.sendall(body[100_000:])
             check(b" 200 " in stream.recv(4096), "a request with events failed")
 
     def origin_down(self, fleet, front):
@@ -301,14 +303,21 @@ class Run:
             check(time.monotonic() < end, f"{report['infos']} of {self.clients} clients have returned to the cache")
             time.sleep(0.2)
             report = fleet.report()
+        # Polls that were on their way to the origin when their client returned do not count.
+        time.sleep(self.interval / 2)
         self.origin.clear()
         time.sleep(self.interval)
         polls = len(self.origin.polls())
         check(polls <= 2, f"{polls} requests in an interval after the return to the cache")
+        # A batch whose request failed everywhere waits for some seconds.
+        end = time.monotonic() + 15
+        while report["waiting"] and time.monotonic() < end:
+            time.sleep(0.2)
+            report = fleet.report()
         counts = self.origin.events()
         report = fleet.report()
         check(report["defaults"] == 0, f"{report['defaults']} evaluations got the default")
-        check(counts["distinct_insert_ids"] - tracked == 3 * self.clients, f"{counts} of {3 * self.clients} events arrived")
+        check(counts["distinct_insert_ids"] - tracked == 3 * self.clients, f"{counts} of {3 * self.clients} events arrived: {report}")
         self.say(f"cache restarted: all clients are back, with {polls} request(s) in an interval; {report['evaluations']} evaluations, none"
                  f" got a default; {3 * self.clients} events arrived once, {counts['duplicates']} of them sent twice")  # fmt: skip
 
@@ -338,7 +347,7 @@ def main():
             for front in [*FRONTS] if not arguments.front else arguments.front:
                 run.behind(front)
         except Wrong as problem:
-            if arguments.plant:
+            if arguments.plant and PLANTED[arguments.plant][3] in str(problem):
                 print(f"  {arguments.plant} was found: {problem}")
                 return
             sys.exit(f"fleet: {problem}")

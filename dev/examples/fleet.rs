@@ -25,6 +25,8 @@ struct Seen {
     changed: BTreeMap<i64, (u64, u64)>,
     warnings: u64,
     infos: u64,
+    /// The last other warning.
+    other: String,
 }
 
 fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
@@ -56,6 +58,7 @@ fn look(clients: &[Client], user: &Context, seen: &mut Seen) {
                 Item::Log { level: Level::Info, message } if message.starts_with("api_host") => {
                     seen.infos += 1
                 }
+                Item::Log { level: Level::Warning, message } => seen.other = message,
                 _ => {}
             }
         }
@@ -78,7 +81,7 @@ fn report(clients: &[Client], seen: &Seen) -> Value {
         seen.changed.iter().map(|(value, at)| (value.to_string(), at)).collect();
     json!({"clients": clients.len(), "ready": ready, "values": values, "changed": changed, "evaluations": seen.evaluations,
         "defaults": seen.defaults, "warnings": seen.warnings, "infos": seen.infos, "sent": sent, "waiting": waiting,
-        "dropped": dropped})
+        "dropped": dropped, "other": seen.other})
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -1,7 +1,10 @@
 # Varnish as a cache for Mixpanel's definitions, in front of any number of mpflags clients; docs/fleet.md describes it.
 # From Debian: apt-get install varnish hitch stunnel4. Varnish speaks no TLS: hitch.conf and stunnel.conf are for both sides.
 #
-#   varnishd -f varnish.vcl -a /run/varnish/flags.sock,PROXY,mode=666 -s malloc,256m
+#   varnishd -f varnish.vcl -a /run/varnish/flags.sock,PROXY,mode=666 -s malloc,256m \
+#       -p vsl_mask=-ReqHeader,-BereqHeader,-ReqURL,-BereqURL
+#
+# The mask keeps credentials out of the log in memory, which varnishlog and varnishncsa read.
 #
 # Before use: the origin of your region, here and in stunnel.conf, and the time of 60s, which is the polling interval of the clients.
 
