@@ -186,12 +186,12 @@ class Run:
         self.origin.clear()
         changed = self.change()
         # The cache asks after an interval at most, and each client polls within an interval ± 10 %.
-        report = fleet.wait(self.version, 2.1 * self.interval + SLACK)
+        report = fleet.wait(self.version, 2.1 * self.interval + SLACK if most else 60)
         polls = self.origin.polls()
         first, last = (moment / 1000 for moment in report["changed"][self.version])
         spread = last - first
         self.say(f"{who}: a change reached the first client after {first - changed / 1000:.1f} s, and all of them {spread:.1f} s later")
-        check(spread <= 1.1 * self.interval + SLACK, f"the clients had the new definitions within {spread:.1f} s")
+        check(most is None or spread <= 1.1 * self.interval + SLACK, f"the clients had the new definitions within {spread:.1f} s")
         self.rows.append((who, "change", len(polls) / ((last - changed / 1000) / self.interval), polls.count(200) * self.origin.bytes))
         # None, if the request was already on its way when they were counted.
         check(most is None or polls.count(200) <= 1, f"the new definitions were sent {polls.count(200)} times")
@@ -333,7 +333,7 @@ def main():
     parser.add_argument("--clients", type=int, default=1000)
     parser.add_argument("--interval", type=float, default=10)
     parser.add_argument("--intervals", type=int, default=3)
-    parser.add_argument("--bytes", type=int, default=100_000)
+    parser.add_argument("--bytes", type=int, default=20_000)
     parser.add_argument("--front", choices=[*FRONTS], action="append")
     parser.add_argument("--plant", choices=[*PLANTED])
     arguments = parser.parse_args()
