@@ -82,10 +82,11 @@ class Front:
                 raise SystemExit(f"fleet: {type(self).__name__} did not start:\n{(self.folder / 'output').read_text()}")
             time.sleep(0.02)
 
-    def is_listening(self, path=None):
-        """On the port, or on a socket in the folder."""
-        with socket.socket(socket.AF_UNIX if path else socket.AF_INET) as client:
-            return client.connect_ex(str(self.folder / path) if path else ("127.0.0.1", self.port)) == 0
+    def is_listening(self, place):
+        """On a port, or on a socket in the folder."""
+        is_port = isinstance(place, int)
+        with socket.socket(socket.AF_INET if is_port else socket.AF_UNIX) as client:
+            return client.connect_ex(("127.0.0.1", place) if is_port else str(self.folder / place)) == 0
 
     def kill(self):
         for process in self.processes:
@@ -110,9 +111,10 @@ class Nginx(Front):
             ("worker_processes auto;", "worker_processes 2;"),
             ("worker_rlimit_nofile 65536;", ""),
             ("worker_connections 16384;", "worker_connections 8192;"),
-            ("pid /run/nginx-flags.pid;", f"pid {self.folder}/pid; daemon off; {'user root;' if os.getuid() == 0 else ''}"),
+            ("user www-data;", "user root;" if os.getuid() == 0 else ""),
+            ("pid /run/nginx-flags.pid;", f"pid {self.folder}/pid; daemon off;"),
             ("/var/log/nginx/", f"{self.folder}/"),
-            ("/var/cache/nginx/flags", str(cache)),
+            ("/var/lib/nginx/flags", str(cache)),
             ("server api.mixpanel.com:443;", f"server 127.0.0.1:{self.origin_port};"),
             ("listen 443 ssl;", f"listen 127.0.0.1:{self.port} ssl;"),
             ("server_name flags-cache.internal;", "server_name localhost;"),
@@ -124,7 +126,7 @@ class Nginx(Front):
              f"{'any' if self.plant == 'kept-refusals' else '200'} {times};"),
         ], self.plant)  # fmt: skip
         self.run("nginx", "-e", self.folder / "start.log", "-c", config, "-p", self.folder)
-        self.wait(self.is_listening)
+        self.wait(lambda: self.is_listening(self.port))
 
 
 def modules():
@@ -136,19 +138,19 @@ def modules():
 
 class Varnish(Front):
     def start(self):
-        for name in ("origin.sock", "flags.sock"):
-            (self.folder / name).unlink(missing_ok=True)
+        (self.folder / "flags.sock").unlink(missing_ok=True)
+        inside = free_port()
         shutil.rmtree(self.folder / "work", ignore_errors=True)
         stunnel = adapt("stunnel.conf", self.folder, [
-            ("setuid = stunnel4\n", ""),
+            ("setuid = stunnel4\n", "foreground = yes\n"),
             ("setgid = stunnel4\n", ""),
-            ("/run/stunnel4/mixpanel.sock", f"{self.folder}/origin.sock"),
+            ("127.0.0.1:8081", f"127.0.0.1:{inside}"),
             ("connect = api.mixpanel.com:443", f"connect = 127.0.0.1:{self.origin_port}"),
             ("/etc/ssl/certs/ca-certificates.crt", str(self.origin_ca)),
             ("api.mixpanel.com", "localhost"),
         ])  # fmt: skip
         vcl = adapt("varnish.vcl", self.folder, [
-            ("/run/stunnel4/mixpanel.sock", f"{self.folder}/origin.sock"),
+            ('.port = "8081"', f'.port = "{inside}"'),
             ('"api.mixpanel.com"', '"localhost"'),
             ("beresp.ttl = 60s;", f"beresp.ttl = {max(1, round(self.interval))}s;"),
         ])  # fmt: skip
@@ -161,14 +163,12 @@ class Varnish(Front):
             ('user = "_hitch"\ngroup = "_hitch"\n', 'user = "root"\n' if os.getuid() == 0 else ""),
         ])  # fmt: skip
         self.run("stunnel4", stunnel)
-        self.wait(lambda: self.is_listening("origin.sock"))
-        # Its worker runs as another user where it is started by root.
-        (self.folder / "origin.sock").chmod(0o777)
+        self.wait(lambda: self.is_listening(inside))
         self.run("varnishd", "-F", "-j", "none", "-n", self.folder / "work", "-f", vcl, "-a", f"{self.folder}/flags.sock,PROXY,mode=666",
                  "-s", "malloc,64m", "-p", "vsl_mask=-ReqHeader,-BereqHeader,-ReqURL,-BereqURL")  # fmt: skip
         self.wait(lambda: self.is_listening("flags.sock"))
         self.run("hitch", f"--config={hitch}")
-        self.wait(self.is_listening)
+        self.wait(lambda: self.is_listening(self.port))
 
 
 FRONTS = {"nginx": Nginx, "varnish": Varnish}

@@ -14,7 +14,8 @@ import blob;
 
 backend mixpanel {
     # stunnel, which verifies Mixpanel's certificate.
-    .path = "/run/stunnel4/mixpanel.sock";
+    .host = "127.0.0.1";
+    .port = "8081";
     .connect_timeout = 3s;
     .first_byte_timeout = 8s;
     .between_bytes_timeout = 8s;
