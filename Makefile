@@ -226,10 +226,13 @@ soak: need-soak build
 
 # SECONDS: the polling interval. With PLANTED=1, mistakes in the configuration of nginx have to be found.
 PLANTED_MISTAKES := uncollapsed shared token-in-log token-in-key kept-refusals not-stale buffered unverified
-FLEET := MPFLAGS_DEV=$(DEV) MPFLAGS_FLEET=$(dir $(DEV))examples/fleet
+# A thousand clients and their server, all on one machine, take optimised programs.
+FLEET_PROFILE := $(if $(PLANTED)$(CLIENTS),--workspace --features mpflags/openfeature,-p mpflags-dev --profile tool)
+FLEET_OUT := $(abspath $(CARGO_OUT))/$(if $(PLANTED)$(CLIENTS),debug,tool)
+FLEET := MPFLAGS_DEV=$(FLEET_OUT)/mpflags-dev MPFLAGS_FLEET=$(FLEET_OUT)/examples/fleet
 GUNICORN := gunicorn==27.0.1
-fleet: need-fleet dev $(if $(PLANTED),,release-library)
-	$(CARGO) build $(TOGETHER) --bin mpflags-dev --example fleet
+fleet: need-fleet $(if $(PLANTED),,release-library)
+	$(CARGO) build -j$(JOBS) $(FLEET_PROFILE) --bin mpflags-dev --example fleet
 ifneq ($(PLANTED),)
 	@for mistake in $(PLANTED_MISTAKES); do \
 		$(FLEET) $(PYTHON) fleet/run.py --clients $(or $(CLIENTS),50) --interval $(or $(SECONDS),2) --intervals 1 --front nginx --plant $$mistake; done
@@ -238,7 +241,7 @@ else
 	@mkdir -p $(BUILD)/fleet
 	@[ -e $(BUILD)/fleet/$(GUNICORN) ] || { $(PYTHON) -m venv $(BUILD)/fleet/venv \
 		&& $(BUILD)/fleet/venv/bin/python -m pip install --quiet --disable-pip-version-check $(GUNICORN) && touch $(BUILD)/fleet/$(GUNICORN); }
-	@MPFLAGS_DEV=$(DEV) MPFLAGS_LIBRARY=$(LIBRARY) $(BUILD)/fleet/venv/bin/python fleet/workers.py $(if $(CLIENTS),--repeat 1)
+	@$(FLEET) MPFLAGS_LIBRARY=$(LIBRARY) $(BUILD)/fleet/venv/bin/python fleet/workers.py $(if $(CLIENTS),--repeat 1)
 endif
 
 # Mixpanel's Python package contains the golden vectors of semver_compare and datetime_compare. A virtual environment, because
