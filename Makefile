@@ -37,7 +37,7 @@ RUST_TESTS := $(patsubst tests/%.rs,--test %,$(wildcard tests/*.rs)) $(patsubst 
 
 .PHONY: help demo demo-c demo-python demo-go demo-cpp test test-rust test-c test-python test-go test-cpp check check-rust check-c
 .PHONY: check-rust-versions check-python check-go check-page check-installed build dev bench lint lint-languages mutants header install uninstall dist native packages release third-party sanitizers
-.PHONY: conformance differential fuzz models tsan soak golden fresh clean release-library lint-rust docs wheel
+.PHONY: conformance differential fuzz models tsan soak fleet golden fresh clean release-library lint-rust docs wheel
 
 help:
 	@echo "make demo          run the quickstarts of C, Python, Go and C++ against mpflags-dev, a stand-in for Mixpanel"
@@ -60,6 +60,7 @@ help:
 	@echo "make fuzz          run each fuzz target for 30 seconds; LONG=1: ten million inputs; PLANTED=1 or first: plant bugs"
 	@echo "make models        check the library's threads with a model checker; PLANTED=1, or PLANTED=first: plant bugs"
 	@echo "make soak          run a program under load while the server fails, for 30 minutes; SECONDS=120: shorter; PLANTED=1: with leaks"
+	@echo "make fleet         run 1,000 clients behind nginx and Varnish, and 32 gunicorn workers; CLIENTS=100 SECONDS=2 FRONT=nginx: shorter; PLANTED=1"
 	@echo "make sanitizers    run the C and C++ tests under AddressSanitizer, UndefinedBehaviorSanitizer and valgrind"
 	@echo "make tsan          run the core's tests and a C program under ThreadSanitizer (builds everything again: 10 minutes)"
 	@echo "make mutants       run mutation tests of the code that decides a variant"
@@ -224,6 +225,26 @@ soak: need-soak build
 	@for kind in $(if $(PLANTED),$(PLANTED_LEAKS),""); do \
 		MPFLAGS_DEV=$(DEV) $(PYTHON) soak/run.py --seconds $(or $(SECONDS),$(if $(PLANTED),30,1800)) \
 			$${kind:+--plant $$kind} $(SOAK); done
+
+# SECONDS: the polling interval. With PLANTED=1, mistakes in the configuration of nginx have to be found.
+PLANTED_MISTAKES := uncollapsed shared token-in-log token-in-key kept-refusals not-stale buffered unverified
+# A thousand clients and their server, all on one machine, take optimised programs.
+FLEET_PROFILE := $(if $(PLANTED)$(CLIENTS),--workspace --features mpflags/openfeature,-p mpflags-dev --profile tool)
+FLEET_OUT := $(abspath $(CARGO_OUT))/$(if $(PLANTED)$(CLIENTS),debug,tool)
+FLEET := MPFLAGS_DEV=$(FLEET_OUT)/mpflags-dev MPFLAGS_FLEET=$(FLEET_OUT)/examples/fleet
+GUNICORN := gunicorn==27.0.1
+fleet: need-fleet $(if $(PLANTED),,release-library)
+	$(CARGO) build -j$(JOBS) $(FLEET_PROFILE) --bin mpflags-dev --example fleet
+ifneq ($(PLANTED),)
+	@for mistake in $(PLANTED_MISTAKES); do \
+		$(FLEET) $(PYTHON) fleet/run.py --clients $(or $(CLIENTS),50) --interval $(or $(SECONDS),2) --intervals 1 --front nginx --plant $$mistake; done
+else
+	$(FLEET) $(PYTHON) fleet/run.py $(if $(CLIENTS),--clients $(CLIENTS)) $(if $(SECONDS),--interval $(SECONDS)) $(if $(FRONT),--front $(FRONT))
+	@mkdir -p $(BUILD)/fleet
+	@[ -e $(BUILD)/fleet/$(GUNICORN) ] || { $(PYTHON) -m venv $(BUILD)/fleet/venv \
+		&& $(BUILD)/fleet/venv/bin/python -m pip install --quiet --disable-pip-version-check $(GUNICORN) && touch $(BUILD)/fleet/$(GUNICORN); }
+	@$(FLEET) MPFLAGS_LIBRARY=$(LIBRARY) $(BUILD)/fleet/venv/bin/python fleet/workers.py $(if $(CLIENTS),--repeat 1)
+endif
 
 # Mixpanel's Python package contains the golden vectors of semver_compare and datetime_compare. A virtual environment, because
 # Debian's Python has no pip outside of one.

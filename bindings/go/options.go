@@ -57,12 +57,13 @@ func WithServiceAccount(username, secret, projectID string) Option {
 	return WithOption("service_account", map[string]any{"username": username, "secret": secret, "project_id": projectID})
 }
 
-// WithAPIHost sets the host that requests are sent to. Of several, it is the first that works. (`api_host`)
-func WithAPIHost(host ...string) Option {
-	if len(host) == 1 {
-		return WithOption("api_host", host[0])
+// WithAPIHost sets the host that requests are sent to. With further ones, such as Mixpanel behind a cache, it is the first that
+// works. (`api_host`)
+func WithAPIHost(host string, further ...string) Option {
+	if len(further) == 0 {
+		return WithOption("api_host", host)
 	}
-	return WithOption("api_host", host)
+	return WithOption("api_host", append([]string{host}, further...))
 }
 
 // WithAllowInsecureHTTP allows http:// to hosts other than this machine. (`allow_insecure_http`)

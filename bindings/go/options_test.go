@@ -34,6 +34,7 @@ func TestInvalidConfig(t *testing.T) {
 		"token":              {nil, "config: token"},
 		"concurrency":        {[]Option{WithRemoteConcurrency(0)}, "WithRemoteConcurrency"},
 		"insecure elsewhere": {[]Option{WithAPIHost("http://example.test")}, "allow_insecure_http"},
+		"second host":        {[]Option{WithAPIHost("example.test", "http://example.test")}, "config: api_host[1]: http://"},
 	} {
 		token := "t0k3n"
 		if name == "token" {
