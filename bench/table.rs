@@ -35,7 +35,10 @@ fn users() -> RecordBatch {
         ("plan", Arc::new(StringArray::from_iter_values(rows().map(|row| choice(row, &PLANS))))),
         ("country", Arc::new(countries.finish())),
         ("age", Arc::new(Int64Array::from_iter_values(rows().map(|row| row as i64 % 80)))),
-        ("app_version", Arc::new(StringArray::from_iter_values(rows().map(|row| format!("2.{}.0", row % 20))))),
+        (
+            "app_version",
+            Arc::new(StringArray::from_iter_values(rows().map(|row| format!("2.{}.0", row % 20)))),
+        ),
         ("beta", Arc::new(BooleanArray::from_iter(rows().map(|row| Some(row % 3 > 0))))),
     ];
     RecordBatch::try_from_iter(columns).expect("a batch")

@@ -1,12 +1,13 @@
 //! Columns, options and errors.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int32Type;
 use arrow_array::{Array, BinaryArray, Int32Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema};
-use mpflags::{Client, ErrorKind, TableOptions};
+use mpflags::{Client, ErrorKind, Item, TableOptions};
 
 use crate::{batch, client, evaluated, outcomes, structure, text};
 
@@ -30,7 +31,8 @@ fn users() -> RecordBatch {
 }
 
 fn fails(client: &Client, batch: &RecordBatch, options: &str) -> String {
-    let options = TableOptions::from_json(options).and_then(|options| client.evaluate_table(&batch.schema(), &options));
+    let options =
+        TableOptions::from_json(options).and_then(|options| client.evaluate_table(&batch.schema(), &options));
     let error = options.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidArgument);
     error.to_string()
@@ -55,7 +57,9 @@ fn a_column_for_each_flag() {
 
 #[test]
 fn rollouts_and_kept_columns() {
-    let options = TableOptions::from_json(r#"{"flags": ["all"], "keep": ["plan"], "rollouts": true, "dictionary": false}"#);
+    let options = TableOptions::from_json(
+        r#"{"flags": ["all"], "keep": ["plan"], "rollouts": true, "dictionary": false}"#,
+    );
     let results = evaluated(&new_client(""), &options.unwrap(), &users());
     assert_eq!(results.num_columns(), 2);
     assert_eq!(results.column(0), users().column(1));
@@ -69,7 +73,8 @@ fn rollouts_and_kept_columns() {
 fn columns_are_put_in_their_place() {
     let table = batch(vec![("id", text(&[Some("u1")])), ("tier", text(&[Some("pro")]))]);
     let options = TableOptions::new().flags(["plan"]).column("id", "distinct_id");
-    let plan = |options: &TableOptions| outcomes(&evaluated(&new_client(""), options, &table), "plan")[0][0].clone();
+    let plan =
+        |options: &TableOptions| outcomes(&evaluated(&new_client(""), options, &table), "plan")[0][0].clone();
     assert_eq!(plan(&options), None);
     assert_eq!(plan(&options.clone().column("tier", "custom_properties.plan")).as_deref(), Some("on"));
     assert_eq!(plan(&options.clone().column("tier", "plan")), None, "a top-level key only");
@@ -81,12 +86,21 @@ fn mistakes_in_options() {
     let (client, users) = (new_client(""), users());
     for (options, message) in [
         ("[1]", r#"options: expected a JSON object, such as {"flags": ["…"]}, found an array"#),
-        (r#"{"flag": []}"#, "options: unknown field `flag`, expected one of `flags`, `columns`, `keep`, `report_exposures`, `dictionary`, `rollouts`"),
+        (
+            r#"{"flag": []}"#,
+            "options: unknown field `flag`, expected one of `flags`, `columns`, `keep`, `report_exposures`, `dictionary`, `rollouts`",
+        ),
         (r#"{"keep": ["Plan"]}"#, "options: keep: the table has no column `Plan`; did you mean `plan`?"),
         (r#"{"columns": {"x": null}}"#, "options: columns: the table has no column `x`"),
-        (r#"{"keep": ["plan"], "flags": ["plan"]}"#, "flag `plan` cannot become a column: a kept column has the same name; rename the column, or do not keep it"),
+        (
+            r#"{"keep": ["plan"], "flags": ["plan"]}"#,
+            "flag `plan` cannot become a column: a kept column has the same name; rename the column, or do not keep it",
+        ),
         (r#"{"flags": ["all", "all"]}"#, "flag `all` cannot become a column: it is there twice"),
-        (r#"{"columns": {"plan": "custom_properties"}}"#, "column `plan`: custom_properties can only be a struct, or a map with strings as keys, not Utf8"),
+        (
+            r#"{"columns": {"plan": "custom_properties"}}"#,
+            "column `plan`: custom_properties can only be a struct, or a map with strings as keys, not Utf8",
+        ),
     ] {
         let got = fails(&client, &users, options);
         assert!(got.starts_with(message), "{got}");
@@ -138,6 +152,32 @@ fn definitions_are_those_of_the_call() {
     client.set_override("all", "7").unwrap();
     drop(client);
     assert_eq!(outcomes(&table.evaluate(&users()).unwrap(), "all")[0][0].as_deref(), Some("on"));
+}
+
+/// The users of the exposures that evaluating a table reports.
+fn exposed(config: &str, options: &TableOptions) -> Vec<String> {
+    let client = new_client(&format!(r#", "event_sink": true {config}"#));
+    client.start().unwrap();
+    evaluated(&client, options, &users());
+    client.shutdown(Duration::from_secs(5)).unwrap();
+    let mut users = Vec::new();
+    while let Ok(Some(item)) = client.next_item(Duration::ZERO) {
+        if let Item::Event { json, .. } = item {
+            let event: serde_json::Value = serde_json::from_str(&json).unwrap();
+            users.push(event["properties"]["distinct_id"].as_str().unwrap().to_owned());
+        }
+    }
+    users.sort();
+    users
+}
+
+#[test]
+fn exposures() {
+    let options = TableOptions::new().flags(["all", "plan"]);
+    assert_eq!(exposed("", &options), [""; 0]);
+    let options = options.report_exposures(true);
+    assert_eq!(exposed("", &options), ["t", "u1", "u1"], "two flags for u1");
+    assert_eq!(exposed(r#", "report_exposures": false"#, &options), [""; 0]);
 }
 
 #[test]

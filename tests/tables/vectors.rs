@@ -44,12 +44,12 @@ fn concatenated(arrays: &[ArrayRef]) -> Option<ArrayRef> {
     use arrow_array::cast::AsArray;
     use arrow_array::types::{Float64Type, Int64Type};
     Some(match arrays.first()?.data_type() {
-        DataType::Utf8 => {
-            Arc::new(arrays.iter().map(|array| Some(array.as_string::<i32>().value(0))).collect::<StringArray>())
-        }
-        DataType::Int64 => {
-            Arc::new(Int64Array::from_iter_values(arrays.iter().map(|a| a.as_primitive::<Int64Type>().value(0))))
-        }
+        DataType::Utf8 => Arc::new(
+            arrays.iter().map(|array| Some(array.as_string::<i32>().value(0))).collect::<StringArray>(),
+        ),
+        DataType::Int64 => Arc::new(Int64Array::from_iter_values(
+            arrays.iter().map(|a| a.as_primitive::<Int64Type>().value(0)),
+        )),
         DataType::Float64 => Arc::new(Float64Array::from_iter_values(
             arrays.iter().map(|a| a.as_primitive::<Float64Type>().value(0)),
         )),
@@ -68,7 +68,8 @@ fn structure(members: &Map<String, Value>) -> Option<StructArray> {
     }
     let arrays = members.values().map(array).collect::<Option<Vec<ArrayRef>>>()?;
     let named = members.keys().zip(&arrays);
-    let fields: Fields = named.map(|(name, array)| Field::new(name, array.data_type().clone(), true)).collect();
+    let fields: Fields =
+        named.map(|(name, array)| Field::new(name, array.data_type().clone(), true)).collect();
     Some(StructArray::new(fields, arrays, None))
 }
 

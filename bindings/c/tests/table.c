@@ -180,11 +180,14 @@ static void refused_calls(const mpflags_client *client, const mpflags_client *re
     mpflags_status status = mpflags_client_evaluate_table(NULL, &in, NULL, 0, &out, &err);
     failed(status, MPFLAGS_NULL_ARGUMENT, err, "client is NULL");
     in = users(1, NOTHING);
-    failed(mpflags_client_evaluate_table(client, &in, NULL, 0, NULL, &err), MPFLAGS_NULL_ARGUMENT, err, "results is NULL");
+    status = mpflags_client_evaluate_table(client, &in, NULL, 0, NULL, &err);
+    failed(status, MPFLAGS_NULL_ARGUMENT, err, "results is NULL");
     in = users(1, NOTHING);
-    failed(mpflags_client_evaluate_table(client, &in, NULL, 2, &out, &err), MPFLAGS_NULL_ARGUMENT, err, "options is NULL");
+    status = mpflags_client_evaluate_table(client, &in, NULL, 2, &out, &err);
+    failed(status, MPFLAGS_NULL_ARGUMENT, err, "options is NULL");
     in = users(1, NOTHING);
-    failed(mpflags_client_evaluate_table(client, &in, MPFLAGS_S("\xff"), &out, &err), MPFLAGS_INVALID_UTF8, err, "options");
+    status = mpflags_client_evaluate_table(client, &in, MPFLAGS_S("\xff"), &out, &err);
+    failed(status, MPFLAGS_INVALID_UTF8, err, "options");
     in = users(1, NOTHING);
     status = mpflags_client_evaluate_table(client, &in, MPFLAGS_S("{\"flag\": []}"), &out, &err);
     failed(status, MPFLAGS_INVALID_ARGUMENT, err, "unknown field `flag`");
@@ -200,7 +203,8 @@ static void refused_calls(const mpflags_client *client, const mpflags_client *re
     CHECK(in.release == NULL);
     status = mpflags_client_evaluate_table(client, &in, NULL, 0, &out, &err);
     failed(status, MPFLAGS_INVALID_ARGUMENT, err, "already released");
-    failed(mpflags_client_evaluate_table(client, NULL, NULL, 0, &out, &err), MPFLAGS_NULL_ARGUMENT, err, "users is NULL");
+    status = mpflags_client_evaluate_table(client, NULL, NULL, 0, &out, &err);
+    failed(status, MPFLAGS_NULL_ARGUMENT, err, "users is NULL");
     CHECK(out.release == NULL);
     CHECK(mpflags_client_evaluate_table(client, NULL, NULL, 0, &out, NULL) == MPFLAGS_NULL_ARGUMENT);
 }

@@ -20,7 +20,7 @@ const tableDefinitions = `{"flags": [{"key": "plan", "context": "distinct_id", "
 // A table of arrow-go, in two batches, comes back as one.
 func TestTable(t *testing.T) {
 	client, err := mpflags.New("demo", mpflags.WithEnablePolling(false), mpflags.WithReportExposures(false),
-		mpflags.WithDefinitions([]byte(tableDefinitions)))
+		mpflags.WithDefinitions(tableDefinitions))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func TestTable(t *testing.T) {
 		t.Errorf("%d rows", rows)
 	}
 
-	remote, err := mpflags.New("demo", mpflags.WithMode(mpflags.ModeRemote))
+	remote, err := mpflags.New("demo", mpflags.WithRemote())
 	if err != nil {
 		t.Fatal(err)
 	}
