@@ -34,6 +34,7 @@ TYPES = {
     "mpflags_callback": _native.Callback,
     "mpflags_drop": _native.Drop,
     "void *": ctypes.c_void_p,
+    "struct ArrowArrayStream *": ctypes.POINTER(_native.ArrowStream),
 }
 WAITS = {
     "client_new",
@@ -44,6 +45,7 @@ WAITS = {
     "client_free",
     "client_evaluate_all",
     "client_evaluate_encoded",
+    "client_evaluate_table",
     "client_flush",
     "client_next_item",
 }
@@ -215,6 +217,11 @@ LAYERS = {
             "options",
         ),
     },
+    "spark": {"client", "config", "errors"},
+    "sample_ratio": set(),
+    "planning": {"client", "config", "errors", "sample_ratio"},
+    "table_command": {"errors", "planning"},
+    "table": {"planning", "table_command"},
     "testing": {"abi", "client", "config", "openfeature"},
     "__init__": {"_native", "abi", "client", "config", "context", "errors", "mixpanel", "variants"},
 }
