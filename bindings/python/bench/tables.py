@@ -9,7 +9,6 @@
 """
 
 import json
-import os
 import resource
 import statistics
 import subprocess
@@ -74,9 +73,7 @@ def rates():
     """Every case once in each round."""
     size, loops, rounds = (262_144, 5_000, 5) if SHORT else (1_048_576, 20_000, 11)
     users = pa.Table.from_batches([batch(start, BATCH) for start in range(0, size, BATCH)])
-    known = [
-        {"distinct_id": f"user-{at:011}", "custom_properties": dict(workload.PROPERTIES)} for at in range(loops)
-    ]
+    known = [{"distinct_id": f"user-{at:011}", "custom_properties": dict(workload.PROPERTIES)} for at in range(loops)]
     client, peer = rows.client(DEFINITIONS), official()
     for key in RULES:
         found = pa.table(client.evaluate_table(users, [key]))[key].slice(0, loops).to_pylist()
@@ -118,7 +115,9 @@ def peak_memory(count):
 def memory():
     counts = (100_000, 1_000_000) if SHORT else (1_000_000, 10_000_000)
     for count in counts:
-        done = subprocess.run([sys.executable, __file__, "--peak", str(count)], check=True, capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, __file__, "--peak", str(count)], check=True, capture_output=True, text=True
+        )
         print(json.dumps({"peak memory": f"{count} rows", "MiB": round(int(done.stdout) / 2**20, 1)}), flush=True)
 
 

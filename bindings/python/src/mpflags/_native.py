@@ -402,7 +402,9 @@ class _Capsules:
         # PyPy has neither.
         api = getattr(ctypes, "pythonapi", None)
         if api is None or not hasattr(sys, "getrefcount"):
-            raise LibraryError("evaluate_table needs CPython: this interpreter has no capsules, by which tables are passed")
+            raise LibraryError(
+                "evaluate_table needs CPython: this interpreter has no capsules, by which tables are passed"
+            )
         self._new = ctypes.PYFUNCTYPE(ctypes.py_object, c_void_p, c_char_p, c_void_p)(("PyCapsule_New", api))
         self._pointer = ctypes.PYFUNCTYPE(c_void_p, ctypes.py_object, c_char_p)(("PyCapsule_GetPointer", api))
         self._made: list[tuple[Any, ArrowStream | ArrowSchema]] = []

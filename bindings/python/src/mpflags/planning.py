@@ -6,7 +6,7 @@ import difflib
 import json
 import typing
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from .client import Client
@@ -29,8 +29,8 @@ _MAX_BATCH = 131_072
 class Share:
     """The rows with one outcome.
 
-    `rollout` is None for an outcome without one: a tester, an override, a user whom no rollout admits, an error. `share` is of all rows.
-    `expected` is the share of the same rows if each had a random id; None for testers, overrides and errors.
+    `rollout` is None for an outcome without one: a tester, an override, a user whom no rollout admits, an error. `share` is of all
+    rows. `expected` is the share of the same rows if each had a random id; None for testers, overrides and errors.
     """
 
     rollout: int | None
@@ -65,7 +65,11 @@ class Distribution:
             why = share.error or share.reason
             lines.append((rollout, share.variant or "-", f"{share.rows:,}", f"{share.share:.2%}", expected, why))
         tests = [f"sample ratio: {_p(self.p_value)}"]
-        tests += [f"sample ratio of rollout {rollout}: {_p(p)}" for rollout, p in self.rollout_p_values.items() if p is not None]
+        tests += [
+            f"sample ratio of rollout {rollout}: {_p(p)}"
+            for rollout, p in self.rollout_p_values.items()
+            if p is not None
+        ]
         return "\n".join([f"{self.flag}: {self.rows:,} rows", "", *_aligned(lines), "", *tests])
 
 
@@ -100,7 +104,9 @@ class WhatIf:
         return "\n".join([f"{self.flag}: {self.changed:,} of {self.rows:,} rows change", "", *_aligned(lines)])
 
 
-def distribution(data: typing.Any, flag: str, definitions: Definitions, *, columns: Columns | None = None) -> Distribution:
+def distribution(
+    data: typing.Any, flag: str, definitions: Definitions, *, columns: Columns | None = None
+) -> Distribution:
     """Counts the rows of `data` by the rollout and the variant of `flag`, and tests whether they are as random ids would be.
 
     `data` and `columns` are as in `Client.evaluate_table`; `definitions` is a definitions document as a dict or JSON text. Each
@@ -160,7 +166,9 @@ def changed_rows(
     names = reader.schema.names if keep is None else list(keep)
     for name in names:
         if name not in reader.schema.names:
-            raise InvalidArgument(f"keep: the table has no column {name!r}; it has {', '.join(map(repr, reader.schema.names))}")
+            raise InvalidArgument(
+                f"keep: the table has no column {name!r}; it has {', '.join(map(repr, reader.schema.names))}"
+            )
         if name in ("before", "after"):
             raise InvalidArgument(f"keep: {name!r} is the name of a column of the result: rename that of the table")
     variants = [pa.field("before", pa.string()), pa.field("after", pa.string())]
@@ -198,7 +206,9 @@ class _Evaluation:
             batch, [self._flag], columns=self._columns if columns is None else columns, dictionary=False, rollouts=True
         )
         structs = self._pa.table(results).column(self._flag)
-        return self._pa.Table.from_arrays(structs.flatten(), [field.name for field in structs.type]).drop_columns("value")
+        return self._pa.Table.from_arrays(structs.flatten(), [field.name for field in structs.type]).drop_columns(
+            "value"
+        )
 
     def redrawn(self, batch: typing.Any) -> typing.Any:
         """The outcomes with a random id in place of each one that the flag is bucketed by. Rules see what they saw."""
@@ -329,10 +339,13 @@ def _p(p_value: float | None) -> str:
     return f"p = {p_value:.4f}" + (", unlike random ids" if p_value < 0.001 else "")
 
 
-def _aligned(lines: list[tuple[str, ...]]) -> list[str]:
+def _aligned(lines: Sequence[tuple[str, ...]]) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     justify: tuple[Callable[[str, int], str], Callable[[str, int], str]] = (str.ljust, str.rjust)
     return [
-        "  ".join(justify[2 <= at < len(line) - 1](cell, width) for at, (cell, width) in enumerate(zip(line, widths, strict=True))).rstrip()
+        "  ".join(
+            justify[2 <= at < len(line) - 1](cell, width)
+            for at, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
         for line in lines
     ]

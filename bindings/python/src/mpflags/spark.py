@@ -33,7 +33,9 @@ class MapInArrow:
         types = {field.name: field.dataType.simpleString() for field in df.schema.fields}
         for name in self._keep:
             if name not in types:
-                raise InvalidArgument(f"keep: the DataFrame has no column {name!r}; it has {', '.join(map(repr, types))}")
+                raise InvalidArgument(
+                    f"keep: the DataFrame has no column {name!r}; it has {', '.join(map(repr, types))}"
+                )
         kept = [f"{_quoted(name)} {types[name]}" for name in self._keep]
         return ", ".join([*kept, *(f"{_quoted(flag)} {_RESULT}" for flag in self._flags)])
 

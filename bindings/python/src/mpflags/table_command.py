@@ -19,7 +19,9 @@ def main(arguments: list[str] | None = None) -> int:
         description="Prints how a flag distributes the users of a Parquet or CSV file, beside what random ids would give.",
     )
     parser.add_argument("definitions", help="a definitions document, as `mpflags-dev pull` writes it")
-    parser.add_argument("users", help="a .parquet, .csv or .tsv file, or a folder of Parquet files: a row for each user")
+    parser.add_argument(
+        "users", help="a .parquet, .csv or .tsv file, or a folder of Parquet files: a row for each user"
+    )
     parser.add_argument("--flag", required=True, help="the flag's key")
     parser.add_argument(
         "--column",
@@ -78,7 +80,7 @@ def _rows(path: str, texts: list[str]) -> typing.Any:
     try:
         import pyarrow as pa  # noqa: PLC0415 - optional
         import pyarrow.csv as text_format  # noqa: PLC0415
-        import pyarrow.dataset as dataset  # noqa: PLC0415
+        from pyarrow import dataset  # noqa: PLC0415
     except ImportError:
         raise _UsageError("reading a file of users needs pyarrow: pip install pyarrow") from None
     delimiter = _TEXT.get(pathlib.Path(path).suffix.lower())

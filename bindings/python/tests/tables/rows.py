@@ -31,7 +31,7 @@ def flag(key, *variants, rollout=None, **fields):
     }
 
 
-#: A flag of each kind: without a rule, with one condition and with five, with testers, bucketed by another key, malformed, disabled.
+#: A flag of each kind: without a rule and with testers, with one condition, with five, bucketed by another key, and so on.
 FLAGS = [
     flag("half", "off", "on"),
     flag("eq", "off", "on", rollout=[{"rollout_percentage": 0.6, "runtime_evaluation_rule": workload.EQ}]),

@@ -109,20 +109,34 @@ def test_rollouts():
         if columns["distinct_id"][at] is None:
             assert struct["rollout"] is None
             continue
-        taken = [each["index"] for each in explained.explain("and5", rows.context(columns, at))["rollouts"] if each["taken"]]
+        taken = [
+            each["index"] for each in explained.explain("and5", rows.context(columns, at))["rollouts"] if each["taken"]
+        ]
         assert [struct["rollout"]] == (taken or [None])
     assert result["half"][7].as_py() == {
-        "variant": "on", "value": '"on"', "reason": "TARGETING_MATCH", "error": None, "rollout": None
+        "variant": "on",
+        "value": '"on"',
+        "reason": "TARGETING_MATCH",
+        "error": None,
+        "rollout": None,
     }
 
 
 def test_columns_are_placed():
     users = pa.table({"id": ["user-7"], "tier": ["premium"], "plan": ["free"]})
     places = {"id": "distinct_id", "tier": "custom_properties.plan", "plan": None}
-    client = rows.client({"flags": [rows.flag("eq", "on", rollout=[{"rollout_percentage": 1, "runtime_evaluation_rule": rows.workload.EQ}])]})
+    client = rows.client(
+        {
+            "flags": [
+                rows.flag("eq", "on", rollout=[{"rollout_percentage": 1, "runtime_evaluation_rule": rows.workload.EQ}])
+            ]
+        }
+    )
     (struct,) = pa.table(client.evaluate_table(users, ["eq"], columns=places))["eq"].to_pylist()
     assert struct["variant"] == "on"
-    (struct,) = pa.table(client.evaluate_table(users, ["eq"], columns={"id": "distinct_id", "tier": None}))["eq"].to_pylist()
+    (struct,) = pa.table(client.evaluate_table(users, ["eq"], columns={"id": "distinct_id", "tier": None}))[
+        "eq"
+    ].to_pylist()
     assert struct["variant"] is None
 
 

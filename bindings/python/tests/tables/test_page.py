@@ -11,7 +11,6 @@ import pytest
 
 pa = pytest.importorskip("pyarrow")
 
-import pyarrow.parquet
 import rows
 import run_program
 import stand_in
@@ -67,9 +66,9 @@ def test_the_page_is_true(folder):
     assert len(names) == page.count("<!-- tables: output of") >= 7
     printed = [run(folder, found["name"], found["code"]) for found in snippets]
     if os.environ.get("MPFLAGS_UPDATE"):
-        for found, output in reversed(list(zip(snippets, printed))):
+        for found, output in reversed(list(zip(snippets, printed, strict=True))):
             page = page[: found.start("output")] + output + page[found.end("output") :]
         PAGE.write_text(page)
     else:
-        for found, output in zip(snippets, printed):
+        for found, output in zip(snippets, printed, strict=True):
             assert output == found["output"], found["name"]

@@ -13,8 +13,6 @@ import pytest
 pa = pytest.importorskip("pyarrow")
 pytest.importorskip("scipy")
 
-import pyarrow.csv
-import pyarrow.parquet
 import rows
 import run_program
 from scipy import stats
@@ -37,12 +35,14 @@ USERS = pa.table({**rows.users(50_000), "distinct_id": random_ids(50_000)})
 def test_the_test_is_scipys():
     for degrees in range(1, 60):
         for statistic in (0, 1e-9, 0.1, 1, 3.84, 10, 50, 200, 700):
-            assert math.isclose(survival(statistic, degrees), stats.chi2.sf(statistic, degrees), rel_tol=1e-9, abs_tol=1e-300)
+            assert math.isclose(
+                survival(statistic, degrees), stats.chi2.sf(statistic, degrees), rel_tol=1e-9, abs_tol=1e-300
+            )
     for first, second in [([480, 520], [5000, 5000]), ([10, 20, 30], [11, 19, 35]), ([300, 1], [290, 4])]:
-        kept = [(one, other) for one, other in zip(first, second) if one + other >= 10]
-        rest = [(one, other) for one, other in zip(first, second) if one + other < 10]
-        cells = [*kept, *([tuple(map(sum, zip(*rest)))] if rest else [])]
-        expected = stats.chi2_contingency(list(zip(*cells)), correction=False).pvalue
+        kept = [(one, other) for one, other in zip(first, second, strict=True) if one + other >= 10]
+        rest = [(one, other) for one, other in zip(first, second, strict=True) if one + other < 10]
+        cells = [*kept, *([tuple(map(sum, zip(*rest, strict=True)))] if rest else [])]
+        expected = stats.chi2_contingency(list(zip(*cells, strict=True)), correction=False).pvalue
         assert math.isclose(sample_ratio(first, second), expected, rel_tol=1e-9)
     assert sample_ratio([5], [7]) is None
     assert sample_ratio([0, 0], [7, 8]) is None
@@ -62,7 +62,9 @@ def test_a_distribution_counts_every_row():
         key = (taken[0] if taken else None, steps["variant"], steps["reason"], steps["error_code"])
         expected[key] = expected.get(key, 0) + 1
     first = distribution(USERS.slice(0, 1000), "and5", rows.DEFINITIONS)
-    assert {(each.rollout, each.variant, each.reason, each.error): each.rows for each in first.shares if each.rows} == expected
+    assert {
+        (each.rollout, each.variant, each.reason, each.error): each.rows for each in first.shares if each.rows
+    } == expected
 
 
 @pytest.mark.parametrize("key", ["half", "eq", "and5", "company"])
@@ -87,7 +89,10 @@ def test_ids_that_are_not_random_are_noticed():
     # Each user 20 times.
     users = pa.table({"distinct_id": random_ids(500) * 20})
     found = distribution(users, "half", rows.DEFINITIONS)
-    assert found.p_value < 0.001 or distribution(pa.table({"distinct_id": random_ids(500, 1) * 50}), "half", rows.DEFINITIONS).p_value < 0.001
+    assert (
+        found.p_value < 0.001
+        or distribution(pa.table({"distinct_id": random_ids(500, 1) * 50}), "half", rows.DEFINITIONS).p_value < 0.001
+    )
     # A log of one variant only, for which somebody forgot the other one.
     results = pa.table(rows.client().evaluate_table(USERS, ["half"], keep=["distinct_id"], dictionary=False))
     lost = results.filter(pa.compute.equal(pa.compute.struct_field(results["half"], "variant"), "on"))
@@ -100,7 +105,8 @@ def test_ids_that_are_not_random_are_noticed():
 def test_testers_and_errors_are_not_compared():
     found = distribution(pa.table({"distinct_id": ["user-7", None, *random_ids(1000)]}), "half", rows.DEFINITIONS)
     assert [(each.variant, each.rows, each.expected) for each in found.shares if each.rollout is None] == [
-        ("on", 1, None), (None, 1, None),
+        ("on", 1, None),
+        (None, 1, None),
     ]
     assert found.p_value > 0.0001
 
@@ -189,8 +195,22 @@ def test_the_command_prints_a_distribution(folder):
 
 
 def test_an_id_in_a_text_file_is_text(folder):
-    (folder / "testers.json").write_text(json.dumps({"flags": [{**rows.flag("f", "off", "on"), "ruleset": {
-        "variants": [{"key": "on", "value": 1, "split": 1}], "rollout": [], "test": {"users": {"007": "on"}}}}]}))
+    (folder / "testers.json").write_text(
+        json.dumps(
+            {
+                "flags": [
+                    {
+                        **rows.flag("f", "off", "on"),
+                        "ruleset": {
+                            "variants": [{"key": "on", "value": 1, "split": 1}],
+                            "rollout": [],
+                            "test": {"users": {"007": "on"}},
+                        },
+                    }
+                ]
+            }
+        )
+    )
     done = command(folder, "testers.json", "users.csv", "--flag", "f", "--column", "user_id=distinct_id")
     assert (done.returncode, done.stderr) == (0, "")
     assert "on          1  50.00%" in done.stdout, done.stdout

@@ -68,7 +68,9 @@ def test_an_empty_dataframe(spark):
 
 def test_names_are_quoted(spark):
     df = spark.createDataFrame([("u",)], "`a ``b``.c` string")
-    evaluate = map_in_arrow({"flags": [rows.flag("x.y `z`", "on")]}, ["x.y `z`"], columns={"a `b`.c": "distinct_id"}, keep=["a `b`.c"])
+    evaluate = map_in_arrow(
+        {"flags": [rows.flag("x.y `z`", "on")]}, ["x.y `z`"], columns={"a `b`.c": "distinct_id"}, keep=["a `b`.c"]
+    )
     (row,) = df.mapInArrow(evaluate, evaluate.schema(df)).collect()
     assert row["a `b`.c"] == "u"
     assert row["x.y `z`"]["variant"] == "on"
