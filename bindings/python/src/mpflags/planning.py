@@ -29,8 +29,8 @@ _MAX_BATCH = 131_072
 class Share:
     """The rows with one outcome.
 
-    `rollout` is None for an outcome without one: a tester, an override, a user whom no rollout admits, an error. `share` is of all
-    rows. `expected` is the share of the same rows if each had a random id; None for testers, overrides and errors.
+    `rollout` is None for an outcome without one: a tester, an override, a user whom no rollout admits, an error. `share` is of
+    all rows. `expected` is the share of the same rows if each had a random id; None for testers, overrides and errors.
     """
 
     rollout: int | None
