@@ -30,7 +30,7 @@ RUST_TEST_THREADS ?= 6
 
 # One cargo call builds all Rust tests, with the features of the whole workspace: built separately, packages would select
 # different features, and their dependencies would be built once for each. Parts are selected by the names of their tests.
-TOGETHER := -j$(JOBS) --workspace --features mpflags/openfeature
+TOGETHER := -j$(JOBS) --workspace --features mpflags/openfeature,mpflags/arrow
 C_TESTS := $(patsubst bindings/c/tests/%.rs,--test %,$(wildcard bindings/c/tests/*.rs))
 RUST_TESTS := $(patsubst tests/%.rs,--test %,$(wildcard tests/*.rs)) $(patsubst tests/%/main.rs,--test %,$(wildcard tests/*/main.rs)) \
 	$(patsubst dev/tests/%.rs,--test %,$(wildcard dev/tests/*.rs))
@@ -246,7 +246,7 @@ lint-rust: need-lint
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy $(TOGETHER) --all-targets -- -D warnings
 	$(CARGO) clippy -j$(JOBS) -p mpflags -- -D warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc -j$(JOBS) --no-deps --document-private-items -p mpflags -p mpflags-dev --features mpflags/openfeature
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc -j$(JOBS) --no-deps --document-private-items -p mpflags -p mpflags-dev --features mpflags/openfeature,mpflags/arrow
 
 lint-languages: need-lint build
 	@for language in python go cpp; do $(MAKE) --no-print-directory -C bindings/$$language lint $(subst /x,/$$language,$(call WITH,x)); done

@@ -76,6 +76,53 @@
 /** A string literal as pointer and length: `mpflags_client_get_boolean(client, MPFLAGS_S("key"), ...)`. */
 #define MPFLAGS_S(literal) ("" literal ""), (sizeof(literal) - 1)
 
+/* Arrow's C data and stream interfaces, as https://arrow.apache.org/docs/format/CDataInterface.html defines them.
+ * Every library that speaks them has the same text. */
+#ifndef ARROW_C_DATA_INTERFACE
+#define ARROW_C_DATA_INTERFACE
+
+#define ARROW_FLAG_DICTIONARY_ORDERED 1
+#define ARROW_FLAG_NULLABLE 2
+#define ARROW_FLAG_MAP_KEYS_SORTED 4
+
+struct ArrowSchema {
+    const char *format;
+    const char *name;
+    const char *metadata;
+    int64_t flags;
+    int64_t n_children;
+    struct ArrowSchema **children;
+    struct ArrowSchema *dictionary;
+    void (*release)(struct ArrowSchema *);
+    void *private_data;
+};
+
+struct ArrowArray {
+    int64_t length;
+    int64_t null_count;
+    int64_t offset;
+    int64_t n_buffers;
+    int64_t n_children;
+    const void **buffers;
+    struct ArrowArray **children;
+    struct ArrowArray *dictionary;
+    void (*release)(struct ArrowArray *);
+    void *private_data;
+};
+#endif
+
+#ifndef ARROW_C_STREAM_INTERFACE
+#define ARROW_C_STREAM_INTERFACE
+
+struct ArrowArrayStream {
+    int (*get_schema)(struct ArrowArrayStream *, struct ArrowSchema *out);
+    int (*get_next)(struct ArrowArrayStream *, struct ArrowArray *out);
+    const char *(*get_last_error)(struct ArrowArrayStream *);
+    void (*release)(struct ArrowArrayStream *);
+    void *private_data;
+};
+#endif
+
 
 /**
  * The major version of the ABI, which is also in the SONAME. 0 until release 1.0.
@@ -85,7 +132,7 @@
 /**
  * Grows with every addition to this header.
  */
-#define MPFLAGS_ABI_REVISION 6
+#define MPFLAGS_ABI_REVISION 7
 
 /**
  * No state: the handle is NULL, or the item is not a change of state.
@@ -1128,6 +1175,36 @@ mpflags_str mpflags_evaluations_message(const mpflags_evaluations *evaluations);
  * Frees the evaluations, including each single one and its strings.
  */
 void mpflags_evaluations_free(mpflags_evaluations *evaluations);
+
+/**
+ * Evaluates flags for every row of a table, in Arrow's format. `users` is the table, as a stream of batches. `results` becomes
+ * a stream that gets a batch from `users` when it is asked for one, so memory is bounded by the batch. It has a column for
+ * each flag, a struct with the fields `variant`, `value` (JSON), `reason` and `error`, which are strings. docs/tables.md says
+ * what the columns of `users` mean and lists the types. Each row has exactly the results of `mpflags_client_evaluate`.
+ * Reports no exposures, unless the options say so.
+ *
+ * `options` is a JSON object, checked strictly; the empty string stands for `{}`. Its keys: `flags`, an array of keys, in the
+ * order of the columns of `results` (by default every flag, in order of key); `columns`, an object from names of columns to
+ * places in the context, such as `"distinct_id"` or `"custom_properties.plan"`, or null to ignore a column; `keep`, an array of
+ * columns to pass through, before those of the flags; `report_exposures`, false by default; `dictionary`, true by default: whether
+ * the strings of `results` are dictionaries with keys of 32 bits; `rollouts`, false by default: whether there is a fifth field
+ * `rollout`, the position of the rollout that was taken.
+ *
+ * The library moves `users` out of the argument and releases it, also on failure. Release `results`. It may outlive the
+ * client, uses the definitions and overrides of this call throughout, and is used by one thread at a time, which may change.
+ * Its `get_next` returns EINVAL, and its `get_last_error` a message, if a batch differs from the schema, has offsets, UTF-8 or
+ * dictionary keys that are invalid, or if `users` fails. Arrow's interface has no lengths of buffers: they must be as long as
+ * it requires.
+ *
+ * Fails with `MPFLAGS_INVALID_ARGUMENT` for a mistake in the options, a column of a type that a flag cannot read, a stream that is
+ * already released or fails, and for a remote client, which would send a request for each row. Messages name the column.
+ */
+mpflags_status mpflags_client_evaluate_table(const mpflags_client *client,
+                                             struct ArrowArrayStream *users,
+                                             const char *options,
+                                             size_t options_len,
+                                             struct ArrowArrayStream *results,
+                                             mpflags_error **err);
 
 /**
  * Queues an exposure for `evaluation`, unless the same one was queued within `exposure_window_ms`. For

@@ -61,12 +61,16 @@ mod sys;
 
 pub use client::Client;
 pub use client::evaluate_options::EvaluateOptions;
+#[cfg(feature = "arrow")]
+pub use client::table::TableEvaluation;
 pub use config::{Config, ConfigBuilder, Mode, OPTIONS, OptionSpec};
 pub use engine::bucket::bucket;
 pub use engine::context::{Context, ContextBuilder, ContextValue};
 pub use engine::evaluation::{Evaluation, ValueKind};
 pub use engine::evaluations::Evaluations;
 pub use engine::reason::{ErrorCode, Reason};
+#[cfg(feature = "arrow")]
+pub use engine::table::TableOptions;
 pub use engine::variant::ValueType;
 pub use error::{Error, ErrorKind};
 pub use items::{Item, Level, State};

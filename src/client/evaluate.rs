@@ -310,7 +310,7 @@ impl Client {
     }
 
     /// Counts an evaluation that has no value because of a mistake in the program, and logs the flag once.
-    fn note_no_value(&self, key: &str, outcome: &Outcome<'_>, wanted: ValueType) {
+    pub(super) fn note_no_value(&self, key: &str, outcome: &Outcome<'_>, wanted: ValueType) {
         if let Outcome::FlagNotFound(_) | Outcome::Variant(_) | Outcome::Remote(_) | Outcome::Override(_) =
             outcome
         {
@@ -334,7 +334,7 @@ impl Current {
     }
 
     /// The entry of flag `key`, or the outcome if there is none. Overrides come first, and are not considered here.
-    fn entry(&self, key: &str) -> Result<&Entry, Outcome<'_>> {
+    pub(super) fn entry(&self, key: &str) -> Result<&Entry, Outcome<'_>> {
         match &self.flags {
             None => Err(Outcome::Unavailable(&self.unavailable)),
             Some(set) => set.get(key).ok_or(Outcome::FlagNotFound(set)),
@@ -383,7 +383,7 @@ pub(super) fn evaluated(
 }
 
 /// Who is shown the variant. The subject is looked up unless it is the user.
-fn shown_to<'c>(outcome: &Outcome<'_>, context: &'c impl ReadContext) -> ShownTo<'c> {
+pub(super) fn shown_to<'c>(outcome: &Outcome<'_>, context: &'c impl ReadContext) -> ShownTo<'c> {
     let user = context.user();
     let (subject, context_id) = match outcome {
         Outcome::Variant(Assignment { flag, .. }) if *flag.context == *DISTINCT_ID => {

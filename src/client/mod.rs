@@ -20,6 +20,8 @@ mod report;
 mod runtime;
 mod snapshot;
 mod status;
+#[cfg(feature = "arrow")]
+pub(crate) mod table;
 pub(crate) mod unversioned;
 
 use std::fmt;

@@ -42,6 +42,11 @@ impl Snapshot {
         self.0.load()
     }
 
+    #[cfg(feature = "arrow")]
+    pub(crate) fn load_full(&self) -> Arc<Current> {
+        self.0.load_full()
+    }
+
     pub(crate) fn flags(&self) -> Option<Arc<FlagSet>> {
         self.0.load().flags.clone()
     }

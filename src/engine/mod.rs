@@ -14,4 +14,6 @@ pub(crate) mod identity;
 pub(crate) mod outcome;
 pub(crate) mod reason;
 pub(crate) mod rules;
+#[cfg(feature = "arrow")]
+pub(crate) mod table;
 pub(crate) mod variant;

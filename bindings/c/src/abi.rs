@@ -5,7 +5,7 @@ use crate::strings::mpflags_str;
 /// The major version of the ABI, which is also in the SONAME. 0 until release 1.0.
 pub const MPFLAGS_ABI_VERSION: u32 = 0;
 /// Grows with every addition to this header.
-pub const MPFLAGS_ABI_REVISION: u32 = 6;
+pub const MPFLAGS_ABI_REVISION: u32 = 7;
 
 /// Returns the `MPFLAGS_ABI_VERSION` that the library was built with.
 #[unsafe(no_mangle)]

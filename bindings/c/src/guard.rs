@@ -55,6 +55,11 @@ pub(crate) unsafe fn free<T>(handle: *mut T) {
     let _ = caught(None, || unsafe { handle::free(handle) });
 }
 
+/// Runs `body` where there is neither a status nor a client, as in the callbacks of a stream. Returns the text of a panic.
+pub(crate) fn run<R>(body: impl FnOnce() -> R) -> Result<R, String> {
+    caught(None, body)
+}
+
 /// Runs `body`. The text of a panic is logged by the client, if there is one, and returned.
 fn caught<R>(client: Option<&Client>, body: impl FnOnce() -> R) -> Result<R, String> {
     // Unwind safe: a body writes its outputs last, and the core's types remain consistent after a panic.

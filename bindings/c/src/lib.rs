@@ -40,6 +40,8 @@ mod evaluation;
 
 mod evaluations;
 
+mod table;
+
 mod events;
 
 mod text;
@@ -77,4 +79,5 @@ pub use events::*;
 pub use item::*;
 pub use status::*;
 pub use strings::*;
+pub use table::*;
 pub use text::*;

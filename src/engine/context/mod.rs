@@ -28,6 +28,8 @@ pub use encoded::Encoded;
 pub(crate) use kept::KeptContext;
 pub(crate) use one_shot::{Needs, OneShotContext};
 pub(crate) use read::ReadContext;
+#[cfg(feature = "arrow")]
+pub(crate) use scalar::{Scalar, User};
 pub(crate) use unusable::Unusable;
 pub(crate) use view::View;
 

@@ -11,7 +11,7 @@ use crate::json::{Checked, Text};
 
 /// A value that can be a subject, or [`Unusable`](Scalar::Unusable).
 #[derive(Debug)]
-pub(super) enum Scalar<'a> {
+pub(crate) enum Scalar<'a> {
     Bool(bool),
     Signed(i64),
     Unsigned(u64),
@@ -21,7 +21,7 @@ pub(super) enum Scalar<'a> {
 }
 
 impl<'a> Scalar<'a> {
-    pub(super) fn text(&self) -> Option<Cow<'a, str>> {
+    pub(crate) fn text(&self) -> Option<Cow<'a, str>> {
         match self {
             Scalar::Bool(b) => Some(if *b { "true".into() } else { "false".into() }),
             Scalar::Signed(n) => Some(n.to_string().into()),
@@ -33,7 +33,7 @@ impl<'a> Scalar<'a> {
         }
     }
 
-    pub(super) fn user(&self) -> Option<User<'a>> {
+    pub(crate) fn user(&self) -> Option<User<'a>> {
         let text = self.text()?;
         // The official SDKs look a tester up only if distinct_id is truthy, which 0 and false are not.
         let names_tester = match self {
@@ -49,8 +49,8 @@ impl<'a> Scalar<'a> {
 
 /// The user, and whether a tester can have this name.
 #[derive(Debug)]
-pub(super) struct User<'a> {
-    pub(super) identity: Identity<'a>,
+pub(crate) struct User<'a> {
+    pub(crate) identity: Identity<'a>,
     names_tester: bool,
 }
 
@@ -59,7 +59,7 @@ impl User<'_> {
         User { identity: self.identity.into_owned(), names_tester: self.names_tester }
     }
 
-    pub(super) fn tester(&self) -> Option<&str> {
+    pub(crate) fn tester(&self) -> Option<&str> {
         self.names_tester.then_some(&*self.identity.text)
     }
 }

@@ -14,7 +14,7 @@ pub(crate) struct Unusable {
 }
 
 impl Unusable {
-    pub(super) fn new(path: &[Box<str>], place: &str, why: &str) -> Self {
+    pub(crate) fn new(path: &[Box<str>], place: &str, why: &str) -> Self {
         Unusable { path: path.into(), place: place.into(), why: why.into() }
     }
 
