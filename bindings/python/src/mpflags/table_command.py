@@ -115,4 +115,7 @@ def plot(found: Distribution, path: str) -> None:
     p_value = "" if found.p_value is None else f", sample ratio p = {found.p_value:.4f}"
     axes.set_title(f"{found.flag}: {found.rows:,} rows{p_value}")
     axes.legend()
-    figure.savefig(path)
+    try:
+        figure.savefig(path)
+    except (OSError, ValueError) as error:
+        raise _UsageError(f"{path}: {error}") from None

@@ -44,8 +44,8 @@ def test_every_engine_reads_the_results(dictionary):
         return client.evaluate_table(users, ["and5"], keep=["distinct_id"], dictionary=dictionary)
 
     expected = pa.table(results()).to_pylist()
-    assert pl.DataFrame(results()).to_dicts() == expected
-    assert pl.from_arrow(results()).to_dicts() == expected
+    assert pl.DataFrame(results()).rows(named=True) == expected
+    assert pl.from_arrow(results()).struct.unnest().rows(named=True) == expected
     frame = pd.DataFrame.from_arrow(results())
     assert frame["and5"].tolist() == [row["and5"] for row in expected]
     evaluated = results()

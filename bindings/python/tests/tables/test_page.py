@@ -14,6 +14,7 @@ pa = pytest.importorskip("pyarrow")
 import rows
 import run_program
 import stand_in
+from pyarrow import parquet
 
 pytestmark = pytest.mark.tables
 PAGE = stand_in.ROOT / "docs" / "tables.md"
@@ -34,7 +35,7 @@ def folder(tmp_path_factory):
     assert checkout["ruleset"]["rollout"][0]["rollout_percentage"] == 0.5
     checkout["ruleset"]["rollout"][0]["rollout_percentage"] = 0.3
     (path / "after.json").write_text(json.dumps(after))
-    pa.parquet.write_table(pa.table(rows.users(100_000)), path / "users.parquet")
+    parquet.write_table(pa.table(rows.users(100_000)), path / "users.parquet")
     return path
 
 

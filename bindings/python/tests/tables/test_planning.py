@@ -15,6 +15,8 @@ pytest.importorskip("scipy")
 
 import rows
 import run_program
+from pyarrow import compute as pc
+from pyarrow import csv, parquet
 from scipy import stats
 
 from mpflags import InvalidArgument
@@ -95,7 +97,7 @@ def test_ids_that_are_not_random_are_noticed():
     )
     # A log of one variant only, for which somebody forgot the other one.
     results = pa.table(rows.client().evaluate_table(USERS, ["half"], keep=["distinct_id"], dictionary=False))
-    lost = results.filter(pa.compute.equal(pa.compute.struct_field(results["half"], "variant"), "on"))
+    lost = results.filter(pc.equal(pc.struct_field(results["half"], "variant"), "on"))
     both = pa.concat_tables([lost, results.slice(0, 20_000)]).select(["distinct_id"])
     found = distribution(both, "half", rows.DEFINITIONS)
     assert found.p_value < 1e-6
@@ -163,10 +165,12 @@ def test_errors_name_the_flag_and_the_column():
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("files")
-    pa.parquet.write_table(USERS, path / "users.parquet")
-    (path / "flags.json").write_text(json.dumps(rows.DEFINITIONS))
-    (path / "after.json").write_text(json.dumps(changed(0.3)))
-    pa.csv.write_csv(pa.table({"user_id": ["007", "8"], "age": [40, 20]}), path / "users.csv")
+    parquet.write_table(USERS, path / "users.parquet")
+    for name, definitions in {"flags": rows.DEFINITIONS, "after": changed(0.3)}.items():
+        # Without the flag of which the library says that it is malformed.
+        flags = [flag for flag in definitions["flags"] if flag["key"] != "malformed"]
+        (path / f"{name}.json").write_text(json.dumps({"flags": flags}))
+    csv.write_csv(pa.table({"user_id": ["007", "8"], "age": [40, 20]}), path / "users.csv")
     return path
 
 
@@ -227,7 +231,7 @@ def test_an_id_in_a_text_file_is_text(folder):
         (["users.parquet", "users.csv", "--flag", "half"], "users.parquet: "),
         (["flags.json", "users.csv", "--flag", "half", "--column", "name=distinct_id"], "name"),
         (["flags.json", "users.csv", "--flag", "half", "--column", "name"], "--column name: expected NAME=PLACE"),
-        (["flags.json", "users.parquet", "--flag", "half", "--plot", "out.nothing"], "nothing"),
+        (["flags.json", "users.parquet", "--flag", "half", "--plot", "out.nothing"], "out.nothing: "),
     ],
 )
 def test_the_command_says_what_is_wrong(folder, arguments, message):
