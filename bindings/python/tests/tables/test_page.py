@@ -35,7 +35,8 @@ def folder(tmp_path_factory):
     assert checkout["ruleset"]["rollout"][0]["rollout_percentage"] == 0.5
     checkout["ruleset"]["rollout"][0]["rollout_percentage"] = 0.3
     (path / "after.json").write_text(json.dumps(after))
-    parquet.write_table(pa.table(rows.users(100_000)), path / "users.parquet")
+    # Spark's snappy fails on a machine that has musl beside glibc.
+    parquet.write_table(pa.table(rows.users(100_000)), path / "users.parquet", compression="none")
     return path
 
 
@@ -56,7 +57,7 @@ def run(folder, name, code):
         timeout=300,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
 
 
