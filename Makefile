@@ -37,7 +37,7 @@ RUST_TESTS := $(patsubst tests/%.rs,--test %,$(wildcard tests/*.rs)) $(patsubst 
 
 .PHONY: help demo demo-c demo-python demo-go demo-cpp test test-rust test-c test-python test-go test-cpp check check-rust check-c
 .PHONY: check-rust-versions check-python check-go check-page check-installed build dev bench lint lint-languages mutants header install uninstall dist native packages release third-party sanitizers
-.PHONY: conformance tables differential fuzz models tsan soak golden fresh clean release-library lint-rust docs wheel
+.PHONY: conformance differential tables tables-rows fuzz models tsan soak golden fresh clean release-library lint-rust docs wheel
 
 help:
 	@echo "make demo          run the quickstarts of C, Python, Go and C++ against mpflags-dev, a stand-in for Mixpanel"
@@ -58,6 +58,7 @@ help:
 	@echo "make conformance   run the vectors in every language, and print the results as a table"
 	@echo "make tables        test tables of users with pyarrow, Polars, pandas, DuckDB and Spark, and print figures; LONG=1: more rows"
 	@echo "make differential  compare random flags with Mixpanel's SDKs for Python and Node; LONG=1: many more"
+	@echo "make tables-rows   compare a million rows of random tables with single evaluations"
 	@echo "make fuzz          run each fuzz target for 30 seconds; LONG=1: ten million inputs; PLANTED=1 or first: plant bugs"
 	@echo "make models        check the library's threads with a model checker; PLANTED=1, or PLANTED=first: plant bugs"
 	@echo "make soak          run a program under load while the server fails, for 30 minutes; SECONDS=120: shorter; PLANTED=1: with leaks"
@@ -209,6 +210,10 @@ tables: need-tables build
 # LONG=1 evaluates more than a million times.
 differential: need-differential release-library
 	$(IN) conformance/differential $(if $(LONG),long,test) $(call WITH,differential)
+
+# A million rows of random tables, each compared with a single evaluation.
+tables-rows: need-test
+	MPFLAGS_ROWS=1000000 $(CARGO) test -j$(JOBS) --release -p mpflags --features arrow --test tables
 
 # SECONDS_EACH: how long each target runs. LONG=1: ten million inputs each instead.
 fuzz: need-fuzz

@@ -11,6 +11,11 @@
 //! | json-eq, json-and5, json-500 | an evaluation that parses its context from JSON |
 //! | load | configuration with 1,000 flags → client |
 //! | all | every variant of 1,000 flags |
+//! | table-eq, table-eq-plain, table-and5 | a row of a table, with `--features arrow`; plain: strings that are not dictionaries |
+//! | rows-eq, rows-and5 | the same row as JSON, evaluated alone |
+
+#[cfg(feature = "arrow")]
+mod table;
 
 use std::fs;
 use std::hint::black_box;
@@ -23,19 +28,20 @@ use mpflags::{Client, Config, Context, EvaluateOptions, Reason, ValueType, bucke
 const SAMPLE: Duration = Duration::from_millis(10);
 const ROUNDS: usize = 31;
 
-type Case = (&'static str, Box<dyn Fn()>);
+/// A name, the results of a call, and the call.
+type Case = (&'static str, usize, Box<dyn Fn()>);
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let timed = arguments.iter().any(|argument| argument == "--bench");
     let names: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with("--")).collect();
     let mut cases = cases();
-    cases.retain(|(name, _)| names.is_empty() || names.iter().any(|wanted| name.contains(wanted.as_str())));
+    cases.retain(|(name, ..)| names.is_empty() || names.iter().any(|wanted| name.contains(wanted.as_str())));
     if timed {
         table(&cases);
     } else {
         // `cargo test --benches` only checks that they run.
-        cases.iter().for_each(|(_, run)| run());
+        cases.iter().for_each(|(_, _, run)| run());
     }
 }
 
@@ -93,18 +99,21 @@ fn cases() -> Vec<Case> {
     let hash = || {
         black_box(bucket(black_box("user-00012345678"), black_box("checkout-banner-00010123")));
     };
-    vec![
-        ("bucket", Box::new(hash)),
-        ("rule-eq", by_handle("bench-eq")),
-        ("rule-and5", by_handle("bench-and5")),
-        ("context-5", parse(&json)),
-        ("context-500", parse(&json_500)),
-        ("json-eq", by_json("bench-eq", &json)),
-        ("json-and5", by_json("bench-and5", &json)),
-        ("json-500", by_json("bench-eq", &json_500)),
-        ("load", load),
-        ("all", all),
-    ]
+    let cases: Vec<Case> = vec![
+        ("bucket", 1, Box::new(hash)),
+        ("rule-eq", 1, by_handle("bench-eq")),
+        ("rule-and5", 1, by_handle("bench-and5")),
+        ("context-5", 1, parse(&json)),
+        ("context-500", 1, parse(&json_500)),
+        ("json-eq", 1, by_json("bench-eq", &json)),
+        ("json-and5", 1, by_json("bench-and5", &json)),
+        ("json-500", 1, by_json("bench-eq", &json_500)),
+        ("load", 1, load),
+        ("all", 1, all),
+    ];
+    #[cfg(feature = "arrow")]
+    let cases = cases.into_iter().chain(table::cases(&client)).collect();
+    cases
 }
 
 /// The folder with the files of bench/workload.py, which runs first.
@@ -138,20 +147,20 @@ fn sample(run: &dyn Fn(), at_least: Duration) -> (u64, Duration) {
 fn table(cases: &[Case]) {
     let mut samples: Vec<Vec<f64>> = vec![Vec::with_capacity(ROUNDS); cases.len()];
     for round in 0..=ROUNDS {
-        for ((_, run), samples) in cases.iter().zip(&mut samples) {
+        for ((_, results, run), samples) in cases.iter().zip(&mut samples) {
             let (calls, took) = sample(&**run, SAMPLE);
             // The first round warms up.
             if round > 0 {
-                samples.push(took.as_nanos() as f64 / calls as f64);
+                samples.push(took.as_nanos() as f64 / (calls as f64 * *results as f64));
             }
         }
     }
-    println!("{:<12} {:>12} {:>12} {:>12}", "case", "median", "p25", "p75");
-    for ((name, _), samples) in cases.iter().zip(&mut samples) {
+    println!("{:<14} {:>12} {:>12} {:>12}", "case", "median", "p25", "p75");
+    for ((name, ..), samples) in cases.iter().zip(&mut samples) {
         samples.sort_by(f64::total_cmp);
         let at =
             |share: usize| readable(samples.get(samples.len() * share / 100).copied().unwrap_or(f64::NAN));
-        println!("{name:<12} {:>12} {:>12} {:>12}", at(50), at(25), at(75));
+        println!("{name:<14} {:>12} {:>12} {:>12}", at(50), at(25), at(75));
     }
 }
 

@@ -35,7 +35,11 @@ impl Client {
     ///
     /// Fails with [`ErrorKind::InvalidArgument`] if the options name a column that the table does not have, if a flag has the
     /// key of a kept column, if a flag reads a column of a type that contexts cannot hold, and if the client is remote.
-    pub fn evaluate_table(&self, schema: &SchemaRef, options: &TableOptions) -> Result<TableEvaluation, Error> {
+    pub fn evaluate_table(
+        &self,
+        schema: &SchemaRef,
+        options: &TableOptions,
+    ) -> Result<TableEvaluation, Error> {
         self.after_fork();
         if self.shared.config.is_remote() {
             let why = "tables: a remote client would send a request for each row; use a local client";

@@ -30,7 +30,8 @@ fn users() -> RecordBatch {
 }
 
 fn fails(client: &Client, batch: &RecordBatch, options: &str) -> String {
-    let options = TableOptions::from_json(options).and_then(|options| client.evaluate_table(&batch.schema(), &options));
+    let options =
+        TableOptions::from_json(options).and_then(|options| client.evaluate_table(&batch.schema(), &options));
     let error = options.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidArgument);
     error.to_string()
@@ -50,12 +51,14 @@ fn a_column_for_each_flag() {
             row(["", "", "ERROR", "TARGETING_KEY_MISSING"])
         ]
     );
-    assert_eq!(outcomes(&results, "z")[2], row(["", "1", "STATIC", ""]));
+    assert_eq!(outcomes(&results, "z")[2], row(["override", "1", "STATIC", ""]));
 }
 
 #[test]
 fn rollouts_and_kept_columns() {
-    let options = TableOptions::from_json(r#"{"flags": ["all"], "keep": ["plan"], "rollouts": true, "dictionary": false}"#);
+    let options = TableOptions::from_json(
+        r#"{"flags": ["all"], "keep": ["plan"], "rollouts": true, "dictionary": false}"#,
+    );
     let results = evaluated(&new_client(""), &options.unwrap(), &users());
     assert_eq!(results.num_columns(), 2);
     assert_eq!(results.column(0), users().column(1));
@@ -69,7 +72,8 @@ fn rollouts_and_kept_columns() {
 fn columns_are_put_in_their_place() {
     let table = batch(vec![("id", text(&[Some("u1")])), ("tier", text(&[Some("pro")]))]);
     let options = TableOptions::new().flags(["plan"]).column("id", "distinct_id");
-    let plan = |options: &TableOptions| outcomes(&evaluated(&new_client(""), options, &table), "plan")[0][0].clone();
+    let plan =
+        |options: &TableOptions| outcomes(&evaluated(&new_client(""), options, &table), "plan")[0][0].clone();
     assert_eq!(plan(&options), None);
     assert_eq!(plan(&options.clone().column("tier", "custom_properties.plan")).as_deref(), Some("on"));
     assert_eq!(plan(&options.clone().column("tier", "plan")), None, "a top-level key only");
@@ -80,13 +84,22 @@ fn columns_are_put_in_their_place() {
 fn mistakes_in_options() {
     let (client, users) = (new_client(""), users());
     for (options, message) in [
-        ("[1]", r#"options: expected a JSON object such as {"flags": ["…"]}, found an array"#),
-        (r#"{"flag": []}"#, "options: unknown field `flag`, expected one of `flags`, `columns`, `keep`, `report_exposures`, `dictionary`, `rollouts`"),
+        ("[1]", r#"options: expected a JSON object, such as {"flags": ["…"]}, found an array"#),
+        (
+            r#"{"flag": []}"#,
+            "options: unknown field `flag`, expected one of `flags`, `columns`, `keep`, `report_exposures`, `dictionary`, `rollouts`",
+        ),
         (r#"{"keep": ["Plan"]}"#, "options: keep: the table has no column `Plan`; did you mean `plan`?"),
         (r#"{"columns": {"x": null}}"#, "options: columns: the table has no column `x`"),
-        (r#"{"keep": ["plan"], "flags": ["plan"]}"#, "flag `plan` cannot become a column: a kept column has the same name; rename the column, or do not keep it"),
+        (
+            r#"{"keep": ["plan"], "flags": ["plan"]}"#,
+            "flag `plan` cannot become a column: a kept column has the same name; rename the column, or do not keep it",
+        ),
         (r#"{"flags": ["all", "all"]}"#, "flag `all` cannot become a column: it is there twice"),
-        (r#"{"columns": {"plan": "custom_properties"}}"#, "column `plan`: custom_properties can only be a struct, or a map with strings as keys, not Utf8"),
+        (
+            r#"{"columns": {"plan": "custom_properties"}}"#,
+            "column `plan`: custom_properties can only be a struct, or a map with strings as keys, not Utf8",
+        ),
     ] {
         let got = fails(&client, &users, options);
         assert!(got.starts_with(message), "{got}");

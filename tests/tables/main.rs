@@ -54,7 +54,8 @@ fn outcome(evaluation: &Evaluation) -> Outcome {
 
 /// A batch of one column of each name.
 fn batch(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
-    RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true))).unwrap()
+    RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true)))
+        .unwrap()
 }
 
 fn text(values: &[Option<&str>]) -> ArrayRef {

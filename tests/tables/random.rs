@@ -67,16 +67,29 @@ fn table(random: &mut Random, rows: usize) -> (RecordBatch, Vec<String>) {
     }
     let quoted = |text: &str| json!(text).to_string();
     column!("distinct_id", StringBuilder::new(), |r| (format!("u{}", r.below(40)),), |v| quoted(&v.0));
-    column!("company", Int64Builder::new(), |r| (r.pick(&[0, 7, -3, i64::MIN, i64::MAX]),), |v| v.0.to_string());
+    column!("company", Int64Builder::new(), |r| (r.pick(&[0, 7, -3, i64::MIN, i64::MAX]),), |v| v
+        .0
+        .to_string());
     column!("account", UInt64Builder::new(), |r| (r.pick(&[0, u64::MAX]),), |v| v.0.to_string());
-    column!("targetingKey", StringViewBuilder::new(), |r| (r.pick(&["", "t", "a longer targeting key"]),), |v| quoted(v.0));
+    column!(
+        "targetingKey",
+        StringViewBuilder::new(),
+        |r| (r.pick(&["", "t", "a longer targeting key"]),),
+        |v| quoted(v.0)
+    );
     column!("Plan", StringDictionaryBuilder::<Int8Type>::new(), |r| (r.pick(PLANS),), |v| quoted(v.0));
     column!("country", LargeStringBuilder::new(), |r| (r.pick(&["DE", "fr", "É"]),), |v| quoted(v.0));
     column!("age", Int8Builder::new(), |r| (r.below(90) as i8,), |v| v.0.to_string());
-    column!("score", Float64Builder::new(), |r| (r.pick(&[0.5, -0.0, 3.0, 1e300, f64::NAN, f64::INFINITY]),), |v| {
-        if v.0.is_finite() { format!("{:?}", v.0) } else { "1e999".to_owned() }
-    });
-    column!("ratio", Float32Builder::new(), |r| (r.pick(&[0.1_f32, 2.0]),), |v| format!("{:?}", f64::from(v.0)));
+    column!(
+        "score",
+        Float64Builder::new(),
+        |r| (r.pick(&[0.5, -0.0, 3.0, 1e300, f64::NAN, f64::INFINITY]),),
+        |v| { if v.0.is_finite() { format!("{:?}", v.0) } else { "1e999".to_owned() } }
+    );
+    column!("ratio", Float32Builder::new(), |r| (r.pick(&[0.1_f32, 2.0]),), |v| format!(
+        "{:?}",
+        f64::from(v.0)
+    ));
     column!("beta", BooleanBuilder::new(), |r| (r.below(2) == 0,), |v| v.0.to_string());
     column!("born", Date32Builder::new(), |r| r.pick(DAYS), |v| quoted(v.1));
     column!("seen", TimestampMillisecondBuilder::new(), |r| r.pick(TIMES), |v| quoted(v.1));
@@ -214,7 +227,8 @@ fn every_row_is_a_single_evaluation() {
     let client = client(&config(""));
     let first = ["split", "eq", "and"];
     check(&client, &first, rows(100_000), 7);
-    let others = ["account", "time", "date", "price", "list", "any", "score", "tags", "off", "bad", "over", "none"];
+    let others =
+        ["account", "time", "date", "price", "list", "any", "score", "tags", "off", "bad", "over", "none"];
     check(&client, &others, rows(100_000) / 10, 8);
 }
 

@@ -105,7 +105,8 @@ impl Users {
             check_levels(&schema, LEVELS)?;
             Schema::try_from(&schema).map_err(|error| error.to_string())
         };
-        let schema = guard::run(read).and_then(|read| read).map_err(|why| format!("users: the schema: {why}"))?;
+        let schema =
+            guard::run(read).and_then(|read| read).map_err(|why| format!("users: the schema: {why}"))?;
         Ok(Users { stream, schema: schema.into(), rows_left: None })
     }
 
@@ -209,7 +210,10 @@ impl Iterator for Results {
     fn next(&mut self) -> Option<Self::Item> {
         if self.failure.is_none() {
             let evaluated = guard::run(|| self.evaluate());
-            match evaluated.map_err(|text| format!("a panic was caught: {text}")).and_then(|evaluated| evaluated) {
+            match evaluated
+                .map_err(|text| format!("a panic was caught: {text}"))
+                .and_then(|evaluated| evaluated)
+            {
                 Ok(rows) => return rows.map(Ok),
                 // The callback makes a C string of it.
                 Err(message) => self.failure = Some(message.replace('\0', "\u{fffd}")),

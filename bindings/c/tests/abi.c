@@ -93,6 +93,7 @@ const mpflags_evaluation *(*p_mpflags_evaluations_find)(const mpflags_evaluation
 int32_t (*p_mpflags_evaluations_failure)(const mpflags_evaluations *) = mpflags_evaluations_failure;
 mpflags_str (*p_mpflags_evaluations_message)(const mpflags_evaluations *) = mpflags_evaluations_message;
 void (*p_mpflags_evaluations_free)(mpflags_evaluations *) = mpflags_evaluations_free;
+mpflags_status (*p_mpflags_client_evaluate_table)(const mpflags_client *, struct ArrowArrayStream *, const char *, size_t, struct ArrowArrayStream *, mpflags_error **) = mpflags_client_evaluate_table;
 mpflags_status (*p_mpflags_client_track_exposure)(const mpflags_client *, const mpflags_evaluation *, mpflags_error **) = mpflags_client_track_exposure;
 mpflags_status (*p_mpflags_client_track)(const mpflags_client *, const char *, size_t, const char *, size_t, const char *, size_t, mpflags_error **) = mpflags_client_track;
 mpflags_status (*p_mpflags_client_group_update)(const mpflags_client *, const char *, size_t, const char *, size_t, const char *, size_t, const char *, size_t, mpflags_error **) = mpflags_client_group_update;

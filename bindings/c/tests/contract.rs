@@ -13,6 +13,12 @@ fn every_argument_of_every_function() {
 }
 
 #[test]
+fn tables() {
+    let output = succeed(&mut Command::new(compile("tests/table.c")));
+    println!("{output}");
+}
+
+#[test]
 fn freeing_does_not_wait_for_a_name_again() {
     let output = succeed(&mut Command::new(compile("tests/slow_names.c")));
     let numbers: Vec<u64> = output.split_whitespace().map(|number| number.parse().unwrap()).collect();

@@ -118,6 +118,7 @@ int main(void)
     CLIENT_STATUS(client_evaluate, client, MPFLAGS_S("on"), context, 0, 0, 0, &no_evaluation);
     CLIENT_STATUS(client_evaluate_encoded, client, MPFLAGS_S("on"), MPFLAGS_S("{}"), 1, 0, 0, 0, &no_evaluation);
     CLIENT_STATUS(client_evaluate_all, client, context, 0, 0, &no_evaluations);
+    CLIENT_STATUS(client_evaluate_table, client, NULL, MPFLAGS_S("{}"), NULL);
     CLIENT_STATUS(client_track_exposure, client, evaluation);
     CLIENT_STATUS(client_track, client, MPFLAGS_S("E"), MPFLAGS_S("u"), MPFLAGS_S("{}"));
     CLIENT_STATUS(client_people_update, client, MPFLAGS_S("$set"), MPFLAGS_S("u"), MPFLAGS_S("{}"));

@@ -600,6 +600,60 @@ TEST(Client, ExceptionsInACallbackAreCounted) {
     EXPECT_EQ(client.exceptions_in_callback(), static_cast<std::uint64_t>(taken));
 }
 
+/* A table of two rows without columns. */
+ArrowArrayStream two_rows() {
+    ArrowArrayStream stream{};
+    stream.get_schema = [](ArrowArrayStream*, ArrowSchema* out) {
+        *out = ArrowSchema{};
+        out->format = "+s";
+        out->release = [](ArrowSchema* schema) { schema->release = nullptr; };
+        return 0;
+    };
+    stream.get_next = [](ArrowArrayStream* self, ArrowArray* out) {
+        static const void* no_nulls[] = {nullptr};
+        *out = ArrowArray{};
+        if (self->private_data == nullptr) {
+            out->length = 2;
+            out->n_buffers = 1;
+            out->buffers = no_nulls;
+            out->release = [](ArrowArray* array) { array->release = nullptr; };
+            self->private_data = out;
+        }
+        return 0;
+    };
+    stream.get_last_error = [](ArrowArrayStream*) -> const char* { return nullptr; };
+    stream.release = [](ArrowArrayStream* self) { self->release = nullptr; };
+    return stream;
+}
+
+TEST(Client, Tables) {
+    ArrowArrayStream results = [] {
+        ArrowArrayStream users = two_rows();
+        ArrowArrayStream made = Client(fixed()).evaluate_table(&users, R"({"flags": ["bool"], "dictionary": false})");
+        EXPECT_EQ(users.release, nullptr);
+        return made;
+    }();
+    ArrowArray batch{};
+    ASSERT_EQ(results.get_next(&results, &batch), 0);
+    ASSERT_EQ(batch.length, 2);
+    /* Both rows lack distinct_id. */
+    const ArrowArray& error = *batch.children[0]->children[3];
+    EXPECT_EQ(std::string_view(static_cast<const char*>(error.buffers[2]), 21), "TARGETING_KEY_MISSING");
+    batch.release(&batch);
+    ASSERT_EQ(results.get_next(&results, &batch), 0);
+    EXPECT_EQ(batch.release, nullptr);
+    results.release(&results);
+
+    ArrowArrayStream users = two_rows();
+    try {
+        Client(fixed()).evaluate_table(&users, R"({"keep": ["none"]})");
+        FAIL();
+    } catch (const mpflags::InvalidArgument& error) {
+        EXPECT_STREQ(error.what(), "options: keep: the table has no column `none`");
+    }
+    EXPECT_EQ(users.release, nullptr);
+}
+
 TEST(Client, RefusedCredentialsAndHangingServers) {
     const Dev dev({"--token", "another"});
     const Client client(polling(dev));

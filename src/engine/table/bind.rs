@@ -8,10 +8,9 @@ use arrow_array::temporal_conversions::{
     timestamp_s_to_datetime, timestamp_us_to_datetime,
 };
 use arrow_array::types::{
-    ArrowPrimitiveType, Date32Type, Date64Type, Decimal128Type, Float16Type, Float32Type,
-    Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimestampMicrosecondType,
-    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type,
-    UInt32Type, UInt64Type,
+    ArrowPrimitiveType, Date32Type, Date64Type, Decimal128Type, Float16Type, Float32Type, Float64Type,
+    Int8Type, Int16Type, Int32Type, Int64Type, TimestampMicrosecondType, TimestampMillisecondType,
+    TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow_array::{Array, OffsetSizeTrait};
 use arrow_buffer::{OffsetBuffer, ScalarBuffer};
@@ -107,9 +106,15 @@ fn cells(array: &dyn Array) -> Option<Cells> {
         DataType::Date64 => texts::<Date64Type, _>(array, |ms| Some(date64_to_datetime(ms)?.date()), "")?,
         DataType::Timestamp(unit, _) => match unit {
             TimeUnit::Second => texts::<TimestampSecondType, _>(array, timestamp_s_to_datetime, "Z")?,
-            TimeUnit::Millisecond => texts::<TimestampMillisecondType, _>(array, timestamp_ms_to_datetime, "Z")?,
-            TimeUnit::Microsecond => texts::<TimestampMicrosecondType, _>(array, timestamp_us_to_datetime, "Z")?,
-            TimeUnit::Nanosecond => texts::<TimestampNanosecondType, _>(array, timestamp_ns_to_datetime, "Z")?,
+            TimeUnit::Millisecond => {
+                texts::<TimestampMillisecondType, _>(array, timestamp_ms_to_datetime, "Z")?
+            }
+            TimeUnit::Microsecond => {
+                texts::<TimestampMicrosecondType, _>(array, timestamp_us_to_datetime, "Z")?
+            }
+            TimeUnit::Nanosecond => {
+                texts::<TimestampNanosecondType, _>(array, timestamp_ns_to_datetime, "Z")?
+            }
         },
         DataType::Dictionary(..) => {
             let array = array.as_any_dictionary_opt()?;

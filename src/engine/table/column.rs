@@ -63,8 +63,11 @@ pub(super) struct Texts {
 impl Texts {
     /// Adds a value as `Debug` shows it, and `end`.
     pub(super) fn push(&mut self, value: Option<impl std::fmt::Debug>, end: &str) {
-        self.starts.push(self.text.len());
-        let written = value.is_some_and(|value| write!(self.text, "{value:?}{end}").is_ok());
+        let start = self.text.len();
+        self.starts.push(start);
+        let written = value.is_some_and(|value| write!(self.text, "{value:?}{end}").is_ok())
+            // A year that does not have four digits begins with its sign.
+            && self.text.get(start..).is_some_and(|text| !text.starts_with(['+', '-']));
         self.ends.push(written.then_some(self.text.len()));
     }
 

@@ -49,7 +49,11 @@ struct FlagColumn {
 
 #[derive(Debug)]
 enum Target {
-    Flag { entry: Entry, flag: Arc<Flag>, reads: Reads },
+    Flag {
+        entry: Entry,
+        flag: Arc<Flag>,
+        reads: Reads,
+    },
     /// The same for every row.
     Fixed(Reason, Option<ErrorCode>),
 }
@@ -77,7 +81,8 @@ impl TablePlan {
     ) -> Result<Self, Error> {
         let form = Form { dictionary: options.dictionary, rollouts: options.rollouts };
         let plan = Plan::new(schema, options, view)?;
-        let keep = options.keep.iter().map(|name| find(schema, "keep", name)).collect::<Result<Vec<_>, _>>()?;
+        let keep =
+            options.keep.iter().map(|name| find(schema, "keep", name)).collect::<Result<Vec<_>, _>>()?;
         let mut columns: Vec<Field> =
             keep.iter().filter_map(|at| schema.fields().get(*at)).map(|field| (**field).clone()).collect();
         let mut names: HashSet<String> = HashSet::new();
@@ -117,7 +122,11 @@ impl TablePlan {
     }
 
     /// Evaluates the rows of a batch.
-    pub(crate) fn evaluate(&self, batch: &RecordBatch, report: &mut impl Report) -> Result<RecordBatch, Error> {
+    pub(crate) fn evaluate(
+        &self,
+        batch: &RecordBatch,
+        report: &mut impl Report,
+    ) -> Result<RecordBatch, Error> {
         self.check(batch)?;
         let mut columns: Vec<Option<Column>> = Vec::new();
         columns.resize_with(self.plan.sources.len(), || None);
@@ -167,7 +176,9 @@ impl TablePlan {
             }
             if given.data_type() != expected.data_type() {
                 let (name, given, expected) = (given.name(), given.data_type(), expected.data_type());
-                return Err(invalid(format!("column `{name}` is {given} in a batch, and {expected} in the table")));
+                return Err(invalid(format!(
+                    "column `{name}` is {given} in a batch, and {expected} in the table"
+                )));
             }
         }
         Ok(())

@@ -157,7 +157,9 @@ impl Plan {
         let Some(part) = unreadable(data_type) else { return Ok(()) };
         let part = if part == data_type.to_string() { String::new() } else { format!(" ({part})") };
         let why = format!("values of type {data_type}{part} cannot be read");
-        Err(invalid(format!("column `{name}`: {why}, and flag `{flag}` reads them; convert or ignore the column")))
+        Err(invalid(format!(
+            "column `{name}`: {why}, and flag `{flag}` reads them; convert or ignore the column"
+        )))
     }
 
     /// A source of a batch that has the schema.

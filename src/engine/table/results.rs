@@ -17,14 +17,8 @@ use crate::engine::reason::{ErrorCode, Reason};
 use crate::engine::variant::ValueType;
 use crate::error::Error;
 
-const REASONS: [Reason; 6] = [
-    Reason::Static,
-    Reason::Default,
-    Reason::TargetingMatch,
-    Reason::Split,
-    Reason::Disabled,
-    Reason::Error,
-];
+const REASONS: [Reason; 6] =
+    [Reason::Static, Reason::Default, Reason::TargetingMatch, Reason::Split, Reason::Disabled, Reason::Error];
 
 const ERRORS: [ErrorCode; 8] = [
     ErrorCode::ProviderNotReady,
@@ -42,7 +36,9 @@ fn reason_key(reason: Reason) -> i32 {
 }
 
 fn error_key(error: Option<ErrorCode>) -> i32 {
-    error.map_or(NULL, |error| ERRORS.iter().position(|known| *known == error).unwrap_or(ERRORS.len() - 1) as i32)
+    error.map_or(NULL, |error| {
+        ERRORS.iter().position(|known| *known == error).unwrap_or(ERRORS.len() - 1) as i32
+    })
 }
 
 /// Stands for null among keys.

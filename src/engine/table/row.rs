@@ -150,7 +150,8 @@ impl<'s> Row<'s> {
             self.user = scalar.and_then(|scalar| scalar.user());
         }
         if let Some(objects) = self.objects {
-            self.is_object = objects.iter().any(|nulls| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row)));
+            self.is_object =
+                objects.iter().any(|nulls| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row)));
         }
         if !self.reads.properties.is_empty() {
             self.enter_properties(row);
@@ -212,7 +213,8 @@ impl<'s> Row<'s> {
                 !self.is_null(candidate.source, row)
                     && candidate.unless.iter().all(|source| self.is_null(*source, row))
             };
-            let column = sources.iter().rev().find(counts).and_then(|candidate| self.column(candidate.source));
+            let column =
+                sources.iter().rev().find(counts).and_then(|candidate| self.column(candidate.source));
             let value = column.and_then(|column| column.value(row, &mut self.faults));
             if !self.faults.is_empty() {
                 self.faults.take(&[CUSTOM_PROPERTIES, name], &mut self.unusable);
@@ -238,7 +240,8 @@ impl<'s> Row<'s> {
                 if !self.unusable.is_empty() {
                     // Of equal keys the later counts.
                     self.unusable.retain(|unusable| {
-                        unusable.key() != CUSTOM_PROPERTIES || unusable.within().first().is_none_or(|n| **n != *name)
+                        unusable.key() != CUSTOM_PROPERTIES
+                            || unusable.within().first().is_none_or(|n| **n != *name)
                     });
                 }
                 match &self.flag.properties {

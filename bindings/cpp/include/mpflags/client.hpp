@@ -205,6 +205,15 @@ class Client {
                                                              std::uint32_t{0}, detail::milliseconds(timeout)));
     }
 
+    /** Evaluates flags for every row of a table in Arrow's format; see mpflags_client_evaluate_table, also for the options, a
+     * JSON object. Moves `users`, and releases it even if it throws `InvalidArgument`. The caller releases the results, which
+     * may outlive the client. */
+    ArrowArrayStream evaluate_table(ArrowArrayStream* users, std::string_view options = {}) const {
+        ArrowArrayStream results{};
+        detail::call(mpflags_client_evaluate_table, owned_.get(), users, options.data(), options.size(), &results);
+        return results;
+    }
+
     /** Describes how a flag is evaluated, step by step, as JSON; see mpflags_client_explain. Reports no exposure. */
     std::string explain(std::string_view key, const Context& context) const {
         return taken(
