@@ -2,8 +2,9 @@
 
     python tables.py [--short]
 
-* Rows per second of processor time, of all threads: the table call, from Arrow to Arrow; a loop over `get_variant_value` of our
-  client; the same over Mixpanel's SDK. Contexts for the loops are made before. Ratios are taken within a round.
+* Rows per second of processor time, of all threads: the table call, from Arrow to Arrow; a loop over the rows of the same table
+  that calls `get_variant_value` of our client, or of Mixpanel's SDK; and both loops without the making of contexts. Ratios are
+  taken within a round, and the first round is dropped.
 * The peak memory of a process that evaluates batches from a generator, for one number of rows and ten times as many.
 * The wall-clock time of a Spark job with two local workers, and the engine's share of their time.
 """
@@ -25,13 +26,8 @@ import workload
 
 SHORT = "--short" in sys.argv
 BATCH = 65_536
-RULES = {"eq": workload.EQ, "and5": workload.AND5}
-DEFINITIONS = {
-    "flags": [
-        rows.flag(key, "off", "on", rollout=[{"rollout_percentage": 1, "runtime_evaluation_rule": rule}])
-        for key, rule in RULES.items()
-    ]
-}
+KEYS = ("bench-eq", "bench-and5")
+DEFINITIONS = {"flags": [flag for flag in workload.flags() if flag["key"] in KEYS]}
 
 
 def batch(start, count):
@@ -40,6 +36,12 @@ def batch(start, count):
     for name, value in workload.PROPERTIES.items():
         columns[name] = pa.array([value] * count)
     return pa.record_batch(columns)
+
+
+def contexts(table):
+    """The rows of a table, as contexts."""
+    for row in table.to_pylist():
+        yield {"distinct_id": row.pop("distinct_id"), "custom_properties": row}
 
 
 def official():
@@ -63,9 +65,9 @@ def rate(count, work):
 
 def spread(samples, digits=0):
     return {
-        "median": round(statistics.median(samples), digits),
-        "from": round(min(samples), digits),
-        "to": round(max(samples), digits),
+        "median": round(statistics.median(samples), digits or None),
+        "from": round(min(samples), digits or None),
+        "to": round(max(samples), digits or None),
     }
 
 
@@ -73,32 +75,27 @@ def rates():
     """Every case once in each round."""
     size, loops, rounds = (262_144, 5_000, 5) if SHORT else (1_048_576, 20_000, 11)
     users = pa.Table.from_batches([batch(start, BATCH) for start in range(0, size, BATCH)])
-    known = [{"distinct_id": f"user-{at:011}", "custom_properties": dict(workload.PROPERTIES)} for at in range(loops)]
+    some = users.slice(0, loops)
+    known = list(contexts(some))
     client, peer = rows.client(DEFINITIONS), official()
-    for key in RULES:
-        found = pa.table(client.evaluate_table(users, [key]))[key].slice(0, loops).to_pylist()
+    ours, table = client.get_variant_value, client.evaluate_table
+    for key in KEYS:
+        found = pa.table(table(some, [key]))[key].to_pylist()
         assert [json.loads(row["value"]) for row in found] == [peer(key, None, context) for context in known]
-        table, ours, theirs = [], [], []
-        for _ in range(rounds + 1):
-            table.append(rate(size, lambda key=key: pa.table(client.evaluate_table(users, [key]))))
-            ours.append(rate(loops, lambda key=key: [client.get_variant_value(key, None, user) for user in known]))
-            theirs.append(rate(loops, lambda key=key: [peer(key, None, user) for user in known]))
-        del table[0], ours[0], theirs[0]
-        times = {"ours": ours, "official": theirs}
-        print(
-            json.dumps(
-                {
-                    "rows per second": key,
-                    "table": spread(table),
-                    **{name: spread(samples) for name, samples in times.items()},
-                    **{
-                        f"table / {name}": spread([one / other for one, other in zip(table, samples, strict=True)], 1)
-                        for name, samples in times.items()
-                    },
-                }
-            ),
-            flush=True,
-        )
+        cases = {
+            "table": (size, lambda key=key: pa.table(table(users, [key]))),
+            "our client": (loops, lambda key=key: [ours(key, None, user) for user in contexts(some)]),
+            "official SDK": (loops, lambda key=key: [peer(key, None, user) for user in contexts(some)]),
+            "our client, contexts ready": (loops, lambda key=key: [ours(key, None, user) for user in known]),
+            "official SDK, contexts ready": (loops, lambda key=key: [peer(key, None, user) for user in known]),
+        }
+        rounds_of = [{name: rate(*case) for name, case in cases.items()} for _ in range(rounds + 1)][1:]
+        for name in cases:
+            rates_of = spread([each[name] for each in rounds_of])
+            ratios = spread([each["table"] / each[name] for each in rounds_of], 1)
+            print(
+                json.dumps({"flag": key, "case": name, "rows per second": rates_of, "table / this": ratios}), flush=True
+            )
 
 
 def peak_memory(count):
@@ -106,7 +103,7 @@ def peak_memory(count):
     schema = batch(0, 1).schema
     batches = (batch(start, BATCH) for start in range(0, count, BATCH))
     users = pa.RecordBatchReader.from_batches(schema, batches)
-    results = pa.RecordBatchReader.from_stream(rows.client(DEFINITIONS).evaluate_table(users, ["eq", "and5"]))
+    results = pa.RecordBatchReader.from_stream(rows.client(DEFINITIONS).evaluate_table(users, KEYS))
     seen = sum(each.num_rows for each in results)
     assert seen >= count
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
@@ -127,7 +124,7 @@ def spark():
     from mpflags.spark import map_in_arrow
 
     count, repeats = (100_000, 2) if SHORT else (10_000_000, 3)
-    evaluate = map_in_arrow(DEFINITIONS, ["eq"], keep=["distinct_id"])
+    evaluate = map_in_arrow(DEFINITIONS, KEYS[:1], keep=["distinct_id"])
     with rows_spark.session() as running:
         columns = ["format_string('user-%011d', id) distinct_id"]
         for name, value in workload.PROPERTIES.items():

@@ -643,8 +643,7 @@ class NativeClient(NotCopyable):
 
     def evaluate_table(self, users: Any, options: bytes) -> EvaluatedTable:
         """`users` is the capsule of an Arrow stream, which the library takes."""
-        table = EvaluatedTable()
-        stream = _capsules().stream_in(users)
+        stream, table = _capsules().stream_in(users), EvaluatedTable()
         self._call(LIB.client_evaluate_table, stream, *_sized(options), byref(table._unread()))
         return table
 
