@@ -8,7 +8,6 @@ releasing and taking it again would cost more than the call.
 from __future__ import annotations
 
 import ctypes
-import functools
 import os
 import sys
 import threading
@@ -400,11 +399,10 @@ class _Capsules:
 
     def __init__(self) -> None:
         # PyPy has neither.
-        api = getattr(ctypes, "pythonapi", None)
-        if api is None or not hasattr(sys, "getrefcount"):
-            raise LibraryError(
-                "evaluate_table needs CPython: this interpreter has no capsules, by which tables are passed"
-            )
+        api: Any = getattr(ctypes, "pythonapi", None)
+        self._works = api is not None and hasattr(sys, "getrefcount")
+        if not self._works:
+            return
         self._new = ctypes.PYFUNCTYPE(ctypes.py_object, c_void_p, c_char_p, c_void_p)(("PyCapsule_New", api))
         self._pointer = ctypes.PYFUNCTYPE(c_void_p, ctypes.py_object, c_char_p)(("PyCapsule_GetPointer", api))
         self._made: list[tuple[Any, ArrowStream | ArrowSchema]] = []
@@ -415,6 +413,10 @@ class _Capsules:
 
     def stream_in(self, capsule: Any) -> Any:
         """The stream in a capsule that another library made."""
+        if not self._works:
+            raise LibraryError(
+                "evaluate_table needs CPython: this interpreter has no capsules, by which tables are passed"
+            )
         return ctypes.cast(self._pointer(capsule, _STREAM), POINTER(ArrowStream))
 
     def make(self, name: bytes, structure: ArrowStream | ArrowSchema) -> Any:
@@ -440,11 +442,8 @@ class _Capsules:
 
 # Capsules refer to these names, and may outlive this module.
 _STREAM, _SCHEMA = b"arrow_array_stream", b"arrow_schema"
-
-
-@functools.cache
-def _capsules() -> _Capsules:
-    return _Capsules()
+_CAPSULES = _Capsules()
+_READ = "these results were read already: call evaluate_table again"
 
 
 class EvaluatedTable(NotCopyable):
@@ -455,36 +454,36 @@ class EvaluatedTable(NotCopyable):
     this object to be alive while it is read, on any thread.
     """
 
-    __slots__ = ("__weakref__", "_stream")
+    __slots__ = ("__weakref__", "_unread")
 
     def __init__(self) -> None:
-        self._stream: ArrowStream | None = ArrowStream()
+        # Empty once it is read. A list, because of two threads only one can take from it.
+        self._unread = [ArrowStream()]
 
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
         """The stream, for one consumer. Types are those that docs/tables.md lists, whatever is requested."""
-        capsule = _capsules().make(_STREAM, self._unread())
-        self._stream = None
-        return capsule
+        try:
+            stream = self._unread.pop()
+        except IndexError:
+            raise InvalidArgument(_READ) from None
+        return _CAPSULES.make(_STREAM, stream)
 
     def __arrow_c_schema__(self) -> Any:
         """The types of the columns, which DuckDB reads first. Can be called until the stream is read."""
-        stream, schema = self._unread(), ArrowSchema()
-        address = ctypes.addressof(stream)
-        if _GetSchema(stream.get_schema)(address, ctypes.addressof(schema)) != 0:
-            message = _GetLastError(stream.get_last_error)(address) or b"the schema cannot be read"
-            raise InvalidArgument(message.decode(errors="replace"))
-        return _capsules().make(_SCHEMA, schema)
+        schema = ArrowSchema()
+        for stream in self._unread:
+            address = ctypes.addressof(stream)
+            if _GetSchema(stream.get_schema)(address, ctypes.addressof(schema)) != 0:
+                message = _GetLastError(stream.get_last_error)(address) or b"the schema cannot be read"
+                raise InvalidArgument(message.decode(errors="replace"))
+            return _CAPSULES.make(_SCHEMA, schema)
+        raise InvalidArgument(_READ)
 
-    def _unread(self) -> ArrowStream:
-        if self._stream is None:
-            raise InvalidArgument("these results were read already: call evaluate_table again")
-        return self._stream
-
-    def __del__(self, _release: Any = _release, _capsules: Any = _capsules) -> None:
-        stream, self._stream = getattr(self, "_stream", None), None
-        if stream is not None:
+    def __del__(self, _release: Any = _release, _capsules: _Capsules = _CAPSULES) -> None:
+        # Without the attribute if `__init__` did not run.
+        for stream in getattr(self, "_unread", ()):
             _release(stream)
-        _capsules().free_unused()
+        _capsules.free_unused()
 
 
 class NativeClient(NotCopyable):
@@ -643,8 +642,8 @@ class NativeClient(NotCopyable):
 
     def evaluate_table(self, users: Any, options: bytes) -> EvaluatedTable:
         """`users` is the capsule of an Arrow stream, which the library takes."""
-        stream, table = _capsules().stream_in(users), EvaluatedTable()
-        self._call(LIB.client_evaluate_table, stream, *_sized(options), byref(table._unread()))
+        stream, table = _CAPSULES.stream_in(users), EvaluatedTable()
+        self._call(LIB.client_evaluate_table, stream, *_sized(options), byref(table._unread[0]))
         return table
 
     def track_exposure(self, evaluated: EvaluationHandle | Evaluations, key: bytes) -> None:

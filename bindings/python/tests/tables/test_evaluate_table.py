@@ -288,7 +288,7 @@ def test_what_is_not_read_is_released(use):
     use(rows.client().evaluate_table(source, ["half"]))
     gc.collect()
     assert source.released.is_set()
-    assert not _native._capsules()._made
+    assert not _native._CAPSULES._made
 
 
 def test_what_is_refused_is_released():
