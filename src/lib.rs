@@ -84,6 +84,8 @@ pub use client::fuzzing;
 
 /// For this repository's bindings only: may change or disappear in any release, without notice.
 pub mod unversioned {
+    #[cfg(feature = "arrow")]
+    pub use crate::client::unversioned::evaluate_rows;
     pub use crate::client::unversioned::{
         Packed, answer, context, context_key, evaluate_encoded, evaluate_packed, log_panic, recall,
     };

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
+use arrow_array::{Array, RecordBatch, RecordBatchOptions, make_array};
+use arrow_data::ArrayData;
 use arrow_schema::SchemaRef;
 
 use super::Client;
@@ -98,8 +99,24 @@ impl TableEvaluation {
     /// Fails with [`ErrorKind::InvalidArgument`] if the batch has other columns than the table, and if plain strings would
     /// take more than 2 GiB. A row without a usable value is not a failure: its result says why.
     pub fn evaluate(&self, batch: &RecordBatch) -> Result<RecordBatch, Error> {
+        self.table.check(batch.schema_ref())?;
+        let columns: Vec<ArrayData> = batch.columns().iter().map(|column| column.to_data()).collect();
+        let results = self.evaluate_rows(&columns, 0, batch.num_rows())?;
+        let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        let arrays = results.into_iter().map(make_array).collect();
+        RecordBatch::try_new_with_options(self.schema().clone(), arrays, &rows)
+            .map_err(|error| Error::new(ErrorKind::InvalidArgument, error.to_string()))
+    }
+
+    /// The same for rows of columns that have the types of the table.
+    pub(super) fn evaluate_rows(
+        &self,
+        columns: &[ArrayData],
+        from: usize,
+        rows: usize,
+    ) -> Result<Vec<ArrayData>, Error> {
         let runtime = self.runtime.as_deref().filter(|_| self.generation == generation());
-        self.table.evaluate(batch, &mut Reporter { runtime, reports: self.reports })
+        self.table.evaluate(columns, from, rows, &mut Reporter { runtime, reports: self.reports })
     }
 }
 

@@ -1,8 +1,13 @@
 //! Functions for bindings; see [`unversioned`](crate::unversioned).
 
+#[cfg(feature = "arrow")]
+use arrow_data::ArrayData;
+
 use super::Client;
 use super::evaluate::evaluated;
 use super::evaluate_options::EvaluateOptions;
+#[cfg(feature = "arrow")]
+use super::table::TableEvaluation;
 use crate::engine::answer::Answer;
 use crate::engine::context::{Context, Encoded};
 use crate::engine::definitions::Entry;
@@ -77,6 +82,18 @@ pub fn answer(evaluation: &Evaluation) -> Option<Answer> {
 /// evaluation that [`recall`] returned.
 pub fn context_key(evaluation: &Evaluation) -> Option<&str> {
     evaluation.context_key()
+}
+
+/// Evaluates rows of columns, which have the types of the table that `evaluation` is for. Unlike
+/// [`TableEvaluation::evaluate`], needs no arrays, which bring the code of every type.
+#[cfg(feature = "arrow")]
+pub fn evaluate_rows(
+    evaluation: &TableEvaluation,
+    columns: &[ArrayData],
+    from: usize,
+    rows: usize,
+) -> Result<Vec<ArrayData>, Error> {
+    evaluation.evaluate_rows(columns, from, rows)
 }
 
 /// Logs a panic that a binding caught in a call of `client`.

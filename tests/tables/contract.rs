@@ -1,12 +1,13 @@
 //! Columns, options and errors.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int32Type;
 use arrow_array::{Array, BinaryArray, Int32Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema};
-use mpflags::{Client, ErrorKind, TableOptions};
+use mpflags::{Client, ErrorKind, Item, TableOptions};
 
 use crate::{batch, client, evaluated, outcomes, structure, text};
 
@@ -151,6 +152,32 @@ fn definitions_are_those_of_the_call() {
     client.set_override("all", "7").unwrap();
     drop(client);
     assert_eq!(outcomes(&table.evaluate(&users()).unwrap(), "all")[0][0].as_deref(), Some("on"));
+}
+
+/// The users of the exposures that evaluating a table reports.
+fn exposed(config: &str, options: &TableOptions) -> Vec<String> {
+    let client = new_client(&format!(r#", "event_sink": true {config}"#));
+    client.start().unwrap();
+    evaluated(&client, options, &users());
+    client.shutdown(Duration::from_secs(5)).unwrap();
+    let mut users = Vec::new();
+    while let Ok(Some(item)) = client.next_item(Duration::ZERO) {
+        if let Item::Event { json, .. } = item {
+            let event: serde_json::Value = serde_json::from_str(&json).unwrap();
+            users.push(event["properties"]["distinct_id"].as_str().unwrap().to_owned());
+        }
+    }
+    users.sort();
+    users
+}
+
+#[test]
+fn exposures() {
+    let options = TableOptions::new().flags(["all", "plan"]);
+    assert_eq!(exposed("", &options), [""; 0]);
+    let options = options.report_exposures(true);
+    assert_eq!(exposed("", &options), ["t", "u1", "u1"], "two flags for u1");
+    assert_eq!(exposed(r#", "report_exposures": false"#, &options), [""; 0]);
 }
 
 #[test]

@@ -63,6 +63,7 @@ mod pin;
 mod planted;
 #[cfg(unix)]
 mod signals;
+mod table_stream;
 
 // What is `pub` in these modules is what the header declares.
 pub use abi::*;

@@ -5,12 +5,11 @@ use std::mem::MaybeUninit;
 
 use arrow_array::ffi::from_ffi_and_data_type;
 use arrow_array::ffi_stream::FFI_ArrowArrayStream;
-use arrow_array::{RecordBatch, RecordBatchOptions, RecordBatchReader, StructArray};
 use arrow_data::ArrayData;
 use arrow_data::ffi::FFI_ArrowArray;
 use arrow_schema::ffi::FFI_ArrowSchema;
-use arrow_schema::{ArrowError, DataType, Schema, SchemaRef};
-use mpflags_core::{TableEvaluation, TableOptions};
+use arrow_schema::{DataType, Schema, SchemaRef};
+use mpflags_core::{TableEvaluation, TableOptions, unversioned};
 
 use crate::client::mpflags_client;
 use crate::error::mpflags_error;
@@ -18,6 +17,7 @@ use crate::failure::Failure;
 use crate::guard;
 use crate::status::{MPFLAGS_INVALID_ARGUMENT, MPFLAGS_NULL_ARGUMENT, mpflags_status};
 use crate::strings;
+use crate::table_stream::{self, Batches};
 
 /// Evaluates flags for every row of a table, in Arrow's format. `users` is the table, as a stream of batches. `results` becomes
 /// a stream that gets a batch from `users` when it is asked for one, so memory is bounded by the batch. It has a column for
@@ -66,7 +66,8 @@ pub unsafe extern "C" fn mpflags_client_evaluate_table(
         // A name with a NUL cannot cross: better now than in a callback.
         FFI_ArrowSchema::try_from(table.schema().as_ref())
             .map_err(|error| invalid(format!("the results' columns: {error}")))?;
-        out.write(FFI_ArrowArrayStream::new(Box::new(Results { users: Some(users), table, failure: None })));
+        let results = Results { users: Some(users), table, failure: None };
+        out.write(table_stream::export(Box::new(results)));
         Ok(())
     })
 }
@@ -85,8 +86,8 @@ const LEVELS: u32 = 64;
 struct Users {
     stream: FFI_ArrowArrayStream,
     schema: SchemaRef,
-    /// The rest of a batch.
-    rows_left: Option<RecordBatch>,
+    /// A batch, and the rows of it that are evaluated already.
+    batch: Option<(ArrayData, usize)>,
 }
 
 impl Users {
@@ -107,26 +108,14 @@ impl Users {
         };
         let schema =
             guard::run(read).and_then(|read| read).map_err(|why| format!("users: the schema: {why}"))?;
-        Ok(Users { stream, schema: schema.into(), rows_left: None })
+        Ok(Users { stream, schema: schema.into(), batch: None })
     }
 
-    /// At most [`ROWS`] rows of the next batch.
-    fn next(&mut self) -> Result<Option<RecordBatch>, String> {
-        let rows = match self.rows_left.take() {
-            Some(rows) => rows,
-            None => match self.batch()? {
-                Some(batch) => batch,
-                None => return Ok(None),
-            },
-        };
-        let Some(left) = rows.num_rows().checked_sub(ROWS).filter(|left| *left > 0) else {
-            return Ok(Some(rows));
-        };
-        self.rows_left = Some(rows.slice(ROWS, left));
-        Ok(Some(rows.slice(0, ROWS)))
-    }
-
-    fn batch(&mut self) -> Result<Option<RecordBatch>, String> {
+    /// A batch with rows that are not evaluated yet, and how many of them are.
+    fn next(&mut self) -> Result<Option<(ArrayData, usize)>, String> {
+        if let Some(batch) = self.batch.take() {
+            return Ok(Some(batch));
+        }
         let Some(get_next) = self.stream.get_next else { return Err("users: get_next is NULL".to_owned()) };
         let mut array = FFI_ArrowArray::empty();
         // SAFETY: a callback of a stream that is not released, with that stream and room for an array.
@@ -139,10 +128,10 @@ impl Users {
         }
         // The crate panics if an array does not have the parts that its type requires.
         let batch = guard::run(|| self.import(array)).and_then(|batch| batch);
-        batch.map(Some).map_err(|why| format!("users: a batch: {why}"))
+        batch.map(|batch| Some((batch, 0))).map_err(|why| format!("users: a batch: {why}"))
     }
 
-    fn import(&self, array: FFI_ArrowArray) -> Result<RecordBatch, String> {
+    fn import(&self, array: FFI_ArrowArray) -> Result<ArrayData, String> {
         let fields = self.schema.fields();
         // SAFETY: the header requires a valid array of the stream's type. What can be checked is checked below.
         let data = unsafe { from_ffi_and_data_type(array, DataType::Struct(fields.clone())) };
@@ -150,14 +139,11 @@ impl Users {
         for (field, column) in fields.iter().zip(data.child_data()) {
             column.validate_full().map_err(|error| format!("column `{}`: {error}", field.name()))?;
         }
-        ArrayData::validate(&data).map_err(|error| error.to_string())?;
+        data.validate().map_err(|error| error.to_string())?;
         if data.null_count() > 0 {
             return Err("a row that is null as a whole".to_owned());
         }
-        let options = RecordBatchOptions::new().with_row_count(Some(data.len()));
-        let (_, columns, _) = StructArray::from(data).into_parts();
-        RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)
-            .map_err(|error| error.to_string())
+        Ok(data)
     }
 }
 
@@ -185,7 +171,7 @@ fn last_error(stream: &mut FFI_ArrowArrayStream, callback: &str, code: i32) -> S
     }
 }
 
-/// The stream of results. arrow-array's callbacks call it.
+/// The stream of results.
 struct Results {
     /// `None` after the end.
     users: Option<Users>,
@@ -193,40 +179,43 @@ struct Results {
     failure: Option<String>,
 }
 
+impl Batches for Results {
+    fn schema(&self) -> &Schema {
+        self.table.schema()
+    }
+
+    /// After a failure, every call fails.
+    fn next(&mut self) -> Result<Option<ArrayData>, String> {
+        if self.failure.is_none() {
+            let rows = guard::run(|| self.evaluate());
+            match rows.map_err(|text| format!("a panic was caught: {text}")).and_then(|rows| rows) {
+                Ok(rows) => return Ok(rows),
+                Err(message) => self.failure = Some(message),
+            }
+        }
+        Err(self.failure.clone().unwrap_or_default())
+    }
+}
+
 impl Results {
-    fn evaluate(&mut self) -> Result<Option<RecordBatch>, String> {
+    fn evaluate(&mut self) -> Result<Option<ArrayData>, String> {
         let Some(users) = &mut self.users else { return Ok(None) };
-        let Some(rows) = users.next()? else {
+        let Some((batch, done)) = users.next()? else {
             self.users = None;
             return Ok(None);
         };
-        self.table.evaluate(&rows).map(Some).map_err(|error| error.to_string())
-    }
-}
-
-impl Iterator for Results {
-    type Item = Result<RecordBatch, ArrowError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.failure.is_none() {
-            let evaluated = guard::run(|| self.evaluate());
-            match evaluated
-                .map_err(|text| format!("a panic was caught: {text}"))
-                .and_then(|evaluated| evaluated)
-            {
-                Ok(rows) => return rows.map(Ok),
-                // The callback makes a C string of it.
-                Err(message) => self.failure = Some(message.replace('\0', "\u{fffd}")),
-            }
+        let rows = (batch.len() - done).min(ROWS);
+        // The columns of an array with an offset have the rows before it, too.
+        let from = batch.offset() + done;
+        let columns = unversioned::evaluate_rows(&self.table, batch.child_data(), from, rows)
+            .map_err(|error| error.to_string())?;
+        if done + rows < batch.len() {
+            users.batch = Some((batch, done + rows));
         }
-        // From now on every call fails.
-        Some(Err(ArrowError::InvalidArgumentError(self.failure.clone().unwrap_or_default())))
-    }
-}
-
-impl RecordBatchReader for Results {
-    fn schema(&self) -> SchemaRef {
-        self.table.schema().clone()
+        let fields = self.table.schema().fields().clone();
+        let results = ArrayData::builder(DataType::Struct(fields)).len(rows).child_data(columns);
+        // SAFETY: columns of the fields' types and of this length, which the core has checked.
+        Ok(Some(unsafe { results.build_unchecked() }))
     }
 }
 

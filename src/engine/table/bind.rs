@@ -2,18 +2,13 @@
 
 use std::fmt;
 
-use arrow_array::cast::AsArray;
 use arrow_array::temporal_conversions::{
     date32_to_datetime, date64_to_datetime, timestamp_ms_to_datetime, timestamp_ns_to_datetime,
     timestamp_s_to_datetime, timestamp_us_to_datetime,
 };
-use arrow_array::types::{
-    ArrowPrimitiveType, Date32Type, Date64Type, Decimal128Type, Float16Type, Float32Type, Float64Type,
-    Int8Type, Int16Type, Int32Type, Int64Type, TimestampMicrosecondType, TimestampMillisecondType,
-    TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
-};
-use arrow_array::{Array, OffsetSizeTrait};
-use arrow_buffer::{OffsetBuffer, ScalarBuffer};
+use arrow_array::{BooleanArray, LargeStringArray, StringArray, StringViewArray};
+use arrow_buffer::{ArrowNativeType, NullBuffer, ScalarBuffer};
+use arrow_data::ArrayData;
 use arrow_schema::{DataType, TimeUnit};
 
 use super::column::{Cells, Column, Texts};
@@ -76,82 +71,85 @@ fn is_text(data_type: &DataType) -> bool {
     }
 }
 
-/// The column of an array whose type is not [`unreadable`]. One of another type would be null.
-pub(super) fn column(array: &dyn Array) -> Column {
-    Column { nulls: array.nulls().cloned(), cells: cells(array).unwrap_or(Cells::Null) }
+/// Rows `from` to `from + rows` of an array whose type is not [`unreadable`]. One of another type would be null.
+///
+/// This reads the data of arrays, and not arrays of any type: those bring the code of every type, half a megabyte.
+pub(super) fn column(data: &ArrayData, from: usize, rows: usize) -> Column {
+    Column { nulls: nulls(data, from, rows), cells: cells(data, from, rows).unwrap_or(Cells::Null) }
 }
 
-fn cells(array: &dyn Array) -> Option<Cells> {
-    Some(match array.data_type() {
-        DataType::Boolean => Cells::Boolean(array.as_boolean_opt()?.clone()),
-        DataType::Int8 => Cells::Signed(widened::<Int8Type, i64>(array)?),
-        DataType::Int16 => Cells::Signed(widened::<Int16Type, i64>(array)?),
-        DataType::Int32 => Cells::Signed(widened::<Int32Type, i64>(array)?),
-        DataType::Int64 => Cells::Signed(array.as_primitive_opt::<Int64Type>()?.values().clone()),
-        DataType::UInt8 => Cells::Unsigned(widened::<UInt8Type, u64>(array)?),
-        DataType::UInt16 => Cells::Unsigned(widened::<UInt16Type, u64>(array)?),
-        DataType::UInt32 => Cells::Unsigned(widened::<UInt32Type, u64>(array)?),
-        DataType::UInt64 => Cells::Unsigned(array.as_primitive_opt::<UInt64Type>()?.values().clone()),
-        DataType::Float16 => Cells::Double(widened::<Float16Type, f64>(array)?),
-        DataType::Float32 => Cells::Double(widened::<Float32Type, f64>(array)?),
-        DataType::Float64 => Cells::Double(array.as_primitive_opt::<Float64Type>()?.values().clone()),
+pub(super) fn nulls(data: &ArrayData, from: usize, rows: usize) -> Option<NullBuffer> {
+    data.nulls().map(|nulls| nulls.slice(from, rows))
+}
+
+fn cells(data: &ArrayData, from: usize, rows: usize) -> Option<Cells> {
+    let part = Part { data, from, rows };
+    Some(match data.data_type() {
+        DataType::Boolean => Cells::Boolean(BooleanArray::from(data.slice(from, rows))),
+        DataType::Int8 => Cells::Signed(part.widened::<i8, i64>()?),
+        DataType::Int16 => Cells::Signed(part.widened::<i16, i64>()?),
+        DataType::Int32 => Cells::Signed(part.widened::<i32, i64>()?),
+        DataType::Int64 => Cells::Signed(part.values()?),
+        DataType::UInt8 => Cells::Unsigned(part.widened::<u8, u64>()?),
+        DataType::UInt16 => Cells::Unsigned(part.widened::<u16, u64>()?),
+        DataType::UInt32 => Cells::Unsigned(part.widened::<u32, u64>()?),
+        DataType::UInt64 => Cells::Unsigned(part.values()?),
+        DataType::Float16 => Cells::Double(part.widened::<half::f16, f64>()?),
+        DataType::Float32 => Cells::Double(part.widened::<f32, f64>()?),
+        DataType::Float64 => Cells::Double(part.values()?),
         DataType::Decimal128(_, scale) => {
-            let array = array.as_primitive_opt::<Decimal128Type>()?;
-            Cells::Decimal(array.values().iter().map(|value| number(*value, *scale)).collect())
+            Cells::Decimal(part.values()?.iter().map(|value| number(*value, *scale)).collect())
         }
-        DataType::Utf8 => Cells::String(array.as_string_opt::<i32>()?.clone()),
-        DataType::LargeUtf8 => Cells::LargeString(array.as_string_opt::<i64>()?.clone()),
-        DataType::Utf8View => Cells::StringView(array.as_string_view_opt()?.clone()),
-        DataType::Date32 => texts::<Date32Type, _>(array, |days| Some(date32_to_datetime(days)?.date()), "")?,
-        DataType::Date64 => texts::<Date64Type, _>(array, |ms| Some(date64_to_datetime(ms)?.date()), "")?,
+        DataType::Utf8 => Cells::String(StringArray::from(data.slice(from, rows))),
+        DataType::LargeUtf8 => Cells::LargeString(LargeStringArray::from(data.slice(from, rows))),
+        DataType::Utf8View => Cells::StringView(StringViewArray::from(data.slice(from, rows))),
+        DataType::Date32 => part.texts(|days| Some(date32_to_datetime(days)?.date()), "")?,
+        DataType::Date64 => part.texts(|ms| Some(date64_to_datetime(ms)?.date()), "")?,
         DataType::Timestamp(unit, _) => match unit {
-            TimeUnit::Second => texts::<TimestampSecondType, _>(array, timestamp_s_to_datetime, "Z")?,
-            TimeUnit::Millisecond => {
-                texts::<TimestampMillisecondType, _>(array, timestamp_ms_to_datetime, "Z")?
-            }
-            TimeUnit::Microsecond => {
-                texts::<TimestampMicrosecondType, _>(array, timestamp_us_to_datetime, "Z")?
-            }
-            TimeUnit::Nanosecond => {
-                texts::<TimestampNanosecondType, _>(array, timestamp_ns_to_datetime, "Z")?
-            }
+            TimeUnit::Second => part.texts(timestamp_s_to_datetime, "Z")?,
+            TimeUnit::Millisecond => part.texts(timestamp_ms_to_datetime, "Z")?,
+            TimeUnit::Microsecond => part.texts(timestamp_us_to_datetime, "Z")?,
+            TimeUnit::Nanosecond => part.texts(timestamp_ns_to_datetime, "Z")?,
         },
-        DataType::Dictionary(..) => {
-            let array = array.as_any_dictionary_opt()?;
-            let values = array.values();
-            if values.is_empty() {
-                return None;
-            }
-            let (rows, column) = (array.keys().len(), column(values));
-            let folded = if values.len() <= rows / 4 { column.folded(values.len()) } else { Vec::new() };
-            Cells::Dictionary { keys: array.normalized_keys(), values: Box::new(column), folded }
+        DataType::Dictionary(of_keys, _) => {
+            let values = data.child_data().first()?;
+            let last = values.len().checked_sub(1)?;
+            let keys = match **of_keys {
+                DataType::Int8 => part.keys::<i8>(last)?,
+                DataType::Int16 => part.keys::<i16>(last)?,
+                DataType::Int32 => part.keys::<i32>(last)?,
+                DataType::Int64 => part.keys::<i64>(last)?,
+                DataType::UInt8 => part.keys::<u8>(last)?,
+                DataType::UInt16 => part.keys::<u16>(last)?,
+                DataType::UInt32 => part.keys::<u32>(last)?,
+                _ => part.keys::<u64>(last)?,
+            };
+            let count = values.len();
+            let values = column(values, 0, count);
+            let folded = if count <= rows / 4 { values.folded(count) } else { Vec::new() };
+            Cells::Dictionary { keys, values: Box::new(values), folded }
         }
-        DataType::List(_) => {
-            let list = array.as_list_opt::<i32>()?;
-            elements(list.offsets(), list.values().as_ref())
-        }
-        DataType::LargeList(_) => {
-            let list = array.as_list_opt::<i64>()?;
-            elements(list.offsets(), list.values().as_ref())
-        }
+        DataType::List(_) => part.elements::<i32>()?,
+        DataType::LargeList(_) => part.elements::<i64>()?,
         DataType::FixedSizeList(_, size) => {
-            let list = array.as_fixed_size_list_opt()?;
             let size = usize::try_from(*size).ok()?;
-            let offsets = (0..=list.len()).map(|row| row * size).collect();
-            Cells::List { offsets, elements: Box::new(column(list.values().as_ref())) }
+            let elements = column(data.child_data().first()?, (data.offset() + from) * size, rows * size);
+            let offsets = (0..=rows).map(|row| row * size).collect();
+            Cells::List { offsets, elements: Box::new(elements) }
         }
         DataType::Struct(fields) => {
-            let columns = array.as_struct_opt()?.columns();
-            let named = fields.iter().zip(columns);
+            let named = fields.iter().zip(data.child_data());
+            let from = data.offset() + from;
             Cells::Struct(
-                named.map(|(field, values)| (folded(field.name()), column(values.as_ref()))).collect(),
+                named.map(|(field, child)| (folded(field.name()), column(child, from, rows))).collect(),
             )
         }
         DataType::Map(..) => {
-            let map = array.as_map_opt()?;
-            let (offsets, from, length) = from_first(map.offsets());
-            let part = |array: &dyn Array| Box::new(column(array.slice(from, length).as_ref()));
-            Cells::Map { offsets, keys: part(map.keys().as_ref()), values: part(map.values().as_ref()) }
+            let entries = data.child_data().first()?;
+            let [keys, values] = entries.child_data() else { return None };
+            let (offsets, first, count) = part.offsets::<i32>()?;
+            let part = |child: &ArrayData| Box::new(column(child, entries.offset() + first, count));
+            Cells::Map { offsets, keys: part(keys), values: part(values) }
         }
         _ => return None,
     })
@@ -162,11 +160,61 @@ pub(super) fn folded(name: &str) -> Box<str> {
     Folded::new(name.into()).into_cow().into()
 }
 
-fn widened<T: ArrowPrimitiveType, W: From<T::Native> + arrow_buffer::ArrowNativeType>(
-    array: &dyn Array,
-) -> Option<ScalarBuffer<W>> {
-    let wide = array.as_primitive_opt::<T>()?.values().iter().map(|value| W::from(*value));
-    Some(ScalarBuffer::from(wide.collect::<Vec<W>>()))
+/// Some rows of an array.
+struct Part<'d> {
+    data: &'d ArrayData,
+    from: usize,
+    rows: usize,
+}
+
+impl Part<'_> {
+    fn values<T: ArrowNativeType>(&self) -> Option<ScalarBuffer<T>> {
+        let buffer = self.data.buffers().first()?.clone();
+        Some(ScalarBuffer::new(buffer, self.data.offset() + self.from, self.rows))
+    }
+
+    fn widened<T: ArrowNativeType, W: ArrowNativeType + From<T>>(&self) -> Option<ScalarBuffer<W>> {
+        let wide: Vec<W> = self.values::<T>()?.iter().map(|value| W::from(*value)).collect();
+        Some(ScalarBuffer::from(wide))
+    }
+
+    /// The keys of a dictionary. One beneath a null may be anything.
+    fn keys<T: ArrowNativeType>(&self, last: usize) -> Option<Vec<usize>> {
+        Some(self.values::<T>()?.iter().map(|key| key.as_usize().min(last)).collect())
+    }
+
+    /// Made by `Debug`, which is ISO 8601 for dates and times, with as many digits of a second as there are.
+    fn texts<T: ArrowNativeType, M: fmt::Debug>(
+        &self,
+        moment: impl Fn(T) -> Option<M>,
+        zone: &str,
+    ) -> Option<Cells> {
+        let mut texts = Texts::default();
+        for value in self.values::<T>()?.iter() {
+            texts.push(moment(*value), zone);
+        }
+        Some(Cells::Texts(texts))
+    }
+
+    fn elements<O: ArrowNativeType>(&self) -> Option<Cells> {
+        let (offsets, first, count) = self.offsets::<O>()?;
+        let elements = column(self.data.child_data().first()?, first, count);
+        Some(Cells::List { offsets, elements: Box::new(elements) })
+    }
+
+    /// The offsets of lists, counted from the first, that one, and the number of elements.
+    fn offsets<O: ArrowNativeType>(&self) -> Option<(Vec<usize>, usize, usize)> {
+        if self.rows == 0 {
+            // Then there may be none.
+            return Some((vec![0], 0, 0));
+        }
+        let buffer = self.data.buffers().first()?.clone();
+        let offsets: ScalarBuffer<O> =
+            ScalarBuffer::new(buffer, self.data.offset() + self.from, self.rows + 1);
+        let (first, last) = (offsets.first()?.as_usize(), offsets.last()?.as_usize());
+        let from_first = offsets.iter().map(|offset| offset.as_usize().saturating_sub(first)).collect();
+        Some((from_first, first, last.saturating_sub(first)))
+    }
 }
 
 /// A whole number is exact within 64 bits, because it may be an identifier. Any other is the nearest double.
@@ -183,30 +231,4 @@ fn number(value: i128, scale: i8) -> Scalar<'static> {
     }
     // 38 digits and an exponent of three at most: always a double.
     format!("{value}e{}", -i32::from(scale)).parse().map_or(Scalar::Unusable, Scalar::Double)
-}
-
-/// Made by `Debug`, which is ISO 8601 for dates and times, with as many digits of a second as there are.
-fn texts<T: ArrowPrimitiveType, M: fmt::Debug>(
-    array: &dyn Array,
-    moment: impl Fn(T::Native) -> Option<M>,
-    zone: &str,
-) -> Option<Cells> {
-    let mut texts = Texts::default();
-    for value in array.as_primitive_opt::<T>()?.iter() {
-        texts.push(value.and_then(&moment), zone);
-    }
-    Some(Cells::Texts(texts))
-}
-
-fn elements<O: OffsetSizeTrait>(offsets: &OffsetBuffer<O>, values: &dyn Array) -> Cells {
-    let (offsets, from, length) = from_first(offsets);
-    Cells::List { offsets, elements: Box::new(column(values.slice(from, length).as_ref())) }
-}
-
-/// The offsets counted from the first, that one, and the number of elements.
-fn from_first<O: OffsetSizeTrait>(offsets: &OffsetBuffer<O>) -> (Vec<usize>, usize, usize) {
-    let first = offsets.first().map_or(0, |first| first.as_usize());
-    let last = offsets.last().map_or(0, |last| last.as_usize());
-    let from_first = offsets.iter().map(|offset| offset.as_usize().saturating_sub(first)).collect();
-    (from_first, first, last.saturating_sub(first))
 }

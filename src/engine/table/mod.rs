@@ -10,15 +10,16 @@ mod row;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use arrow_array::{Array, RecordBatch, RecordBatchOptions};
 use arrow_buffer::NullBuffer;
+use arrow_data::ArrayData;
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
+use bind::nulls;
 use column::Column;
 pub use options::TableOptions;
 use options::invalid;
 use plan::{Plan, find};
-use results::{Form, Names, Results, Taken, fields};
+use results::{Form, Names, Results, Taken, cut, fields};
 use row::{Reads, Row};
 
 use crate::engine::context::{ReadContext, View};
@@ -121,50 +122,49 @@ impl TablePlan {
         &self.results
     }
 
-    /// Evaluates the rows of a batch.
+    /// Evaluates rows of a batch, which has the columns of the table.
     pub(crate) fn evaluate(
         &self,
-        batch: &RecordBatch,
+        batch: &[ArrayData],
+        from: usize,
+        rows: usize,
         report: &mut impl Report,
-    ) -> Result<RecordBatch, Error> {
-        self.check(batch)?;
+    ) -> Result<Vec<ArrayData>, Error> {
         let mut columns: Vec<Option<Column>> = Vec::new();
         columns.resize_with(self.plan.sources.len(), || None);
         for source in self.flags.iter().flat_map(FlagColumn::sources) {
             if let Some(column) = columns.get_mut(source).filter(|column| column.is_none()) {
-                *column = self.plan.bind(source, batch);
+                *column = self.plan.bind(source, batch, from, rows);
             }
         }
-        let objects = self.objects(batch);
-        let mut arrays: Vec<_> =
-            self.keep.iter().filter_map(|at| batch.columns().get(*at)).cloned().collect();
+        let objects = self.objects(batch, from, rows);
+        let kept = self.keep.iter().filter_map(|at| batch.get(*at));
+        let mut results = kept.map(|data| cut(data, from, rows)).collect::<Result<Vec<_>, _>>()?;
         for flag in &self.flags {
-            let mut results = Results::new(&flag.names, self.form, batch.num_rows());
+            let mut column = Results::new(&flag.names, self.form, rows);
             match &flag.target {
-                Target::Fixed(reason, error) => results.fill(*reason, *error, batch.num_rows()),
+                Target::Fixed(reason, error) => column.fill(*reason, *error, rows),
                 Target::Flag { entry, flag, reads } => {
                     let mut row = Row::new(flag, reads, &columns, objects.as_deref());
-                    for at in 0..batch.num_rows() {
+                    for at in 0..rows {
                         row.enter(at);
                         let mut taken = Taken::default();
                         let outcome = decide(entry, &row, &mut taken);
-                        results.push(&outcome, &taken);
+                        column.push(&outcome, &taken);
                         if self.reports || !row.unusable().is_empty() {
                             report.outcome(&outcome, &row);
                         }
                     }
                 }
             }
-            arrays.push(results.finish()?);
+            results.push(column.finish()?);
         }
-        let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        RecordBatch::try_new_with_options(self.results.clone(), arrays, &rows)
-            .map_err(|error| invalid(error.to_string()))
+        Ok(results)
     }
 
-    /// Fails unless the batch has the columns of the table.
-    fn check(&self, batch: &RecordBatch) -> Result<(), Error> {
-        let (given, expected) = (batch.schema_ref().fields(), self.schema.fields());
+    /// Fails unless a batch has the columns of the table.
+    pub(crate) fn check(&self, batch: &Schema) -> Result<(), Error> {
+        let (given, expected) = (batch.fields(), self.schema.fields());
         if given.len() != expected.len() {
             let (given, expected) = (given.len(), expected.len());
             return Err(invalid(format!("a batch has {given} columns, the table {expected}")));
@@ -185,8 +185,8 @@ impl TablePlan {
     }
 
     /// The nulls of the columns that are `custom_properties`; `None` if these are an object in every row.
-    fn objects(&self, batch: &RecordBatch) -> Option<Vec<Option<NullBuffer>>> {
-        let nulls = |at: &usize| batch.columns().get(*at).map(|array| array.nulls().cloned());
+    fn objects(&self, batch: &[ArrayData], from: usize, rows: usize) -> Option<Vec<Option<NullBuffer>>> {
+        let nulls = |at: &usize| batch.get(*at).map(|data| nulls(data, from, rows));
         (!self.plan.always_object).then(|| self.plan.objects.iter().filter_map(nulls).collect())
     }
 }

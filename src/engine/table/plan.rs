@@ -1,9 +1,10 @@
 //! Which columns of a table are which parts of a context.
 
-use arrow_array::{Array, RecordBatch};
+use arrow_buffer::NullBuffer;
+use arrow_data::ArrayData;
 use arrow_schema::{DataType, Schema};
 
-use super::bind::{column, folded, unreadable};
+use super::bind::{column, folded, nulls, unreadable};
 use super::column::Column;
 use super::options::{TableOptions, invalid};
 use crate::engine::context::View;
@@ -162,14 +163,19 @@ impl Plan {
         )))
     }
 
-    /// A source of a batch that has the schema.
-    pub(super) fn bind(&self, source: usize, batch: &RecordBatch) -> Option<Column> {
+    /// A source of some rows of a batch that has the schema.
+    pub(super) fn bind(
+        &self,
+        source: usize,
+        batch: &[ArrayData],
+        from: usize,
+        rows: usize,
+    ) -> Option<Column> {
         let Source { column: at, field, .. } = self.sources.get(source)?;
-        let array = batch.columns().get(*at)?;
-        let Some(field) = field else { return Some(column(array.as_ref())) };
-        let parent = arrow_array::cast::AsArray::as_struct_opt(array.as_ref())?;
-        let mut bound = column(parent.columns().get(*field)?.as_ref());
-        bound.nulls = arrow_buffer::NullBuffer::union(parent.nulls(), bound.nulls.as_ref());
+        let data = batch.get(*at)?;
+        let Some(field) = field else { return Some(column(data, from, rows)) };
+        let mut bound = column(data.child_data().get(*field)?, data.offset() + from, rows);
+        bound.nulls = NullBuffer::union(nulls(data, from, rows).as_ref(), bound.nulls.as_ref());
         Some(bound)
     }
 }

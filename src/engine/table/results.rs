@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow_array::types::Int32Type;
-use arrow_array::{Array, ArrayRef, DictionaryArray, Int32Array, StringArray, StructArray};
-use arrow_buffer::{NullBufferBuilder, ScalarBuffer};
+use arrow_array::StringArray;
+use arrow_buffer::{NullBuffer, NullBufferBuilder, ScalarBuffer};
+use arrow_data::ArrayData;
 use arrow_schema::{DataType, Field, Fields};
 
 use super::options::invalid;
@@ -71,11 +71,7 @@ impl Trace for Taken {
 
 /// The fields of a flag's column.
 pub(super) fn fields(form: Form) -> Fields {
-    let text = || match form.dictionary {
-        true => DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)),
-        false => DataType::Utf8,
-    };
-    let field = |name: &str, nullable| Field::new(name, text(), nullable);
+    let field = |name: &str, nullable| Field::new(name, text(form), nullable);
     let mut fields =
         vec![field("variant", true), field("value", true), field("reason", false), field("error", true)];
     if form.rollouts {
@@ -84,51 +80,53 @@ pub(super) fn fields(form: Form) -> Fields {
     fields.into()
 }
 
+/// The type of strings.
+fn text(form: Form) -> DataType {
+    match form.dictionary {
+        true => DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)),
+        false => DataType::Utf8,
+    }
+}
+
 /// Distinct strings, which keys stand for.
 #[derive(Debug)]
 struct Texts {
-    values: ArrayRef,
-    longest: usize,
+    values: Vec<String>,
+    /// The same.
+    dictionary: ArrayData,
 }
 
 impl Texts {
-    fn new(texts: &[String]) -> Self {
-        Texts {
-            values: Arc::new(StringArray::from_iter_values(texts)),
-            longest: texts.iter().map(String::len).max().unwrap_or(0),
-        }
+    fn new(values: Vec<String>) -> Self {
+        let dictionary = StringArray::from_iter_values(&values).into();
+        Texts { values, dictionary }
     }
 
-    fn column(&self, keys: Vec<i32>, dictionary: bool) -> Result<ArrayRef, Error> {
-        let keys = numbers(keys);
-        if dictionary {
-            let column = DictionaryArray::<Int32Type>::try_new(keys, self.values.clone());
-            return Ok(Arc::new(column.map_err(|error| invalid(error.to_string()))?));
+    fn column(&self, keys: Vec<i32>, form: Form) -> Result<ArrayData, Error> {
+        if form.dictionary {
+            return numbers(keys, text(form), vec![self.dictionary.clone()]);
         }
-        if self.longest.saturating_mul(keys.len()) > i32::MAX as usize {
-            let most = i32::MAX as usize / self.longest.max(1);
-            return Err(invalid(format!(
-                "{} rows with values of {} bytes: without dictionaries a batch can have {most} rows",
-                keys.len(),
-                self.longest
-            )));
+        let longest = self.values.iter().map(String::len).max().unwrap_or(0);
+        if longest.saturating_mul(keys.len()) > i32::MAX as usize {
+            let (rows, most) = (keys.len(), i32::MAX as usize / longest.max(1));
+            let why = "without dictionaries a batch can have";
+            return Err(invalid(format!("{rows} rows with values of {longest} bytes: {why} {most} rows")));
         }
-        let values = arrow_array::cast::AsArray::as_string_opt::<i32>(self.values.as_ref());
-        let text = |key: Option<i32>| {
-            let at = usize::try_from(key?).ok()?;
-            values.filter(|values| at < values.len()).map(|values| values.value(at))
-        };
-        Ok(Arc::new(StringArray::from_iter(keys.iter().map(text))))
+        let text = |key: i32| self.values.get(usize::try_from(key).ok()?);
+        Ok(StringArray::from_iter(keys.into_iter().map(text)).into())
     }
 }
 
 /// The numbers, of which [`NULL`] stands for null.
-fn numbers(numbers: Vec<i32>) -> Int32Array {
-    let mut nulls = NullBufferBuilder::new(numbers.len());
+fn numbers(numbers: Vec<i32>, data_type: DataType, children: Vec<ArrayData>) -> Result<ArrayData, Error> {
+    let rows = numbers.len();
+    let mut nulls = NullBufferBuilder::new(rows);
     numbers.iter().for_each(|number| nulls.append(*number != NULL));
     // Beneath a null is a number that a careless reader can look up.
     let numbers: Vec<i32> = numbers.into_iter().map(|number| number.max(0)).collect();
-    Int32Array::new(ScalarBuffer::from(numbers), nulls.finish())
+    let buffer = ScalarBuffer::from(numbers).into_inner();
+    let data = ArrayData::builder(data_type).len(rows).nulls(nulls.finish()).add_buffer(buffer);
+    data.child_data(children).build().map_err(|error| invalid(error.to_string()))
 }
 
 /// The strings of a flag's results.
@@ -166,11 +164,11 @@ impl Names {
             .map(|evaluation| (key(&mut variants, evaluation.variant()), key(&mut values, evaluation.json())))
             .collect();
         Names {
-            variants: Texts::new(&variants),
-            values: Texts::new(&values),
+            variants: Texts::new(variants),
+            values: Texts::new(values),
             keys,
-            reasons: Texts::new(&REASONS.map(|reason| reason.to_string())),
-            errors: Texts::new(&ERRORS.map(|error| error.to_string())),
+            reasons: Texts::new(REASONS.map(|reason| reason.to_string()).into()),
+            errors: Texts::new(ERRORS.map(|error| error.to_string()).into()),
         }
     }
 }
@@ -235,18 +233,34 @@ impl<'n> Results<'n> {
         }
     }
 
-    pub(super) fn finish(self) -> Result<ArrayRef, Error> {
-        let dictionary = self.form.dictionary;
+    pub(super) fn finish(self) -> Result<ArrayData, Error> {
+        let (names, form, rows) = (self.names, self.form, self.reasons.len());
         let mut columns = vec![
-            self.names.variants.column(self.variants, dictionary)?,
-            self.names.values.column(self.values, dictionary)?,
-            self.names.reasons.column(self.reasons, dictionary)?,
-            self.names.errors.column(self.errors, dictionary)?,
+            names.variants.column(self.variants, form)?,
+            names.values.column(self.values, form)?,
+            names.reasons.column(self.reasons, form)?,
+            names.errors.column(self.errors, form)?,
         ];
-        if self.form.rollouts {
-            columns.push(Arc::new(numbers(self.rollouts)));
+        if form.rollouts {
+            columns.push(numbers(self.rollouts, DataType::Int32, Vec::new())?);
         }
-        let column = StructArray::try_new(fields(self.form), columns, None);
-        Ok(Arc::new(column.map_err(|error| invalid(error.to_string()))?))
+        let data = ArrayData::builder(DataType::Struct(fields(form))).len(rows).child_data(columns);
+        data.build().map_err(|error| invalid(error.to_string()))
     }
+}
+
+/// Rows of an array, with offsets that Arrow's other implementations understand.
+pub(super) fn cut(data: &ArrayData, from: usize, rows: usize) -> Result<ArrayData, Error> {
+    if from == 0 && rows == data.len() {
+        return Ok(data.clone());
+    }
+    if !matches!(data.data_type(), DataType::Struct(_)) {
+        return Ok(data.slice(from, rows));
+    }
+    // `slice` moves both a struct's offset and its fields.
+    let nulls: Option<NullBuffer> = data.nulls().map(|nulls| nulls.slice(from, rows));
+    let fields = data.child_data().iter().map(|field| cut(field, data.offset() + from, rows));
+    let fields = fields.collect::<Result<Vec<_>, _>>()?;
+    let data = ArrayData::builder(data.data_type().clone()).len(rows).nulls(nulls).child_data(fields);
+    data.build().map_err(|error| invalid(error.to_string()))
 }
