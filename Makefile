@@ -37,7 +37,7 @@ RUST_TESTS := $(patsubst tests/%.rs,--test %,$(wildcard tests/*.rs)) $(patsubst 
 
 .PHONY: help demo demo-c demo-python demo-go demo-cpp test test-rust test-c test-python test-go test-cpp check check-rust check-c
 .PHONY: check-rust-versions check-python check-go check-page check-installed build dev bench lint lint-languages mutants header install uninstall dist native packages release third-party sanitizers
-.PHONY: conformance differential tables-rows fuzz models tsan soak fleet golden fresh clean release-library lint-rust docs wheel
+.PHONY: conformance differential tables tables-rows fuzz models tsan soak fleet golden fresh clean release-library lint-rust docs wheel
 
 help:
 	@echo "make demo          run the quickstarts of C, Python, Go and C++ against mpflags-dev, a stand-in for Mixpanel"
@@ -56,6 +56,7 @@ help:
 	@echo "make packages      make Go modules and deb, rpm and apk of what make native has built, and test them; TARGET as there"
 	@echo "make header        regenerate include/mpflags.h"
 	@echo "make conformance   run the vectors in every language, and print the results as a table"
+	@echo "make tables        test tables of users with pyarrow, Polars, pandas, DuckDB and Spark, and print figures; LONG=1: more rows"
 	@echo "make differential  compare random flags with Mixpanel's SDKs for Python and Node; LONG=1: many more"
 	@echo "make tables-rows   compare a million rows of random tables with single evaluations"
 	@echo "make fuzz          run each fuzz target for 30 seconds; LONG=1: ten million inputs; PLANTED=1 or first: plant bugs"
@@ -202,6 +203,10 @@ tsan: need-tsan
 
 conformance: need-conformance build
 	@MPFLAGS_LIBRARY=$(LIBRARY) MPFLAGS_DEV=$(DEV) $(PYTHON) conformance/report.py --page
+
+# LONG=1: 10,000,000 rows through Spark, and a million compared with single evaluations.
+tables: need-tables build
+	$(IN) bindings/python tables LONG=$(LONG) $(call WITH,python)
 
 # LONG=1 evaluates more than a million times.
 differential: need-differential release-library

@@ -34,7 +34,7 @@ TYPES = {
     "mpflags_callback": _native.Callback,
     "mpflags_drop": _native.Drop,
     "void *": ctypes.c_void_p,
-    "struct ArrowArrayStream *": ctypes.c_void_p,
+    "struct ArrowArrayStream *": ctypes.POINTER(_native.ArrowStream),
 }
 WAITS = {
     "client_new",
@@ -45,6 +45,7 @@ WAITS = {
     "client_free",
     "client_evaluate_all",
     "client_evaluate_encoded",
+    "client_evaluate_table",
     "client_flush",
     "client_next_item",
 }
@@ -76,7 +77,6 @@ def declared() -> dict[str, tuple[object, list[object]]]:
 #: What Python does in another way: `abi.py` has the names of numbers, and a context is a dict.
 UNUSED = {
     "context_new_json",
-    "client_evaluate_table",
     *(f"{number}_name" for number in ("error", "kind", "level", "reason", "state", "status", "type")),
     *(name for name in re.findall(r"\bmpflags_(\w+)\(", CODE) if name.startswith("context_builder_")),
 }
@@ -217,6 +217,11 @@ LAYERS = {
             "options",
         ),
     },
+    "spark": {"client", "config", "errors"},
+    "sample_ratio": set(),
+    "planning": {"client", "config", "errors", "sample_ratio"},
+    "table_command": {"errors", "planning"},
+    "table": {"planning", "table_command"},
     "testing": {"abi", "client", "config", "openfeature"},
     "__init__": {"_native", "abi", "client", "config", "context", "errors", "mixpanel", "variants"},
 }

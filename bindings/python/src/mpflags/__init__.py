@@ -1,6 +1,6 @@
 """Evaluates Mixpanel feature flags in process: `Client` without OpenFeature, `mpflags.openfeature.MixpanelProvider` with it."""
 
-from ._native import version
+from ._native import EvaluatedTable, version
 from .abi import Item
 from .client import Client
 from .config import VERSION, FlagsConfig, LocalFlagsConfig, RemoteFlagsConfig, ServiceAccountCredentials
@@ -30,6 +30,7 @@ __all__ = [
     "Closed",
     "Context",
     "CredentialsRefused",
+    "EvaluatedTable",
     "FallbackReason",
     "FlagsConfig",
     "InvalidArgument",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+import threading
 from ctypes import POINTER, byref, c_bool, c_char_p, c_double, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
 
 from .abi import (
@@ -30,7 +31,7 @@ from .abi import (
     loads,
     name_of,
 )
-from .errors import Closed, LibraryError, MpflagsError, Timeout, of_status
+from .errors import Closed, InvalidArgument, LibraryError, MpflagsError, Timeout, of_status
 from .host import wait
 from .speedups import MODULE
 
@@ -49,6 +50,28 @@ class Str(ctypes.Structure):
     """`mpflags_str`: borrowed from the handle that the function was called with."""
 
     _fields_ = [("ptr", c_void_p), ("len", c_size_t)]
+
+
+class ArrowStream(ctypes.Structure):
+    """`struct ArrowArrayStream` of Arrow's C stream interface. A consumer moves it, and leaves `release` NULL."""
+
+    _fields_ = [(name, c_void_p) for name in ("get_schema", "get_next", "get_last_error", "release", "private_data")]
+
+
+class ArrowSchema(ctypes.Structure):
+    """`struct ArrowSchema` of Arrow's C data interface."""
+
+    _fields_ = [
+        ("format", c_void_p),
+        ("name", c_void_p),
+        ("metadata", c_void_p),
+        ("flags", c_int64),
+        ("n_children", c_int64),
+        ("children", c_void_p),
+        ("dictionary", c_void_p),
+        ("release", c_void_p),
+        ("private_data", c_void_p),
+    ]
 
 
 # A wait that cannot run on another thread delays signal handlers by this long at most.
@@ -130,6 +153,12 @@ FUNCTIONS: tuple[tuple[str, Any, tuple[Any, ...], bool], ...] = (
         "client_evaluate_encoded",
         c_int32,
         (c_void_p, *_TEXT, *_TEXT, c_int32, c_uint32, c_uint32, c_uint32, _OUT, _OUT),
+        True,
+    ),
+    (
+        "client_evaluate_table",
+        c_int32,
+        (c_void_p, POINTER(ArrowStream), *_TEXT, POINTER(ArrowStream), _OUT),
         True,
     ),
     ("client_evaluate_packed", c_uint64, (c_void_p, *_TEXT, *_TEXT, c_uint32), False),
@@ -348,6 +377,115 @@ _OPTIONS = {
 }
 
 
+# Both release the interpreter's lock, which a producer that is written in Python takes.
+_Release = ctypes.CFUNCTYPE(None, c_void_p)
+_GetSchema = ctypes.CFUNCTYPE(ctypes.c_int, c_void_p, c_void_p)
+_GetLastError = ctypes.CFUNCTYPE(c_char_p, c_void_p)
+
+
+def _release(structure: ArrowStream | ArrowSchema) -> None:
+    """Releases it, unless a consumer has moved it."""
+    if structure.release:
+        _Release(structure.release)(ctypes.addressof(structure))
+
+
+class _Capsules:
+    """The capsules through which Python programs pass Arrow's structures to each other.
+
+    A capsule usually frees its structure in a C destructor. One that is written in Python would lose the exception that is being
+    raised while a frame with a capsule ends. So this keeps each capsule that it makes, and frees it once nothing else references
+    it: when the next one is made, or the results that it was made for are dropped.
+    """
+
+    def __init__(self) -> None:
+        # PyPy has neither.
+        api: Any = getattr(ctypes, "pythonapi", None)
+        self._works = api is not None and hasattr(sys, "getrefcount")
+        if not self._works:
+            return
+        self._new = ctypes.PYFUNCTYPE(ctypes.py_object, c_void_p, c_char_p, c_void_p)(("PyCapsule_New", api))
+        self._pointer = ctypes.PYFUNCTYPE(c_void_p, ctypes.py_object, c_char_p)(("PyCapsule_GetPointer", api))
+        self._made: list[tuple[Any, ArrowStream | ArrowSchema]] = []
+        self._lock = threading.Lock()
+        # What the count is of an object that only such a list references. It depends on the version of Python.
+        alone = [(object(), None)]
+        self._alone = sys.getrefcount(alone[0][0])
+
+    def stream_in(self, capsule: Any) -> Any:
+        """The stream in a capsule that another library made."""
+        if not self._works:
+            raise LibraryError(
+                "evaluate_table needs CPython: this interpreter has no capsules, by which tables are passed"
+            )
+        return ctypes.cast(self._pointer(capsule, _STREAM), POINTER(ArrowStream))
+
+    def make(self, name: bytes, structure: ArrowStream | ArrowSchema) -> Any:
+        self.free_unused()
+        capsule = self._new(ctypes.addressof(structure), name, None)
+        self._made.append((capsule, structure))
+        return capsule
+
+    def free_unused(self) -> None:
+        # Finalizers call this, wherever they happen to run. Whoever has the lock frees the rest.
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
+            at = 0
+            while at < len(self._made):
+                if sys.getrefcount(self._made[at][0]) > self._alone:
+                    at += 1
+                else:
+                    _release(self._made.pop(at)[1])
+        finally:
+            self._lock.release()
+
+
+# Capsules refer to these names, and may outlive this module.
+_STREAM, _SCHEMA = b"arrow_array_stream", b"arrow_schema"
+_CAPSULES = _Capsules()
+_READ = "these results were read already: call evaluate_table again"
+
+
+class EvaluatedTable(NotCopyable):
+    """The results of `Client.evaluate_table`: an Arrow stream that evaluates a batch of users whenever it is read.
+
+    Pass it to whatever reads the Arrow PyCapsule interface: `pyarrow.table`, `pyarrow.RecordBatchReader.from_stream`,
+    `polars.DataFrame`, `pandas.DataFrame.from_arrow`, or a query of DuckDB. It can be read once. It needs neither the client nor
+    this object to be alive while it is read, on any thread.
+    """
+
+    __slots__ = ("__weakref__", "_unread")
+
+    def __init__(self) -> None:
+        # Empty once it is read. A list, because of two threads only one can take from it.
+        self._unread = [ArrowStream()]
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        """The stream, for one consumer. Types are those that docs/tables.md lists, whatever is requested."""
+        try:
+            stream = self._unread.pop()
+        except IndexError:
+            raise InvalidArgument(_READ) from None
+        return _CAPSULES.make(_STREAM, stream)
+
+    def __arrow_c_schema__(self) -> Any:
+        """The types of the columns, which DuckDB reads first. Can be called until the stream is read."""
+        schema = ArrowSchema()
+        for stream in self._unread:
+            address = ctypes.addressof(stream)
+            if _GetSchema(stream.get_schema)(address, ctypes.addressof(schema)) != 0:
+                message = _GetLastError(stream.get_last_error)(address) or b"the schema cannot be read"
+                raise InvalidArgument(message.decode(errors="replace"))
+            return _CAPSULES.make(_SCHEMA, schema)
+        raise InvalidArgument(_READ)
+
+    def __del__(self, _release: Any = _release, _capsules: _Capsules = _CAPSULES) -> None:
+        # Without the attribute if `__init__` did not run.
+        for stream in getattr(self, "_unread", ()):
+            _release(stream)
+        _capsules.free_unused()
+
+
 class NativeClient(NotCopyable):
     """A client of the library. Usable from any thread; freed with the last reference to it."""
 
@@ -501,6 +639,12 @@ class NativeClient(NotCopyable):
         else:
             call()
         return Evaluations(evaluations)
+
+    def evaluate_table(self, users: Any, options: bytes) -> EvaluatedTable:
+        """`users` is the capsule of an Arrow stream, which the library takes."""
+        stream, table = _CAPSULES.stream_in(users), EvaluatedTable()
+        self._call(LIB.client_evaluate_table, stream, *_sized(options), byref(table._unread[0]))
+        return table
 
     def track_exposure(self, evaluated: EvaluationHandle | Evaluations, key: bytes) -> None:
         """Reports the exposure of an evaluation, or of the one of flag `key` among many."""

@@ -34,12 +34,12 @@ from .variants import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Any, TypeVar
 
     from typing_extensions import Unpack
 
-    from ._native import Evaluate, NativeClient
+    from ._native import Evaluate, EvaluatedTable, NativeClient
     from .abi import Outcome
     from .config import ServiceAccountCredentials
     from .context import Attributes
@@ -365,6 +365,45 @@ class Client(NotCopyable):
             return variants or nothing
         return variants
 
+    def evaluate_table(
+        self,
+        data: Any,
+        flags: Iterable[str] | None = None,
+        *,
+        columns: Mapping[str, str | None] | None = None,
+        keep: Iterable[str] = (),
+        report_exposures: bool = False,
+        rollouts: bool = False,
+        dictionary: bool = True,
+    ) -> EvaluatedTable:
+        """Evaluates flags for each row of a table: `flags`, or all flags of the definitions. docs/tables.md describes it.
+
+        `data` is anything with `__arrow_c_stream__`: a table or a reader of pyarrow, a DataFrame of polars or pandas, a relation
+        of DuckDB. So is the result. It has the columns that `keep` names, then for each flag a column of structs with `variant`,
+        `value` as JSON, `reason` and `error`. It reads a batch of `data` whenever a batch of it is read, and can be read once.
+
+        A column `distinct_id` identifies the user, and every column is a custom property of its name. `columns` changes that: it
+        maps a column's name to a place such as `"distinct_id"` or `"custom_properties.plan"`, or to None for a column that is to
+        be ignored. All rows are evaluated with the definitions that the client has now. With `report_exposures`, each row
+        reports an exposure. With `rollouts`, the structs have the position of the rollout that
+        gave the variant, too. `dictionary=False` makes plain strings, for programs that cannot read dictionaries, such as Spark.
+
+        Raises `InvalidArgument`, which names the argument or the column, and for a remote client.
+        """
+        arguments = {"flags": flags, "keep": keep}
+        for name, given in arguments.items():
+            if isinstance(given, str):
+                raise InvalidArgument(f"{name}: expected a list of strings, got the string {given!r}")
+        options: dict[str, Any] = {"keep": list(keep), "report_exposures": report_exposures, "dictionary": dictionary}
+        if rollouts:
+            options["rollouts"] = True
+        if flags is not None:
+            options["flags"] = list(flags)
+        if columns is not None:
+            options["columns"] = columns
+        encoded = json_argument("evaluate_table", options)
+        return self._native.evaluate_table(_arrow_stream(data), encoded)
+
     def track_exposure_event(self, flag_key: str, variant: SelectedVariant, context: Attributes | Context) -> None:
         """Queues an exposure of `variant`, unless the same one was reported within `exposure_window_ms`.
 
@@ -591,6 +630,26 @@ def _evaluator(library: NativeClient, encoder: ContextEncoder) -> Evaluate:
         return evaluate_packed(key, encoded, options)
 
     return library.accelerated(evaluate)
+
+
+def _arrow_stream(data: Any) -> Any:
+    """The capsule of a table's Arrow stream."""
+    if not hasattr(data, "__arrow_c_stream__") and hasattr(data, "__arrow_c_array__"):
+        try:
+            import pyarrow  # noqa: PLC0415 - optional
+        except ImportError:
+            raise InvalidArgument(
+                f"data: {type(data).__name__} has __arrow_c_array__ only, which needs pyarrow: pip install pyarrow"
+            ) from None
+        data = pyarrow.record_batch(data)
+    try:
+        stream = data.__arrow_c_stream__
+    except AttributeError:
+        raise InvalidArgument(
+            "data: expected an object with __arrow_c_stream__, such as a table of pyarrow, polars, pandas or DuckDB,"
+            f" got {type(data).__name__}"
+        ) from None
+    return stream()
 
 
 def _milliseconds(seconds: float) -> int:
