@@ -60,7 +60,7 @@ fn the_quickstart_shows_flags_and_what_changes() {
     let server = server();
     let config = |token: &str| {
         let config =
-            Config::builder(token).api_host(&server.url()).polling_interval(Duration::from_millis(50));
+            Config::builder(token).api_host(server.url()).polling_interval(Duration::from_millis(50));
         config.build().unwrap()
     };
     let mut out = Changes { server: &server, text: String::new() };

@@ -65,6 +65,16 @@ def test_the_configuration_says_what_it_is():
     assert "secret" not in repr(ServiceAccountCredentials("user", "secret", "1"))
 
 
+def test_several_hosts():
+    config = LocalFlagsConfig(["cache.example", "api.mixpanel.com"], token="t", token_in_query=False)
+    made = json.loads(config.to_json(None))
+    assert (made["api_host"], made["token_in_query"]) == (["cache.example", "api.mixpanel.com"], False)
+    client = Client.local("t", api_host=("localhost:1", "localhost:2"))
+    assert [host["host"] for host in client.statistics()["hosts"]] == ["localhost:1", "localhost:2"]
+    with pytest.raises(InvalidConfig, match=r"^config: api_host\[1\]: given twice$"):
+        Client.local("t", api_host=["localhost", "localhost"])
+
+
 @pytest.mark.parametrize("provider", [LocalFeatureFlagsProvider, RemoteFeatureFlagsProvider])
 def test_the_client_has_every_call_of_mixpanels(provider):
     for name, theirs in inspect.getmembers(provider, inspect.isfunction):
