@@ -239,12 +239,12 @@ soak: need-soak build
 # SECONDS: the polling interval. With PLANTED=1, mistakes in the configuration of nginx have to be found.
 PLANTED_MISTAKES := uncollapsed shared token-in-log token-in-key kept-refusals not-stale buffered unverified
 # A thousand clients and their server, all on one machine, take optimised programs.
-FLEET_PROFILE := $(if $(PLANTED)$(CLIENTS),--workspace --features mpflags/openfeature,-p mpflags-dev --profile tool)
+FLEET_BUILD := $(if $(PLANTED)$(CLIENTS),$(TOGETHER),-j$(JOBS) -p mpflags-dev --profile tool)
 FLEET_OUT := $(abspath $(CARGO_OUT))/$(if $(PLANTED)$(CLIENTS),debug,tool)
 FLEET := MPFLAGS_DEV=$(FLEET_OUT)/mpflags-dev MPFLAGS_FLEET=$(FLEET_OUT)/examples/fleet
 GUNICORN := gunicorn==27.0.1
 fleet: need-fleet $(if $(PLANTED),,release-library)
-	$(CARGO) build -j$(JOBS) $(FLEET_PROFILE) --bin mpflags-dev --example fleet
+	$(CARGO) build $(FLEET_BUILD) --bin mpflags-dev --example fleet
 ifneq ($(PLANTED),)
 	@for mistake in $(PLANTED_MISTAKES); do \
 		$(FLEET) $(PYTHON) fleet/run.py --clients $(or $(CLIENTS),50) --interval $(or $(SECONDS),2) --intervals 1 --front nginx --plant $$mistake; done
