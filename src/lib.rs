@@ -29,7 +29,8 @@
 //! serde_json = "1"
 //! ```
 //!
-//! Start with [`Config::builder`], [`Client`] and [`Context`]. The cargo feature `openfeature` adds `MixpanelProvider`.
+//! Start with [`Config::builder`], [`Client`] and [`Context`]. The cargo feature `openfeature` adds `MixpanelProvider`,
+//! and `arrow` adds `Client::evaluate_table`, for tables of users.
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),
