@@ -139,7 +139,8 @@ def test_the_library_that_cargo_builds_is_stripped(tmp_path, library):
     (built,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(built) as archive:
         stripped = archive.extract("mpflags/libmpflags.so", tmp_path)
-    assert os.path.getsize(stripped) <= 3_300_000
+    # The limit of .ci/library, and the table of symbols that `strip -x` leaves.
+    assert os.path.getsize(stripped) <= 3_300_000 + 20_000
     sections = run("readelf", "--wide", "--sections", stripped)
     assert ".text" in sections
     assert ".debug" not in sections

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import time
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, MutableSet
 from dataclasses import dataclass
 
 from .abi import Item
@@ -61,7 +61,8 @@ class Flags:
         self._items: list[str] = []
         self._closed = False
         self.client.on_item(self._on_item)
-        self._set: set[str] = set()
+        # Not `set[str]`: the class has a method of that name, and tools evaluate the annotation where that is what `set` means.
+        self._set: MutableSet[str] = set()
         self.set(values or {})
 
     def set(self, values: Mapping[str, typing.Any] | None = None, /, **more: typing.Any) -> Flags:

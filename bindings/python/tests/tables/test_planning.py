@@ -31,7 +31,7 @@ def random_ids(count, seed=0):
     return [f"{rng.getrandbits(64):016x}" for _ in range(count)]
 
 
-USERS = pa.table({**rows.users(50_000), "distinct_id": random_ids(50_000)})
+USERS = pa.table({**rows.users(20_000), "distinct_id": random_ids(20_000)})
 
 
 def test_the_test_is_scipys():
@@ -53,7 +53,7 @@ def test_the_test_is_scipys():
 
 def test_a_distribution_counts_every_row():
     found = distribution(USERS, "and5", rows.DEFINITIONS)
-    assert found.rows == sum(share.rows for share in found.shares) == 50_000
+    assert found.rows == sum(share.rows for share in found.shares) == 20_000
     assert math.isclose(sum(share.share for share in found.shares), 1)
     explained = rows.client()
     expected = {}
@@ -77,13 +77,13 @@ def test_random_ids_are_as_expected(key, salted):
     for flag in definitions["flags"]:
         if not salted:
             flag.pop("hash_salt", None)
-    users = USERS.set_column(1, "company_id", pa.array(random_ids(50_000, 1)))
+    users = USERS.set_column(1, "company_id", pa.array(random_ids(20_000, 1)))
     found = distribution(users, key, definitions)
     assert found.p_value > 0.001, str(found)
     assert all(p is None or p > 0.001 for p in found.rollout_p_values.values()), str(found)
     for share in found.shares:
         if share.expected is not None:
-            assert abs(share.share - share.expected) < 0.015
+            assert abs(share.share - share.expected) < 0.02
     assert math.isclose(sum(share.expected or share.share for share in found.shares), 1, abs_tol=1e-9)
 
 
@@ -98,7 +98,7 @@ def test_ids_that_are_not_random_are_noticed():
     # A log of one variant only, for which somebody forgot the other one.
     results = pa.table(rows.client().evaluate_table(USERS, ["half"], keep=["distinct_id"], dictionary=False))
     lost = results.filter(pc.equal(pc.struct_field(results["half"], "variant"), "on"))
-    both = pa.concat_tables([lost, results.slice(0, 20_000)]).select(["distinct_id"])
+    both = pa.concat_tables([lost, results.slice(0, 8_000)]).select(["distinct_id"])
     found = distribution(both, "half", rows.DEFINITIONS)
     assert found.p_value < 1e-6
     assert "unlike random ids" in str(found)
@@ -124,11 +124,11 @@ def changed(percentage):
 def test_what_if_counts_who_changes():
     before, after = rows.DEFINITIONS, changed(0.3)
     found = what_if(USERS, "eq", before, after)
-    assert found.rows == 50_000
+    assert found.rows == 20_000
     single = [rows.Singles(rows.client(definitions)) for definitions in (before, after)]
     moves, moved = {}, []
     columns = USERS.to_pydict()
-    for at in range(50_000):
+    for at in range(20_000):
         attributes = rows.context(columns, at)
         pair = tuple(each("eq", attributes)[0] for each in single)
         moves[pair] = moves.get(pair, 0) + 1
