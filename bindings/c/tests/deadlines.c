@@ -72,6 +72,37 @@ static void drop(void *unused)
     (void)unused;
 }
 
+/* A table without columns and rows. */
+static void release_schema(struct ArrowSchema *schema)
+{
+    schema->release = NULL;
+}
+
+static int get_schema(struct ArrowArrayStream *stream, struct ArrowSchema *out)
+{
+    (void)stream;
+    *out = (struct ArrowSchema){"+s", "", NULL, 0, 0, NULL, NULL, release_schema, NULL};
+    return 0;
+}
+
+static int get_next(struct ArrowArrayStream *stream, struct ArrowArray *out)
+{
+    (void)stream;
+    out->release = NULL;
+    return 0;
+}
+
+static const char *get_last_error(struct ArrowArrayStream *stream)
+{
+    (void)stream;
+    return NULL;
+}
+
+static void release_stream(struct ArrowArrayStream *stream)
+{
+    stream->release = NULL;
+}
+
 /* `wait`: the limit of evaluations. */
 static void evaluate(mpflags_client *client, const mpflags_context *context, int wait, uint32_t timeout)
 {
@@ -92,6 +123,10 @@ static void evaluate(mpflags_client *client, const mpflags_context *context, int
     mpflags_evaluation_free(evaluation);
     CALL(wait, mpflags_client_evaluate_all, client, context, 0, timeout, &all, NULL);
     mpflags_evaluations_free(all);
+    /* A remote client refuses it. */
+    struct ArrowArrayStream users = {get_schema, get_next, get_last_error, release_stream, NULL}, results = {0};
+    CALL(0, mpflags_client_evaluate_table, client, &users, MPFLAGS_S("{}"), &results, NULL);
+    if (results.release != NULL) results.release(&results);
     CALL(0, mpflags_client_explain, client, MPFLAGS_S("f"), context, &text, NULL);
     mpflags_text_free(text);
 }
