@@ -648,9 +648,9 @@ TEST(Client, Tables) {
     try {
         Client(fixed()).evaluate_table(&users, R"({"keep": ["none"]})");
         FAIL();
-    } catch (const mpflags::Error& error) {
-        EXPECT_EQ(error.status(), Status::InvalidArgument);
-        EXPECT_STREQ(error.what(), "options: keep: the table has no column `none`");
+    } catch (const mpflags::Error& refused) {
+        EXPECT_EQ(refused.status(), Status::InvalidArgument);
+        EXPECT_STREQ(refused.what(), "options: keep: the table has no column `none`");
     }
     EXPECT_EQ(users.release, nullptr);
 }
