@@ -1,4 +1,4 @@
-//go:build mpflags_soak
+//go:build cgo && mpflags_soak
 
 package mpflags
 
