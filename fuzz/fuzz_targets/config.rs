@@ -32,9 +32,15 @@ fn is_allowed(allowed: &str, json: &str) -> Option<bool> {
             members.iter().map(|(key, _)| &key[..]).eq([&b"project_id"[..], b"secret", b"username"])
                 && members.iter().all(|(_, json)| is_allowed("a non-empty string", json.get()) == Some(true))
         }
-        "a host, or a base URL with https:// or http://" if text.is_some() => return None,
+        "a host, or a base URL with https:// or http://, or an array of 1 to 8 of them" => {
+            let hosts = serde_json::from_str::<Vec<String>>(json);
+            if text.is_some() || hosts.is_ok_and(|hosts| (1..=8).contains(&hosts.len())) {
+                return None;
+            }
+            false
+        }
         "an object of flag keys and values" if json.starts_with('{') => return None,
-        allowed if allowed.starts_with("the URL") || allowed.starts_with("a host") => text.is_some(),
+        allowed if allowed.starts_with("the URL") => text.is_some(),
         allowed if allowed.starts_with("a definitions document") || allowed.starts_with("an object") => {
             json.starts_with('{')
         }
@@ -123,10 +129,13 @@ fuzz_target!(|json: &[u8]| {
             if given("definitions") && given("definitions_path") {
                 named.push("definitions_path");
             }
+            if given("ready_from_cache") {
+                named.push("ready_from_cache");
+            }
             let names = |name: &&str| {
                 let rest = message.strip_prefix("config: unknown key `").or(message.strip_prefix("config: "));
                 rest.and_then(|rest| rest.strip_prefix(name))
-                    .is_some_and(|rest| rest.starts_with([':', '.', '`']))
+                    .is_some_and(|rest| rest.starts_with([':', '.', '`', '[']))
             };
             assert!(!is_text || named.iter().any(names), "{message:?} names none of {named:?}");
         }

@@ -31,8 +31,32 @@ const OPTIONS: &[&str] = &[
 const NAMES: &[&str] = &["distinct_id", "plan", "custom_properties", "tags", "id"];
 
 const FORMATS: &[&str] = &[
-    "u", "U", "vu", "c", "C", "s", "i", "l", "L", "f", "g", "e", "b", "n", "tdD", "tdm", "tsu:UTC", "tsn:", "d:38,2",
-    "z", "+s", "+l", "+L", "+w:2", "+m", "dictionary",
+    "u",
+    "U",
+    "vu",
+    "c",
+    "C",
+    "s",
+    "i",
+    "l",
+    "L",
+    "f",
+    "g",
+    "e",
+    "b",
+    "n",
+    "tdD",
+    "tdm",
+    "tsu:UTC",
+    "tsn:",
+    "d:38,2",
+    "z",
+    "+s",
+    "+l",
+    "+L",
+    "+w:2",
+    "+m",
+    "dictionary",
 ];
 
 /// The bytes that choose. Zeros follow them.
@@ -108,7 +132,8 @@ const WORDS: usize = 128;
 impl Column {
     fn new(chooser: &mut Chooser<'_>, name: &str, rows: usize, levels: usize) -> Column {
         let format = FORMATS[chooser.below(FORMATS.len())];
-        let format = if levels == 0 && (format.starts_with('+') || format == "dictionary") { "u" } else { format };
+        let format =
+            if levels == 0 && (format.starts_with('+') || format == "dictionary") { "u" } else { format };
         let offset = chooser.below(4);
         // Too few now and then.
         let rows = if chooser.below(16) == 0 { rows / 2 } else { rows };
@@ -150,11 +175,12 @@ impl Column {
 
     /// Buffers as long as the type requires, with offsets that stay inside of them.
     fn fill(&mut self, chooser: &mut Chooser<'_>, inner: usize) {
-        let mut random = |mask: u64| (0..WORDS).map(|_| u64::from(chooser.byte()) * 0x0101_0101_0101_0101 & mask).collect();
-        let all: Vec<u64> = random(u64::MAX);
-        let few = |mask: u64, at: usize| {
-            (0..WORDS).map(|n| (at as u64 * n as u64) & mask).collect::<Vec<u64>>()
+        let mut random = |mask: u64| {
+            (0..WORDS).map(|_| u64::from(chooser.byte()) * 0x0101_0101_0101_0101 & mask).collect()
         };
+        let all: Vec<u64> = random(u64::MAX);
+        let few =
+            |mask: u64, at: usize| (0..WORDS).map(|n| (at as u64 * n as u64) & mask).collect::<Vec<u64>>();
         let mask = (inner.next_power_of_two() as u64) | 1;
         self.buffers = match self.format.to_str().unwrap() {
             "n" => vec![],
