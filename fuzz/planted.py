@@ -39,6 +39,7 @@ CACHED = ("cache", ["-p", "mpflags", "--lib", "cache"])
 REMOTE = ("remote", ["-p", "mpflags", "--test", "client", "remote::"])
 EVENTS = ("events", ["-p", "mpflags", "--test", "client", "events::"])
 ABI = ("c_abi", ["-p", "mpflags-c", "--test", "contract"])
+TABLE = ("table", ["-p", "mpflags-c", "--test", "contract"])
 # The target; the test, as arguments of cargo test; the bug, the file, the text in it with the expression to replace in «», and the
 # expression that replaces it.
 BUGS = [
@@ -69,6 +70,7 @@ BUGS = [
     (*EVENTS, "a rejection counts as an acceptance", "src/events/sender/response.rs", "Some(Body { status: Some(status), .. }) if «status == 1» =>", "status == 1 || status == 0"),
     (*ABI, "a text has no NUL", C + "strings.rs", "«text.push('\\0')»;", "text.push('x')"),
     (*ABI, "an argument is read one byte too far", C + "strings.rs", "slice::from_raw_parts(ptr.cast(), «len»)", "len + 1"),
+    (*TABLE, "texts and dictionary keys are not checked", C + "table.rs", "«column.validate_full()».map_err", "column.validate()"),
 ]
 
 # What each crate of the copy gets. Bug 0 is none.
