@@ -29,11 +29,11 @@ func TestTable(t *testing.T) {
 	users := func() *cdata.CArrowArrayStream {
 		builder := array.NewRecordBuilder(memory.DefaultAllocator, schema)
 		defer builder.Release()
-		var batches []arrow.Record
+		var batches []arrow.RecordBatch
 		for i := range 2 {
 			builder.Field(0).(*array.StringBuilder).AppendValues([]string{fmt.Sprint("u", i), "u9"}, nil)
 			builder.Field(1).(*array.StringBuilder).AppendValues([]string{"PRO", "free"}, nil)
-			batches = append(batches, builder.NewRecord())
+			batches = append(batches, builder.NewRecordBatch())
 		}
 		reader, err := array.NewRecordReader(schema, batches)
 		if err != nil {
