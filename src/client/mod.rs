@@ -153,9 +153,10 @@ impl Client {
         Some(Arc::new(move |item| callback(item)))
     }
 
-    /// Waits until there are definitions: fetched, from the configuration, or from the cache, which is read after the first
-    /// failed fetch or, with `ready_from_cache`, when the client is made. Returns immediately if there are some already, and if the client is remote. `timeout` includes retries; zero
-    /// does not wait. Overrides alone do not make a client ready.
+    /// Waits until there are definitions: fetched, from the configuration, or from the cache, which is read after the
+    /// first failed fetch or, with `ready_from_cache`, when the client is made. Returns immediately if there are some
+    /// already, and if the client is remote. `timeout` includes retries; zero does not wait. Overrides alone do not
+    /// make a client ready.
     ///
     /// Fails with [`ErrorKind::Timeout`] if `timeout` passes, with [`ErrorKind::CredentialsRefused`] as soon as Mixpanel
     /// responds with 401 or 403, with [`ErrorKind::Backend`] as soon as a server speaks plain http although the

@@ -1,5 +1,6 @@
 //! The hosts of `api_host`, of which the first that works gets the requests.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -144,39 +145,47 @@ impl Failover {
         let begun = Instant::now();
         let left = || timeout.saturating_sub(begun.elapsed());
         let hosts = self.hosts.hosts.iter().zip(&self.connections);
-        let (usable, failed): (Vec<_>, Vec<_>) = hosts.partition(|(host, _)| self.hosts.is_usable(host));
+        let (mut usable, mut rest): (VecDeque<_>, VecDeque<_>) =
+            hosts.partition(|(host, _)| self.hosts.is_usable(host));
         let mut worst: Option<Result<Response, Failure>> = None;
-        for (group, is_usable) in [(usable, true), (failed, false)] {
-            for (tried, (host, http)) in group.iter().enumerate() {
-                if is_usable && !self.hosts.may_try(host) {
+        loop {
+            let ((host, http), others) = match usable.pop_front() {
+                // Another request tries it. If no other host is left, this one does too.
+                Some(next) if !self.hosts.may_try(next.0) => {
+                    rest.push_back(next);
                     continue;
                 }
-                let share = left().checked_div((group.len() - tried) as u32).unwrap_or_default();
-                if share.is_zero() {
-                    break;
-                }
-                let first = Instant::now();
-                let mut result = send(http, share, false);
-                if result.as_ref().is_err_and(|failure| failure.ended_early) {
-                    // Most likely the host closed an idle connection, which does not mean that it fails.
-                    let share = share.saturating_sub(first.elapsed());
-                    result = send(http, share.max(Duration::from_millis(1)), true);
-                }
-                let why = match &result {
-                    Ok(response) if response.status >= 500 => response.described(),
-                    Err(failure) if failure.of_host => failure.message.clone(),
-                    Ok(_) => {
-                        self.works(host);
-                        return result;
-                    }
-                    Err(_) => return result,
-                };
-                self.fails(host, &why);
-                worst = Some(match worst {
-                    Some(before) => combined(before, result),
-                    None => result,
-                });
+                Some(next) => (next, usable.len()),
+                None => match rest.pop_front() {
+                    Some(next) => (next, rest.len()),
+                    None => break,
+                },
+            };
+            let share = left().checked_div(others as u32 + 1).unwrap_or_default();
+            if share.is_zero() {
+                break;
             }
+            let first = Instant::now();
+            let mut result = send(http, share, false);
+            if result.as_ref().is_err_and(|failure| failure.ended_early) {
+                // Most likely the host closed an idle connection, which does not mean that it fails.
+                let share = share.saturating_sub(first.elapsed());
+                result = send(http, share.max(Duration::from_millis(1)), true);
+            }
+            let why = match &result {
+                Ok(response) if response.status >= 500 => response.described(),
+                Err(failure) if failure.of_host => failure.message.clone(),
+                Ok(_) => {
+                    self.works(host);
+                    return result;
+                }
+                Err(_) => return result,
+            };
+            self.fails(host, &why);
+            worst = Some(match worst {
+                Some(before) => combined(before, result),
+                None => result,
+            });
         }
         worst.unwrap_or_else(|| Err(Failure::transient("timed out")))
     }

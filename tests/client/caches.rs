@@ -3,20 +3,15 @@
 use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mpflags::{Client, Config, Context, Item, Level, State};
 use mpflags_dev::{Fault, Kind, Options, Server};
 use serde_json::{Value, json};
 
-const LONG: Duration = Duration::from_secs(10);
+use crate::hosts::{document, until};
 
-fn document(value: u32) -> String {
-    format!(
-        r#"{{"flags": [{{"key": "f", "context": "distinct_id", "ruleset": {{"variants": [{{"key": "v", "value": {value}}}],
-            "rollout": [{{"rollout_percentage": 1}}]}}}}]}}"#
-    )
-}
+const LONG: Duration = Duration::from_secs(10);
 
 fn server() -> Server {
     let server = Server::start(Options { token: Some("T".to_owned()), ..Options::default() }).unwrap();
@@ -33,14 +28,6 @@ fn client(server: &Server, more: Value) -> Client {
 
 fn value(client: &Client) -> i64 {
     client.integer("f", &Context::from_json(r#"{"distinct_id": "u1"}"#).unwrap(), -1)
-}
-
-fn until(what: &str, condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + LONG;
-    while !condition() {
-        assert!(Instant::now() < deadline, "{what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }
 
 fn lines(client: &Client) -> Vec<(Level, String)> {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 const LONG: Duration = Duration::from_secs(10);
 
-fn document(value: u32) -> String {
+pub(crate) fn document(value: u32) -> String {
     format!(
         r#"{{"flags": [{{"key": "f", "context": "distinct_id", "ruleset": {{"variants": [{{"key": "v", "value": {value}}}],
             "rollout": [{{"rollout_percentage": 1}}]}}}}]}}"#
@@ -39,7 +39,7 @@ fn value(client: &Client) -> i64 {
     client.integer("f", &user(), -1)
 }
 
-fn until(what: &str, condition: impl Fn() -> bool) {
+pub(crate) fn until(what: &str, condition: impl Fn() -> bool) {
     let deadline = Instant::now() + LONG;
     while !condition() {
         assert!(Instant::now() < deadline, "{what}");
@@ -255,6 +255,31 @@ fn remote_evaluations_and_imports_go_to_the_next_host_too() {
     importing.track("e", "u1", "").unwrap();
     importing.flush(LONG).unwrap();
     assert!(mixpanel.requests().requests.iter().any(|request| request.path == "/import"));
+}
+
+/// One request tries each host again. The others must not fail because there is none left for them.
+#[test]
+fn requests_at_the_same_time_do_not_run_out_of_hosts() {
+    let (cache, mixpanel) = (server(1), server(1));
+    let client =
+        client(&[&cache.url(), &mixpanel.url()], json!({"mode": "remote", "polling_interval_ms": 50}));
+    cache.stop().unwrap();
+    mixpanel.stop().unwrap();
+    assert_eq!(value(&client), -1);
+    assert_eq!(hosts(&client), [(true, 1), (true, 1)]);
+    // They respond slowly, so that all requests are under way at once.
+    for server in [&cache, &mixpanel] {
+        server.restart_after(Duration::ZERO).unwrap();
+        server.set_faults(vec![Fault { delay_ms: Some(300), ..Fault::new("*", Kind::Delay) }]).unwrap();
+    }
+    // The pause of a second is over for both.
+    let failed = Instant::now();
+    until("the pause is over", || failed.elapsed() > Duration::from_millis(1100));
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..6).map(|_| scope.spawn(|| value(&client))).collect();
+        let values: Vec<i64> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+        assert_eq!(values, [1; 6]);
+    });
 }
 
 fn hosts_failed(client: &Client) -> u64 {

@@ -99,7 +99,7 @@ def rates():
 
 
 def peak_memory(count):
-    """Runs in a process of its own."""
+    """Runs in a separate process."""
     schema = batch(0, 1).schema
     batches = (batch(start, BATCH) for start in range(0, count, BATCH))
     users = pa.RecordBatchReader.from_batches(schema, batches)

@@ -426,7 +426,7 @@ class _Capsules:
         return capsule
 
     def free_unused(self) -> None:
-        # Finalizers call this, wherever they happen to run. Whoever has the lock frees the rest.
+        # Finalizers call this, wherever they happen to run. The thread that has the lock frees the rest.
         if not self._lock.acquire(blocking=False):
             return
         try:
