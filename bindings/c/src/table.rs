@@ -8,7 +8,7 @@ use arrow_array::ffi_stream::FFI_ArrowArrayStream;
 use arrow_data::ArrayData;
 use arrow_data::ffi::FFI_ArrowArray;
 use arrow_schema::ffi::FFI_ArrowSchema;
-use arrow_schema::{DataType, Schema, SchemaRef};
+use arrow_schema::{DataType, Fields, Schema, SchemaRef};
 use mpflags_core::{TableEvaluation, TableOptions, unversioned};
 
 use crate::client::mpflags_client;
@@ -143,6 +143,7 @@ impl Users {
             column.validate_full().map_err(|error| format!("column `{}`: {error}", field.name()))?;
         }
         data.validate().map_err(|error| error.to_string())?;
+        check_values(&data, fields)?;
         if data.null_count() > 0 {
             return Err("a row that is null as a whole".to_owned());
         }
@@ -156,6 +157,27 @@ fn check_levels(schema: &FFI_ArrowSchema, levels: u32) -> Result<(), String> {
     };
     let mut parts = schema.children().chain(schema.dictionary());
     parts.try_for_each(|part| check_levels(part, levels))
+}
+
+/// The crate does not count an array's offset when it checks how many values the arrays inside must have.
+fn check_values(batch: &ArrayData, fields: &Fields) -> Result<(), String> {
+    fn check(inner: &ArrayData, outer: &ArrayData) -> Result<(), String> {
+        let (each, what) = match outer.data_type() {
+            DataType::Struct(_) => (1, "a Struct"),
+            DataType::FixedSizeList(_, size) => (usize::try_from(*size).unwrap_or(0), "a FixedSizeList"),
+            // The others are checked, and have no offset that moves what is inside.
+            _ => (0, ""),
+        };
+        let needed = outer.offset().saturating_add(outer.len()).saturating_mul(each);
+        if inner.len() < needed {
+            return Err(format!("{} values, where {what} needs {needed}", inner.len()));
+        }
+        inner.child_data().iter().try_for_each(|part| check(part, inner))
+    }
+    for (field, column) in fields.iter().zip(batch.child_data()) {
+        check(column, batch).map_err(|why| format!("column `{}`: {why}", field.name()))?;
+    }
+    Ok(())
 }
 
 /// What the program says about a callback that failed.

@@ -17,7 +17,7 @@ static int failures;
     FLAG("plan", ", \"runtime_evaluation_rule\": {\"==\": [{\"var\": \"plan\"}, \"pro\"]}") "]}}"
 
 /* What is wrong with the users. */
-enum fault { NOTHING, NO_SCHEMA, FAILS, NO_CHILD, OFFSETS, UTF8, KEY, NULL_ROW, NO_BUFFER };
+enum fault { NOTHING, NO_SCHEMA, FAILS, NO_CHILD, OFFSETS, UTF8, KEY, NULL_ROW, NO_BUFFER, SHORT, SHORT_FIELD, SHORT_LIST };
 
 static enum fault fault;
 static int batches, streams_released, schemas_released, arrays_released;
@@ -44,6 +44,11 @@ static int get_schema(struct ArrowArrayStream *stream, struct ArrowSchema *out)
     words = (struct ArrowSchema){"u", "", NULL, 2, 0, NULL, NULL, no_release_of_schema, NULL};
     id = (struct ArrowSchema){"u", "distinct_id", NULL, 2, 0, NULL, NULL, no_release_of_schema, NULL};
     plan = (struct ArrowSchema){"c", "plan", NULL, 2, 0, NULL, &words, no_release_of_schema, NULL};
+    if (fault == SHORT_FIELD || fault == SHORT_LIST) {
+        static struct ArrowSchema part, *parts[] = {&part};
+        part = (struct ArrowSchema){"n", "x", NULL, 2, 0, NULL, NULL, no_release_of_schema, NULL};
+        plan = (struct ArrowSchema){fault == SHORT_LIST ? "+w:2" : "+s", "plan", NULL, 2, 1, parts, NULL, no_release_of_schema, NULL};
+    }
     *out = (struct ArrowSchema){"+s", "", NULL, 0, 2, children, NULL, release_schema, NULL};
     return 0;
 }
@@ -60,7 +65,13 @@ static int get_next(struct ArrowArrayStream *stream, struct ArrowArray *out)
     words = (struct ArrowArray){2, 0, 0, 3, 0, plan_buffers, NULL, NULL, no_release_of_array, NULL};
     id = (struct ArrowArray){3, 1, 0, 3, 0, id_buffers, NULL, NULL, no_release_of_array, NULL};
     plan = (struct ArrowArray){3, 0, 0, 2, 0, key_buffers, NULL, &words, no_release_of_array, NULL};
-    *out = (struct ArrowArray){3, 0, 0, 1, 2, row_buffers, children, NULL, release_array, NULL};
+    if (fault == SHORT_FIELD || fault == SHORT_LIST) {
+        /* Three rows from the second on need four values, or eight. */
+        static struct ArrowArray part, *parts[] = {&part};
+        part = (struct ArrowArray){fault == SHORT_LIST ? 7 : 3, 0, 0, 0, 0, NULL, NULL, NULL, no_release_of_array, NULL};
+        plan = (struct ArrowArray){3, 0, 1, 1, 1, row_buffers, parts, NULL, no_release_of_array, NULL};
+    }
+    *out = (struct ArrowArray){3, 0, fault == SHORT, 1, 2, row_buffers, children, NULL, release_array, NULL};
     ids[1] = fault == OFFSETS ? 9 : 2;
     id_text[1] = fault == UTF8 ? (char)0xff : '1';
     keys[1] = fault == KEY ? 5 : 1;
@@ -142,6 +153,9 @@ static void broken_batches(const mpflags_client *client)
         {KEY, "column `plan`: "},
         {NULL_ROW, "a row that is null as a whole"},
         {NO_BUFFER, "buffer"},
+        {SHORT, "column `distinct_id`: 3 values, where a Struct needs 4"},
+        {SHORT_FIELD, "column `plan`: 3 values, where a Struct needs 4"},
+        {SHORT_LIST, "column `plan`: 7 values, where a FixedSizeList needs 8"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct ArrowArrayStream in = users(3, cases[i].fault), out;
