@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""Writes inputs for the targets to begin with, from the vectors and the options of the library.
+"""Writes inputs for the targets to begin with, from fuzz/corpus, the vectors and the options of the library, into FOLDER/TARGET.
 
     fuzz/seeds.py FOLDER
+    fuzz/seeds.py --keep FOLDER TARGET...    the other way: fuzz/corpus gets the inputs in FOLDER/TARGET
 """
+import ast
 import hashlib
 import json
 import pathlib
@@ -12,6 +14,8 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 VECTORS = ROOT / "conformance/vectors"
+# For each target a file, with an input on each line, as Python writes bytes.
+CORPUS = ROOT / "fuzz/corpus"
 
 
 def compact(value):
@@ -136,7 +140,7 @@ def http():
     yield "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"sta\r\n8\r\ntus\":1}}\r\n0\r\n\r\n"
 
 
-def main():
+def write(folder):
     evaluated = list(vectors("evaluate"))
     of_rules = [of_context({"id": 1, "custom_properties": vector["data"]}) for vector in vectors("rules") if "data" in vector]
     seeds = {
@@ -153,12 +157,30 @@ def main():
         "events": [f"{first}{response}" for first in "01" for response in http()],
     }
     for target, inputs in seeds.items():
-        folder = pathlib.Path(sys.argv[1]) / target
-        folder.mkdir(parents=True, exist_ok=True)
-        for seed in inputs:
-            seed = seed.encode("utf-8", "surrogatepass") if isinstance(seed, str) else seed
-            if len(seed) <= 4096:
-                (folder / hashlib.sha1(seed).hexdigest()).write_bytes(seed)
+        encoded = [seed.encode("utf-8", "surrogatepass") if isinstance(seed, str) else seed for seed in inputs]
+        store(folder / target, [seed for seed in encoded if len(seed) <= 4096])
+    for kept in CORPUS.glob("*"):
+        store(folder / kept.name, map(ast.literal_eval, kept.read_text().splitlines()))
+
+
+def store(folder, inputs):
+    folder.mkdir(parents=True, exist_ok=True)
+    for seed in inputs:
+        (folder / hashlib.sha1(seed).hexdigest()).write_bytes(seed)
+
+
+def keep(folder, targets):
+    CORPUS.mkdir(exist_ok=True)
+    for target in targets:
+        inputs = sorted((path.read_bytes() for path in (folder / target).iterdir()), key=lambda seed: (len(seed), seed))
+        (CORPUS / target).write_text("".join(f"{seed!r}\n" for seed in inputs))
+
+
+def main():
+    if sys.argv[1] == "--keep":
+        keep(pathlib.Path(sys.argv[2]), sys.argv[3:])
+    else:
+        write(pathlib.Path(sys.argv[1]))
 
 
 if __name__ == "__main__":

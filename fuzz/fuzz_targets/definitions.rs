@@ -31,12 +31,29 @@ static CONTEXTS: LazyLock<Vec<Context>> = LazyLock::new(|| {
     contexts.into_iter().map(|json| Context::from_json(json).unwrap()).collect()
 });
 
-/// What an evaluation of the flag says, in each context. Its explanation must agree.
+/// Definitions that come before those of the input. One of their flags has the key that the vectors use.
+static BEFORE: LazyLock<String> = LazyLock::new(|| DEFINITIONS.replacen("plain", "f", 1));
+
+/// What each of their flags says.
+static SAID_BEFORE: LazyLock<BTreeMap<String, Vec<String>>> = LazyLock::new(|| {
+    let flags = fuzzing::replace_definitions(&CLIENT, BEFORE.as_bytes(), false).unwrap().flags;
+    flags.into_iter().map(|(key, _)| (key.clone(), said(&key))).collect()
+});
+
+/// What an evaluation of the flag says, in each context.
 fn said(key: &str) -> Vec<String> {
-    let options = EvaluateOptions::new().without_exposure();
     let one = |context: &Context| {
-        let evaluation = CLIENT.evaluate(key, context, options);
+        let evaluation = CLIENT.evaluate(key, context, EvaluateOptions::new().without_exposure());
         let said = (evaluation.reason(), evaluation.variant(), evaluation.json(), evaluation.message());
+        format!("{said:?} {:?} {}", evaluation.error_code(), evaluation.metadata_json())
+    };
+    CONTEXTS.iter().map(one).collect()
+}
+
+/// Checks that the explanation of an evaluation agrees with it.
+fn explain(key: &str) {
+    for context in &*CONTEXTS {
+        let evaluation = CLIENT.evaluate(key, context, EvaluateOptions::new().without_exposure());
         let explained = CLIENT.explain(key, context).unwrap();
         let explained: Explained<'_> = serde_json::from_str(&explained).unwrap();
         assert_eq!(explained.reason, evaluation.reason().to_string(), "{key:?}");
@@ -44,9 +61,7 @@ fn said(key: &str) -> Vec<String> {
         assert_eq!(explained.message.as_deref(), evaluation.message(), "{key:?}");
         let value = explained.value.map_or("null", RawValue::get);
         assert_eq!(value, evaluation.json().unwrap_or("null"), "{key:?}");
-        format!("{said:?} {:?} {}", evaluation.error_code(), evaluation.metadata_json())
-    };
-    CONTEXTS.iter().map(one).collect()
+    }
 }
 
 #[derive(Deserialize)]
@@ -86,16 +101,14 @@ fuzz_target!(|body: &[u8]| {
             fuzzing::replace_definitions(&CLIENT, document.as_bytes(), false).expect("a document").flags;
         assert!(flags.len() <= 1);
         for (key, good) in flags {
+            explain(&key);
             let said = said(&key);
             alone.insert(key, (good, said));
         }
     }
     // All of them, after others.
-    // One has the key that the vectors use.
-    let before = DEFINITIONS.replacen("plain", "f", 1);
-    let before = fuzzing::replace_definitions(&CLIENT, before.as_bytes(), false).unwrap().flags;
-    let before: BTreeMap<String, Vec<String>> =
-        before.into_iter().map(|(key, _)| (key.clone(), said(&key))).collect();
+    let before = &*SAID_BEFORE;
+    fuzzing::replace_definitions(&CLIENT, BEFORE.as_bytes(), false).unwrap();
     let replaced = fuzzing::replace_definitions(&CLIENT, body, true);
     if let Some(flags) = &split {
         assert_eq!(replaced.is_ok(), flags.is_some(), "{replaced:?}");

@@ -13,17 +13,15 @@ use serde_json::Value;
 #[path = "../oracle/mod.rs"]
 mod oracle;
 
-use oracle::server::{Server, ok, plain};
-
-static SERVER: LazyLock<Server> = LazyLock::new(Server::start);
+use oracle::server::{self, ok, plain};
 
 /// With the token, which sends to `/track`, and with a service account, which sends to `/import`.
 static CLIENTS: LazyLock<[Client; 2]> = LazyLock::new(|| {
+    server::start();
     ["", r#""service_account": {"username": "u", "secret": "s", "project_id": "1"},"#].map(|account| {
         let config = format!(
-            r#"{{"token": "t", "api_host": "{}", "request_timeout_ms": 200, {account} "enable_polling": false,
-                "definitions": {{"flags": []}}, "event_retry_base_ms": 10, "event_retry_max_ms": 10, "proxy": ""}}"#,
-            SERVER.url
+            r#"{{"token": "t", "api_host": "http://127.0.0.1", {account} "enable_polling": false,
+                "definitions": {{"flags": []}}, "event_retry_base_ms": 10, "event_retry_max_ms": 10, "proxy": ""}}"#
         );
         let client = fuzzing::hurried(Config::from_json(&config).unwrap()).unwrap();
         client.start().unwrap();
@@ -73,7 +71,7 @@ fuzz_target!(|input: &[u8]| {
     let imports = *first % 2 == 1;
     let client = &CLIENTS[usize::from(imports)];
     {
-        let mut exchanges = SERVER.exchanges.lock().unwrap();
+        let mut exchanges = server::exchanges();
         exchanges.responses = responses.split(|byte| *byte == 0xff).take(4).map(<[u8]>::to_vec).collect();
         exchanges.otherwise = ok(r#"{"status":1,"error":null}"#);
         exchanges.requests.clear();
@@ -87,7 +85,7 @@ fuzz_target!(|input: &[u8]| {
     let (sent, rejected) = (after.0 - before.0, after.1 - before.1);
     assert_eq!(sent + rejected, EVENTS as u64, "{sent} sent, {rejected} rejected");
 
-    let mut exchanges = SERVER.exchanges.lock().unwrap();
+    let mut exchanges = server::exchanges();
     let mut ends: HashMap<String, Option<End>> = HashMap::new();
     if let [(_, response)] = &exchanges.requests[..] {
         assert!(rejected_one_by_one(response).is_none_or(|count| count == rejected), "{rejected} rejected");

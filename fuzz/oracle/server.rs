@@ -1,12 +1,10 @@
-//! A server on this machine that sends the bytes it is given, whatever they are.
+//! A server in this process that sends the bytes it is given, whatever they are.
 
 use std::collections::VecDeque;
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
-use std::thread;
+use std::sync::{Mutex, MutexGuard};
 
-#[derive(Default)]
+use mpflags::fuzzing;
+
 pub(crate) struct Exchanges {
     /// What it sends next.
     pub(crate) responses: VecDeque<Vec<u8>>,
@@ -16,9 +14,16 @@ pub(crate) struct Exchanges {
     pub(crate) requests: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
-pub(crate) struct Server {
-    pub(crate) url: String,
-    pub(crate) exchanges: Arc<Mutex<Exchanges>>,
+static EXCHANGES: Mutex<Exchanges> =
+    Mutex::new(Exchanges { responses: VecDeque::new(), otherwise: Vec::new(), requests: Vec::new() });
+
+pub(crate) fn exchanges() -> MutexGuard<'static, Exchanges> {
+    EXCHANGES.lock().unwrap()
+}
+
+/// From now on, every connection is to the server.
+pub(crate) fn start() {
+    fuzzing::serve(respond);
 }
 
 /// A response with this body.
@@ -43,52 +48,15 @@ pub(crate) fn plain(response: &[u8]) -> Option<(u16, &[u8])> {
     (is_plain && status >= 200 && status != 204 && status != 304).then_some((status, body))
 }
 
-impl Server {
-    pub(crate) fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let exchanges: Arc<Mutex<Exchanges>> = Arc::default();
-        let shared = exchanges.clone();
-        thread::spawn(move || {
-            for connection in listener.incoming().flatten() {
-                let shared = shared.clone();
-                thread::spawn(move || serve(connection, &shared));
-            }
-        });
-        Server { url, exchanges }
-    }
-}
-
-fn serve(mut connection: TcpStream, exchanges: &Mutex<Exchanges>) {
-    let _ = connection.set_nodelay(true);
-    while let Some(body) = request(&mut connection) {
-        let response = {
-            let mut exchanges = exchanges.lock().unwrap();
-            let response = exchanges.responses.pop_front().unwrap_or_else(|| exchanges.otherwise.clone());
-            exchanges.requests.push((body, response.clone()));
-            response
-        };
-        // After any other response, the client cannot know where the next one begins.
-        if connection.write_all(&response).is_err() || plain(&response).is_none() {
-            return;
-        }
-    }
-}
-
-/// The body of the next request. `None` when the connection is closed.
-fn request(connection: &mut TcpStream) -> Option<Vec<u8>> {
-    let (mut got, mut chunk) = (Vec::new(), [0; 4096]);
-    loop {
-        if let Some(at) = got.windows(4).position(|four| four == b"\r\n\r\n") {
-            let head = String::from_utf8_lossy(&got[..at]).to_lowercase();
-            let length = head.lines().find_map(|line| line.strip_prefix("content-length:")).unwrap_or("0");
-            if got.len() >= at + 4 + length.trim().parse::<usize>().unwrap() {
-                return Some(got.split_off(at + 4));
-            }
-        }
-        match connection.read(&mut chunk) {
-            Ok(count) if count > 0 => got.extend(&chunk[..count]),
-            _ => return None,
-        }
-    }
+fn respond(received: &[u8]) -> Option<(Vec<u8>, bool)> {
+    let at = received.windows(4).position(|four| four == b"\r\n\r\n")?;
+    let head = String::from_utf8_lossy(&received[..at]).to_lowercase();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length:")).unwrap_or("0");
+    let body = received[at + 4..].get(..length.trim().parse::<usize>().unwrap())?;
+    let mut exchanges = exchanges();
+    let response = exchanges.responses.pop_front().unwrap_or_else(|| exchanges.otherwise.clone());
+    exchanges.requests.push((body.to_owned(), response.clone()));
+    // After any other response, the client cannot know where the next one begins.
+    let is_open = plain(&response).is_some();
+    Some((response, is_open))
 }

@@ -3,6 +3,8 @@
 mod error_text;
 pub(crate) mod hosts;
 mod http;
+#[cfg(fuzzing)]
+pub(crate) mod memory;
 mod proxy;
 mod refusal;
 mod resolver;

@@ -92,7 +92,11 @@ impl Settings {
             .max_idle_connections_per_host(64)
             .build();
         let tls = Tls::new(self.roots.as_ref().map(|roots| roots.get()));
-        let connector = ().chain(ConnectProxyConnector::default()).chain(TcpConnector::default()).chain(tls);
+        let connector = ();
+        #[cfg(fuzzing)]
+        let connector = connector.chain(super::memory::Memory);
+        let connector =
+            connector.chain(ConnectProxyConnector::default()).chain(TcpConnector::default()).chain(tls);
         Agent::with_parts(config, connector, lookup.clone())
     }
 }
