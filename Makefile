@@ -36,7 +36,7 @@ RUST_TESTS := $(patsubst tests/%.rs,--test %,$(wildcard tests/*.rs)) $(patsubst 
 	$(patsubst dev/tests/%.rs,--test %,$(wildcard dev/tests/*.rs))
 
 .PHONY: help demo demo-c demo-python demo-go demo-cpp test test-rust test-c test-python test-go test-cpp check check-rust check-c
-.PHONY: check-rust-versions check-python check-go check-page check-installed build dev bench lint lint-languages mutants header install uninstall dist native packages release third-party sanitizers
+.PHONY: check-rust-versions check-python check-go check-page check-installed build dev bench lint lint-languages mutants header install uninstall dist native packages release reproducible third-party sanitizers
 .PHONY: conformance differential tables tables-rows fuzz models tsan soak fleet golden fresh clean release-library lint-rust docs wheel
 
 help:
@@ -51,6 +51,7 @@ help:
 	@echo "make dist          build the release tarball for TARGET (x86_64-linux-gnu)"
 	@echo "make check-rust-versions  check the library with the oldest Rust that it supports; FOR_DEV=1: mpflags-dev"
 	@echo "make release       build, from a clean checkout, everything that a release publishes; VERSION=0.1.0"
+	@echo "make reproducible  build that twice, in different folders, and compare the files; TARGETS=x86_64-linux-gnu: less"
 	@echo "make third-party   check advisories and licences of the crates in the library, and that THIRD-PARTY.md is up to date"
 	@echo "make wheel         build the Python wheel for TARGET (x86_64-linux-gnu), and test it"
 	@echo "make packages      make Go modules and deb, rpm and apk of what make native has built, and test them; TARGET as there"
@@ -181,6 +182,10 @@ release: need-release
 	@[ -n "$(VERSION)" ] || { echo "make release: which version? For example: make release VERSION=$$(packaging/version)"; exit 2; }
 	packaging/release $(VERSION)
 
+# TARGETS: one or some of those of packaging/native.
+reproducible: need-release
+	packaging/tests/reproducible $(or $(VERSION),$(shell packaging/version)) $(TARGETS)
+
 third-party: need-dist
 	packaging/third-party check
 
@@ -216,7 +221,7 @@ differential: need-differential release-library
 tables-rows: need-test
 	MPFLAGS_ROWS=1000000 $(CARGO) test -j$(JOBS) --release -p mpflags --features arrow --test tables
 
-# SECONDS_EACH: how long each target runs. LONG=1: ten million inputs each instead.
+# SECONDS_EACH: how long each target runs. LONG=1: ten million inputs each instead, kept in fuzz/corpus if they reach other code.
 fuzz: need-fuzz
 	@echo "== fuzz targets (building them takes minutes the first time)"
 	@env -u CARGO_TARGET_DIR JOBS=$(JOBS) $(if $(PLANTED),$(PYTHON) fuzz/planted.py $(if $(findstring first,$(PLANTED)),--first),fuzz/run)
