@@ -2,9 +2,11 @@
 #![no_main]
 
 use std::cmp::Ordering;
+use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use mpflags::fuzzing;
+use mpflags::fuzzing::CompiledRule;
 use serde_json::{Value, json};
 
 #[path = "../oracle/mod.rs"]
@@ -12,16 +14,25 @@ mod oracle;
 
 use oracle::versions;
 
-/// Whether the comparison of the two holds by the library. `b` is the operand of the rule that the second version is.
-fn holds(a: &str, symbol: &str, b: &str, operand: &Value) -> bool {
-    let data = json!({"a": a, "b": b}).to_string();
-    let rule = json!({"semver_compare": [{"var": "a"}, symbol, operand]}).to_string();
-    fuzzing::rule(&rule, &data).unwrap().unwrap() == "true"
+/// A rule that compares `a` of the data with the operand.
+fn comparison(symbol: &str, operand: &Value) -> CompiledRule {
+    let rule = json!({"semver_compare": [{"var": "a"}, symbol, operand]});
+    CompiledRule::new(&rule.to_string()).unwrap()
+}
+
+/// With an operand of the data. Reading a rule takes longer than using it.
+static COMPARISONS: LazyLock<HashMap<&str, CompiledRule>> = LazyLock::new(|| {
+    let symbols = ["<", "===", ">", "<=", "!==", ">="];
+    symbols.into_iter().map(|symbol| (symbol, comparison(symbol, &json!({"var": "b"})))).collect()
+});
+
+fn holds(comparison: &CompiledRule, a: &str, b: &str) -> bool {
+    comparison.result(&json!({"a": a, "b": b}).to_string()).unwrap().unwrap() == "true"
 }
 
 /// The order by the library. `None` if one of the two is not a version.
 fn order(a: &str, b: &str) -> Option<Ordering> {
-    match ["<", "===", ">"].map(|symbol| holds(a, symbol, b, &json!(b))).into() {
+    match ["<", "===", ">"].map(|symbol| holds(&COMPARISONS[symbol], a, b)).into() {
         (true, false, false) => Some(Ordering::Less),
         (false, true, false) => Some(Ordering::Equal),
         (false, false, true) => Some(Ordering::Greater),
@@ -49,15 +60,17 @@ fuzz_target!(|input: &[u8]| {
     let ab = checked(a, b);
     assert_eq!(checked(b, a), ab.map(Ordering::reverse), "{a:?} {b:?}");
     for (symbol, orders) in [
-        ("<=", [Ordering::Less, Ordering::Equal]),
-        (">=", [Ordering::Greater, Ordering::Equal]),
-        ("!==", [Ordering::Less, Ordering::Greater]),
+        ("<", &[Ordering::Less][..]),
+        ("===", &[Ordering::Equal]),
+        (">", &[Ordering::Greater]),
+        ("<=", &[Ordering::Less, Ordering::Equal]),
+        (">=", &[Ordering::Greater, Ordering::Equal]),
+        ("!==", &[Ordering::Less, Ordering::Greater]),
     ] {
         let want = ab.is_some_and(|order| orders.contains(&order));
-        // Other code compares two operands of the data.
-        for operand in [json!(b), json!({"var": "b"})] {
-            assert_eq!(holds(a, symbol, b, &operand), want, "{a:?} {symbol} {b:?}");
-        }
+        assert_eq!(holds(&COMPARISONS[symbol], a, b), want, "{a:?} {symbol} {b:?}");
+        // Other code compares with an operand of the rule.
+        assert_eq!(holds(&comparison(symbol, &json!(b)), a, b), want, "{a:?} {symbol} {b:?}");
     }
     let [c] = rest else { return };
     if let (Some(ab), Some(bc)) = (ab, checked(b, c))

@@ -39,12 +39,27 @@ pub fn replace_definitions(client: &Client, body: &[u8], keep: bool) -> Result<R
     Ok(Replaced { flags, rejected: report.rejected, changed: report.changed })
 }
 
-/// The result of a rule over the data, as text. An error is the name of the failure. `None` if there is no rule, if it
-/// does not compile, or if the data is not JSON. Also checks that the shorter way to a truth value agrees with it.
+/// A rule that many data are tried with.
+#[derive(Debug)]
+pub struct CompiledRule(Rule);
+
+impl CompiledRule {
+    /// `None` if there is no rule, or if it does not compile.
+    pub fn new(rule: &str) -> Option<Self> {
+        Rule::compile(rule).ok()?.map(CompiledRule)
+    }
+
+    /// The result over the data, as text. An error is the name of the failure. `None` if the data is not JSON. Also checks
+    /// that the shorter way to a truth value agrees with it.
+    pub fn result(&self, data: &str) -> Option<Result<String, String>> {
+        let FoldedValue(data) = serde_json::from_str(data).ok()?;
+        Some(self.0.evaluate(&data).map(|result| text(&result)).map_err(|failure| format!("{failure:?}")))
+    }
+}
+
+/// The result of a rule over the data, as above.
 pub fn rule(rule: &str, data: &str) -> Option<Result<String, String>> {
-    let rule = Rule::compile(rule).ok()??;
-    let FoldedValue(data) = serde_json::from_str(data).ok()?;
-    Some(rule.evaluate(&data).map(|result| text(&result)).map_err(|failure| format!("{failure:?}")))
+    CompiledRule::new(rule)?.result(data)
 }
 
 /// Milliseconds since 1970 of a date-time of RFC 3339.
