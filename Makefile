@@ -260,8 +260,9 @@ endif
 # ALL=1 prints a line for each call. With PLANTED=1, a call that takes too long, one that is not measured and a server that responds
 # have to be found.
 PLANTED_DEADLINES := responds overrun unmeasured
-DEADLINES := $(or $(ONLY),python)
+DEADLINES := $(or $(ONLY),python go)
 DEADLINES_python := env MPFLAGS_LIBRARY=$(LIBRARY) PYTHONPATH=bindings/python/src $(BUILD)/python/venv/bin/python deadlines/deadlines.py
+DEADLINES_go := env LD_LIBRARY_PATH=$(BUILD)/go/lib $(BUILD)/go/deadlines
 deadlines: need-deadlines build $(DEADLINES:%=deadlines-%)
 	$(CC) -std=gnu11 -Wall -Wextra -Wpedantic -Werror -fPIC -shared -o $(BUILD)/deadlines/names.so deadlines/names.c
 	@for kind in $(if $(PLANTED),$(PLANTED_DEADLINES),""); do \
@@ -271,6 +272,9 @@ deadlines: need-deadlines build $(DEADLINES:%=deadlines-%)
 deadlines-python:
 	@mkdir -p $(BUILD)/deadlines
 	$(IN) bindings/python venv speedups $(call WITH,python)
+
+deadlines-go:
+	$(IN) bindings/go deadlines $(call WITH,go)
 
 # Mixpanel's Python package contains the golden vectors of semver_compare and datetime_compare. A virtual environment, because
 # Debian's Python has no pip outside of one.
