@@ -260,17 +260,23 @@ endif
 # ALL=1 prints a line for each call. With PLANTED=1, a call that takes too long, one that is not measured and a server that responds
 # have to be found.
 PLANTED_DEADLINES := responds overrun unmeasured
-DEADLINES := $(or $(ONLY),python go)
+DEADLINES := $(or $(ONLY),c python go)
+DEADLINES_c := $(BUILD)/deadlines/c
 DEADLINES_python := env MPFLAGS_LIBRARY=$(LIBRARY) PYTHONPATH=bindings/python/src $(BUILD)/python/venv/bin/python deadlines/deadlines.py
 DEADLINES_go := env LD_LIBRARY_PATH=$(BUILD)/go/lib $(BUILD)/go/deadlines
 deadlines: need-deadlines build $(DEADLINES:%=deadlines-%)
+	@mkdir -p $(BUILD)/deadlines
 	$(CC) -std=gnu11 -Wall -Wextra -Wpedantic -Werror -fPIC -shared -o $(BUILD)/deadlines/names.so deadlines/names.c
 	@for kind in $(if $(PLANTED),$(PLANTED_DEADLINES),""); do \
 		MPFLAGS_DEV=$(DEV) MPFLAGS_NAMES=$(abspath $(BUILD))/deadlines/names.so $(PYTHON) deadlines/run.py $(if $(ALL),--all) \
 			$${kind:+--plant $$kind} $(foreach language,$(DEADLINES),"$(language)=$(DEADLINES_$(language))"); done
 
-deadlines-python:
+deadlines-c:
 	@mkdir -p $(BUILD)/deadlines
+	$(CC) -std=gnu11 -O1 -g -Wall -Wextra -Wpedantic -Werror -Iinclude -o $(BUILD)/deadlines/c deadlines/deadlines.c \
+		-L$(CARGO_OUT)/release -lmpflags -Wl,-rpath,$(dir $(LIBRARY)) -pthread
+
+deadlines-python:
 	$(IN) bindings/python venv speedups $(call WITH,python)
 
 deadlines-go:
