@@ -260,8 +260,9 @@ endif
 # ALL=1 prints a line for each call. With PLANTED=1, a call that takes too long, one that is not measured and a server that responds
 # have to be found.
 PLANTED_DEADLINES := responds overrun unmeasured
-DEADLINES := $(or $(ONLY),c python go)
+DEADLINES := $(or $(ONLY),c cpp python go)
 DEADLINES_c := $(BUILD)/deadlines/c
+DEADLINES_cpp := $(BUILD)/deadlines/cpp
 DEADLINES_python := env MPFLAGS_LIBRARY=$(LIBRARY) PYTHONPATH=bindings/python/src $(BUILD)/python/venv/bin/python deadlines/deadlines.py
 DEADLINES_go := env LD_LIBRARY_PATH=$(BUILD)/go/lib $(BUILD)/go/deadlines
 deadlines: need-deadlines build $(DEADLINES:%=deadlines-%)
@@ -275,6 +276,11 @@ deadlines-c:
 	@mkdir -p $(BUILD)/deadlines
 	$(CC) -std=gnu11 -O1 -g -Wall -Wextra -Wpedantic -Werror -Iinclude -o $(BUILD)/deadlines/c deadlines/deadlines.c \
 		-L$(CARGO_OUT)/release -lmpflags -Wl,-rpath,$(dir $(LIBRARY)) -pthread
+
+deadlines-cpp:
+	@mkdir -p $(BUILD)/deadlines
+	$(CXX) -std=c++17 -O1 -g -Wall -Wextra -Wpedantic -Wshadow -Werror -Ibindings/cpp/include -Iinclude -o $(BUILD)/deadlines/cpp \
+		deadlines/deadlines.cpp -L$(CARGO_OUT)/release -lmpflags -Wl,-rpath,$(dir $(LIBRARY)) -pthread
 
 deadlines-python:
 	$(IN) bindings/python venv speedups $(call WITH,python)
