@@ -260,9 +260,10 @@ endif
 # ALL=1 prints a line for each call. With PLANTED=1, a call that takes too long, one that is not measured and a server that responds
 # have to be found.
 PLANTED_DEADLINES := responds overrun unmeasured
-DEADLINES := $(or $(ONLY),c cpp python go)
+DEADLINES := $(or $(ONLY),c cpp rust python go)
 DEADLINES_c := $(BUILD)/deadlines/c
 DEADLINES_cpp := $(BUILD)/deadlines/cpp
+DEADLINES_rust := $(CARGO_OUT)/debug/examples/deadlines
 DEADLINES_python := env MPFLAGS_LIBRARY=$(LIBRARY) PYTHONPATH=bindings/python/src $(BUILD)/python/venv/bin/python deadlines/deadlines.py
 DEADLINES_go := env LD_LIBRARY_PATH=$(BUILD)/go/lib $(BUILD)/go/deadlines
 deadlines: need-deadlines build $(DEADLINES:%=deadlines-%)
@@ -281,6 +282,9 @@ deadlines-cpp:
 	@mkdir -p $(BUILD)/deadlines
 	$(CXX) -std=c++17 -O1 -g -Wall -Wextra -Wpedantic -Wshadow -Werror -Ibindings/cpp/include -Iinclude -o $(BUILD)/deadlines/cpp \
 		deadlines/deadlines.cpp -L$(CARGO_OUT)/release -lmpflags -Wl,-rpath,$(dir $(LIBRARY)) -pthread
+
+deadlines-rust:
+	$(CARGO) build $(TOGETHER) --example deadlines
 
 deadlines-python:
 	$(IN) bindings/python venv speedups $(call WITH,python)
