@@ -4,6 +4,7 @@ mod error_text;
 pub(crate) mod hosts;
 mod http;
 mod proxy;
+mod punctual;
 mod refusal;
 mod resolver;
 mod roots;

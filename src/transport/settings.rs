@@ -10,6 +10,7 @@ use ureq::unversioned::transport::{ConnectProxyConnector, Connector as _, TcpCon
 use ureq::{Agent, Proxy, ProxyProtocol};
 
 use super::proxy::proxy;
+use super::punctual::Punctual;
 use super::resolver::OneLookup;
 use super::roots::Roots;
 use super::tls::Tls;
@@ -92,7 +93,8 @@ impl Settings {
             .max_idle_connections_per_host(64)
             .build();
         let tls = Tls::new(self.roots.as_ref().map(|roots| roots.get()));
-        let connector = ().chain(ConnectProxyConnector::default()).chain(TcpConnector::default()).chain(tls);
+        let sockets = ().chain(ConnectProxyConnector::default()).chain(TcpConnector::default());
+        let connector = sockets.chain(Punctual).chain(tls);
         Agent::with_parts(config, connector, lookup.clone())
     }
 }
