@@ -41,6 +41,9 @@ SLACK = 400
 EARLY = 10
 # How long a program may take, in seconds.
 LONGEST = 120
+# How often a program is run until nothing is wrong. A machine that stands still for a second delays any call, which is not the
+# fault of the library; a call that does not keep to its limit does so each time.
+RUNS = 3
 # How long `overrun` stops a program, in seconds.
 STOPPED = 3
 SITUATIONS = {"hangs": "server hangs", "names": "look-up hangs", "stopped": "server stopped"}
@@ -68,13 +71,17 @@ class Server:
         self.process.wait()
 
 
-def measure(command, url, environment, overrun):
-    """What a program prints, as pairs of a name and its limit with the longest time in ms, and what is wrong."""
+def measure(command, url, environment, overrun, begun):
+    """What a program prints, as pairs of a name and its limit with the longest time in ms, and what is wrong.
+
+    Sets `begun` when it has printed something.
+    """
     process = subprocess.Popen([*command, url], stdout=subprocess.PIPE, text=True, env={**os.environ, **environment})
     watchdog = threading.Timer(LONGEST, process.kill)
     watchdog.start()
     times, wrong, name = {}, [], "the start"
     for number, line in enumerate(process.stdout):
+        begun.set()
         limit, took, name = line.rstrip("\n").split(" ", 2)
         row = name, limit if limit in ("none", "evaluation") else int(limit)
         times[row] = max(times.get(row, 0), int(took) / 1000)
@@ -82,6 +89,7 @@ def measure(command, url, environment, overrun):
             process.send_signal(signal.SIGSTOP)
             time.sleep(STOPPED)
             process.send_signal(signal.SIGCONT)
+    begun.set()
     watchdog.cancel()
     if status := process.wait():
         wrong.append(f"the program ended with {status} after {name}")
@@ -201,21 +209,29 @@ def main():
     urls = {"hangs": hanging.url, "names": "http://names.invalid", "stopped": stopped.url}
     results = {}
 
-    def run(language, situation):
+    def run(language, situation, begun):
         environment = {"LD_PRELOAD": str(NAMES)} if situation == "names" else {}
-        results[language, situation] = measure(
-            programs[language], urls[situation], environment, options.plant == "overrun"
-        )
+        for left in reversed(range(1 if options.plant else RUNS)):
+            overrun = options.plant == "overrun"
+            results[language, situation] = measure(programs[language], urls[situation], environment, overrun, begun)
+            wrong = results[language, situation][1]
+            if not wrong:
+                break
+            if left:
+                print(f"{language}, {SITUATIONS[situation]}: {wrong[0]}; running it again", file=sys.stderr)
 
     # One is enough. While look-ups hang, every call takes as long as it may.
     planted = ["hangs" if options.plant == "responds" else "names"]
     situations = planted if options.plant else list(SITUATIONS)
-    threads = [
-        threading.Thread(target=run, args=(language, situation)) for situation in situations for language in programs
-    ]
+    threads = []
     try:
-        for thread in threads:
-            thread.start()
+        # One after the other, since a program needs a processor while it starts, and then mostly waits.
+        for situation in situations:
+            for language in programs:
+                begun = threading.Event()
+                threads.append(threading.Thread(target=run, args=(language, situation, begun)))
+                threads[-1].start()
+                begun.wait()
         for thread in threads:
             thread.join()
     finally:
