@@ -37,7 +37,7 @@ RUST_TESTS := $(patsubst tests/%.rs,--test %,$(wildcard tests/*.rs)) $(patsubst 
 
 .PHONY: help demo demo-c demo-python demo-go demo-cpp test test-rust test-c test-python test-go test-cpp check check-rust check-c
 .PHONY: check-rust-versions check-python check-go check-page check-installed build dev bench lint lint-languages mutants header install uninstall dist native packages release reproducible third-party sanitizers
-.PHONY: conformance differential tables tables-rows fuzz models tsan soak fleet golden fresh clean release-library lint-rust docs wheel
+.PHONY: conformance differential tables tables-rows fuzz models tsan soak fleet deadlines golden fresh clean release-library lint-rust docs wheel
 
 help:
 	@echo "make demo          run the quickstarts of C, Python, Go and C++ against mpflags-dev, a stand-in for Mixpanel"
@@ -64,6 +64,7 @@ help:
 	@echo "make models        check the library's threads with a model checker; PLANTED=1, or PLANTED=first: plant bugs"
 	@echo "make soak          run a program under load while the server fails, for 30 minutes; SECONDS=120: shorter; PLANTED=1: with leaks"
 	@echo "make fleet         run 1,000 clients behind nginx and Varnish, and 32 gunicorn workers; CLIENTS=100 SECONDS=1 FRONT=nginx: a minute; PLANTED=1"
+	@echo "make deadlines     measure how long each call takes when nothing responds; ONLY=python: one language; ALL=1: a line for each call; PLANTED=1"
 	@echo "make sanitizers    run the C and C++ tests under AddressSanitizer, UndefinedBehaviorSanitizer and valgrind"
 	@echo "make tsan          run the core's tests and a C program under ThreadSanitizer (builds everything again: 10 minutes)"
 	@echo "make mutants       run mutation tests of the code that decides a variant"
@@ -260,6 +261,41 @@ else
 		&& $(BUILD)/fleet/venv/bin/python -m pip install --quiet --disable-pip-version-check $(GUNICORN) && touch $(BUILD)/fleet/$(GUNICORN); }
 	@$(FLEET) MPFLAGS_LIBRARY=$(LIBRARY) $(BUILD)/fleet/venv/bin/python fleet/workers.py $(if $(CLIENTS),--repeat 1 --workers 8)
 endif
+
+# ALL=1 prints a line for each call. With PLANTED=1, a call that takes too long, one that is not measured and a server that responds
+# have to be found.
+PLANTED_DEADLINES := responds overrun unmeasured
+DEADLINES := $(or $(ONLY),c cpp rust python go)
+DEADLINES_c := $(BUILD)/deadlines/c
+DEADLINES_cpp := $(BUILD)/deadlines/cpp
+DEADLINES_rust := $(CARGO_OUT)/debug/examples/deadlines
+DEADLINES_python := env MPFLAGS_LIBRARY=$(LIBRARY) PYTHONPATH=bindings/python/src $(BUILD)/python/venv/bin/python deadlines/deadlines.py
+DEADLINES_go := env LD_LIBRARY_PATH=$(BUILD)/go/lib $(BUILD)/go/deadlines
+deadlines: need-deadlines build $(DEADLINES:%=deadlines-%)
+	@mkdir -p $(BUILD)/deadlines
+	$(CC) -std=gnu11 -Wall -Wextra -Wpedantic -Werror -fPIC -shared -o $(BUILD)/deadlines/names.so deadlines/names.c
+	@for kind in $(if $(PLANTED),$(PLANTED_DEADLINES),""); do \
+		MPFLAGS_DEV=$(DEV) MPFLAGS_NAMES=$(abspath $(BUILD))/deadlines/names.so $(PYTHON) deadlines/run.py $(if $(ALL),--all) \
+			$${kind:+--plant $$kind} $(foreach language,$(DEADLINES),"$(language)=$(DEADLINES_$(language))"); done
+
+deadlines-c:
+	@mkdir -p $(BUILD)/deadlines
+	$(CC) -std=gnu11 -O1 -g -Wall -Wextra -Wpedantic -Werror -Iinclude -o $(BUILD)/deadlines/c deadlines/deadlines.c \
+		-L$(CARGO_OUT)/release -lmpflags -Wl,-rpath,$(dir $(LIBRARY)) -pthread
+
+deadlines-cpp:
+	@mkdir -p $(BUILD)/deadlines
+	$(CXX) -std=c++17 -O1 -g -Wall -Wextra -Wpedantic -Wshadow -Werror -Ibindings/cpp/include -Iinclude -o $(BUILD)/deadlines/cpp \
+		deadlines/deadlines.cpp -L$(CARGO_OUT)/release -lmpflags -Wl,-rpath,$(dir $(LIBRARY)) -pthread
+
+deadlines-rust:
+	$(CARGO) build $(TOGETHER) --example deadlines
+
+deadlines-python:
+	$(IN) bindings/python venv speedups $(call WITH,python)
+
+deadlines-go:
+	$(IN) bindings/go deadlines $(call WITH,go)
 
 # Mixpanel's Python package contains the golden vectors of semver_compare and datetime_compare. A virtual environment, because
 # Debian's Python has no pip outside of one.

@@ -6,6 +6,7 @@ mod http;
 #[cfg(fuzzing)]
 pub(crate) mod memory;
 mod proxy;
+mod punctual;
 mod refusal;
 mod resolver;
 mod roots;

@@ -10,6 +10,7 @@ use ureq::unversioned::transport::{ConnectProxyConnector, Connector as _, TcpCon
 use ureq::{Agent, Proxy, ProxyProtocol};
 
 use super::proxy::proxy;
+use super::punctual::Punctual;
 use super::resolver::OneLookup;
 use super::roots::Roots;
 use super::tls::Tls;
@@ -92,11 +93,11 @@ impl Settings {
             .max_idle_connections_per_host(64)
             .build();
         let tls = Tls::new(self.roots.as_ref().map(|roots| roots.get()));
-        let connector = ();
+        let sockets = ();
         #[cfg(fuzzing)]
-        let connector = connector.chain(super::memory::Memory);
-        let connector =
-            connector.chain(ConnectProxyConnector::default()).chain(TcpConnector::default()).chain(tls);
+        let sockets = sockets.chain(super::memory::Memory);
+        let sockets = sockets.chain(ConnectProxyConnector::default()).chain(TcpConnector::default());
+        let connector = sockets.chain(Punctual).chain(tls);
         Agent::with_parts(config, connector, lookup.clone())
     }
 }

@@ -7,7 +7,7 @@ import time
 
 import mixpanel
 import pytest
-from stand_in import flag
+from stand_in import StandIn, flag
 
 import mpflags
 from mpflags import (
@@ -193,6 +193,63 @@ def test_as_an_asynchronous_context_manager(dev):
 
     asyncio.run(run())
     assert dev.events(at_least=1)["counts"]["total"] == 1
+
+
+def with_both(local, remote):
+    """With local and remote flags, and an event to deliver in each of their queues."""
+    options = {"request_timeout_in_seconds": 30, "shutdown_timeout_ms": 1000}
+    made = Mixpanel(
+        "token",
+        local_flags_config=LocalFlagsConfig(local.url, **options),
+        remote_flags_config=RemoteFlagsConfig(remote.url, **options),
+    )
+    made.track("u1", "Bought")
+    made.remote_flags.track("u1", "Bought")
+    return made
+
+
+def leave(made):
+    with made:
+        pass
+
+
+def leave_asynchronously(made):
+    async def session():
+        async with made:
+            pass
+
+    asyncio.run(session())
+
+
+@pytest.mark.parametrize(
+    ("end", "waits"),
+    [
+        (lambda made: made.flush(1), 1),
+        (lambda made: made.shutdown(1), 0.75),
+        (lambda made: made.shutdown(), 0.75),
+        (leave, 0.75),
+        (leave_asynchronously, 0.75),
+    ],
+    ids=["flush", "shutdown", "configured", "with", "async-with"],
+)
+def test_two_clients_share_a_time_limit(dev, end, waits):
+    dev.faults({"path": "*", "kind": "hang"})
+    made = with_both(dev, dev)
+    begun = time.monotonic()
+    end(made)
+    took = time.monotonic() - begun
+    made.shutdown(0)
+    assert waits - 0.01 <= took < 1.4
+
+
+def test_a_client_that_cannot_deliver_does_not_keep_the_other_from_it(dev):
+    with StandIn() as other:
+        dev.faults({"path": "*", "kind": "hang"})
+        for end in (Mixpanel.flush, Mixpanel.shutdown):
+            made = with_both(dev, other)
+            assert end(made, 1) == 1
+            made.shutdown(0)
+        assert other.events(at_least=2)["counts"]["total"] == 2
 
 
 def test_import_data_needs_a_service_account(dev):

@@ -515,6 +515,11 @@ class Client(NotCopyable):
         """Whether it authenticates with a service account."""
         return self._config.credentials is not None
 
+    @property
+    def shutdown_timeout(self) -> float:
+        """The option `shutdown_timeout_ms`, in seconds."""
+        return self._runtime.shutdown_ms / 1000
+
     def resolve(self, flag_key: str, context: Attributes | Context, options: int, number: int) -> Outcome:
         """The outcome behind the number of an evaluation."""
         key = encoded_key(flag_key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 
 from .abi import NotCopyable
@@ -272,11 +273,32 @@ class Mixpanel(NotCopyable):
 
     def flush(self, timeout: float = 5.0) -> int:
         """Sends what is queued, exposures too, and waits for at most `timeout` seconds. Returns how much is still queued."""
-        return sum(client.flush(timeout) for client in self._clients())
+        deadline = time.monotonic() + timeout
+        self._begin_to_send()
+        return sum(client.flush(deadline - time.monotonic()) for client in self._clients())
 
     def shutdown(self, timeout: float | None = None) -> int:
-        """Delivers what is queued and ends all threads, of the flags too. Returns how many events were not delivered."""
-        return sum(client.shutdown(timeout) for client in self._clients())
+        """Delivers what is queued and ends all threads, of the flags too. Returns how many events were not delivered.
+
+        Takes at most `timeout` seconds (default: the longest `shutdown_timeout_ms`).
+        """
+        clients = self._clients()
+        limits = [client.shutdown_timeout if timeout is None else timeout for client in clients]
+        deadline = time.monotonic() + max(limits)
+        self._begin_to_send()
+        return sum(
+            client.shutdown(min(limit, deadline - time.monotonic()))
+            for client, limit in zip(clients, limits, strict=True)
+        )
+
+    def _begin_to_send(self) -> None:
+        """Makes all clients send at the same time, since they share a time limit."""
+        for client in self._clients():
+            try:
+                client.flush(0)
+            except MpflagsError:
+                # It is shut down.
+                pass
 
     def __enter__(self) -> Mixpanel:
         return self
@@ -288,8 +310,9 @@ class Mixpanel(NotCopyable):
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        for client in self._clients():
-            await client.__aexit__(*exc)
+        import asyncio  # noqa: PLC0415 - costs more than this package
+
+        await asyncio.gather(*(client.__aexit__(*exc) for client in self._clients()))
 
     def _clients(self) -> list[Client]:
         return [client for client in dict.fromkeys((self._local, self._remote, self._events)) if client is not None]
