@@ -22,7 +22,11 @@ static CLIENT: LazyLock<Client> = LazyLock::new(|| {
 static USER: LazyLock<Context> = LazyLock::new(|| Context::from_json(r#"{"distinct_id": "u1"}"#).unwrap());
 
 fuzz_target!(|response: &[u8]| {
-    server::exchanges().otherwise = response.to_owned();
+    {
+        let mut exchanges = server::exchanges();
+        exchanges.otherwise = response.to_owned();
+        exchanges.requests.clear();
+    }
     let options = EvaluateOptions::new();
     let one = CLIENT.evaluate("f", &USER, options);
     let all = CLIENT.evaluate_all(&USER, options);

@@ -10,7 +10,7 @@ use super::remote::rfc3339;
 use super::snapshot::{Definitions, Retired, next_serial};
 use crate::config::Config;
 use crate::engine::definitions::{Entry, FlagSet};
-use crate::engine::rules::shown::text;
+use crate::engine::rules::shown::{is_longer, text};
 use crate::engine::rules::value::FoldedValue;
 use crate::engine::rules::{Rule, text_milliseconds};
 use crate::error::Error;
@@ -39,6 +39,9 @@ pub fn replace_definitions(client: &Client, body: &[u8], keep: bool) -> Result<R
     Ok(Replaced { flags, rejected: report.rejected, changed: report.changed })
 }
 
+/// The longest result that is compared, in values. Within its budget, a rule makes one that has a hundred million when printed.
+const LONG: usize = 100_000;
+
 /// A rule that many data are tried with.
 #[derive(Debug)]
 pub struct CompiledRule(Rule);
@@ -49,11 +52,15 @@ impl CompiledRule {
         Rule::compile(rule).ok()?.map(CompiledRule)
     }
 
-    /// The result over the data, as text. An error is the name of the failure. `None` if the data is not JSON. Also checks
-    /// that the shorter way to a truth value agrees with it.
+    /// The result over the data, as text. An error is the name of the failure, or `Long`. `None` if the data is not JSON.
+    /// Also checks that the shorter way to a truth value agrees with it.
     pub fn result(&self, data: &str) -> Option<Result<String, String>> {
         let FoldedValue(data) = serde_json::from_str(data).ok()?;
-        Some(self.0.evaluate(&data).map(|result| text(&result)).map_err(|failure| format!("{failure:?}")))
+        Some(match self.0.evaluate(&data) {
+            Ok(result) if is_longer(&result, &mut { LONG }) => Err("Long".to_owned()),
+            Ok(result) => Ok(text(&result)),
+            Err(failure) => Err(format!("{failure:?}")),
+        })
     }
 }
 

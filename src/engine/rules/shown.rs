@@ -31,6 +31,20 @@ pub(crate) fn text(operand: &Operand<'_>) -> String {
     }
 }
 
+/// Whether the text would have more than `left` parts: an array may hold the same list many times.
+#[cfg(fuzzing)]
+pub(crate) fn is_longer(operand: &Operand<'_>, left: &mut usize) -> bool {
+    let Some(less) = left.checked_sub(1) else { return true };
+    *left = less;
+    match operand {
+        Operand::Array(_) | Operand::List(_) => {
+            operand.items().iter().flat_map(Items::iter).any(|item| is_longer(&item, left))
+        }
+        Operand::Scope(scope) => is_longer(&scope.accumulator, left) || is_longer(&scope.current, left),
+        _ => false,
+    }
+}
+
 fn quoted(units: impl Iterator<Item = u16>) -> String {
     let mut quoted = "\"".to_owned();
     for c in char::decode_utf16(units) {
