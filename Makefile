@@ -51,7 +51,7 @@ help:
 	@echo "make dist          build the release tarball for TARGET (x86_64-linux-gnu)"
 	@echo "make check-rust-versions  check the library with the oldest Rust that it supports; FOR_DEV=1: mpflags-dev"
 	@echo "make release       build, from a clean checkout, everything that a release publishes; VERSION=0.1.0"
-	@echo "make reproducible  build that twice, in different folders, and compare the files; TARGETS=x86_64-linux-gnu: less"
+	@echo "make reproducible  build that twice, in different folders, and compare the files; TARGETS=x86_64-linux-gnu: only that target"
 	@echo "make third-party   check advisories and licences of the crates in the library, and that THIRD-PARTY.md is up to date"
 	@echo "make wheel         build the Python wheel for TARGET (x86_64-linux-gnu), and test it"
 	@echo "make packages      make Go modules and deb, rpm and apk of what make native has built, and test them; TARGET as there"
@@ -222,7 +222,7 @@ differential: need-differential release-library
 tables-rows: need-test
 	MPFLAGS_ROWS=1000000 $(CARGO) test -j$(JOBS) --release -p mpflags --features arrow --test tables
 
-# SECONDS_EACH: how long each target runs. LONG=1: ten million inputs each instead, kept in fuzz/corpus if they reach other code.
+# SECONDS_EACH: how long each target runs. LONG=1: ten million inputs each instead; the smallest set that reaches the same code is kept in fuzz/corpus.
 fuzz: need-fuzz
 	@echo "== fuzz targets (building them takes minutes the first time)"
 	@env -u CARGO_TARGET_DIR JOBS=$(JOBS) $(if $(PLANTED),$(PYTHON) fuzz/planted.py $(if $(findstring first,$(PLANTED)),--first),fuzz/run)

@@ -125,7 +125,12 @@ static void evaluate(mpflags_client *client, const mpflags_context *context, int
     /* A remote client refuses it. */
     struct ArrowArrayStream users = {get_schema, get_next, get_last_error, release_stream, NULL}, results = {0};
     CALL(limit > 0 ? NONE : limit, mpflags_client_evaluate_table, client, &users, MPFLAGS_S("{}"), &results, NULL);
-    if (results.release != NULL) results.release(&results);
+    if (results.release != NULL) {
+        results.release(&results);
+    } else if (limit == EVALUATION) {
+        fprintf(stderr, "mpflags_client_evaluate_table failed\n");
+        exit(1);
+    }
 }
 
 static mpflags_context *user(const char *kind, int number)

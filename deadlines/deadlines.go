@@ -249,7 +249,11 @@ func evaluate(most may, ctx context.Context, client *mpflags.Client, user mpflag
 func table(most may, client *mpflags.Client) {
 	users, results := new(C.struct_ArrowArrayStream), new(C.struct_ArrowArrayStream)
 	C.empty(users)
-	measure(most, "Client.EvaluateTable", func() { _ = client.EvaluateTable(unsafe.Pointer(users), unsafe.Pointer(results), "{}") })
+	var err error
+	measure(most, "Client.EvaluateTable", func() { err = client.EvaluateTable(unsafe.Pointer(users), unsafe.Pointer(results), "{}") })
+	if most == evaluation {
+		check(err)
+	}
 	C.release(results)
 }
 

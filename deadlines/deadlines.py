@@ -1,7 +1,7 @@
 """The program of deadlines/run.py for Python: the client, `Mixpanel`, the OpenFeature provider, and the end of the interpreter.
 
 deadlines.py URL
-deadlines.py URL exit    ends with a client that runs, and prints when it begins to end
+deadlines.py URL exit    ends with two clients that run, and prints when it begins to end
 """
 
 import asyncio
@@ -379,11 +379,13 @@ def exits():
     child = subprocess.Popen([sys.executable, __file__, URL, "exit"], stdout=subprocess.PIPE)
     child.stdout.readline()
     begun = time.perf_counter()
-    child.wait()
+    child.wait(timeout=60)
     done(LIMIT, "exit of the interpreter", begun)
 
 
 def end():
+    # Still referenced when the interpreter ends.
+    global kept
     kept = [Client.local("t", **OPTIONS), Client.remote("t", **OPTIONS)]
     for client in kept:
         client.start()

@@ -58,7 +58,7 @@ async fn wait_for<T>(may: May, name: &str, future: impl Future<Output = T>) -> T
     result
 }
 
-/// Of a client of this server. `more` begins with a comma.
+/// The configuration of a client of this server. `more` begins with a comma.
 fn config(url: &str, request: Duration, more: &str) -> Result<Config, mpflags::Error> {
     Config::from_json(&format!(
         r#"{{"token": "t", "api_host": "{url}", "allow_insecure_http": true, "proxy": "", "init_timeout_ms": {},

@@ -8,7 +8,7 @@ requests and never responds, look-ups of its name hang, and its process is stopp
 
     LIMIT MICROSECONDS NAME
 
-LIMIT is the longest time in ms that the call may take, and does take, since nothing responds; `none` for a call that does not
+LIMIT is the time limit of the call in ms, and the call must take that long, since nothing responds; `none` for a call that does not
 wait; or `evaluation` for an evaluation of a local client, which does not wait either. A NAME with a space is not a call but
 something else that takes time, such as the end of the program. Every public call in the sources of the language has to be among
 the names.
@@ -34,15 +34,15 @@ ROOT = Path(__file__).resolve().parent.parent
 DEV = os.environ.get("MPFLAGS_DEV", ROOT / "target" / "debug" / "mpflags-dev")
 NAMES = os.environ.get("MPFLAGS_NAMES", ROOT / "build" / "deadlines" / "names.so")
 
-# How much longer than its limit a call may take, in ms, since the programs run at the same time and beside other work. No program
-# waits less than this where a call should not wait, so that one that does is found.
+# How much longer than its limit a call may take, in ms, since the programs run at the same time as each other and other work. Every
+# timeout given to a call that should not wait is longer than this, so a call that waits is found.
 SLACK = 400
 # How much earlier a call may end, in ms: clocks differ.
 EARLY = 10
 # How long a program may take, in seconds.
 LONGEST = 120
-# How often a program is run until nothing is wrong. A machine that stands still for a second delays any call, which is not the
-# fault of the library; a call that does not keep to its limit does so each time.
+# How many times a program is run until nothing is wrong. A busy machine can stall for a second and delay any call; a call that ignores
+# its limit does so every time. One that does so now and then may pass, with a line that says so.
 RUNS = 3
 # How long `overrun` stops a program, in seconds.
 STOPPED = 3
@@ -51,8 +51,8 @@ SITUATIONS = {"hangs": "server hangs", "names": "look-up hangs", "stopped": "ser
 VARIANT = {"key": "a", "value": True, "split": 1.0}
 RULESET = {"variants": [VARIANT], "rollout": [{"rollout_percentage": 1.0}]}
 DEFINITIONS = {"flags": [{"key": "f", "context": "distinct_id", "ruleset": RULESET}]}
-# What is printed about each planted mistake.
-SAYS = {"responds": "nothing hangs", "overrun": "may take", "unmeasured": "is not measured"}
+# The text of the problem that shows that a planted mistake was found.
+FOUND = {"responds": "nothing hangs", "overrun": "may take", "unmeasured": "is not measured"}
 
 
 class Server:
@@ -82,30 +82,32 @@ def measure(command, url, environment, overrun, begun):
     process = subprocess.Popen([*command, url], stdout=subprocess.PIPE, text=True, env={**os.environ, **environment})
     watchdog = threading.Timer(LONGEST, process.kill)
     watchdog.start()
-    times, wrong, name = {}, [], "the start"
+    longest, shortest, wrong, name = {}, {}, [], "the start"
     for number, line in enumerate(process.stdout):
         begun.set()
         limit, took, name = line.rstrip("\n").split(" ", 2)
         row = name, limit if limit in ("none", "evaluation") else int(limit)
-        times[row] = max(times.get(row, 0), int(took) / 1000)
+        longest[row] = max(longest.get(row, 0), int(took) / 1000)
+        shortest[row] = min(shortest.get(row, longest[row]), int(took) / 1000)
         if overrun and number == 4:
             # Within the next call, which waits in every language.
             time.sleep(0.1)
             process.send_signal(signal.SIGSTOP)
             time.sleep(STOPPED)
             process.send_signal(signal.SIGCONT)
-    begun.set()
+    status = process.wait()
     watchdog.cancel()
-    if status := process.wait():
+    if status:
         wrong.append(f"the program ended with {status} after {name}")
-    for (name, limit), took in times.items():
+    for (name, limit), took in longest.items():
         most = limit if isinstance(limit, int) else 0
         if took > most + SLACK:
             wrong.append(f"{name} took {took:.0f} ms; it may take {most} ms")
         # The end of a client gives up a request when three quarters of its time are over, to have some left for its threads.
-        if took < most * 3 / 4 - EARLY:
-            wrong.append(f"{name} took {took:.0f} of {most} ms: nothing hangs")
-    return times, wrong
+        least = shortest[name, limit]
+        if least < most * 3 / 4 - EARLY:
+            wrong.append(f"{name} took {least:.0f} of {most} ms: nothing hangs")
+    return longest, wrong
 
 
 def python_calls(path, kind):
@@ -199,7 +201,7 @@ def show(language, rows, everything):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--all", action="store_true")
-    parser.add_argument("--plant", choices=SAYS)
+    parser.add_argument("--plant", choices=FOUND)
     parser.add_argument("programs", nargs="+", metavar="LANGUAGE=COMMAND")
     options = parser.parse_args()
     programs = {}
@@ -217,15 +219,18 @@ def main():
     results = {}
 
     def run(language, situation, begun):
-        environment = {"LD_PRELOAD": str(NAMES)} if situation == "names" else {}
-        for left in reversed(range(1 if options.plant else RUNS)):
-            overrun = options.plant == "overrun"
-            results[language, situation] = measure(programs[language], urls[situation], environment, overrun, begun)
-            wrong = results[language, situation][1]
-            if not wrong:
-                break
-            if left:
-                print(f"{language}, {SITUATIONS[situation]}: {wrong[0]}; running it again", file=sys.stderr)
+        try:
+            environment = {"LD_PRELOAD": str(NAMES)} if situation == "names" else {}
+            for left in reversed(range(1 if options.plant else RUNS)):
+                overrun = options.plant == "overrun"
+                results[language, situation] = measure(programs[language], urls[situation], environment, overrun, begun)
+                wrong = results[language, situation][1]
+                if not wrong:
+                    break
+                if left:
+                    print(f"{language}, {SITUATIONS[situation]}: {wrong[0]}; running it again", file=sys.stderr)
+        finally:
+            begun.set()
 
     # One is enough. While look-ups hang, every call takes as long as it may.
     planted = ["hangs" if options.plant == "responds" else "names"]
@@ -254,7 +259,7 @@ def main():
     for language in programs:
         wrong, rows = [], {}
         for situation in situations:
-            times, problems = results[language, situation]
+            times, problems = results.get((language, situation), ({}, ["the program could not be run"]))
             wrong += [f"{SITUATIONS[situation]}: {problem}" for problem in problems]
             for row, took in times.items():
                 rows.setdefault(row, {})[situation] = took
@@ -283,7 +288,7 @@ def main():
             )
         if options.plant:
             # Whatever else is wrong may be due to it, or to the machine.
-            found = next((problem for problem in wrong if SAYS[options.plant] in problem), None)
+            found = next((problem for problem in wrong if FOUND[options.plant] in problem), None)
             print(f"{language:7} planted: {options.plant}; found: {found}")
             failed = failed or found is None
             continue

@@ -9,6 +9,7 @@ import hashlib
 import json
 import pathlib
 import re
+import shutil
 import struct
 import sys
 
@@ -141,6 +142,7 @@ def http():
 
 
 def write(folder):
+    shutil.rmtree(folder, ignore_errors=True)
     evaluated = list(vectors("evaluate"))
     of_rules = [of_context({"id": 1, "custom_properties": vector["data"]}) for vector in vectors("rules") if "data" in vector]
     seeds = {

@@ -39,10 +39,11 @@ pub fn replace_definitions(client: &Client, body: &[u8], keep: bool) -> Result<R
     Ok(Replaced { flags, rejected: report.rejected, changed: report.changed })
 }
 
-/// The longest result that is compared, in values. Within its budget, a rule makes one that has a hundred million when printed.
-const LONG: usize = 100_000;
+/// Longer results are not compared; counted in values and characters. Within its budget, a rule can make a result that has a
+/// hundred million values when it is printed.
+const LONG: usize = 1_000_000;
 
-/// A rule that many data are tried with.
+/// A compiled rule, to evaluate over many inputs.
 #[derive(Debug)]
 pub struct CompiledRule(Rule);
 

@@ -70,7 +70,7 @@ impl Transport for Connection {
     fn await_input(&mut self, _: NextTimeout) -> Result<bool, Error> {
         let rest = self.response.get(self.sent..).unwrap_or_default();
         let into = self.buffers.input_append_buf();
-        // A response comes in two parts at least, cut anywhere.
+        // A response of three bytes or more arrives in at least two parts, as it may from a socket.
         let count = (self.response.len() / 2 + 1).min(rest.len()).min(into.len());
         if let (Some(into), Some(rest)) = (into.get_mut(..count), rest.get(..count)) {
             into.copy_from_slice(rest);

@@ -1,5 +1,5 @@
-//! Reads that end at their time limit. Linux may end one up to an eighth too late: it keeps the time limits of sockets in a timer
-//! wheel, which is the coarser the longer they are.
+//! Reads that end at their time limit. Linux keeps the timeouts of sockets in a timer wheel that gets coarser the longer the timeout,
+//! so a read may end up to an eighth late.
 
 use std::fmt;
 use std::io;
@@ -9,7 +9,7 @@ use ureq::Error;
 use ureq::unversioned::transport::time::{Duration, Instant};
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
 
-/// What the wheel keeps exactly: 64 ticks, of which there may be 1,000 in a second.
+/// The wheel keeps timeouts of up to 64 ticks exactly, and there are at most 1,000 ticks in a second.
 const EXACT: std::time::Duration = std::time::Duration::from_millis(60);
 
 /// Wraps the connections of what comes before it.
@@ -58,7 +58,7 @@ impl<T: Transport> Transport for Timed<T> {
             if let Instant::Exact(now) = (self.now)() {
                 left = limit.saturating_sub(now.saturating_duration_since(begun));
             }
-            // ureq takes zero for a second.
+            // Not passed on: `NextTimeout::not_zero` turns zero into a second.
             if left.is_zero() {
                 return Err(Error::Timeout(timeout.reason));
             }

@@ -31,10 +31,15 @@ pub(crate) fn text(operand: &Operand<'_>) -> String {
     }
 }
 
-/// Whether the text would have more than `left` parts: an array may hold the same list many times.
+/// Whether the text would be longer than about `left`: an array may hold the same list or text many times.
 #[cfg(fuzzing)]
 pub(crate) fn is_longer(operand: &Operand<'_>, left: &mut usize) -> bool {
-    let Some(less) = left.checked_sub(1) else { return true };
+    let own = match operand {
+        Operand::Str(text) => text.len().max(1),
+        Operand::Text(units) => units.len().max(1),
+        _ => 1,
+    };
+    let Some(less) = left.checked_sub(own) else { return true };
     *left = less;
     match operand {
         Operand::Array(_) | Operand::List(_) => {
