@@ -8,8 +8,8 @@ requests and never responds, look-ups of its name hang, and its process is stopp
 
     LIMIT MICROSECONDS NAME
 
-LIMIT is the time limit of the call in ms, and the call must take that long, since nothing responds; `none` for a call that does not
-wait; or `evaluation` for an evaluation of a local client, which does not wait either. A NAME with a space is not a call but
+LIMIT is the time limit of the call in ms, and the call must take that long, since nothing responds; `none` for a call that does
+not wait; or `evaluation` for an evaluation of a local client, which does not wait either. A NAME with a space is not a call but
 something else that takes time, such as the end of the program. Every public call in the sources of the language has to be among
 the names.
 
@@ -34,15 +34,15 @@ ROOT = Path(__file__).resolve().parent.parent
 DEV = os.environ.get("MPFLAGS_DEV", ROOT / "target" / "debug" / "mpflags-dev")
 NAMES = os.environ.get("MPFLAGS_NAMES", ROOT / "build" / "deadlines" / "names.so")
 
-# How much longer than its limit a call may take, in ms, since the programs run at the same time as each other and other work. Every
-# timeout given to a call that should not wait is longer than this, so a call that waits is found.
+# How much longer than its limit a call may take, in ms, since the programs run at the same time as each other and other work.
+# Every timeout given to a call that should not wait is longer than this, so a call that waits is found.
 SLACK = 400
 # How much earlier a call may end, in ms: clocks differ.
 EARLY = 10
 # How long a program may take, in seconds.
 LONGEST = 120
-# How many times a program is run until nothing is wrong. A busy machine can stall for a second and delay any call; a call that ignores
-# its limit does so every time. One that does so now and then may pass, with a line that says so.
+# How many times a program is run until nothing is wrong. A busy machine can stall for a second and delay any call; a call that
+# ignores its limit does so every time. One that does so now and then may pass, with a line that says so.
 RUNS = 3
 # How long `overrun` stops a program, in seconds.
 STOPPED = 3
