@@ -459,6 +459,8 @@ def test_log_lines_go_to_logging_one_per_problem(dev, caplog, eventually):
         assert (lines[0].name, lines[0].levelname) == ("mpflags", "WARNING")
         dev.heal()
         eventually(client.are_flags_ready)
+        # The line that says so comes later, from another thread.
+        eventually(lambda: [r for r in caplog.records if r.levelname == "INFO"])
         caplog.clear()
         # Nor a line for each evaluation without a value.
         for _ in range(50):
