@@ -106,3 +106,28 @@ def test_the_interpreters_end(server: StandIn) -> None:
     print(f"\nthe end: {time.monotonic() - began:.3f} s")
     assert time.monotonic() - began < BOUND
     assert errors.splitlines()[-1].startswith("KeyboardInterrupt"), errors
+
+
+_ANOTHER_THREAD_IS_INTERRUPTED = """
+import signal, sys, threading
+from mpflags import Client
+client = Client.local("token", api_host=sys.argv[1], init_timeout_ms=300_000, shutdown_timeout_ms=100)
+client.start()
+timer = threading.Timer(0.5, lambda: signal.pthread_kill(threading.get_ident(), signal.SIGINT))
+timer.start()
+try:
+    client.wait_ready()
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_a_signal_that_does_not_reach_the_main_thread(server: StandIn) -> None:
+    """The same happens, rarely, to one that comes just before the main thread begins to wait."""
+    server.heal()
+    server.faults({"path": "*", "kind": "hang"})
+    program = subprocess.run(
+        [sys.executable, "-c", _ANOTHER_THREAD_IS_INTERRUPTED, server.url],
+        env={**os.environ, **run_program.SOURCES}, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert (program.stdout, program.stderr) == ("interrupted\n", "")

@@ -42,6 +42,10 @@ class Lock:
         self._locks[os.getpid()].release()
 
 
+# The longest that a signal handler waits for the main thread to notice the signal, in seconds.
+_NOTICE = 0.2
+
+
 def in_background(work: Callable[[], object]) -> None:
     """Does `work` on a thread that nothing joins, or on a greenlet. Raises RuntimeError if none can be started.
 
@@ -127,7 +131,9 @@ def _on_another_thread(call: Callable[[], _T], in_slices: Callable[[], _T]) -> _
         in_background(work)
     except RuntimeError:
         return in_slices()
-    done.acquire()
+    # A signal that another thread gets, or that comes just before this one begins to wait, does not end an `acquire`.
+    while not done.acquire(timeout=_NOTICE):
+        pass
     result, raised = results.pop()
     if raised is not None:
         try:
