@@ -1,4 +1,4 @@
-//! Connections to a server in this process, for the fuzz targets: without sockets, they get ten times as many responses.
+//! Connections to a server in this process, for the fuzz targets: without sockets, they get several times as many responses.
 
 use std::sync::OnceLock;
 
